@@ -1,0 +1,325 @@
+// Package store says what the server keeps and how it behaves. The interface's comments are the
+// contract, package storetest is its proof, package sqlstore its implementation. It imports the
+// standard library only.
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Store keeps tokens, agents, environments, sessions and idempotency keys.
+//
+// Every method is safe for concurrent use and returns the context's error when it ends first. Every
+// method that takes an account sees that account's rows only: a row of another account is, in every
+// way, one that does not exist. A row that was deleted is one that does not exist, too, but its id
+// still works as a list cursor. Times are UTC, cut to microseconds, and come from the store's clock;
+// ids come from its id source.
+type Store interface {
+	Tokens
+	Agents
+	Environments
+	Sessions
+	Keys
+
+	// Atomically runs fn in one transaction: what the store's methods do with the context that fn is
+	// given takes effect, durably, when Atomically returns nil, and not at all when fn returns an error,
+	// which Atomically returns as it is. Within fn a further call is a part of the same transaction
+	// that can fail, and be undone, alone. Calls that write run one after the other wherever the
+	// database asks for it, so fn must not wait for anything but the store.
+	Atomically(ctx context.Context, fn func(ctx context.Context) error) error
+
+	// Ping returns nil when the database answers.
+	Ping(ctx context.Context) error
+
+	// Close waits for calls under way and frees everything. Later calls fail.
+	Close() error
+}
+
+// Tokens keeps what is known of access tokens; never a token itself.
+type Tokens interface {
+	// CreateToken stores a token's hash and says what was stored. A hash that is stored already is
+	// ErrExists.
+	CreateToken(ctx context.Context, t NewToken) (Token, error)
+
+	// TokenByHash returns the token with that hash, expired and revoked ones included, or ErrNotFound.
+	TokenByHash(ctx context.Context, hash string) (Token, error)
+
+	// ListTokens returns the account's tokens, or every account's for "", newest first.
+	ListTokens(ctx context.Context, account string) ([]Token, error)
+
+	// RevokeToken marks a token as revoked and returns it; one that is revoked already keeps its time.
+	// ErrNotFound when there is none.
+	RevokeToken(ctx context.Context, id string) (Token, error)
+}
+
+// Agents keeps agents and every version of them.
+type Agents interface {
+	// CreateAgent stores an agent at version 1, with equal CreatedAt and UpdatedAt.
+	CreateAgent(ctx context.Context, account string, spec AgentSpec) (Agent, error)
+
+	// GetAgent returns an agent, archived ones included: the given version, or the latest for 0.
+	// Unknown agents and versions are ErrNotFound.
+	GetAgent(ctx context.Context, account, id string, version int32) (Agent, error)
+
+	// ListAgents returns one page of agents in their latest version.
+	ListAgents(ctx context.Context, account string, page Page) (List[Agent], error)
+
+	// SeedAgent stores an agent exactly as given, its earlier versions alike but for the number, and
+	// reports whether it did: when the account has that id already, nothing happens.
+	SeedAgent(ctx context.Context, account string, a Agent) (bool, error)
+}
+
+// Environments keeps environments.
+type Environments interface {
+	// CreateEnvironment stores an environment, with equal CreatedAt and UpdatedAt.
+	CreateEnvironment(ctx context.Context, account string, spec EnvironmentSpec) (Environment, error)
+
+	// GetEnvironment returns an environment, archived ones included, or ErrNotFound.
+	GetEnvironment(ctx context.Context, account, id string) (Environment, error)
+
+	// ListEnvironments returns one page of environments.
+	ListEnvironments(ctx context.Context, account string, page Page) (List[Environment], error)
+
+	// SeedEnvironment stores an environment exactly as given and reports whether it did: when the
+	// account has that id already, nothing happens.
+	SeedEnvironment(ctx context.Context, account string, e Environment) (bool, error)
+}
+
+// Sessions keeps sessions.
+type Sessions interface {
+	// CreateSession stores an idle session that holds its agent as it is now, or in the version that
+	// the spec pins. An agent, then an environment, that is unknown is a MissingError (ErrNotFound),
+	// one that is archived an ArchivedError (ErrArchived).
+	CreateSession(ctx context.Context, account string, spec SessionSpec) (Session, error)
+
+	// GetSession returns a session, archived ones included, or ErrNotFound.
+	GetSession(ctx context.Context, account, id string) (Session, error)
+
+	// ListSessions returns one page of sessions.
+	ListSessions(ctx context.Context, account string, page Page) (List[Session], error)
+}
+
+// Keys keeps idempotency keys and the replies they stand for. Its methods are for use within
+// Atomically, so that a key and its effect are one.
+type Keys interface {
+	// ClaimKey returns the reply recorded for the key, or nil when there is none that is younger than
+	// KeyLifetime: then the key is the caller's, until the end of its transaction. A caller that
+	// comes while the key is claimed waits for that end. A key recorded for another fingerprint is
+	// ErrKeyReused.
+	ClaimKey(ctx context.Context, k Key) (*Reply, error)
+
+	// RecordReply keeps the reply for a claimed key.
+	RecordReply(ctx context.Context, k Key, r Reply) error
+
+	// SweepKeys removes at most limit keys older than KeyLifetime and says how many it removed.
+	SweepKeys(ctx context.Context, limit int) (int, error)
+}
+
+// KeyLifetime is how long a reply is kept for its idempotency key (decision "Idempotency-Key").
+const KeyLifetime = 24 * time.Hour
+
+// Errors that the store's methods return, to be matched with errors.Is. Any other error is a failure
+// of the database.
+var (
+	ErrNotFound      = errors.New("not found")
+	ErrArchived      = errors.New("archived")
+	ErrExists        = errors.New("exists already")
+	ErrUnknownCursor = errors.New("unknown cursor")
+	ErrKeyReused     = errors.New("idempotency key reused with a different request")
+)
+
+// Noun is a kind of resource, as error messages name it.
+type Noun string
+
+// The kinds of resources.
+const (
+	NounAgent       Noun = "Agent"
+	NounEnvironment Noun = "Environment"
+	NounSession     Noun = "Session"
+	NounToken       Noun = "Token"
+)
+
+// MissingError is ErrNotFound with the resource that is missing. Its text is fit for callers.
+type MissingError struct {
+	Noun    Noun
+	ID      string
+	Version int32 // the version asked for, when the version is what is missing; otherwise 0
+}
+
+func (e *MissingError) Error() string {
+	if e.Version != 0 {
+		return fmt.Sprintf("%s '%s' version %d was not found.", e.Noun, e.ID, e.Version)
+	}
+	return fmt.Sprintf("%s '%s' was not found.", e.Noun, e.ID)
+}
+
+// Is reports whether target is ErrNotFound.
+func (e *MissingError) Is(target error) bool { return target == ErrNotFound }
+
+// ArchivedError is ErrArchived with the resource that is archived. Its text is fit for callers.
+type ArchivedError struct {
+	Noun Noun
+	ID   string
+}
+
+func (e *ArchivedError) Error() string {
+	return fmt.Sprintf("%s '%s' is archived and cannot be used for new sessions.", e.Noun, e.ID)
+}
+
+// Is reports whether target is ErrArchived.
+func (e *ArchivedError) Is(target error) bool { return target == ErrArchived }
+
+// NewToken is a token to store.
+type NewToken struct {
+	Account string
+	Name    string
+	// Hash identifies the token without revealing it.
+	Hash string
+	// ExpiresAt is when the token ends; nil for never.
+	ExpiresAt *time.Time
+}
+
+// Token is what the store knows of a token.
+type Token struct {
+	ID, Account, Name, Hash string
+	CreatedAt               time.Time
+	ExpiresAt, RevokedAt    *time.Time
+}
+
+// AgentSpec is what a caller says of an agent. JSON fields hold one JSON value each, never nil.
+type AgentSpec struct {
+	Name, Description, Model, System string
+	Tools, McpServers                json.RawMessage // arrays
+	DefaultEnvironment               string
+	Metadata                         map[string]string
+}
+
+// Agent is an agent in one of its versions. UpdatedAt is when the version was made.
+type Agent struct {
+	AgentSpec
+	ID                   string
+	Version              int32
+	CreatedAt, UpdatedAt time.Time
+	ArchivedAt           *time.Time
+}
+
+// EnvironmentSpec is what a caller says of an environment.
+type EnvironmentSpec struct {
+	Name, Description string
+	Config            json.RawMessage // an object, never nil
+	Metadata          map[string]string
+}
+
+// Environment is an environment.
+type Environment struct {
+	EnvironmentSpec
+	ID                   string
+	CreatedAt, UpdatedAt time.Time
+	ArchivedAt           *time.Time
+}
+
+// SessionSpec is what a caller says of a session.
+type SessionSpec struct {
+	AgentID string
+	// AgentVersion is the version to keep; 0 for the latest.
+	AgentVersion         int32
+	EnvironmentID        string
+	Title                string
+	Metadata             map[string]string
+	EnvironmentVariables map[string]string
+	// DeltaFlushInterval is how long incremental output may be held back.
+	DeltaFlushInterval time.Duration
+	MemoryStoreIDs     []string
+	VaultIDs           []string
+	Resources          []ResourceSpec
+}
+
+// ResourceSpec is a file that a caller gives to a session.
+type ResourceSpec struct {
+	FileID string
+	// MountPath is where the file appears; "" for the default place.
+	MountPath string
+}
+
+// Resource is a file of a session.
+type Resource struct {
+	ID, FileID, MountPath string
+	CreatedAt, UpdatedAt  time.Time
+}
+
+// Status is the state of a session.
+type Status string
+
+// The states of a session, as the seed names them.
+const (
+	StatusIdle       Status = "idle"
+	StatusProcessing Status = "processing"
+	StatusCancelled  Status = "cancelled"
+)
+
+// Usage counts tokens, and credits in hundredths.
+type Usage struct {
+	InputTokens, OutputTokens, CacheReadInputTokens int64
+	CacheCreation5m, CacheCreation1h                int64
+	CreditCents                                     int64
+}
+
+// Session is a session. Agent is the agent as it was when the session was created; it never changes,
+// and its ArchivedAt is nil.
+type Session struct {
+	ID                   string
+	Agent                Agent
+	EnvironmentID        string
+	Title                string
+	Status               Status
+	Metadata             map[string]string
+	EnvironmentVariables map[string]string
+	DeltaFlushInterval   time.Duration
+	MemoryStoreIDs       []string
+	VaultIDs             []string
+	Resources            []Resource
+	Usage                Usage
+	CreatedAt, UpdatedAt time.Time
+	ArchivedAt           *time.Time
+}
+
+// Page says which part of a list to return. Lists are ordered by creation time, then id.
+type Page struct {
+	// Limit is the most rows to return, at least 1.
+	Limit int
+	// Ascending lists the oldest first instead of the newest.
+	Ascending bool
+	// Cursor is the id of the row next to the page; "" for the list's beginning. An id that the account
+	// has never had is ErrUnknownCursor.
+	Cursor string
+	// Backward returns the rows just before the cursor instead of those just after it, in the same order.
+	Backward bool
+	// IncludeArchived lists archived rows too.
+	IncludeArchived bool
+}
+
+// List is a part of a list.
+type List[T any] struct {
+	// Items is never nil.
+	Items []T
+	// HasMore is whether there are more rows in the direction of paging.
+	HasMore bool
+}
+
+// Key is an idempotency key in one use of it.
+type Key struct {
+	Account, Value string
+	// Fingerprint is the same for requests with the same method, path and body, and no others.
+	Fingerprint string
+}
+
+// Reply is an answer kept for its idempotency key.
+type Reply struct {
+	Status      int
+	ContentType string
+	Body        []byte
+}
