@@ -1,0 +1,119 @@
+// Package auth turns access tokens into principals: it mints, hashes and checks them. It imports the
+// store and the standard library only.
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// Prefix starts every token (api-facts 1.2).
+const Prefix = "pt-"
+
+// Error says why a request is not authenticated: 401 authentication_error. Its text is fit for callers.
+type Error struct{ Message string }
+
+func (e *Error) Error() string { return e.Message }
+
+// Principal is who a request acts for.
+type Principal struct {
+	// Account owns everything that the request can see.
+	Account string
+	// TokenID names the token, for logs.
+	TokenID string
+}
+
+// Authenticator checks tokens against the store.
+type Authenticator struct {
+	tokens store.Tokens
+	now    func() time.Time
+}
+
+// New returns an Authenticator that asks tokens for every request, so that expiry and revocation take
+// effect at once.
+func New(tokens store.Tokens, now func() time.Time) *Authenticator {
+	return &Authenticator{tokens: tokens, now: now}
+}
+
+// Authenticate returns the principal of a request's bearer token. A token that is missing, malformed,
+// unknown, expired or revoked is an *Error; anything else is a failure of the store.
+func (a *Authenticator) Authenticate(ctx context.Context, header http.Header) (Principal, error) {
+	token, err := bearer(header)
+	if err != nil {
+		return Principal{}, err
+	}
+	hash := Hash(token)
+	known, err := a.tokens.TokenByHash(ctx, hash)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return Principal{}, &Error{"Invalid API key or token."}
+	case err != nil:
+		return Principal{}, err
+	case subtle.ConstantTimeCompare([]byte(known.Hash), []byte(hash)) != 1:
+		return Principal{}, &Error{"Invalid API key or token."}
+	case known.RevokedAt != nil:
+		return Principal{}, &Error{"The token has been revoked."}
+	case known.ExpiresAt != nil && !a.now().Before(*known.ExpiresAt):
+		return Principal{}, &Error{"The token has expired."}
+	}
+	return Principal{Account: known.Account, TokenID: known.ID}, nil
+}
+
+// bearer reads the token out of the Authorization header.
+func bearer(header http.Header) (string, error) {
+	values := header.Values("Authorization")
+	if len(values) == 0 {
+		if header.Get("X-Api-Key") != "" {
+			return "", &Error{"Header 'x-api-key' is not supported; send 'Authorization: Bearer <PAT>'."}
+		}
+		return "", &Error{"Missing token; send 'Authorization: Bearer <PAT>'."}
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	token = strings.TrimSpace(token)
+	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || !wellFormed.MatchString(token) {
+		return "", &Error{"Malformed token; send 'Authorization: Bearer <PAT>', where the PAT starts with 'pt-'."}
+	}
+	return token, nil
+}
+
+// wellFormed is what a token looks like: the prefix and the token68 characters of RFC 9110.
+var wellFormed = regexp.MustCompile(`^pt-[A-Za-z0-9._~+/=-]{1,253}$`)
+
+// WellFormed reports whether a text can be a token.
+func WellFormed(token string) bool { return wellFormed.MatchString(token) }
+
+// Mint returns a new token with 256 bits of randomness.
+func Mint() string {
+	var secret [32]byte
+	_, _ = rand.Read(secret[:]) // never fails: crypto/rand aborts the program instead
+	return Prefix + hex.EncodeToString(secret[:])
+}
+
+// Hash returns what is stored of a token. Tokens are random, so that one round of SHA-256 is enough.
+func Hash(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+type contextKey struct{}
+
+// NewContext returns a context that carries the principal.
+func NewContext(ctx context.Context, p Principal) context.Context {
+	return context.WithValue(ctx, contextKey{}, p)
+}
+
+// FromContext returns the context's principal; the zero Principal, which owns nothing, without one.
+func FromContext(ctx context.Context) Principal {
+	p, _ := ctx.Value(contextKey{}).(Principal)
+	return p
+}

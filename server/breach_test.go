@@ -1,0 +1,110 @@
+package server_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// nameless is a row that no request could have made: the contract wants a name.
+func nameless(t *testing.T, h *harness) {
+	t.Helper()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	_, err := h.db.SeedAgent(t.Context(), "alice", store.Agent{ID: "agent_nameless", Version: 1, CreatedAt: now, UpdatedAt: now,
+		AgentSpec: store.AgentSpec{Model: "m", Tools: []byte("[]"), McpServers: []byte("[]")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAResponseThatBreaksTheContractDoesNotLeave(t *testing.T) {
+	h := start(t)
+	nameless(t, h)
+	got := h.do(request{method: "GET", path: "/agents/agent_nameless"})
+	if got := refusalOf(got); got.Status != 500 || got.Type != "api_error" {
+		t.Errorf("%+v", got)
+	}
+	h.expectRefusal(t, request{method: "POST", path: "/sessions", body: h.createBody(map[string]any{"agent": "agent_nameless"}), header: keyed("k")},
+		refusal{500, "api_error", "", "The server failed to answer. Try again with the same idempotency key."})
+	for _, want := range []string{"response breaks the contract", "operation=getAgent", "pointer=/name", "rule=minLength"} {
+		if !strings.Contains(h.log.String(), want) {
+			t.Errorf("no %q in the log:\n%s", want, h.log)
+		}
+	}
+	metrics := h.do(request{method: "GET", path: "//metrics"})
+	if want := `sessions_contract_breaches_total{operation="getAgent",rule="minLength"} 1`; !strings.Contains(string(metrics.body), want) {
+		t.Errorf("no %q in the metrics:\n%s", want, metrics.body)
+	}
+}
+
+func TestReportModeSendsIt(t *testing.T) {
+	h := start(t, func(c *server.Config) { c.ResponseCheck = server.Report })
+	nameless(t, h)
+	// Past the harness, which holds every answer against the contract itself.
+	recorder := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/agents/agent_nameless", nil)
+	r.Header.Set("Authorization", "Bearer "+aliceToken)
+	h.server.ServeHTTP(recorder, r)
+	if recorder.Code != 200 || !strings.Contains(recorder.Body.String(), `"name":""`) {
+		t.Errorf("%d %s", recorder.Code, recorder.Body)
+	}
+	if !strings.Contains(h.log.String(), "response breaks the contract") {
+		t.Errorf("log:\n%s", h.log)
+	}
+}
+
+func TestTheLogHasOneLineARequestAndNoSecrets(t *testing.T) {
+	h := start(t)
+	before := strings.Count(h.log.String(), "msg=request ")
+	h.do(request{method: "POST", path: "/sessions", body: h.createBody(map[string]any{"title": "hush-hush"}), header: map[string]string{"X-Request-Id": "mine-1"}})
+	log := h.log.String()
+	if n := strings.Count(log, "msg=request "); n != before+1 {
+		t.Errorf("%d lines for one request", n-before)
+	}
+	for _, want := range []string{"request_id=mine-1", "operation=createSession", "status=201", "duration=", "account=alice"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("no %q in the log:\n%s", want, log)
+		}
+	}
+	for _, secret := range []string{aliceToken, bobToken, "pt-demo", "hush-hush"} {
+		if strings.Contains(log, secret) {
+			t.Errorf("%q is in the log", secret)
+		}
+	}
+}
+
+func TestRequestIDs(t *testing.T) {
+	h := start(t)
+	for sent, kept := range map[string]bool{"mine": true, strings.Repeat("x", 128): true, strings.Repeat("x", 129): false, "mít": false, "": false} {
+		got := h.do(request{method: "GET", path: "/agents", header: map[string]string{"X-Request-Id": sent}}).header.Get("X-Request-Id")
+		if (got == sent) != kept || got == "" {
+			t.Errorf("sent %q, got %q", sent, got)
+		}
+	}
+}
+
+func TestBesideTheAPI(t *testing.T) {
+	h := start(t)
+	for path, want := range map[string]string{
+		"//healthz": `{"status":"ok"}`, "//readyz": `{"status":"ok"}`,
+		"//openapi.yaml": "openapi: 3.0.3", "//openapi.json": `"openapi":"3.0.3"`,
+	} {
+		if got := h.do(request{method: "GET", path: path, token: "-"}); got.status != 200 || !strings.Contains(string(got.body), want) {
+			t.Errorf("GET %s: %d %.200s", path, got.status, got.body)
+		}
+	}
+	if err := h.server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.do(request{method: "GET", path: "//readyz", token: "-"}); got.status != 503 {
+		t.Errorf("readyz without a database: %d", got.status)
+	}
+	if got := h.do(request{method: "GET", path: "//healthz", token: "-"}); got.status != 200 {
+		t.Errorf("healthz without a database: %d", got.status)
+	}
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// defaultDB is where serve and token look for the database unless told otherwise.
+const defaultDB = "sqlite:data/sessions.db"
+
+// command returns the program's command tree.
+func command(stdout, stderr io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sessionsd",
+		Short: "Serve the Cloud Sessions API",
+		Long: `sessionsd serves the Cloud Sessions API from a database of its own. Every request and every
+response is checked against the API's contract.
+
+Start with the demo account, which has the agent and the environment of the documentation's curl:
+
+  sessionsd serve --demo
+
+or make a token for an account of your own, while the server runs or before:
+
+  sessionsd token create --account acme --name laptop
+  sessionsd serve
+
+Every flag has an environment variable, named in its help; a flag wins over its variable.`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags(), os.LookupEnv) },
+	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())
+	})
+	root.AddCommand(serveCommand(), tokenCommand(), versionCommand())
+	return root
+}
+
+// environmentName is the variable that stands in for a flag.
+func environmentName(flag string) string {
+	return "SESSIONSD_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// describeEnvironment adds the name of each flag's variable to its help.
+func describeEnvironment(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Usage += " [$" + environmentName(f.Name) + "]" })
+	return cmd
+}
+
+// fromEnvironment sets the flags that were not given from their variables.
+func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
+	var first error
+	flags.VisitAll(func(f *pflag.Flag) {
+		value, ok := lookup(environmentName(f.Name))
+		if !ok || f.Changed || first != nil || f.Name == "help" {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			first = fmt.Errorf("$%s: %w", environmentName(f.Name), err)
+		}
+	})
+	return first
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of sessionsd and of Go",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			version, goVersion := "(devel)", ""
+			if info, ok := debug.ReadBuildInfo(); ok {
+				version, goVersion = info.Main.Version, info.GoVersion
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "sessionsd %s %s\n", version, goVersion)
+			return err
+		},
+	}
+}

@@ -1,0 +1,19 @@
+// Command sessionsd serves the Cloud Sessions API and manages its tokens.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the first signal drains; a second one ends the program at once
+	if err := command(os.Stdout, os.Stderr).ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "sessionsd:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-sessions/sessions/server"
+)
+
+func serveCommand() *cobra.Command {
+	var config server.Config
+	var logFormat, check string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the API until interrupted",
+		Long: `Serves the API at /api/v1/cloud and at /v1, with /healthz, /readyz, /metrics, /openapi.yaml and
+/openapi.json beside it. Once it accepts connections it prints the line
+
+  listening on http://HOST:PORT
+
+on standard output; logs go to standard error. SIGINT or SIGTERM drains and stops it, a second one ends
+it at once. The exit status is 0 after a clean stop and 1 after an error.
+
+With --demo there is an account with the agent and the environment of the documentation's curl, which
+is printed ready to paste. Its token is the value of $QODER_PAT if that is set, otherwise a new one that
+ends after 30 days.`,
+		Example: `  sessionsd serve --demo
+  sessionsd serve --addr 0.0.0.0:8080 --db sqlite:/var/lib/sessions/sessions.db --log-format json
+  SESSIONSD_FEATURES=m3 sessionsd serve`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if config.Logger, err = newLogger(cmd.ErrOrStderr(), logFormat); err != nil {
+				return err
+			}
+			config.ResponseCheck = server.ResponseCheck(check)
+			if config.Demo {
+				config.DemoToken = os.Getenv("QODER_PAT")
+			}
+			s, err := server.New(cmd.Context(), config)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, s.Close()) }()
+			return s.Run(cmd.Context(), func(baseURL string) { announce(cmd.OutOrStdout(), s, baseURL) })
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&config.Addr, "addr", "127.0.0.1:8080", "address to listen on, HOST:PORT; port 0 takes a free one")
+	flags.StringVar(&config.DB, "db", defaultDB, "database, sqlite:PATH; its folder is made if absent")
+	flags.BoolVar(&config.Demo, "demo", false, "make the documentation's own agent, environment and a token")
+	flags.StringSliceVar(&config.Features, "features", nil, "features to switch on, comma-separated: m3 (resources, vault_ids)")
+	flags.StringVar(&check, "response-check", string(server.Enforce), "what to do with a response that breaks the contract: enforce (answer 500) or report (log it)")
+	flags.StringVar(&logFormat, "log-format", "text", "format of the logs: text or json")
+	flags.DurationVar(&config.ShutdownTimeout, "shutdown-timeout", 10*time.Second, "how long to wait for requests under way when stopping")
+	return describeEnvironment(cmd)
+}
+
+func newLogger(w io.Writer, format string) (*slog.Logger, error) {
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, nil)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, nil)), nil
+	}
+	return nil, fmt.Errorf("unknown log format %q; --log-format takes text or json", format)
+}
+
+// announce prints where the server listens, and what the demo has to show.
+func announce(w io.Writer, s *server.Server, baseURL string) {
+	fmt.Fprintf(w, "listening on %s\n", baseURL)
+	if demo := s.Demo(); demo != nil {
+		fmt.Fprintf(w, "\nCreate a session:\n\n%s\n\n", demo.Curl(baseURL))
+	}
+}

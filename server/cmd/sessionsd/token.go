@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-sessions/sessions/server/auth"
+	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore"
+)
+
+func tokenCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "token",
+		Short: "Create, list and revoke access tokens",
+		Long: `Access tokens (PATs) belong to an account: what is created with a token is seen with the tokens of its
+account, and no others. An account exists by having a token. The commands work while the server runs.`,
+	}
+	cmd.AddCommand(tokenCreateCommand(), tokenListCommand(), tokenRevokeCommand())
+	return cmd
+}
+
+// tokenFlags are the flags that all token commands have.
+type tokenFlags struct {
+	db     string
+	asJSON bool
+}
+
+func (f *tokenFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.db, "db", defaultDB, "database, as given to serve")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
+}
+
+// withStore runs fn with the open database.
+func (f *tokenFlags) withStore(ctx context.Context, fn func(store.Store) error) (err error) {
+	db, err := sqlstore.Open(ctx, f.db, sqlstore.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return fn(db)
+}
+
+// tokenView is a token as the commands print it.
+type tokenView struct {
+	ID        string     `json:"id"`
+	Account   string     `json:"account"`
+	Name      string     `json:"name"`
+	Token     string     `json:"token,omitempty"`
+	CreatedAt time.Time  `json:"created_at"`
+	ExpiresAt *time.Time `json:"expires_at"`
+	RevokedAt *time.Time `json:"revoked_at,omitempty"`
+}
+
+func viewOf(t store.Token) tokenView {
+	return tokenView{ID: t.ID, Account: t.Account, Name: t.Name, CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt, RevokedAt: t.RevokedAt}
+}
+
+func tokenCreateCommand() *cobra.Command {
+	var flags tokenFlags
+	var account, name string
+	var expiresIn time.Duration
+	cmd := &cobra.Command{
+		Use:     "create",
+		Short:   "Create a token and print it, once",
+		Long:    "Creates a token and prints it. Only its hash is kept: it cannot be shown again.",
+		Example: "  export QODER_PAT=$(sessionsd token create --account acme --name ci --expires-in 720h --json | jq -r .token)",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkNewToken(account, name, expiresIn); err != nil {
+				return err
+			}
+			secret := auth.Mint()
+			fresh := store.NewToken{Account: account, Name: name, Hash: auth.Hash(secret)}
+			if expiresIn > 0 {
+				fresh.ExpiresAt = new(time.Now().Add(expiresIn).UTC())
+			}
+			return flags.withStore(cmd.Context(), func(db store.Store) error {
+				token, err := db.CreateToken(cmd.Context(), fresh)
+				if err != nil {
+					return err
+				}
+				view := viewOf(token)
+				view.Token = secret
+				if flags.asJSON {
+					return printJSON(cmd.OutOrStdout(), view)
+				}
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), secret)
+				return err
+			})
+		},
+	}
+	flags.register(cmd)
+	cmd.Flags().StringVar(&account, "account", "", "account that the token acts for, required")
+	cmd.Flags().StringVar(&name, "name", "", "what the token is for")
+	cmd.Flags().DurationVar(&expiresIn, "expires-in", 0, "how long the token works, such as 720h; forever by default")
+	return describeEnvironment(cmd)
+}
+
+// checkNewToken refuses what a token cannot be made of.
+func checkNewToken(account, name string, expiresIn time.Duration) error {
+	switch {
+	case account == "" || len(account) > 128:
+		return errors.New("--account must be given, in 1 to 128 bytes")
+	case len(name) > 256:
+		return errors.New("--name must be at most 256 bytes long")
+	case expiresIn < 0:
+		return errors.New("--expires-in must not be negative")
+	}
+	return nil
+}
+
+func tokenListCommand() *cobra.Command {
+	var flags tokenFlags
+	var account string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List tokens, newest first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return flags.withStore(cmd.Context(), func(db store.Store) error {
+				tokens, err := db.ListTokens(cmd.Context(), account)
+				if err != nil {
+					return err
+				}
+				views := make([]tokenView, 0, len(tokens))
+				for _, t := range tokens {
+					views = append(views, viewOf(t))
+				}
+				if flags.asJSON {
+					return printJSON(cmd.OutOrStdout(), views)
+				}
+				return printTokens(cmd.OutOrStdout(), views)
+			})
+		},
+	}
+	flags.register(cmd)
+	cmd.Flags().StringVar(&account, "account", "", "list this account's tokens only")
+	return describeEnvironment(cmd)
+}
+
+func tokenRevokeCommand() *cobra.Command {
+	var flags tokenFlags
+	cmd := &cobra.Command{
+		Use:     "revoke ID",
+		Short:   "Revoke a token, at once and for good",
+		Example: "  sessionsd token revoke tok_019e3bb1e8c171fd9abbb1477ffb84cc",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return flags.withStore(cmd.Context(), func(db store.Store) error {
+				token, err := db.RevokeToken(cmd.Context(), args[0])
+				if errors.Is(err, store.ErrNotFound) {
+					return fmt.Errorf("there is no token %q; 'sessionsd token list' shows those there are", args[0])
+				}
+				if err != nil {
+					return err
+				}
+				if flags.asJSON {
+					return printJSON(cmd.OutOrStdout(), viewOf(token))
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "revoked %s\n", token.ID)
+				return err
+			})
+		},
+	}
+	flags.register(cmd)
+	return describeEnvironment(cmd)
+}
+
+func printJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
+}
+
+func printTokens(w io.Writer, tokens []tokenView) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "ID\tACCOUNT\tNAME\tCREATED\tEXPIRES\tREVOKED")
+	for _, t := range tokens {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Account, t.Name, day(&t.CreatedAt), day(t.ExpiresAt), day(t.RevokedAt))
+	}
+	return table.Flush()
+}
+
+// day writes a time for a table, and a dash for none.
+func day(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.UTC().Format(time.DateTime + "Z")
+}

@@ -1,0 +1,193 @@
+// Package contract holds requests and responses against the OpenAPI document. It knows net/http and
+// the document, not the router: whoever serves an operation asks its Operation before and after.
+//
+// The schema engine is kin-openapi; nothing outside this package sees it at work.
+package contract
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/routers"
+)
+
+// Contract is the document, compiled: an Operation for each operationId.
+type Contract struct {
+	operations map[string]*Operation
+	schemas    openapi3.Schemas
+}
+
+// limits are the document's x-request-limits.
+type limits struct {
+	bodyBytes int64
+	jsonDepth int
+}
+
+// Operation is one operation of the contract. Its methods are safe for concurrent use.
+type Operation struct {
+	// ID is the operationId as the document spells it.
+	ID string
+	// Method and Path are the operation's place, the path as a template relative to a server URL.
+	Method, Path string
+	// Secured is whether the operation asks for a token.
+	Secured bool
+	// Statuses are the declared response statuses, ascending.
+	Statuses []int
+
+	limits     limits
+	parameters openapi3.Parameters
+	body       *openapi3.Schema // nil when the operation takes no JSON body
+	responses  map[int]*openapi3.Response
+	route      *routers.Route
+}
+
+// Fault is a request's breach of the contract. Its text is one plain sentence, fit for callers.
+type Fault struct {
+	// Param names what is at fault: metadata.purpose, resources[0].type, limit, Content-Type; "body" for
+	// the body as a whole.
+	Param string
+	// Message says what is wrong and what is allowed.
+	Message string
+}
+
+func (f *Fault) Error() string { return f.Message }
+
+// Breach is a response's breach of the contract. Its text is for logs, not for callers.
+type Breach struct {
+	// Operation is the operationId.
+	Operation string
+	// Status is the response's status.
+	Status int
+	// Pointer is where in the body the breach is, as a JSON pointer; "" for the body as a whole, and for
+	// statuses and headers.
+	Pointer string
+	// Rule is the keyword that is broken: type, required, status, header and so on.
+	Rule string
+	// Reason says what is wrong. It quotes no values.
+	Reason string
+}
+
+func (b *Breach) Error() string {
+	return fmt.Sprintf("%s answered %d against the contract: %s at '%s': %s", b.Operation, b.Status, b.Rule, b.Pointer, b.Reason)
+}
+
+// Compile makes a Contract of a loaded document. It fails when the document asks for something that
+// would go unchecked.
+func Compile(doc *openapi3.T) (*Contract, error) {
+	limits, err := readLimits(doc)
+	if err != nil {
+		return nil, err
+	}
+	c := &Contract{operations: map[string]*Operation{}, schemas: doc.Components.Schemas}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			compiled, err := compileOperation(doc, item, path, method, op)
+			if err != nil {
+				return nil, fmt.Errorf("%s %s: %w", method, path, err)
+			}
+			if c.operations[compiled.ID] != nil {
+				return nil, fmt.Errorf("%s %s: operationId %q is used twice", method, path, compiled.ID)
+			}
+			compiled.limits = limits
+			c.operations[compiled.ID] = compiled
+		}
+	}
+	return c, nil
+}
+
+// Operation returns the operation with that operationId, or nil.
+func (c *Contract) Operation(id string) *Operation { return c.operations[id] }
+
+// Operations yields every operation, sorted by id.
+func (c *Contract) Operations() iter.Seq[*Operation] {
+	return func(yield func(*Operation) bool) {
+		for _, id := range slices.Sorted(maps.Keys(c.operations)) {
+			if !yield(c.operations[id]) {
+				return
+			}
+		}
+	}
+}
+
+func compileOperation(doc *openapi3.T, item *openapi3.PathItem, path, method string, op *openapi3.Operation) (*Operation, error) {
+	if op.OperationID == "" {
+		return nil, fmt.Errorf("no operationId")
+	}
+	security := op.Security
+	if security == nil {
+		security = &doc.Security
+	}
+	o := &Operation{
+		ID: op.OperationID, Method: method, Path: path,
+		Secured:    len(*security) > 0,
+		parameters: slices.Concat(item.Parameters, op.Parameters),
+		responses:  map[int]*openapi3.Response{},
+		route:      &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
+	}
+	if op.RequestBody != nil {
+		media := op.RequestBody.Value.Content["application/json"]
+		if media == nil || len(op.RequestBody.Value.Content) != 1 || !op.RequestBody.Value.Required {
+			return nil, fmt.Errorf("only required application/json bodies are checked")
+		}
+		o.body = media.Schema.Value
+	}
+	for code, ref := range op.Responses.Map() {
+		var status int
+		if _, err := fmt.Sscanf(code, "%3d", &status); err != nil || http.StatusText(status) == "" {
+			return nil, fmt.Errorf("response %q is not a single status", code)
+		}
+		o.responses[status] = ref.Value
+	}
+	o.Statuses = slices.Sorted(maps.Keys(o.responses))
+	return o, nil
+}
+
+func readLimits(doc *openapi3.T) (limits, error) {
+	raw, ok := doc.Extensions["x-request-limits"].(map[string]any)
+	bytes, okBytes := number(raw["max-body-bytes"])
+	depth, okDepth := number(raw["max-json-depth"])
+	if !ok || !okBytes || !okDepth {
+		return limits{}, fmt.Errorf("x-request-limits must have max-body-bytes and max-json-depth")
+	}
+	return limits{bodyBytes: int64(bytes), jsonDepth: int(depth)}, nil
+}
+
+// number reads a number out of an extension, whatever the YAML reader made of it.
+func number(v any) (float64, bool) {
+	switch v := v.(type) {
+	case float64:
+		return v, true
+	case int:
+		return float64(v), true
+	case int64:
+		return float64(v), true
+	case uint64:
+		return float64(v), true
+	}
+	return 0, false
+}
+
+// text reads a string out of a schema's extensions; "" when it is not there.
+func text(extensions map[string]any, name string) string {
+	s, _ := extensions[name].(string)
+	return strings.TrimSpace(s)
+}
+
+// Len returns the number of operations.
+func (c *Contract) Len() int { return len(c.operations) }
+
+// Accepts reports whether a value fits the component schema of that name.
+func (c *Contract) Accepts(schema, value string) bool {
+	ref := c.schemas[schema]
+	return ref != nil && firstMistake(ref.Value, value) == nil
+}
+
+// RouterPath returns the path as routers of the :name kind spell it.
+func (o *Operation) RouterPath() string {
+	return strings.NewReplacer("{", ":", "}", "").Replace(o.Path)
+}

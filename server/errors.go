@@ -1,0 +1,103 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/auth"
+	"github.com/cloud-sessions/sessions/server/contract"
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// featureError is the use of a feature that is not switched on.
+type featureError struct{ param, feature string }
+
+func (e *featureError) Error() string {
+	return fmt.Sprintf("Field '%s' needs the feature '%s', which is not switched on; leave the list empty.", e.param, e.feature)
+}
+
+// problem is an error as the caller sees it.
+type problem struct {
+	status int
+	detail types.ErrorDetail
+}
+
+// problemOf turns any error into what the caller sees of it. Errors it does not know are failures: the
+// caller gets a 500 that says nothing of the cause.
+func problemOf(err error) problem {
+	var (
+		fault    *contract.Fault
+		denied   *auth.Error
+		missing  *store.MissingError
+		archived *store.ArchivedError
+		feature  *featureError
+		routing  *echo.HTTPError
+	)
+	switch {
+	case errors.As(err, &fault):
+		return invalid(http.StatusBadRequest, fault.Message, fault.Param)
+	case errors.As(err, &denied):
+		return newProblem(http.StatusUnauthorized, types.ErrorKindAuthenticationError, denied.Message)
+	case errors.As(err, &missing):
+		return newProblem(http.StatusNotFound, types.ErrorKindNotFoundError, missing.Error())
+	case errors.As(err, &archived):
+		return invalid(http.StatusBadRequest, archived.Error(), referenceTo[archived.Noun])
+	case errors.Is(err, store.ErrKeyReused):
+		p := newProblem(http.StatusConflict, types.ErrorKindConflictError, "Idempotency key reused with a different request body.")
+		p.detail.Param = new("Idempotency-Key")
+		return p
+	case errors.As(err, &feature):
+		p := newProblem(http.StatusNotImplemented, types.ErrorKindFeatureNotAvailable, feature.Error())
+		p.detail.Param, p.detail.Feature = &feature.param, &feature.feature
+		return p
+	case errors.As(err, &routing) && routing.Code == http.StatusNotFound:
+		return newProblem(http.StatusNotFound, types.ErrorKindNotFoundError, "There is no such path; see /openapi.yaml for those there are.")
+	case errors.As(err, &routing) && routing.Code == http.StatusMethodNotAllowed:
+		return newProblem(http.StatusMethodNotAllowed, types.ErrorKindInvalidRequestError, "The path does not take this method; header Allow has those it takes.")
+	}
+	return newProblem(http.StatusInternalServerError, types.ErrorKindAPIError, "The server failed to answer. Try again with the same idempotency key.")
+}
+
+// referenceTo names the field of a request that refers to a kind of resource.
+var referenceTo = map[store.Noun]string{store.NounAgent: "agent", store.NounEnvironment: "environment_id"}
+
+func newProblem(status int, kind types.ErrorKind, message string) problem {
+	return problem{status: status, detail: types.ErrorDetail{Type: kind, Message: message}}
+}
+
+func invalid(status int, message, param string) problem {
+	p := newProblem(status, types.ErrorKindInvalidRequestError, message)
+	if param != "" {
+		p.detail.Param = &param
+	}
+	return p
+}
+
+// writeError is the only writer of error envelopes. It logs what the caller is not told, and does
+// nothing once a response is on its way.
+func (s *Server) writeError(c echo.Context, err error) {
+	if c.Response().Committed {
+		return
+	}
+	info := infoOf(c.Request().Context())
+	p := problemOf(err)
+	if p.status >= http.StatusInternalServerError && p.detail.Type == types.ErrorKindAPIError {
+		attrs := []any{"request_id", info.id, "operation", info.operation, "error", err}
+		var panicked *panicError
+		if errors.As(err, &panicked) {
+			attrs = append(attrs, "panic", panicked.value, "stack", string(panicked.stack))
+		}
+		s.log.ErrorContext(c.Request().Context(), "request failed", attrs...)
+	}
+	if p.status == http.StatusUnauthorized {
+		c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
+	}
+	body := types.Error{Type: types.ErrorTypeError, Error: p.detail, RequestID: info.id}
+	if err := c.JSON(p.status, body); err != nil {
+		s.log.WarnContext(c.Request().Context(), "error not sent", "request_id", info.id, "error", err)
+	}
+}

@@ -1,0 +1,317 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+
+	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/auth"
+	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore"
+)
+
+// The accounts of the tests: alice has the demo's agent and environment, bob is somebody else.
+const (
+	aliceToken = "pt-alice"
+	bobToken   = "pt-bob"
+)
+
+// harness is a server on SQLite on disk behind real TCP, whose every answer is held against the
+// contract a second time, by kin-openapi's own response filter.
+type harness struct {
+	t      testing.TB
+	server *server.Server
+	web    *httptest.Server
+	db     store.Store // a second handle on the same file, to prepare and to look
+	dsn    string
+	log    *syncBuffer
+	clock  *clock
+
+	agent, environment string
+}
+
+// start runs a server with two accounts.
+func start(t testing.TB, change ...func(*server.Config)) *harness {
+	t.Helper()
+	return startOn(t, "sqlite:"+filepath.Join(t.TempDir(), "sessions.db"), change...)
+}
+
+func startOn(t testing.TB, dsn string, change ...func(*server.Config)) *harness {
+	t.Helper()
+	h := &harness{t: t, dsn: dsn, log: &syncBuffer{}, clock: &clock{now: time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)}}
+	config := server.Config{
+		DB: h.dsn, Demo: true, DemoToken: "pt-demo", Now: h.clock.Now,
+		Logger: slog.New(slog.NewTextHandler(h.log, nil)),
+	}
+	for _, c := range change {
+		c(&config)
+	}
+	var err error
+	if h.server, err = server.New(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	if h.db, err = sqlstore.Open(t.Context(), h.dsn, sqlstore.Options{Now: h.clock.Now}); err != nil {
+		t.Fatal(err)
+	}
+	h.web = httptest.NewServer(h.server)
+	t.Cleanup(h.stop)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(h.log)
+		}
+	})
+	for account, token := range map[string]string{"alice": aliceToken, "bob": bobToken} {
+		_, _ = h.db.CreateToken(context.Background(), store.NewToken{Account: account, Name: account, Hash: auth.Hash(token)})
+	}
+	h.agent = h.mustCreate("/agents", `{"name":"a","model":"ultimate"}`)
+	h.environment = h.mustCreate("/environments", `{"name":"e","config":{"type":"cloud"}}`)
+	return h
+}
+
+func (h *harness) stop() {
+	h.web.Close()
+	_ = h.server.Close()
+	_ = h.db.Close()
+}
+
+// in returns the harness for use in another test.
+func (h *harness) in(t testing.TB) *harness {
+	other := *h
+	other.t = t
+	return &other
+}
+
+// mustCreate posts as alice and returns the new id.
+func (h *harness) mustCreate(path, body string) string {
+	h.t.Helper()
+	got := h.do(request{method: "POST", path: path, body: body})
+	if got.status != http.StatusCreated {
+		h.t.Fatalf("POST %s: %d %s", path, got.status, got.body)
+	}
+	return got.field("id").(string)
+}
+
+// request is a request of a test; zero fields are alice's token and JSON.
+type request struct {
+	method, path, body string
+	token              string // "-" for none
+	header             map[string]string
+	raw                io.Reader // instead of body
+}
+
+// answer is a response, read to its end.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (a answer) field(path ...string) any {
+	var v any
+	if err := json.Unmarshal(a.body, &v); err != nil {
+		return nil
+	}
+	for _, name := range path {
+		object, _ := v.(map[string]any)
+		v = object[name]
+	}
+	return v
+}
+
+// do sends a request to the mount /api/v1/cloud, or to the path as it is when it starts with two slashes.
+func (h *harness) do(r request) answer {
+	h.t.Helper()
+	url := h.web.URL + "/api/v1/cloud" + r.path
+	if outside, ok := strings.CutPrefix(r.path, "//"); ok {
+		url = h.web.URL + "/" + outside
+	}
+	if r.raw == nil {
+		r.raw = strings.NewReader(r.body)
+	}
+	req, err := http.NewRequestWithContext(h.t.Context(), r.method, url, r.raw)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if r.token != "-" {
+		req.Header.Set("Authorization", "Bearer "+orAlice(r.token))
+	}
+	if r.method != http.MethodGet {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for name, value := range r.header {
+		req.Header.Del(name)
+		if value != "" {
+			req.Header.Set(name, value)
+		}
+	}
+	res, err := h.web.Client().Do(req)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	got := answer{status: res.StatusCode, header: res.Header, body: body}
+	if op := operationAt(h.t, r.method, req.URL.Path); op != nil {
+		seen.add(op.Operation.OperationID, got.status)
+		secondOpinion(h.t, op, req, got)
+	}
+	if got.header.Get("X-Request-Id") == "" {
+		h.t.Errorf("%s %s: no X-Request-Id", r.method, r.path)
+	}
+	return got
+}
+
+func orAlice(token string) string {
+	if token == "" {
+		return aliceToken
+	}
+	return token
+}
+
+// sessions counts the sessions of every account, archived ones too.
+func (h *harness) sessions() int {
+	h.t.Helper()
+	n := 0
+	for _, account := range []string{"alice", "bob", server.DemoAccount} {
+		list, err := h.db.ListSessions(h.t.Context(), account, store.Page{Limit: 1000, IncludeArchived: true})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		n += len(list.Items)
+	}
+	return n
+}
+
+// createBody is a valid body of createSession with these fields laid over it; nil removes one.
+func (h *harness) createBody(fields map[string]any) string {
+	body := map[string]any{"agent": h.agent, "environment_id": h.environment}
+	for name, value := range fields {
+		if value == nil {
+			delete(body, name)
+		} else {
+			body[name] = value
+		}
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return string(data)
+}
+
+// document is the loaded contract, once for all tests.
+var document = sync.OnceValues(api.Load)
+
+// operationAt finds the contract's operation at a path of either mount, or nil.
+func operationAt(t testing.TB, method, path string) *routers.Route {
+	doc, err := document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative := strings.TrimPrefix(strings.TrimPrefix(path, "/api/v1/cloud"), "/v1")
+	for template, item := range doc.Paths.Map() {
+		pattern := "^" + regexp.MustCompile(`\{[^}]+\}`).ReplaceAllString(template, "[^/]+") + "$"
+		if op := item.GetOperation(method); op != nil && regexp.MustCompile(pattern).MatchString(relative) {
+			return &routers.Route{Spec: doc, Path: template, PathItem: item, Method: method, Operation: op}
+		}
+	}
+	return nil
+}
+
+// secondOpinion fails the test when kin-openapi's response filter finds fault with an answer.
+func secondOpinion(t testing.TB, route *routers.Route, req *http.Request, got answer) {
+	t.Helper()
+	err := openapi3filter.ValidateResponse(req.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: req, Route: route},
+		Status:                 got.status, Header: got.header, Body: io.NopCloser(bytes.NewReader(got.body)),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, SchemaValidationOptions: []openapi3.SchemaValidationOption{openapi3.EnableFormatValidation()}},
+	})
+	if err != nil {
+		t.Errorf("%s answered against the contract: %v", route.Operation.OperationID, err)
+	}
+}
+
+// seen collects which operation answered with which status, over all tests of the package.
+var seen = &coverage{pairs: map[string]bool{}}
+
+type coverage struct {
+	mu    sync.Mutex
+	pairs map[string]bool
+}
+
+func (c *coverage) add(operation string, status int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pairs[fmt.Sprintf("%s %d", operation, status)] = true
+}
+
+// syncBuffer is a bytes.Buffer for several goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// clock is a clock that stands still until it is moved.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// exampleBody is the first, by name, of a media type's examples.
+func exampleBody(t testing.TB, media *openapi3.MediaType) string {
+	for _, name := range slices.Sorted(maps.Keys(media.Examples)) {
+		data, err := json.Marshal(media.Examples[name].Value.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	t.Fatal("a request body without examples")
+	return ""
+}

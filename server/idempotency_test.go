@@ -1,0 +1,102 @@
+package server_test
+
+import (
+	"bytes"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func keyed(key string) map[string]string { return map[string]string{"Idempotency-Key": key} }
+
+func TestAnIdempotencyKeyRunsOnce(t *testing.T) {
+	h := start(t)
+	body := h.createBody(map[string]any{"title": "once"})
+	first := h.do(request{method: "POST", path: "/sessions", body: body, header: keyed("k")})
+	if first.status != 201 || first.header.Get("Idempotent-Replayed") != "" {
+		t.Fatalf("%d %v", first.status, first.header)
+	}
+	h.clock.advance(24*time.Hour - time.Microsecond)
+	for name, again := range map[string]request{
+		"the same":        {method: "POST", path: "/sessions", body: body, header: keyed("k")},
+		"the other name":  {method: "POST", path: "/sessions", body: body, header: map[string]string{"X-Idempotency-Key": "k"}},
+		"the other mount": {method: "POST", path: "//v1/sessions", body: body, header: keyed("k")},
+	} {
+		got := h.do(again)
+		if got.status != 201 || !bytes.Equal(got.body, first.body) || got.header.Get("Idempotent-Replayed") != "true" {
+			t.Errorf("%s: %d %s %v", name, got.status, got.body, got.header)
+		}
+	}
+	if n := h.sessions(); n != 1 {
+		t.Errorf("%d sessions", n)
+	}
+	reused := refusal{409, "conflict_error", "Idempotency-Key", "Idempotency key reused with a different request body."}
+	for _, other := range []request{
+		{method: "POST", path: "/sessions", body: h.createBody(nil), header: keyed("k")},
+		{method: "POST", path: "/agents", body: `{"name":"a","model":"m"}`, header: keyed("k")},
+		{method: "POST", path: "/environments", body: `{"name":"a","config":{"type":"cloud"}}`, header: keyed("k")},
+	} {
+		h.expectRefusal(t, other, reused)
+	}
+	bobs := h.do(request{method: "POST", path: "/agents", body: `{"name":"a","model":"m"}`, header: keyed("k"), token: bobToken})
+	if bobs.status != 201 {
+		t.Errorf("another account's key: %d %s", bobs.status, bobs.body)
+	}
+	h.clock.advance(time.Microsecond)
+	if got := h.do(request{method: "POST", path: "/sessions", body: h.createBody(nil), header: keyed("k")}); got.status != 201 {
+		t.Errorf("after 24 h: %d %s", got.status, got.body)
+	}
+}
+
+func TestARefusalIsReplayedToo(t *testing.T) {
+	h := start(t)
+	body := h.createBody(map[string]any{"agent": "agent_later"})
+	first := h.do(request{method: "POST", path: "/sessions", body: body, header: keyed("k")})
+	again := h.do(request{method: "POST", path: "/sessions", body: body, header: keyed("k")})
+	if first.status != 404 || again.status != 404 || again.header.Get("Idempotent-Replayed") != "true" {
+		t.Fatalf("%d, then %d %v", first.status, again.status, again.header)
+	}
+	if diff := cmp.Diff(string(first.body), string(again.body)); diff != "" {
+		t.Error(diff)
+	}
+	if again.header.Get("X-Request-Id") == first.header.Get("X-Request-Id") {
+		t.Error("the replay has the first request's id in its header")
+	}
+}
+
+func TestABadRequestDoesNotUseUpItsKey(t *testing.T) {
+	h := start(t)
+	if got := h.do(request{method: "POST", path: "/sessions", body: "{}", header: keyed("k")}); got.status != 400 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	if got := h.do(request{method: "POST", path: "/sessions", body: h.createBody(nil), header: keyed("k")}); got.status != 201 {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+func TestConcurrentTwinsRunOnce(t *testing.T) {
+	h := start(t)
+	body := h.createBody(map[string]any{"title": "twins"})
+	answers := make([]answer, 16)
+	var wg sync.WaitGroup
+	for i := range answers {
+		wg.Go(func() {
+			answers[i] = h.do(request{method: "POST", path: "/sessions", body: body, header: keyed("twins")})
+		})
+	}
+	wg.Wait()
+	replayed := 0
+	for _, got := range answers {
+		if got.status != 201 || !bytes.Equal(got.body, answers[0].body) {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+		if got.header.Get("Idempotent-Replayed") == "true" {
+			replayed++
+		}
+	}
+	if replayed != len(answers)-1 || h.sessions() != 1 {
+		t.Errorf("%d of %d replayed, %d sessions", replayed, len(answers), h.sessions())
+	}
+}

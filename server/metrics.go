@@ -1,0 +1,42 @@
+package server
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are the server's Prometheus metrics, in a registry of its own.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.HistogramVec
+	breaches *prometheus.CounterVec
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "sessions_request_duration_seconds", Help: "Time to answer a request, by operation and status.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8),
+		}, []string{"operation", "status"}),
+		breaches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sessions_contract_breaches_total", Help: "Responses that broke the contract, by operation and rule.",
+		}, []string{"operation", "rule"}),
+	}
+	m.registry.MustRegister(m.requests, m.breaches)
+	return m
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+func (m *metrics) request(operation string, status int, elapsed time.Duration) {
+	m.requests.WithLabelValues(operation, strconv.Itoa(status)).Observe(elapsed.Seconds())
+}
+
+func (m *metrics) breach(operation, rule string) { m.breaches.WithLabelValues(operation, rule).Inc() }

@@ -1,0 +1,81 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+)
+
+// requestInfo is what is known of a request under way, for its log line and its errors.
+type requestInfo struct {
+	id        string
+	operation string // operationId; "" outside the API
+	account   string // "" until the token is checked
+}
+
+type infoKey struct{}
+
+// infoOf returns what is known of the context's request.
+func infoOf(ctx context.Context) *requestInfo {
+	info, ok := ctx.Value(infoKey{}).(*requestInfo)
+	if !ok {
+		return &requestInfo{}
+	}
+	return info
+}
+
+// observe gives every request its id, answers panics and errors, and writes one log line and one metric.
+func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := time.Now()
+		info := &requestInfo{id: s.requestID(c.Request())}
+		r := c.Request().WithContext(context.WithValue(c.Request().Context(), infoKey{}, info))
+		c.SetRequest(r)
+		c.Response().Header().Set(echo.HeaderXRequestID, info.id)
+
+		if err := recovered(func() error { return next(c) }); err != nil {
+			s.writeError(c, err)
+		}
+		elapsed, status := time.Since(start), c.Response().Status
+		s.metrics.request(info.operation, status, elapsed)
+		s.log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+			slog.String("request_id", info.id), slog.String("method", r.Method), slog.String("operation", info.operation),
+			slog.Int("status", status), slog.Duration("duration", elapsed), slog.String("account", info.account))
+		return nil
+	}
+}
+
+// requestID keeps the caller's id when the contract allows it and makes one otherwise.
+func (s *Server) requestID(r *http.Request) string {
+	if id := r.Header.Get(echo.HeaderXRequestID); s.contract.Accepts("RequestID", id) {
+		return id
+	}
+	return uuid.Must(uuid.NewV7()).String()
+}
+
+// panicError is a panic of a handler, with its stack for the log.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return "panic while handling a request" }
+
+// recovered runs fn and makes an error of its panic.
+func recovered(fn func() error) (err error) {
+	defer func() {
+		switch v := recover(); v {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(v)
+		default:
+			err = &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	return fn()
+}

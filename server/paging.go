@@ -1,0 +1,81 @@
+package server
+
+import (
+	"errors"
+
+	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/contract"
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// listQuery is the query that all lists have, cursors apart by name.
+type listQuery struct {
+	limit                 *types.Limit
+	after, before, cursor *string
+	order                 *types.Order
+	archived              *types.IncludeArchived
+}
+
+// listed runs a list's query: it reads the cursors, and makes of the rows what the list's envelope
+// holds (decision "list envelope").
+func listed[Row, Wire any](q listQuery, list func(store.Page) (store.List[Row], error), wire func(Row) (Wire, error), id func(Row) string) (envelope[Wire], error) {
+	page, param, err := q.page()
+	if err != nil {
+		return envelope[Wire]{}, err
+	}
+	rows, err := list(page)
+	if errors.Is(err, store.ErrUnknownCursor) {
+		err = &contract.Fault{Param: param, Message: "Parameter '" + param + "' names no record of this list."}
+	}
+	if err != nil {
+		return envelope[Wire]{}, err
+	}
+	out := envelope[Wire]{Data: make([]Wire, 0, len(rows.Items)), HasMore: rows.HasMore}
+	for _, row := range rows.Items {
+		w, err := wire(row)
+		if err != nil {
+			return envelope[Wire]{}, err
+		}
+		out.Data = append(out.Data, w)
+	}
+	if n := len(rows.Items); n > 0 {
+		out.FirstID, out.LastID = new(id(rows.Items[0])), new(id(rows.Items[n-1]))
+		if rows.HasMore && !page.Backward {
+			out.NextPage = out.LastID
+		}
+	}
+	return out, nil
+}
+
+// envelope is a list's envelope; it converts to each list type of the contract.
+type envelope[Wire any] struct {
+	Data     []Wire  `json:"data"`
+	FirstID  *string `json:"first_id"`
+	HasMore  bool    `json:"has_more"`
+	LastID   *string `json:"last_id"`
+	NextPage *string `json:"next_page"`
+}
+
+// page returns the store's page, and the name of the parameter that holds its cursor.
+func (q listQuery) page() (store.Page, string, error) {
+	page := store.Page{
+		Limit:           int(value(q.limit)),
+		Ascending:       value(q.order) == types.ListOrderAsc,
+		IncludeArchived: value(q.archived),
+	}
+	var param string
+	for _, cursor := range []struct {
+		param string
+		value *string
+	}{{"after_id", q.after}, {"before_id", q.before}, {"page", q.cursor}} {
+		switch {
+		case cursor.value == nil:
+		case param != "":
+			return page, "", &contract.Fault{Param: cursor.param, Message: "Parameters '" + param + "' and '" + cursor.param + "' exclude each other."}
+		default:
+			param, page.Cursor = cursor.param, *cursor.value
+			page.Backward = param == "before_id"
+		}
+	}
+	return page, param, nil
+}

@@ -1,0 +1,70 @@
+package server
+
+import (
+	"errors"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/cloud-sessions/sessions/server/auth"
+	"github.com/cloud-sessions/sessions/server/contract"
+)
+
+// operation returns what stands around one operation's handler. The reply is held back until it has
+// been checked, so that a breach of the contract, or a commit that fails, can still become a 500.
+func (s *Server) operation(op *contract.Operation) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			infoOf(c.Request().Context()).operation = op.ID
+			reply := holdReply(c)
+			err := s.admit(c, op)
+			if err == nil {
+				err = s.once(c, reply, op, func() error { return s.answer(c, reply, op, next) })
+			}
+			if err != nil {
+				err = s.answer(c, reply, op, func(echo.Context) error { return err })
+			}
+			if err != nil { // the error envelope itself breaks the contract
+				reply.reset(c)
+				s.writeError(c, err)
+			}
+			return reply.release(c)
+		}
+	}
+}
+
+// admit checks the token, then the request.
+func (s *Server) admit(c echo.Context, op *contract.Operation) error {
+	r := c.Request()
+	if op.Secured {
+		principal, err := s.auth.Authenticate(r.Context(), r.Header)
+		if err != nil {
+			return err
+		}
+		infoOf(r.Context()).account = principal.Account
+		r = r.WithContext(auth.NewContext(r.Context(), principal))
+		c.SetRequest(r)
+	}
+	return op.CheckRequest(r, c.Param)
+}
+
+// answer runs a handler, writes its error, if any, as the envelope, and checks the reply. It returns an
+// error only for a reply that must not leave.
+func (s *Server) answer(c echo.Context, reply *heldReply, op *contract.Operation, next echo.HandlerFunc) error {
+	reply.reset(c)
+	if err := recovered(func() error { return next(c) }); err != nil {
+		reply.reset(c)
+		s.writeError(c, err)
+	}
+	err := op.CheckResponse(reply.status, reply.Header(), reply.body.Bytes())
+	var breach *contract.Breach
+	if errors.As(err, &breach) {
+		s.metrics.breach(breach.Operation, breach.Rule)
+		s.log.ErrorContext(c.Request().Context(), "response breaks the contract",
+			"request_id", infoOf(c.Request().Context()).id, "operation", breach.Operation, "status", breach.Status,
+			"pointer", breach.Pointer, "rule", breach.Rule, "reason", breach.Reason)
+		if s.config.ResponseCheck == Report {
+			return nil
+		}
+	}
+	return err
+}

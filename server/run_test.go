@@ -1,0 +1,132 @@
+package server_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cloud-sessions/sessions/server"
+)
+
+// running starts a server on a free port and returns its address, what stops it, and what Run returned.
+func running(t *testing.T, config server.Config) (baseURL string, stop func(), done <-chan error) {
+	t.Helper()
+	s, err := server.New(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	ctx, cancel := context.WithCancel(t.Context())
+	listening, result := make(chan string, 1), make(chan error, 1)
+	go func() { result <- s.Run(ctx, func(baseURL string) { listening <- baseURL }) }()
+	select {
+	case baseURL = <-listening:
+	case err := <-result:
+		t.Fatal(err)
+	}
+	return baseURL, cancel, result
+}
+
+func TestRunDrainsRequestsUnderWay(t *testing.T) {
+	baseURL, stop, done := running(t, server.Config{Demo: true, DemoToken: "pt-demo"})
+	body, feed := io.Pipe()
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, baseURL+"/v1/sessions", body)
+	req.Header.Set("Authorization", "Bearer pt-demo")
+	req.Header.Set("Content-Type", "application/json")
+	status := make(chan int, 1)
+	go func() {
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			status <- 0
+			return
+		}
+		defer res.Body.Close()
+		status <- res.StatusCode
+	}()
+	_, _ = io.WriteString(feed, pageBody[:10]) // returns once the transport has it: the request is under way
+	waitUntilServed(t, baseURL)
+	stop()
+	waitUntilClosed(t, baseURL)
+	_, _ = io.WriteString(feed, pageBody[10:])
+	_ = feed.Close()
+	if got := <-status; got != 201 {
+		t.Errorf("the request under way got %d", got)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+func TestRunGivesUpAfterTheTimeout(t *testing.T) {
+	baseURL, stop, done := running(t, server.Config{Demo: true, DemoToken: "pt-demo", ShutdownTimeout: 50 * time.Millisecond})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(baseURL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt-demo\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{")
+	waitUntilServed(t, baseURL)
+	stop()
+	if err := <-done; err == nil || !strings.Contains(err.Error(), "still under way after 50ms") {
+		t.Errorf("Run: %v", err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+func TestRunSaysWhyItCannotListen(t *testing.T) {
+	s, err := server.New(t.Context(), server.Config{Addr: "127.0.0.1:99999"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Run(t.Context(), func(string) {}); err == nil || !strings.Contains(err.Error(), "cannot listen") {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestNewRefusesBadConfigs(t *testing.T) {
+	for want, config := range map[string]server.Config{
+		`unknown feature "m4"; known is "m3"`:                     {Features: []string{"m4"}},
+		`unknown response check "off"; use "enforce" or "report"`: {ResponseCheck: "off"},
+		`the demo token must start with "pt-" and hold`:           {Demo: true, DemoToken: "secret"},
+		"sqlite:": {DB: "mysql://localhost"},
+	} {
+		s, err := server.New(t.Context(), config)
+		if err == nil {
+			_ = s.Close()
+			t.Errorf("%+v was accepted", config)
+		} else if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q lacks %q", err, want)
+		}
+	}
+}
+
+// waitUntilServed returns once the server answers a request of its own: those sent before are under way.
+func waitUntilServed(t *testing.T, baseURL string) {
+	t.Helper()
+	for range 3 {
+		res, err := http.Get(baseURL + "/healthz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+	}
+}
+
+// waitUntilClosed returns once the server takes no new connections.
+func waitUntilClosed(t *testing.T, baseURL string) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(baseURL, "http://"))
+		if err != nil {
+			return
+		}
+		_ = conn.Close()
+	}
+	t.Fatal("the server still takes connections")
+}

@@ -1,0 +1,184 @@
+// Package server runs the Cloud Sessions API: New gives an http.Handler that checks every request and
+// every response against the contract, Run serves it until a context ends. Echo stays inside
+// routes.go, pipeline.go and errors.go.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/server/auth"
+	"github.com/cloud-sessions/sessions/server/contract"
+	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore"
+)
+
+// ResponseCheck says what happens to a response that breaks the contract.
+type ResponseCheck string
+
+// The modes of the response check.
+const (
+	// Enforce turns the response into a 500, logs the breach and counts it.
+	Enforce ResponseCheck = "enforce"
+	// Report logs the breach and counts it, and sends the response.
+	Report ResponseCheck = "report"
+)
+
+// FeatureM3 opens the fields that the seed calls M3 gated: resources and vault_ids.
+const FeatureM3 = "m3"
+
+// Config says how a server runs. The zero value serves on a free port of 127.0.0.1 from memory.
+type Config struct {
+	// Addr is the TCP address to listen on, host:port; port 0 takes a free one. Default 127.0.0.1:0.
+	Addr string
+	// DB is the database: sqlite:PATH, or sqlite::memory: for one that ends with the server, the default.
+	DB string
+	// Demo makes the documentation page's own agent and environment, and a token for them.
+	Demo bool
+	// DemoToken is the demo account's token; empty for a new one.
+	DemoToken string
+	// Features are switched on; FeatureM3 is known.
+	Features []string
+	// ResponseCheck is Enforce by default.
+	ResponseCheck ResponseCheck
+	// ShutdownTimeout bounds how long Run waits for requests under way; 10 seconds by default.
+	ShutdownTimeout time.Duration
+	// Logger gets a line for each request and each failure; discarded by default.
+	Logger *slog.Logger
+	// Now is the clock; time.Now by default.
+	Now func() time.Time
+	// NewID makes ids of a prefix, such as sess_…; UUIDv7 by default.
+	NewID func(prefix string) string
+}
+
+// Server is the API over one database. Make it with New, end it with Close.
+type Server struct {
+	config   Config
+	store    store.Store
+	contract *contract.Contract
+	auth     *auth.Authenticator
+	log      *slog.Logger
+	metrics  *metrics
+	demo     *Demo
+	handler  http.Handler
+}
+
+// New opens the database, brings its schema up to date and assembles the API. It refuses a contract
+// that is not wholly served: each operation needs a handler, a check and a security decision.
+func New(ctx context.Context, config Config) (*Server, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	db, err := sqlstore.Open(ctx, config.DB, sqlstore.Options{Now: config.Now, NewID: config.NewID})
+	if err != nil {
+		return nil, err
+	}
+	s, err := assemble(ctx, config, db)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
+}
+
+// assemble builds the server over an open store, which stays the caller's when it fails.
+func assemble(ctx context.Context, config Config, db store.Store) (*Server, error) {
+	doc, err := api.Load()
+	if err != nil {
+		return nil, err
+	}
+	compiled, err := contract.Compile(doc)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		config: config, store: db, contract: compiled,
+		auth: auth.New(db, config.Now), log: config.Logger, metrics: newMetrics(),
+	}
+	if config.Demo {
+		if s.demo, err = seedDemo(ctx, db, config.DemoToken, config.Now); err != nil {
+			return nil, err
+		}
+	}
+	s.handler, err = s.routes()
+	return s, err
+}
+
+func (c Config) withDefaults() (Config, error) {
+	c.Addr = orDefault(c.Addr, "127.0.0.1:0")
+	c.DB = orDefault(c.DB, "sqlite::memory:")
+	c.ResponseCheck = orDefault(c.ResponseCheck, Enforce)
+	c.ShutdownTimeout = orDefault(c.ShutdownTimeout, 10*time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	for _, f := range c.Features {
+		if f != FeatureM3 {
+			return c, fmt.Errorf("unknown feature %q; known is %q", f, FeatureM3)
+		}
+	}
+	if c.ResponseCheck != Enforce && c.ResponseCheck != Report {
+		return c, fmt.Errorf("unknown response check %q; use %q or %q", c.ResponseCheck, Enforce, Report)
+	}
+	return c, nil
+}
+
+func orDefault[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// ServeHTTP serves the API, at /api/v1/cloud and at /v1, and what stands beside it: /healthz, /readyz,
+// /metrics, /openapi.yaml and /openapi.json.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// Demo returns what Config.Demo made; nil without it.
+func (s *Server) Demo() *Demo { return s.demo }
+
+// Run serves on Config.Addr until ctx ends, then drains: it takes no new requests and waits for those
+// under way, at most Config.ShutdownTimeout, after which it ends them and returns an error. listening
+// is called with the server's address, http://HOST:PORT, once it accepts connections.
+func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.config.Addr)
+	if err != nil {
+		return fmt.Errorf("cannot listen: %w", err)
+	}
+	web := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       2 * time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	served := make(chan error, 1)
+	go func() { served <- web.Serve(listener) }()
+	listening("http://" + listener.Addr().String())
+
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	s.log.Info("shutting down", "timeout", s.config.ShutdownTimeout)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.ShutdownTimeout)
+	defer cancel()
+	if err := web.Shutdown(drain); err != nil {
+		return errors.Join(fmt.Errorf("requests were still under way after %s: %w", s.config.ShutdownTimeout, err), web.Close())
+	}
+	return nil
+}
+
+// Close closes the database. Call it once, after Run has returned.
+func (s *Server) Close() error { return s.store.Close() }

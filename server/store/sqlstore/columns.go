@@ -1,0 +1,100 @@
+package sqlstore
+
+import (
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// toMicros is how times are stored: microseconds since 1970.
+func toMicros(t time.Time) int64 { return t.UnixMicro() }
+
+func fromMicros(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
+
+// toMicrosOrNull stores nil as NULL.
+func toMicrosOrNull(t *time.Time) *int64 {
+	if t == nil {
+		return nil
+	}
+	micros := toMicros(*t)
+	return &micros
+}
+
+// cut returns t as it will be read back.
+func cut(t time.Time) time.Time { return fromMicros(toMicros(t)) }
+
+func cutOrNil(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := cut(*t)
+	return &u
+}
+
+// timeTo scans a time into the time that it points to.
+type timeTo struct{ t *time.Time }
+
+// Scan implements sql.Scanner.
+func (c timeTo) Scan(src any) error {
+	micros, ok := src.(int64)
+	if !ok {
+		return fmt.Errorf("a time is stored as %T", src)
+	}
+	*c.t = fromMicros(micros)
+	return nil
+}
+
+// timeOrNilTo scans a time, or nil for NULL, into the pointer that it points to.
+type timeOrNilTo struct{ t **time.Time }
+
+// Scan implements sql.Scanner.
+func (c timeOrNilTo) Scan(src any) error {
+	if src == nil {
+		*c.t = nil
+		return nil
+	}
+	*c.t = new(time.Time)
+	return timeTo{*c.t}.Scan(src)
+}
+
+// asJSON stores a value as JSON text.
+type asJSON struct{ v any }
+
+// Value implements driver.Valuer.
+func (c asJSON) Value() (driver.Value, error) {
+	text, err := json.Marshal(c.v)
+	return string(text), err
+}
+
+// fromJSON scans JSON text into the value that v points to. A json.RawMessage gets the text as it is.
+type fromJSON struct{ v any }
+
+// Scan implements sql.Scanner.
+func (c fromJSON) Scan(src any) error {
+	text, ok := src.(string)
+	if !ok {
+		return fmt.Errorf("JSON is stored as %T", src)
+	}
+	if raw, ok := c.v.(*json.RawMessage); ok {
+		*raw = json.RawMessage(text)
+		return nil
+	}
+	return json.Unmarshal([]byte(text), c.v)
+}
+
+// orEmpty returns m, or an empty map for nil: maps are never nil when they are read.
+func orEmpty(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+// orNone returns list, or an empty one for nil: slices are never nil when they are read.
+func orNone(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}

@@ -1,0 +1,74 @@
+package sqlstore
+
+import (
+	"context"
+
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// recordedReply is a row of idempotency_keys that has a reply.
+type recordedReply struct {
+	fingerprint string
+	reply       store.Reply
+}
+
+func scanReply(row scanner) (r recordedReply, err error) {
+	var body string
+	err = row.Scan(&r.fingerprint, &r.reply.Status, &r.reply.ContentType, &body)
+	r.reply.Body = []byte(body)
+	return r, err
+}
+
+// ClaimKey claims with one statement that takes over whatever counts as absent: a row that is not
+// younger than KeyLifetime, and one without a status, which a transaction left behind that committed
+// without RecordReply. So a claim never outlives its transaction.
+//
+// While another transaction holds the key, the statement waits: in SQLite for the one writer, in
+// PostgreSQL for the row.
+func (s *Store) ClaimKey(ctx context.Context, k store.Key) (reply *store.Reply, err error) {
+	err = s.Atomically(ctx, func(ctx context.Context) error {
+		now := s.now()
+		claimed, err := s.exec(ctx, `INSERT INTO idempotency_keys (account_id, key, fingerprint, created_at)
+			VALUES ($1, $2, $3, $4)
+			ON CONFLICT (account_id, key) DO UPDATE SET fingerprint = excluded.fingerprint,
+				status = NULL, content_type = '', body = '', created_at = excluded.created_at
+			WHERE idempotency_keys.status IS NULL OR idempotency_keys.created_at <= $5`,
+			k.Account, k.Value, k.Fingerprint, toMicros(now), toMicros(now.Add(-store.KeyLifetime)))
+		if err != nil || claimed == 1 {
+			return err
+		}
+		recorded, err := one(ctx, s, scanReply, `SELECT fingerprint, status, content_type, body
+			FROM idempotency_keys WHERE account_id = $1 AND key = $2`, k.Account, k.Value)
+		if err == nil && recorded.fingerprint != k.Fingerprint {
+			err = store.ErrKeyReused
+		}
+		reply = &recorded.reply
+		return err
+	})
+	return orZero(reply, err)
+}
+
+// RecordReply returns store.ErrNotFound when the key is not claimed, or claimed for another fingerprint.
+func (s *Store) RecordReply(ctx context.Context, k store.Key, r store.Reply) error {
+	return s.Atomically(ctx, func(ctx context.Context) error {
+		recorded, err := s.exec(ctx, `UPDATE idempotency_keys
+			SET status = $1, content_type = $2, body = $3, created_at = $4
+			WHERE account_id = $5 AND key = $6 AND fingerprint = $7 AND status IS NULL`,
+			r.Status, r.ContentType, string(r.Body), toMicros(s.now()), k.Account, k.Value, k.Fingerprint)
+		if err == nil && recorded == 0 {
+			err = store.ErrNotFound
+		}
+		return err
+	})
+}
+
+// SweepKeys removes the oldest keys first.
+func (s *Store) SweepKeys(ctx context.Context, limit int) (removed int, err error) {
+	err = s.Atomically(ctx, func(ctx context.Context) error {
+		removed, err = s.exec(ctx, `DELETE FROM idempotency_keys WHERE (account_id, key) IN (
+				SELECT account_id, key FROM idempotency_keys WHERE created_at <= $1 ORDER BY created_at LIMIT $2)`,
+			toMicros(s.now().Add(-store.KeyLifetime)), limit)
+		return err
+	})
+	return orZero(removed, err)
+}

@@ -1,0 +1,121 @@
+package sqlstore
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+const (
+	sqliteMemory = ":memory:"
+	// sqliteReaders bounds the connections that read one file; SQLite lets them read while one writes.
+	sqliteReaders = 8
+)
+
+// openSQLite opens a file, or a private database in memory for ":memory:".
+//
+// A file gets one connection that writes, whose transactions begin with BEGIN IMMEDIATE: writers queue
+// in Go, where contexts count, and only those of other processes wait in SQLite, for at most the busy
+// timeout. A transaction that began as a reader could not become a writer once somebody else wrote.
+func openSQLite(path string) (database, error) {
+	if path == sqliteMemory {
+		return openSQLiteMemory()
+	}
+	if path == "" || strings.HasPrefix(path, ":") || strings.HasPrefix(path, "//") {
+		return database{}, errDSN
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return database{}, fmt.Errorf("sqlstore: %w", err)
+	}
+	if err := makeSQLiteFile(path); err != nil {
+		return database{}, fmt.Errorf("sqlstore: make the database file: %w", err)
+	}
+	write, err := openSQLitePool(sqliteDSN(path, url.Values{"_txlock": {"immediate"}}), 1)
+	if err != nil {
+		return database{}, err
+	}
+	read, err := openSQLitePool(sqliteDSN(path, url.Values{"_query_only": {"on"}}), sqliteReaders)
+	if err != nil {
+		return database{}, errors.Join(err, write.Close())
+	}
+	return database{write: write, read: read, migrations: goose.DialectSQLite3}, nil
+}
+
+// openSQLiteMemory uses one connection for everything: the connection is the database.
+func openSQLiteMemory() (database, error) {
+	options := url.Values{
+		"_pragma": {"foreign_keys(on)"},
+		"_dqs":    {"false"},
+		"_txlock": {"immediate"},
+	}
+	pool, err := openSQLitePool(sqliteMemory+"?"+options.Encode(), 1)
+	if err != nil {
+		return database{}, err
+	}
+	return database{write: pool, read: pool, migrations: goose.DialectSQLite3}, nil
+}
+
+// openSQLitePool returns a pool whose connections, size at most, stay open until the pool is closed.
+func openSQLitePool(dsn string, size int) (*sql.DB, error) {
+	pool, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: %w", err)
+	}
+	pool.SetMaxOpenConns(size)
+	pool.SetMaxIdleConns(size)
+	pool.SetConnMaxIdleTime(0)
+	pool.SetConnMaxLifetime(0)
+	return pool, nil
+}
+
+// sqliteDSN puts every setting into the DSN, as each connection of a pool needs them anew. synchronous
+// is FULL because in WAL mode anything less may lose a committed transaction when the power fails.
+func sqliteDSN(path string, options url.Values) string {
+	options["_pragma"] = []string{
+		"busy_timeout(10000)", // milliseconds
+		"journal_mode(wal)",
+		"synchronous(full)",
+		"foreign_keys(on)",
+	}
+	options.Set("_dqs", "false")
+	path = filepath.ToSlash(path)
+	if !strings.HasPrefix(path, "/") { // a drive letter
+		path = "/" + path
+	}
+	return (&url.URL{Scheme: "file", Path: path, RawQuery: options.Encode()}).String()
+}
+
+// makeSQLiteFile makes an empty database file, which SQLite takes for a new database, that only its
+// owner can read; SQLite gives its companion files the same mode. The file gets its name when it is
+// closed already: to close a file on which SQLite holds locks, for another store in this process,
+// would drop those locks.
+func makeSQLiteFile(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	empty, err := os.CreateTemp(dir, ".new-*.db") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(empty.Name())
+	if err := empty.Close(); err != nil {
+		return err
+	}
+	if err := os.Link(empty.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+	"sync/atomic"
+)
+
+// scopeKey is the context key of the scope that belongs to s; another store's is another key.
+type scopeKey struct{ s *Store }
+
+// scope is a transaction, or the part of one that a nested call makes up.
+type scope struct {
+	tx *sql.Tx
+	// savepoints counts those of the whole transaction: no name is used twice.
+	savepoints *atomic.Int64
+	// turn holds one token. Who nests in the scope takes it, so that the parts of a transaction follow
+	// one another even when goroutines make them: savepoints are a stack.
+	turn chan struct{}
+}
+
+func newScope(tx *sql.Tx, savepoints *atomic.Int64) *scope {
+	return &scope{tx: tx, savepoints: savepoints, turn: make(chan struct{}, 1)}
+}
+
+func (s *Store) scopeOf(ctx context.Context) (*scope, bool) {
+	sc, ok := ctx.Value(scopeKey{s}).(*scope)
+	return sc, ok
+}
+
+func (s *Store) within(ctx context.Context, sc *scope) context.Context {
+	return context.WithValue(ctx, scopeKey{s}, sc)
+}
+
+// Atomically rolls back when fn panics, too, and lets the panic go on.
+func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) error) error {
+	if outer, ok := s.scopeOf(ctx); ok {
+		return s.nest(ctx, outer, fn)
+	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.calls.Done()
+	tx, err := s.db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return failure(ctx, err)
+	}
+	return settle(
+		func() error { return fn(s.within(ctx, newScope(tx, new(atomic.Int64)))) },
+		func() error { return failure(ctx, tx.Commit()) },
+		func() { _ = tx.Rollback() }, // when it fails, there is no transaction left to roll back
+	)
+}
+
+// nest runs fn as a part of outer's transaction. Savepoints do not heed the context: they are quick, and
+// must not be left half done.
+//
+// When the database has given up the whole transaction, because an interrupted or failed statement made
+// it, the savepoint is gone, too, and what is done next would take effect at once. So when a savepoint
+// cannot be undone, the transaction ends there and then, and all later use of it fails.
+func (s *Store) nest(ctx context.Context, outer *scope, fn func(ctx context.Context) error) error {
+	select {
+	case outer.turn <- struct{}{}:
+		defer func() { <-outer.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	name := "part_" + strconv.FormatInt(outer.savepoints.Add(1), 10)
+	command := func(command string) error {
+		_, err := outer.tx.ExecContext(context.WithoutCancel(ctx), command+name)
+		if err != nil {
+			_ = outer.tx.Rollback()
+		}
+		return failure(ctx, err)
+	}
+	if err := command("SAVEPOINT "); err != nil {
+		return err
+	}
+	return settle(
+		func() error { return fn(s.within(ctx, newScope(outer.tx, outer.savepoints))) },
+		func() error { return command("RELEASE SAVEPOINT ") },
+		func() { _ = command("ROLLBACK TO SAVEPOINT ") },
+	)
+}
+
+// settle runs run, then keep. When run fails, panics or ends the goroutine, it runs undo instead of keep.
+func settle(run, keep func() error, undo func()) error {
+	ok := false
+	defer func() {
+		if !ok {
+			undo()
+		}
+	}()
+	if err := run(); err != nil {
+		return err
+	}
+	ok = true
+	return keep()
+}

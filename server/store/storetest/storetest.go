@@ -1,0 +1,181 @@
+// Package storetest proves that a store.Store keeps the contract that its interface's comments state: it
+// has a case for each of their sentences. It knows no implementation.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// Options are what a store under test takes from a test. Nil fields mean the store's defaults.
+type Options struct {
+	// Now is the clock. Its times have nanoseconds and are not in UTC.
+	Now func() time.Time
+	// NewID returns a fresh id with the given prefix.
+	NewID func(prefix string) string
+}
+
+// Opener returns a store to test.
+type Opener func(t *testing.T, opts Options) store.Store
+
+// Run runs the suite. Each of its tests runs in parallel to others and calls open once, for a store that
+// is empty and shared with no one, and closes that store.
+func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
+	for name, tests := range map[string]map[string]test{
+		"Tokens": tokenTests(), "Agents": agentTests(), "Environments": environmentTests(),
+		"Sessions": sessionTests(), "Pages": pageTests(), "Keys": keyTests(),
+		"Atomically": atomicTests(), "Accounts": accountTests(), "Life": lifeTests(),
+	} {
+		for part, run := range tests {
+			t.Run(name+"/"+part, func(t *testing.T) {
+				t.Parallel()
+				run(newBed(t, open, Options{}))
+			})
+		}
+	}
+}
+
+// RunShared runs the part of the suite for databases that outlive a store and that several stores may
+// open at once, as several processes do. Each of its tests calls place once, for an empty database; all
+// stores that the returned function opens are that database's.
+func RunShared(t *testing.T, place func(t *testing.T) Opener) {
+	for name, run := range sharedTests() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, place(t))
+		})
+	}
+}
+
+// The accounts of the tests; neither sees what is the other's.
+const (
+	account = "acc_a"
+	other   = "acc_b"
+)
+
+type test func(b *bed)
+
+// bed is what a test lies on: a store, with a clock that the test sets and ids that it can foresee.
+type bed struct {
+	*testing.T
+	store.Store
+	ctx   context.Context
+	clock *clock
+}
+
+// newBed opens a store with the bed's clock, and with ids of its own unless opts has some.
+func newBed(t *testing.T, open Opener, opts Options) *bed {
+	c := newClock()
+	opts.Now = c.Now
+	if opts.NewID == nil {
+		opts.NewID = (&sequence{}).next
+	}
+	s := open(t, opts)
+	t.Cleanup(func() { check(t, s.Close()) })
+	return &bed{T: t, Store: s, ctx: t.Context(), clock: c}
+}
+
+// clock stands still until it is advanced.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// newClock starts at a time that has to be cut and that is not in UTC.
+func newClock() *clock {
+	return &clock{now: time.Date(2026, 5, 18, 23, 26, 15, 747298_999, time.FixedZone("", 8*60*60))}
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// stamp is the clock's time as the store has to give it back.
+func (c *clock) stamp() time.Time { return c.Now().UTC().Truncate(time.Microsecond) }
+
+// sequence makes ids that sort by age.
+type sequence struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (s *sequence) next(prefix string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.n++
+	return fmt.Sprintf("%s_%06d", prefix, s.n)
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func equal[T any](t *testing.T, what string, want, got T) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func fails(t *testing.T, what string, want, got error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Errorf("%s: want the error %q, got %v", what, want, got)
+	}
+}
+
+// utc fails the test when a time is not in UTC; comparisons of times overlook that.
+func utc(t *testing.T, times ...time.Time) {
+	t.Helper()
+	for _, at := range times {
+		if at.Location() != time.UTC {
+			t.Errorf("%v is not in UTC", at)
+		}
+	}
+}
+
+// each runs fn n times at once, waits for all, and fails the test with their errors.
+func each(t *testing.T, n int, fn func(i int) error) {
+	t.Helper()
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { errs[i] = fn(i) })
+	}
+	all.Wait()
+	check(t, errors.Join(errs...))
+}
+
+func ids(rows []row) []string {
+	list := make([]string, len(rows))
+	for i, r := range rows {
+		list[i] = r.id
+	}
+	return list
+}
+
+func reversed[T any](list []T) []T {
+	list = slices.Clone(list)
+	slices.Reverse(list)
+	return list
+}
