@@ -47,9 +47,9 @@ func TestOpenFails(t *testing.T) {
 	}
 }
 
-// TestFile opens a path with all that a URI would give a meaning to, and sees that only its owner can
-// read what is made, in the state of being open, too.
-func TestFile(t *testing.T) {
+// TestPaths opens a path with all that a URI would give a meaning to, and sees that only its owner can
+// read the files, those that exist only while it is open included.
+func TestPaths(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "a?b#c%20d e", "f&g=h")
 	path := filepath.Join(dir, "test?mode=ro.db")

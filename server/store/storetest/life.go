@@ -116,29 +116,7 @@ func lifeTests() map[string]test {
 	}
 }
 
-// calls has a call of every method.
-func calls() []func(ctx context.Context, s store.Store) error {
-	page := store.Page{Limit: 1}
-	list := writes()
-	for _, k := range kinds() {
-		list = append(list,
-			func(ctx context.Context, s store.Store) error { _, err := k.get(ctx, s, account, "x"); return err },
-			func(ctx context.Context, s store.Store) error { _, err := k.list(ctx, s, account, page); return err },
-		)
-	}
-	return append(list,
-		func(ctx context.Context, s store.Store) error { return s.Ping(ctx) },
-		func(ctx context.Context, s store.Store) error {
-			return s.Atomically(ctx, func(context.Context) error { return nil })
-		},
-		func(ctx context.Context, s store.Store) error { _, err := s.TokenByHash(ctx, "h"); return err },
-		func(ctx context.Context, s store.Store) error { _, err := s.ListTokens(ctx, account); return err },
-		func(ctx context.Context, s store.Store) error { _, err := s.RevokeToken(ctx, "tok_x"); return err },
-		func(ctx context.Context, s store.Store) error { return s.RecordReply(ctx, key("x"), reply()) },
-		func(ctx context.Context, s store.Store) error { _, err := s.SweepKeys(ctx, 1); return err },
-	)
-}
-
+// sharedTests are for several stores on one database, at once or one after another.
 func sharedTests() map[string]func(t *testing.T, open Opener) {
 	return map[string]func(t *testing.T, open Opener){
 		"Durable": func(t *testing.T, open Opener) {

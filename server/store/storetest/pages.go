@@ -53,7 +53,7 @@ func pageOrder(b *bed, k kind) {
 
 // pageWindows compares every page there is, of a list short enough, to a part of the whole.
 func pageWindows(b *bed, k kind) {
-	const total = 7
+	const total = 5
 	ascending := ids(b.fill(k, total))
 	for _, up := range []bool{true, false} {
 		whole := ascending

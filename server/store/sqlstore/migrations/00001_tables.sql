@@ -2,7 +2,8 @@
 
 -- Times are BIGINT microseconds since 1970 in UTC; JSON is TEXT. Rows of agents, environments and
 -- sessions are never removed: deleted_at hides them, and their ids go on working as list cursors. Each
--- of them has two indexes for its list, without and with the archived rows.
+-- of them has two indexes for its list, with and without the archived rows; where both would do, SQLite
+-- takes the one made last.
 
 CREATE TABLE tokens (
     account_id TEXT   NOT NULL,

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const root = "../../.."
+
+// snippets returns the README's sh blocks under a heading.
+func snippets(t *testing.T, heading string) []string {
+	t.Helper()
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(readme), "\n## "+heading+"\n")
+	if !found {
+		t.Fatalf("the README has no section %q", heading)
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	var blocks []string
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(section, -1) {
+		blocks = append(blocks, block[1])
+	}
+	if len(blocks) == 0 {
+		t.Fatalf("the section %q has no sh block", heading)
+	}
+	return blocks
+}
+
+func TestTheReadmesTour(t *testing.T) {
+	s := serve(t, []string{"QODER_PAT=pt-tour"}, "--demo")
+	tour := snippets(t, "A tour in ten lines")[0]
+	sh := exec.CommandContext(t.Context(), "sh", "-euc", tour)
+	sh.Env = append(os.Environ(), "API="+s.baseURL+"/v1", "QODER_PAT=pt-tour")
+	out, err := sh.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n\n")
+	for i, want := range []string{`"version":2`, `"env_019e2590d33f711fabf42f2857cecd8a"`, `"title":"我的会话"`, `"has_more":false`, `"param":"environment_id"`, `"Session 'sess_1' was not found."`} {
+		if i >= len(lines) || !strings.Contains(lines[i], want) {
+			t.Errorf("call %d does not answer with %s:\n%s", i+1, want, out)
+		}
+	}
+}
+
+func TestTheReadmesCommands(t *testing.T) {
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(snippets(t, "Two commands")[0]) {
+		target := strings.Fields(line)[1]
+		if !regexp.MustCompile(`(?m)^` + target + `:`).Match(makefile) {
+			t.Errorf("the Makefile has no target %q", target)
+		}
+	}
+	lines := strings.Split(strings.TrimSpace(snippets(t, "Run it for real")[0]), "\n")
+	binary := filepath.Join(t.TempDir(), "sessionsd")
+	for i, line := range lines {
+		args := strings.Fields(line)
+		switch {
+		case i == 0:
+			build := exec.CommandContext(t.Context(), "go", append([]string{"build", "-o", binary}, args[4:]...)...)
+			build.Dir = root
+			if out, err := build.CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v: %s", line, err, out)
+			}
+		case i < len(lines)-1:
+			if out, err := program(t, nil, args[1:]...).Output(); err != nil || !strings.HasPrefix(string(out), "pt-") {
+				t.Errorf("%s: %v: %s", line, err, out)
+			}
+		default:
+			serve(t, nil, args[2:]...)
+		}
+	}
+}

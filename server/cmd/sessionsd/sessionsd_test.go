@@ -1,0 +1,260 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// asProgram makes the test binary act as the program itself, so that tests run real processes.
+const asProgram = "SESSIONSD_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// program prepares a process of sessionsd in an empty folder.
+func program(t *testing.T, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(append(os.Environ(), asProgram+"=1", "QODER_PAT="), env...)
+	cmd.Dir = t.TempDir()
+	return cmd
+}
+
+// served is a process that serves.
+type served struct {
+	*exec.Cmd
+	baseURL string
+	stdout  *bufio.Reader
+	stderr  *bytes.Buffer
+}
+
+func serve(t *testing.T, env []string, args ...string) *served {
+	t.Helper()
+	s := &served{Cmd: program(t, env, append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...), stderr: &bytes.Buffer{}}
+	out, err := s.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Stderr = s.stderr
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Process.Kill(); _ = s.Wait() })
+	s.stdout = bufio.NewReader(out)
+	line, err := s.stdout.ReadString('\n')
+	var found bool
+	if s.baseURL, found = strings.CutPrefix(strings.TrimSuffix(line, "\n"), "listening on "); err != nil || !found {
+		_ = s.Wait()
+		t.Fatalf("first line %q, %v, %s", line, err, s.stderr)
+	}
+	return s
+}
+
+// status asks for a path with a token and returns the status.
+func status(t *testing.T, url, token string) int {
+	t.Helper()
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, res.Body)
+	return res.StatusCode
+}
+
+func TestTokensWorkWhileTheServerRuns(t *testing.T) {
+	db := "sqlite:" + filepath.Join(t.TempDir(), "deep", "er", "sessions.db")
+	s := serve(t, nil, "--db", db)
+	run := func(args ...string) string {
+		t.Helper()
+		cmd := program(t, []string{"SESSIONSD_DB=" + db}, args...)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", args, err)
+		}
+		return string(out)
+	}
+	var token struct {
+		ID, Account, Name, Token string
+		CreatedAt                time.Time  `json:"created_at"`
+		ExpiresAt                *time.Time `json:"expires_at"`
+	}
+	created := run("token", "create", "--account", "acme", "--name", "ci", "--expires-in", "1h", "--json")
+	if err := json.Unmarshal([]byte(created), &token); err != nil {
+		t.Fatalf("%v: %s", err, created)
+	}
+	if !strings.HasPrefix(token.Token, "pt-") || token.Account != "acme" || token.Name != "ci" || token.ExpiresAt.Sub(token.CreatedAt).Round(time.Minute) != time.Hour {
+		t.Errorf("%s", created)
+	}
+	if got := status(t, s.baseURL+"/v1/agents", token.Token); got != 200 {
+		t.Errorf("with the new token: %d", got)
+	}
+	if list := run("token", "list", "--account", "acme"); !strings.Contains(list, token.ID) || strings.Contains(list, token.Token) {
+		t.Errorf("list: %s", list)
+	}
+	if got := run("token", "revoke", token.ID); got != "revoked "+token.ID+"\n" {
+		t.Errorf("revoke: %q", got)
+	}
+	if got := status(t, s.baseURL+"/v1/agents", token.Token); got != 401 {
+		t.Errorf("with the revoked token: %d", got)
+	}
+	bare := strings.TrimSpace(run("token", "create", "--account", "acme"))
+	if got := status(t, s.baseURL+"/v1/agents", bare); got != 200 {
+		t.Errorf("with a token printed bare: %d", got)
+	}
+	stored, err := os.ReadFile(strings.TrimPrefix(db, "sqlite:"))
+	if err != nil || bytes.Contains(stored, []byte(token.Token)) || bytes.Contains(stored, []byte(bare)) {
+		t.Errorf("the database file holds a token, or: %v", err)
+	}
+}
+
+func TestTheDemoPrintsACurlThatWorks(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Fatal("this test runs the printed curl and needs curl")
+	}
+	for name, env := range map[string][]string{"a new token": nil, "a given token": {"QODER_PAT=pt-given"}} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, env, "--demo")
+			var script strings.Builder
+			for {
+				line, err := s.stdout.ReadString('\n')
+				if err != nil {
+					t.Fatal(err)
+				}
+				script.WriteString(line)
+				if strings.Contains(line, "}'") {
+					break
+				}
+			}
+			curl := "curl" + strings.SplitN(script.String(), "curl", 2)[1]
+			if env != nil && !strings.Contains(curl, "Bearer pt-given") {
+				t.Errorf("the given token is not in %s", curl)
+			}
+			out, err := exec.CommandContext(t.Context(), "sh", "-c", strings.TrimSpace(curl)+` -s -w '\n%{http_code}'`).Output()
+			if err != nil || !strings.HasSuffix(string(out), "\n201") || !strings.Contains(string(out), `"title":"我的会话"`) {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+}
+
+func TestSignals(t *testing.T) {
+	for name, sig := range map[string]syscall.Signal{"SIGINT": syscall.SIGINT, "SIGTERM": syscall.SIGTERM} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, nil)
+			_ = s.Process.Signal(sig)
+			_, _ = io.Copy(io.Discard, s.stdout)
+			if err := s.Wait(); err != nil {
+				t.Errorf("%v: %s", err, s.stderr)
+			}
+		})
+	}
+	t.Run("a second one ends it at once", func(t *testing.T) {
+		s := serve(t, nil, "--demo", "--shutdown-timeout", "1h")
+		body, feed := io.Pipe()
+		defer feed.Close()
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, s.baseURL+"/v1/sessions", body)
+		go func() { _, _ = http.DefaultClient.Do(req) }() // hangs until the process ends
+		_, _ = io.WriteString(feed, "{")
+		status(t, s.baseURL+"/healthz", "")
+		_ = s.Process.Signal(syscall.SIGTERM)
+		for !strings.Contains(refused(s.baseURL), "refused") {
+			time.Sleep(time.Millisecond)
+		}
+		_ = s.Process.Signal(syscall.SIGTERM)
+		_, _ = io.Copy(io.Discard, s.stdout)
+		err := s.Wait()
+		if ws, ok := s.ProcessState.Sys().(syscall.WaitStatus); !ok || !ws.Signaled() || ws.Signal() != syscall.SIGTERM {
+			t.Errorf("ended with %v, want to be ended by the signal", err)
+		}
+	})
+}
+
+// refused returns the error of a new connection, or "".
+func refused(baseURL string) string {
+	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(baseURL + "/healthz")
+	if err != nil {
+		return err.Error()
+	}
+	_ = res.Body.Close()
+	return ""
+}
+
+func TestMistakesOnTheCommandLine(t *testing.T) {
+	for want, args := range map[string][]string{
+		"sessionsd: --account must be given, in 1 to 128 bytes\n":                                                                              {"token", "create"},
+		"sessionsd: --expires-in must not be negative\n":                                                                                       {"token", "create", "--account", "a", "--expires-in", "-1h"},
+		"sessionsd: there is no token \"tok_1\"; 'sessionsd token list' shows those there are\n":                                               {"token", "revoke", "tok_1"},
+		"sessionsd: unknown log format \"xml\"; --log-format takes text or json\n":                                                             {"serve", "--log-format", "xml"},
+		"sessionsd: unknown feature \"m4\"; known is \"m3\"\n":                                                                                 {"serve", "--features", "m4"},
+		"sessionsd: unknown flag: --port; see 'sessionsd serve --help'\n":                                                                      {"serve", "--port", "1"},
+		"sessionsd: unknown command \"srve\" for \"sessionsd\"\n\nDid you mean this?\n\tserve\n\n":                                             {"srve"},
+		"sessionsd: $SESSIONSD_SHUTDOWN_TIMEOUT: invalid argument \"soon\" for \"--shutdown-timeout\" flag: time: invalid duration \"soon\"\n": {"serve"},
+	} {
+		var env []string
+		if strings.Contains(want, "$SESSIONSD_SHUTDOWN_TIMEOUT") {
+			env = []string{"SESSIONSD_SHUTDOWN_TIMEOUT=soon"}
+		}
+		cmd := program(t, env, args...)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 1 {
+			t.Errorf("%s: %v", args, err)
+		}
+		if diff := cmp.Diff(want, stderr.String()); diff != "" {
+			t.Errorf("%s: %s", args, diff)
+		}
+	}
+}
+
+func TestFlagsWinOverTheEnvironment(t *testing.T) {
+	s := serve(t, []string{"SESSIONSD_LOG_FORMAT=xml", "SESSIONSD_RESPONSE_CHECK=report"}, "--log-format", "json")
+	status(t, s.baseURL+"/healthz", "")
+	_ = s.Process.Signal(syscall.SIGTERM)
+	_, _ = io.Copy(io.Discard, s.stdout)
+	if err := s.Wait(); err != nil || !strings.Contains(s.stderr.String(), `"msg":"request"`) {
+		t.Errorf("%v: %s", err, s.stderr)
+	}
+	if _, err := os.Stat(filepath.Join(s.Dir, "data", "sessions.db")); err != nil {
+		t.Errorf("the default database: %v", err)
+	}
+}
+
+func TestEveryFlagNamesItsVariable(t *testing.T) {
+	for _, args := range [][]string{{"serve"}, {"token", "create"}, {"token", "list"}, {"token", "revoke"}} {
+		out, err := program(t, nil, append(args, "--help")...).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(out)) {
+			flag, isFlag := strings.CutPrefix(strings.TrimSpace(line), "--")
+			name, _, _ := strings.Cut(flag, " ")
+			if isFlag && !strings.Contains(line, fmt.Sprintf("[$%s]", environmentName(name))) {
+				t.Errorf("%s: %s", args, line)
+			}
+		}
+	}
+	if out, err := program(t, nil, "version").Output(); err != nil || !strings.HasPrefix(string(out), "sessionsd ") || !strings.Contains(string(out), "go1.") {
+		t.Errorf("version: %v %s", err, out)
+	}
+}

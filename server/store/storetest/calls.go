@@ -1,0 +1,94 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// everyWrite calls every method that writes.
+func (b *bed) everyWrite(ctx context.Context) {
+	b.Helper()
+	for _, write := range writes() {
+		check(b.T, write(ctx, b))
+	}
+}
+
+// writes has a call of every method that writes; they succeed in this order, and again.
+func writes() []func(ctx context.Context, s store.Store) error {
+	spec := store.SessionSpec{AgentID: seedAgentID, EnvironmentID: seedEnvironmentID}
+	return []func(ctx context.Context, s store.Store) error{
+		func(ctx context.Context, s store.Store) error { return seedParents(ctx, s, account) },
+		func(ctx context.Context, s store.Store) error {
+			_, err := s.CreateAgent(ctx, account, agentSpec())
+			return err
+		},
+		func(ctx context.Context, s store.Store) error {
+			_, err := s.CreateEnvironment(ctx, account, environmentSpec())
+			return err
+		},
+		func(ctx context.Context, s store.Store) error {
+			_, err := s.CreateSession(ctx, account, spec)
+			return err
+		},
+		func(ctx context.Context, s store.Store) error {
+			tokens, err := s.ListTokens(ctx, "")
+			if err != nil {
+				return err
+			}
+			t, err := s.CreateToken(ctx, store.NewToken{Account: account, Hash: fmt.Sprint(len(tokens))})
+			if err != nil {
+				return err
+			}
+			_, err = s.RevokeToken(ctx, t.ID)
+			return err
+		},
+		func(ctx context.Context, s store.Store) error {
+			recorded, err := s.ClaimKey(ctx, key("every"))
+			if err != nil || recorded != nil {
+				return err
+			}
+			return s.RecordReply(ctx, key("every"), reply())
+		},
+	}
+}
+
+// hasNothing fails the test unless nothing of everyWrite is there.
+func (b *bed) hasNothing() {
+	b.Helper()
+	for _, k := range kinds() {
+		list, err := k.list(b.ctx, b, account, store.Page{Limit: 1, IncludeArchived: true})
+		check(b.T, err)
+		equal(b.T, k.name+"s", 0, len(list.Items))
+	}
+	tokens, err := b.ListTokens(b.ctx, "")
+	check(b.T, err)
+	equal(b.T, "tokens", 0, len(tokens))
+	recorded, err := b.ClaimKey(b.ctx, key("every"))
+	check(b.T, err)
+	equal(b.T, "reply", nil, recorded)
+}
+
+// calls has a call of every method.
+func calls() []func(ctx context.Context, s store.Store) error {
+	page := store.Page{Limit: 1}
+	list := writes()
+	for _, k := range kinds() {
+		list = append(list,
+			func(ctx context.Context, s store.Store) error { _, err := k.get(ctx, s, account, "x"); return err },
+			func(ctx context.Context, s store.Store) error { _, err := k.list(ctx, s, account, page); return err },
+		)
+	}
+	return append(list,
+		func(ctx context.Context, s store.Store) error { return s.Ping(ctx) },
+		func(ctx context.Context, s store.Store) error {
+			return s.Atomically(ctx, func(context.Context) error { return nil })
+		},
+		func(ctx context.Context, s store.Store) error { _, err := s.TokenByHash(ctx, "h"); return err },
+		func(ctx context.Context, s store.Store) error { _, err := s.ListTokens(ctx, account); return err },
+		func(ctx context.Context, s store.Store) error { _, err := s.RevokeToken(ctx, "tok_x"); return err },
+		func(ctx context.Context, s store.Store) error { return s.RecordReply(ctx, key("x"), reply()) },
+		func(ctx context.Context, s store.Store) error { _, err := s.SweepKeys(ctx, 1); return err },
+	)
+}
