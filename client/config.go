@@ -1,0 +1,129 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The defaults of a [Client].
+const (
+	// DefaultBaseURL is the hosted service, the contract's first server.
+	DefaultBaseURL = "https://openapi.qoder.sh/api/v1/cloud"
+	// DefaultMaxRetries is how often a call is tried again.
+	DefaultMaxRetries = 2
+	// DefaultTimeout bounds one attempt.
+	DefaultTimeout = time.Minute
+	// DefaultUserAgent is the User-Agent header.
+	DefaultUserAgent = "cloud-sessions-go/1"
+)
+
+// config is all that the options set. The one of a Client is never changed; a call changes a copy.
+type config struct {
+	token      string
+	tokenSet   bool
+	baseURL    string // ends in a slash
+	http       *http.Client
+	header     http.Header
+	key        string
+	retries    int
+	timeout    time.Duration
+	middleware []Middleware
+	userAgent  string
+	clock      clock
+}
+
+// newConfig returns the defaults, the token and the base URL aside.
+func newConfig() *config {
+	return &config{
+		http:      &http.Client{CheckRedirect: checkRedirect},
+		retries:   DefaultMaxRetries,
+		timeout:   DefaultTimeout,
+		userAgent: DefaultUserAgent,
+		clock:     systemClock(),
+	}
+}
+
+// with returns c changed by opts. On an error the result still knows the secrets to keep out of texts.
+func (c *config) with(opts []Option) (*config, error) {
+	if len(opts) == 0 {
+		return c, nil
+	}
+	cfg := *c
+	cfg.header = c.header.Clone()
+	cfg.middleware = slices.Clone(c.middleware)
+	var errs error
+	for _, opt := range opts {
+		if opt == nil {
+			continue
+		}
+		if err := opt(&cfg); err != nil && errs == nil {
+			errs = err
+		}
+	}
+	return &cfg, errs
+}
+
+// fromEnvironment sets what no option has set.
+func (c *config) fromEnvironment(getenv func(string) string) error {
+	if !c.tokenSet {
+		if err := WithToken(getenv("QODER_PAT"))(c); err != nil {
+			return fmt.Errorf("QODER_PAT: %w", err)
+		}
+	}
+	if c.baseURL != "" {
+		return nil
+	}
+	if env := getenv("QODER_BASE_URL"); env != "" {
+		if err := WithBaseURL(env)(c); err != nil {
+			return fmt.Errorf("QODER_BASE_URL: %w", err)
+		}
+		return nil
+	}
+	return WithBaseURL(DefaultBaseURL)(c)
+}
+
+// secrets lists what must appear in no text.
+func (c *config) secrets() []string {
+	var all []string
+	if c.token != "" {
+		all = append(all, c.token)
+	}
+	for _, name := range []string{"Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key"} {
+		for _, value := range c.header.Values(name) {
+			if _, credentials, ok := strings.Cut(value, " "); ok && credentials != "" {
+				all = append(all, credentials)
+			}
+			if value != "" {
+				all = append(all, value)
+			}
+		}
+	}
+	return all
+}
+
+// parseBaseURL checks raw and ends it in a slash, which the generated code resolves paths against. Its
+// errors quote raw only where it cannot hold a secret.
+func parseBaseURL(raw string) (string, error) {
+	quoted := ""
+	if !strings.ContainsAny(raw, "@?#") {
+		quoted = fmt.Sprintf(" %q", raw)
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case raw == "":
+		return "", errors.New("base URL is empty")
+	case err != nil, u.Host == "", u.Scheme != "http" && u.Scheme != "https":
+		return "", fmt.Errorf("base URL%s is malformed: want http or https, a host and a path, such as %s",
+			quoted, DefaultBaseURL)
+	case u.User != nil:
+		return "", errors.New("base URL must not hold a user name or password: use WithToken")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return "", errors.New("base URL must not hold a query or a fragment")
+	}
+	return strings.TrimRight(u.String(), "/") + "/", nil
+}

@@ -1,0 +1,40 @@
+// Package client talks to a Cloud Sessions server. It is the only import a program needs: the
+// services, the options, the wire types and the errors are all here.
+//
+//	c, err := client.New() // the token is QODER_PAT
+//	if err != nil {
+//		return err
+//	}
+//	session, err := c.Sessions.Create(ctx, &client.CreateSessionRequest{
+//		Agent:         client.AgentRef{ID: "agent_019e390add9f7bac9b6cc806db46fcbd"},
+//		EnvironmentID: "env_019e2590d33f711fabf42f2857cecd8a",
+//		Title:         new("Support"),
+//	})
+//
+// Required fields are values and optional ones pointers, written new(value).
+//
+// # Options
+//
+// Every [Option] works for a whole [Client], given to [New], and for one call, given to the method;
+// the call's wins. [WithIdempotencyKey] is for calls only.
+//
+// # Retries
+//
+// A call is tried up to three times ([WithMaxRetries]). Reads, and writes that carry an idempotency
+// key, are tried again when the connection fails and on 408, 429 and 5xx except 501; other writes on
+// 429 only; a 409 never. Every POST, PUT and DELETE gets a key by itself, the same one over all its
+// attempts, so a retry cannot do a thing twice. The wait between attempts is what the server asks for
+// in Retry-After-Ms or Retry-After, or else 0.5 s doubled with every attempt up to 8 s, less a random
+// part of at most a quarter. A server that asks for more than a minute gets no further attempt: see
+// [Error.RetryAfter]. The header X-Should-Retry, true or false, decides instead of the status.
+//
+// # Errors
+//
+// Every failed call returns an [*Error]. Compare kinds with errors.Is(err, client.ErrNotFound) and read
+// the details with errors.As. No error text holds the token.
+//
+// # Imports
+//
+// The package builds on gen/httpclient and gen/types. It imports no server framework, no OpenAPI
+// library and no database driver.
+package client

@@ -1,0 +1,178 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/cloud-sessions/sessions/gen/types"
+)
+
+// ErrorType is the kind of an [Error], the error.type of the contract. Each is a sentinel for
+// errors.Is, one that this package does not list too: errors.Is(err, client.ErrorType("new_error")).
+type ErrorType string
+
+// Error returns the type's name.
+func (t ErrorType) Error() string { return string(t) }
+
+// The kinds of errors, one for each error.type of the contract, and [ErrUnexpectedResponse].
+const (
+	// ErrInvalidRequest is a malformed request or a field missing or out of bounds (400); [Error.Param]
+	// names it. With status 0 the client found it and sent nothing.
+	ErrInvalidRequest = ErrorType(types.ErrorKindInvalidRequestError)
+	// ErrAuthentication is a missing, unknown, expired or revoked token (401). With status 0 there was
+	// no token to send.
+	ErrAuthentication = ErrorType(types.ErrorKindAuthenticationError)
+	// ErrPermission is a valid token that may not do this (403).
+	ErrPermission = ErrorType(types.ErrorKindPermissionError)
+	// ErrNotFound is a resource that does not exist in the token's account (404).
+	ErrNotFound = ErrorType(types.ErrorKindNotFoundError)
+	// ErrConflict is a request that disagrees with the state of a resource or of an idempotency key (409).
+	ErrConflict = ErrorType(types.ErrorKindConflictError)
+	// ErrRateLimit is one request too many (429); see [Error.RetryAfter].
+	ErrRateLimit = ErrorType(types.ErrorKindRateLimitError)
+	// ErrAPI is a failure of the server (500).
+	ErrAPI = ErrorType(types.ErrorKindAPIError)
+	// ErrFeatureNotAvailable is a feature that is not switched on (501); [Error.Feature] names it.
+	ErrFeatureNotAvailable = ErrorType(types.ErrorKindFeatureNotAvailable)
+	// ErrOverloaded is a server that is too busy (503); see [Error.RetryAfter].
+	ErrOverloaded = ErrorType(types.ErrorKindOverloadedError)
+	// ErrUnexpectedResponse is an answer that the contract does not know: no JSON, half of it, nothing,
+	// more than 32 MiB, or a redirect. It is the client's word, never the server's.
+	ErrUnexpectedResponse ErrorType = "unexpected_response"
+)
+
+// Error is the error of every failed call. Match its kind with errors.Is and an [ErrorType], a cancelled
+// or expired context with errors.Is and the context package's errors, and read its fields with
+// errors.As. No field and no text holds the token or another credential of the request.
+type Error struct {
+	// Op is the method that failed, such as "Sessions.Create".
+	Op string
+	// Status is the HTTP status of the answer, 0 when there was none.
+	Status int
+	// Type is the kind of error, "" when the request was sent, or would have been, and got no answer.
+	Type ErrorType
+	// Message says what is wrong, in the server's words when it answered with the contract's error.
+	Message string
+	// Param is the field, parameter or header at fault, such as "metadata.purpose"; may be "".
+	Param string
+	// Feature is the feature that is not switched on; with status 501 only.
+	Feature string
+	// AvailableFrom is the beta identifier that makes the feature available; may be "".
+	AvailableFrom string
+	// RequestID finds the request in the server's log; may be "".
+	RequestID string
+	// RetryAfter is how long the server asked to wait before the next attempt, 0 when it did not.
+	RetryAfter time.Duration
+	// Attempts is how often the request was sent, 0 when it never was.
+	Attempts int
+
+	cause error
+}
+
+// Error returns one line: the method, the status and type if any, the message, and what else helps to
+// find the fault, the request id among it.
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.Op != "" {
+		b.WriteString(e.Op + ": ")
+	}
+	if e.Status != 0 {
+		fmt.Fprintf(&b, "%d ", e.Status)
+		if e.Type != "" {
+			b.WriteString(string(e.Type))
+		} else {
+			b.WriteString(http.StatusText(e.Status))
+		}
+		b.WriteString(": ")
+	}
+	b.WriteString(e.Message)
+	var notes []string
+	for _, note := range [][2]string{{"param", e.Param}, {"feature", e.Feature}, {"request id", e.RequestID}} {
+		if note[1] != "" {
+			notes = append(notes, note[0]+" "+note[1])
+		}
+	}
+	if e.Attempts > 1 {
+		notes = append(notes, fmt.Sprintf("%d attempts", e.Attempts))
+	}
+	if len(notes) > 0 {
+		b.WriteString(" (" + strings.Join(notes, ", ") + ")")
+	}
+	return b.String()
+}
+
+// GoString returns the same as Error: %#v must not print the cause's fields.
+func (e *Error) GoString() string { return e.Error() }
+
+// Is reports whether target is the error's type.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(ErrorType)
+	return ok && t != "" && t == e.Type
+}
+
+// Unwrap returns what made the call fail where that was no answer, such as a *net.OpError or the error
+// of the context; otherwise nil.
+func (e *Error) Unwrap() error { return e.cause }
+
+// masked stands for a cause whose text holds a secret: errors.Is still finds it, printing it does not.
+type masked struct {
+	text  string
+	cause error
+}
+
+func (m *masked) Error() string        { return m.text }
+func (m *masked) GoString() string     { return m.text }
+func (m *masked) Is(target error) bool { return errors.Is(m.cause, target) }
+
+// finish makes err the error of op: it takes the secrets out of every text. An err that is no *Error
+// found fault with an option or the request.
+func (c *config) finish(op string, err error) error {
+	e, ok := err.(*Error)
+	if !ok {
+		e = &Error{Type: ErrInvalidRequest, Message: err.Error()}
+	}
+	var pairs []string
+	for _, secret := range c.secrets() {
+		pairs = append(pairs, secret, "[redacted]")
+	}
+	scrub := strings.NewReplacer(pairs...).Replace
+	for _, s := range []*string{&e.Message, &e.Param, &e.Feature, &e.AvailableFrom, &e.RequestID} {
+		*s = clip(scrub(*s))
+	}
+	e.Op, e.Type = op, ErrorType(clip(scrub(string(e.Type))))
+	for link := e.cause; link != nil; link = errors.Unwrap(link) {
+		if text := link.Error(); scrub(text) != text {
+			e.cause = &masked{scrub(e.cause.Error()), e.cause}
+			break
+		}
+	}
+	return e
+}
+
+// clip makes a text that came from outside fit for a log or a terminal: one line, no control characters,
+// no longer than the contract's longest message.
+func clip(s string) string {
+	const most = 1024
+	tail := ""
+	if len(s) > most {
+		s, tail = s[:most], "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "")) + tail
+}
+
+// value is *p, or the zero value when p is nil.
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

@@ -1,0 +1,158 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cloud-sessions/sessions/client"
+)
+
+// page is a page of agents a to b; more is the raw value of has_more and next_page.
+func page(a, b int, hasMore bool, next string) client.RoundTripFunc {
+	data := ""
+	for i := a; i <= b; i++ {
+		data += fmt.Sprintf(`,{"id":"agent_%d"}`, i)
+	}
+	return answer(200, fmt.Sprintf(`{"data":[%s],"first_id":"agent_%d","last_id":"agent_%d","has_more":%v,"next_page":%s}`,
+		data[1:], a, b, hasMore, next))
+}
+
+// collect ranges over agents and returns their ids and the errors.
+func collect(ctx context.Context, c *client.Client, params *client.ListAgentsParams) (ids []string, errs []error) {
+	for agent, err := range c.Agents.All(ctx, params) {
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		ids = append(ids, agent.ID)
+	}
+	return ids, errs
+}
+
+func queries(rec *recorder) (all []string) {
+	for _, req := range rec.requests {
+		all = append(all, req.URL.RawQuery)
+	}
+	return all
+}
+
+func TestAll(t *testing.T) {
+	empty := answer(200, `{"data":[],"first_id":null,"last_id":null,"has_more":false,"next_page":null}`)
+	cases := []struct {
+		name    string
+		steps   []client.RoundTripFunc
+		params  *client.ListAgentsParams
+		ids     []string
+		queries []string
+		err     string
+	}{
+		{"nothing", []client.RoundTripFunc{empty}, nil, nil, []string{""}, ""},
+		{"three pages", []client.RoundTripFunc{page(1, 2, true, `"p2"`), page(3, 4, true, `"p3"`), page(5, 5, false, "null")},
+			&client.ListAgentsParams{Limit: new(int32(2)), Order: new(client.ListOrderAsc), AfterID: new("agent_0")},
+			[]string{"agent_1", "agent_2", "agent_3", "agent_4", "agent_5"},
+			[]string{"limit=2&after_id=agent_0&order=asc", "limit=2&page=p2&order=asc", "limit=2&page=p3&order=asc"}, ""},
+		{"a server without next_page", []client.RoundTripFunc{page(1, 2, true, "null"), page(3, 3, false, "null")}, nil,
+			[]string{"agent_1", "agent_2", "agent_3"}, []string{"", "after_id=agent_2"}, ""},
+		{"backward", []client.RoundTripFunc{page(5, 6, true, "null"), page(3, 4, false, "null")},
+			&client.ListAgentsParams{BeforeID: new("agent_7")},
+			[]string{"agent_5", "agent_6", "agent_3", "agent_4"}, []string{"before_id=agent_7", "before_id=agent_5"}, ""},
+		{"an empty page in between", []client.RoundTripFunc{
+			answer(200, `{"data":[],"first_id":null,"last_id":null,"has_more":true,"next_page":"p2"}`), page(1, 1, false, "null"),
+		}, nil, []string{"agent_1"}, []string{"", "page=p2"}, ""},
+		{"an error at once", []client.RoundTripFunc{answer(401, envelope("authentication_error", "no"))}, nil, nil, []string{""},
+			"Agents.List: 401 authentication_error: no (request id req_body)"},
+		{"an error later", []client.RoundTripFunc{page(1, 1, true, `"p2"`), answer(400, envelope("invalid_request_error", "no"))}, nil,
+			[]string{"agent_1"}, []string{"", "page=p2"}, "Agents.List: 400 invalid_request_error: no (request id req_body)"},
+		{"the same page again", []client.RoundTripFunc{page(1, 1, true, `"p2"`), page(2, 2, true, `"p2"`)}, nil,
+			[]string{"agent_1", "agent_2"}, []string{"", "page=p2"}, "Agents.List: the server says that there is more but not where"},
+		{"the same ids again", []client.RoundTripFunc{page(1, 1, true, "null")}, nil,
+			[]string{"agent_1", "agent_1"}, []string{"", "after_id=agent_1"}, "Agents.List: the server says that there is more but not where"},
+		{"more of nothing", []client.RoundTripFunc{answer(200, `{"data":[],"has_more":true}`)}, nil, nil, []string{""},
+			"Agents.List: the server says that there is more but not where"},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			c, rec := scripted(t, tc.steps)
+			ids, errs := collect(t.Context(), c, tc.params)
+			if diff := cmp.Diff(tc.ids, ids); diff != "" {
+				t.Errorf("ids (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.queries, queries(rec)); diff != "" {
+				t.Errorf("queries (-want +got):\n%s", diff)
+			}
+			if tc.err == "" && len(errs) == 0 {
+				return
+			}
+			if len(errs) != 1 {
+				t.Fatalf("%d errors: %v", len(errs), errs)
+			}
+			wantText(t, errs[0], tc.err)
+		})
+	}
+}
+
+// A loop that ends early fetches nothing more; ranging again starts anew; params are copied.
+func TestAllStops(t *testing.T) {
+	c, rec := scripted(t, []client.RoundTripFunc{page(1, 2, true, `"p2"`)})
+	params := &client.ListAgentsParams{Limit: new(int32(2))}
+	agents := c.Agents.All(t.Context(), params)
+	params.Limit, params.Page = nil, new("elsewhere")
+	for range 2 {
+		for agent, err := range agents {
+			if err != nil || agent.ID != "agent_1" {
+				t.Errorf("%s, %v", agent.ID, err)
+			}
+			break
+		}
+	}
+	if diff := cmp.Diff([]string{"limit=2", "limit=2"}, queries(rec)); diff != "" {
+		t.Errorf("queries (-want +got):\n%s", diff)
+	}
+}
+
+func TestPages(t *testing.T) {
+	c, rec := scripted(t, []client.RoundTripFunc{page(1, 2, true, `"p2"`), page(3, 3, false, "null")})
+	first, err := c.Agents.List(t.Context(), nil, client.WithHeader("X-Trace", "7"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.FirstID != "agent_1" || first.LastID != "agent_2" || !first.HasMore || first.NextPage != "p2" || len(first.Data) != 2 {
+		t.Errorf("first page %+v", first)
+	}
+	second, err := first.Next(t.Context())
+	if err != nil || second.LastID != "agent_3" || second.HasMore {
+		t.Fatalf("second page %+v, %v", second, err)
+	}
+	if got := rec.last().Header.Get("X-Trace"); got != "7" {
+		t.Errorf("the options were lost: X-Trace %q", got)
+	}
+	if third, err := second.Next(t.Context()); third != nil || !errors.Is(err, io.EOF) {
+		t.Errorf("after the last page: %v, %v", third, err)
+	}
+	if len(rec.requests) != 2 {
+		t.Errorf("%d requests", len(rec.requests))
+	}
+	var zero client.Page[client.Agent]
+	if _, err := zero.Next(t.Context()); !errors.Is(err, io.EOF) {
+		t.Errorf("zero page: %v", err)
+	}
+}
+
+// A context that ends between pages ends the loop with its error.
+func TestAllCanceled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	c, _ := scripted(t, []client.RoundTripFunc{func(req *http.Request) (*http.Response, error) {
+		defer cancel()
+		return page(1, 1, true, `"p2"`)(req)
+	}})
+	ids, errs := collect(ctx, c, nil)
+	if len(ids) != 1 || len(errs) != 1 || !errors.Is(errs[0], context.Canceled) {
+		t.Errorf("ids %v, errors %v", ids, errs)
+	}
+}

@@ -1,0 +1,168 @@
+package client
+
+import (
+	"github.com/cloud-sessions/sessions/api/union"
+	"github.com/cloud-sessions/sessions/gen/types"
+)
+
+// What all operations share.
+type (
+	// Metadata holds custom key-value pairs, at most 16.
+	Metadata = types.Metadata
+	// Timestamp is a point in time, in UTC, to the microsecond.
+	Timestamp = types.Timestamp
+	// ListOrder is the order of a list by creation time.
+	ListOrder = types.ListOrder
+)
+
+// The orders of a list.
+const (
+	// ListOrderDesc is newest first, the default.
+	ListOrderDesc = types.ListOrderDesc
+	// ListOrderAsc is oldest first.
+	ListOrderAsc = types.ListOrderAsc
+)
+
+// Sessions.
+type (
+	// Session is a conversation between an agent and a user.
+	Session = types.Session
+	// SessionID is a session's id, "sess_…".
+	SessionID = types.SessionID
+	// SessionStatus is a session's state.
+	SessionStatus = types.SessionStatus
+	// SessionUsage counts the tokens of a session's ended turns.
+	SessionUsage = types.SessionUsage
+	// CacheCreationUsage counts the tokens written to the prompt cache.
+	CacheCreationUsage = types.CacheCreationUsage
+	// SessionResource is a file of a session.
+	SessionResource = types.SessionResource
+	// SessionResourceInput is a file for a new session; its Type is [ResourceTypeFile].
+	SessionResourceInput = types.SessionResourceInput
+	// CreateSessionRequest is the request of [SessionService.Create].
+	CreateSessionRequest = types.CreateSessionRequest
+	// ListSessionsParams are the parameters of [SessionService.List]. At most one of Page, AfterID and
+	// BeforeID may be set.
+	ListSessionsParams = types.ListSessionsParams
+	// AgentRef names the agent of a new session: {ID: "agent_…"} is the agent's latest version,
+	// {ID: "agent_…", Version: 2} keeps that one.
+	AgentRef = union.Agent
+)
+
+// The states of a session. Servers may know more.
+const (
+	// SessionStatusIdle waits for a message.
+	SessionStatusIdle = types.SessionStatusIdle
+	// SessionStatusProcessing works on a turn.
+	SessionStatusProcessing = types.SessionStatusProcessing
+	// SessionStatusCancelled had its last turn cancelled; it takes the next message like an idle one.
+	SessionStatusCancelled = types.SessionStatusCancelled
+)
+
+// ResourceTypeFile is the type of a [SessionResourceInput].
+const ResourceTypeFile = types.SessionResourceInputTypeFile
+
+// Agents.
+type (
+	// Agent says who answers: a model, its instructions and its tools, in one of its versions.
+	Agent = types.Agent
+	// AgentID is an agent's id, "agent_…".
+	AgentID = types.AgentID
+	// AgentVersion counts an agent's states, from 1.
+	AgentVersion = types.AgentVersion
+	// AgentTool is a tool or a set of them; make one with [NewAgentTool], read one with its methods As….
+	AgentTool = types.AgentTool
+	// BuiltinToolset is an [AgentTool]: the built-in tools, all of them when EnabledTools is empty.
+	BuiltinToolset = types.BuiltinToolset
+	// BuiltinTool names a built-in tool.
+	BuiltinTool = types.BuiltinTool
+	// CustomTool is an [AgentTool] that the caller runs.
+	CustomTool = types.CustomTool
+	// JSONSchema is a JSON Schema, kept as it is.
+	JSONSchema = types.JSONSchema
+	// McpToolset is an [AgentTool]: the tools of one of the agent's MCP servers.
+	McpToolset = types.McpToolset
+	// McpServer is an MCP server; make one with [NewMcpServer], read one with its methods As….
+	McpServer = types.McpServer
+	// McpServerURL is an [McpServer] by its URL.
+	McpServerURL = types.McpServerURL
+	// McpServerHTTP is an [McpServer] over streamable HTTP.
+	McpServerHTTP = types.McpServerHTTP
+	// Model is a model's id in a request; a string constant will do.
+	Model = union.Model
+	// CreateAgentRequest is the request of [AgentService.Create].
+	CreateAgentRequest = types.CreateAgentRequest
+	// GetAgentParams are the parameters of [AgentService.Get].
+	GetAgentParams = types.GetAgentParams
+	// ListAgentsParams are the parameters of [AgentService.List]. At most one of Page, AfterID and
+	// BeforeID may be set.
+	ListAgentsParams = types.ListAgentsParams
+)
+
+// The built-in tools.
+const (
+	// BuiltinToolBash runs a shell command.
+	BuiltinToolBash = types.BuiltinToolBash
+	// BuiltinToolRead reads a file.
+	BuiltinToolRead = types.BuiltinToolRead
+	// BuiltinToolWrite writes a file.
+	BuiltinToolWrite = types.BuiltinToolWrite
+	// BuiltinToolEdit changes a file.
+	BuiltinToolEdit = types.BuiltinToolEdit
+	// BuiltinToolGlob finds files by name.
+	BuiltinToolGlob = types.BuiltinToolGlob
+	// BuiltinToolGrep finds text in files.
+	BuiltinToolGrep = types.BuiltinToolGrep
+	// BuiltinToolWebFetch fetches a web page.
+	BuiltinToolWebFetch = types.BuiltinToolWebFetch
+	// BuiltinToolWebSearch searches the web.
+	BuiltinToolWebSearch = types.BuiltinToolWebSearch
+	// BuiltinToolDeliverArtifacts hands files to the user.
+	BuiltinToolDeliverArtifacts = types.BuiltinToolDeliverArtifacts
+)
+
+// Environments.
+type (
+	// Environment says where an agent's work runs.
+	Environment = types.Environment
+	// EnvironmentID is an environment's id, "env_…".
+	EnvironmentID = types.EnvironmentID
+	// EnvironmentStatus says whether new sessions may use an environment.
+	EnvironmentStatus = types.EnvironmentStatus
+	// EnvironmentConfig is what an environment's containers are made of; make one with
+	// [NewEnvironmentConfig], read one with its methods As….
+	EnvironmentConfig = types.EnvironmentConfig
+	// CloudConfig is an [EnvironmentConfig]: containers that the service runs.
+	CloudConfig = types.CloudConfig
+	// SelfHostedConfig is an [EnvironmentConfig]: containers that the caller runs.
+	SelfHostedConfig = types.SelfHostedConfig
+	// Networking is what containers may reach.
+	Networking = types.Networking
+	// NetworkingType says how the network is limited.
+	NetworkingType = types.NetworkingType
+	// Packages are the packages to install, by package manager.
+	Packages = types.Packages
+	// CreateEnvironmentRequest is the request of [EnvironmentService.Create].
+	CreateEnvironmentRequest = types.CreateEnvironmentRequest
+	// ListEnvironmentsParams are the parameters of [EnvironmentService.List]. At most one of Page,
+	// AfterID and BeforeID may be set.
+	ListEnvironmentsParams = types.ListEnvironmentsParams
+)
+
+// The states of an environment. Servers may know more.
+const (
+	// EnvironmentStatusReady may be used by new sessions.
+	EnvironmentStatusReady = types.EnvironmentStatusReady
+	// EnvironmentStatusArchived may not.
+	EnvironmentStatusArchived = types.EnvironmentStatusArchived
+)
+
+// How the network of containers is limited.
+const (
+	// NetworkingTypeUnrestricted reaches everything.
+	NetworkingTypeUnrestricted = types.NetworkingTypeUnrestricted
+	// NetworkingTypeLimited reaches the allowed hosts and what the switches add.
+	NetworkingTypeLimited = types.NetworkingTypeLimited
+	// NetworkingTypeAllowlist reaches the allowed hosts.
+	NetworkingTypeAllowlist = types.NetworkingTypeAllowlist
+)

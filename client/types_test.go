@@ -1,0 +1,118 @@
+package client_test
+
+import (
+	"go/ast"
+	"go/parser"
+	gotoken "go/token"
+	"os/exec"
+	"path"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/cloud-sessions/sessions/client"
+)
+
+// Whoever uses the client needs no second import: every type that a method takes or returns has its
+// name here. Single-valued enums, the `type` of an object, need none.
+func TestOneImport(t *testing.T) {
+	file, err := parser.ParseFile(gotoken.NewFileSet(), "types.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.TypeSpec); ok && spec.Assign.IsValid() {
+			if sel, ok := spec.Type.(*ast.SelectorExpr); ok {
+				named[sel.Sel.Name] = true
+			}
+		}
+		return true
+	})
+	seen := map[reflect.Type]bool{}
+	var walk func(reflect.Type)
+	walk = func(typ reflect.Type) {
+		if seen[typ] {
+			return
+		}
+		seen[typ] = true
+		pkg := path.Base(typ.PkgPath())
+		tag := typ.Kind() == reflect.String && strings.HasSuffix(typ.Name(), "Type")
+		if (pkg == "types" || pkg == "union") && !named[typ.Name()] && !tag {
+			t.Errorf("%v has no alias in types.go", typ)
+		}
+		switch typ.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Map:
+			walk(typ.Elem())
+		case reflect.Struct:
+			for i := range typ.NumField() {
+				if typ.Field(i).IsExported() {
+					walk(typ.Field(i).Type)
+				}
+			}
+			for m := range reflect.PointerTo(typ).NumMethod() { // the variants of a union
+				if method := reflect.PointerTo(typ).Method(m); strings.HasPrefix(method.Name, "As") && pkg == "types" {
+					walk(method.Type.Out(0))
+				}
+			}
+		}
+	}
+	root := reflect.TypeFor[client.Client]()
+	for i := range root.NumField() {
+		if !root.Field(i).IsExported() {
+			continue
+		}
+		service := root.Field(i).Type
+		for m := range service.NumMethod() {
+			method := service.Method(m).Type
+			for in := 1; in < method.NumIn(); in++ {
+				walk(method.In(in))
+			}
+			for out := range method.NumOut() {
+				walk(method.Out(out))
+			}
+		}
+	}
+	if len(seen) < 30 {
+		t.Errorf("only %d types seen", len(seen))
+	}
+}
+
+// Importing the client pulls in no server framework, no OpenAPI library and no database driver.
+func TestImports(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	heavy := regexp.MustCompile(`(?m)^(github\.com/(labstack|getkin|jackc|lib/pq|mattn|pressly|spf13|prometheus)|modernc\.org|database/sql$|gorm\.io|.*/sessions/(server|gen/echoserver|api$)).*$`)
+	if bad := heavy.FindAllString(string(out), -1); bad != nil {
+		t.Errorf("the client imports %s", strings.Join(bad, ", "))
+	}
+	if !strings.Contains(string(out), "sessions/gen/httpclient") {
+		t.Error("go list says nothing of gen/httpclient")
+	}
+}
+
+func TestUnions(t *testing.T) {
+	cases := []struct {
+		name string
+		v    any
+		want string
+	}{
+		{"agent", client.AgentRef{ID: "agent_1"}, `"agent_1"`},
+		{"pinned agent", client.AgentRef{ID: "agent_1", Version: 2}, `{"id":"agent_1","type":"agent","version":2}`},
+		{"toolset", client.NewAgentTool(client.BuiltinToolset{}), `{"type":"agent_toolset_20260401"}`},
+		{"MCP toolset", client.NewAgentTool(client.McpToolset{McpServerName: "m"}), `{"mcp_server_name":"m","type":"mcp_toolset"}`},
+		{"server", client.NewMcpServer(client.McpServerHTTP{Name: "m", URL: "https://m.test"}), `{"name":"m","type":"http","url":"https://m.test"}`},
+		{"cloud", client.NewEnvironmentConfig(client.CloudConfig{}), `{"type":"cloud"}`},
+		{"self-hosted", client.NewEnvironmentConfig(client.SelfHostedConfig{SetupScript: new("true")}), `{"setup_script":"true","type":"self_hosted"}`},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := toJSON(t, tc.v); got != tc.want {
+				t.Errorf("got %s, want %s", got, tc.want)
+			}
+		})
+	}
+}
