@@ -469,8 +469,7 @@ type ConflictJSONResponse struct {
 }
 
 type FeatureNotAvailableResponseHeaders struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
+	XRequestID RequestID
 }
 type FeatureNotAvailableJSONResponse struct {
 	Body Error
@@ -1284,9 +1283,6 @@ func (response CreateSession501JSONResponse) VisitCreateSessionResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.IdempotentReplayed != nil {
-		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
-	}
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)

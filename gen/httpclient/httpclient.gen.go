@@ -2002,8 +2002,7 @@ type CreateSessionResponse500Headers struct {
 
 // CreateSessionResponse501Headers the declared response headers of an HTTP 501 response for CreateSession
 type CreateSessionResponse501Headers struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
+	XRequestID RequestID
 }
 
 type CreateSessionResponse struct {
@@ -3402,13 +3401,6 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 		response.Headers500 = &headers
 	case rsp.StatusCode == 501:
 		var headers CreateSessionResponse501Headers
-		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.IdempotentReplayed = &value
-		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value RequestID
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {

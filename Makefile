@@ -1,0 +1,83 @@
+# The commands of this repository. `make` lists them.
+
+# Seconds that each fuzz target runs for, and the git revision that contract-diff compares with.
+FUZZTIME ?= 30s
+BASE ?= HEAD
+
+SPECTRAL := @stoplight/spectral-cli@6.16.3
+REDOCLY := @redocly/cli@2.77.0
+SPEC := api/openapi.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help gen gen-check contract-lint contract-diff contract-gate build run test fuzz lint prism ci clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+gen: ## rebuild gen/ from the contract
+	go generate ./...
+
+gen-check: ## fail when gen/ is not what the contract generates
+	@stamp=$$(mktemp) && trap 'rm -f "$$stamp"' EXIT && \
+	sleep 0.01 && $(MAKE) --no-print-directory gen && \
+	orphans=$$(find gen -type f ! -newer "$$stamp") && \
+	new=$$(git ls-files --others --exclude-standard -- gen) && \
+	if ! git diff --exit-code --stat -- gen || [ -n "$$orphans$$new" ]; then \
+		[ -z "$$new" ] || printf 'not committed:\n%s\n' "$$new"; \
+		[ -z "$$orphans" ] || printf 'no longer generated:\n%s\n' "$$orphans"; \
+		echo "gen-check: gen/ is stale. Run 'make gen', delete what is no longer generated, commit gen/."; \
+		exit 1; \
+	fi && echo "gen-check: gen/ is fresh"
+
+contract-lint: ## lint the contract with Redocly and Spectral; a warning fails
+	.ci/npm-run $(REDOCLY) redocly lint --config api/.redocly.yaml $(SPEC)
+	.ci/npm-run $(SPECTRAL) spectral lint --fail-severity=warn --ruleset api/.spectral.yaml $(SPEC)
+
+contract-diff: ## say what changed in the contract since BASE (a git revision) and what of it breaks callers
+	@.ci/contract diff '$(BASE)'
+
+contract-gate: ## fail on a breaking change since the last tag without a new major version
+	@.ci/contract gate
+
+build: ## build bin/sessionsd and bin/sessions
+	@mkdir -p bin
+	go build -o bin/ ./server/cmd/sessionsd
+	@[ ! -d client/cmd/sessions ] || { echo 'go build -o bin/ ./client/cmd/sessions'; go build -o bin/ ./client/cmd/sessions; }
+
+run: ## serve the API with a demo account
+	go run ./server/cmd/sessionsd serve --demo
+
+test: ## run all tests under the race detector
+	go test -race ./...
+
+fuzz: ## run every fuzz target for FUZZTIME each
+	@found=; \
+	for file in $$(find . -name '*_test.go' -not -path './gen/*' | sort); do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			found=yes; \
+			echo "fuzz: $$name in $$(dirname "$$file")"; \
+			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" || exit 1; \
+		done; \
+	done; \
+	[ -n "$$found" ] || echo "fuzz: there are no fuzz targets"
+
+lint: ## gofmt, go vet, staticcheck and a tidy go.mod
+	@unformatted=$$(find . -name '*.go' -not -path './gen/*' -not -path './.*' -exec gofmt -l {} +) && \
+	if [ -n "$$unformatted" ]; then printf 'lint: run gofmt -w on\n%s\n' "$$unformatted"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+	go mod tidy -diff
+
+prism: build ## replay good and bad requests through Prism and fail on an answer that breaks the contract
+	@.ci/prism
+
+# One after the other, also under -j: gen-check rewrites what the others read. The tests come last, so that
+# their summary ends the output.
+ci: ## all checks
+	@for target in gen-check lint contract-lint contract-gate prism test; do \
+		echo "== $$target"; \
+		$(MAKE) --no-print-directory $$target || exit 1; \
+	done
+
+clean: ## delete what was built; gen/ stays
+	rm -rf bin

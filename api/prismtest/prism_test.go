@@ -1,0 +1,564 @@
+// Package prismtest asks Prism, another implementation of OpenAPI, whether a server's answers keep to the
+// contract. It stands between a caller and a running server as a proxy and reports what it finds in the
+// header sl-violations. `make prism` runs it; without $SESSIONS_PRISM its tests are skipped.
+package prismtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/cloud-sessions/sessions/api"
+)
+
+const prismPackage = "@stoplight/prism-cli@5.16.0"
+
+// startTimeout covers the download of Prism on a machine that never ran it.
+const startTimeout = 3 * time.Minute
+
+// requestTimeout is for one request: Prism is known to hang on some.
+const requestTimeout = 20 * time.Second
+
+// TestPrism replays good and bad requests through Prism and fails on every response that Prism finds fault
+// with. It also fails when the server accepts what Prism says the contract forbids, and when it refuses an
+// example or accepts a bad request.
+func TestPrism(t *testing.T) {
+	server := serverURL(t)
+	doc := load(t)
+	proxy := startPrism(t, server+"/api/v1/cloud")
+	ids := makeResources(t, proxy)
+
+	violated := 0 // requests that Prism found fault with: proof that it looks
+	calls := append(goodCalls(t, doc, ids), badCalls(t, doc, ids)...)
+	for _, c := range calls {
+		t.Run(c.name, func(t *testing.T) {
+			got := do(t, proxy, c)
+			for _, v := range got.violations {
+				if v.in("response") {
+					t.Errorf("%s: %s %s answered %d, which breaks the contract: %s\n%s", c.name, c.method, c.path, got.status, v, got.body)
+				}
+			}
+			requestFaults := slices.DeleteFunc(slices.Clone(got.violations), func(v violation) bool { return !v.in("request") })
+			if len(requestFaults) > 0 {
+				violated++
+			}
+			switch {
+			case c.good && got.status >= 300:
+				t.Errorf("%s: %s %s answered %d to a good request:\n%s", c.name, c.method, c.path, got.status, got.body)
+			case !c.good && (got.status < 400 || got.status >= 500):
+				t.Errorf("%s: %s %s answered %d to a bad request:\n%s", c.name, c.method, c.path, got.status, got.body)
+			case c.good && len(requestFaults) > 0:
+				t.Errorf("%s: %s %s is good by the contract but not by Prism: %s", c.name, c.method, c.path, requestFaults)
+			}
+		})
+	}
+	if violated == 0 {
+		t.Errorf("Prism found no fault with any of %d requests, bad ones among them: it does not look", len(calls))
+	}
+	t.Logf("%d requests replayed; Prism found fault with %d of them and looked at every response", len(calls), violated)
+}
+
+// TestPrismCanFail holds that a wrong answer is found, by way of a server that gives one right and one wrong.
+func TestPrismCanFail(t *testing.T) {
+	serverURL(t)
+	var answer atomic.Value
+	fake := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Request-Id", "fake")
+		fmt.Fprint(w, answer.Load())
+	}))
+	defer fake.Close()
+	proxy := startPrism(t, fake.URL)
+	list := call{name: "listSessions", method: http.MethodGet, path: "/sessions", header: withToken()}
+	for _, c := range []struct {
+		name, body string
+		wrong      bool
+	}{
+		{"right", `{"data":[],"first_id":null,"last_id":null,"has_more":false,"next_page":null}`, false},
+		{"a property missing", `{"data":[],"first_id":null,"last_id":null,"has_more":false}`, true},
+		{"a property too many", `{"data":[],"first_id":null,"last_id":null,"has_more":false,"next_page":null,"total":0}`, true},
+		{"null for a list", `{"data":null,"first_id":null,"last_id":null,"has_more":false,"next_page":null}`, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			answer.Store(c.body)
+			got := do(t, proxy, list)
+			if found := slices.ContainsFunc(got.violations, func(v violation) bool { return v.in("response") }); found != c.wrong {
+				t.Errorf("status %d, violations %v; want a response violation: %t", got.status, got.violations, c.wrong)
+			}
+		})
+	}
+}
+
+// call is one request, its path relative to the API's base URL.
+type call struct {
+	name   string
+	good   bool // whether the contract allows it
+	method string
+	path   string
+	header http.Header
+	body   []byte
+}
+
+// answer is what came back through Prism.
+type answer struct {
+	status     int
+	header     http.Header
+	body       []byte
+	violations []violation
+}
+
+// violation is one entry of the header sl-violations.
+type violation struct {
+	Location []string `json:"location"`
+	Severity string   `json:"severity"`
+	Code     any      `json:"code"`
+	Message  string   `json:"message"`
+}
+
+func (v violation) in(part string) bool { return len(v.Location) > 0 && v.Location[0] == part }
+
+func (v violation) String() string {
+	return fmt.Sprintf("%s %v: %s", strings.Join(v.Location, "."), v.Code, v.Message)
+}
+
+// resources are the ids that path parameters stand for.
+type resources map[string]string
+
+// makeResources sends the documentation's own curl, and finds out the ids that it used and made.
+func makeResources(t *testing.T, proxy string) resources {
+	t.Helper()
+	curl := call{name: "the documentation's curl", method: http.MethodPost, path: "/sessions", header: withToken(), body: []byte(`{
+"agent": "agent_019e390add9f7bac9b6cc806db46fcbd",
+"environment_id": "env_019e2590d33f711fabf42f2857cecd8a",
+"title": "我的会话",
+"metadata": {"purpose": "customer-support"}
+}`)}
+	curl.header.Set("Content-Type", "application/json")
+	got := do(t, proxy, curl)
+	var session struct {
+		ID            string `json:"id"`
+		AgentID       string `json:"agent_id"`
+		EnvironmentID string `json:"environment_id"`
+	}
+	if err := json.Unmarshal(got.body, &session); err != nil || got.status != http.StatusCreated || len(got.violations) > 0 {
+		t.Fatalf("the documentation's curl: status %d, violations %v, body %s", got.status, got.violations, got.body)
+	}
+	return resources{"session_id": session.ID, "agent_id": session.AgentID, "environment_id": session.EnvironmentID}
+}
+
+// path puts the ids, or else the examples, of a path's parameters in their places.
+func (r resources) path(op operation) string {
+	path := op.path
+	for _, p := range op.parameters {
+		if p.In != openapi3.ParameterInPath {
+			continue
+		}
+		id := r[p.Name]
+		if id == "" {
+			id = fmt.Sprint(p.Example)
+		}
+		path = strings.ReplaceAll(path, "{"+p.Name+"}", id)
+	}
+	return path
+}
+
+// operation is one of the contract's operations with everything a call needs.
+type operation struct {
+	id, method, path string
+	parameters       []*openapi3.Parameter
+	body             *openapi3.Schema
+	examples         map[string][]byte
+}
+
+// read says whether the operation changes nothing.
+func (op operation) read() bool { return op.method == http.MethodGet }
+
+func operations(t *testing.T, doc *openapi3.T) (all []operation) {
+	t.Helper()
+	for path, item := range doc.Paths.Map() {
+		for method, spec := range item.Operations() {
+			op := operation{id: spec.OperationID, method: method, path: path, examples: map[string][]byte{}}
+			for _, p := range slices.Concat(item.Parameters, spec.Parameters) {
+				op.parameters = append(op.parameters, p.Value)
+			}
+			if spec.RequestBody != nil {
+				media := spec.RequestBody.Value.Content["application/json"]
+				op.body = media.Schema.Value
+				for name, example := range media.Examples {
+					op.examples[name] = encode(t, example.Value.Value)
+				}
+			}
+			all = append(all, op)
+		}
+	}
+	slices.SortFunc(all, func(a, b operation) int { return strings.Compare(a.id, b.id) })
+	return all
+}
+
+// goodCalls are each operation's examples.
+func goodCalls(t *testing.T, doc *openapi3.T, ids resources) (calls []call) {
+	for _, op := range operations(t, doc) {
+		base := call{name: op.id, good: true, method: op.method, path: ids.path(op), header: withToken()}
+		if op.body != nil {
+			base.header.Set("Content-Type", "application/json")
+			for _, name := range slices.Sorted(maps.Keys(op.examples)) {
+				c := base
+				c.name += "/example " + name
+				c.body = op.examples[name]
+				calls = append(calls, c)
+			}
+		} else if op.read() {
+			calls = append(calls, base)
+		}
+		for _, p := range op.parameters {
+			// A cursor must name a record of the list: its example is somebody else's.
+			value := fmt.Sprint(p.Example)
+			if p.In == openapi3.ParameterInQuery && op.read() && !isCursor(p.Name) {
+				calls = append(calls, with(base, "/"+p.Name+"="+value, func(c *call) { c.path += "?" + p.Name + "=" + value }))
+			}
+		}
+		if hasParameter(op, "after_id") {
+			if cursor := ids[strings.TrimSuffix(strings.TrimPrefix(op.path, "/"), "s")+"_id"]; cursor != "" {
+				for _, name := range []string{"after_id", "before_id"} {
+					calls = append(calls, with(base, "/"+name, func(c *call) { c.path += "?" + name + "=" + cursor }))
+				}
+			}
+		}
+		if hasParameter(op, "Idempotency-Key") && len(op.examples) > 0 {
+			for _, turn := range []string{"first", "replayed"} {
+				calls = append(calls, with(base, "/idempotency key, "+turn, func(c *call) {
+					c.header.Set("Idempotency-Key", "prism-"+op.id)
+					c.body = firstExample(op)
+				}))
+			}
+		}
+	}
+	return calls
+}
+
+// badCalls break one rule of the contract each.
+func badCalls(t *testing.T, doc *openapi3.T, ids resources) (calls []call) {
+	for _, op := range operations(t, doc) {
+		base := call{name: op.id, method: op.method, path: ids.path(op), header: withToken()}
+		if op.body != nil {
+			base.header.Set("Content-Type", "application/json")
+			base.body = firstExample(op)
+		}
+		add := func(name string, change func(*call)) { calls = append(calls, with(base, "/"+name, change)) }
+
+		add("no token", func(c *call) { c.header.Del("Authorization") })
+		add("an unknown token", func(c *call) { c.header.Set("Authorization", "Bearer pt-unknown") })
+		add("another scheme", func(c *call) { c.header.Set("Authorization", "Basic cHQ6cHQ=") })
+		for _, p := range op.parameters {
+			if p.In == openapi3.ParameterInPath {
+				example := fmt.Sprint(p.Example)
+				prefix, _, _ := strings.Cut(example, "_")
+				id := ids[p.Name]
+				add("unknown "+p.Name, func(c *call) { c.path = strings.Replace(c.path, id, prefix+"_unknown", 1) })
+				add("malformed "+p.Name, func(c *call) { c.path = strings.Replace(c.path, id, "x_1", 1) })
+			}
+			if p.In == openapi3.ParameterInQuery && p.Name != "page" {
+				for _, value := range badQuery(p.Schema.Value) {
+					add(p.Name+"="+value, func(c *call) { c.path += "?" + p.Name + "=" + url.QueryEscape(value) })
+				}
+			}
+		}
+		if hasParameter(op, "after_id") {
+			after, before := exampleOf(op, "after_id"), exampleOf(op, "before_id")
+			add("both cursors", func(c *call) { c.path += "?after_id=" + after + "&before_id=" + before })
+			unknown := after[:strings.Index(after, "_")] + "_unknown"
+			add("unknown cursor", func(c *call) { c.path += "?after_id=" + unknown })
+		}
+		if hasParameter(op, "Idempotency-Key") && op.body != nil {
+			add("idempotency key of another body", func(c *call) {
+				c.header.Set("Idempotency-Key", "prism-"+op.id) // goodCalls used it
+				c.body = variant(t, c.body)
+			})
+			add("idempotency key too long", func(c *call) { c.header.Set("Idempotency-Key", strings.Repeat("k", 256)) })
+		}
+		if op.body == nil {
+			continue
+		}
+		add("another content type", func(c *call) { c.header.Set("Content-Type", "text/plain") })
+		add("no content type", func(c *call) { c.header.Del("Content-Type") })
+		for name, body := range map[string]string{
+			// All are JSON: Prism reads bodies and writes them anew, and hangs on the ones it cannot read.
+			"an array": `[]`, "a string": `"a"`, "a number": `1`, "empty": `{}`,
+		} {
+			if name == "empty" && len(op.body.Required) == 0 {
+				continue
+			}
+			add("body: "+name, func(c *call) { c.body = []byte(body) })
+		}
+		var object map[string]any
+		if err := json.Unmarshal(base.body, &object); err != nil {
+			t.Fatalf("%s has no object for an example: %v", op.id, err)
+		}
+		field := func(name string, change func(map[string]any)) {
+			add(name, func(c *call) {
+				changed := maps.Clone(object)
+				change(changed)
+				c.body = encode(t, changed)
+			})
+		}
+		field("unknown property", func(o map[string]any) { o["unknown"] = 1 })
+		for _, name := range op.body.Required {
+			field("no "+name, func(o map[string]any) { delete(o, name) })
+		}
+		for _, name := range api.PropertyOrder(op.body) {
+			for what, value := range badValues(op.body.Properties[name].Value) {
+				field(name+": "+what, func(o map[string]any) { o[name] = value })
+			}
+		}
+		if op.body.Properties["environment_id"] != nil {
+			field("unknown environment", func(o map[string]any) { o["environment_id"] = "env_unknown" })
+			field("unknown agent", func(o map[string]any) { o["agent"] = "agent_unknown" })
+			field("unknown version", func(o map[string]any) { o["agent"] = map[string]any{"id": ids["agent_id"], "version": 1 << 30} })
+		}
+	}
+	return calls
+}
+
+// badValues are values that a property may not have: other types, and just outside its bounds.
+func badValues(s *openapi3.Schema) map[string]any {
+	bad := map[string]any{}
+	if !s.Nullable {
+		bad["null"] = nil
+	}
+	takes := func(kind string) bool {
+		return s.Type.Is(kind) || slices.ContainsFunc(s.OneOf, func(v *openapi3.SchemaRef) bool { return v.Value.Type.Is(kind) })
+	}
+	for kind, value := range map[string]any{
+		"string": "a", "integer": 7, "boolean": true, "array": []any{}, "object": map[string]any{},
+	} {
+		if !takes(kind) && (kind != "integer" || !takes("number")) {
+			bad["a "+kind] = value
+		}
+	}
+	if takes("string") {
+		bad["with NUL"] = "a\x00"
+	}
+	if s.MaxLength != nil {
+		bad["too long"] = strings.Repeat("a", int(*s.MaxLength)+1)
+	}
+	if s.MinLength > 0 {
+		bad["too short"] = ""
+	}
+	if s.Pattern != "" && s.MaxLength == nil {
+		bad["another prefix"] = "other_019e390add9f7bac9b6cc806db46fcbd"
+	}
+	if s.Type.Is("integer") {
+		bad["below the minimum"] = *s.Min - 1
+		bad["above the maximum"] = *s.Max + 1
+		bad["a fraction"] = *s.Min + 0.5
+		bad["a number as a string"] = fmt.Sprint(*s.Min)
+	}
+	if s.MaxItems != nil {
+		many := make([]any, *s.MaxItems+1)
+		for i := range many {
+			many[i] = s.Items.Value.Example
+		}
+		bad["too many"] = many
+		bad["a bad item"] = []any{nil}
+	}
+	if s.AdditionalProperties.Schema != nil {
+		many := map[string]any{}
+		for i := range *s.MaxProps + 1 {
+			many[fmt.Sprintf("K%d", i)] = "v"
+		}
+		bad["too many"] = many
+		bad["a bad value"] = map[string]any{"K": 1}
+		bad["an empty key"] = map[string]any{"": "v"}
+	}
+	return bad
+}
+
+// badQuery are values that a query parameter may not have.
+func badQuery(s *openapi3.Schema) []string {
+	switch {
+	case s.Type.Is("integer"):
+		return []string{fmt.Sprint(int64(*s.Min) - 1), fmt.Sprint(int64(*s.Max) + 1), "1.5", "a", ""}
+	case s.Type.Is("boolean"):
+		return []string{"yes", "2"}
+	}
+	return []string{"other_1", "A B"}
+}
+
+func isCursor(name string) bool { return name == "page" || name == "after_id" || name == "before_id" }
+
+func hasParameter(op operation, name string) bool { return exampleOf(op, name) != "" }
+
+func exampleOf(op operation, name string) string {
+	for _, p := range op.parameters {
+		if p.Name == name {
+			return fmt.Sprint(p.Example)
+		}
+	}
+	return ""
+}
+
+func firstExample(op operation) []byte {
+	return op.examples[slices.Sorted(maps.Keys(op.examples))[0]]
+}
+
+// variant is a body as good as the given one that says something else.
+func variant(t *testing.T, body []byte) []byte {
+	var object map[string]any
+	if err := json.Unmarshal(body, &object); err != nil {
+		t.Fatal(err)
+	}
+	object["metadata"] = map[string]any{"variant": "yes"}
+	return encode(t, object)
+}
+
+// with copies a call and changes the copy.
+func with(c call, name string, change func(*call)) call {
+	c.name += name
+	c.header = c.header.Clone()
+	change(&c)
+	return c
+}
+
+func withToken() http.Header {
+	return http.Header{"Authorization": {"Bearer " + os.Getenv("SESSIONS_PRISM_TOKEN")}}
+}
+
+// do sends a call through the proxy.
+func do(t *testing.T, proxy string, c call) answer {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), requestTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, c.method, proxy+c.path, bytes.NewReader(c.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = c.header.Clone()
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatalf("%s: %v", c.name, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("%s: %v", c.name, err)
+	}
+	got := answer{status: res.StatusCode, header: res.Header, body: body}
+	if header := res.Header.Get("Sl-Violations"); header != "" {
+		if err := json.Unmarshal([]byte(header), &got.violations); err != nil {
+			t.Fatalf("%s: sl-violations is not understood: %v: %s", c.name, err, header)
+		}
+	}
+	return got
+}
+
+// startPrism runs Prism as a proxy of upstream until the test ends, and returns its URL.
+func startPrism(t *testing.T, upstream string) string {
+	t.Helper()
+	spec := filepath.Join(t.TempDir(), "openapi.yaml")
+	if err := os.WriteFile(spec, api.Spec(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	port := freePort(t)
+	var log bytes.Buffer
+	// However the test ends, its end of standard input closes, and the whole group (npx, a shell, node) with it.
+	cmd := exec.Command("sh", "-c", `{ "$@"; kill -KILL 0; } & cat >/dev/null; kill -KILL 0`, "sh",
+		"../../.ci/npm-run", prismPackage, "prism", "proxy", spec, upstream,
+		"--errors=false", "--host", "127.0.0.1", "--port", port)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	stop := func() {
+		_ = stdin.Close()
+		<-ended
+	}
+	t.Cleanup(stop)
+
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	for {
+		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			_ = conn.Close()
+			return "http://127.0.0.1:" + port
+		}
+		select {
+		case <-ended:
+			t.Fatalf("Prism ended before it listened:\n%s", &log)
+		case <-ctx.Done():
+			stop()
+			t.Fatalf("Prism did not listen within %s:\n%s", startTimeout, &log)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// serverURL is the server under test, http://HOST:PORT; the test is skipped without one.
+func serverURL(t *testing.T) string {
+	t.Helper()
+	server := strings.TrimSuffix(os.Getenv("SESSIONS_PRISM"), "/")
+	if server == "" {
+		t.Skip("no $SESSIONS_PRISM, the URL of a running server: run `make prism`")
+	}
+	if os.Getenv("SESSIONS_PRISM_TOKEN") == "" {
+		t.Fatal("$SESSIONS_PRISM is set and $SESSIONS_PRISM_TOKEN, a token of that server, is not")
+	}
+	return server
+}
+
+func load(t *testing.T) *openapi3.T {
+	t.Helper()
+	doc, err := api.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+func encode(t *testing.T, value any) []byte {
+	t.Helper()
+	data, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
