@@ -96,6 +96,30 @@ func TestBadCalls(t *testing.T) {
 			`Agents.Get: "" is no id (param agent_id)`},
 		{"id that climbs", func(c *client.Client) error { _, err := c.Environments.Get(t.Context(), ".."); return err },
 			`Environments.Get: ".." is no id (param environment_id)`},
+		{"empty id of a session", func(c *client.Client) error { _, err := c.Sessions.Delete(t.Context(), ""); return err },
+			`Sessions.Delete: "" is no id (param session_id)`},
+		{"empty id of a file", func(c *client.Client) error {
+			_, err := c.Sessions.Resources.Delete(t.Context(), "sess_1", "")
+			return err
+		}, `Sessions.Resources.Delete: "" is no id (param resource_id)`},
+		{"id of a file that climbs", func(c *client.Client) error {
+			_, err := c.Sessions.Resources.Get(t.Context(), "sess_1", "..")
+			return err
+		}, `Sessions.Resources.Get: ".." is no id (param resource_id)`},
+		{"id and request both wrong", func(c *client.Client) error { _, err := c.Agents.Update(t.Context(), ".", nil); return err },
+			`Agents.Update: "." is no id (param agent_id)`},
+		{"nil update", func(c *client.Client) error { _, err := c.Environments.Update(t.Context(), "env_1", nil); return err },
+			"Environments.Update: the request is nil"},
+		{"nil file", func(c *client.Client) error {
+			_, err := c.Sessions.Resources.Add(t.Context(), "sess_1", nil)
+			return err
+		}, "Sessions.Resources.Add: the request is nil"},
+		{"no files", func(c *client.Client) error {
+			_, err := c.Sessions.Resources.AddAll(t.Context(), "sess_1", nil)
+			return err
+		}, "Sessions.Resources.AddAll: there is no file to add (param resources)"},
+		{"empty id in a list", func(c *client.Client) error { _, err := c.Agents.Versions(t.Context(), "", nil); return err },
+			`Agents.Versions: "" is no id (param agent_id)`},
 		{"schema that is no JSON", func(c *client.Client) error {
 			_, err := c.Agents.Create(t.Context(), &client.CreateAgentRequest{Tools: []client.AgentTool{
 				client.NewAgentTool(client.CustomTool{InputSchema: client.JSONSchema("{oops")}),

@@ -14,6 +14,8 @@ type Client struct {
 	Agents *AgentService
 	// Environments holds the operations on environments.
 	Environments *EnvironmentService
+	// Models holds the operations on models.
+	Models *ModelService
 
 	// config is a pointer so that printing a Client prints no token.
 	config *config
@@ -37,8 +39,9 @@ func New(opts ...Option) (*Client, error) {
 		return nil, cfg.finish("client.New", err)
 	}
 	c := &Client{config: cfg}
-	c.Sessions = &SessionService{c}
+	c.Sessions = &SessionService{c: c, Resources: &SessionResourceService{c}}
 	c.Agents = &AgentService{c}
 	c.Environments = &EnvironmentService{c}
+	c.Models = &ModelService{c}
 	return c, nil
 }

@@ -13,6 +13,18 @@
 //
 // Required fields are values and optional ones pointers, written new(value).
 //
+// # Updates
+//
+// An update changes what its request holds and keeps what it leaves out. Metadata is a patch by keys,
+// and a title may be cleared:
+//
+//	session, err = c.Sessions.Update(ctx, session.ID, &client.UpdateSessionRequest{
+//		Title:    client.Null[string](), // client.Value("Refunds") sets it
+//		Metadata: client.MetadataPatch{"ticket": new("T-1029"), "purpose": nil},
+//	})
+//
+// Deleting and archiving are for good.
+//
 // # Options
 //
 // Every [Option] works for a whole [Client], given to [New], and for one call, given to the method;

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"net/http"
@@ -57,4 +58,46 @@ func (s *EnvironmentService) List(ctx context.Context, params *ListEnvironmentsP
 func (s *EnvironmentService) All(ctx context.Context, params *ListEnvironmentsParams, opts ...Option) iter.Seq2[Environment, error] {
 	p := value(params)
 	return all(ctx, func() (*Page[Environment], error) { return s.List(ctx, &p, opts...) })
+}
+
+// Update changes an environment for sessions to come and returns it as it is now. What req leaves out stays;
+// req.Config replaces the whole config, req.Metadata is a patch, see [MetadataPatch]. It returns
+// [ErrNotFound] when there is no such environment, [ErrConflict] when it is archived, and
+// [ErrInvalidRequest] when a field is out of bounds.
+//
+// Operation updateEnvironment: POST /environments/{environment_id}.
+func (s *EnvironmentService) Update(ctx context.Context, id EnvironmentID, req *UpdateEnvironmentRequest, opts ...Option) (*Environment, error) {
+	return call[Environment](ctx, s.c, "Environments.Update", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("environment_id", id), checkBody(req)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewUpdateEnvironmentRequest(server, id, nil, *req)
+	})
+}
+
+// Delete deletes an environment, for good. It returns [ErrNotFound] when there is no such environment, one
+// that was deleted before included, and [ErrConflict] when a session refers to it: archive it instead.
+//
+// Operation deleteEnvironment: DELETE /environments/{environment_id}.
+func (s *EnvironmentService) Delete(ctx context.Context, id EnvironmentID, opts ...Option) (*DeletedEnvironment, error) {
+	return call[DeletedEnvironment](ctx, s.c, "Environments.Delete", opts, func(server string) (*http.Request, error) {
+		if err := checkID("environment_id", id); err != nil {
+			return nil, err
+		}
+		return httpclient.NewDeleteEnvironmentRequest(server, id, nil)
+	})
+}
+
+// Archive archives an environment, for good, and returns it as it is now: lists leave it out unless asked
+// not to, new sessions cannot use it, those that do go on. It returns [ErrNotFound] when there is no such
+// environment and, unlike the other services, [ErrConflict] when it is archived already.
+//
+// Operation archiveEnvironment: POST /environments/{environment_id}/archive.
+func (s *EnvironmentService) Archive(ctx context.Context, id EnvironmentID, opts ...Option) (*Environment, error) {
+	return call[Environment](ctx, s.c, "Environments.Archive", opts, func(server string) (*http.Request, error) {
+		if err := checkID("environment_id", id); err != nil {
+			return nil, err
+		}
+		return httpclient.NewArchiveEnvironmentRequest(server, id, nil)
+	})
 }

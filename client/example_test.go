@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
@@ -140,6 +141,106 @@ func ExampleSessionService_All() {
 	// sess_3
 }
 
+// Only sessions of the last day that wait for a message.
+func ExampleSessionService_List_filters() {
+	c, srv := demo()
+	defer srv.Close()
+	page, err := c.Sessions.List(context.Background(), &client.ListSessionsParams{
+		Statuses:     []client.SessionStatus{client.SessionStatusIdle, client.SessionStatusCancelled},
+		CreatedAtGte: new(time.Now().Add(-24 * time.Hour)),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(page.Data))
+	// Output: 2
+}
+
+// A patch: the title is cleared, one key of the metadata set and one deleted, and the rest stays.
+func ExampleSessionService_Update() {
+	c, srv := demo()
+	defer srv.Close()
+	session, err := c.Sessions.Update(context.Background(), "sess_1", &client.UpdateSessionRequest{
+		Title:    client.Null[string](),
+		Metadata: client.MetadataPatch{"ticket": new("T-1029"), "purpose": nil},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%q %v\n", session.Title, session.Metadata)
+	// Output: "" map[ticket:T-1029]
+}
+
+// A session that is busy cannot be deleted; its turn is stopped first.
+func ExampleSessionService_Cancel() {
+	c, srv := demo()
+	defer srv.Close()
+	ctx := context.Background()
+	cancellation, err := c.Sessions.Cancel(ctx, "sess_1")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("stopping:", cancellation.Stopping)
+	for {
+		session, err := c.Sessions.Get(ctx, "sess_1")
+		if err != nil {
+			log.Fatal(err)
+		}
+		if session.Status != client.SessionStatusProcessing {
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	deleted, err := c.Sessions.Delete(ctx, "sess_1")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("deleted:", deleted.ID)
+	// Output:
+	// stopping: true
+	// deleted: sess_1
+}
+
+func ExampleSessionService_Archive() {
+	c, srv := demo()
+	defer srv.Close()
+	session, err := c.Sessions.Archive(context.Background(), "sess_1")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(session.ArchivedAt.Format(time.DateOnly))
+	// Output: 2026-05-19
+}
+
+// Files are added one by one, or several at once, all or none.
+func ExampleSessionResourceService() {
+	c, srv := demo()
+	defer srv.Close()
+	ctx := context.Background()
+	file, err := c.Sessions.Resources.Add(ctx, "sess_1", &client.SessionResourceInput{
+		Type:      client.ResourceTypeFile,
+		FileID:    "file_1",
+		MountPath: new("/mnt/report.csv"),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(file.ID, file.MountPath)
+	for file, err := range c.Sessions.Resources.All(ctx, "sess_1", nil) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if _, err := c.Sessions.Resources.Delete(ctx, "sess_1", file.ID); err != nil {
+			log.Fatal(err)
+		}
+	}
+	_, err = c.Sessions.Resources.Get(ctx, "sess_1", file.ID)
+	fmt.Println(errors.Is(err, client.ErrNotFound))
+	// Output:
+	// sesr_1 /mnt/report.csv
+	// true
+}
+
 func ExampleAgentService_Create() {
 	c, srv := demo()
 	defer srv.Close()
@@ -164,6 +265,45 @@ func ExampleAgentService_Create() {
 	// Output: agent_1 1
 }
 
+// A change is based on a version. Whoever comes second gets a conflict, and looks again.
+func ExampleAgentService_Update() {
+	c, srv := demo()
+	defer srv.Close()
+	ctx := context.Background()
+	update := func(version client.AgentVersion) (*client.Agent, error) {
+		return c.Agents.Update(ctx, "agent_1", &client.UpdateAgentRequest{
+			Version: version,
+			Model:   new(client.ModelRef("ultimate")),
+			Tools:   []client.AgentTool{}, // none any more; nil would keep them
+		})
+	}
+	agent, err := update(1)
+	if errors.Is(err, client.ErrConflict) {
+		if agent, err = c.Agents.Get(ctx, "agent_1", nil); err == nil {
+			agent, err = update(agent.Version)
+		}
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(agent.Version)
+	// Output: 3
+}
+
+func ExampleAgentService_AllVersions() {
+	c, srv := demo()
+	defer srv.Close()
+	for agent, err := range c.Agents.AllVersions(context.Background(), "agent_1", nil) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(agent.Version, agent.Model)
+	}
+	// Output:
+	// 2 auto
+	// 1 ultimate
+}
+
 func ExampleEnvironmentService_Create() {
 	c, srv := demo()
 	defer srv.Close()
@@ -185,6 +325,48 @@ func ExampleEnvironmentService_Create() {
 	// Output: env_1 ready
 }
 
+// An environment that sessions refer to is archived instead of deleted.
+func ExampleEnvironmentService_Delete() {
+	c, srv := demo()
+	defer srv.Close()
+	ctx := context.Background()
+	_, err := c.Environments.Delete(ctx, "env_1")
+	if errors.Is(err, client.ErrConflict) {
+		_, err = c.Environments.Archive(ctx, "env_1")
+	}
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+func ExampleEnvironmentService_Update() {
+	c, srv := demo()
+	defer srv.Close()
+	environment, err := c.Environments.Update(context.Background(), "env_1", &client.UpdateEnvironmentRequest{
+		Name:   new("checks"),
+		Config: new(client.NewEnvironmentConfig(client.CloudConfig{SetupScript: new("go version")})),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(environment.Name)
+	// Output: checks
+}
+
+func ExampleModelService_List() {
+	c, srv := demo()
+	defer srv.Close()
+	models, err := c.Models.List(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, model := range models.Data {
+		fmt.Println(model.ID, model.DefaultContextWindow, model.Efforts)
+	}
+	// Output:
+	// ultimate 200000 [low medium high]
+	// auto 200000 []
+}
+
 // demo is a client of a small stand-in for a server.
 func demo(opts ...client.Option) (*client.Client, *httptest.Server) {
 	mux := http.NewServeMux()
@@ -202,6 +384,36 @@ func demo(opts ...client.Option) (*client.Client, *httptest.Server) {
 	reply("POST /api/v1/cloud/environments", 201, `{"id":"env_1","status":"ready"}`)
 	reply("GET /api/v1/cloud/agents/agent_unknown", 404, `{"type":"error","request_id":"req_7",
 		"error":{"type":"not_found_error","message":"Agent 'agent_unknown' was not found."}}`)
+	conflict := func(message string) string {
+		return `{"type":"error","request_id":"req_8","error":{"type":"conflict_error","message":"` + message + `"}}`
+	}
+	reply("POST /api/v1/cloud/sessions/sess_1", 200, `{"id":"sess_1","title":"","metadata":{"ticket":"T-1029"}}`)
+	reply("POST /api/v1/cloud/sessions/sess_1/cancel", 202, `{"id":"sess_1","type":"session","status":"canceling"}`)
+	reply("POST /api/v1/cloud/sessions/sess_1/archive", 200, `{"id":"sess_1","archived_at":"2026-05-19T09:00:00Z"}`)
+	reply("DELETE /api/v1/cloud/sessions/sess_1", 200, `{"id":"sess_1","type":"session_deleted"}`)
+	const file = `{"id":"sesr_1","type":"file","file_id":"file_1","mount_path":"/mnt/report.csv"}`
+	reply("POST /api/v1/cloud/sessions/sess_1/resources", 200, file)
+	reply("GET /api/v1/cloud/sessions/sess_1/resources", 200, `{"data":[`+file+`],"has_more":false}`)
+	reply("DELETE /api/v1/cloud/sessions/sess_1/resources/sesr_1", 200, `{"id":"sesr_1","type":"session_resource_deleted"}`)
+	reply("GET /api/v1/cloud/sessions/sess_1/resources/sesr_1", 404, `{"type":"error","request_id":"req_9",
+		"error":{"type":"not_found_error","message":"Session resource 'sesr_1' was not found."}}`)
+	reply("GET /api/v1/cloud/agents/agent_1", 200, `{"id":"agent_1","version":2}`)
+	mux.HandleFunc("POST /api/v1/cloud/agents/agent_1", func(w http.ResponseWriter, r *http.Request) {
+		var change struct{ Version int }
+		if json.NewDecoder(r.Body).Decode(&change) != nil || change.Version != 2 {
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprint(w, conflict("The agent is at version 2."))
+			return
+		}
+		fmt.Fprint(w, `{"id":"agent_1","version":3}`)
+	})
+	reply("GET /api/v1/cloud/agents/agent_1/versions", 200, `{"data":[{"id":"agent_1","version":2,"model":"auto"},
+		{"id":"agent_1","version":1,"model":"ultimate"}],"first_id":"2","last_id":"1","has_more":false,"next_page":null}`)
+	reply("POST /api/v1/cloud/environments/env_1", 200, `{"id":"env_1","name":"checks"}`)
+	reply("DELETE /api/v1/cloud/environments/env_1", 409, conflict("Sessions refer to the environment."))
+	reply("POST /api/v1/cloud/environments/env_1/archive", 200, `{"id":"env_1","status":"archived"}`)
+	reply("GET /api/v1/cloud/models", 200, `{"data":[{"id":"ultimate","default_context_window":200000,
+		"efforts":["low","medium","high"]},{"id":"auto","default_context_window":200000,"efforts":[]}],"has_more":false}`)
 	mux.HandleFunc("GET /api/v1/cloud/sessions", func(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("page") == "" {
 			fmt.Fprint(w, `{"data":[{"id":"sess_1"},{"id":"sess_2"}],"first_id":"sess_1","last_id":"sess_2","has_more":true,"next_page":"sess_2"}`)

@@ -129,6 +129,18 @@ func get(ctx context.Context, c *client.Client, opts ...client.Option) error {
 	return err
 }
 
+// remove is a DELETE.
+func remove(ctx context.Context, c *client.Client, opts ...client.Option) error {
+	_, err := c.Sessions.Delete(ctx, "sess_1", opts...)
+	return err
+}
+
+// archive is a write without a body.
+func archive(ctx context.Context, c *client.Client, opts ...client.Option) error {
+	_, err := c.Sessions.Archive(ctx, "sess_1", opts...)
+	return err
+}
+
 // wantText fails unless err reads text.
 func wantText(t *testing.T, err error, text string) {
 	t.Helper()

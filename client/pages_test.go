@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -154,5 +156,112 @@ func TestAllCanceled(t *testing.T) {
 	ids, errs := collect(ctx, c, nil)
 	if len(ids) != 1 || len(errs) != 1 || !errors.Is(errs[0], context.Canceled) {
 		t.Errorf("ids %v, errors %v", ids, errs)
+	}
+}
+
+// What List sends of the filters, and what All does with params that change later.
+func TestSessionFilters(t *testing.T) {
+	east := time.FixedZone("UTC+8", 8*60*60)
+	cases := []struct {
+		name   string
+		params client.ListSessionsParams
+		raw    string
+		want   url.Values
+	}{
+		{"states", client.ListSessionsParams{Statuses: []client.SessionStatus{client.SessionStatusIdle, client.SessionStatusProcessing}},
+			"statuses%5B%5D=idle&statuses%5B%5D=processing", url.Values{"statuses[]": {"idle", "processing"}}},
+		{"no state", client.ListSessionsParams{Statuses: []client.SessionStatus{}}, "", url.Values{}},
+		{"agent", client.ListSessionsParams{AgentID: new("agent_1"), IncludeArchived: new(true)},
+			"include_archived=true&agent_id=agent_1", url.Values{"include_archived": {"true"}, "agent_id": {"agent_1"}}},
+		{"after", client.ListSessionsParams{CreatedAtGt: new(time.Date(2026, 5, 18, 15, 26, 15, 747298000, time.UTC))},
+			"created_at%5Bgt%5D=2026-05-18T15%3A26%3A15.747298Z", url.Values{"created_at[gt]": {"2026-05-18T15:26:15.747298Z"}}},
+		{"zone and nanoseconds", client.ListSessionsParams{
+			CreatedAtGte: new(time.Date(2026, 5, 19, 7, 26, 15, 123456789, east)),
+			CreatedAtLt:  new(time.Date(2026, 5, 19, 8, 0, 0, 0, east)),
+			CreatedAtLte: new(time.Date(2026, 5, 19, 8, 0, 0, 999, east)),
+		},
+			"created_at%5Bgte%5D=2026-05-18T23%3A26%3A15.123456Z&created_at%5Blt%5D=2026-05-19T00%3A00%3A00Z&created_at%5Blte%5D=2026-05-19T00%3A00%3A00Z",
+			url.Values{
+				"created_at[gte]": {"2026-05-18T23:26:15.123456Z"}, "created_at[lt]": {"2026-05-19T00:00:00Z"},
+				"created_at[lte]": {"2026-05-19T00:00:00Z"},
+			}},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			c, rec := scripted(t, []client.RoundTripFunc{answer(200, `{"data":[],"has_more":false}`)})
+			if _, err := c.Sessions.List(t.Context(), &tc.params); err != nil {
+				t.Fatal(err)
+			}
+			sessions := c.Sessions.All(t.Context(), &tc.params)
+			for i := range tc.params.Statuses {
+				tc.params.Statuses[i] = "changed"
+			}
+			for _, at := range []*client.Timestamp{tc.params.CreatedAtGt, tc.params.CreatedAtGte, tc.params.CreatedAtLt, tc.params.CreatedAtLte} {
+				if at != nil {
+					*at = time.Time{}
+				}
+			}
+			for _, err := range sessions {
+				t.Error(err)
+			}
+			if diff := cmp.Diff([]string{tc.raw, tc.raw}, queries(rec)); diff != "" {
+				t.Errorf("queries (-want +got):\n%s", diff)
+			}
+			for _, req := range rec.requests {
+				if diff := cmp.Diff(tc.want, req.URL.Query()); diff != "" {
+					t.Errorf("decoded (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+// The lists below one record page like the others, each with its own kind of cursor.
+func TestListsBelowARecord(t *testing.T) {
+	steps := func(first, last string) []client.RoundTripFunc {
+		body := `{"data":[{"id":"x"}],"first_id":%q,"last_id":%q,"has_more":%v,"next_page":%s}`
+		return []client.RoundTripFunc{
+			answer(200, fmt.Sprintf(body, first, first, true, `"`+first+`"`)), answer(200, fmt.Sprintf(body, last, last, false, "null")),
+		}
+	}
+	cases := []struct {
+		name  string
+		steps []client.RoundTripFunc
+		count func(*client.Client) (n int, err error)
+		urls  []string
+	}{
+		{"versions", steps("3", "2"), func(c *client.Client) (n int, err error) {
+			for _, err := range c.Agents.AllVersions(t.Context(), "agent_1", &client.ListAgentVersionsParams{AfterID: new("4"), Limit: new(int32(1))}) {
+				if err != nil {
+					return n, err
+				}
+				n++
+			}
+			return n, nil
+		}, []string{"/api/v1/cloud/agents/agent_1/versions?limit=1&after_id=4", "/api/v1/cloud/agents/agent_1/versions?limit=1&page=3"}},
+		{"files", steps("sesr_3", "sesr_2"), func(c *client.Client) (n int, err error) {
+			for _, err := range c.Sessions.Resources.All(t.Context(), "sess_1", nil) {
+				if err != nil {
+					return n, err
+				}
+				n++
+			}
+			return n, nil
+		}, []string{"/api/v1/cloud/sessions/sess_1/resources", "/api/v1/cloud/sessions/sess_1/resources?page=sesr_3"}},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			c, rec := scripted(t, tc.steps)
+			if n, err := tc.count(c); n != 2 || err != nil {
+				t.Errorf("%d records, %v", n, err)
+			}
+			var urls []string
+			for _, req := range rec.requests {
+				urls = append(urls, req.URL.RequestURI())
+			}
+			if diff := cmp.Diff(tc.urls, urls); diff != "" {
+				t.Errorf("URLs (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

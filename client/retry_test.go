@@ -39,6 +39,8 @@ func TestRetries(t *testing.T) {
 		{"read, 500 and 502", get, []client.RoundTripFunc{answer(500, ""), answer(502, ""), ok}, nil, ms(500, 1000), ""},
 		{"write, connection lost", create, []client.RoundTripFunc{reset, ok}, nil, ms(500), ""},
 		{"write, 503", create, []client.RoundTripFunc{busy, ok}, nil, ms(500), ""},
+		{"delete, connection lost", remove, []client.RoundTripFunc{reset, ok}, nil, ms(500), ""},
+		{"archive, answer cut off", archive, []client.RoundTripFunc{cut, ok}, nil, ms(500), ""},
 		{"three attempts", create, []client.RoundTripFunc{busy}, nil, ms(500, 1000),
 			"Sessions.Create: 503 overloaded_error: busy (request id req_body, 3 attempts)"},
 		{"backoff is capped", get, []client.RoundTripFunc{busy}, []client.Option{client.WithMaxRetries(7)},
@@ -85,6 +87,9 @@ func TestRetries(t *testing.T) {
 				t.Errorf("Attempts is %d", asError(t, err).Attempts)
 			}
 			for i, req := range rec.requests {
+				if write := req.Method != http.MethodGet; write != (req.Header.Get("Idempotency-Key") != "") {
+					t.Errorf("attempt %d is a %s with key %q", i+1, req.Method, req.Header.Get("Idempotency-Key"))
+				}
 				if rec.bodies[i] != rec.bodies[0] || req.Header.Get("Idempotency-Key") != rec.requests[0].Header.Get("Idempotency-Key") {
 					t.Errorf("attempt %d differs: %q, key %q", i+1, rec.bodies[i], req.Header.Get("Idempotency-Key"))
 				}

@@ -31,19 +31,25 @@ type reply struct {
 // call runs the operation op: it applies opts, sends what build makes and reads the answer as a T. Its
 // error is an *Error.
 func call[T any](ctx context.Context, c *Client, op string, opts []Option, build builder) (*T, error) {
+	out, _, err := callStatus[T](ctx, c, op, opts, build)
+	return out, err
+}
+
+// callStatus is call that tells one success from another: it returns the answer's status too.
+func callStatus[T any](ctx context.Context, c *Client, op string, opts []Option, build builder) (*T, int, error) {
 	cfg, err := c.config.with(opts)
 	if err != nil {
-		return nil, cfg.finish(op, err)
+		return nil, 0, cfg.finish(op, err)
 	}
 	rep, err := cfg.send(ctx, build)
 	if err != nil {
-		return nil, cfg.finish(op, err)
+		return nil, 0, cfg.finish(op, err)
 	}
 	out, err := decode[T](rep)
 	if err != nil {
-		return nil, cfg.finish(op, err)
+		return nil, 0, cfg.finish(op, err)
 	}
-	return out, nil
+	return out, rep.status, nil
 }
 
 // send makes attempts until one succeeds or no further one is worth it.

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"github.com/oapi-codegen/nullable"
+
 	"github.com/cloud-sessions/sessions/api/union"
 	"github.com/cloud-sessions/sessions/gen/types"
 )
@@ -9,6 +11,12 @@ import (
 type (
 	// Metadata holds custom key-value pairs, at most 16.
 	Metadata = types.Metadata
+	// MetadataPatch changes metadata: new("v") sets a key, nil deletes it, the other keys stay. It holds at
+	// most 32 keys, and at most 16 may be left after the change.
+	MetadataPatch = types.MetadataPatch
+	// Nullable is a field of an update that may be null: [Value] sets it, [Null] clears it, and the zero
+	// value leaves it as it is.
+	Nullable[T any] = nullable.Nullable[T]
 	// Timestamp is a point in time, in UTC, to the microsecond.
 	Timestamp = types.Timestamp
 	// ListOrder is the order of a list by creation time.
@@ -37,13 +45,24 @@ type (
 	CacheCreationUsage = types.CacheCreationUsage
 	// SessionResource is a file of a session.
 	SessionResource = types.SessionResource
-	// SessionResourceInput is a file for a new session; its Type is [ResourceTypeFile].
+	// SessionResourceID is a session resource's id, "sesr_…".
+	SessionResourceID = types.SessionResourceID
+	// SessionResourceInput is a file for a session; its Type is [ResourceTypeFile].
 	SessionResourceInput = types.SessionResourceInput
 	// CreateSessionRequest is the request of [SessionService.Create].
 	CreateSessionRequest = types.CreateSessionRequest
+	// UpdateSessionRequest is the request of [SessionService.Update].
+	UpdateSessionRequest = types.UpdateSessionRequest
 	// ListSessionsParams are the parameters of [SessionService.List]. At most one of Page, AfterID and
 	// BeforeID may be set.
 	ListSessionsParams = types.ListSessionsParams
+	// ListSessionResourcesParams are the parameters of [SessionResourceService.List]. At most one of Page,
+	// AfterID and BeforeID may be set.
+	ListSessionResourcesParams = types.ListSessionResourcesParams
+	// DeletedSession is what is left of a session: its id.
+	DeletedSession = types.DeletedSession
+	// DeletedSessionResource is what is left of a session resource: its id.
+	DeletedSessionResource = types.DeletedSessionResource
 	// AgentRef names the agent of a new session: {ID: "agent_…"} is the agent's latest version,
 	// {ID: "agent_…", Version: 2} keeps that one.
 	AgentRef = union.Agent
@@ -76,6 +95,12 @@ type (
 	BuiltinToolset = types.BuiltinToolset
 	// BuiltinTool names a built-in tool.
 	BuiltinTool = types.BuiltinTool
+	// ToolConfig says how built-in tools may be used.
+	ToolConfig = types.ToolConfig
+	// NamedToolConfig says how one built-in tool may be used.
+	NamedToolConfig = types.NamedToolConfig
+	// PermissionPolicy says whether a tool runs without asking; optional fields take new([PermissionPolicyAlwaysAsk]).
+	PermissionPolicy = union.Policy
 	// CustomTool is an [AgentTool] that the caller runs.
 	CustomTool = types.CustomTool
 	// JSONSchema is a JSON Schema, kept as it is.
@@ -88,15 +113,25 @@ type (
 	McpServerURL = types.McpServerURL
 	// McpServerHTTP is an [McpServer] over streamable HTTP.
 	McpServerHTTP = types.McpServerHTTP
-	// Model is a model's id in a request; a string constant will do.
-	Model = union.Model
+	// AgentSkill is a skill that an agent may use; its Type is [SkillTypeCustom].
+	AgentSkill = types.AgentSkill
+	// ModelRef names the model of an agent by its id; a string constant will do, and where it is optional
+	// new(client.ModelRef("auto")).
+	ModelRef = union.Model
 	// CreateAgentRequest is the request of [AgentService.Create].
 	CreateAgentRequest = types.CreateAgentRequest
+	// UpdateAgentRequest is the request of [AgentService.Update].
+	UpdateAgentRequest = types.UpdateAgentRequest
 	// GetAgentParams are the parameters of [AgentService.Get].
 	GetAgentParams = types.GetAgentParams
 	// ListAgentsParams are the parameters of [AgentService.List]. At most one of Page, AfterID and
 	// BeforeID may be set.
 	ListAgentsParams = types.ListAgentsParams
+	// ListAgentVersionsParams are the parameters of [AgentService.Versions]. At most one of Page, AfterID and
+	// BeforeID may be set; AfterID and BeforeID are version numbers in decimal.
+	ListAgentVersionsParams = types.ListAgentVersionsParams
+	// DeletedAgent is what is left of an agent: its id.
+	DeletedAgent = types.DeletedAgent
 )
 
 // The built-in tools.
@@ -121,6 +156,19 @@ const (
 	BuiltinToolDeliverArtifacts = types.BuiltinToolDeliverArtifacts
 )
 
+// Whether a tool runs without asking.
+const (
+	// PermissionPolicyAlwaysAllow runs without asking.
+	PermissionPolicyAlwaysAllow = PermissionPolicy(types.PermissionPolicyNameAlwaysAllow)
+	// PermissionPolicyAlwaysAsk runs after asking.
+	PermissionPolicyAlwaysAsk = PermissionPolicy(types.PermissionPolicyNameAlwaysAsk)
+	// PermissionPolicyAlwaysDeny does not run.
+	PermissionPolicyAlwaysDeny = PermissionPolicy(types.PermissionPolicyNameAlwaysDeny)
+)
+
+// SkillTypeCustom is the type of an [AgentSkill].
+const SkillTypeCustom = types.AgentSkillTypeCustom
+
 // Environments.
 type (
 	// Environment says where an agent's work runs.
@@ -144,9 +192,13 @@ type (
 	Packages = types.Packages
 	// CreateEnvironmentRequest is the request of [EnvironmentService.Create].
 	CreateEnvironmentRequest = types.CreateEnvironmentRequest
+	// UpdateEnvironmentRequest is the request of [EnvironmentService.Update].
+	UpdateEnvironmentRequest = types.UpdateEnvironmentRequest
 	// ListEnvironmentsParams are the parameters of [EnvironmentService.List]. At most one of Page,
 	// AfterID and BeforeID may be set.
 	ListEnvironmentsParams = types.ListEnvironmentsParams
+	// DeletedEnvironment is what is left of an environment: its id.
+	DeletedEnvironment = types.DeletedEnvironment
 )
 
 // The states of an environment. Servers may know more.
@@ -165,4 +217,23 @@ const (
 	NetworkingTypeLimited = types.NetworkingTypeLimited
 	// NetworkingTypeAllowlist reaches the allowed hosts.
 	NetworkingTypeAllowlist = types.NetworkingTypeAllowlist
+)
+
+// Models.
+type (
+	// Model is a model that agents may name; context windows and input are counted in tokens. To name one
+	// in a request use [ModelRef].
+	Model = types.Model
+	// ModelList is all models.
+	ModelList = types.ModelList
+	// ModelSource says who offers a model.
+	ModelSource = types.ModelSource
+)
+
+// Who offers a model. Servers may know more.
+const (
+	// ModelSourceSystem is the service.
+	ModelSourceSystem = types.ModelSourceSystem
+	// ModelSourceCustom is the account's owner.
+	ModelSourceCustom = types.ModelSourceCustom
 )

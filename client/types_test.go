@@ -24,8 +24,12 @@ func TestOneImport(t *testing.T) {
 	named := map[string]bool{}
 	ast.Inspect(file, func(n ast.Node) bool {
 		if spec, ok := n.(*ast.TypeSpec); ok && spec.Assign.IsValid() {
-			if sel, ok := spec.Type.(*ast.SelectorExpr); ok {
-				named[sel.Sel.Name] = true
+			target := spec.Type
+			if generic, ok := target.(*ast.IndexExpr); ok {
+				target = generic.X
+			}
+			if sel, ok := target.(*ast.SelectorExpr); ok {
+				named[sel.X.(*ast.Ident).Name+"."+sel.Sel.Name] = true
 			}
 		}
 		return true
@@ -39,7 +43,8 @@ func TestOneImport(t *testing.T) {
 		seen[typ] = true
 		pkg := path.Base(typ.PkgPath())
 		tag := typ.Kind() == reflect.String && strings.HasSuffix(typ.Name(), "Type")
-		if (pkg == "types" || pkg == "union") && !named[typ.Name()] && !tag {
+		name, _, _ := strings.Cut(pkg+"."+typ.Name(), "[")
+		if (pkg == "types" || pkg == "union" || pkg == "nullable") && !named[name] && !tag {
 			t.Errorf("%v has no alias in types.go", typ)
 		}
 		switch typ.Kind() {
@@ -58,12 +63,8 @@ func TestOneImport(t *testing.T) {
 			}
 		}
 	}
-	root := reflect.TypeFor[client.Client]()
-	for i := range root.NumField() {
-		if !root.Field(i).IsExported() {
-			continue
-		}
-		service := root.Field(i).Type
+	var walkService func(reflect.Type)
+	walkService = func(service reflect.Type) {
 		for m := range service.NumMethod() {
 			method := service.Method(m).Type
 			for in := 1; in < method.NumIn(); in++ {
@@ -73,7 +74,13 @@ func TestOneImport(t *testing.T) {
 				walk(method.Out(out))
 			}
 		}
+		for i := range service.Elem().NumField() {
+			if field := service.Elem().Field(i); field.IsExported() {
+				walkService(field.Type)
+			}
+		}
 	}
+	walkService(reflect.TypeFor[*client.Client]())
 	if len(seen) < 30 {
 		t.Errorf("only %d types seen", len(seen))
 	}
@@ -105,8 +112,38 @@ func TestUnions(t *testing.T) {
 		{"toolset", client.NewAgentTool(client.BuiltinToolset{}), `{"type":"agent_toolset_20260401"}`},
 		{"MCP toolset", client.NewAgentTool(client.McpToolset{McpServerName: "m"}), `{"mcp_server_name":"m","type":"mcp_toolset"}`},
 		{"server", client.NewMcpServer(client.McpServerHTTP{Name: "m", URL: "https://m.test"}), `{"name":"m","type":"http","url":"https://m.test"}`},
+		{"model", client.UpdateAgentRequest{Version: 1, Model: new(client.ModelRef("auto"))}, `{"model":"auto","version":1}`},
+		{"policy", client.ToolConfig{PermissionPolicy: new(client.PermissionPolicyAlwaysDeny)}, `{"permission_policy":"always_deny"}`},
 		{"cloud", client.NewEnvironmentConfig(client.CloudConfig{}), `{"type":"cloud"}`},
 		{"self-hosted", client.NewEnvironmentConfig(client.SelfHostedConfig{SetupScript: new("true")}), `{"setup_script":"true","type":"self_hosted"}`},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := toJSON(t, tc.v); got != tc.want {
+				t.Errorf("got %s, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
+// What an update leaves out, sets and clears.
+func TestPatches(t *testing.T) {
+	cases := []struct {
+		name string
+		v    any
+		want string
+	}{
+		{"nothing", client.UpdateSessionRequest{}, `{}`},
+		{"title", client.UpdateSessionRequest{Title: client.Value("退款")}, `{"title":"退款"}`},
+		{"empty title", client.UpdateSessionRequest{Title: client.Value("")}, `{"title":""}`},
+		{"no title", client.UpdateSessionRequest{Title: client.Null[string]()}, `{"title":null}`},
+		{"metadata", client.UpdateSessionRequest{Metadata: client.MetadataPatch{"a": new("1"), "b": nil}}, `{"metadata":{"a":"1","b":null}}`},
+		{"empty patch", client.UpdateSessionRequest{Metadata: client.MetadataPatch{}}, `{"metadata":{}}`},
+		{"lists kept", client.UpdateAgentRequest{Version: 2}, `{"version":2}`},
+		{"lists cleared", client.UpdateAgentRequest{
+			Version: 2, Tools: []client.AgentTool{}, McpServers: []client.McpServer{}, Skills: []client.AgentSkill{}, System: new(""),
+		}, `{"mcp_servers":[],"skills":[],"system":"","tools":[],"version":2}`},
+		{"config", client.UpdateEnvironmentRequest{Config: new(client.NewEnvironmentConfig(client.CloudConfig{}))}, `{"config":{"type":"cloud"}}`},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {

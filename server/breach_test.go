@@ -4,10 +4,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -16,7 +18,7 @@ func nameless(t *testing.T, h *harness) {
 	t.Helper()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	_, err := h.db.SeedAgent(t.Context(), "alice", store.Agent{ID: "agent_nameless", Version: 1, CreatedAt: now, UpdatedAt: now,
-		AgentSpec: store.AgentSpec{Model: "m", Tools: []byte("[]"), McpServers: []byte("[]")}})
+		AgentSpec: store.AgentSpec{Model: "m", Tools: []byte("[]"), McpServers: []byte("[]"), Skills: []byte("[]")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,5 +108,42 @@ func TestBesideTheAPI(t *testing.T) {
 	}
 	if got := h.do(request{method: "GET", path: "//healthz", token: "-"}); got.status != 200 {
 		t.Errorf("healthz without a database: %d", got.status)
+	}
+}
+
+func TestAPanicIsA500AndTheServerLives(t *testing.T) {
+	var broken atomic.Bool
+	h := start(t, func(c *server.Config) {
+		now := c.Now
+		c.Now = func() time.Time {
+			if broken.Load() {
+				panic("the clock is broken")
+			}
+			return now()
+		}
+	})
+	soon := h.clock.Now().Add(time.Hour)
+	if _, err := h.db.CreateToken(t.Context(), store.NewToken{Account: "alice", Hash: auth.Hash("pt-dated"), ExpiresAt: &soon}); err != nil {
+		t.Fatal(err)
+	}
+	want := refusal{500, "api_error", "", "The server failed to answer. Try again with the same idempotency key."}
+	broken.Store(true)
+	for _, r := range []request{
+		{method: "GET", path: "/agents", token: "pt-dated"},
+		{method: "POST", path: "/sessions", body: h.createBody(nil), header: keyed("k")},
+		{method: "POST", path: "/sessions/sess_1/archive"},
+	} {
+		if got := refusalOf(h.do(r)); got != want && got.Status != 404 {
+			t.Errorf("%s %s: %+v", r.method, r.path, got)
+		}
+	}
+	broken.Store(false)
+	for _, secret := range []string{"the clock is broken", "panic.go"} {
+		if !strings.Contains(h.log.String(), secret) {
+			t.Errorf("no %q in the log", secret)
+		}
+	}
+	if got := h.do(request{method: "POST", path: "/sessions", body: h.createBody(nil), header: keyed("k")}); got.status != 201 || got.header.Get("Idempotent-Replayed") != "" {
+		t.Errorf("afterwards: %d %s", got.status, got.body)
 	}
 }

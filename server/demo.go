@@ -82,6 +82,7 @@ func demoAgent() store.Agent {
 			System:      "你是一个测试助手",
 			Tools:       json.RawMessage("[]"),
 			McpServers:  json.RawMessage("[]"),
+			Skills:      json.RawMessage("[]"),
 		},
 		CreatedAt: time.Date(2026, 5, 18, 3, 4, 33, 952256000, time.UTC),
 		UpdatedAt: time.Date(2026, 5, 18, 3, 5, 28, 23697000, time.UTC),

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -34,6 +35,8 @@ func problemOf(err error) problem {
 		denied   *auth.Error
 		missing  *store.MissingError
 		archived *store.ArchivedError
+		state    *store.StateError
+		version  *store.VersionError
 		feature  *featureError
 		routing  *echo.HTTPError
 	)
@@ -46,10 +49,12 @@ func problemOf(err error) problem {
 		return newProblem(http.StatusNotFound, types.ErrorKindNotFoundError, missing.Error())
 	case errors.As(err, &archived):
 		return invalid(http.StatusBadRequest, archived.Error(), referenceTo[archived.Noun])
+	case errors.As(err, &state):
+		return newProblem(http.StatusConflict, types.ErrorKindConflictError, state.Error())
+	case errors.As(err, &version):
+		return conflict(version.Error(), "version")
 	case errors.Is(err, store.ErrKeyReused):
-		p := newProblem(http.StatusConflict, types.ErrorKindConflictError, "Idempotency key reused with a different request body.")
-		p.detail.Param = new("Idempotency-Key")
-		return p
+		return conflict("Idempotency key reused with a different request body.", "Idempotency-Key")
 	case errors.As(err, &feature):
 		p := newProblem(http.StatusNotImplemented, types.ErrorKindFeatureNotAvailable, feature.Error())
 		p.detail.Param, p.detail.Feature = &feature.param, &feature.feature
@@ -77,6 +82,12 @@ func invalid(status int, message, param string) problem {
 	return p
 }
 
+func conflict(message, param string) problem {
+	p := newProblem(http.StatusConflict, types.ErrorKindConflictError, message)
+	p.detail.Param = &param
+	return p
+}
+
 // writeError is the only writer of error envelopes. It logs what the caller is not told, and does
 // nothing once a response is on its way.
 func (s *Server) writeError(c echo.Context, err error) {
@@ -85,7 +96,9 @@ func (s *Server) writeError(c echo.Context, err error) {
 	}
 	info := infoOf(c.Request().Context())
 	p := problemOf(err)
-	if p.status >= http.StatusInternalServerError && p.detail.Type == types.ErrorKindAPIError {
+	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
+		s.log.InfoContext(c.Request().Context(), "caller went away", "request_id", info.id, "operation", info.operation)
+	} else if p.status >= http.StatusInternalServerError && p.detail.Type == types.ErrorKindAPIError {
 		attrs := []any{"request_id", info.id, "operation", info.operation, "error", err}
 		var panicked *panicError
 		if errors.As(err, &panicked) {

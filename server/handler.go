@@ -3,17 +3,23 @@ package server
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/cloud-sessions/sessions/gen/echoserver"
+	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
+	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
 // handler is the API's operations, a file for each tag. A method is named after its operationId, sees
 // only requests that the contract allows, and returns a success or an error, never a status.
 type handler struct {
-	store store.Store
-	gates []string // the features that are switched on
+	store    store.Store
+	contract *contract.Contract
+	models   types.ModelList
+	gates    []string // the features that are switched on
+	now      func() time.Time
 }
 
 var _ echoserver.StrictServerInterface = (*handler)(nil)

@@ -49,9 +49,12 @@ type harness struct {
 	agent, environment string
 }
 
-// start runs a server with two accounts.
+// start runs a server with two accounts. A test that starts one runs beside the others.
 func start(t testing.TB, change ...func(*server.Config)) *harness {
 	t.Helper()
+	if test, ok := t.(*testing.T); ok {
+		test.Parallel()
+	}
 	return startOn(t, "sqlite:"+filepath.Join(t.TempDir(), "sessions.db"), change...)
 }
 
@@ -195,7 +198,7 @@ func (h *harness) sessions() int {
 	h.t.Helper()
 	n := 0
 	for _, account := range []string{"alice", "bob", server.DemoAccount} {
-		list, err := h.db.ListSessions(h.t.Context(), account, store.Page{Limit: 1000, IncludeArchived: true})
+		list, err := h.db.ListSessions(h.t.Context(), account, store.SessionFilter{}, store.Page{Limit: 1000, IncludeArchived: true})
 		if err != nil {
 			h.t.Fatal(err)
 		}
@@ -224,17 +227,30 @@ func (h *harness) createBody(fields map[string]any) string {
 // document is the loaded contract, once for all tests.
 var document = sync.OnceValues(api.Load)
 
+// routesOf has the contract's operations with a pattern of their paths, once for all tests.
+var routesOf = sync.OnceValues(func() (map[*regexp.Regexp]*openapi3.PathItem, error) {
+	doc, err := document()
+	if err != nil {
+		return nil, err
+	}
+	routes := map[*regexp.Regexp]*openapi3.PathItem{}
+	for template, item := range doc.Paths.Map() {
+		routes[regexp.MustCompile("^"+regexp.MustCompile(`\{[^}]+\}`).ReplaceAllString(template, "[^/]+")+"$")] = item
+	}
+	return routes, nil
+})
+
 // operationAt finds the contract's operation at a path of either mount, or nil.
 func operationAt(t testing.TB, method, path string) *routers.Route {
-	doc, err := document()
+	routes, err := routesOf()
 	if err != nil {
 		t.Fatal(err)
 	}
+	doc, _ := document()
 	relative := strings.TrimPrefix(strings.TrimPrefix(path, "/api/v1/cloud"), "/v1")
-	for template, item := range doc.Paths.Map() {
-		pattern := "^" + regexp.MustCompile(`\{[^}]+\}`).ReplaceAllString(template, "[^/]+") + "$"
-		if op := item.GetOperation(method); op != nil && regexp.MustCompile(pattern).MatchString(relative) {
-			return &routers.Route{Spec: doc, Path: template, PathItem: item, Method: method, Operation: op}
+	for pattern, item := range routes {
+		if op := item.GetOperation(method); op != nil && pattern.MatchString(relative) {
+			return &routers.Route{Spec: doc, PathItem: item, Method: method, Operation: op}
 		}
 	}
 	return nil

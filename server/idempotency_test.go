@@ -2,11 +2,14 @@ package server_test
 
 import (
 	"bytes"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/cloud-sessions/sessions/server"
 )
 
 func keyed(key string) map[string]string { return map[string]string{"Idempotency-Key": key} }
@@ -98,5 +101,37 @@ func TestConcurrentTwinsRunOnce(t *testing.T) {
 	}
 	if replayed != len(answers)-1 || h.sessions() != 1 {
 		t.Errorf("%d of %d replayed, %d sessions", replayed, len(answers), h.sessions())
+	}
+}
+
+func TestExpiredKeysAreSweptWhileTheServerRuns(t *testing.T) {
+	h := start(t)
+	for i := range 450 {
+		if got := h.do(request{method: "POST", path: "/sessions", body: h.createBody(map[string]any{"agent": "agent_0"}), header: keyed(fmt.Sprint("k", i))}); got.status != 404 {
+			t.Fatal(got.status)
+		}
+	}
+	h.clock.advance(24 * time.Hour)
+	h.do(request{method: "POST", path: "/sessions", body: h.createBody(nil), header: keyed("young")})
+	_, stop, done := running(t, server.Config{DB: h.dsn, Now: h.clock.Now})
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		got := h.do(request{method: "POST", path: "/sessions", body: h.createBody(nil), header: keyed("young")})
+		if got.status != 201 || got.header.Get("Idempotent-Replayed") != "true" {
+			t.Fatalf("while sweeping: %d %v", got.status, got.header)
+		}
+		n, err := h.db.SweepKeys(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("expired keys are still there")
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/contract"
@@ -78,4 +79,31 @@ func (q listQuery) page() (store.Page, string, error) {
 		}
 	}
 	return page, param, nil
+}
+
+// pageOf returns a page of rows that are at hand, oldest first.
+func pageOf[Row any](rows []Row, id func(Row) string, page store.Page) (store.List[Row], error) {
+	ordered := slices.Clone(rows)
+	if !page.Ascending {
+		slices.Reverse(ordered)
+	}
+	from, to := 0, len(ordered)
+	if page.Cursor != "" {
+		at := slices.IndexFunc(ordered, func(r Row) bool { return id(r) == page.Cursor })
+		switch {
+		case at < 0:
+			return store.List[Row]{}, store.ErrUnknownCursor
+		case page.Backward:
+			to = at
+		default:
+			from = at + 1
+		}
+	}
+	hasMore := to-from > page.Limit
+	if page.Backward {
+		from = max(from, to-page.Limit)
+	} else {
+		to = min(to, from+page.Limit)
+	}
+	return store.List[Row]{Items: ordered[from:to], HasMore: hasMore}, nil
 }

@@ -16,10 +16,12 @@ func (s *Server) operation(op *contract.Operation) echo.MiddlewareFunc {
 		return func(c echo.Context) error {
 			infoOf(c.Request().Context()).operation = op.ID
 			reply := holdReply(c)
-			err := s.admit(c, op)
-			if err == nil {
-				err = s.once(c, reply, op, func() error { return s.answer(c, reply, op, next) })
-			}
+			err := recovered(func() error {
+				if err := s.admit(c, op); err != nil {
+					return err
+				}
+				return s.once(c, reply, op, func() error { return s.answer(c, reply, op, next) })
+			})
 			if err != nil {
 				err = s.answer(c, reply, op, func(echo.Context) error { return err })
 			}

@@ -31,7 +31,8 @@ func (s *Server) routes() (http.Handler, error) {
 	for op := range s.contract.Operations() {
 		around[op.ID] = []echo.MiddlewareFunc{s.operation(op)}
 	}
-	strict := echoserver.NewStrictHandler(&handler{store: s.store, gates: s.config.Features}, []echoserver.StrictMiddlewareFunc{refuseEmpty})
+	operations := &handler{store: s.store, contract: s.contract, models: s.models, gates: s.config.Features, now: s.config.Now}
+	strict := echoserver.NewStrictHandler(operations, []echoserver.StrictMiddlewareFunc{refuseEmpty})
 	for _, mount := range mounts {
 		echoserver.RegisterHandlersWithOptions(e, strict, echoserver.RegisterHandlersOptions{
 			BaseURL: mount, OperationMiddlewares: around,

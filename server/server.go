@@ -10,9 +10,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/store"
@@ -43,6 +45,8 @@ type Config struct {
 	Demo bool
 	// DemoToken is the demo account's token; empty for a new one.
 	DemoToken string
+	// Models is a YAML file of the models that GET /models lists; a built-in list by default.
+	Models string
 	// Features are switched on; FeatureM3 is known.
 	Features []string
 	// ResponseCheck is Enforce by default.
@@ -65,6 +69,7 @@ type Server struct {
 	auth     *auth.Authenticator
 	log      *slog.Logger
 	metrics  *metrics
+	models   types.ModelList
 	demo     *Demo
 	handler  http.Handler
 }
@@ -100,6 +105,9 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 	s := &Server{
 		config: config, store: db, contract: compiled,
 		auth: auth.New(db, config.Now), log: config.Logger, metrics: newMetrics(),
+	}
+	if s.models, err = loadModels(config.Models, compiled); err != nil {
+		return nil, err
 	}
 	if config.Demo {
 		if s.demo, err = seedDemo(ctx, db, config.DemoToken, config.Now); err != nil {
@@ -162,6 +170,12 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
+	var background sync.WaitGroup
+	defer background.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	background.Go(func() { s.sweep(ctx) })
+
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()
 	listening("http://" + listener.Addr().String())

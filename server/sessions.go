@@ -34,8 +34,59 @@ func (h *handler) ListSessions(ctx context.Context, req echoserver.ListSessionsR
 	p := req.Params
 	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, p.IncludeArchived},
 		func(page store.Page) (store.List[store.Session], error) {
-			return h.store.ListSessions(ctx, account(ctx), page)
+			return h.store.ListSessions(ctx, account(ctx), sessionFilter(p), page)
 		},
 		wireSession, func(s store.Session) string { return s.ID })
 	return echoserver.ListSessions200JSONResponse{Body: types.SessionList(list)}, err
+}
+
+func (h *handler) UpdateSession(ctx context.Context, req echoserver.UpdateSessionRequestObject) (echoserver.UpdateSessionResponseObject, error) {
+	wire, err := h.changeSession(ctx, req.SessionID, onChange, func(s *store.Session) (err error) {
+		if req.Body.Title.IsSpecified() {
+			s.Title, _ = req.Body.Title.Get() // "" for null
+		}
+		s.Metadata, err = h.patched(s.Metadata, req.Body.Metadata)
+		return err
+	})
+	return echoserver.UpdateSession200JSONResponse{Body: wire}, err
+}
+
+func (h *handler) ArchiveSession(ctx context.Context, req echoserver.ArchiveSessionRequestObject) (echoserver.ArchiveSessionResponseObject, error) {
+	wire, err := h.changeSession(ctx, req.SessionID, onArchive, func(*store.Session) error { return nil })
+	return echoserver.ArchiveSession200JSONResponse{Body: wire}, err
+}
+
+func (h *handler) CancelSession(ctx context.Context, req echoserver.CancelSessionRequestObject) (echoserver.CancelSessionResponseObject, error) {
+	var before phase
+	_, err := h.store.UpdateSession(ctx, account(ctx), req.SessionID, func(s *store.Session) error {
+		before = phaseOf(*s)
+		if err := h.advance(s, onCancel); err != nil || phaseOf(*s) != canceling {
+			return err
+		}
+		return h.advance(s, onTurnEnded) // nothing is under way that would have to stop first
+	})
+	body := types.SessionCancellation{ID: req.SessionID, Type: types.SessionCancellationTypeSession, Status: types.SessionCancellationStatusCanceling}
+	if before == processing || before == canceling {
+		return echoserver.CancelSession202JSONResponse{Body: body}, err
+	}
+	return echoserver.CancelSession200JSONResponse{Body: body}, err
+}
+
+func (h *handler) DeleteSession(ctx context.Context, req echoserver.DeleteSessionRequestObject) (echoserver.DeleteSessionResponseObject, error) {
+	err := h.store.DeleteSession(ctx, account(ctx), req.SessionID, func(s store.Session) error { return h.advance(&s, onDelete) })
+	return echoserver.DeleteSession200JSONResponse{Body: types.DeletedSession{ID: req.SessionID, Type: types.DeletedSessionTypeSessionDeleted}}, err
+}
+
+// changeSession lets a trigger happen to a session, and change to what it holds.
+func (h *handler) changeSession(ctx context.Context, id string, t trigger, change func(*store.Session) error) (types.Session, error) {
+	session, err := h.store.UpdateSession(ctx, account(ctx), id, func(s *store.Session) error {
+		if err := h.advance(s, t); err != nil {
+			return err
+		}
+		return change(s)
+	})
+	if err != nil {
+		return types.Session{}, err
+	}
+	return wireSession(session)
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -43,7 +44,7 @@ func wireSession(s store.Session) (types.Session, error) {
 		Agent:                agent,
 		EnvironmentID:        s.EnvironmentID,
 		Title:                s.Title,
-		Status:               types.SessionStatus(s.Status),
+		Status:               wireStatus(s.Status),
 		Metadata:             s.Metadata,
 		EnvironmentVariables: s.EnvironmentVariables,
 		Resources:            wireResources(s.Resources),
@@ -56,15 +57,41 @@ func wireSession(s store.Session) (types.Session, error) {
 	}, nil
 }
 
+// wireStatus returns a status as callers see it: they do not tell canceling from processing.
+func wireStatus(status store.Status) types.SessionStatus {
+	if status == store.StatusCanceling {
+		status = store.StatusProcessing
+	}
+	return types.SessionStatus(status)
+}
+
+func sessionFilter(p types.ListSessionsParams) store.SessionFilter {
+	filter := store.SessionFilter{
+		AgentID:      value(p.AgentID),
+		CreatedAfter: p.CreatedAtGt, CreatedFrom: p.CreatedAtGte, CreatedBefore: p.CreatedAtLt, CreatedTo: p.CreatedAtLte,
+	}
+	for _, wanted := range p.Statuses {
+		filter.Statuses = append(filter.Statuses, store.Status(wanted))
+		if wanted == types.SessionStatusProcessing {
+			filter.Statuses = append(filter.Statuses, store.StatusCanceling)
+		}
+	}
+	return filter
+}
+
 func wireResources(rows []store.Resource) []types.SessionResource {
 	resources := make([]types.SessionResource, 0, len(rows))
 	for _, r := range rows {
-		resources = append(resources, types.SessionResource{
-			ID: r.ID, Type: types.SessionResourceTypeFile, FileID: r.FileID, MountPath: r.MountPath,
-			CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
-		})
+		resources = append(resources, wireResource(r))
 	}
 	return resources
+}
+
+func wireResource(r store.Resource) types.SessionResource {
+	return types.SessionResource{
+		ID: r.ID, Type: types.SessionResourceTypeFile, FileID: r.FileID, MountPath: r.MountPath,
+		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+	}
 }
 
 func wireUsage(u store.Usage) types.SessionUsage {
@@ -81,33 +108,58 @@ func wireUsage(u store.Usage) types.SessionUsage {
 }
 
 func agentSpec(req *types.CreateAgentRequest) (store.AgentSpec, error) {
-	tools, err := jsonArray(req.Tools)
-	if err != nil {
-		return store.AgentSpec{}, err
-	}
-	servers, err := jsonArray(req.McpServers)
-	if err != nil {
-		return store.AgentSpec{}, err
-	}
-	system, err := oneSystem(req.System, req.Instructions)
-	return store.AgentSpec{
+	spec := store.AgentSpec{
 		Name:               req.Name,
 		Description:        value(req.Description),
 		Model:              string(req.Model),
-		System:             system,
-		Tools:              tools,
-		McpServers:         servers,
 		DefaultEnvironment: value(req.DefaultEnvironment),
 		Metadata:           req.Metadata,
-	}, err
+	}
+	return spec, errors.Join(
+		setSystem(&spec, req.System, req.Instructions),
+		setJSON(&spec.Tools, orEmpty(req.Tools)),
+		setJSON(&spec.McpServers, orEmpty(req.McpServers)),
+		setJSON(&spec.Skills, orEmpty(req.Skills)),
+	)
 }
 
-// oneSystem reads the agent's text from either of its two names.
-func oneSystem(system, instructions *string) (string, error) {
+// patchAgent writes what an update has for an agent, but for its metadata.
+func patchAgent(spec *store.AgentSpec, req *types.UpdateAgentRequest) error {
+	set(&spec.Name, req.Name)
+	set(&spec.Description, req.Description)
+	set(&spec.Model, (*string)(req.Model))
+	set(&spec.DefaultEnvironment, req.DefaultEnvironment)
+	return errors.Join(
+		setSystem(spec, req.System, req.Instructions),
+		setJSON(&spec.Tools, req.Tools),
+		setJSON(&spec.McpServers, req.McpServers),
+		setJSON(&spec.Skills, req.Skills),
+	)
+}
+
+// setSystem sets the agent's text from either of its two names.
+func setSystem(spec *store.AgentSpec, system, instructions *string) error {
 	if system != nil && instructions != nil && *system != *instructions {
-		return "", &contract.Fault{Param: "instructions", Message: "Fields 'system' and 'instructions' are two names of one text; send one of them."}
+		return &contract.Fault{Param: "instructions", Message: "Fields 'system' and 'instructions' are two names of one text; send one of them."}
 	}
-	return orDefault(value(system), value(instructions)), nil
+	set(&spec.System, instructions)
+	set(&spec.System, system)
+	return nil
+}
+
+// setJSON writes a slice as a JSON array; nil keeps what is there.
+func setJSON[T any](field *json.RawMessage, items []T) (err error) {
+	if items != nil {
+		*field, err = json.Marshal(items)
+	}
+	return err
+}
+
+func orEmpty[T any](items []T) []T {
+	if items == nil {
+		return []T{}
+	}
+	return items
 }
 
 func wireAgent(a store.Agent) (types.Agent, error) {
@@ -132,6 +184,9 @@ func wireAgent(a store.Agent) (types.Agent, error) {
 	if err := json.Unmarshal(a.McpServers, &wire.McpServers); err != nil {
 		return wire, fmt.Errorf("agent %s: mcp_servers: %w", a.ID, err)
 	}
+	if err := json.Unmarshal(a.Skills, &wire.Skills); err != nil {
+		return wire, fmt.Errorf("agent %s: skills: %w", a.ID, err)
+	}
 	return wire, nil
 }
 
@@ -143,6 +198,16 @@ func environmentSpec(req *types.CreateEnvironmentRequest) (store.EnvironmentSpec
 		Config:      config,
 		Metadata:    req.Metadata,
 	}, err
+}
+
+// patchEnvironment writes what an update has for an environment, but for its metadata.
+func patchEnvironment(spec *store.EnvironmentSpec, req *types.UpdateEnvironmentRequest) (err error) {
+	set(&spec.Name, req.Name)
+	set(&spec.Description, req.Description)
+	if req.Config != nil {
+		spec.Config, err = json.Marshal(req.Config)
+	}
+	return err
 }
 
 func wireEnvironment(e store.Environment) (types.Environment, error) {
@@ -164,12 +229,4 @@ func wireEnvironment(e store.Environment) (types.Environment, error) {
 		return wire, fmt.Errorf("environment %s: config: %w", e.ID, err)
 	}
 	return wire, nil
-}
-
-// jsonArray writes a slice as a JSON array, nil as an empty one.
-func jsonArray[T any](items []T) (json.RawMessage, error) {
-	if items == nil {
-		items = []T{}
-	}
-	return json.Marshal(items)
 }

@@ -47,7 +47,7 @@ func TestPrism(t *testing.T) {
 	ids := makeResources(t, proxy)
 
 	violated := 0 // requests that Prism found fault with: proof that it looks
-	calls := append(goodCalls(t, doc, ids), badCalls(t, doc, ids)...)
+	calls := slices.Concat(lifeCalls(t, proxy), goodCalls(t, doc, ids), badCalls(t, doc, ids))
 	for _, c := range calls {
 		t.Run(c.name, func(t *testing.T) {
 			got := do(t, proxy, c)
@@ -161,7 +161,57 @@ func makeResources(t *testing.T, proxy string) resources {
 	if err := json.Unmarshal(got.body, &session); err != nil || got.status != http.StatusCreated || len(got.violations) > 0 {
 		t.Fatalf("the documentation's curl: status %d, violations %v, body %s", got.status, got.violations, got.body)
 	}
-	return resources{"session_id": session.ID, "agent_id": session.AgentID, "environment_id": session.EnvironmentID}
+	ids := resources{"session_id": session.ID, "agent_id": session.AgentID, "environment_id": session.EnvironmentID}
+	file := makeOne(t, proxy, "/sessions/"+session.ID+"/resources", `{"type":"file","file_id":"file_prism"}`)
+	ids["resource_id"] = file
+	return ids
+}
+
+// makeOne posts a body and returns the id of what came of it.
+func makeOne(t *testing.T, proxy, path, body string) string {
+	t.Helper()
+	c := call{name: "make", method: http.MethodPost, path: path, header: withToken(), body: []byte(body)}
+	c.header.Set("Content-Type", "application/json")
+	got := do(t, proxy, c)
+	var made struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal(got.body, &made); err != nil || got.status >= 300 || len(got.violations) > 0 {
+		t.Fatalf("POST %s: status %d, violations %v, body %s", path, got.status, got.violations, got.body)
+	}
+	return made.ID
+}
+
+// lifeCalls change, archive, cancel and delete one of everything, made for the purpose.
+func lifeCalls(t *testing.T, proxy string) (calls []call) {
+	agent := makeOne(t, proxy, "/agents", `{"name":"a","model":"m"}`)
+	environment := makeOne(t, proxy, "/environments", `{"name":"e","config":{"type":"cloud"}}`)
+	session := makeOne(t, proxy, "/sessions", fmt.Sprintf(`{"agent":%q,"environment_id":%q}`, agent, environment))
+	file := makeOne(t, proxy, "/sessions/"+session+"/resources", `{"type":"file","file_id":"file_1"}`)
+	for _, step := range []struct{ method, path, body string }{
+		{"POST", "/sessions/" + session, `{"title":null,"metadata":{"a":"b"}}`},
+		{"POST", "/sessions/" + session + "/resources", `{"resources":[{"type":"file","file_id":"file_2"}]}`},
+		{"DELETE", "/sessions/" + session + "/resources/" + file, ""},
+		{"POST", "/sessions/" + session + "/cancel", ""},
+		{"POST", "/sessions/" + session + "/archive", ""},
+		{"DELETE", "/sessions/" + session, ""},
+		{"POST", "/agents/" + agent, `{"version":1,"tools":[]}`},
+		{"PUT", "/agents/" + agent, `{"version":2}`},
+		{"POST", "/agents/" + agent + "/archive", ""},
+		{"DELETE", "/agents/" + agent, ""},
+		{"POST", "/environments/" + environment, `{"description":"d"}`},
+		{"PUT", "/environments/" + environment, `{}`},
+		{"POST", "/environments/" + environment + "/archive", ""},
+		{"DELETE", "/environments/" + environment, ""},
+	} {
+		c := call{name: "life/" + step.method + " " + step.path, good: true, method: step.method, path: step.path, header: withToken()}
+		if step.body != "" {
+			c.header.Set("Content-Type", "application/json")
+			c.body = []byte(step.body)
+		}
+		calls = append(calls, c)
+	}
+	return calls
 }
 
 // path puts the ids, or else the examples, of a path's parameters in their places.
@@ -216,6 +266,9 @@ func operations(t *testing.T, doc *openapi3.T) (all []operation) {
 // goodCalls are each operation's examples.
 func goodCalls(t *testing.T, doc *openapi3.T, ids resources) (calls []call) {
 	for _, op := range operations(t, doc) {
+		if !op.read() && strings.Contains(op.path, "{") {
+			continue // lifeCalls makes these, in an order that works
+		}
 		base := call{name: op.id, good: true, method: op.method, path: ids.path(op), header: withToken()}
 		if op.body != nil {
 			base.header.Set("Content-Type", "application/json")
@@ -231,6 +284,9 @@ func goodCalls(t *testing.T, doc *openapi3.T, ids resources) (calls []call) {
 		for _, p := range op.parameters {
 			// A cursor must name a record of the list: its example is somebody else's.
 			value := fmt.Sprint(p.Example)
+			if items, isList := p.Example.([]any); isList && len(items) > 0 {
+				value = fmt.Sprint(items[0])
+			}
 			if p.In == openapi3.ParameterInQuery && op.read() && !isCursor(p.Name) {
 				calls = append(calls, with(base, "/"+p.Name+"="+value, func(c *call) { c.path += "?" + p.Name + "=" + value }))
 			}
@@ -284,10 +340,13 @@ func badCalls(t *testing.T, doc *openapi3.T, ids resources) (calls []call) {
 		if hasParameter(op, "after_id") {
 			after, before := exampleOf(op, "after_id"), exampleOf(op, "before_id")
 			add("both cursors", func(c *call) { c.path += "?after_id=" + after + "&before_id=" + before })
-			unknown := after[:strings.Index(after, "_")] + "_unknown"
+			unknown := "999999999"
+			if prefix, _, isID := strings.Cut(after, "_"); isID {
+				unknown = prefix + "_unknown"
+			}
 			add("unknown cursor", func(c *call) { c.path += "?after_id=" + unknown })
 		}
-		if hasParameter(op, "Idempotency-Key") && op.body != nil {
+		if hasParameter(op, "Idempotency-Key") && op.body != nil && !strings.Contains(op.path, "{") {
 			add("idempotency key of another body", func(c *call) {
 				c.header.Set("Idempotency-Key", "prism-"+op.id) // goodCalls used it
 				c.body = variant(t, c.body)

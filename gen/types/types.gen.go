@@ -9,8 +9,24 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/union"
+	"github.com/oapi-codegen/nullable"
 	"github.com/oapi-codegen/runtime"
 )
+
+// Defines values for AddSessionResourcesRequestType.
+const (
+	AddSessionResourcesRequestTypeFile AddSessionResourcesRequestType = "file"
+)
+
+// Valid indicates whether the value is a known member of the AddSessionResourcesRequestType enum.
+func (e AddSessionResourcesRequestType) Valid() bool {
+	switch e {
+	case AddSessionResourcesRequestTypeFile:
+		return true
+	default:
+		return false
+	}
+}
 
 // Defines values for AgentType.
 const (
@@ -21,6 +37,21 @@ const (
 func (e AgentType) Valid() bool {
 	switch e {
 	case AgentTypeAgent:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AgentSkillType.
+const (
+	AgentSkillTypeCustom AgentSkillType = "custom"
+)
+
+// Valid indicates whether the value is a known member of the AgentSkillType enum.
+func (e AgentSkillType) Valid() bool {
+	switch e {
+	case AgentSkillTypeCustom:
 		return true
 	default:
 		return false
@@ -105,6 +136,66 @@ const (
 func (e CustomToolType) Valid() bool {
 	switch e {
 	case CustomToolTypeCustom:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeletedAgentType.
+const (
+	DeletedAgentTypeAgentDeleted DeletedAgentType = "agent_deleted"
+)
+
+// Valid indicates whether the value is a known member of the DeletedAgentType enum.
+func (e DeletedAgentType) Valid() bool {
+	switch e {
+	case DeletedAgentTypeAgentDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeletedEnvironmentType.
+const (
+	DeletedEnvironmentTypeEnvironmentDeleted DeletedEnvironmentType = "environment_deleted"
+)
+
+// Valid indicates whether the value is a known member of the DeletedEnvironmentType enum.
+func (e DeletedEnvironmentType) Valid() bool {
+	switch e {
+	case DeletedEnvironmentTypeEnvironmentDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeletedSessionType.
+const (
+	DeletedSessionTypeSessionDeleted DeletedSessionType = "session_deleted"
+)
+
+// Valid indicates whether the value is a known member of the DeletedSessionType enum.
+func (e DeletedSessionType) Valid() bool {
+	switch e {
+	case DeletedSessionTypeSessionDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeletedSessionResourceType.
+const (
+	DeletedSessionResourceTypeSessionResourceDeleted DeletedSessionResourceType = "session_resource_deleted"
+)
+
+// Valid indicates whether the value is a known member of the DeletedSessionResourceType enum.
+func (e DeletedSessionResourceType) Valid() bool {
+	switch e {
+	case DeletedSessionResourceTypeSessionResourceDeleted:
 		return true
 	default:
 		return false
@@ -261,6 +352,39 @@ func (e McpToolsetType) Valid() bool {
 	}
 }
 
+// Defines values for ModelType.
+const (
+	ModelTypeModel ModelType = "model"
+)
+
+// Valid indicates whether the value is a known member of the ModelType enum.
+func (e ModelType) Valid() bool {
+	switch e {
+	case ModelTypeModel:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ModelSource.
+const (
+	ModelSourceCustom ModelSource = "custom"
+	ModelSourceSystem ModelSource = "system"
+)
+
+// Valid indicates whether the value is a known member of the ModelSource enum.
+func (e ModelSource) Valid() bool {
+	switch e {
+	case ModelSourceCustom:
+		return true
+	case ModelSourceSystem:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NetworkingType.
 const (
 	NetworkingTypeAllowlist    NetworkingType = "allowlist"
@@ -291,6 +415,27 @@ const (
 func (e PackagesType) Valid() bool {
 	switch e {
 	case PackagesTypePackages:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PermissionPolicyName.
+const (
+	PermissionPolicyNameAlwaysAllow PermissionPolicyName = "always_allow"
+	PermissionPolicyNameAlwaysAsk   PermissionPolicyName = "always_ask"
+	PermissionPolicyNameAlwaysDeny  PermissionPolicyName = "always_deny"
+)
+
+// Valid indicates whether the value is a known member of the PermissionPolicyName enum.
+func (e PermissionPolicyName) Valid() bool {
+	switch e {
+	case PermissionPolicyNameAlwaysAllow:
+		return true
+	case PermissionPolicyNameAlwaysAsk:
+		return true
+	case PermissionPolicyNameAlwaysDeny:
 		return true
 	default:
 		return false
@@ -336,6 +481,36 @@ const (
 func (e SessionType) Valid() bool {
 	switch e {
 	case SessionTypeSession:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SessionCancellationStatus.
+const (
+	SessionCancellationStatusCanceling SessionCancellationStatus = "canceling"
+)
+
+// Valid indicates whether the value is a known member of the SessionCancellationStatus enum.
+func (e SessionCancellationStatus) Valid() bool {
+	switch e {
+	case SessionCancellationStatusCanceling:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SessionCancellationType.
+const (
+	SessionCancellationTypeSession SessionCancellationType = "session"
+)
+
+// Valid indicates whether the value is a known member of the SessionCancellationType enum.
+func (e SessionCancellationType) Valid() bool {
+	switch e {
+	case SessionCancellationTypeSession:
 		return true
 	default:
 		return false
@@ -393,8 +568,43 @@ func (e SessionStatus) Valid() bool {
 	}
 }
 
-// Agent An agent in one of its versions. `instructions` and `system` are always equal. `metadata` is always
-// sent by this server; `archived_at` only once archived.
+// AddSessionResourcesRequest The body of addSessionResources - either one resource, with `type` and `file_id`, or a list of them
+// under `resources`.
+//
+// Example: {"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}
+type AddSessionResourcesRequest struct {
+	// FileID A file's id.
+	//
+	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
+	FileID *FileID `json:"file_id,omitempty"`
+
+	// MountPath Where the file appears in the session's container; `/mnt/session/uploads/<file_id>` by default.
+	//
+	// Example: /mnt/session/uploads/report.csv
+	MountPath *MountPath `json:"mount_path,omitempty"`
+
+	// Resources File resources (文件资源列表). Gated (M3 门控): with the gate closed only an empty list is accepted.
+	//
+	//
+	// Example: [{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}]
+	Resources SessionResourceInputs `json:"resources,omitempty"`
+
+	// Type Always `file`.
+	Type *AddSessionResourcesRequestType `json:"type,omitempty"`
+}
+
+// AddSessionResourcesRequestType Always `file`.
+type AddSessionResourcesRequestType string
+
+// AddedSessionResources The session, or the resource, told apart by `type`.
+//
+// Example: {"created_at":"2026-05-18T15:26:15.747298Z","file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","id":"sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0","mount_path":"/mnt/session/uploads/file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file","updated_at":"2026-05-18T15:26:15.747298Z"}
+type AddedSessionResources struct {
+	union json.RawMessage
+}
+
+// Agent An agent in one of its versions. `instructions` and `system` are always equal. `metadata` and `skills`
+// are always sent by this server; `archived_at` only once archived.
 //
 // Example: {"archived_at":"2026-05-19T09:00:00Z","created_at":"2026-05-18T03:04:33.952256Z","default_environment":"","description":"E2E 测试用 Agent","id":"agent_019e390add9f7bac9b6cc806db46fcbd","instructions":"你是一个测试助手","mcp_servers":[{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}],"metadata":{"team":"docs"},"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手","tools":[{"enabled_tools":["Read"],"type":"agent_toolset_20260401"}],"type":"agent","updated_at":"2026-05-18T03:05:28.023697Z","version":2}
 type Agent struct {
@@ -431,7 +641,7 @@ type Agent struct {
 	// McpServers The MCP servers that the agent may call.
 	//
 	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}]
-	McpServers McpServers `json:"mcp_servers"`
+	McpServers McpServers `json:"mcp_servers,omitzero"`
 
 	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
 	//
@@ -448,6 +658,11 @@ type Agent struct {
 	// Example: test-agent-e2e
 	Name Name `json:"name"`
 
+	// Skills The skills that the agent may use.
+	//
+	// Example: [{"skill_id":"skill_019e3b13f50b7d60c243eab5f7d8a9c1","type":"custom"}]
+	Skills AgentSkills `json:"skills,omitzero"`
+
 	// System The instructions that the model is given before the conversation.
 	//
 	// Example: 你是一个测试助手
@@ -456,7 +671,7 @@ type Agent struct {
 	// Tools The tools that the agent may use.
 	//
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
-	Tools AgentTools `json:"tools"`
+	Tools AgentTools `json:"tools,omitzero"`
 
 	// Type Always `agent`.
 	Type AgentType `json:"type"`
@@ -506,6 +721,27 @@ type AgentList struct {
 // Example: agent_019e390add9f7bac9b6cc806db46fcbd
 type AgentReference = union.Agent
 
+// AgentSkill A skill by its id.
+//
+// Example: {"skill_id":"skill_019e3b13f50b7d60c243eab5f7d8a9c1","type":"custom"}
+type AgentSkill struct {
+	// SkillID A skill's id.
+	//
+	// Example: skill_019e3b13f50b7d60c243eab5f7d8a9c1
+	SkillID SkillID `json:"skill_id"`
+
+	// Type Always `custom`.
+	Type AgentSkillType `json:"type"`
+}
+
+// AgentSkillType Always `custom`.
+type AgentSkillType string
+
+// AgentSkills The skills that the agent may use.
+//
+// Example: [{"skill_id":"skill_019e3b13f50b7d60c243eab5f7d8a9c1","type":"custom"}]
+type AgentSkills = []AgentSkill
+
 // AgentSystem The instructions that the model is given before the conversation.
 //
 // Example: 你是一个测试助手
@@ -528,6 +764,31 @@ type AgentTools = []AgentTool
 // Example: 2
 type AgentVersion = int32
 
+// AgentVersionCursor A version number, as a list's cursor.
+//
+// Example: 2
+type AgentVersionCursor = string
+
+// AgentVersionList One page of an agent's versions; the cursors are version numbers.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type AgentVersionList struct {
+	// Data The records, in the list's order.
+	Data []Agent `json:"data"`
+
+	// FirstID The first record's version; null when there is none.
+	FirstID *string `json:"first_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// LastID The last record's version; null when there is none.
+	LastID *string `json:"last_id"`
+
+	// NextPage The `page` of the next request; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
 // BuiltinTool A built-in tool.
 //
 // Example: Read
@@ -542,6 +803,14 @@ type BuiltinTools = []BuiltinTool
 //
 // Example: {"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}
 type BuiltinToolset struct {
+	// Configs What differs from `default_config`, by tool.
+	Configs []NamedToolConfig `json:"configs,omitempty"`
+
+	// DefaultConfig How tools may be used.
+	//
+	// Example: {"permission_policy":"always_ask"}
+	DefaultConfig *ToolConfig `json:"default_config,omitempty"`
+
 	// DisallowedTools Names of built-in tools.
 	//
 	// Example: ["Read","Grep"]
@@ -622,7 +891,7 @@ type CreateAgentRequest struct {
 	// McpServers The MCP servers that the agent may call.
 	//
 	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}]
-	McpServers McpServers `json:"mcp_servers,omitempty"`
+	McpServers McpServers `json:"mcp_servers,omitzero"`
 
 	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
 	//
@@ -639,6 +908,11 @@ type CreateAgentRequest struct {
 	// Example: test-agent-e2e
 	Name Name `json:"name"`
 
+	// Skills The skills that the agent may use.
+	//
+	// Example: [{"skill_id":"skill_019e3b13f50b7d60c243eab5f7d8a9c1","type":"custom"}]
+	Skills AgentSkills `json:"skills,omitzero"`
+
 	// System The instructions that the model is given before the conversation.
 	//
 	// Example: 你是一个测试助手
@@ -647,7 +921,7 @@ type CreateAgentRequest struct {
 	// Tools The tools that the agent may use.
 	//
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
-	Tools AgentTools `json:"tools,omitempty"`
+	Tools AgentTools `json:"tools,omitzero"`
 }
 
 // CreateEnvironmentRequest The body of createEnvironment.
@@ -710,7 +984,10 @@ type CreateSessionRequest struct {
 	Metadata Metadata `json:"metadata,omitzero"`
 
 	// Resources File resources (文件资源列表). Gated (M3 门控): with the gate closed only an empty list is accepted.
-	Resources []SessionResourceInput `json:"resources,omitempty"`
+	//
+	//
+	// Example: [{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}]
+	Resources SessionResourceInputs `json:"resources,omitempty"`
 
 	// Title The session's title (会话标题); `''` when none was given.
 	//
@@ -755,6 +1032,70 @@ type CustomToolType string
 //
 // Example: env_019e2590d33f711fabf42f2857cecd8a
 type DefaultEnvironment = string
+
+// DeletedAgent What is left of something deleted.
+//
+// Example: {"id":"agent_019e390add9f7bac9b6cc806db46fcbd","type":"agent_deleted"}
+type DeletedAgent struct {
+	// ID An agent's id.
+	//
+	// Example: agent_019e390add9f7bac9b6cc806db46fcbd
+	ID AgentID `json:"id"`
+
+	// Type Always `agent_deleted`.
+	Type DeletedAgentType `json:"type"`
+}
+
+// DeletedAgentType Always `agent_deleted`.
+type DeletedAgentType string
+
+// DeletedEnvironment What is left of something deleted.
+//
+// Example: {"id":"env_019e2590d33f711fabf42f2857cecd8a","type":"environment_deleted"}
+type DeletedEnvironment struct {
+	// ID An environment's id.
+	//
+	// Example: env_019e2590d33f711fabf42f2857cecd8a
+	ID EnvironmentID `json:"id"`
+
+	// Type Always `environment_deleted`.
+	Type DeletedEnvironmentType `json:"type"`
+}
+
+// DeletedEnvironmentType Always `environment_deleted`.
+type DeletedEnvironmentType string
+
+// DeletedSession What is left of something deleted.
+//
+// Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session_deleted"}
+type DeletedSession struct {
+	// ID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID SessionID `json:"id"`
+
+	// Type Always `session_deleted`.
+	Type DeletedSessionType `json:"type"`
+}
+
+// DeletedSessionType Always `session_deleted`.
+type DeletedSessionType string
+
+// DeletedSessionResource What is left of something deleted.
+//
+// Example: {"id":"sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0","type":"session_resource_deleted"}
+type DeletedSessionResource struct {
+	// ID A session resource's id.
+	//
+	// Example: sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0
+	ID SessionResourceID `json:"id"`
+
+	// Type Always `session_resource_deleted`.
+	Type DeletedSessionResourceType `json:"type"`
+}
+
+// DeletedSessionResourceType Always `session_resource_deleted`.
+type DeletedSessionResourceType string
 
 // Description A description for people.
 //
@@ -1022,10 +1363,87 @@ type MemoryStoreIDs = []MemoryStoreID
 // Example: {"purpose":"customer-support"}
 type Metadata = map[string]string
 
+// MetadataPatch Changes to metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+//
+// Example: {"purpose":null,"ticket":"T-1029"}
+type MetadataPatch = map[string]*string
+
+// Model A model that agents may name.
+//
+// Example: {"available_context_windows":[200000,1000000],"default_context_window":200000,"default_effort":"high","display_name":"Ultimate","efforts":["low","medium","high"],"id":"ultimate","is_enabled":true,"is_new":false,"max_input_tokens":1000000,"price_factor":1.6,"source":"system","type":"model"}
+type Model struct {
+	// AvailableContextWindows The context windows to choose from, in tokens.
+	AvailableContextWindows []TokenCount `json:"available_context_windows"`
+
+	// DefaultContextWindow A number of tokens.
+	//
+	// Example: 1203
+	DefaultContextWindow TokenCount `json:"default_context_window"`
+
+	// DefaultEffort How hard a model thinks; `''` when it has no such choice.
+	//
+	// Example: high
+	DefaultEffort ModelEffort `json:"default_effort"`
+
+	// DisplayName A name; need not be unique.
+	//
+	// Example: test-agent-e2e
+	DisplayName Name `json:"display_name"`
+
+	// Efforts The efforts that it knows.
+	Efforts []ModelEffort `json:"efforts"`
+
+	// ID A model's id.
+	//
+	// Example: ultimate
+	ID ModelID `json:"id"`
+
+	// IsEnabled Whether agents may use it.
+	IsEnabled bool `json:"is_enabled"`
+
+	// IsNew Whether it came recently.
+	IsNew bool `json:"is_new"`
+
+	// MaxInputTokens A number of tokens.
+	//
+	// Example: 1203
+	MaxInputTokens TokenCount `json:"max_input_tokens"`
+
+	// PriceFactor What a credit's worth of work costs with it.
+	PriceFactor float64 `json:"price_factor"`
+
+	// Source Who offers the model, the service or the account's owner.
+	//
+	// Example: system
+	Source ModelSource `json:"source"`
+
+	// Type Always `model`.
+	Type ModelType `json:"type"`
+}
+
+// ModelType Always `model`.
+type ModelType string
+
+// ModelEffort How hard a model thinks; `”` when it has no such choice.
+//
+// Example: high
+type ModelEffort = string
+
 // ModelID A model's id.
 //
 // Example: ultimate
 type ModelID = string
+
+// ModelList All models.
+//
+// Example: {"data":[],"has_more":false}
+type ModelList struct {
+	// Data The models, in the order of the server's configuration.
+	Data []Model `json:"data"`
+
+	// HasMore Always false.
+	HasMore bool `json:"has_more"`
+}
 
 // ModelObject A model by its id.
 //
@@ -1042,6 +1460,11 @@ type ModelObject struct {
 // Example: ultimate
 type ModelReference = union.Model
 
+// ModelSource Who offers the model, the service or the account's owner.
+//
+// Example: system
+type ModelSource string
+
 // MountPath Where the file appears in the session's container; `/mnt/session/uploads/<file_id>` by default.
 //
 // Example: /mnt/session/uploads/report.csv
@@ -1051,6 +1474,24 @@ type MountPath = string
 //
 // Example: test-agent-e2e
 type Name = string
+
+// NamedToolConfig How one built-in tool may be used.
+//
+// Example: {"name":"Bash","permission_policy":"always_ask"}
+type NamedToolConfig struct {
+	// Enabled Whether the agent may use it; true by default.
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Name A built-in tool.
+	//
+	// Example: Read
+	Name BuiltinTool `json:"name"`
+
+	// PermissionPolicy Whether a tool runs without asking - a policy's name, or an object that holds it.
+	//
+	// Example: always_ask
+	PermissionPolicy *PermissionPolicy `json:"permission_policy,omitempty"`
+}
 
 // Networking What the containers may reach.
 //
@@ -1132,6 +1573,26 @@ type PackagesType string
 // Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 type PageCursor = string
 
+// PermissionPolicy Whether a tool runs without asking - a policy's name, or an object that holds it.
+//
+// Example: always_ask
+type PermissionPolicy = union.Policy
+
+// PermissionPolicyName Whether a tool runs without asking, after asking, or not at all.
+//
+// Example: always_ask
+type PermissionPolicyName string
+
+// PermissionPolicyObject A policy by its name.
+//
+// Example: {"type":"always_ask"}
+type PermissionPolicyObject struct {
+	// Type Whether a tool runs without asking, after asking, or not at all.
+	//
+	// Example: always_ask
+	Type PermissionPolicyName `json:"type"`
+}
+
 // PinnedAgent An agent, and the version of it that a session keeps.
 //
 // Example: {"id":"agent_019e390add9f7bac9b6cc806db46fcbd","type":"agent","version":2}
@@ -1179,8 +1640,8 @@ type SelfHostedConfigType string
 //
 // Example: {"agent":{"created_at":"2026-05-18T03:04:33.952256Z","default_environment":"","description":"E2E 测试用 Agent","id":"agent_019e390add9f7bac9b6cc806db46fcbd","instructions":"你是一个测试助手","mcp_servers":[],"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手","tools":[],"type":"agent","updated_at":"2026-05-18T03:05:28.023697Z","version":2},"agent_id":"agent_019e390add9f7bac9b6cc806db46fcbd","archived_at":"2026-05-19T09:00:00Z","created_at":"2026-05-18T15:26:15.747298Z","environment_id":"env_019e2590d33f711fabf42f2857cecd8a","environment_variables":{"LOG_LEVEL":"debug"},"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","memory_store_ids":["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"],"metadata":{"purpose":"customer-support"},"resources":[],"status":"idle","title":"我的会话","type":"session","updated_at":"2026-05-19T09:00:00Z","usage":{"cache_creation":{"ephemeral_1h_input_tokens":0,"ephemeral_5m_input_tokens":0},"cache_read_input_tokens":0,"input_tokens":1203,"output_tokens":58,"total_credits":0.12},"vault_ids":[]}
 type Session struct {
-	// Agent An agent in one of its versions. `instructions` and `system` are always equal. `metadata` is always
-	// sent by this server; `archived_at` only once archived.
+	// Agent An agent in one of its versions. `instructions` and `system` are always equal. `metadata` and `skills`
+	// are always sent by this server; `archived_at` only once archived.
 	//
 	//
 	// Example: {"archived_at":"2026-05-19T09:00:00Z","created_at":"2026-05-18T03:04:33.952256Z","default_environment":"","description":"E2E 测试用 Agent","id":"agent_019e390add9f7bac9b6cc806db46fcbd","instructions":"你是一个测试助手","mcp_servers":[{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}],"metadata":{"team":"docs"},"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手","tools":[{"enabled_tools":["Read"],"type":"agent_toolset_20260401"}],"type":"agent","updated_at":"2026-05-18T03:05:28.023697Z","version":2}
@@ -1264,6 +1725,28 @@ type Session struct {
 
 // SessionType Always `session`.
 type SessionType string
+
+// SessionCancellation The answer to cancelSession, the same whether there was a turn to stop or not.
+//
+// Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","status":"canceling","type":"session"}
+type SessionCancellation struct {
+	// ID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID SessionID `json:"id"`
+
+	// Status Always `canceling`.
+	Status SessionCancellationStatus `json:"status"`
+
+	// Type Always `session`.
+	Type SessionCancellationType `json:"type"`
+}
+
+// SessionCancellationStatus Always `canceling`.
+type SessionCancellationStatus string
+
+// SessionCancellationType Always `session`.
+type SessionCancellationType string
 
 // SessionID A session's id.
 //
@@ -1352,6 +1835,31 @@ type SessionResourceInput struct {
 // SessionResourceInputType Always `file`.
 type SessionResourceInputType string
 
+// SessionResourceInputs File resources (文件资源列表). Gated (M3 门控): with the gate closed only an empty list is accepted.
+//
+// Example: [{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}]
+type SessionResourceInputs = []SessionResourceInput
+
+// SessionResourceList One page of a session's files.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type SessionResourceList struct {
+	// Data The records, in the list's order.
+	Data []SessionResource `json:"data"`
+
+	// FirstID The first record's id; null when there is none.
+	FirstID *string `json:"first_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// LastID The last record's id; null when there is none.
+	LastID *string `json:"last_id"`
+
+	// NextPage The `page` of the next request; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
 // SessionStatus The session's state (会话状态): `idle` waits for a message, `processing` works on a turn, `cancelled`
 // had its last turn cancelled and takes the next message like an idle one.
 //
@@ -1396,6 +1904,11 @@ type SessionUsage struct {
 // Example: git config --global advice.detachedHead false
 type SetupScript = string
 
+// SkillID A skill's id.
+//
+// Example: skill_019e3b13f50b7d60c243eab5f7d8a9c1
+type SkillID = string
+
 // Timestamp RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
 //
 // Example: 2026-05-18T15:26:15.747298Z
@@ -1406,10 +1919,121 @@ type Timestamp = time.Time
 // Example: 1203
 type TokenCount = int64
 
+// ToolConfig How tools may be used.
+//
+// Example: {"permission_policy":"always_ask"}
+type ToolConfig struct {
+	// Enabled Whether the agent may use them; true by default.
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// PermissionPolicy Whether a tool runs without asking - a policy's name, or an object that holds it.
+	//
+	// Example: always_ask
+	PermissionPolicy *PermissionPolicy `json:"permission_policy,omitempty"`
+}
+
 // ToolName A tool's name.
 //
 // Example: get_changes
 type ToolName = string
+
+// UpdateAgentRequest The body of updateAgent and putAgent.
+//
+// Example: {"metadata":{"team":"docs"},"system":"You write release notes.","version":2}
+type UpdateAgentRequest struct {
+	// DefaultEnvironment The environment to suggest for this agent's sessions; `''` when none.
+	//
+	// Example: env_019e2590d33f711fabf42f2857cecd8a
+	DefaultEnvironment *DefaultEnvironment `json:"default_environment,omitempty"`
+
+	// Description A description for people.
+	//
+	// Example: E2E 测试用 Agent
+	Description *Description `json:"description,omitempty"`
+
+	// Instructions The instructions that the model is given before the conversation.
+	//
+	// Example: 你是一个测试助手
+	Instructions *AgentSystem `json:"instructions,omitempty"`
+
+	// McpServers The MCP servers that the agent may call.
+	//
+	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}]
+	McpServers McpServers `json:"mcp_servers,omitzero"`
+
+	// Metadata Changes to metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+	//
+	// Example: {"purpose":null,"ticket":"T-1029"}
+	Metadata MetadataPatch `json:"metadata,omitzero"`
+
+	// Model A model - its id, or an object that holds it.
+	//
+	// Example: ultimate
+	Model *ModelReference `json:"model,omitempty"`
+
+	// Name A name; need not be unique.
+	//
+	// Example: test-agent-e2e
+	Name *Name `json:"name,omitempty"`
+
+	// Skills The skills that the agent may use.
+	//
+	// Example: [{"skill_id":"skill_019e3b13f50b7d60c243eab5f7d8a9c1","type":"custom"}]
+	Skills AgentSkills `json:"skills,omitzero"`
+
+	// System The instructions that the model is given before the conversation.
+	//
+	// Example: 你是一个测试助手
+	System *AgentSystem `json:"system,omitempty"`
+
+	// Tools The tools that the agent may use.
+	//
+	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
+	Tools AgentTools `json:"tools,omitzero"`
+
+	// Version Counts an agent's states, from 1.
+	//
+	// Example: 2
+	Version AgentVersion `json:"version"`
+}
+
+// UpdateEnvironmentRequest The body of updateEnvironment and putEnvironment.
+//
+// Example: {"metadata":{"owner":"platform"},"name":"ci"}
+type UpdateEnvironmentRequest struct {
+	// Config What the environment's containers are made of, told apart by `type`.
+	//
+	// Example: {"networking":{"type":"unrestricted"},"type":"cloud"}
+	Config *EnvironmentConfig `json:"config,omitempty"`
+
+	// Description A description for people.
+	//
+	// Example: E2E 测试用 Agent
+	Description *Description `json:"description,omitempty"`
+
+	// Metadata Changes to metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+	//
+	// Example: {"purpose":null,"ticket":"T-1029"}
+	Metadata MetadataPatch `json:"metadata,omitzero"`
+
+	// Name A name; need not be unique.
+	//
+	// Example: test-agent-e2e
+	Name *Name `json:"name,omitempty"`
+}
+
+// UpdateSessionRequest The body of updateSession.
+//
+// Example: {"metadata":{"purpose":null,"ticket":"T-1029"},"title":"退款咨询"}
+type UpdateSessionRequest struct {
+	// Metadata Changes to metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+	//
+	// Example: {"purpose":null,"ticket":"T-1029"}
+	Metadata MetadataPatch `json:"metadata,omitzero"`
+
+	// Title The new title; null clears it.
+	Title nullable.Nullable[string] `json:"title,omitempty"`
+}
 
 // VaultID A vault's id.
 //
@@ -1505,10 +2129,72 @@ type CreateAgentParams struct {
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
+// DeleteAgentParams defines parameters for DeleteAgent.
+type DeleteAgentParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
+	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
+	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
 // GetAgentParams defines parameters for GetAgent.
 type GetAgentParams struct {
 	// Version The version to return; the latest when left out. An unknown version is a 404.
 	Version *AgentVersion `form:"version,omitempty" json:"version,omitempty"`
+}
+
+// UpdateAgentParams defines parameters for UpdateAgent.
+type UpdateAgentParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
+	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
+	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// PutAgentParams defines parameters for PutAgent.
+type PutAgentParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
+	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
+	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ArchiveAgentParams defines parameters for ArchiveAgent.
+type ArchiveAgentParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
+	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
+	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListAgentVersionsParams defines parameters for ListAgentVersions.
+type ListAgentVersionsParams struct {
+	// Limit The most records to return.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Return the records that follow this version in the list's order.
+	AfterID *AgentVersionCursor `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Return the records that precede this version in the list's order.
+	BeforeID *AgentVersionCursor `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the page before. `page`, `after_id` and `before_id` exclude each other.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order The order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 }
 
 // ListEnvironmentsParams defines parameters for ListEnvironments.
@@ -1543,6 +2229,50 @@ type CreateEnvironmentParams struct {
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
+// DeleteEnvironmentParams defines parameters for DeleteEnvironment.
+type DeleteEnvironmentParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
+	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
+	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// UpdateEnvironmentParams defines parameters for UpdateEnvironment.
+type UpdateEnvironmentParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
+	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
+	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// PutEnvironmentParams defines parameters for PutEnvironment.
+type PutEnvironmentParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
+	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
+	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ArchiveEnvironmentParams defines parameters for ArchiveEnvironment.
+type ArchiveEnvironmentParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
+	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
+	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
 	// Limit The most records to return.
@@ -1562,6 +2292,24 @@ type ListSessionsParams struct {
 
 	// IncludeArchived Whether archived records are listed too.
 	IncludeArchived *IncludeArchived `form:"include_archived,omitempty" json:"include_archived,omitempty"`
+
+	// AgentID Only sessions of this agent.
+	AgentID *AgentID `form:"agent_id,omitempty" json:"agent_id,omitempty"`
+
+	// Statuses Only sessions in one of these states.
+	Statuses []SessionStatus `form:"statuses[],omitempty" json:"statuses[],omitempty"`
+
+	// CreatedAtGt Only sessions created after this time.
+	CreatedAtGt *Timestamp `form:"created_at[gt],omitempty" json:"created_at[gt],omitempty"`
+
+	// CreatedAtGte Only sessions created at this time or after it.
+	CreatedAtGte *Timestamp `form:"created_at[gte],omitempty" json:"created_at[gte],omitempty"`
+
+	// CreatedAtLt Only sessions created before this time.
+	CreatedAtLt *Timestamp `form:"created_at[lt],omitempty" json:"created_at[lt],omitempty"`
+
+	// CreatedAtLte Only sessions created at this time or before it.
+	CreatedAtLte *Timestamp `form:"created_at[lte],omitempty" json:"created_at[lte],omitempty"`
 }
 
 // CreateSessionParams defines parameters for CreateSession.
@@ -1575,14 +2323,217 @@ type CreateSessionParams struct {
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
+// DeleteSessionParams defines parameters for DeleteSession.
+type DeleteSessionParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
+	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
+	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// UpdateSessionParams defines parameters for UpdateSession.
+type UpdateSessionParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
+	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
+	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ArchiveSessionParams defines parameters for ArchiveSession.
+type ArchiveSessionParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
+	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
+	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// CancelSessionParams defines parameters for CancelSession.
+type CancelSessionParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
+	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
+	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListSessionResourcesParams defines parameters for ListSessionResources.
+type ListSessionResourcesParams struct {
+	// Limit The most records to return.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Return the records that follow this file in the list's order.
+	AfterID *SessionResourceID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Return the records that precede this file in the list's order.
+	BeforeID *SessionResourceID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the page before. `page`, `after_id` and `before_id` exclude each other.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order The order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+}
+
+// AddSessionResourcesParams defines parameters for AddSessionResources.
+type AddSessionResourcesParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
+	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
+	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// DeleteSessionResourceParams defines parameters for DeleteSessionResource.
+type DeleteSessionResourceParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
+	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
+	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
 // CreateAgentJSONRequestBody defines body for CreateAgent for application/json ContentType.
 type CreateAgentJSONRequestBody = CreateAgentRequest
+
+// UpdateAgentJSONRequestBody defines body for UpdateAgent for application/json ContentType.
+type UpdateAgentJSONRequestBody = UpdateAgentRequest
+
+// PutAgentJSONRequestBody defines body for PutAgent for application/json ContentType.
+type PutAgentJSONRequestBody = UpdateAgentRequest
 
 // CreateEnvironmentJSONRequestBody defines body for CreateEnvironment for application/json ContentType.
 type CreateEnvironmentJSONRequestBody = CreateEnvironmentRequest
 
+// UpdateEnvironmentJSONRequestBody defines body for UpdateEnvironment for application/json ContentType.
+type UpdateEnvironmentJSONRequestBody = UpdateEnvironmentRequest
+
+// PutEnvironmentJSONRequestBody defines body for PutEnvironment for application/json ContentType.
+type PutEnvironmentJSONRequestBody = UpdateEnvironmentRequest
+
 // CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
 type CreateSessionJSONRequestBody = CreateSessionRequest
+
+// UpdateSessionJSONRequestBody defines body for UpdateSession for application/json ContentType.
+type UpdateSessionJSONRequestBody = UpdateSessionRequest
+
+// AddSessionResourcesJSONRequestBody defines body for AddSessionResources for application/json ContentType.
+type AddSessionResourcesJSONRequestBody = AddSessionResourcesRequest
+
+// AsSession returns the union data inside the AddedSessionResources as a Session
+func (t AddedSessionResources) AsSession() (Session, error) {
+	var body Session
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSession overwrites any union data inside the AddedSessionResources as the provided Session
+func (t *AddedSessionResources) FromSession(v Session) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session"}`))
+	t.union = b
+	return err
+}
+
+// MergeSession performs a merge with any union data inside the AddedSessionResources, using the provided Session
+func (t *AddedSessionResources) MergeSession(v Session) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsSessionResource returns the union data inside the AddedSessionResources as a SessionResource
+func (t AddedSessionResources) AsSessionResource() (SessionResource, error) {
+	var body SessionResource
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSessionResource overwrites any union data inside the AddedSessionResources as the provided SessionResource
+func (t *AddedSessionResources) FromSessionResource(v SessionResource) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"file"}`))
+	t.union = b
+	return err
+}
+
+// MergeSessionResource performs a merge with any union data inside the AddedSessionResources, using the provided SessionResource
+func (t *AddedSessionResources) MergeSessionResource(v SessionResource) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"file"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t AddedSessionResources) Discriminator() (string, error) {
+	var discriminator struct {
+		Discriminator string `json:"type"`
+	}
+	err := json.Unmarshal(t.union, &discriminator)
+	return discriminator.Discriminator, err
+}
+
+func (t AddedSessionResources) ValueByDiscriminator() (interface{}, error) {
+	discriminator, err := t.Discriminator()
+	if err != nil {
+		return nil, err
+	}
+	switch discriminator {
+	case "file":
+		return t.AsSessionResource()
+	case "session":
+		return t.AsSession()
+	default:
+		return nil, errors.New("unknown discriminator value: " + discriminator)
+	}
+}
+
+func (t AddedSessionResources) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *AddedSessionResources) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // AsBuiltinToolset returns the union data inside the AgentTool as a BuiltinToolset
 func (t AgentTool) AsBuiltinToolset() (BuiltinToolset, error) {

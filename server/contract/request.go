@@ -138,3 +138,20 @@ func (o *Operation) checkBody(data []byte) ([]byte, *Fault) {
 func isEventStream(contentType string) bool {
 	return strings.HasPrefix(contentType, "text/event-stream")
 }
+
+// CheckJSON holds a JSON value against the component schema of that name and returns a *Fault, the
+// first in the document's order, or nil. Params are relative to the value.
+func (c *Contract) CheckJSON(schema string, data []byte) error {
+	ref := c.schemas[schema]
+	if ref == nil {
+		return fmt.Errorf("the contract has no schema %q", schema)
+	}
+	value, fault := decodeJSON(data, len(data))
+	if fault != nil {
+		return fault
+	}
+	if m := firstMistake(ref.Value, value); m != nil {
+		return &Fault{Param: m.at.param(), Message: m.sentence(m.at.field())}
+	}
+	return nil
+}

@@ -16,8 +16,8 @@ import (
 // Every method is safe for concurrent use and returns the context's error when it ends first. Every
 // method that takes an account sees that account's rows only: a row of another account is, in every
 // way, one that does not exist. A row that was deleted is one that does not exist, too, but its id
-// still works as a list cursor. Times are UTC, cut to microseconds, and come from the store's clock;
-// ids come from its id source.
+// still works as a list cursor. Functions called change or allow must not use the store. Times are UTC,
+// cut to microseconds, and come from the store's clock; ids come from its id source.
 type Store interface {
 	Tokens
 	Agents
@@ -68,6 +68,25 @@ type Agents interface {
 	// ListAgents returns one page of agents in their latest version.
 	ListAgents(ctx context.Context, account string, page Page) (List[Agent], error)
 
+	// UpdateAgent makes the agent's next version, even when nothing is new in it: change is called with
+	// what the latest says and makes of it what the new one says; UpdatedAt is now. It runs within the
+	// transaction and with the agent locked. An unknown agent is ErrNotFound, an archived one a StateError
+	// (ErrConflict). Then version must be the latest, otherwise nothing happens: VersionError (ErrConflict).
+	// An error of change is returned as it is.
+	UpdateAgent(ctx context.Context, account, id string, version int32, change func(*AgentSpec) error) (Agent, error)
+
+	// ArchiveAgent archives an agent and returns it; one that is archived already is returned as it is.
+	// The version stays, UpdatedAt is now. ErrNotFound when there is none.
+	ArchiveAgent(ctx context.Context, account, id string) (Agent, error)
+
+	// DeleteAgent deletes an agent and its versions; sessions keep theirs. ErrNotFound when there is none.
+	DeleteAgent(ctx context.Context, account, id string) error
+
+	// ListAgentVersions returns one page of an agent's versions, ordered by version. Page.Cursor is a
+	// version number in decimal, and ErrUnknownCursor for one that there is not; Page.IncludeArchived has no
+	// meaning. ErrNotFound when there is no agent.
+	ListAgentVersions(ctx context.Context, account, id string, page Page) (List[Agent], error)
+
 	// SeedAgent stores an agent exactly as given, its earlier versions alike but for the number, and
 	// reports whether it did: when the account has that id already, nothing happens.
 	SeedAgent(ctx context.Context, account string, a Agent) (bool, error)
@@ -84,6 +103,19 @@ type Environments interface {
 	// ListEnvironments returns one page of environments.
 	ListEnvironments(ctx context.Context, account string, page Page) (List[Environment], error)
 
+	// UpdateEnvironment changes what an environment says; UpdatedAt is now. change runs within the
+	// transaction and with the environment locked. An archived environment is a StateError (ErrConflict),
+	// an unknown one ErrNotFound, and an error of change is returned as it is.
+	UpdateEnvironment(ctx context.Context, account, id string, change func(*EnvironmentSpec) error) (Environment, error)
+
+	// ArchiveEnvironment archives an environment; UpdatedAt is now. One that is archived already is a
+	// StateError (ErrConflict), an unknown one ErrNotFound.
+	ArchiveEnvironment(ctx context.Context, account, id string) (Environment, error)
+
+	// DeleteEnvironment deletes an environment. One that sessions refer to, archived ones included, is a
+	// StateError (ErrConflict), an unknown one ErrNotFound.
+	DeleteEnvironment(ctx context.Context, account, id string) error
+
 	// SeedEnvironment stores an environment exactly as given and reports whether it did: when the
 	// account has that id already, nothing happens.
 	SeedEnvironment(ctx context.Context, account string, e Environment) (bool, error)
@@ -99,8 +131,20 @@ type Sessions interface {
 	// GetSession returns a session, archived ones included, or ErrNotFound.
 	GetSession(ctx context.Context, account, id string) (Session, error)
 
-	// ListSessions returns one page of sessions.
-	ListSessions(ctx context.Context, account string, page Page) (List[Session], error)
+	// ListSessions returns one page of the sessions that the filter lets pass.
+	ListSessions(ctx context.Context, account string, filter SessionFilter, page Page) (List[Session], error)
+
+	// UpdateSession stores what change makes of a session: Title, Status, Metadata, Resources, Usage and
+	// ArchivedAt; anything else that change touches is ignored. UpdatedAt is now, unless nothing changed.
+	// change runs within the transaction and with the session locked; its error is returned as it is.
+	// Resources that change adds get their ID, CreatedAt, UpdatedAt and default MountPath before they
+	// are stored when their ID is "". ErrNotFound when there is no session.
+	UpdateSession(ctx context.Context, account, id string, change func(*Session) error) (Session, error)
+
+	// DeleteSession deletes a session when allow, called with it locked, returns nil; allow's error is
+	// returned as it is. ErrNotFound when there is no session. What was in it is erased; its id stays
+	// known as a list cursor.
+	DeleteSession(ctx context.Context, account, id string, allow func(Session) error) error
 }
 
 // Keys keeps idempotency keys and the replies they stand for. Its methods are for use within
@@ -112,10 +156,11 @@ type Keys interface {
 	// ErrKeyReused.
 	ClaimKey(ctx context.Context, k Key) (*Reply, error)
 
-	// RecordReply keeps the reply for a claimed key.
+	// RecordReply keeps the reply for a claimed key; it fails for one that is not claimed.
 	RecordReply(ctx context.Context, k Key, r Reply) error
 
-	// SweepKeys removes at most limit keys older than KeyLifetime and says how many it removed.
+	// SweepKeys removes at most limit keys that are not younger than KeyLifetime and says how many it
+	// removed. It works in small steps, so that writers are never kept waiting for long.
 	SweepKeys(ctx context.Context, limit int) (int, error)
 }
 
@@ -128,6 +173,7 @@ var (
 	ErrNotFound      = errors.New("not found")
 	ErrArchived      = errors.New("archived")
 	ErrExists        = errors.New("exists already")
+	ErrConflict      = errors.New("conflict")
 	ErrUnknownCursor = errors.New("unknown cursor")
 	ErrKeyReused     = errors.New("idempotency key reused with a different request")
 )
@@ -140,6 +186,7 @@ const (
 	NounAgent       Noun = "Agent"
 	NounEnvironment Noun = "Environment"
 	NounSession     Noun = "Session"
+	NounResource    Noun = "Resource"
 	NounToken       Noun = "Token"
 )
 
@@ -173,6 +220,34 @@ func (e *ArchivedError) Error() string {
 // Is reports whether target is ErrArchived.
 func (e *ArchivedError) Is(target error) bool { return target == ErrArchived }
 
+// VersionError is ErrConflict for an update that is based on a version other than the latest. Its text
+// is fit for callers.
+type VersionError struct {
+	// Latest is the agent's version, Got the one that the update is based on.
+	Latest, Got int32
+}
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("Version conflict. Expected version %d, got %d.", e.Latest, e.Got)
+}
+
+// Is reports whether target is ErrConflict.
+func (e *VersionError) Is(target error) bool { return target == ErrConflict }
+
+// StateError is ErrConflict for something that a resource's state does not allow. Its text is fit for
+// callers.
+type StateError struct {
+	Noun Noun
+	ID   string
+	// Problem ends the sentence that starts with the noun and the id: "is archived already."
+	Problem string
+}
+
+func (e *StateError) Error() string { return fmt.Sprintf("%s '%s' %s", e.Noun, e.ID, e.Problem) }
+
+// Is reports whether target is ErrConflict.
+func (e *StateError) Is(target error) bool { return target == ErrConflict }
+
 // NewToken is a token to store.
 type NewToken struct {
 	Account string
@@ -193,12 +268,13 @@ type Token struct {
 // AgentSpec is what a caller says of an agent. JSON fields hold one JSON value each, never nil.
 type AgentSpec struct {
 	Name, Description, Model, System string
-	Tools, McpServers                json.RawMessage // arrays
+	Tools, McpServers, Skills        json.RawMessage // arrays
 	DefaultEnvironment               string
 	Metadata                         map[string]string
 }
 
-// Agent is an agent in one of its versions. UpdatedAt is when the version was made.
+// Agent is an agent in one of its versions. UpdatedAt is when the version was made or, for the latest of an
+// archived agent, when that was archived.
 type Agent struct {
 	AgentSpec
 	ID                   string
@@ -245,6 +321,9 @@ type ResourceSpec struct {
 	MountPath string
 }
 
+// DefaultMountPath is where a file appears unless its ResourceSpec says otherwise.
+func DefaultMountPath(fileID string) string { return "/mnt/session/uploads/" + fileID }
+
 // Resource is a file of a session.
 type Resource struct {
 	ID, FileID, MountPath string
@@ -254,10 +333,12 @@ type Resource struct {
 // Status is the state of a session.
 type Status string
 
-// The states of a session, as the seed names them.
+// The states of a session. StatusCanceling is a processing session whose turn was told to stop; callers
+// see it as processing, the seed names the other three.
 const (
 	StatusIdle       Status = "idle"
 	StatusProcessing Status = "processing"
+	StatusCanceling  Status = "canceling"
 	StatusCancelled  Status = "cancelled"
 )
 
@@ -296,10 +377,21 @@ type Page struct {
 	// Cursor is the id of the row next to the page; "" for the list's beginning. An id that the account
 	// has never had is ErrUnknownCursor.
 	Cursor string
-	// Backward returns the rows just before the cursor instead of those just after it, in the same order.
+	// Backward returns the rows just before the cursor instead of those just after it, in the same order;
+	// none without a cursor.
 	Backward bool
 	// IncludeArchived lists archived rows too.
 	IncludeArchived bool
+}
+
+// SessionFilter says which sessions are listed; the zero value lists all.
+type SessionFilter struct {
+	// AgentID lists the sessions of one agent, which may be a deleted one.
+	AgentID string
+	// Statuses lists the sessions in one of these states.
+	Statuses []Status
+	// CreatedAfter and CreatedBefore exclude their time, CreatedFrom and CreatedTo include it.
+	CreatedAfter, CreatedFrom, CreatedBefore, CreatedTo *time.Time
 }
 
 // List is a part of a list.

@@ -43,7 +43,7 @@ func TestTheReadmesTour(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n\n")
-	for i, want := range []string{`"version":2`, `"env_019e2590d33f711fabf42f2857cecd8a"`, `"title":"我的会话"`, `"has_more":false`, `"param":"environment_id"`, `"Session 'sess_1' was not found."`} {
+	for i, want := range []string{`"id":"ultimate"`, `"version":2`, `"title":"我的会话"`, `"has_more":false`, `"param":"environment_id"`} {
 		if i >= len(lines) || !strings.Contains(lines[i], want) {
 			t.Errorf("call %d does not answer with %s:\n%s", i+1, want, out)
 		}

@@ -54,6 +54,7 @@ ends after 30 days.`,
 	flags.StringVar(&config.Addr, "addr", "127.0.0.1:8080", "address to listen on, HOST:PORT; port 0 takes a free one")
 	flags.StringVar(&config.DB, "db", defaultDB, "database, sqlite:PATH; its folder is made if absent")
 	flags.BoolVar(&config.Demo, "demo", false, "make the documentation's own agent, environment and a token")
+	flags.StringVar(&config.Models, "models", "", "YAML file with the models to list; a built-in list by default")
 	flags.StringSliceVar(&config.Features, "features", nil, "features to switch on, comma-separated: m3 (resources, vault_ids)")
 	flags.StringVar(&check, "response-check", string(server.Enforce), "what to do with a response that breaks the contract: enforce (answer 500) or report (log it)")
 	flags.StringVar(&logFormat, "log-format", "text", "format of the logs: text or json")

@@ -45,7 +45,7 @@ func BenchmarkOpenFile(b *testing.B) { benchmarkOpen(b, fileDSN(b)) }
 
 func benchmarkSessions(b *testing.B, dsn string, run func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec)) {
 	s := mustOpen(b, dsn, sqlstore.Options{})
-	agent, err := s.CreateAgent(b.Context(), "acc", store.AgentSpec{Tools: []byte("[]"), McpServers: []byte("[]")})
+	agent, err := s.CreateAgent(b.Context(), "acc", store.AgentSpec{Tools: []byte("[]"), McpServers: []byte("[]"), Skills: []byte("[]")})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func BenchmarkListSessionsFile(b *testing.B) {
 			b.Fatal(err)
 		}
 		for b.Loop() {
-			if _, err := s.ListSessions(b.Context(), "acc", store.Page{Limit: 20, Cursor: middle}); err != nil {
+			if _, err := s.ListSessions(b.Context(), "acc", store.SessionFilter{}, store.Page{Limit: 20, Cursor: middle}); err != nil {
 				b.Fatal(err)
 			}
 		}

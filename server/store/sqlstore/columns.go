@@ -1,7 +1,6 @@
 package sqlstore
 
 import (
-	"database/sql/driver"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -9,6 +8,9 @@ import (
 
 // toMicros is how times are stored: microseconds since 1970.
 func toMicros(t time.Time) int64 { return t.UnixMicro() }
+
+// toMicrosUp rounds up what toMicros rounds down.
+func toMicrosUp(t time.Time) int64 { return toMicros(t.Add(time.Microsecond - time.Nanosecond)) }
 
 func fromMicros(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
 
@@ -58,13 +60,14 @@ func (c timeOrNilTo) Scan(src any) error {
 	return timeTo{*c.t}.Scan(src)
 }
 
-// asJSON stores a value as JSON text.
-type asJSON struct{ v any }
-
-// Value implements driver.Valuer.
-func (c asJSON) Value() (driver.Value, error) {
-	text, err := json.Marshal(c.v)
-	return string(text), err
+// toJSON is how lists and maps are stored: equal ones as the same text. It panics for what JSON has no
+// form for, which nothing in the store is.
+func toJSON(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
 }
 
 // fromJSON scans JSON text into the value that v points to. A json.RawMessage gets the text as it is.

@@ -14,6 +14,9 @@ type database struct {
 	// write begins transactions that may write without failing for one another. read is for reads
 	// outside of transactions. The two may be the same pool.
 	write, read *sql.DB
+	// forUpdate and forShare end a SELECT that locks its rows until the transaction's end: against all
+	// other locks, or against changes only. They are empty where a transaction that may write is alone.
+	forUpdate, forShare string
 	// migrations names the database to goose.
 	migrations goose.Dialect
 }

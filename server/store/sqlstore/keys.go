@@ -62,13 +62,29 @@ func (s *Store) RecordReply(ctx context.Context, k store.Key, r store.Reply) err
 	})
 }
 
-// SweepKeys removes the oldest keys first.
-func (s *Store) SweepKeys(ctx context.Context, limit int) (removed int, err error) {
-	err = s.Atomically(ctx, func(ctx context.Context) error {
-		removed, err = s.exec(ctx, `DELETE FROM idempotency_keys WHERE (account_id, key) IN (
-				SELECT account_id, key FROM idempotency_keys WHERE created_at <= $1 ORDER BY created_at LIMIT $2)`,
-			toMicros(s.now().Add(-store.KeyLifetime)), limit)
-		return err
-	})
-	return orZero(removed, err)
+// sweepStep is how many keys one transaction of SweepKeys removes at most: some milliseconds' work.
+const sweepStep = 100
+
+const deleteOldKeys = `DELETE FROM idempotency_keys WHERE (account_id, key) IN (
+	SELECT account_id, key FROM idempotency_keys WHERE created_at <= $1 ORDER BY created_at LIMIT $2)`
+
+// SweepKeys removes the oldest keys first, each step in a transaction of its own. When a step fails, those
+// before it count.
+func (s *Store) SweepKeys(ctx context.Context, limit int) (int, error) {
+	removed, before := 0, toMicros(s.now().Add(-store.KeyLifetime))
+	for removed < limit {
+		step, swept := min(limit-removed, sweepStep), 0
+		err := s.Atomically(ctx, func(ctx context.Context) (err error) {
+			swept, err = s.exec(ctx, deleteOldKeys, before, step)
+			return err
+		})
+		if err != nil {
+			return removed, err
+		}
+		removed += swept
+		if swept < step {
+			break
+		}
+	}
+	return removed, nil
 }

@@ -6,13 +6,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
 // rows says how one kind of resource is read.
 type rows[T any] struct {
+	noun store.Noun
 	// table holds the resource and has the columns account_id, id, created_at, archived_at, deleted_at.
 	table string
 	// selection is a SELECT up to its WHERE that calls the table r.
@@ -20,11 +20,12 @@ type rows[T any] struct {
 	scan      func(scanner) (T, error)
 }
 
-// get returns the row with that id, archived ones included, or store.ErrNotFound.
+// get returns the row with that id, archived ones included, or a store.MissingError.
 func get[T any](ctx context.Context, s *Store, r rows[T], account, id string) (T, error) {
 	f := filterFor(account)
 	f.and("r.id = " + f.bind(id))
-	return one(ctx, s, r.scan, r.selection+f.where(), f.args...)
+	v, err := one(ctx, s, r.scan, r.selection+f.where(), f.args...)
+	return v, missing(err, store.MissingError{Noun: r.noun, ID: id})
 }
 
 // filter collects the conditions that rows of one account must meet, and their arguments.
@@ -32,6 +33,10 @@ type filter struct {
 	account    string
 	conditions []string
 	args       []any
+	// from and until bound the column that comes first in a list's order: rows have at least from, and
+	// less than until; nil for no bound. They are apart from the other conditions because a list has
+	// its cursor, too, and an index takes only one bound at each end.
+	from, until *int64
 }
 
 // filterFor returns a filter that every row of the account passes unless it is deleted.
@@ -42,38 +47,69 @@ func filterFor(account string) *filter {
 	return f
 }
 
-// bind adds an argument and returns its placeholder.
-func (f *filter) bind(arg any) string {
-	f.args = append(f.args, arg)
-	return "$" + strconv.Itoa(len(f.args))
+// bind adds arguments and returns their placeholders.
+func (f *filter) bind(args ...any) string {
+	placeholders := make([]string, len(args))
+	for i, arg := range args {
+		f.args = append(f.args, arg)
+		placeholders[i] = "$" + strconv.Itoa(len(f.args))
+	}
+	return strings.Join(placeholders, ", ")
 }
 
 // and adds a condition, which calls the table r.
 func (f *filter) and(condition string) { f.conditions = append(f.conditions, condition) }
 
+// since raises the lower bound.
+func (f *filter) since(from int64) {
+	if f.from == nil || from > *f.from {
+		f.from = &from
+	}
+}
+
+// before lowers the upper bound.
+func (f *filter) before(until int64) {
+	if f.until == nil || until < *f.until {
+		f.until = &until
+	}
+}
+
 func (f *filter) where() string { return " WHERE " + strings.Join(f.conditions, " AND ") }
 
-// place is where a row stands in a list.
+// place is where a row stands in a list: its values in the columns of the list's order.
 type place struct {
-	createdAt time.Time
-	id        string
+	first int64
+	rest  []any
 }
+
+func (p place) values() []any { return append([]any{p.first}, p.rest...) }
+
+// byAge is the order of lists of resources.
+var byAge = []string{"r.created_at", "r.id"}
 
 // list returns the page of the rows that pass f.
 func list[T any](ctx context.Context, s *Store, r rows[T], f *filter, page store.Page) (store.List[T], error) {
+	cursor, err := placeOf(ctx, s, r.table, f.account, page.Cursor)
+	if err != nil {
+		return store.List[T]{Items: []T{}}, err
+	}
+	if !page.IncludeArchived {
+		f.and("r.archived_at IS NULL")
+	}
+	return listFrom(ctx, s, r, f, byAge, cursor, page)
+}
+
+// listFrom returns the page next to cursor, nil for the list's beginning, of the rows that pass f. The
+// columns of order together are unique.
+func listFrom[T any](ctx context.Context, s *Store, r rows[T], f *filter, order []string, cursor *place, page store.Page) (store.List[T], error) {
 	none := store.List[T]{Items: []T{}}
 	if page.Limit < 1 {
 		return none, errors.New("sqlstore: a page's limit is at least 1")
 	}
-	if page.Backward && page.Cursor == "" { // nothing comes before a list's beginning
+	if page.Backward && cursor == nil { // nothing comes before a list's beginning
 		return none, nil
 	}
-	cursor, err := placeOf(ctx, s, r.table, f.account, page.Cursor)
-	if err != nil {
-		return none, err
-	}
-	query := pageQuery(r.selection, f, cursor, page)
-	items, err := all(ctx, s, r.scan, query, f.args...)
+	items, err := all(ctx, s, r.scan, pageQuery(r.selection, f, order, cursor, page), f.args...)
 	if err != nil {
 		return none, err
 	}
@@ -85,14 +121,14 @@ func list[T any](ctx context.Context, s *Store, r rows[T], f *filter, page store
 	return store.List[T]{Items: items, HasMore: hasMore}, nil
 }
 
-// placeOf returns the place of the row with that id, deleted ones included, and nil for "".
+// placeOf returns the place by age of the row with that id, deleted ones included, and nil for "".
 func placeOf(ctx context.Context, s *Store, table, account, id string) (*place, error) {
 	if id == "" {
 		return nil, nil
 	}
 	scan := func(row scanner) (place, error) {
-		p := place{id: id}
-		return p, row.Scan(timeTo{&p.createdAt})
+		p := place{rest: []any{id}}
+		return p, row.Scan(&p.first)
 	}
 	p, err := one(ctx, s, scan, `SELECT created_at FROM `+table+` WHERE account_id = $1 AND id = $2`, account, id)
 	if errors.Is(err, store.ErrNotFound) {
@@ -102,19 +138,25 @@ func placeOf(ctx context.Context, s *Store, table, account, id string) (*place, 
 }
 
 // pageQuery returns the query for one row more than the page holds, nearest to the cursor first; f gets
-// its arguments.
-func pageQuery(selection string, f *filter, cursor *place, page store.Page) string {
-	direction, beyond := " DESC", " < "
-	if page.Ascending != page.Backward {
-		direction, beyond = " ASC", " > "
+// its arguments. Of the cursor and the filter's bound at the same end it takes the narrower, which implies
+// the other.
+func pageQuery(selection string, f *filter, order []string, cursor *place, page store.Page) string {
+	ascending := page.Ascending != page.Backward
+	direction, beyond, bound := " DESC", " < ", &f.until
+	if ascending {
+		direction, beyond, bound = " ASC", " > ", &f.from
 	}
-	if !page.IncludeArchived {
-		f.and("r.archived_at IS NULL")
+	if cursor != nil && (*bound == nil || (cursor.first < **bound) != ascending) {
+		*bound = nil
+		f.and("(" + strings.Join(order, ", ") + ")" + beyond + "(" + f.bind(cursor.values()...) + ")")
 	}
-	if cursor != nil {
-		f.and("(r.created_at, r.id)" + beyond + "(" + f.bind(toMicros(cursor.createdAt)) + ", " + f.bind(cursor.id) + ")")
+	if f.from != nil {
+		f.and(order[0] + " >= " + f.bind(*f.from))
+	}
+	if f.until != nil {
+		f.and(order[0] + " < " + f.bind(*f.until))
 	}
 	return selection + f.where() +
-		" ORDER BY r.created_at" + direction + ", r.id" + direction +
+		" ORDER BY " + strings.Join(order, direction+", ") + direction +
 		" LIMIT " + f.bind(page.Limit+1)
 }

@@ -12,6 +12,11 @@ import (
 // scanner is a row to scan.
 type scanner interface{ Scan(dest ...any) error }
 
+func scanID(row scanner) (id string, err error) {
+	err = row.Scan(&id)
+	return id, err
+}
+
 // all returns the rows that a query yields, never nil. It reads in ctx's transaction, if there is one.
 func all[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
 	var source interface {

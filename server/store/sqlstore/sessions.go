@@ -7,19 +7,17 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// uploadsFolder is where a session's files appear unless the caller says otherwise.
-const uploadsFolder = "/mnt/session/uploads/"
-
 // sessionRows reads a session with its agent: v is the version that the session keeps, and a is read for
 // what all versions share.
 func sessionRows() rows[store.Session] {
 	return rows[store.Session]{
+		noun:  store.NounSession,
 		table: "sessions",
 		selection: `SELECT r.id, r.environment_id, r.title, r.status, r.metadata, r.environment_variables,
 				r.delta_flush_interval, r.memory_store_ids, r.vault_ids, r.resources,
 				r.input_tokens, r.output_tokens, r.cache_read_input_tokens,
 				r.cache_creation_5m, r.cache_creation_1h, r.credit_cents,
-				r.created_at, r.updated_at, r.archived_at, a.id, a.created_at, ` + agentContent + `
+				r.created_at, r.updated_at, r.archived_at, a.id, a.created_at, v.created_at, ` + agentContent + `
 			FROM sessions r
 			JOIN agents a ON a.account_id = r.account_id AND a.id = r.agent_id
 			JOIN agent_versions v
@@ -37,13 +35,11 @@ func scanSession(row scanner) (store.Session, error) {
 		&flushMicros, fromJSON{&v.MemoryStoreIDs}, fromJSON{&v.VaultIDs}, fromJSON{&resources},
 		&v.Usage.InputTokens, &v.Usage.OutputTokens, &v.Usage.CacheReadInputTokens,
 		&v.Usage.CacheCreation5m, &v.Usage.CacheCreation1h, &v.Usage.CreditCents,
-		timeTo{&v.CreatedAt}, timeTo{&v.UpdatedAt}, timeOrNilTo{&v.ArchivedAt}, &v.Agent.ID, timeTo{&v.Agent.CreatedAt},
+		timeTo{&v.CreatedAt}, timeTo{&v.UpdatedAt}, timeOrNilTo{&v.ArchivedAt},
+		&v.Agent.ID, timeTo{&v.Agent.CreatedAt}, timeTo{&v.Agent.UpdatedAt},
 	}, contentOf(&v.Agent)...)...)
 	v.DeltaFlushInterval = time.Duration(flushMicros) * time.Microsecond
-	v.Resources = make([]store.Resource, len(resources))
-	for i, r := range resources {
-		v.Resources[i] = r.resource()
-	}
+	v.Resources = fromResourcesJSON(resources)
 	return v, err
 }
 
@@ -65,17 +61,48 @@ func (s *Store) CreateSession(ctx context.Context, account string, spec store.Se
 
 // GetSession implements store.Sessions.
 func (s *Store) GetSession(ctx context.Context, account, id string) (store.Session, error) {
-	v, err := get(ctx, s, sessionRows(), account, id)
-	return v, missing(err, store.MissingError{Noun: store.NounSession, ID: id})
+	return get(ctx, s, sessionRows(), account, id)
 }
 
 // ListSessions implements store.Sessions.
-func (s *Store) ListSessions(ctx context.Context, account string, page store.Page) (store.List[store.Session], error) {
-	return list(ctx, s, sessionRows(), filterFor(account), page)
+func (s *Store) ListSessions(ctx context.Context, account string, filter store.SessionFilter, page store.Page) (store.List[store.Session], error) {
+	return list(ctx, s, sessionRows(), sessionsFor(account, filter), page)
+}
+
+// sessionsFor returns a filter that the account's sessions pass when they pass the given one, too.
+func sessionsFor(account string, only store.SessionFilter) *filter {
+	f := filterFor(account)
+	if only.AgentID != "" {
+		f.and("r.agent_id = " + f.bind(only.AgentID))
+	}
+	if len(only.Statuses) > 0 {
+		statuses := make([]any, len(only.Statuses))
+		for i, status := range only.Statuses {
+			statuses[i] = string(status)
+		}
+		f.and("r.status IN (" + f.bind(statuses...) + ")")
+	}
+	// Stored times are whole microseconds; these may not be.
+	if t := only.CreatedAfter; t != nil {
+		f.since(toMicros(*t) + 1)
+	}
+	if t := only.CreatedFrom; t != nil {
+		f.since(toMicrosUp(*t))
+	}
+	if t := only.CreatedBefore; t != nil {
+		f.before(toMicrosUp(*t))
+	}
+	if t := only.CreatedTo; t != nil {
+		f.before(toMicros(*t) + 1)
+	}
+	return f
 }
 
 // agentForUse returns the agent that spec asks for, unless it is archived.
 func (s *Store) agentForUse(ctx context.Context, account string, spec store.SessionSpec) (store.Agent, error) {
+	if err := s.lock(ctx, "agents", account, spec.AgentID, s.db.forShare); err != nil {
+		return store.Agent{}, err
+	}
 	agent, err := s.GetAgent(ctx, account, spec.AgentID, spec.AgentVersion)
 	if err == nil && agent.ArchivedAt != nil {
 		err = &store.ArchivedError{Noun: store.NounAgent, ID: agent.ID}
@@ -85,6 +112,9 @@ func (s *Store) agentForUse(ctx context.Context, account string, spec store.Sess
 
 // checkEnvironment returns an error unless the environment is there and not archived.
 func (s *Store) checkEnvironment(ctx context.Context, account, id string) error {
+	if err := s.lock(ctx, "environments", account, id, s.db.forShare); err != nil {
+		return err
+	}
 	environment, err := s.GetEnvironment(ctx, account, id)
 	if err == nil && environment.ArchivedAt != nil {
 		err = &store.ArchivedError{Noun: store.NounEnvironment, ID: id}
@@ -110,48 +140,20 @@ func (s *Store) newSession(spec store.SessionSpec, agent store.Agent) store.Sess
 		UpdatedAt:            now,
 	}
 	for i, r := range spec.Resources {
-		if r.MountPath == "" {
-			r.MountPath = uploadsFolder + r.FileID
-		}
-		v.Resources[i] = store.Resource{
-			ID: s.newID("sesr"), FileID: r.FileID, MountPath: r.MountPath, CreatedAt: now, UpdatedAt: now,
-		}
+		v.Resources[i] = store.Resource{FileID: r.FileID, MountPath: r.MountPath}
 	}
+	v.Resources = s.withIDs(v.Resources, now)
 	return v
 }
 
 // addSession stores a fresh session; its usage is zero.
 func (s *Store) addSession(ctx context.Context, account string, v store.Session) error {
-	resources := make([]resourceJSON, len(v.Resources))
-	for i, r := range v.Resources {
-		resources[i] = newResourceJSON(r)
-	}
 	return s.add(ctx, `INSERT INTO sessions (account_id, id, agent_id, agent_version, environment_id, title, status,
 			metadata, environment_variables, delta_flush_interval, memory_store_ids, vault_ids, resources,
 			created_at, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 		account, v.ID, v.Agent.ID, v.Agent.Version, v.EnvironmentID, v.Title, string(v.Status),
-		asJSON{v.Metadata}, asJSON{v.EnvironmentVariables}, v.DeltaFlushInterval.Microseconds(),
-		asJSON{v.MemoryStoreIDs}, asJSON{v.VaultIDs}, asJSON{resources},
+		toJSON(v.Metadata), toJSON(v.EnvironmentVariables), v.DeltaFlushInterval.Microseconds(),
+		toJSON(v.MemoryStoreIDs), toJSON(v.VaultIDs), resourcesText(v.Resources),
 		toMicros(v.CreatedAt), toMicros(v.UpdatedAt))
-}
-
-// resourceJSON is a resource in its session's resources column; times are in microseconds since 1970.
-type resourceJSON struct {
-	ID        string `json:"id"`
-	FileID    string `json:"file_id"`
-	MountPath string `json:"mount_path"`
-	CreatedAt int64  `json:"created_at"`
-	UpdatedAt int64  `json:"updated_at"`
-}
-
-func newResourceJSON(r store.Resource) resourceJSON {
-	return resourceJSON{r.ID, r.FileID, r.MountPath, toMicros(r.CreatedAt), toMicros(r.UpdatedAt)}
-}
-
-func (r resourceJSON) resource() store.Resource {
-	return store.Resource{
-		ID: r.ID, FileID: r.FileID, MountPath: r.MountPath,
-		CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
-	}
 }

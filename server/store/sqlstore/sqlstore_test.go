@@ -1,6 +1,7 @@
 package sqlstore_test
 
 import (
+	"fmt"
 	"regexp"
 	"testing"
 
@@ -32,6 +33,24 @@ func TestFileShared(t *testing.T) {
 			return mustOpen(t, dsn, sqlstore.Options(opts))
 		}
 	})
+}
+
+func TestMemoryRandom(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			storetest.RunRandom(t, func(t *testing.T, opts storetest.Options) store.Store {
+				return mustOpen(t, "sqlite::memory:", sqlstore.Options(opts))
+			}, seed, 500)
+		})
+	}
+}
+
+func TestFileRandom(t *testing.T) {
+	t.Parallel()
+	storetest.RunRandom(t, func(t *testing.T, opts storetest.Options) store.Store {
+		return mustOpen(t, fileDSN(t), sqlstore.Options(opts))
+	}, 99, 300)
 }
 
 func TestDefaultIDs(t *testing.T) {

@@ -18,7 +18,7 @@ func (b *bed) everyWrite(ctx context.Context) {
 // writes has a call of every method that writes; they succeed in this order, and again.
 func writes() []func(ctx context.Context, s store.Store) error {
 	spec := store.SessionSpec{AgentID: seedAgentID, EnvironmentID: seedEnvironmentID}
-	return []func(ctx context.Context, s store.Store) error{
+	list := []func(ctx context.Context, s store.Store) error{
 		func(ctx context.Context, s store.Store) error { return seedParents(ctx, s, account) },
 		func(ctx context.Context, s store.Store) error {
 			_, err := s.CreateAgent(ctx, account, agentSpec())
@@ -52,6 +52,25 @@ func writes() []func(ctx context.Context, s store.Store) error {
 			return s.RecordReply(ctx, key("every"), reply())
 		},
 	}
+	for _, k := range kinds() {
+		list = append(list, func(ctx context.Context, s store.Store) error {
+			r, err := k.create(ctx, s, account)
+			if err != nil {
+				return err
+			}
+			if _, err := k.rename(ctx, s, account, r.id, "new", no); err != nil {
+				return err
+			}
+			if _, err := k.archive(ctx, s, account, r.id, seedAt()); err != nil {
+				return err
+			}
+			if r, err = k.create(ctx, s, account); err != nil {
+				return err
+			}
+			return k.remove(ctx, s, account, r.id)
+		})
+	}
+	return list
 }
 
 // hasNothing fails the test unless nothing of everyWrite is there.
@@ -78,9 +97,26 @@ func calls() []func(ctx context.Context, s store.Store) error {
 		list = append(list,
 			func(ctx context.Context, s store.Store) error { _, err := k.get(ctx, s, account, "x"); return err },
 			func(ctx context.Context, s store.Store) error { _, err := k.list(ctx, s, account, page); return err },
+			func(ctx context.Context, s store.Store) error {
+				_, err := k.rename(ctx, s, account, "x", "", no)
+				return err
+			},
+			func(ctx context.Context, s store.Store) error {
+				_, err := k.archive(ctx, s, account, "x", seedAt())
+				return err
+			},
+			func(ctx context.Context, s store.Store) error { return k.remove(ctx, s, account, "x") },
 		)
 	}
 	return append(list,
+		func(ctx context.Context, s store.Store) error {
+			_, err := s.UpdateAgent(ctx, account, "x", 1, func(*store.AgentSpec) error { return nil })
+			return err
+		},
+		func(ctx context.Context, s store.Store) error {
+			_, err := s.ListAgentVersions(ctx, account, "x", page)
+			return err
+		},
 		func(ctx context.Context, s store.Store) error { return s.Ping(ctx) },
 		func(ctx context.Context, s store.Store) error {
 			return s.Atomically(ctx, func(context.Context) error { return nil })

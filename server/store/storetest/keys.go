@@ -96,6 +96,34 @@ func keyTests() map[string]test {
 			b.sweeps(10, 0)
 			b.replays(key("young"))
 		},
+		"SweepMany": func(b *bed) {
+			check(b.T, b.Atomically(b.ctx, func(ctx context.Context) error {
+				for i := range 450 {
+					if err := b.claimAndRecord(ctx, key(fmt.Sprint("old", i))); err != nil {
+						return err
+					}
+				}
+				return nil
+			}))
+			b.clock.advance(store.KeyLifetime)
+			b.sweeps(0, 0)
+			b.sweeps(-1, 0)
+			b.sweeps(200, 200)
+			check(b.T, b.Atomically(b.ctx, func(ctx context.Context) error {
+				n, err := b.SweepKeys(ctx, 30)
+				equal(b.T, "swept within a transaction", 30, n)
+				return err
+			}))
+			b.sweeps(219, 219)
+			b.sweeps(1000, 1)
+		},
+		"RecordTwice": func(b *bed) {
+			b.claims(key("k"))
+			if err := b.RecordReply(b.ctx, key("k"), store.Reply{Status: 500}); err == nil {
+				b.Error("a reply for a key that has one is recorded")
+			}
+			b.replays(key("k"))
+		},
 		"Twins": func(b *bed) { twins(b, []store.Store{b, b}) },
 	}
 }

@@ -11,8 +11,11 @@ import (
 
 // row is what agents, environments and sessions have in common.
 type row struct {
-	id                   string
+	id, name             string
 	createdAt, updatedAt time.Time
+	archivedAt           *time.Time
+	// whole is the resource itself.
+	whole any
 }
 
 // kind is one of agents, environments and sessions, for what the contract says of all three.
@@ -22,68 +25,133 @@ type kind struct {
 	create func(ctx context.Context, s store.Store, account string) (row, error)
 	get    func(ctx context.Context, s store.Store, account, id string) (row, error)
 	list   func(ctx context.Context, s store.Store, account string, page store.Page) (store.List[row], error)
+	// rename updates the row, and calls then at the end of the change.
+	rename func(ctx context.Context, s store.Store, account, id, name string, then func() error) (row, error)
+	// archive uses at where the store does not use its clock.
+	archive func(ctx context.Context, s store.Store, account, id string, at time.Time) (row, error)
+	remove  func(ctx context.Context, s store.Store, account, id string) error
 }
 
-func kinds() []kind {
-	return []kind{
-		{
-			name: "Agent",
-			create: func(ctx context.Context, s store.Store, account string) (row, error) {
-				a, err := s.CreateAgent(ctx, account, agentSpec())
-				return agentRow(a), err
-			},
-			get: func(ctx context.Context, s store.Store, account, id string) (row, error) {
-				a, err := s.GetAgent(ctx, account, id, 0)
-				return agentRow(a), err
-			},
-			list: func(ctx context.Context, s store.Store, account string, page store.Page) (store.List[row], error) {
-				list, err := s.ListAgents(ctx, account, page)
-				return toRows(list, agentRow), err
-			},
+func kinds() []kind { return []kind{agentKind(), environmentKind(), sessionKind()} }
+
+func agentKind() kind {
+	return kind{
+		name: "Agent",
+		create: func(ctx context.Context, s store.Store, account string) (row, error) {
+			return toRow(agentRow)(s.CreateAgent(ctx, account, agentSpec()))
 		},
-		{
-			name: "Environment",
-			create: func(ctx context.Context, s store.Store, account string) (row, error) {
-				e, err := s.CreateEnvironment(ctx, account, environmentSpec())
-				return environmentRow(e), err
-			},
-			get: func(ctx context.Context, s store.Store, account, id string) (row, error) {
-				e, err := s.GetEnvironment(ctx, account, id)
-				return environmentRow(e), err
-			},
-			list: func(ctx context.Context, s store.Store, account string, page store.Page) (store.List[row], error) {
-				list, err := s.ListEnvironments(ctx, account, page)
-				return toRows(list, environmentRow), err
-			},
+		get: func(ctx context.Context, s store.Store, account, id string) (row, error) {
+			return toRow(agentRow)(s.GetAgent(ctx, account, id, 0))
 		},
-		{
-			name: "Session",
-			create: func(ctx context.Context, s store.Store, account string) (row, error) {
-				spec := store.SessionSpec{AgentID: seedAgentID, EnvironmentID: seedEnvironmentID}
-				v, err := s.CreateSession(ctx, account, spec)
-				if errors.Is(err, store.ErrNotFound) {
-					if err := seedParents(ctx, s, account); err != nil {
-						return row{}, err
-					}
-					v, err = s.CreateSession(ctx, account, spec)
-				}
-				return sessionRow(v), err
-			},
-			get: func(ctx context.Context, s store.Store, account, id string) (row, error) {
-				v, err := s.GetSession(ctx, account, id)
-				return sessionRow(v), err
-			},
-			list: func(ctx context.Context, s store.Store, account string, page store.Page) (store.List[row], error) {
-				list, err := s.ListSessions(ctx, account, page)
-				return toRows(list, sessionRow), err
-			},
+		list: func(ctx context.Context, s store.Store, account string, page store.Page) (store.List[row], error) {
+			list, err := s.ListAgents(ctx, account, page)
+			return toRows(list, agentRow), err
+		},
+		rename: func(ctx context.Context, s store.Store, account, id, name string, then func() error) (row, error) {
+			latest, err := s.GetAgent(ctx, account, id, 0)
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return row{}, err
+			}
+			return toRow(agentRow)(s.UpdateAgent(ctx, account, id, latest.Version, func(a *store.AgentSpec) error {
+				a.Name = name
+				return then()
+			}))
+		},
+		archive: func(ctx context.Context, s store.Store, account, id string, _ time.Time) (row, error) {
+			return toRow(agentRow)(s.ArchiveAgent(ctx, account, id))
+		},
+		remove: func(ctx context.Context, s store.Store, account, id string) error {
+			return s.DeleteAgent(ctx, account, id)
 		},
 	}
 }
 
-func agentRow(a store.Agent) row             { return row{a.ID, a.CreatedAt, a.UpdatedAt} }
-func environmentRow(e store.Environment) row { return row{e.ID, e.CreatedAt, e.UpdatedAt} }
-func sessionRow(v store.Session) row         { return row{v.ID, v.CreatedAt, v.UpdatedAt} }
+func environmentKind() kind {
+	return kind{
+		name: "Environment",
+		create: func(ctx context.Context, s store.Store, account string) (row, error) {
+			return toRow(environmentRow)(s.CreateEnvironment(ctx, account, environmentSpec()))
+		},
+		get: func(ctx context.Context, s store.Store, account, id string) (row, error) {
+			return toRow(environmentRow)(s.GetEnvironment(ctx, account, id))
+		},
+		list: func(ctx context.Context, s store.Store, account string, page store.Page) (store.List[row], error) {
+			list, err := s.ListEnvironments(ctx, account, page)
+			return toRows(list, environmentRow), err
+		},
+		rename: func(ctx context.Context, s store.Store, account, id, name string, then func() error) (row, error) {
+			return toRow(environmentRow)(s.UpdateEnvironment(ctx, account, id, func(e *store.EnvironmentSpec) error {
+				e.Name = name
+				return then()
+			}))
+		},
+		archive: func(ctx context.Context, s store.Store, account, id string, _ time.Time) (row, error) {
+			return toRow(environmentRow)(s.ArchiveEnvironment(ctx, account, id))
+		},
+		remove: func(ctx context.Context, s store.Store, account, id string) error {
+			return s.DeleteEnvironment(ctx, account, id)
+		},
+	}
+}
+
+func sessionKind() kind {
+	return kind{
+		name: "Session",
+		create: func(ctx context.Context, s store.Store, account string) (row, error) {
+			spec := store.SessionSpec{AgentID: seedAgentID, EnvironmentID: seedEnvironmentID}
+			v, err := s.CreateSession(ctx, account, spec)
+			if errors.Is(err, store.ErrNotFound) {
+				if err := seedParents(ctx, s, account); err != nil {
+					return row{}, err
+				}
+				v, err = s.CreateSession(ctx, account, spec)
+			}
+			return sessionRow(v), err
+		},
+		get: func(ctx context.Context, s store.Store, account, id string) (row, error) {
+			return toRow(sessionRow)(s.GetSession(ctx, account, id))
+		},
+		list: func(ctx context.Context, s store.Store, account string, page store.Page) (store.List[row], error) {
+			list, err := s.ListSessions(ctx, account, store.SessionFilter{}, page)
+			return toRows(list, sessionRow), err
+		},
+		rename: func(ctx context.Context, s store.Store, account, id, name string, then func() error) (row, error) {
+			return toRow(sessionRow)(s.UpdateSession(ctx, account, id, func(v *store.Session) error {
+				v.Title = name
+				return then()
+			}))
+		},
+		archive: func(ctx context.Context, s store.Store, account, id string, at time.Time) (row, error) {
+			return toRow(sessionRow)(s.UpdateSession(ctx, account, id, func(v *store.Session) error {
+				v.ArchivedAt = &at
+				return nil
+			}))
+		},
+		remove: func(ctx context.Context, s store.Store, account, id string) error {
+			return s.DeleteSession(ctx, account, id, allowed)
+		},
+	}
+}
+
+func agentRow(a store.Agent) row {
+	return row{a.ID, a.Name, a.CreatedAt, a.UpdatedAt, a.ArchivedAt, a}
+}
+
+func environmentRow(e store.Environment) row {
+	return row{e.ID, e.Name, e.CreatedAt, e.UpdatedAt, e.ArchivedAt, e}
+}
+
+func sessionRow(v store.Session) row {
+	return row{v.ID, v.Title, v.CreatedAt, v.UpdatedAt, v.ArchivedAt, v}
+}
+
+// toRow returns convert for a result that comes with an error.
+func toRow[T any](convert func(T) row) func(T, error) (row, error) {
+	return func(v T, err error) (row, error) { return convert(v), err }
+}
+
+// allowed allows a session to be deleted.
+func allowed(store.Session) error { return nil }
 
 // toRows keeps Items nil when it is nil, so that tests see it.
 func toRows[T any](list store.List[T], toRow func(T) row) store.List[row] {
@@ -102,6 +170,7 @@ func agentSpec() store.AgentSpec {
 		Name: "测试 agent", Description: "says \"hi\"", Model: "ultimate", System: "Line 1\nLine 2\t'quoted' \\ 🙂",
 		Tools:              json.RawMessage(`[ {"type": "custom", "n": 1.50} ]`),
 		McpServers:         json.RawMessage(`[]`),
+		Skills:             json.RawMessage(`[ "skill_1" ]`),
 		DefaultEnvironment: "env_x",
 		Metadata:           map[string]string{"team": "docs", "<&>": "\u2028é"},
 	}

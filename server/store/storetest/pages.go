@@ -2,24 +2,21 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
 func pageTests() map[string]test {
-	tests := map[string]test{
-		"ArchivedAgents":       archivedAgentPages,
-		"ArchivedEnvironments": archivedEnvironmentPages,
-	}
+	tests := map[string]test{}
 	for _, k := range kinds() {
 		for name, run := range map[string]func(b *bed, k kind){
 			"Empty": emptyPage, "Order": pageOrder, "Windows": pageWindows, "Cursors": pageCursors,
-			"Walk": pageWalk, "WalkWhileInserting": pageWalkWhileInserting,
+			"Archived": archivedPages, "Deleted": deletedPages, "Walk": pageWalk, "WalkWhileChanging": pageWalkWhileChanging,
 		} {
 			tests[k.name+name] = func(b *bed) { run(b, k) }
 		}
@@ -53,36 +50,41 @@ func pageOrder(b *bed, k kind) {
 
 // pageWindows compares every page there is, of a list short enough, to a part of the whole.
 func pageWindows(b *bed, k kind) {
-	const total = 5
-	ascending := ids(b.fill(k, total))
+	windows(b, ids(b.fill(k, 5)), []int{1, 2, 3, 4, 5, 6}, func(page store.Page) (store.List[string], error) {
+		got, err := k.list(b.ctx, b, account, page)
+		return store.List[string]{Items: ids(got.Items), HasMore: got.HasMore}, err
+	})
+}
+
+// windows fails the test unless list returns, for every page with one of the limits, what the contract
+// says of a list that is, in ascending order, the given cursors.
+func windows(b *bed, ascending []string, limits []int, list func(page store.Page) (store.List[string], error)) {
+	b.Helper()
+	total := len(ascending)
+	window := func(whole []string, page store.Page, from, to int) {
+		b.Helper()
+		got, err := list(page)
+		check(b.T, err)
+		hasMore := to < total
+		if page.Backward {
+			hasMore = from > 0
+		}
+		equal(b.T, fmt.Sprintf("%+v", page), store.List[string]{Items: whole[from:to], HasMore: hasMore}, got)
+	}
 	for _, up := range []bool{true, false} {
 		whole := ascending
 		if !up {
 			whole = reversed(whole)
 		}
-		for limit := 1; limit <= total+1; limit++ {
-			b.window(k, whole, store.Page{Limit: limit, Ascending: up}, 0, min(limit, total))
-			b.window(k, whole, store.Page{Limit: limit, Ascending: up, Backward: true}, 0, 0)
+		for _, limit := range limits {
+			window(whole, store.Page{Limit: limit, Ascending: up}, 0, min(limit, total))
+			window(whole, store.Page{Limit: limit, Ascending: up, Backward: true}, 0, 0)
 			for i, cursor := range whole {
-				b.window(k, whole, store.Page{Limit: limit, Ascending: up, Cursor: cursor}, i+1, min(i+1+limit, total))
-				b.window(k, whole, store.Page{Limit: limit, Ascending: up, Cursor: cursor, Backward: true}, max(0, i-limit), i)
+				window(whole, store.Page{Limit: limit, Ascending: up, Cursor: cursor}, i+1, min(i+1+limit, total))
+				window(whole, store.Page{Limit: limit, Ascending: up, Cursor: cursor, Backward: true}, max(0, i-limit), i)
 			}
 		}
 	}
-}
-
-// window fails the test unless page is whole[from:to].
-func (b *bed) window(k kind, whole []string, page store.Page, from, to int) {
-	b.Helper()
-	got, err := k.list(b.ctx, b, account, page)
-	check(b.T, err)
-	what := fmt.Sprintf("%+v", page)
-	equal(b.T, what, whole[from:to], ids(got.Items))
-	hasMore := to < len(whole)
-	if page.Backward {
-		hasMore = from > 0
-	}
-	equal(b.T, what+" has more", hasMore, got.HasMore)
 }
 
 func pageCursors(b *bed, k kind) {
@@ -114,6 +116,12 @@ func pageWalk(b *bed, k kind) {
 // order.
 func (b *bed) walk(k kind, page store.Page) []string {
 	b.Helper()
+	return b.walkWith(k, page, func(string) {})
+}
+
+// walkWith walks, and calls between with the cursor before it turns to the next page.
+func (b *bed) walkWith(k kind, page store.Page, between func(cursor string)) []string {
+	b.Helper()
 	var walked []string
 	for {
 		got, err := k.list(b.ctx, b, account, page)
@@ -133,35 +141,54 @@ func (b *bed) walk(k kind, page store.Page) []string {
 		if page.Backward {
 			page.Cursor = got.Items[0].id
 		}
+		between(page.Cursor)
 	}
 }
 
-// pageWalkWhileInserting misses and doubles none of the rows that were there when the walk began.
-func pageWalkWhileInserting(b *bed, k kind) {
-	before := ids(b.fill(k, 60))
+// pageWalkWhileChanging walks while rows are made, archived and deleted, and deletes the row at the cursor
+// between pages. It must double no row, and miss none of those that were there throughout.
+func pageWalkWhileChanging(b *bed, k kind) {
 	for _, ascending := range []bool{true, false} {
+		before := ids(b.fill(k, 60))
+		b.clock.advance(time.Microsecond)
+		stay := map[string]bool{}
+		for i, id := range before {
+			stay[id] = i%4 != 0
+		}
 		ctx, stop := context.WithCancel(b.ctx)
-		var inserting sync.WaitGroup
-		inserting.Go(func() {
-			for i := 0; i < 100 && ctx.Err() == nil; i++ {
+		var changing sync.WaitGroup
+		changing.Go(func() {
+			for i := 0; i < len(before) && ctx.Err() == nil; i++ {
 				b.clock.advance(time.Microsecond)
-				if _, err := k.create(b.ctx, b, account); err != nil {
+				made, err := k.create(b.ctx, b, account)
+				if err == nil && i%2 == 0 {
+					err = k.remove(b.ctx, b, account, made.id)
+				}
+				if err == nil && i%4 == 0 {
+					if err = k.remove(b.ctx, b, account, before[i]); errors.Is(err, store.ErrNotFound) {
+						err = nil // it was at the cursor
+					}
+				}
+				if err != nil {
 					b.Error(err)
 				}
 			}
 		})
-		walked := b.walk(k, store.Page{Limit: 5, Ascending: ascending})
+		walked := b.walkWith(k, store.Page{Limit: 5, Ascending: ascending}, func(cursor string) {
+			if err := k.remove(b.ctx, b, account, cursor); err != nil && !errors.Is(err, store.ErrNotFound) {
+				b.Error(err)
+			}
+		})
 		stop()
-		inserting.Wait()
-		once := map[string]bool{}
+		changing.Wait()
+		times := map[string]int{}
 		for _, id := range walked {
-			if once[id] {
+			if times[id]++; times[id] == 2 {
 				b.Errorf("%s comes twice", id)
 			}
-			once[id] = true
 		}
 		for _, id := range before {
-			if !once[id] {
+			if stay[id] && times[id] == 0 {
 				b.Errorf("%s is missed", id)
 			}
 		}
@@ -202,64 +229,57 @@ func (b *bed) fill(k kind, n int) []row {
 	return rows
 }
 
-// archivedPages checks pages with and without archived rows; archived tells which of whole those are.
-func archivedPages(t *testing.T, whole []string, archived func(id string) bool, list func(page store.Page) []string) {
-	t.Helper()
-	active := slices.DeleteFunc(slices.Clone(whole), archived)
-	equal(t, "active", reversed(active), list(store.Page{Limit: 10}))
-	equal(t, "all", reversed(whole), list(store.Page{Limit: 10, IncludeArchived: true}))
-	for i, cursor := range whole { // an archived row is a cursor, too
-		after := slices.DeleteFunc(slices.Clone(whole[i+1:]), archived)
-		equal(t, "active after "+cursor, after, list(store.Page{Limit: 10, Ascending: true, Cursor: cursor}))
-		before := slices.DeleteFunc(slices.Clone(whole[:i]), archived)
-		equal(t, "active before "+cursor, before, list(store.Page{Limit: 10, Ascending: true, Cursor: cursor, Backward: true}))
-		equal(t, "all after "+cursor, whole[i+1:],
-			list(store.Page{Limit: 10, Ascending: true, Cursor: cursor, IncludeArchived: true}))
+// archivedPages has pages with and without archived rows.
+func archivedPages(b *bed, k kind) {
+	whole, some := everyOther(ids(b.fill(k, 6)))
+	for _, id := range some {
+		_, err := k.archive(b.ctx, b, account, id, b.clock.Now())
+		check(b.T, err)
 	}
+	hiddenPages(b, k, whole, some, store.Page{})
+	hiddenPages(b, k, whole, nil, store.Page{IncludeArchived: true})
 }
 
-// archivedSeeds are the ids that these tests seed; every other one is archived.
-func archivedSeeds(prefix string) (ids []string, archived func(id string) bool) {
-	for i := range 6 {
-		ids = append(ids, fmt.Sprintf("%s_%d", prefix, i))
+// deletedPages deletes rows of which one is archived.
+func deletedPages(b *bed, k kind) {
+	whole, some := everyOther(ids(b.fill(k, 6)))
+	_, err := k.archive(b.ctx, b, account, some[1], b.clock.Now())
+	check(b.T, err)
+	for _, id := range some {
+		check(b.T, k.remove(b.ctx, b, account, id))
 	}
-	return ids, func(id string) bool { return (id[len(id)-1]-'0')%2 == 1 }
+	hiddenPages(b, k, whole, some, store.Page{})
+	hiddenPages(b, k, whole, some, store.Page{IncludeArchived: true})
 }
 
-func archivedAgentPages(b *bed) {
-	whole, archived := archivedSeeds("agent")
-	at := seedAt()
-	for _, id := range whole {
-		seed := seedAgent()
-		seed.ID = id
-		if archived(id) {
-			seed.ArchivedAt = &at
-		}
-		_, err := b.SeedAgent(b.ctx, account, seed)
-		check(b.T, err)
+// everyOther returns ids and every other one of them.
+func everyOther(ids []string) (whole, some []string) {
+	for i := 1; i < len(ids); i += 2 {
+		some = append(some, ids[i])
 	}
-	archivedPages(b.T, whole, archived, func(page store.Page) []string {
-		got, err := b.ListAgents(b.ctx, account, page)
-		check(b.T, err)
-		return ids(toRows(got, agentRow).Items)
-	})
+	return ids, some
 }
 
-func archivedEnvironmentPages(b *bed) {
-	whole, archived := archivedSeeds("env")
-	at := seedAt()
-	for _, id := range whole {
-		seed := seedEnvironment()
-		seed.ID = id
-		if archived(id) {
-			seed.ArchivedAt = &at
-		}
-		_, err := b.SeedEnvironment(b.ctx, account, seed)
-		check(b.T, err)
+// hiddenPages checks pages of a list that is whole but for what is hidden; what is hidden is a cursor, too.
+func hiddenPages(b *bed, k kind, whole, hidden []string, page store.Page) {
+	b.Helper()
+	shown := func(ids []string) []string {
+		return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(hidden, id) })
 	}
-	archivedPages(b.T, whole, archived, func(page store.Page) []string {
-		got, err := b.ListEnvironments(b.ctx, account, page)
+	lists := func(want []string, page store.Page) {
+		b.Helper()
+		got, err := k.list(b.ctx, b, account, page)
 		check(b.T, err)
-		return ids(toRows(got, environmentRow).Items)
-	})
+		equal(b.T, fmt.Sprintf("%+v", page), shown(want), ids(got.Items))
+	}
+	page.Limit = 10
+	lists(reversed(whole), page)
+	page.Ascending = true
+	lists(whole, page)
+	for i, cursor := range whole {
+		page.Cursor, page.Backward = cursor, false
+		lists(whole[i+1:], page)
+		page.Backward = true
+		lists(whole[:i], page)
+	}
 }

@@ -61,6 +61,49 @@ func sessionTests() map[string]test {
 				b.readsBack(got)
 			}
 		},
+		"SnapshotStays": func(b *bed) {
+			first := b.agent()
+			environment := b.environment().ID
+			old, err := b.CreateSession(b.ctx, account, sessionSpec(first.ID, environment))
+			check(b.T, err)
+			b.clock.advance(time.Hour)
+			second, err := b.UpdateAgent(b.ctx, account, first.ID, 1, func(spec *store.AgentSpec) error {
+				spec.Name = "second"
+				return nil
+			})
+			check(b.T, err)
+			b.readsBack(old)
+			pinned := sessionSpec(first.ID, environment)
+			pinned.AgentVersion = 1
+			for want, spec := range map[*store.Agent]store.SessionSpec{
+				&first: pinned, &second: sessionSpec(first.ID, environment),
+			} {
+				b.clock.advance(time.Hour)
+				got, err := b.CreateSession(b.ctx, account, spec)
+				check(b.T, err)
+				equal(b.T, "agent", *want, got.Agent)
+				b.readsBack(got)
+			}
+			fresh, err := b.CreateSession(b.ctx, account, sessionSpec(first.ID, environment))
+			check(b.T, err)
+			b.clock.advance(time.Hour)
+			_, err = b.ArchiveAgent(b.ctx, account, first.ID)
+			check(b.T, err)
+			b.readsBack(fresh)
+			check(b.T, b.DeleteAgent(b.ctx, account, first.ID))
+			b.readsBack(fresh)
+			b.reads(sessionKind(), account, sessionRow(old))
+		},
+		"DeletedParents": func(b *bed) {
+			agent, environment := b.agent().ID, b.environment().ID
+			check(b.T, b.DeleteEnvironment(b.ctx, account, environment))
+			_, err := b.CreateSession(b.ctx, account, sessionSpec(agent, environment))
+			missing(b.T, store.MissingError{Noun: store.NounEnvironment, ID: environment}, err)
+			check(b.T, b.DeleteAgent(b.ctx, account, agent))
+			_, err = b.CreateSession(b.ctx, account, sessionSpec(agent, environment))
+			missing(b.T, store.MissingError{Noun: store.NounAgent, ID: agent}, err)
+			b.noSessions()
+		},
 		"Missing": func(b *bed) {
 			agent, environment := b.agent().ID, b.environment().ID
 			for _, c := range []struct {
@@ -135,14 +178,14 @@ func (b *bed) readsBack(want store.Session) {
 	for _, r := range got.Resources {
 		utc(b.T, r.CreatedAt, r.UpdatedAt)
 	}
-	list, err := b.ListSessions(b.ctx, account, store.Page{Limit: 1})
+	list, err := b.ListSessions(b.ctx, account, store.SessionFilter{}, store.Page{Limit: 1})
 	check(b.T, err)
 	equal(b.T, "newest session", []store.Session{want}, list.Items)
 }
 
 func (b *bed) noSessions() {
 	b.Helper()
-	list, err := b.ListSessions(b.ctx, account, store.Page{Limit: 1})
+	list, err := b.ListSessions(b.ctx, account, store.SessionFilter{}, store.Page{Limit: 1})
 	check(b.T, err)
 	equal(b.T, "sessions", store.List[store.Session]{Items: []store.Session{}}, list)
 }

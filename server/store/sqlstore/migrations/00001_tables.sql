@@ -17,12 +17,14 @@ CREATE TABLE tokens (
 );
 CREATE INDEX tokens_by_age ON tokens (account_id, created_at, id);
 
--- What changes about an agent; version is the latest.
+-- What changes about an agent; version is the latest. updated_at is when that was made, or when the
+-- agent was archived.
 CREATE TABLE agents (
     account_id  TEXT   NOT NULL,
     id          TEXT   NOT NULL,
     version     BIGINT NOT NULL CHECK (version >= 1),
     created_at  BIGINT NOT NULL,
+    updated_at  BIGINT NOT NULL,
     archived_at BIGINT,
     deleted_at  BIGINT,
     PRIMARY KEY (account_id, id)
@@ -43,6 +45,7 @@ CREATE TABLE agent_versions (
     system              TEXT   NOT NULL,
     tools               TEXT   NOT NULL CHECK (tools <> ''),
     mcp_servers         TEXT   NOT NULL CHECK (mcp_servers <> ''),
+    skills              TEXT   NOT NULL CHECK (skills <> ''),
     default_environment TEXT   NOT NULL,
     metadata            TEXT   NOT NULL CHECK (metadata <> ''),
     created_at          BIGINT NOT NULL,
@@ -68,6 +71,7 @@ CREATE INDEX environments_all ON environments (account_id, created_at, id)
 CREATE INDEX environments_active ON environments (account_id, created_at, id)
     WHERE deleted_at IS NULL AND archived_at IS NULL;
 
+-- A deleted session keeps what lists and references need; everything else is emptied.
 CREATE TABLE sessions (
     account_id              TEXT   NOT NULL,
     id                      TEXT   NOT NULL,
@@ -97,6 +101,10 @@ CREATE TABLE sessions (
         REFERENCES agent_versions (account_id, agent_id, version),
     FOREIGN KEY (account_id, environment_id) REFERENCES environments (account_id, id)
 );
+CREATE INDEX sessions_by_environment ON sessions (account_id, environment_id)
+    WHERE deleted_at IS NULL;
+CREATE INDEX sessions_by_agent ON sessions (account_id, agent_id, created_at, id)
+    WHERE deleted_at IS NULL;
 CREATE INDEX sessions_all ON sessions (account_id, created_at, id)
     WHERE deleted_at IS NULL;
 CREATE INDEX sessions_active ON sessions (account_id, created_at, id)

@@ -1,0 +1,336 @@
+package server_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/cloud-sessions/sessions/server"
+)
+
+// operation is an operation of the contract with a request for it, made of its own examples.
+type operation struct {
+	id         string
+	request    request
+	template   string // the path with its parameters' names
+	parameters openapi3.Parameters
+	body       *openapi3.Schema // nil without one
+}
+
+// at returns the request with values for path parameters; the others keep their examples.
+func (o operation) at(values map[string]string) request {
+	r := o.request
+	r.path = o.template
+	for _, ref := range o.parameters {
+		if p := ref.Value; p.In == "path" {
+			r.path = strings.ReplaceAll(r.path, "{"+p.Name+"}", url.PathEscape(orDefault(values[p.Name], fmt.Sprint(p.Example))))
+		}
+	}
+	return r
+}
+
+func (o operation) writes() bool { return o.request.method != "GET" }
+
+// pathParameters returns the names of the path's parameters, in order.
+func (o operation) pathParameters() (names []string) {
+	for _, ref := range o.parameters {
+		if ref.Value.In == "path" {
+			names = append(names, ref.Value.Name)
+		}
+	}
+	return names
+}
+
+// query reports whether the operation has a query parameter of that name.
+func (o operation) query(name string) bool { return o.parameters.GetByInAndName("query", name) != nil }
+
+func orDefault(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// operations lists the contract's operations, by id.
+func operations(t testing.TB) []operation {
+	t.Helper()
+	doc, err := document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []operation
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			o := operation{id: op.OperationID, template: path, parameters: slices.Concat(item.Parameters, op.Parameters), request: request{method: method}}
+			if op.RequestBody != nil {
+				media := op.RequestBody.Value.Content["application/json"]
+				o.body, o.request.body = media.Schema.Value, exampleBody(t, media)
+			}
+			o.request = o.at(nil)
+			all = append(all, o)
+		}
+	}
+	slices.SortFunc(all, func(a, b operation) int { return strings.Compare(a.id, b.id) })
+	return all
+}
+
+// each runs a subtest for each operation.
+func each(t *testing.T, check func(t *testing.T, o operation)) {
+	for _, o := range operations(t) {
+		t.Run(o.id, func(t *testing.T) { check(t, o) })
+	}
+}
+
+func openGate(c *server.Config) { c.Features = []string{server.FeatureM3} }
+
+func TestEveryOperationWantsAToken(t *testing.T) {
+	h := start(t)
+	each(t, func(t *testing.T, o operation) {
+		r := o.request
+		r.token = "-"
+		if got := refusalOf(h.do(r)); got.Status != 401 || got.Type != "authentication_error" {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestEveryOperationSurvivesALostDatabase(t *testing.T) {
+	h := start(t)
+	if err := h.server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := refusal{500, "api_error", "", "The server failed to answer. Try again with the same idempotency key."}
+	each(t, func(t *testing.T, o operation) {
+		if got := refusalOf(h.do(o.request)); got != want {
+			t.Errorf("%+v", got)
+		}
+	})
+	if log := h.log.String(); !strings.Contains(log, "request failed") || strings.Contains(log, aliceToken) {
+		t.Errorf("log: %s", log)
+	}
+}
+
+func TestEveryOperationChecksItsPath(t *testing.T) {
+	h := start(t, openGate)
+	each(t, func(t *testing.T, o operation) {
+		for _, name := range o.pathParameters() {
+			for _, bad := range []string{"x", "sess_A", "agent_ü", "env_", "..", "sesr_%00"} {
+				if got := refusalOf(h.do(o.at(map[string]string{name: bad}))); got.Status != 400 || got.Param != name {
+					t.Errorf("%s %q: %+v", name, bad, got)
+				}
+			}
+		}
+		if len(o.pathParameters()) > 0 {
+			if got := refusalOf(h.do(o.request)); got.Status != 404 || got.Type != "not_found_error" || !strings.HasSuffix(got.Message, " was not found.") {
+				t.Errorf("unknown: %+v", got)
+			}
+		}
+		bad := o.request
+		bad.path += "?x=%zz"
+		if got := refusalOf(h.do(bad)); got.Status != 400 || got.Param != "query" {
+			t.Errorf("malformed query: %+v", got)
+		}
+	})
+}
+
+func TestEveryWriteRefusesAReusedKey(t *testing.T) {
+	h := start(t, openGate)
+	if got := h.do(request{method: "POST", path: "/agents", body: `{"name":"first","model":"m"}`, header: keyed("used")}); got.status != 201 {
+		t.Fatal(got.status)
+	}
+	each(t, func(t *testing.T, o operation) {
+		if !o.writes() {
+			return
+		}
+		r := o.request
+		r.header = keyed("used")
+		if got := refusalOf(h.do(r)); got.Status != 409 || got.Type != "conflict_error" || got.Param != "Idempotency-Key" {
+			t.Errorf("%+v", got)
+		}
+		r.header = keyed("key of " + o.id)
+		first := h.do(r)
+		again := h.do(r)
+		if string(first.body) != string(again.body) || first.status != again.status || again.header.Get("Idempotent-Replayed") != "true" {
+			t.Errorf("%d %s, then %d %s", first.status, first.body, again.status, again.body)
+		}
+	})
+}
+
+func TestEveryGateIsClosed(t *testing.T) {
+	h := start(t)
+	each(t, func(t *testing.T, o operation) {
+		if !strings.Contains(o.template, "/resources") {
+			return
+		}
+		want := refusal{501, "feature_not_available", "resources", "Field 'resources' needs the feature 'm3', which is not switched on; leave the list empty."}
+		if got := refusalOf(h.do(o.request)); got != want {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// TestEveryBodyIsHeldAgainstTheContract makes the mistakes that every body can have, and for every
+// property those that its schema rules out.
+func TestEveryBodyIsHeldAgainstTheContract(t *testing.T) {
+	h := start(t, openGate)
+	each(t, func(t *testing.T, o operation) {
+		if o.body == nil {
+			return
+		}
+		refused := func(name, body, param string, header map[string]string) {
+			t.Helper()
+			r := o.request
+			r.body, r.header = body, header
+			got := refusalOf(h.do(r))
+			if got.Status != 400 || got.Type != "invalid_request_error" || got.Param != param || got.Message == "" {
+				t.Errorf("%s: %+v, want param %q", name, got, param)
+			}
+		}
+		good := o.request.body
+		refused("no body", "", "body", nil)
+		refused("not JSON", "{", "body", nil)
+		refused("an array", "[]", "body", nil)
+		refused("a string", `"x"`, "body", nil)
+		refused("null", "null", "body", nil)
+		refused("two values", good+" 1", "body", nil)
+		refused("text", good, "Content-Type", map[string]string{"Content-Type": "text/plain"})
+		refused("no content type", good, "Content-Type", map[string]string{"Content-Type": ""})
+		refused("unknown property", with(t, good, "zzz", "1"), "zzz", nil)
+		refused("unknown property in other case", with(t, good, "Metadata", "{}"), "Metadata", nil)
+		for _, name := range o.body.Required {
+			refused("without "+name, with(t, good, name, ""), name, nil)
+		}
+		for name, ref := range o.body.Properties {
+			if !ref.Value.Nullable {
+				refused("null "+name, with(t, good, name, "null"), name, nil)
+			}
+			refused("true "+name, with(t, good, name, "true"), name, nil)
+			refused(name+" twice", strings.Replace(with(t, good, name, "1"), "{", `{"`+name+`":1,`, 1), name, nil)
+			if ref.Value.MaxLength != nil {
+				refused("long "+name, with(t, good, name, `"`+strings.Repeat("x", int(*ref.Value.MaxLength)+1)+`"`), name, nil)
+			}
+			if ref.Value.Type.Is("string") && ref.Value.Pattern != "" {
+				refused("NUL in "+name, with(t, good, name, `"\u0000"`), name, nil)
+			}
+			if ref.Value.Min != nil {
+				refused("small "+name, with(t, good, name, fmt.Sprintf("%.0f", *ref.Value.Min-1)), name, nil)
+				refused("half "+name, with(t, good, name, fmt.Sprintf("%.0f.5", *ref.Value.Min)), name, nil)
+				refused("large "+name, with(t, good, name, fmt.Sprintf("%.0f", *ref.Value.Max+1)), name, nil)
+			}
+		}
+	})
+	if n := h.sessions(); n != 0 {
+		t.Errorf("%d sessions were stored", n)
+	}
+}
+
+// with returns a JSON object with one property set to raw JSON, or without it for "".
+func with(t *testing.T, object, name, raw string) string {
+	t.Helper()
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(object), &fields); err != nil {
+		t.Fatal(err)
+	}
+	delete(fields, name)
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		parts = append(parts, fmt.Sprintf("%q:%s", key, fields[key]))
+	}
+	if raw != "" {
+		parts = append(parts, fmt.Sprintf("%q:%s", name, raw))
+	}
+	return "{" + strings.Join(parts, ",") + "}"
+}
+
+func TestEveryListRefusesBadPages(t *testing.T) {
+	h := start(t, openGate)
+	ids := owned(t, h)
+	each(t, func(t *testing.T, o operation) {
+		if !o.query("limit") {
+			return
+		}
+		example := fmt.Sprint(o.parameters.GetByInAndName("query", "after_id").Example)
+		for query, param := range map[string]string{
+			"limit=0": "limit", "limit=101": "limit", "limit=abc": "limit", "limit=": "limit", "limit=1&limit=1": "limit", "order=up": "order",
+			"after_id=x": "after_id", "before_id=X": "before_id", "page=%20": "page",
+			"after_id=" + example: "after_id", "before_id=" + example: "before_id", "page=" + example: "page",
+			"after_id=" + example + "&before_id=" + example: "before_id", "page=" + example + "&before_id=" + example: "page",
+		} {
+			r := o.at(ids)
+			r.path += "?" + query
+			if got := refusalOf(h.do(r)); got.Status != 400 || got.Param != param {
+				t.Errorf("%s: %+v", query, got)
+			}
+		}
+	})
+}
+
+// owned makes one of everything for alice and returns the ids, by the name of their path parameter.
+func owned(t *testing.T, h *harness) map[string]string {
+	t.Helper()
+	ids := map[string]string{"agent_id": h.agent, "environment_id": h.environment}
+	ids["session_id"] = h.mustCreate("/sessions", h.createBody(map[string]any{"resources": []any{map[string]any{"type": "file", "file_id": "file_1"}}}))
+	session := h.do(request{method: "GET", path: "/sessions/" + ids["session_id"]})
+	ids["resource_id"] = session.field("resources").([]any)[0].(map[string]any)["id"].(string)
+	return ids
+}
+
+// TestEveryOperationKeepsAccountsApart tries each operation, with each id that it takes, on what belongs
+// to another account.
+func TestEveryOperationKeepsAccountsApart(t *testing.T) {
+	h := start(t, openGate)
+	ids := owned(t, h)
+	before := h.do(request{method: "GET", path: "/sessions/" + ids["session_id"]})
+	each(t, func(t *testing.T, o operation) {
+		r := o.at(ids)
+		r.token = bobToken
+		if len(o.pathParameters()) > 0 {
+			if got := refusalOf(h.do(r)); got.Status != 404 || got.Type != "not_found_error" {
+				t.Errorf("in the path: %+v", got)
+			}
+		}
+		if o.query("after_id") {
+			for _, cursor := range []string{"after_id", "before_id", "page"} {
+				page := r
+				name := map[string]string{"/agents": "agent_id", "/environments": "environment_id", "/sessions": "session_id"}[o.template]
+				if name == "" {
+					continue // a list within a resource, which the path test covers
+				}
+				page.path += "?" + cursor + "=" + ids[name]
+				if got := refusalOf(h.do(page)); got.Status != 400 || got.Param != cursor {
+					t.Errorf("%s: %+v", cursor, got)
+				}
+			}
+		}
+		for _, name := range []string{"agent", "environment_id"} {
+			if o.body == nil || o.body.Properties[name] == nil || o.id != "createSession" {
+				continue
+			}
+			mine := request{method: "POST", path: "/agents", body: `{"name":"a","model":"m"}`, token: bobToken}
+			yours := map[string]any{"environment_id": ids["environment_id"], "agent": h.do(mine).field("id")}
+			if name == "agent" {
+				yours["agent"] = ids["agent_id"]
+			}
+			body, _ := json.Marshal(yours)
+			r.body = string(body)
+			if got := refusalOf(h.do(r)); got.Status != 404 {
+				t.Errorf("%s: %+v", name, got)
+			}
+		}
+		if o.query("agent_id") {
+			r.path += "?agent_id=" + ids["agent_id"]
+			if got := h.do(r); got.status != 200 || len(got.field("data").([]any)) != 0 {
+				t.Errorf("agent_id: %d %s", got.status, got.body)
+			}
+		}
+	})
+	if after := h.do(request{method: "GET", path: "/sessions/" + ids["session_id"]}); string(after.body) != string(before.body) {
+		t.Errorf("alice's session changed: %s", after.body)
+	}
+}

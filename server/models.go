@@ -1,0 +1,51 @@
+package server
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/cloud-sessions/sessions/gen/echoserver"
+	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/contract"
+)
+
+//go:embed models.yaml
+var builtinModels []byte
+
+func (h *handler) ListModels(context.Context, echoserver.ListModelsRequestObject) (echoserver.ListModelsResponseObject, error) {
+	return echoserver.ListModels200JSONResponse{Body: h.models}, nil
+}
+
+// loadModels reads the list of models from a file, or the built-in one for "". What does not fit the
+// contract is refused with the place of the mistake.
+func loadModels(path string, c *contract.Contract) (types.ModelList, error) {
+	name, data := "the built-in models", builtinModels
+	var list types.ModelList
+	if path != "" {
+		var err error
+		if data, err = os.ReadFile(path); err != nil {
+			return list, fmt.Errorf("models: %w", err)
+		}
+		name = path
+	}
+	models := []map[string]any{}
+	if err := yaml.Unmarshal(data, &models); err != nil {
+		return list, fmt.Errorf("models: %s is not a list of models: %w", name, err)
+	}
+	for _, model := range models {
+		model["type"] = types.ModelTypeModel
+	}
+	wire, err := json.Marshal(map[string]any{"data": models, "has_more": false})
+	if err != nil {
+		return list, fmt.Errorf("models: %s: %w", name, err)
+	}
+	if err := c.CheckJSON("ModelList", wire); err != nil {
+		return list, fmt.Errorf("models: %s: %w", name, err)
+	}
+	return list, json.Unmarshal(wire, &list)
+}

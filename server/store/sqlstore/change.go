@@ -1,0 +1,47 @@
+package sqlstore
+
+import (
+	"context"
+
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// changed calls change with the row locked, and returns what change makes of it; storing that is change's
+// part. When there is no such row, changed returns a store.MissingError.
+func changed[T any](ctx context.Context, s *Store, r rows[T], account, id string, change func(ctx context.Context, v *T) error) (v T, err error) {
+	err = s.Atomically(ctx, func(ctx context.Context) error {
+		if err := s.lock(ctx, r.table, account, id, s.db.forUpdate); err != nil {
+			return err
+		}
+		if v, err = get(ctx, s, r, account, id); err != nil {
+			return err
+		}
+		return change(ctx, &v)
+	})
+	return orZero(v, err)
+}
+
+// lock locks a row, if it is there, with the database's forUpdate or forShare.
+//
+// The row is read by a statement of its own, afterwards: one that waited for a lock may join the row as it
+// is now with rows of other tables as they were before.
+func (s *Store) lock(ctx context.Context, table, account, id, clause string) error {
+	if clause == "" {
+		return nil
+	}
+	_, err := all(ctx, s, scanID, `SELECT id FROM `+table+` WHERE account_id = $1 AND id = $2`+clause,
+		account, id)
+	return err
+}
+
+// hide deletes a row of a table whose rows are never removed.
+func (s *Store) hide(ctx context.Context, table, account, id string) error {
+	_, err := s.exec(ctx, `UPDATE `+table+` SET deleted_at = $1 WHERE account_id = $2 AND id = $3`,
+		toMicros(s.now()), account, id)
+	return err
+}
+
+// takesNoChanges is the error of changing a resource that is archived.
+func takesNoChanges(noun store.Noun, id string) error {
+	return &store.StateError{Noun: noun, ID: id, Problem: "is archived and takes no changes."}
+}

@@ -1,0 +1,140 @@
+package sqlstore
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// TestQueryPlans asserts that every query that may meet many rows walks along its index, within all the
+// bounds that the index can take: no scan, no sort. It looks at a schema just made and at one read from a
+// file, for SQLite may rank their indexes differently.
+func TestQueryPlans(t *testing.T) {
+	t.Parallel()
+	dsn := "sqlite:" + filepath.Join(t.TempDir(), "test.db")
+	check(t, openTest(t, dsn).Close())
+	for _, s := range []*Store{openTest(t, "sqlite::memory:"), openTest(t, dsn)} {
+		for bits := range 8 {
+			page := store.Page{Limit: 10, Ascending: bits&1 != 0, IncludeArchived: bits&2 != 0}
+			var cursor *place
+			if bits&4 != 0 {
+				cursor = &place{cursorAt, []any{"x"}}
+			}
+			walk := walk{s, cursor, page}
+			walk.along(t, "agents", agentRows().selection, filterFor("acc"))
+			walk.along(t, "environments", environmentRows().selection, filterFor("acc"))
+			for _, only := range filters() {
+				walk.along(t, "sessions", sessionRows().selection, sessionsFor("acc", only))
+			}
+			walk.alongVersions(t)
+		}
+		plan(t, s, selectUses, []any{"acc", "env_x"},
+			"SEARCH sessions USING INDEX sessions_by_environment (account_id=? AND environment_id=?)")
+		plan(t, s, deleteOldKeys, []any{1, 2},
+			"LIST SUBQUERY 2",
+			"SEARCH idempotency_keys USING COVERING INDEX sqlite_autoindex_idempotency_keys_1 (account_id=? AND key=?)",
+			"SEARCH idempotency_keys USING INDEX idempotency_keys_by_age (created_at<?)")
+	}
+}
+
+// cursorAt is when the row at the cursor was created, in microseconds.
+const cursorAt = 1000
+
+// filters returns all ways to combine what a filter can ask for; bounds lie on either side of the cursor.
+func filters() (all []store.SessionFilter) {
+	early, late := time.UnixMicro(cursorAt/2), time.UnixMicro(cursorAt*2)
+	for _, from := range []*time.Time{nil, &early, &late} {
+		for _, to := range []*time.Time{nil, &early, &late} {
+			for _, agent := range []string{"", "agent_x"} {
+				all = append(all,
+					store.SessionFilter{AgentID: agent, CreatedFrom: from, CreatedTo: to},
+					store.SessionFilter{
+						AgentID: agent, CreatedAfter: from, CreatedBefore: to,
+						Statuses: []store.Status{store.StatusIdle, store.StatusCancelled},
+					})
+			}
+		}
+	}
+	return all
+}
+
+// walk is a page to read; to read it backward is to read one in the other order.
+type walk struct {
+	s      *Store
+	cursor *place
+	page   store.Page
+}
+
+// along asserts the plan for a page of the rows that pass f, ordered by age.
+func (w walk) along(t *testing.T, table, selection string, f *filter) {
+	t.Helper()
+	index, bounds := table+"_all", "account_id=?"
+	if !w.page.IncludeArchived {
+		index = table + "_active"
+		f.and("r.archived_at IS NULL")
+	}
+	if slices.ContainsFunc(f.conditions, func(c string) bool { return strings.HasPrefix(c, "r.agent_id = ") }) {
+		index, bounds = "sessions_by_agent", "account_id=? AND agent_id=?"
+	}
+	switch {
+	case w.cursor != nil && w.page.Ascending && (f.from == nil || *f.from <= cursorAt):
+		bounds += " AND (created_at,id)>(?,?)"
+	case f.from != nil:
+		bounds += " AND created_at>?"
+	}
+	switch {
+	case w.cursor != nil && !w.page.Ascending && (f.until == nil || *f.until > cursorAt):
+		bounds += " AND (created_at,id)<(?,?)"
+	case f.until != nil:
+		bounds += " AND created_at<?"
+	}
+	want := []string{"SEARCH r USING INDEX " + index + " (" + bounds + ")"}
+	if table != "environments" { // one row of other tables for each, by its primary key
+		want = append(want, "SEARCH v USING INDEX sqlite_autoindex_agent_versions_1 (account_id=? AND agent_id=? AND version=?)")
+	}
+	if table == "sessions" {
+		want = append(want, "SEARCH a USING INDEX sqlite_autoindex_agents_1 (account_id=? AND id=?)")
+	}
+	query := pageQuery(selection, f, byAge, w.cursor, w.page)
+	plan(t, w.s, query, f.args, want...)
+}
+
+// alongVersions asserts the plan for a page of an agent's versions.
+func (w walk) alongVersions(t *testing.T) {
+	t.Helper()
+	f, bounds, cursor := versionsOf("acc", "agent_x"), "account_id=? AND agent_id=?", w.cursor
+	if cursor != nil {
+		cursor = &place{first: 7}
+		if w.page.Ascending {
+			bounds += " AND version>?"
+		} else {
+			bounds += " AND version<?"
+		}
+	}
+	query := pageQuery(selectAgents, f, byVersion, cursor, w.page)
+	plan(t, w.s, query, f.args,
+		"SEARCH r USING INDEX sqlite_autoindex_agents_1 (account_id=? AND id=?)",
+		"SEARCH v USING INDEX sqlite_autoindex_agent_versions_1 ("+bounds+")")
+}
+
+// plan asserts that SQLite's plan for a query has these steps, in whatever order: tables that give one
+// row may come first or last.
+func plan(t *testing.T, s *Store, query string, args []any, want ...string) {
+	t.Helper()
+	got, err := all(t.Context(), s, func(row scanner) (step string, err error) {
+		var ignored any
+		return step, row.Scan(&ignored, &ignored, &ignored, &step)
+	}, "EXPLAIN QUERY PLAN "+query, args...)
+	check(t, err)
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", query, diff)
+	}
+}

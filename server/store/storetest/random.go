@@ -1,0 +1,201 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// RunRandom does random things to a store and to a model of it, which have to agree at every step. The seed
+// decides what it does.
+func RunRandom(t *testing.T, open Opener, seed uint64, steps int) {
+	b := newBed(t, open, Options{NewID: prefixed()})
+	w := &walker{
+		bed: b, Rand: rand.New(rand.NewPCG(seed, 0)),
+		model: &model{now: b.clock.Now, newID: prefixed()},
+		known: map[string][]string{"agent": {"agent_x"}, "env": {"env_x"}, "sess": {"sess_x"}},
+	}
+	for w.step = range steps {
+		if w.Failed() {
+			t.Fatalf("stopped before step %d of seed %d", w.step, seed)
+		}
+		w.act()
+		if w.IntN(4) > 0 { // the others tie
+			b.clock.advance(time.Duration(1+w.IntN(3000)) * time.Nanosecond)
+		}
+		if w.step%50 == 0 {
+			w.lists()
+		}
+	}
+	w.lists()
+}
+
+// prefixed makes ids that sort by age among those of their prefix. How many ids of other prefixes are made
+// in between does not matter, for that the contract leaves open.
+func prefixed() func(prefix string) string {
+	n := map[string]int{}
+	return func(prefix string) string {
+		n[prefix]++
+		return fmt.Sprintf("%s_%06d", prefix, n[prefix])
+	}
+}
+
+// walker takes the steps of RunRandom.
+type walker struct {
+	*bed
+	*rand.Rand
+	model *model
+	known map[string][]string // ids by their prefix, with those of deleted rows and one that never was
+	step  int
+}
+
+// step is what to do, to the store and to the model.
+type step struct {
+	what  string
+	store func(ctx context.Context) (any, error)
+	model func(m *model) (any, error)
+}
+
+// both returns a step of two functions that do the same.
+func both[T any](what string, inStore func(ctx context.Context) (T, error), inModel func(m *model) (T, error)) step {
+	return step{
+		what:  what,
+		store: func(ctx context.Context) (any, error) { return inStore(ctx) },
+		model: func(m *model) (any, error) { return inModel(m) },
+	}
+}
+
+// done makes a result of none.
+func done(err error) (any, error) { return nil, err }
+
+// act does one thing at random. One out of eight is undone as a whole.
+func (w *walker) act() {
+	act := w.choose()
+	undo := w.IntN(8) == 0
+	var got, want any
+	var gotErr, wantErr error
+	if undo {
+		err := w.Atomically(w.ctx, func(ctx context.Context) error {
+			got, gotErr = act.store(ctx)
+			return errStop
+		})
+		fails(w.T, act.what, errStop, err)
+	} else {
+		got, gotErr = act.store(w.ctx)
+	}
+	next := w.model.clone()
+	want, wantErr = act.model(next)
+	if wantErr == nil && !undo {
+		w.model = next
+	}
+	what := fmt.Sprintf("step %d: %s", w.step, act.what)
+	equal(w.T, what+": error", fmt.Sprint(wantErr), fmt.Sprint(gotErr))
+	if reflect.TypeOf(wantErr) != reflect.TypeOf(gotErr) {
+		w.Errorf("%s: want a %T, got a %T", what, wantErr, gotErr)
+	}
+	if wantErr == nil {
+		equal(w.T, what, want, got)
+		w.remember(want)
+	}
+	if undo {
+		w.lists()
+	}
+}
+
+// remember makes a result's id known, even when the step was undone and there is no such row.
+func (w *walker) remember(result any) {
+	var id string
+	switch v := result.(type) {
+	case store.Agent:
+		id = v.ID
+	case store.Environment:
+		id = v.ID
+	case store.Session:
+		id = v.ID
+	default:
+		return
+	}
+	prefix, _, _ := strings.Cut(id, "_")
+	if !slices.Contains(w.known[prefix], id) {
+		w.known[prefix] = append(w.known[prefix], id)
+	}
+}
+
+// lists compares the whole lists of both accounts.
+func (w *walker) lists() {
+	w.Helper()
+	for _, acc := range []string{account, other} {
+		page := store.Page{Limit: 1 << 30, Ascending: true, IncludeArchived: true}
+		for _, list := range []step{w.listAgents(acc, page), w.listEnvironments(acc, page), w.listSessions(acc, store.SessionFilter{}, page)} {
+			got, err := list.store(w.ctx)
+			check(w.T, err)
+			want, err := list.model(w.model)
+			check(w.T, err)
+			equal(w.T, fmt.Sprintf("after step %d: %s", w.step, list.what), want, got)
+		}
+	}
+}
+
+// account is mostly the same, so that much belongs together.
+func (w *walker) account() string {
+	if w.IntN(6) == 0 {
+		return other
+	}
+	return account
+}
+
+// id returns an id of a row that the account has, or, now and then, any that is known.
+func (w *walker) id(prefix, acc string) string {
+	ids := w.known[prefix]
+	if w.IntN(8) > 0 {
+		live := map[string][]string{
+			"agent": w.model.agents.live(acc), "env": w.model.environments.live(acc), "sess": w.model.sessions.live(acc),
+		}[prefix]
+		if len(live) > 0 {
+			ids = live
+		}
+	}
+	return ids[w.IntN(len(ids))]
+}
+
+func (w *walker) page(cursor func() string) store.Page {
+	page := store.Page{
+		Limit: 1 + w.IntN(6), Ascending: w.IntN(2) == 0, Backward: w.IntN(2) == 0, IncludeArchived: w.IntN(2) == 0,
+	}
+	if w.IntN(4) > 0 {
+		page.Cursor = cursor()
+	}
+	return page
+}
+
+// time returns no time, or one near those of sessions.
+func (w *walker) time() *time.Time {
+	if w.IntN(4) > 0 {
+		return nil
+	}
+	at := w.clock.Now().Add(-time.Duration(w.IntN(100_000)) * time.Nanosecond)
+	if n := len(w.model.sessions); n > 0 && w.IntN(2) == 0 {
+		at = w.model.sessions[w.IntN(n)].createdAt
+	}
+	return &at
+}
+
+func (w *walker) filter(acc string) (filter store.SessionFilter) {
+	if w.IntN(2) == 0 {
+		filter.AgentID = w.id("agent", acc)
+	}
+	if w.IntN(2) == 0 {
+		filter.Statuses = statuses[:1+w.IntN(len(statuses))]
+	}
+	filter.CreatedAfter, filter.CreatedFrom, filter.CreatedBefore, filter.CreatedTo = w.time(), w.time(), w.time(), w.time()
+	return filter
+}
+
+var statuses = []store.Status{store.StatusCancelled, store.StatusIdle, store.StatusProcessing}

@@ -1,0 +1,53 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/contract"
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// checkTools refuses what the contract's schemas cannot say of an agent's tools: two MCP servers or two
+// custom tools of one name, and an MCP toolset without its server.
+func checkTools(spec store.AgentSpec) error {
+	var tools []types.AgentTool
+	var servers []struct{ Name string }
+	if err := json.Unmarshal(spec.Tools, &tools); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(spec.McpServers, &servers); err != nil {
+		return err
+	}
+	serverNames, toolNames := map[string]bool{}, map[string]bool{}
+	for i, server := range servers {
+		if serverNames[server.Name] {
+			return twice(fmt.Sprintf("mcp_servers[%d].name", i), server.Name)
+		}
+		serverNames[server.Name] = true
+	}
+	for i, tool := range tools {
+		kind, err := tool.ValueByDiscriminator()
+		if err != nil {
+			return err
+		}
+		switch tool := kind.(type) {
+		case types.CustomTool:
+			if toolNames[tool.Name] {
+				return twice(fmt.Sprintf("tools[%d].name", i), tool.Name)
+			}
+			toolNames[tool.Name] = true
+		case types.McpToolset:
+			if !serverNames[tool.McpServerName] {
+				param := fmt.Sprintf("tools[%d].mcp_server_name", i)
+				return &contract.Fault{Param: param, Message: fmt.Sprintf("Field '%s' must name one of mcp_servers; there is no '%s'.", param, tool.McpServerName)}
+			}
+		}
+	}
+	return nil
+}
+
+func twice(param, name string) error {
+	return &contract.Fault{Param: param, Message: fmt.Sprintf("Field '%s' must be unique; '%s' is there twice.", param, name)}
+}
