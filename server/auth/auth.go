@@ -36,13 +36,21 @@ type Principal struct {
 // Authenticator checks tokens against the store.
 type Authenticator struct {
 	tokens store.Tokens
+	cache  *cache
 	now    func() time.Time
 }
 
-// New returns an Authenticator that asks tokens for every request, so that expiry and revocation take
-// effect at once.
+// New returns an Authenticator over tokens. It believes what it read of a token for a second: expiry
+// takes effect at once, and so does Revoke; a revocation by another process does within that second.
 func New(tokens store.Tokens, now func() time.Time) *Authenticator {
-	return &Authenticator{tokens: tokens, now: now}
+	return &Authenticator{tokens: tokens, cache: newCache(tokens, now), now: now}
+}
+
+// Revoke revokes a token, from the next request on. store.ErrNotFound when there is none.
+func (a *Authenticator) Revoke(ctx context.Context, id string) (store.Token, error) {
+	token, err := a.tokens.RevokeToken(ctx, id)
+	a.cache.forget(func(r remembered) bool { return r.token.ID == id })
+	return token, err
 }
 
 // Authenticate returns the principal of a request's bearer token. A token that is missing, malformed,
@@ -53,7 +61,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, header http.Header) (P
 		return Principal{}, err
 	}
 	hash := Hash(token)
-	known, err := a.tokens.TokenByHash(ctx, hash)
+	known, err := a.cache.get(ctx, hash)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return Principal{}, &Error{"Invalid API key or token."}
