@@ -139,7 +139,7 @@ func placeOf(ctx context.Context, s *Store, table, account, id string) (*place, 
 
 // pageQuery returns the query for one row more than the page holds, nearest to the cursor first; f gets
 // its arguments. Of the cursor and the filter's bound at the same end it takes the narrower, which implies
-// the other.
+// the other. The limit is no argument: SQLite would compile the query anew once it knew its value.
 func pageQuery(selection string, f *filter, order []string, cursor *place, page store.Page) string {
 	ascending := page.Ascending != page.Backward
 	direction, beyond, bound := " DESC", " < ", &f.until
@@ -158,5 +158,5 @@ func pageQuery(selection string, f *filter, order []string, cursor *place, page 
 	}
 	return selection + f.where() +
 		" ORDER BY " + strings.Join(order, direction+", ") + direction +
-		" LIMIT " + f.bind(page.Limit+1)
+		" LIMIT " + strconv.Itoa(page.Limit+1)
 }

@@ -101,7 +101,7 @@ func pageCursors(b *bed, k kind) {
 
 // pageWalk walks through many rows in pages of many sizes, to the end and back.
 func pageWalk(b *bed, k kind) {
-	whole := ids(b.fill(k, 250))
+	whole := ids(b.fill(k, 150))
 	for _, limit := range []int{7, 100} {
 		page := store.Page{Limit: limit, Ascending: true}
 		equal(b.T, "forward", whole, b.walk(k, page))

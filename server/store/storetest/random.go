@@ -75,10 +75,10 @@ func both[T any](what string, inStore func(ctx context.Context) (T, error), inMo
 // done makes a result of none.
 func done(err error) (any, error) { return nil, err }
 
-// act does one thing at random. One out of eight is undone as a whole.
+// act does one thing at random. One out of ten is undone as a whole.
 func (w *walker) act() {
 	act := w.choose()
-	undo := w.IntN(8) == 0
+	undo := w.IntN(10) == 0
 	var got, want any
 	var gotErr, wantErr error
 	if undo {
