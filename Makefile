@@ -9,7 +9,7 @@ REDOCLY := @redocly/cli@2.77.0
 SPEC := api/openapi.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help gen gen-check contract-lint contract-diff contract-gate build run test fuzz lint prism ci clean
+.PHONY: help gen gen-check contract-lint contract-diff contract-gate build run test fuzz bench bench-scale lint prism ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,12 @@ fuzz: ## run every fuzz target for FUZZTIME each
 		done; \
 	done; \
 	[ -n "$$found" ] || echo "fuzz: there are no fuzz targets"
+
+bench: ## measure the server against the bare handler: checks, storage, start, memory (some minutes)
+	go run ./server/bench
+
+bench-scale: ## measure create, get and list at 1,000, 100,000 and 1,000,000 sessions (some minutes, 1 GB of disk)
+	go run ./server/bench --scale 1000,100000,1000000
 
 lint: ## gofmt, go vet, staticcheck and a tidy go.mod
 	@unformatted=$$(find . -name '*.go' -not -path './gen/*' -not -path './.*' -exec gofmt -l {} +) && \

@@ -268,6 +268,7 @@ func TestCreateSessionRefusesBadEnvelopes(t *testing.T) {
 		"limit 1.5":          {request{method: "GET", path: "/sessions?limit=1.5"}, badRequest("limit", "Parameter 'limit' must be an integer between 1 and 100.")},
 		"order":              {request{method: "GET", path: "/sessions?order=up"}, badRequest("order", "Parameter 'order' must be one of 'desc', 'asc'.")},
 		"include_archived":   {request{method: "GET", path: "/sessions?include_archived=maybe"}, badRequest("include_archived", "Parameter 'include_archived' must be true or false.")},
+		"include_archived=1": {request{method: "GET", path: "/sessions?include_archived=1"}, badRequest("include_archived", "Parameter 'include_archived' must be true or false.")},
 		"both cursors":       {request{method: "GET", path: "/sessions?after_id=sess_1&before_id=sess_2"}, badRequest("before_id", "Parameters 'after_id' and 'before_id' exclude each other.")},
 		"cursor and page":    {request{method: "GET", path: "/sessions?after_id=sess_1&page=sess_2"}, badRequest("page", "Parameters 'after_id' and 'page' exclude each other.")},
 		"unknown cursor":     {request{method: "GET", path: "/sessions?after_id=sess_1"}, badRequest("after_id", "Parameter 'after_id' names no record of this list.")},

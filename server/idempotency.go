@@ -83,14 +83,17 @@ func idempotencyKey(c echo.Context, op *contract.Operation) (store.Key, error) {
 	if value == "" || r.Method == http.MethodGet {
 		return store.Key{}, nil
 	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return store.Key{}, err
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%s %s %q\n", op.Method, op.Path, c.ParamValues())
-	sum.Write(body)
+	if op.TakesBody() {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return store.Key{}, err
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		digest := contract.Digest(body)
+		sum.Write(digest[:])
+	}
 	return store.Key{
 		Account:     auth.FromContext(r.Context()).Account,
 		Value:       value,

@@ -1,7 +1,8 @@
 // Package contract holds requests and responses against the OpenAPI document. It knows net/http and
 // the document, not the router: whoever serves an operation asks its Operation before and after.
 //
-// The schema engine is kin-openapi; nothing outside this package sees it at work.
+// kin-openapi reads the document. Compile makes checkers of its schemas that walk the bytes of a text
+// once and build nothing of them; it refuses a document that asks for something they do not know.
 package contract
 
 import (
@@ -13,13 +14,12 @@ import (
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/routers"
 )
 
-// Contract is the document, compiled: an Operation for each operationId.
+// Contract is the document, compiled: an Operation for each operationId, and the component schemas.
 type Contract struct {
 	operations map[string]*Operation
-	schemas    openapi3.Schemas
+	schemas    map[string]*Schema
 }
 
 // limits are the document's x-request-limits.
@@ -40,10 +40,9 @@ type Operation struct {
 	Statuses []int
 
 	limits     limits
-	parameters openapi3.Parameters
-	body       *openapi3.Schema // nil when the operation takes no JSON body
-	responses  map[int]*openapi3.Response
-	route      *routers.Route
+	parameters []parameter
+	body       *schema // nil when the operation takes no body
+	responses  map[int]*response
 }
 
 // Fault is a request's breach of the contract. Its text is one plain sentence, fit for callers.
@@ -76,17 +75,25 @@ func (b *Breach) Error() string {
 	return fmt.Sprintf("%s answered %d against the contract: %s at '%s': %s", b.Operation, b.Status, b.Rule, b.Pointer, b.Reason)
 }
 
-// Compile makes a Contract of a loaded document. It fails when the document asks for something that
-// would go unchecked.
+// Compile makes a Contract of a loaded document. It fails, with the place and the keyword, when the
+// document asks for something that would go unchecked.
 func Compile(doc *openapi3.T) (*Contract, error) {
 	limits, err := readLimits(doc)
 	if err != nil {
 		return nil, err
 	}
-	c := &Contract{operations: map[string]*Operation{}, schemas: doc.Components.Schemas}
+	c := &Contract{operations: map[string]*Operation{}, schemas: map[string]*Schema{}}
+	schemas := &compiler{done: map[*openapi3.Schema]*schema{}}
+	for _, name := range slices.Sorted(maps.Keys(doc.Components.Schemas)) {
+		root, err := schemas.compile("components.schemas."+name, doc.Components.Schemas[name])
+		if err != nil {
+			return nil, err
+		}
+		c.schemas[name] = &Schema{root: root, maxDepth: limits.jsonDepth}
+	}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			compiled, err := compileOperation(doc, item, path, method, op)
+			compiled, err := schemas.operation(doc, item, path, method, op)
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", method, path, err)
 			}
@@ -114,7 +121,7 @@ func (c *Contract) Operations() iter.Seq[*Operation] {
 	}
 }
 
-func compileOperation(doc *openapi3.T, item *openapi3.PathItem, path, method string, op *openapi3.Operation) (*Operation, error) {
+func (c *compiler) operation(doc *openapi3.T, item *openapi3.PathItem, path, method string, op *openapi3.Operation) (*Operation, error) {
 	if op.OperationID == "" {
 		return nil, fmt.Errorf("no operationId")
 	}
@@ -124,24 +131,36 @@ func compileOperation(doc *openapi3.T, item *openapi3.PathItem, path, method str
 	}
 	o := &Operation{
 		ID: op.OperationID, Method: method, Path: path,
-		Secured:    len(*security) > 0,
-		parameters: slices.Concat(item.Parameters, op.Parameters),
-		responses:  map[int]*openapi3.Response{},
-		route:      &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op},
+		Secured:   len(*security) > 0,
+		responses: map[int]*response{},
+	}
+	for _, ref := range slices.Concat(item.Parameters, op.Parameters) {
+		p, err := c.parameter(ref.Value)
+		if err != nil {
+			return nil, err
+		}
+		o.parameters = append(o.parameters, p)
 	}
 	if op.RequestBody != nil {
-		media := op.RequestBody.Value.Content["application/json"]
+		media := op.RequestBody.Value.Content[jsonType]
 		if media == nil || len(op.RequestBody.Value.Content) != 1 || !op.RequestBody.Value.Required {
-			return nil, fmt.Errorf("only required application/json bodies are checked")
+			return nil, fmt.Errorf("only required %s bodies are checked", jsonType)
 		}
-		o.body = media.Schema.Value
+		var err error
+		if o.body, err = c.compile("request body", media.Schema); err != nil {
+			return nil, err
+		}
 	}
 	for code, ref := range op.Responses.Map() {
 		var status int
 		if _, err := fmt.Sscanf(code, "%3d", &status); err != nil || http.StatusText(status) == "" {
 			return nil, fmt.Errorf("response %q is not a single status", code)
 		}
-		o.responses[status] = ref.Value
+		r, err := c.response("response "+code, ref.Value)
+		if err != nil {
+			return nil, err
+		}
+		o.responses[status] = r
 	}
 	o.Statuses = slices.Sorted(maps.Keys(o.responses))
 	return o, nil
@@ -172,8 +191,8 @@ func number(v any) (float64, bool) {
 	return 0, false
 }
 
-// text reads a string out of a schema's extensions; "" when it is not there.
-func text(extensions map[string]any, name string) string {
+// phrase reads a string out of a schema's extensions; "" when it is not there.
+func phrase(extensions map[string]any, name string) string {
 	s, _ := extensions[name].(string)
 	return strings.TrimSpace(s)
 }
@@ -181,11 +200,46 @@ func text(extensions map[string]any, name string) string {
 // Len returns the number of operations.
 func (c *Contract) Len() int { return len(c.operations) }
 
-// Accepts reports whether a value fits the component schema of that name.
+// Accepts reports whether a string fits the component schema of that name.
 func (c *Contract) Accepts(schema, value string) bool {
-	ref := c.schemas[schema]
-	return ref != nil && firstMistake(ref.Value, value) == nil
+	s := c.schemas[schema]
+	return s != nil && s.root.kind == stringKind && s.root.brokenText(value) == ""
 }
+
+// Schema returns the component schema of that name, or nil.
+func (c *Contract) Schema(name string) *Schema { return c.schemas[name] }
+
+// Schema is a component schema, for JSON that is neither a request nor a whole response, such as an event
+// of a stream. Its methods are safe for concurrent use.
+type Schema struct {
+	root     *schema
+	maxDepth int
+}
+
+// Check holds a JSON text against the schema and returns the first breach, or nil. Operation and Status
+// of the breach are the caller's to fill in.
+func (s *Schema) Check(data []byte) *Breach {
+	if m := check(s.root, string(data), s.maxDepth); m != nil {
+		return m.breach()
+	}
+	return nil
+}
+
+// CheckJSON holds a JSON text against the component schema of that name and returns a *Fault, the first
+// in the document's order, or nil. Params are relative to the value.
+func (c *Contract) CheckJSON(name string, data []byte) error {
+	s := c.schemas[name]
+	if s == nil {
+		return fmt.Errorf("the contract has no schema %q", name)
+	}
+	if m := check(s.root, string(data), s.maxDepth); m != nil {
+		return m.fault()
+	}
+	return nil
+}
+
+// TakesBody reports whether the operation's requests have a body.
+func (o *Operation) TakesBody() bool { return o.body != nil }
 
 // RouterPath returns the path as routers of the :name kind spell it.
 func (o *Operation) RouterPath() string {

@@ -18,11 +18,10 @@ func (m *mistake) sentence(subject string) string {
 		return "Missing required field: " + m.at.param()
 	case "additionalProperties":
 		return "Unknown field '" + m.at.param() + "'" + m.suggestion()
-	}
-	if m.value == nil {
+	case "nullable":
 		return subject + " must not be null."
 	}
-	if rule, ok := strings.CutPrefix(m.rule, "x-property-names/"); ok {
+	if rule, ok := strings.CutPrefix(m.rule, ruleNames); ok {
 		return m.nameSentence(rule)
 	}
 	return subject + " " + m.expectation() + "."
@@ -30,7 +29,7 @@ func (m *mistake) sentence(subject string) string {
 
 // suggestion helps with a name that is right but for its letter case.
 func (m *mistake) suggestion() string {
-	name := trimKey(m.at[len(m.at)-1])
+	name := m.at[0].name
 	for _, known := range slices.Sorted(maps.Keys(m.schema.Properties)) {
 		if strings.EqualFold(known, name) {
 			return "; did you mean '" + known + "'?"
@@ -43,7 +42,7 @@ func (m *mistake) nameSentence(rule string) string {
 	names, _ := m.schema.Extensions["x-property-names"].(map[string]any)
 	subject := "The name of field '" + m.at.param() + "'"
 	if rule == "pattern" {
-		return subject + " " + text(names, "x-pattern-description") + "."
+		return subject + " " + phrase(names, "x-pattern-description") + "."
 	}
 	least, _ := number(names["minLength"])
 	most, _ := number(names["maxLength"])
@@ -55,7 +54,7 @@ func (m *mistake) expectation() string {
 	s := m.schema
 	switch m.rule {
 	case "pattern":
-		if description := text(s.Extensions, "x-pattern-description"); description != "" {
+		if description := phrase(s.Extensions, "x-pattern-description"); description != "" {
 			return description
 		}
 	case "uniqueItems":
@@ -68,7 +67,7 @@ func (m *mistake) expectation() string {
 	if values, rest := allowed(s); len(values) > 0 {
 		return "must be " + rest + strings.Join(values, ", ")
 	}
-	return "must be " + kind(s)
+	return "must be " + describe(s)
 }
 
 // allowed lists the values of an enum, or of a union's discriminator, quoted.
@@ -88,13 +87,13 @@ func allowed(s *openapi3.Schema) (values []string, intro string) {
 	return values, "one of "
 }
 
-// kind describes a schema's type and bounds with an article: an integer between 50 and 5000.
-func kind(s *openapi3.Schema) string {
+// describe names a schema's type and bounds with an article: an integer between 50 and 5000.
+func describe(s *openapi3.Schema) string {
 	switch {
 	case len(s.OneOf) > 0:
 		var kinds []string
 		for _, ref := range s.OneOf {
-			kinds = append(kinds, kind(&openapi3.Schema{Type: ref.Value.Type}))
+			kinds = append(kinds, describe(&openapi3.Schema{Type: ref.Value.Type}))
 		}
 		return strings.Join(kinds, " or ")
 	case s.Type.Is(openapi3.TypeInteger):

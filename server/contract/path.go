@@ -12,25 +12,30 @@ const wholeBody = "body"
 // quotedLength is the most characters of a caller's text that a message or a param repeats.
 const quotedLength = 64
 
-// path is a place in a JSON value: property names and array indexes.
-type path []string
+// path is a place in a JSON value, innermost step first: it is put together on the way out.
+type path []step
 
-func (p path) key(name string) path { return append(p[:len(p):len(p)], "."+name) }
-func (p path) index(i int) path     { return append(p[:len(p):len(p)], strconv.Itoa(i)) }
+// step is a property's name, or an array's index when it is not negative.
+type step struct {
+	name  string
+	index int
+}
+
+func key(name string) step { return step{name: name, index: -1} }
+func item(i int) step      { return step{index: i} }
 
 // String writes the path as a param: metadata.purpose, resources[0].type. Names are cut to a length
 // that is fit for messages.
 func (p path) String() string {
 	var b strings.Builder
-	for _, step := range p {
-		name, isKey := strings.CutPrefix(step, ".")
-		switch {
-		case !isKey:
-			b.WriteString("[" + step + "]")
+	for i := len(p) - 1; i >= 0; i-- {
+		switch s := p[i]; {
+		case s.index >= 0:
+			b.WriteString("[" + strconv.Itoa(s.index) + "]")
 		case b.Len() == 0:
-			b.WriteString(shorten(name))
+			b.WriteString(cut(s.name, quotedLength))
 		default:
-			b.WriteString("." + shorten(name))
+			b.WriteString("." + cut(s.name, quotedLength))
 		}
 	}
 	return b.String()
@@ -39,8 +44,12 @@ func (p path) String() string {
 // pointer writes the path as a JSON pointer, RFC 6901.
 func (p path) pointer() string {
 	var b strings.Builder
-	for _, step := range p {
-		b.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(strings.TrimPrefix(step, ".")))
+	for i := len(p) - 1; i >= 0; i-- {
+		if s := p[i]; s.index >= 0 {
+			b.WriteString("/" + strconv.Itoa(s.index))
+		} else {
+			b.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(s.name))
+		}
 	}
 	return b.String()
 }
@@ -61,8 +70,6 @@ func (p path) field() string {
 	return "Field '" + p.param() + "'"
 }
 
-func shorten(s string) string { return cut(s, quotedLength) }
-
 // cut returns at most n characters of s, and an ellipsis for the rest.
 func cut(s string, n int) string {
 	if utf8.RuneCountInString(s) <= n {
@@ -70,6 +77,3 @@ func cut(s string, n int) string {
 	}
 	return string([]rune(s)[:n]) + "…"
 }
-
-// trimKey returns a step as the engine writes it: a plain name or index.
-func trimKey(step string) string { return strings.TrimPrefix(step, ".") }

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"fmt"
 	"maps"
 	"mime"
 	"net/http"
@@ -9,49 +10,98 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// CheckResponse holds a whole response against the operation: status, headers, content type, body. It
-// returns a *Breach or nil. Event streams are checked event by event instead, by whoever writes them.
-func (o *Operation) CheckResponse(status int, header http.Header, body []byte) error {
-	breach := func(rule, pointer, reason string) error {
-		return &Breach{Operation: o.ID, Status: status, Rule: rule, Pointer: pointer, Reason: reason}
-	}
-	response := o.responses[status]
-	if response == nil {
-		return breach("status", "", "the status is not declared")
-	}
-	for _, name := range slices.Sorted(maps.Keys(response.Headers)) {
-		if reason := checkHeader(response.Headers[name].Value, header.Values(name)); reason != "" {
-			return breach("header", "", name+" "+reason)
+// response is what one status of an operation must be, compiled.
+type response struct {
+	headers []header // by name
+	content map[string]*schema
+}
+
+// header is a header of a response.
+type header struct {
+	name, key string // as declared, and canonical
+	required  bool
+	schema    *schema
+}
+
+func (c *compiler) response(place string, doc *openapi3.Response) (*response, error) {
+	r := &response{content: map[string]*schema{}}
+	for _, name := range slices.Sorted(maps.Keys(doc.Headers)) {
+		h := doc.Headers[name].Value
+		s, err := c.compile(place+" header "+name, h.Schema)
+		if err != nil {
+			return nil, err
 		}
+		if s.kind > stringKind {
+			return nil, fmt.Errorf("%s header %s: only strings, numbers and booleans are supported", place, name)
+		}
+		r.headers = append(r.headers, header{name: name, key: http.CanonicalHeaderKey(name), required: h.Required, schema: s})
 	}
-	media, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
-	declared := response.Content[media]
-	switch {
-	case declared == nil:
-		return breach("content", "", "the content type is not declared")
-	case isEventStream(media):
-		return nil
+	for media, content := range doc.Content {
+		if media != jsonType && media != streamType {
+			return nil, fmt.Errorf("%s: content type %s is not supported", place, media)
+		}
+		s, err := c.compile(place+" "+media, content.Schema)
+		if err != nil {
+			return nil, err
+		}
+		r.content[media] = s
 	}
-	value, fault := decodeJSON(body, o.limits.jsonDepth)
-	if fault != nil {
-		return breach("json", "", fault.Message)
-	}
-	if m := firstMistake(declared.Schema.Value, value, openapi3.VisitAsResponse()); m != nil {
-		return breach(m.rule, m.at.pointer(), m.reason)
+	return r, nil
+}
+
+// CheckResponse holds a whole response against the operation: status, headers, content type, body. It
+// returns a *Breach, the first in the document's order, or nil. Event streams are checked event by event
+// instead, by whoever writes them (Contract.Schema).
+func (o *Operation) CheckResponse(status int, header http.Header, body []byte) error {
+	if b := o.breach(status, header, body); b != nil {
+		b.Operation, b.Status = o.ID, status
+		return b
 	}
 	return nil
 }
 
-// checkHeader returns what is wrong with a response header's values, or "".
-func checkHeader(header *openapi3.Header, values []string) string {
+func (o *Operation) breach(status int, header http.Header, body []byte) *Breach {
+	r := o.responses[status]
+	if r == nil {
+		return &Breach{Rule: "status", Reason: "the status is not declared"}
+	}
+	for i := range r.headers {
+		h := &r.headers[i]
+		if reason := h.broken(header[h.key]); reason != "" {
+			return &Breach{Rule: "header", Reason: h.name + " " + reason}
+		}
+	}
+	if len(r.content) == 0 && len(body) == 0 {
+		return nil
+	}
+	media := header.Get("Content-Type")
+	s := r.content[media]
+	if s == nil {
+		media, _, _ = mime.ParseMediaType(media)
+		s = r.content[media]
+	}
 	switch {
-	case len(values) == 0 && header.Required:
+	case s == nil:
+		return &Breach{Rule: "content", Reason: "the content type is not declared"}
+	case media == streamType:
+		return nil
+	}
+	if m := check(s, string(body), o.limits.jsonDepth); m != nil {
+		return m.breach()
+	}
+	return nil
+}
+
+// broken returns what is wrong with a header's values, or "".
+func (h *header) broken(values []string) string {
+	switch {
+	case len(values) == 0 && h.required:
 		return "is missing"
 	case len(values) > 1:
 		return "is sent twice"
 	case len(values) == 1:
-		if m := firstMistake(header.Schema.Value, values[0]); m != nil {
-			return "breaks " + m.rule
+		if rule := h.schema.brokenParameter(values[0]); rule != "" {
+			return "breaks " + rule
 		}
 	}
 	return ""

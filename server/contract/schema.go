@@ -1,222 +1,156 @@
 package contract
 
 import (
-	"encoding/json"
-	"maps"
-	"regexp"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
-
-	"github.com/cloud-sessions/sessions/api"
 )
 
-// mistake is one disagreement between a value and a schema.
-type mistake struct {
-	at     path
-	rule   string           // the keyword that is broken
-	schema *openapi3.Schema // the schema that holds the keyword
-	value  any              // what is there; for an unknown property the object it is in
-	reason string           // the engine's own words, for logs
+// kind is a JSON type as schemas tell them apart.
+type kind uint8
+
+const (
+	anyKind kind = iota
+	nullKind
+	booleanKind
+	numberKind
+	integerKind // a number in JSON
+	stringKind
+	arrayKind
+	objectKind
+	unionKind // oneOf
+)
+
+// schema is one schema of the document, compiled. A nil schema takes every value. Schemas are not
+// changed once compiled and may contain themselves.
+type schema struct {
+	kind     kind
+	nullable bool
+	doc      *openapi3.Schema // where the words of a refusal come from
+
+	size  span // characters, items or properties, by kind
+	text  textRules
+	whole wholeBounds
+	float floatBounds
+
+	items  *schema
+	unique bool // items are strings
+
+	properties []property // in the document's order, at most 64
+	required   uint64     // bit i for properties[i]
+	closed     bool
+	extra      *schema // the properties that are not named, unless closed
+	names      *nameRules
+
+	discriminator string // "" when variants differ by kind
+	byValue       map[string]*schema
+	byKind        [unionKind]*schema
 }
 
-// firstMistake holds value against schema and returns the mistake that comes first in the document's
-// order of properties, or nil.
-func firstMistake(schema *openapi3.Schema, value any, options ...openapi3.SchemaValidationOption) *mistake {
-	options = append(options, openapi3.MultiErrors(), openapi3.EnableFormatValidation())
-	found := flatten(schema.VisitJSON(value, options...), schema, value, nil, options)
-	found = append(found, badNames(schema, value, nil)...)
-	if len(found) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(found, func(a, b mistake) int {
-		return slices.Compare(position(schema, value, a.at), position(schema, value, b.at))
-	})
-	return &found[0]
+// property is a named property of an object.
+type property struct {
+	name   string
+	schema *schema
+	absent string // what to write for an absent property, ,"name":default; "" when it has no default
 }
 
-// flatten turns the engine's error, met at a place, into mistakes. A union's error becomes those of the
-// variant that the value was meant to be.
-func flatten(err error, schema *openapi3.Schema, value any, at path, options []openapi3.SchemaValidationOption) []mistake {
-	one, ok := err.(*openapi3.SchemaError) // not errors.As, which would find a union's variants within it
-	if !ok {
-		var all []mistake
-		if many, ok := err.(openapi3.MultiError); ok {
-			for _, e := range many {
-				all = append(all, flatten(e, schema, value, at, options)...)
-			}
-		} else if err != nil {
-			all = append(all, mistake{at: at, rule: "schema", schema: schema, value: value, reason: err.Error()})
-		}
-		return all
-	}
-	here, steps := descend(value, one.JSONPointer())
-	place := slices.Concat(at, steps)
-	switch one.SchemaField {
-	case "oneOf", "discriminator":
-		if meant := variant(one.Schema, here); meant != nil {
-			return flatten(meant.VisitJSON(here, options...), meant, here, place, options)
-		}
-	case "properties":
-		return unknownProperties(one.Schema, here, place)
-	}
-	return []mistake{{at: place, rule: one.SchemaField, schema: one.Schema, value: here, reason: one.Reason}}
+// span is an inclusive range of a size; most is negative when there is no end.
+type span struct{ least, most int }
+
+func (s span) under(n int) bool { return n < s.least }
+func (s span) over(n int) bool  { return s.most >= 0 && n > s.most }
+
+// textRules are the keywords of strings, lengths apart.
+type textRules struct {
+	pattern  *pattern
+	enum     []string
+	dateTime bool
 }
 
-// descend follows the engine's pointer through a value.
-func descend(value any, pointer []string) (any, path) {
-	var at path
-	for _, step := range pointer {
-		switch v := value.(type) {
-		case []any:
-			i, err := strconv.Atoi(step)
-			if err != nil || i < 0 || i >= len(v) {
-				return nil, at
-			}
-			value, at = v[i], at.index(i)
-		case map[string]any:
-			value, at = v[step], at.key(step)
-		default:
-			return nil, at
-		}
-	}
-	return value, at
+// nameRules are an x-property-names.
+type nameRules struct {
+	size    span
+	pattern *pattern
 }
 
-func unknownProperties(schema *openapi3.Schema, object any, at path) []mistake {
-	var unknown []mistake
-	properties, _ := object.(map[string]any)
-	for _, name := range slices.Sorted(maps.Keys(properties)) {
-		if schema.Properties[name] == nil {
-			unknown = append(unknown, mistake{at: at.key(name), rule: "additionalProperties", schema: schema, value: object, reason: "unknown property"})
+// mistake says that the value breaks a keyword of s.
+func (s *schema) mistake(rule string) *mistake { return &mistake{rule: rule, schema: s.doc} }
+
+// member returns a property's position in the document's order, and its schema. Properties that are not
+// named come after those that are.
+func (s *schema) member(name string) (int, *schema) {
+	for i := range s.properties {
+		if s.properties[i].name == name {
+			return i, s.properties[i].schema
 		}
 	}
-	return unknown
+	return len(s.properties), s.extra
 }
 
-// badNames finds the property names that break an x-property-names, which OpenAPI 3.0 has no keyword of
-// its own for.
-func badNames(schema *openapi3.Schema, value any, at path) []mistake {
-	var bad []mistake
-	switch value := value.(type) {
-	case []any:
-		for i, item := range value {
-			if schema.Items != nil {
-				bad = append(bad, badNames(schema.Items.Value, item, at.index(i))...)
-			}
-		}
-	case map[string]any:
-		if meant := variant(schema, value); meant != nil {
-			return badNames(meant, value, at)
-		}
-		names, _ := schema.Extensions["x-property-names"].(map[string]any)
-		for _, name := range slices.Sorted(maps.Keys(value)) {
-			if rule := brokenNameRule(names, name); rule != "" {
-				bad = append(bad, mistake{at: at.key(name), rule: "x-property-names/" + rule, schema: schema, value: name, reason: "property name is not allowed"})
-			}
-			if child := property(schema, name); child != nil {
-				bad = append(bad, badNames(child, value[name], at.key(name))...)
-			}
-		}
+// brokenText returns the first keyword that a string breaks, or "".
+func (s *schema) brokenText(value string) string {
+	if s.text.enum != nil && !slices.Contains(s.text.enum, value) {
+		return "enum"
 	}
-	return bad
-}
-
-// brokenNameRule returns the keyword of an x-property-names that a name breaks, or "".
-func brokenNameRule(names map[string]any, name string) string {
-	length := float64(len([]rune(name)))
-	if least, ok := number(names["minLength"]); ok && length < least {
-		return "minLength"
+	if rule := brokenLength(s.size, value); rule != "" {
+		return rule
 	}
-	if most, ok := number(names["maxLength"]); ok && length > most {
-		return "maxLength"
+	if p := s.text.pattern; p != nil && !p.match(value) {
+		return "pattern"
 	}
-	if pattern := text(names, "pattern"); pattern != "" {
-		if matched, err := regexp.MatchString(pattern, name); err != nil || !matched {
-			return "pattern"
-		}
+	if s.text.dateTime && !isDateTime(value) {
+		return "format"
 	}
 	return ""
 }
 
-// property returns the schema of an object's property, or nil.
-func property(schema *openapi3.Schema, name string) *openapi3.Schema {
-	if ref := schema.Properties[name]; ref != nil {
-		return ref.Value
+// brokenLength returns the keyword that a string's length in characters breaks, or "".
+func brokenLength(size span, value string) string {
+	if n := len(value); n >= 4*size.least && !size.over(n) { // a character has at most four bytes
+		return ""
 	}
-	if ref := schema.AdditionalProperties.Schema; ref != nil {
-		return ref.Value
+	n := utf8.RuneCountInString(value)
+	switch {
+	case size.under(n):
+		return "minLength"
+	case size.over(n):
+		return "maxLength"
 	}
-	return nil
+	return ""
 }
 
-// variant returns the member of a union that a value is meant to be: by the discriminator, or by the
-// value's JSON type. Nil when the schema is no union or no member fits.
-func variant(union *openapi3.Schema, value any) *openapi3.Schema {
-	for _, ref := range union.OneOf {
-		if d := union.Discriminator; d != nil {
-			object, _ := value.(map[string]any)
-			name, _ := object[d.PropertyName].(string)
-			if mapped, ok := d.Mapping[name]; ok && mapped.Ref == ref.Ref {
-				return ref.Value
-			}
-		} else if ref.Value.Type.Permits(jsonType(value)) {
-			return ref.Value
-		}
+// broken returns the first keyword that a property's name breaks, or "".
+func (n *nameRules) broken(name string) string {
+	if rule := brokenLength(n.size, name); rule != "" {
+		return rule
 	}
-	return nil
+	if n.pattern != nil && !n.pattern.match(name) {
+		return "pattern"
+	}
+	return ""
 }
 
-// jsonType names a decoded value's JSON type.
-func jsonType(value any) string {
-	switch value.(type) {
-	case string:
-		return openapi3.TypeString
-	case bool:
-		return openapi3.TypeBoolean
-	case json.Number, float64:
-		return openapi3.TypeNumber
-	case []any:
-		return openapi3.TypeArray
-	case map[string]any:
-		return openapi3.TypeObject
+// brokenParameter returns the first keyword that a value outside of JSON breaks, such as a query
+// parameter or a header; "type" for text that is no value of s's kind.
+func (s *schema) brokenParameter(value string) string {
+	switch s.kind {
+	case stringKind:
+		return s.brokenText(value)
+	case integerKind:
+		if whole, err := strconv.ParseInt(value, 10, 64); err == nil {
+			return s.brokenWhole(whole)
+		}
+	case numberKind:
+		c := cursor{data: value}
+		if c.number(); !c.broken && c.pos == len(value) {
+			return s.brokenNumber(value)
+		}
+	case booleanKind:
+		if value == "true" || value == "false" {
+			return ""
+		}
 	}
-	return "null"
-}
-
-// position ranks a place by the document's order of properties; unknown ones come last.
-func position(schema *openapi3.Schema, value any, at path) []int {
-	var rank []int
-	for _, step := range at {
-		if schema == nil {
-			break
-		}
-		if meant := variant(schema, value); meant != nil {
-			schema = meant
-		}
-		next, _ := descend(value, []string{trimKey(step)})
-		value = next
-		if i, err := strconv.Atoi(step); err == nil {
-			rank = append(rank, i)
-			schema = items(schema)
-			continue
-		}
-		name := trimKey(step)
-		order := api.PropertyOrder(schema)
-		i := slices.Index(order, name)
-		if i < 0 {
-			i = len(order)
-		}
-		rank = append(rank, i)
-		schema = property(schema, name)
-	}
-	return rank
-}
-
-func items(schema *openapi3.Schema) *openapi3.Schema {
-	if schema.Items == nil {
-		return nil
-	}
-	return schema.Items.Value
+	return "type"
 }

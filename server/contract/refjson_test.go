@@ -11,22 +11,22 @@ import (
 	"unicode/utf8"
 )
 
-// decodeJSON reads exactly one JSON value. What encoding/json lets pass, and two readers of the same
+// refDecode reads exactly one JSON value. What encoding/json lets pass, and two readers of the same
 // bytes might understand differently, is a Fault: invalid UTF-8, lone surrogates, a name twice in one
 // object, bytes after the value; and so is nesting deeper than maxDepth. Numbers are json.Number, whole
 // ones written as integers (1e2 is 100).
-func decodeJSON(data []byte, maxDepth int) (any, *Fault) {
+func refDecode(data []byte, maxDepth int) (any, *Fault) {
 	var whole json.RawMessage
 	if err := json.Unmarshal(data, &whole); err != nil {
-		return nil, syntaxFault(err)
+		return nil, refSyntaxFault(err)
 	}
-	d := &jsonReader{Decoder: json.NewDecoder(bytes.NewReader(data)), data: data, maxDepth: maxDepth}
+	d := &refReader{Decoder: json.NewDecoder(bytes.NewReader(data)), data: data, maxDepth: maxDepth}
 	d.UseNumber()
 	value := d.value(nil)
 	return value, d.fault
 }
 
-func syntaxFault(err error) *Fault {
+func refSyntaxFault(err error) *Fault {
 	message := "The request body is not valid JSON."
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
@@ -40,14 +40,14 @@ func syntaxFault(err error) *Fault {
 }
 
 // jsonReader walks the tokens of valid JSON and keeps the first fault it meets.
-type jsonReader struct {
+type refReader struct {
 	*json.Decoder
 	data     []byte
 	maxDepth int
 	fault    *Fault
 }
 
-func (d *jsonReader) value(at path) any {
+func (d *refReader) value(at refPath) any {
 	if len(at) >= d.maxDepth {
 		d.fail(nil, "The request body must not be nested deeper than "+strconv.Itoa(d.maxDepth)+" levels.")
 		return nil
@@ -59,13 +59,13 @@ func (d *jsonReader) value(at path) any {
 		}
 		return d.array(at)
 	case json.Number:
-		return canonical(token)
+		return refCanonical(token)
 	default:
 		return token
 	}
 }
 
-func (d *jsonReader) object(at path) any {
+func (d *refReader) object(at refPath) any {
 	object := map[string]any{}
 	for d.More() && d.fault == nil {
 		name, _ := d.token(at).(string)
@@ -73,7 +73,7 @@ func (d *jsonReader) object(at path) any {
 			break
 		}
 		if _, twice := object[name]; twice {
-			d.fail(at.key(name), "Field '"+at.key(name).String()+"' is given twice.")
+			d.fail(at.key(name), "Field '"+at.key(name).outer().param()+"' is given twice.")
 			break
 		}
 		object[name] = d.value(at.key(name))
@@ -82,7 +82,7 @@ func (d *jsonReader) object(at path) any {
 	return object
 }
 
-func (d *jsonReader) array(at path) any {
+func (d *refReader) array(at refPath) any {
 	array := []any{}
 	for d.More() && d.fault == nil {
 		array = append(array, d.value(at.index(len(array))))
@@ -92,14 +92,14 @@ func (d *jsonReader) array(at path) any {
 }
 
 // end consumes the delimiter that closes an object or an array.
-func (d *jsonReader) end() {
+func (d *refReader) end() {
 	if d.fault == nil {
 		_, _ = d.Token()
 	}
 }
 
 // token returns the next token, after checking its bytes when it is a string.
-func (d *jsonReader) token(at path) json.Token {
+func (d *refReader) token(at refPath) json.Token {
 	start := d.InputOffset()
 	token, err := d.Token()
 	if err != nil {
@@ -108,22 +108,22 @@ func (d *jsonReader) token(at path) json.Token {
 	}
 	if _, isText := token.(string); isText {
 		raw := d.data[start:d.InputOffset()]
-		if !utf8.Valid(raw) || hasLoneSurrogate(raw) {
-			d.fail(at, at.field()+" must be valid UTF-8.")
+		if !utf8.Valid(raw) || refLoneSurrogate(raw) {
+			d.fail(at, at.outer().field()+" must be valid UTF-8.")
 			return nil
 		}
 	}
 	return token
 }
 
-func (d *jsonReader) fail(at path, message string) {
+func (d *refReader) fail(at refPath, message string) {
 	if d.fault == nil {
-		d.fault = &Fault{Param: at.param(), Message: message}
+		d.fault = &Fault{Param: at.outer().param(), Message: message}
 	}
 }
 
-// hasLoneSurrogate reports whether a JSON string has a \u escape that is half of a surrogate pair.
-func hasLoneSurrogate(raw []byte) bool {
+// refLoneSurrogate reports whether a JSON string has a \u escape that is half of a surrogate pair.
+func refLoneSurrogate(raw []byte) bool {
 	unit := func(i int) (rune, bool) {
 		if i+6 > len(raw) || raw[i] != '\\' || raw[i+1] != 'u' {
 			return 0, false
@@ -152,8 +152,8 @@ func hasLoneSurrogate(raw []byte) bool {
 	return false
 }
 
-// canonical writes a whole number as an integer, so that an integer field may be sent as 100.0.
-func canonical(n json.Number) json.Number {
+// refCanonical writes a whole number as an integer, so that an integer field may be sent as 100.0.
+func refCanonical(n json.Number) json.Number {
 	if !strings.ContainsAny(string(n), ".eE") {
 		return n
 	}

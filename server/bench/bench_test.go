@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// BenchmarkPipeline answers one request in process, without a network, for each variant: what it costs
+// and allocates beside (a) is what checks, storage and observation add.
+func BenchmarkPipeline(b *testing.B) {
+	for _, v := range variants() {
+		if v.key == "0" {
+			continue
+		}
+		b.Run(v.key, func(b *testing.B) {
+			s, err := v.prepare(b.Context(), b.TempDir())
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = s.close() })
+			c, err := newCaller(s)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := c.call(); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := c.call(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// Every variant answers over TCP, again and again on one connection: the generator reads each answer to
+// its end and no further.
+func TestVariants(t *testing.T) {
+	for _, v := range variants() {
+		t.Run(v.key, func(t *testing.T) {
+			s, err := v.prepare(t.Context(), t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			listening, ended := make(chan string, 1), make(chan error, 1)
+			go func() { ended <- s.serve(ctx, func(baseURL string) { listening <- baseURL }) }()
+			w, err := newWorker(ctx, strings.TrimPrefix(<-listening, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				if status, err := w.exchange(s.requests.Wire[0]); err != nil || status/100 != 2 {
+					t.Errorf("%d, %v", status, err)
+				}
+			}
+			if n := w.in.Buffered(); n != 0 {
+				t.Errorf("%d bytes of the last answer are left", n)
+			}
+			_ = w.conn.Close()
+			stop()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			if err := s.close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A filled database is one that the server serves.
+func TestFill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sessions.db")
+	f, err := fill(t.Context(), path, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := openServer(t.Context(), "sqlite:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, op := range operations() {
+		c, err := newCaller(&subject{handler: s, requests: op.requests(f)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range c.requests {
+			if err := c.call(); err != nil {
+				t.Fatalf("%s: %v", op.name, err)
+			}
+		}
+	}
+}

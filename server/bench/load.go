@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// sample is one variant, measured once.
+type sample struct {
+	perSecond float64
+	p50, p99  time.Duration
+	// serverCPU and clientCPU are what a request costs either process.
+	serverCPU, clientCPU time.Duration
+}
+
+// drive sends requests to a host over keep-alive connections, each with one request under way at a time,
+// and measures those that begin after the first fifth of the time. Each answer must be a 2xx.
+func drive(ctx context.Context, h *host, list requests, connections int, duration time.Duration) (sample, error) {
+	return driveAt(ctx, h.addr, list, connections, duration, h.cpuTime)
+}
+
+// driveAt is drive for a server whose CPU time is told by serverTime.
+func driveAt(ctx context.Context, addr string, list requests, connections int, duration time.Duration, serverTime func() (time.Duration, error)) (sample, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*duration+30*time.Second)
+	defer cancel()
+	workers := make([]*worker, connections)
+	for i := range workers {
+		w, err := newWorker(ctx, addr)
+		if err != nil {
+			return sample{}, err
+		}
+		defer w.conn.Close()
+		defer context.AfterFunc(ctx, func() { _ = w.conn.Close() })()
+		workers[i] = w
+	}
+	begin := time.Now().Add(duration / 5)
+	end := begin.Add(duration)
+	var sequence atomic.Uint64
+	sequence.Store(uint64(begin.UnixMicro())) // differs from every earlier drive's
+	errs := make([]error, connections)
+	var running sync.WaitGroup
+	for i, w := range workers {
+		running.Go(func() { errs[i] = w.run(list, begin, end, &sequence) })
+	}
+	time.Sleep(time.Until(begin))
+	serverBefore, err := serverTime()
+	clientBefore := cpuTime()
+	time.Sleep(time.Until(end))
+	serverAfter, err2 := serverTime()
+	clientAfter := cpuTime()
+	running.Wait()
+	if err := errors.Join(append(errs, err, err2, ctx.Err())...); err != nil {
+		return sample{}, err
+	}
+	return summarize(workers, duration, serverAfter-serverBefore, clientAfter-clientBefore)
+}
+
+// summarize makes a sample of what the workers saw and the two processes used in that time.
+func summarize(workers []*worker, duration, server, client time.Duration) (sample, error) {
+	var latencies []time.Duration
+	for _, w := range workers {
+		latencies = append(latencies, w.latencies...)
+	}
+	if len(latencies) == 0 {
+		return sample{}, errors.New("no request was answered within the time of a round")
+	}
+	slices.Sort(latencies)
+	n := time.Duration(len(latencies))
+	return sample{
+		perSecond: float64(n) / duration.Seconds(),
+		p50:       latencies[n/2], p99: latencies[n*99/100],
+		serverCPU: server / n, clientCPU: client / n,
+	}, nil
+}
+
+// worker is one connection. It knows as much of HTTP/1.1 as Go's server writes, and allocates nothing
+// for a request.
+type worker struct {
+	conn      net.Conn
+	in        *bufio.Reader
+	latencies []time.Duration
+}
+
+func newWorker(ctx context.Context, addr string) (*worker, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return &worker{conn: conn, in: bufio.NewReaderSize(conn, 64<<10), latencies: make([]time.Duration, 0, 1<<15)}, nil
+}
+
+// run sends requests, from a place in the list that differs from worker to worker.
+func (w *worker) run(list requests, begin, end time.Time, sequence *atomic.Uint64) error {
+	at := sequence.Add(1) * 7919 // a prime
+	var unique []byte
+	for start := time.Now(); start.Before(end); at++ {
+		wire := list.Wire[at%uint64(len(list.Wire))]
+		if list.Stamp > 0 {
+			unique = append(unique[:0], wire...)
+			stamp(unique, list.Stamp, sequence.Add(1))
+			wire = unique
+		}
+		status, err := w.exchange(wire)
+		if err == nil && (status < 200 || status > 299) {
+			err = fmt.Errorf("status %d", status)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", bytes.SplitN(wire, []byte("\r\n"), 2)[0], err)
+		}
+		now := time.Now()
+		if start.After(begin) && now.Before(end) {
+			w.latencies = append(w.latencies, now.Sub(start))
+		}
+		start = now
+	}
+	return nil
+}
+
+// exchange sends a request and reads the answer to its end.
+func (w *worker) exchange(wire []byte) (status int, err error) {
+	if _, err := w.conn.Write(wire); err != nil {
+		return 0, err
+	}
+	line, err := w.in.ReadSlice('\n')
+	if err != nil {
+		return 0, err
+	}
+	if len(line) < len("HTTP/1.1 200") {
+		return 0, fmt.Errorf("not an answer: %q", line)
+	}
+	status = int(line[9]-'0')*100 + int(line[10]-'0')*10 + int(line[11]-'0')
+	length, chunked := 0, false
+	for {
+		if line, err = w.in.ReadSlice('\n'); err != nil {
+			return 0, err
+		}
+		if len(line) <= 2 {
+			break
+		}
+		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+				return 0, err
+			}
+		}
+		chunked = chunked || bytes.HasPrefix(line, []byte("Transfer-Encoding: chunked"))
+	}
+	if chunked {
+		return status, w.discardChunks()
+	}
+	_, err = w.in.Discard(length)
+	return status, err
+}
+
+// discardChunks reads a chunked body without trailers.
+func (w *worker) discardChunks() error {
+	for {
+		line, err := w.in.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		size, err := strconv.ParseUint(string(bytes.TrimSpace(line)), 16, 31)
+		if err != nil {
+			return err
+		}
+		if _, err := w.in.Discard(int(size) + len("\r\n")); err != nil {
+			return io.ErrUnexpectedEOF
+		}
+		if size == 0 {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// startupRuns is how often the program is started for each kind of database.
+const startupRuns = 15
+
+// settle is how long a server idles before its memory is read.
+const settle = 2 * time.Second
+
+// startup is what the real program takes to start.
+type startup struct {
+	runs int
+	// fresh and again are the times from the process's start to its first 201: on a new database, which
+	// is made, and on one that is there.
+	fresh, again, slowest time.Duration
+	// idleMB is the resident memory some time after the first 201; loadedMB, some time after busy traffic.
+	idleMB, loadedMB float64
+}
+
+// measureStartup builds the real program and starts it, again and again.
+func measureStartup(ctx context.Context, dir string) (s startup, err error) {
+	binary := filepath.Join(dir, "sessionsd")
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/cloud-sessions/sessions/server/cmd/sessionsd")
+	if out, err := build.CombinedOutput(); err != nil {
+		return s, fmt.Errorf("build sessionsd: %w: %s", err, out)
+	}
+	var fresh, again []time.Duration
+	for i := range startupRuns {
+		db := "sqlite:" + filepath.Join(dir, fmt.Sprintf("start-%d.db", i))
+		for _, times := range []*[]time.Duration{&fresh, &again} {
+			elapsed, err := startOnce(ctx, binary, db, nil)
+			if err != nil {
+				return s, err
+			}
+			*times = append(*times, elapsed)
+			s.slowest = max(s.slowest, elapsed)
+		}
+	}
+	_, err = startOnce(ctx, binary, "sqlite:"+filepath.Join(dir, "idle.db"), func(p *os.Process, addr string) (err error) {
+		time.Sleep(settle)
+		s.idleMB = residentMB(p.Pid)
+		err = busy(ctx, addr)
+		time.Sleep(settle)
+		s.loadedMB = residentMB(p.Pid)
+		return err
+	})
+	s.runs, s.fresh, s.again = startupRuns, median(fresh), median(again)
+	return s, err
+}
+
+// startOnce starts the program, creates a session, calls then, and ends the program.
+func startOnce(ctx context.Context, binary, db string, then func(p *os.Process, addr string) error) (elapsed time.Duration, err error) {
+	cmd := exec.CommandContext(ctx, binary, "serve", "--addr", "127.0.0.1:0", "--db", db, "--demo", "--log-format", "json")
+	cmd.Env = append(os.Environ(), "QODER_PAT="+token)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return 0, err
+	}
+	begin := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	defer func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_, _ = io.Copy(io.Discard, out)
+		err = errors.Join(err, cmd.Wait())
+	}()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return 0, err
+	}
+	addr := strings.TrimPrefix(strings.TrimSpace(line), "listening on http://")
+	w, err := newWorker(ctx, addr)
+	if err != nil {
+		return 0, err
+	}
+	defer w.conn.Close()
+	status, err := w.exchange(createCall().wire())
+	elapsed = time.Since(begin)
+	if err == nil && status != http.StatusCreated {
+		err = fmt.Errorf("the first session was answered with %d", status)
+	}
+	if err == nil && then != nil {
+		err = then(cmd.Process, addr)
+	}
+	return elapsed, err
+}
+
+// busy creates sessions over 32 connections for two seconds.
+func busy(ctx context.Context, addr string) error {
+	list, err := createRequests(nil)
+	if err != nil {
+		return err
+	}
+	_, err = driveAt(ctx, addr, list, 32, 2*time.Second, func() (time.Duration, error) { return 0, nil })
+	return err
+}
+
+// residentMB returns the resident memory of a process in units of 1,000,000 bytes, 0 where there is no
+// /proc.
+func residentMB(pid int) float64 {
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kibibytes, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			return kibibytes * 1024 / 1e6
+		}
+	}
+	return 0
+}
+
+func (s startup) print(out io.Writer) {
+	fmt.Fprintf(out, `
+sessionsd, the real program
+  process start to first 201, median of %d: new database %s, existing database %s (slowest of all %s)
+  resident memory: %.1f MB idle after its first 201, %.1f MB idle after two seconds of creates at 32 connections
+`, s.runs, s.fresh.Round(100*time.Microsecond), s.again.Round(100*time.Microsecond), s.slowest.Round(100*time.Microsecond), s.idleMB, s.loadedMB)
+}

@@ -1,0 +1,257 @@
+package contract
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// sent checks a body as the tiny document's operation and returns what is handed on.
+func sent(t *testing.T, schema, body string) (string, error) {
+	t.Helper()
+	c, err := Compile(tiny(t, "", schema, "{type: object}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/a", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json; charset=utf-8")
+	if err := c.Operation("post").CheckRequest(r, nil); err != nil {
+		return "", err
+	}
+	data, err := io.ReadAll(r.Body)
+	if err != nil || r.ContentLength != int64(len(data)) {
+		t.Fatalf("%v, length %d of %q", err, r.ContentLength, data)
+	}
+	if err := r.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return string(data), nil
+}
+
+func TestTheBodyHandedOn(t *testing.T) {
+	const schema = `{type: object, properties: {n: {type: integer, default: 7}, "a\"b": {type: string, default: "é\n"}, b: {type: boolean, default: false}, f: {type: number},
+in: {type: object, properties: {n: {type: integer, default: 1}}}, any: {type: object}, list: {type: array, items: {type: integer}}}}`
+	const all = `"n":1,"a\"b":"","b":true`
+	for body, want := range map[string]string{
+		`{}`:                     `{"a\"b":"é\n","b":false,"n":7}`,
+		` { }`:                   ` { "a\"b":"é\n","b":false,"n":7}`,
+		`{"n" : 1, "a\"b":"x"} `: `{"n" : 1, "a\"b":"x","b":false} `,
+		`{` + all + `}`:          `{` + all + `}`,
+		`{` + all + `,"in":{}}`:  `{` + all + `,"in":{"n":1}}`,
+		`{"n":1.0e2,"in":{"n":-0.0},"b":true,"list":[1e0,2,30E-1],"a\"b":""}`:                               `{"n":100,"in":{"n":0},"b":true,"list":[1,2,3],"a\"b":""}`,
+		`{` + all + `,"f":1e2,"any":{"n":1e2,"big":123456789012345678901234567890,"huge":1e999,"a":[1.0]}}`: `{` + all + `,"f":1e2,"any":{"n":1e2,"big":123456789012345678901234567890,"huge":1e999,"a":[1.0]}}`,
+	} {
+		got, err := sent(t, schema, body)
+		if err != nil || got != want {
+			t.Errorf("%s\ngot  %s %v\nwant %s", body, got, err, want)
+		}
+		if err == nil && Digest([]byte(got)) != Digest([]byte(want)) {
+			t.Errorf("%s: two digests", got)
+		}
+	}
+}
+
+// One table of schemas, texts and the first mistake each has; the differential tests have the breadth.
+func TestFirstMistake(t *testing.T) {
+	const whole, zone = "{type: object, additionalProperties: false, required: [c, a], properties: {z: {type: string, maxLength: 2}, a: {type: integer, format: int32}, c: {type: boolean}}}", "{type: string, format: date-time}"
+	for _, c := range []struct{ schema, text, param, message string }{
+		{whole, `{"zz":1,"z":"话话话","c":1,"a":""}`, "a", "Field 'a' must be an integer."}, // by name: made by hand, without places
+		{whole, `{"zz":1,"yy":2,"c":true,"a":1}`, "yy", "Unknown field 'yy'."},
+		{whole, `{"A":1,"c":true,"a":1}`, "A", "Unknown field 'A'; did you mean 'a'?"},
+		{whole, `{"z":"话话话"}`, "a", "Missing required field: a"},
+		{whole, `{"z":null,"a":2147483648,"c":null}`, "a", "Field 'a' must be an integer."},
+		{whole, `{"z":"😀😀","a":2147483647,"c":false}`, "", ""},
+		{whole, `{"z":"\ud83d\ude00\u0061","a":-2147483648,"c":false}`, "", ""},
+		{zone, `"2026-02-29T00:00:00Z"`, "body", "The request body must be an RFC 3339 time such as 2026-05-18T15:26:15Z."},
+		{"{type: integer}", "9223372036854775807", "", ""},
+		{"{type: integer}", "9223372036854775808", "body", "The request body must be an integer."},
+		{"{type: integer, minimum: 1, exclusiveMinimum: true}", "1", "body", "The request body must be an integer of at least 1."},
+		{"{type: integer, minimum: 1.5, maximum: 2.5}", "2", "", ""},
+		{"{type: integer, minimum: 1e19}", "9223372036854775807", "body", "The request body must be an integer of at least 10000000000000000000."},
+		{"{type: integer, maximum: -1e19}", "-9223372036854775808", "body", "The request body must be an integer of at most -10000000000000000000."},
+		{"{type: number, maximum: 1, exclusiveMaximum: true}", "1.0", "body", "The request body must be a number of at most 1."},
+		{"{type: number}", "1e999", "body", "The request body must be a number."},
+		{"{type: array, maxItems: 2, minItems: 1, items: {type: string}}", `["a",1,2]`, "body", "The request body must be an array of 1 to 2 items."},
+		{"{type: array, items: {type: array, items: {type: string}}}", `[[],["a",1]]`, "[1][1]", "Field '[1][1]' must be a string."},
+		{"{type: array, uniqueItems: true, items: {type: string}}", `["a","\u0061"]`, "body", "The request body must not hold the same item twice."},
+		{"{type: object, maxProperties: 1, minProperties: 1}", `{"a":1,"b":2}`, "body", "The request body must have at most 1 entries."},
+		{"{type: object, minProperties: 1}", `{}`, "body", "The request body must have at least 1 entries."},
+		{"{oneOf: [{type: string}, {type: object}]}", `[]`, "body", "The request body must be a string or an object."},
+		{"{nullable: true, oneOf: [{type: string}, {type: integer, minimum: 5}]}", `null`, "", ""},
+		{"{nullable: true, oneOf: [{type: string}, {type: integer, minimum: 5}]}", `4`, "body", "The request body must be an integer of at least 5."},
+		{"{type: object, additionalProperties: {type: string, nullable: true}}", `{"b":null,"c":1,"a":"x"}`, "c", "Field 'c' must be a string."},
+	} {
+		_, err := sent(t, c.schema, c.text)
+		var want error
+		if c.message != "" {
+			want = &Fault{Param: c.param, Message: c.message}
+		}
+		if diff := cmp.Diff(want, err, cmp.Transformer("", func(e error) string {
+			var f *Fault
+			if errors.As(e, &f) {
+				return f.Param + "|" + f.Message
+			}
+			return ""
+		})); diff != "" {
+			t.Errorf("%s %s (-want +got):\n%s", c.schema, c.text, diff)
+		}
+	}
+}
+
+func TestReadingTheBody(t *testing.T) {
+	c, err := Compile(tiny(t, "", "{type: object}", "{type: object}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := "{" + strings.Repeat(" ", 998) + "}"
+	for name, r := range map[string]struct {
+		body   io.Reader
+		length int64
+		want   string
+	}{
+		"at the limit":       {strings.NewReader(full), 1000, ""},
+		"no length":          {iotest.OneByteReader(strings.NewReader(full)), -1, ""},
+		"too long":           {strings.NewReader(full + " "), 1001, "The request body must be at most 1000 bytes long."},
+		"too long, unsaid":   {strings.NewReader(full + " "), -1, "The request body must be at most 1000 bytes long."},
+		"longer than it was": {strings.NewReader("{}"), 900, ""},
+		"broken":             {iotest.ErrReader(errors.New("gone")), 5, "The request body could not be read to its end."},
+		"empty":              {strings.NewReader(""), 0, "The request body is missing; send a JSON object."},
+	} {
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/a", r.body)
+		request.ContentLength = r.length
+		request.Header.Set("Content-Type", jsonType)
+		err := c.Operation("post").CheckRequest(request, nil)
+		if (err == nil) != (r.want == "") || err != nil && err.Error() != r.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestParameterDefaults(t *testing.T) {
+	const parameters = `{name: "a[gte]", in: query, schema: {type: integer, default: 20}}, {name: b, in: query, schema: {type: string, default: "x y&"}}, {name: on, in: query, schema: {type: boolean, default: false}},
+{name: X-Mode, in: header, schema: {type: string, default: fast}}`
+	c, err := Compile(tiny(t, parameters, "{type: object}", "{type: object}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for query, want := range map[string]string{
+		"": "a%5Bgte%5D=20&b=x+y%26&on=false", "other=%20&b=": "other=%20&b=&a%5Bgte%5D=20&on=false", "a%5Bgte%5D=1&b=2&on=true": "a%5Bgte%5D=1&b=2&on=true",
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/a?"+query, strings.NewReader("{}"))
+		r.Header.Set("Content-Type", jsonType)
+		if err := c.Operation("post").CheckRequest(r, nil); err != nil || r.URL.RawQuery != want || r.Header.Get("X-Mode") != "fast" {
+			t.Errorf("%q: %v, %q, %v", query, err, r.URL.RawQuery, r.Header)
+		}
+	}
+}
+
+func TestCheckResponse(t *testing.T) {
+	doc, c := document(t)
+	good := exampleJSON(t, doc.Components.Examples["Session"].Value.Value)
+	header := func(pairs ...string) http.Header {
+		h := http.Header{"X-Request-Id": {"r"}, "Content-Type": {"application/json; charset=UTF-8"}}
+		for i := 0; i < len(pairs); i += 2 {
+			h[pairs[i]] = strings.Fields(pairs[i+1])
+		}
+		return h
+	}
+	for _, r := range []struct {
+		status int
+		header http.Header
+		body   string
+		want   Breach
+	}{
+		{201, header(), good, Breach{}},
+		{201, header("Idempotent-Replayed", "true"), good, Breach{}},
+		{418, header(), good, Breach{Rule: "status", Reason: "the status is not declared"}},
+		{201, header("X-Request-Id", ""), good, Breach{Rule: "header", Reason: "X-Request-Id is missing"}},
+		{201, header("X-Request-Id", "a b"), good, Breach{Rule: "header", Reason: "X-Request-Id is sent twice"}},
+		{201, header("X-Request-Id", "é"), good, Breach{Rule: "header", Reason: "X-Request-Id breaks pattern"}},
+		{201, header("Content-Type", "text/plain"), good, Breach{Rule: "content", Reason: "the content type is not declared"}},
+		{201, header(), good + "x", Breach{Rule: "json", Reason: "something follows the JSON value"}},
+		{201, header(), "{", Breach{Rule: "json", Reason: "no valid JSON near byte 1"}},
+		{201, header(), strings.Repeat("[", 70) + strings.Repeat("]", 70), Breach{Rule: "json", Reason: "nested deeper than 64 levels"}},
+		{201, header(), `{"a/~b":"` + "\xff" + `"}`, Breach{Rule: "json", Pointer: "/a~1~0b", Reason: "must be valid UTF-8"}},
+		{201, header(), `{"a":1,"a":1}`, Breach{Rule: "json", Pointer: "/a", Reason: "is given twice"}},
+		{201, header(), "{}", Breach{Rule: "required", Pointer: "/id", Reason: "is missing"}},
+		{201, header(), strings.Replace(good, `"我的会话"`, "null", 1), Breach{Rule: "nullable", Pointer: "/title", Reason: "must not be null"}},
+		{201, header(), strings.Replace(good, `"title"`, `"secret":1,"title"`, 1), Breach{Rule: "additionalProperties", Pointer: "/secret", Reason: "unknown property"}},
+		{201, header(), strings.Replace(good, `{"purpose"`, `{"":"","purpose"`, 1), Breach{Rule: "x-property-names/minLength", Pointer: "/metadata/", Reason: "property name is not allowed"}},
+		{201, header(), strings.Replace(good, `"vault_ids":[]`, `"vault_ids":["v"]`, 1), Breach{Rule: "pattern", Pointer: "/vault_ids/0", Reason: "must be 'vault_' followed by 1 to 64 lower-case letters or digits"}},
+	} {
+		var got Breach
+		if err := c.Operation("createSession").CheckResponse(r.status, r.header, []byte(r.body)); err != nil {
+			got = *err.(*Breach)
+			r.want.Operation, r.want.Status = "createSession", r.status
+		}
+		if got != r.want {
+			t.Errorf("%d %.60s\ngot  %+v\nwant %+v", r.status, r.body, got, r.want)
+		}
+	}
+	tinyContract, err := Compile(tiny(t, "", "{type: object}", "{type: object}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	op := tinyContract.Operation("post")
+	if err := op.CheckResponse(204, http.Header{}, nil); err != nil {
+		t.Error(err)
+	}
+	if err := op.CheckResponse(204, http.Header{}, []byte("{}")); err == nil {
+		t.Error("204 with a body passed")
+	}
+}
+
+func TestSchemaCheck(t *testing.T) {
+	_, c := document(t)
+	if c.Schema("Nothing") != nil || c.Accepts("Nothing", "") || c.Accepts("Session", "{}") {
+		t.Error("a schema that is not there")
+	}
+	if !c.Accepts("RequestID", "r-1") || c.Accepts("RequestID", "") {
+		t.Error("RequestID")
+	}
+	if b := c.Schema("AgentID").Check([]byte(`"agent_1"`)); b != nil {
+		t.Error(b)
+	}
+	if b := c.Schema("Error").Check([]byte(`{"type":"oops"}`)); b == nil || *b != (Breach{Pointer: "/type", Rule: "enum", Reason: "must be 'error'"}) {
+		t.Errorf("%+v", b)
+	}
+}
+
+func TestDigest(t *testing.T) {
+	same := [][]string{
+		{`{"a":1,"b":[true,null,"x"]}`, ` { "b" : [true,null,"\u0078"], "\u0061":1e0 } `, `{"b":[true,null,"x"],"a":10E-1}`},
+		{`{"a":{"d":1,"c":2},"b":{}}`, `{"b":{},"a":{"c":2,"d":1}}`},
+		{``}, {`{}`}, {`[]`}, {`""`}, {`0`}, {`[1,2]`}, {`[2,1]`}, {`["1"]`}, {`{"a":"1"}`}, {`{"a":1.5}`}, {`"a,b"`}, {`["a","b"]`}, {`123456789012345678901`}, {`123456789012345678902`},
+	}
+	seen := map[[32]byte]string{}
+	for _, group := range same {
+		digest := Digest([]byte(group[0]))
+		if other, ok := seen[digest]; ok {
+			t.Errorf("%s and %s have one digest", group[0], other)
+		}
+		seen[digest] = group[0]
+		for _, text := range group {
+			if Digest([]byte(text)) != digest {
+				t.Errorf("%s and %s have two digests", group[0], text)
+			}
+		}
+	}
+	Digest(bytes.Repeat([]byte("[{\"a\":"), 1<<20)) // ends
+}
+
+// A good request and a good reply cost a few allocations, however many members they have.
+func TestAllocations(t *testing.T) {
+	doc, c := document(t)
+	reply := []byte(exampleJSON(t, doc.Components.Examples["Session"].Value.Value))
+	session := c.Schema("Session")
+	if n := testing.AllocsPerRun(100, func() { session.Check(reply) }); n > 2 {
+		t.Errorf("%.0f allocations for a Session", n)
+	}
+}

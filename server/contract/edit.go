@@ -1,0 +1,46 @@
+package contract
+
+import "strings"
+
+// edit replaces a part of a checked text.
+type edit struct {
+	from, to int
+	text     string
+}
+
+// fillIn writes down the defaults of the properties that an object with n members does not have. The
+// object has just been walked.
+func (w *walker) fillIn(s *schema, seen uint64, n int) {
+	for i := range s.properties {
+		absent := s.properties[i].absent
+		if absent == "" || seen&(1<<i) != 0 {
+			continue
+		}
+		if n == 0 {
+			absent = absent[1:]
+		}
+		n++
+		w.edits = append(w.edits, edit{from: w.pos - 1, to: w.pos - 1, text: absent})
+	}
+}
+
+// edited returns the text with the edits made: the text itself when there are none.
+func (w *walker) edited() string {
+	if len(w.edits) == 0 {
+		return w.data
+	}
+	size := len(w.data)
+	for _, e := range w.edits {
+		size += len(e.text)
+	}
+	var out strings.Builder
+	out.Grow(size)
+	from := 0
+	for _, e := range w.edits {
+		out.WriteString(w.data[from:e.from])
+		out.WriteString(e.text)
+		from = e.to
+	}
+	out.WriteString(w.data[from:])
+	return out.String()
+}

@@ -1,0 +1,80 @@
+package contract
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// kindOf tells a schema's kind. It is an error for the schema to have a keyword that would go unchecked:
+// one that schemas of its kind do not have, or that this package does not know.
+func kindOf(doc *openapi3.Schema) (kind, error) {
+	kind, rest := unionKind, *doc // rest is to be left without any keyword
+	rest.Extensions, rest.Origin, rest.Title, rest.Description, rest.Deprecated = nil, nil, "", "", false
+	rest.Example, rest.Examples, rest.ExternalDocs, rest.Nullable = nil, nil, nil, false
+	switch {
+	case len(doc.OneOf) > 0:
+		rest.OneOf, rest.Discriminator = nil, nil
+	case doc.Type.Is(openapi3.TypeString):
+		kind = stringKind
+		rest.Type, rest.Default, rest.Enum, rest.MinLength, rest.MaxLength, rest.Pattern = nil, nil, nil, 0, nil, ""
+		takeFormat(&rest, "date-time")
+	case doc.Type.Is(openapi3.TypeInteger):
+		kind = integerKind
+		rest.Type, rest.Default = nil, nil
+		takeFormat(&rest, "int32", "int64")
+		takeBounds(&rest)
+	case doc.Type.Is(openapi3.TypeNumber):
+		kind = numberKind
+		rest.Type, rest.Default = nil, nil
+		takeFormat(&rest, "double")
+		takeBounds(&rest)
+	case doc.Type.Is(openapi3.TypeBoolean):
+		kind = booleanKind
+		rest.Type, rest.Default = nil, nil
+	case doc.Type.Is(openapi3.TypeArray):
+		kind = arrayKind
+		rest.Type, rest.Items, rest.MinItems, rest.MaxItems, rest.UniqueItems = nil, nil, 0, nil, false
+	case doc.Type.Is(openapi3.TypeObject):
+		kind = objectKind
+		rest.Type, rest.Properties, rest.Required = nil, nil, nil
+		rest.AdditionalProperties, rest.MinProps, rest.MaxProps = openapi3.AdditionalProperties{}, 0, nil
+	default:
+		return anyKind, fmt.Errorf("type: one of string, integer, number, boolean, array and object is needed")
+	}
+	if _, named := doc.Extensions["x-property-names"]; named && kind != objectKind {
+		return kind, fmt.Errorf("keyword x-property-names is for objects")
+	}
+	if keyword := anyKeyword(&rest); keyword != "" {
+		return kind, fmt.Errorf("keyword %s is not supported here", keyword)
+	}
+	return kind, nil
+}
+
+// takeFormat takes a format away if it is among those.
+func takeFormat(rest *openapi3.Schema, formats ...string) {
+	if slices.Contains(formats, rest.Format) {
+		rest.Format = ""
+	}
+}
+
+// takeBounds takes the bounds of numbers away, as OpenAPI 3.0 writes them.
+func takeBounds(rest *openapi3.Schema) {
+	rest.Min, rest.Max, rest.ExclusiveMin.Bool, rest.ExclusiveMax.Bool = nil, nil, nil, nil
+}
+
+// anyKeyword names a keyword that a schema has; "" when it has none.
+func anyKeyword(s *openapi3.Schema) string {
+	fields := reflect.ValueOf(*s)
+	for i := range fields.NumField() {
+		if !fields.Field(i).IsZero() {
+			field := fields.Type().Field(i)
+			keyword, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			return strings.Trim(keyword, "-") + " (" + field.Name + ")"
+		}
+	}
+	return ""
+}

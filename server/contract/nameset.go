@@ -1,0 +1,34 @@
+package contract
+
+import "slices"
+
+// nameSet is a set of strings that costs nothing while it is empty and little while it is small.
+type nameSet struct {
+	few  []string
+	many map[string]struct{}
+}
+
+// fewNames is the size up to which comparing them all is faster than hashing.
+const fewNames = 16
+
+// add adds a string and reports whether it is new.
+func (s *nameSet) add(name string) bool {
+	if s.many != nil {
+		before := len(s.many)
+		s.many[name] = struct{}{}
+		return len(s.many) > before
+	}
+	if slices.Contains(s.few, name) {
+		return false
+	}
+	if len(s.few) < fewNames {
+		s.few = append(s.few, name)
+		return true
+	}
+	s.many = make(map[string]struct{}, 2*fewNames)
+	for _, old := range s.few {
+		s.many[old] = struct{}{}
+	}
+	s.many[name] = struct{}{}
+	return true
+}

@@ -1,0 +1,178 @@
+package contract
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// parameter is a parameter of the path, the query or the headers, compiled.
+type parameter struct {
+	name     string // headers in their canonical spelling
+	in       string
+	doc      *openapi3.Parameter
+	required bool
+	schema   *schema
+	absent   string // the value that stands for an absent parameter; "" when there is none
+}
+
+// parameter compiles a parameter of the plain kinds: one value, or in the query several under one name.
+func (c *compiler) parameter(doc *openapi3.Parameter) (p parameter, err error) {
+	place := doc.In + " parameter " + doc.Name
+	if doc.Schema == nil || doc.Content != nil || doc.AllowEmptyValue || doc.AllowReserved || doc.Style != "" {
+		return p, fmt.Errorf("%s: only a schema is supported, without style, content, allowEmptyValue and allowReserved", place)
+	}
+	p = parameter{name: doc.Name, in: doc.In, doc: doc, required: doc.Required}
+	if p.schema, err = c.compile(place, doc.Schema); err != nil {
+		return p, err
+	}
+	value := p.schema
+	switch {
+	case doc.In == openapi3.ParameterInCookie:
+		return p, fmt.Errorf("%s: cookies are not supported", place)
+	case doc.In == openapi3.ParameterInHeader:
+		p.name = http.CanonicalHeaderKey(doc.Name)
+	case doc.In == openapi3.ParameterInQuery && value.kind == arrayKind:
+		value = value.items
+	}
+	if doc.Explode != nil && *doc.Explode != (doc.In == openapi3.ParameterInQuery) {
+		return p, fmt.Errorf("%s: explode: only the default is supported", place)
+	}
+	if value.kind > stringKind || value.kind == anyKind {
+		return p, fmt.Errorf("%s: only strings, numbers and booleans are supported, and arrays of them in the query", place)
+	}
+	if p.absent, err = defaultText(p.schema); err != nil {
+		return p, fmt.Errorf("%s: default: %w", place, err)
+	}
+	if p.absent != "" && doc.In == openapi3.ParameterInPath {
+		return p, fmt.Errorf("%s: default: paths have none", place)
+	}
+	return p, nil
+}
+
+// defaultText returns a schema's default outside of JSON, or "".
+func defaultText(s *schema) (string, error) {
+	value, err := s.defaultJSON()
+	if err != nil || s.kind != stringKind || value == "" {
+		return value, err
+	}
+	var text string
+	if err = json.Unmarshal([]byte(value), &text); err == nil && text == "" {
+		err = errors.New("it must not be empty")
+	}
+	return text, err
+}
+
+// checkParameters holds a request's parameters against the operation, in the document's order, and
+// writes defaults into its query and headers.
+func (o *Operation) checkParameters(r *http.Request, pathParam func(string) string) *Fault {
+	var query url.Values
+	if r.URL.RawQuery != "" {
+		var err error
+		if query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
+			return &Fault{Param: "query", Message: "The query string is malformed; percent-encode its names and values."}
+		}
+	}
+	for i := range o.parameters {
+		p := &o.parameters[i]
+		var values []string
+		switch p.in {
+		case openapi3.ParameterInPath:
+			value, err := url.PathUnescape(pathParam(p.name))
+			if err != nil {
+				return p.fault("is not percent-encoded properly")
+			}
+			if fault := p.checkOne(value); fault != nil {
+				return fault
+			}
+			continue
+		case openapi3.ParameterInQuery:
+			values = query[p.name]
+		default:
+			values = r.Header[p.name]
+		}
+		if fault := p.check(values); fault != nil {
+			return fault
+		}
+		if len(values) == 0 && p.absent != "" {
+			p.fillIn(r)
+		}
+	}
+	return nil
+}
+
+// check holds all values of a parameter, in the order sent, against its schema.
+func (p *parameter) check(values []string) *Fault {
+	switch {
+	case len(values) == 0:
+		if p.required {
+			return p.broken(p.schema, "type")
+		}
+		return nil
+	case p.schema.kind == arrayKind:
+		return p.checkMany(values)
+	case len(values) > 1:
+		return p.fault("must be given only once")
+	}
+	return p.checkOne(values[0])
+}
+
+func (p *parameter) checkOne(value string) *Fault {
+	if rule := p.schema.brokenParameter(value); rule != "" {
+		return p.broken(p.schema, rule)
+	}
+	return nil
+}
+
+func (p *parameter) checkMany(values []string) *Fault {
+	s, twice := p.schema, false
+	var met nameSet
+	switch {
+	case s.size.under(len(values)):
+		return p.broken(s, "minItems")
+	case s.size.over(len(values)):
+		return p.broken(s, "maxItems")
+	}
+	for _, value := range values {
+		twice = s.unique && !met.add(value) || twice
+	}
+	if twice {
+		return p.broken(s, "uniqueItems")
+	}
+	for _, value := range values {
+		if rule := s.items.brokenParameter(value); rule != "" {
+			return p.broken(s.items, rule)
+		}
+	}
+	return nil
+}
+
+// fillIn writes the default into the request.
+func (p *parameter) fillIn(r *http.Request) {
+	if p.in == openapi3.ParameterInHeader {
+		r.Header[p.name] = []string{p.absent}
+		return
+	}
+	if r.URL.RawQuery != "" {
+		r.URL.RawQuery += "&"
+	}
+	r.URL.RawQuery += url.QueryEscape(p.name) + "=" + url.QueryEscape(p.absent)
+}
+
+// broken says what a parameter must be, whichever way it was wrong.
+func (p *parameter) broken(s *schema, rule string) *Fault {
+	return p.fault(s.mistake(rule).expectation())
+}
+
+// fault makes a sentence of the end of one.
+func (p *parameter) fault(predicate string) *Fault {
+	subject := "Parameter"
+	if p.in == openapi3.ParameterInHeader {
+		subject = "Header"
+	}
+	return &Fault{Param: p.doc.Name, Message: subject + " '" + p.doc.Name + "' " + predicate + "."}
+}

@@ -1,0 +1,269 @@
+package contract
+
+import (
+	"math"
+	"math/bits"
+	"strconv"
+)
+
+// walker walks a JSON text once, holding it against a schema. It looks at all of the text whatever it
+// finds, for what makes the text itself bad, but builds nothing of what it reads.
+type walker struct {
+	cursor
+	maxDepth int
+	fill     bool   // write down the edits that fill in defaults
+	edits    []edit // in the order of the text
+}
+
+// check returns the first mistake of a text, or nil.
+func check(s *schema, text string, maxDepth int) *mistake {
+	w := walker{cursor: cursor{data: text}, maxDepth: maxDepth}
+	return w.check(s)
+}
+
+// check returns the first mistake of a whole text, or nil.
+func (w *walker) check(s *schema) *mistake {
+	m := w.value(s, 0)
+	if w.broken {
+		return &mistake{rule: ruleSyntax, limit: min(w.pos+1, len(w.data))}
+	}
+	if w.space(); w.pos < len(w.data) {
+		return &mistake{rule: ruleTrailing}
+	}
+	return m
+}
+
+// value walks the next value, which stands that many levels deep, and returns its first mistake.
+func (w *walker) value(s *schema, depth int) *mistake {
+	w.space()
+	if depth >= w.maxDepth {
+		w.skip()
+		return &mistake{rule: ruleDepth, limit: w.maxDepth}
+	}
+	kind := w.kind()
+	s, wrong := w.meant(s, kind)
+	var m *mistake
+	switch kind {
+	case objectKind:
+		m = w.object(s, depth)
+	case arrayKind:
+		m = w.array(s, depth)
+	case stringKind:
+		m = w.string(s)
+	case numberKind:
+		m = w.numeral(s)
+	default:
+		w.literal()
+	}
+	if m != nil {
+		return m
+	}
+	return wrong
+}
+
+// meant returns the schema by which to walk a value of that kind. When that is none of s's the value is
+// the mistake returned, and walked only for what is wrong with the text.
+func (w *walker) meant(s *schema, found kind) (*schema, *mistake) {
+	switch {
+	case s == nil || s.kind == found || s.kind == integerKind && found == numberKind:
+		return s, nil
+	case found == nullKind && s.nullable:
+		return nil, nil
+	case found == nullKind:
+		return nil, s.mistake("nullable")
+	case s.kind == unionKind && s.discriminator == "":
+		if variant := s.byKind[found]; variant != nil {
+			return variant, nil
+		}
+		return nil, s.mistake("oneOf")
+	case s.kind == unionKind:
+		if variant := w.variant(s, found); variant != nil {
+			return variant, nil
+		}
+		return nil, s.mistake("discriminator")
+	case s.text.enum != nil:
+		return nil, s.mistake("enum")
+	}
+	return nil, s.mistake("type")
+}
+
+// variant looks ahead for the discriminator of the object that begins here and returns the schema that
+// it names, or nil.
+func (w *walker) variant(s *schema, found kind) *schema {
+	ahead := w.cursor
+	if found != objectKind {
+		return nil
+	}
+	ahead.pos++
+	for first := true; ahead.more('}', first); first = false {
+		name := ahead.name()
+		ahead.space()
+		if name.value() == s.discriminator {
+			value := ahead.text()
+			if ahead.broken {
+				return nil
+			}
+			return s.byValue[value.value()]
+		}
+		ahead.skip()
+	}
+	return nil
+}
+
+func (w *walker) object(s *schema, depth int) *mistake {
+	first := noMistake()
+	var seen uint64 // bit i for properties[i]
+	var others nameSet
+	w.pos++
+	n := 0
+	for ; w.more('}', n == 0); n++ {
+		member := w.name()
+		if w.broken {
+			return nil
+		}
+		if !member.valid && (first.mistake == nil || !first.grave()) {
+			first.mistake = &mistake{rule: ruleUTF8}
+		}
+		name := member.value()
+		var child *schema
+		position, twice := 0, false
+		if s != nil {
+			position, child = s.member(name)
+		}
+		named := s != nil && position < len(s.properties)
+		if named {
+			twice = seen&(1<<position) != 0
+			seen |= 1 << position
+		} else {
+			twice = !others.add(name)
+		}
+		if twice {
+			first.offer(&mistake{rule: ruleTwice}, position, name)
+		}
+		if s != nil && !named && first.open(position, name) {
+			first.offer(s.unnamed(name), position, name)
+		}
+		if !first.open(position, name) {
+			child = nil // its schema's mistakes no longer matter
+		}
+		first.offer(w.value(child, depth+1), position, name)
+	}
+	if s == nil || w.broken || first.mistake != nil && first.grave() {
+		return first.mistake
+	}
+	switch {
+	case s.size.under(n):
+		return s.mistake("minProperties")
+	case s.size.over(n):
+		return s.mistake("maxProperties")
+	}
+	if missing := s.required &^ seen; missing != 0 {
+		i := bits.TrailingZeros64(missing)
+		first.offer(s.mistake("required"), i, s.properties[i].name)
+	}
+	if first.mistake == nil && w.fill {
+		w.fillIn(s, seen, n)
+	}
+	return first.mistake
+}
+
+// unnamed returns what is wrong with the name of a property that is not among s's, or nil.
+func (s *schema) unnamed(name string) *mistake {
+	if s.closed {
+		return s.mistake("additionalProperties")
+	}
+	if s.names != nil {
+		if rule := s.names.broken(name); rule != "" {
+			return s.mistake(ruleNames + rule)
+		}
+	}
+	return nil
+}
+
+func (w *walker) array(s *schema, depth int) *mistake {
+	var first *mistake
+	var items *schema
+	var met nameSet
+	twice := false
+	if s != nil {
+		items = s.items
+	}
+	w.pos++
+	n := 0
+	for ; w.more(']', n == 0); n++ {
+		w.space()
+		start := w.pos
+		m := w.value(items, depth+1)
+		if m != nil && (first == nil || m.grave() && !first.grave()) {
+			m.at = append(m.at, item(n))
+			first, items = m, nil
+		}
+		if s == nil || w.broken {
+			continue
+		}
+		if s.size.over(n + 1) {
+			items = nil
+		} else if s.unique && w.data[start] == '"' {
+			again := cursor{data: w.data, pos: start}
+			twice = !met.add(again.text().value()) || twice
+		}
+	}
+	switch {
+	case s == nil || first != nil && first.grave():
+	case s.size.under(n):
+		return s.mistake("minItems")
+	case s.size.over(n):
+		return s.mistake("maxItems")
+	case twice:
+		return s.mistake("uniqueItems")
+	}
+	return first
+}
+
+func (w *walker) string(s *schema) *mistake {
+	sent := w.text()
+	switch {
+	case w.broken:
+		return nil
+	case !sent.valid:
+		return &mistake{rule: ruleUTF8}
+	case s == nil:
+		return nil
+	}
+	if rule := s.brokenText(sent.value()); rule != "" {
+		return s.mistake(rule)
+	}
+	return nil
+}
+
+func (w *walker) numeral(s *schema) *mistake {
+	start := w.pos
+	raw, plain := w.number()
+	if w.broken || s == nil {
+		return nil
+	}
+	rule := "type"
+	if s.kind != integerKind {
+		rule = s.brokenNumber(raw)
+	} else if whole, ok := integer(raw, plain); ok {
+		rule = s.brokenWhole(whole)
+		if !plain && w.fill {
+			w.edits = append(w.edits, edit{from: start, to: w.pos, text: strconv.FormatInt(whole, 10)})
+		}
+	}
+	if rule != "" {
+		return s.mistake(rule)
+	}
+	return nil
+}
+
+// integer returns the integer that a number stands for: 100 for 1e2. ok is false when it is none, or
+// not within int64, or not exact.
+func integer(raw string, plain bool) (whole int64, ok bool) {
+	if plain {
+		whole, err := strconv.ParseInt(raw, 10, 64)
+		return whole, err == nil
+	}
+	f, err := strconv.ParseFloat(raw, 64)
+	return int64(f), err == nil && f == math.Trunc(f) && math.Abs(f) <= 1<<53
+}
