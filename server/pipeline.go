@@ -23,6 +23,7 @@ func (s *Server) operation(op *contract.Operation) echo.MiddlewareFunc {
 				return s.once(c, reply, op, func() error { return s.answer(c, reply, op, next) })
 			})
 			if err != nil {
+				reply.reset(c)
 				err = s.answer(c, reply, op, func(echo.Context) error { return err })
 			}
 			if err != nil { // the error envelope itself breaks the contract
@@ -52,7 +53,6 @@ func (s *Server) admit(c echo.Context, op *contract.Operation) error {
 // answer runs a handler, writes its error, if any, as the envelope, and checks the reply. It returns an
 // error only for a reply that must not leave.
 func (s *Server) answer(c echo.Context, reply *heldReply, op *contract.Operation, next echo.HandlerFunc) error {
-	reply.reset(c)
 	if err := recovered(func() error { return next(c) }); err != nil {
 		reply.reset(c)
 		s.writeError(c, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"net/http"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 
@@ -22,9 +23,8 @@ type heldReply struct {
 
 // holdReply makes the context write to memory.
 func holdReply(c echo.Context) *heldReply {
-	reply := &heldReply{to: c.Response().Writer, id: infoOf(c.Request().Context()).id}
+	reply := &heldReply{to: c.Response().Writer, id: infoOf(c.Request().Context()).id, header: http.Header{}, status: http.StatusOK}
 	c.Response().Writer = reply
-	reply.reset(c)
 	return reply
 }
 
@@ -42,7 +42,7 @@ func (r *heldReply) Write(p []byte) (int, error) { return r.body.Write(p) }
 
 // reset forgets what was written so far.
 func (r *heldReply) reset(c echo.Context) {
-	r.header = r.to.Header().Clone()
+	clear(r.header)
 	r.status = http.StatusOK
 	r.body.Reset()
 	c.Response().Committed, c.Response().Size, c.Response().Status = false, 0, http.StatusOK
@@ -63,7 +63,9 @@ func (r *heldReply) record() store.Reply {
 // release sends the held reply.
 func (r *heldReply) release(c echo.Context) error {
 	c.Response().Writer = r.to
-	maps.Copy(r.to.Header(), r.header)
+	header := r.to.Header()
+	maps.Copy(header, r.header)
+	header["Content-Length"] = []string{strconv.Itoa(r.body.Len())}
 	r.to.WriteHeader(r.status)
 	_, err := r.to.Write(r.body.Bytes())
 	return err

@@ -10,7 +10,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -88,17 +87,30 @@ func bearer(header http.Header) (string, error) {
 	}
 	scheme, token, _ := strings.Cut(values[0], " ")
 	token = strings.TrimSpace(token)
-	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || !wellFormed.MatchString(token) {
+	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || !WellFormed(token) {
 		return "", &Error{"Malformed token; send 'Authorization: Bearer <PAT>', where the PAT starts with 'pt-'."}
 	}
 	return token, nil
 }
 
-// wellFormed is what a token looks like: the prefix and the token68 characters of RFC 9110.
-var wellFormed = regexp.MustCompile(`^pt-[A-Za-z0-9._~+/=-]{1,253}$`)
+// maxLength bounds a token, in bytes.
+const maxLength = 256
 
-// WellFormed reports whether a text can be a token.
-func WellFormed(token string) bool { return wellFormed.MatchString(token) }
+// WellFormed reports whether a text can be a token: the prefix, then token68 characters (RFC 9110).
+func WellFormed(token string) bool {
+	rest, ok := strings.CutPrefix(token, Prefix)
+	if !ok || rest == "" || len(token) > maxLength {
+		return false
+	}
+	for i := range len(rest) {
+		b := rest[i]
+		alphanumeric := b >= '0' && b <= '9' || b|0x20 >= 'a' && b|0x20 <= 'z'
+		if !alphanumeric && strings.IndexByte("-._~+/=", b) < 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // Mint returns a new token with 256 bits of randomness.
 func Mint() string {
