@@ -2,7 +2,10 @@ package sqlstore_test
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cloud-sessions/sessions/server/store"
@@ -56,26 +59,62 @@ func benchmarkSessions(b *testing.B, dsn string, run func(b *testing.B, s *sqlst
 	run(b, s, store.SessionSpec{AgentID: agent.ID, EnvironmentID: environment.ID})
 }
 
-func createSessions(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
-	for b.Loop() {
-		if _, err := s.CreateSession(b.Context(), "acc", spec); err != nil {
-			b.Fatal(err)
-		}
+// engines are the ways to run statements that benchmarks compare: the one for SQLite, and one that leaves
+// everything to database/sql.
+func engines(b *testing.B, dsn func() string, run func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec)) {
+	b.Run("engine=sqlite", func(b *testing.B) { benchmarkSessions(b, dsn(), run) })
+	b.Run("engine=plain", func(b *testing.B) {
+		benchmarkSessions(b, dsn(), func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
+			s.UsePlain()
+			run(b, s, spec)
+		})
+	})
+}
+
+func BenchmarkCreateSession(b *testing.B) {
+	for _, callers := range []int{1, 8, 32} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			engines(b, func() string { return fileDSN(b) }, func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
+				b.ReportAllocs()
+				b.ResetTimer()
+				var left atomic.Int64
+				left.Store(int64(b.N))
+				var all sync.WaitGroup
+				for range callers {
+					all.Go(func() {
+						for left.Add(-1) >= 0 {
+							if _, err := s.CreateSession(b.Context(), "acc", spec); err != nil {
+								b.Error(err)
+								return
+							}
+						}
+					})
+				}
+				all.Wait()
+			})
+		})
 	}
 }
 
+// BenchmarkCreateSessionMemory has no disk to wait for.
 func BenchmarkCreateSessionMemory(b *testing.B) {
-	benchmarkSessions(b, "sqlite::memory:", createSessions)
+	engines(b, func() string { return "sqlite::memory:" }, func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := s.CreateSession(b.Context(), "acc", spec); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
-func BenchmarkCreateSessionFile(b *testing.B) { benchmarkSessions(b, fileDSN(b), createSessions) }
-
-func BenchmarkGetSessionFile(b *testing.B) {
-	benchmarkSessions(b, fileDSN(b), func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
+func BenchmarkGetSession(b *testing.B) {
+	engines(b, func() string { return fileDSN(b) }, func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
 		v, err := s.CreateSession(b.Context(), "acc", spec)
 		if err != nil {
 			b.Fatal(err)
 		}
+		b.ReportAllocs()
 		for b.Loop() {
 			if _, err := s.GetSession(b.Context(), "acc", v.ID); err != nil {
 				b.Fatal(err)
@@ -84,9 +123,9 @@ func BenchmarkGetSessionFile(b *testing.B) {
 	})
 }
 
-// BenchmarkListSessionsFile reads a page of 20 out of the middle of 2000 sessions.
-func BenchmarkListSessionsFile(b *testing.B) {
-	benchmarkSessions(b, fileDSN(b), func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
+// BenchmarkListSessions reads a page of 20 out of the middle of 2000 sessions.
+func BenchmarkListSessions(b *testing.B) {
+	engines(b, func() string { return fileDSN(b) }, func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
 		var middle string
 		err := s.Atomically(b.Context(), func(ctx context.Context) error {
 			for i := range 2000 {
@@ -103,6 +142,7 @@ func BenchmarkListSessionsFile(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
+		b.ReportAllocs()
 		for b.Loop() {
 			if _, err := s.ListSessions(b.Context(), "acc", store.SessionFilter{}, store.Page{Limit: 20, Cursor: middle}); err != nil {
 				b.Fatal(err)

@@ -63,6 +63,20 @@ func (c timeOrNilTo) Scan(src any) error {
 // toJSON is how lists and maps are stored: equal ones as the same text. It panics for what JSON has no
 // form for, which nothing in the store is.
 func toJSON(v any) string {
+	switch v := v.(type) { // most are empty
+	case map[string]string:
+		if v != nil && len(v) == 0 {
+			return "{}"
+		}
+	case []string:
+		if v != nil && len(v) == 0 {
+			return "[]"
+		}
+	case []resourceJSON:
+		if v != nil && len(v) == 0 {
+			return "[]"
+		}
+	}
 	text, err := json.Marshal(v)
 	if err != nil {
 		panic(err)
@@ -79,9 +93,25 @@ func (c fromJSON) Scan(src any) error {
 	if !ok {
 		return fmt.Errorf("JSON is stored as %T", src)
 	}
-	if raw, ok := c.v.(*json.RawMessage); ok {
-		*raw = json.RawMessage(text)
+	switch v := c.v.(type) {
+	case *json.RawMessage:
+		*v = json.RawMessage(text)
 		return nil
+	case *map[string]string:
+		if text == "{}" {
+			*v = map[string]string{}
+			return nil
+		}
+	case *[]string:
+		if text == "[]" {
+			*v = []string{}
+			return nil
+		}
+	case *[]resourceJSON:
+		if text == "[]" {
+			*v = nil
+			return nil
+		}
 	}
 	return json.Unmarshal([]byte(text), c.v)
 }

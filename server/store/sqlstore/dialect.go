@@ -11,6 +11,7 @@ import (
 
 // database is an open database and all that differs between databases.
 type database struct {
+	engine
 	// write begins transactions that may write without failing for one another. read is for reads
 	// outside of transactions. The two may be the same pool.
 	write, read *sql.DB

@@ -22,9 +22,7 @@ type rows[T any] struct {
 
 // get returns the row with that id, archived ones included, or a store.MissingError.
 func get[T any](ctx context.Context, s *Store, r rows[T], account, id string) (T, error) {
-	f := filterFor(account)
-	f.and("r.id = " + f.bind(id))
-	v, err := one(ctx, s, r.scan, r.selection+f.where(), f.args...)
+	v, err := one(ctx, s, r.scan, r.selection+` WHERE r.account_id = $1 AND r.id = $2 AND r.deleted_at IS NULL`, account, id)
 	return v, missing(err, store.MissingError{Noun: r.noun, ID: id})
 }
 

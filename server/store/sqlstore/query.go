@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 
@@ -18,45 +17,43 @@ func scanID(row scanner) (id string, err error) {
 }
 
 // all returns the rows that a query yields, never nil. It reads in ctx's transaction, if there is one.
-func all[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
-	var source interface {
-		QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	} = s.db.read
-	if sc, ok := s.scopeOf(ctx); ok {
-		source = sc.tx
-	} else {
-		if err := s.enter(); err != nil {
-			return nil, err
-		}
-		defer s.calls.Done()
-	}
-	rows, err := source.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, failure(ctx, err)
-	}
-	defer rows.Close()
+func all[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), text string, args ...any) ([]T, error) {
 	items := []T{}
-	for rows.Next() {
-		item, err := scan(rows)
-		if err != nil {
-			return nil, failure(ctx, err)
-		}
+	err := s.query(ctx, query{text: text, args: args}, func(row scanner) error {
+		item, err := scan(row)
 		items = append(items, item)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	return items, failure(ctx, rows.Err())
+	return items, nil
 }
 
-// one returns the first row that a query yields, or store.ErrNotFound.
-func one[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), query string, args ...any) (T, error) {
-	items, err := all(ctx, s, scan, query, args...)
-	if err == nil && len(items) == 0 {
+// one returns the row that a query finds by a key, or store.ErrNotFound.
+func one[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), text string, args ...any) (item T, err error) {
+	found := false
+	err = s.query(ctx, query{text: text, args: args, quick: true}, func(row scanner) (err error) {
+		item, err = scan(row)
+		found = true
+		return err
+	})
+	if err == nil && !found {
 		err = store.ErrNotFound
 	}
-	if err != nil {
-		var none T
-		return none, err
+	return orZero(item, err)
+}
+
+// query reads in ctx's transaction, if there is one.
+func (s *Store) query(ctx context.Context, q query, each func(scanner) error) error {
+	if sc, ok := s.scopeOf(ctx); ok {
+		return sc.tx.query(ctx, q, each)
 	}
-	return items[0], nil
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.calls.Done()
+	return s.db.engine.read(ctx, q, each)
 }
 
 // exec runs a statement that writes and returns how many rows it wrote. Any call to it must be within
@@ -66,12 +63,7 @@ func (s *Store) exec(ctx context.Context, statement string, args ...any) (int, e
 	if !ok {
 		return 0, errors.New("sqlstore: write outside of a transaction")
 	}
-	result, err := sc.tx.ExecContext(ctx, statement, args...)
-	if err != nil {
-		return 0, failure(ctx, err)
-	}
-	n, err := result.RowsAffected()
-	return int(n), failure(ctx, err)
+	return sc.tx.exec(ctx, statement, args)
 }
 
 // add runs an INSERT of one row; when that does nothing because of a conflict, it returns store.ErrExists.

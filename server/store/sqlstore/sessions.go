@@ -31,7 +31,7 @@ func scanSession(row scanner) (store.Session, error) {
 	var flushMicros int64
 	var resources []resourceJSON
 	err := row.Scan(append([]any{
-		&v.ID, &v.EnvironmentID, &v.Title, &v.Status, fromJSON{&v.Metadata}, fromJSON{&v.EnvironmentVariables},
+		&v.ID, &v.EnvironmentID, &v.Title, (*string)(&v.Status), fromJSON{&v.Metadata}, fromJSON{&v.EnvironmentVariables},
 		&flushMicros, fromJSON{&v.MemoryStoreIDs}, fromJSON{&v.VaultIDs}, fromJSON{&resources},
 		&v.Usage.InputTokens, &v.Usage.OutputTokens, &v.Usage.CacheReadInputTokens,
 		&v.Usage.CacheCreation5m, &v.Usage.CacheCreation1h, &v.Usage.CreditCents,
@@ -115,8 +115,8 @@ func (s *Store) checkEnvironment(ctx context.Context, account, id string) error 
 	if err := s.lock(ctx, "environments", account, id, s.db.forShare); err != nil {
 		return err
 	}
-	environment, err := s.GetEnvironment(ctx, account, id)
-	if err == nil && environment.ArchivedAt != nil {
+	archivedAt, err := get(ctx, s, environmentState(), account, id)
+	if err == nil && archivedAt != nil {
 		err = &store.ArchivedError{Noun: store.NounEnvironment, ID: id}
 	}
 	return err

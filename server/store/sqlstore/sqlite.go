@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 const (
@@ -47,7 +46,7 @@ func openSQLite(path string) (database, error) {
 	if err != nil {
 		return database{}, errors.Join(err, write.Close())
 	}
-	return database{write: write, read: read, migrations: goose.DialectSQLite3}, nil
+	return sqliteDatabase(write, read), nil
 }
 
 // openSQLiteMemory uses one connection for everything: the connection is the database.
@@ -61,15 +60,22 @@ func openSQLiteMemory() (database, error) {
 	if err != nil {
 		return database{}, err
 	}
-	return database{write: pool, read: pool, migrations: goose.DialectSQLite3}, nil
+	return sqliteDatabase(pool, pool), nil
+}
+
+func sqliteDatabase(write, read *sql.DB) database {
+	return database{
+		engine: newSQLiteEngine(write, read), write: write, read: read, migrations: goose.DialectSQLite3,
+	}
 }
 
 // openSQLitePool returns a pool whose connections, size at most, stay open until the pool is closed.
 func openSQLitePool(dsn string, size int) (*sql.DB, error) {
-	pool, err := sql.Open("sqlite", dsn)
+	connector, err := newSQLiteConnector(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: %w", err)
 	}
+	pool := sql.OpenDB(connector)
 	pool.SetMaxOpenConns(size)
 	pool.SetMaxIdleConns(size)
 	pool.SetConnMaxIdleTime(0)

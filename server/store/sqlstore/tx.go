@@ -2,9 +2,7 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"strconv"
-	"sync/atomic"
 )
 
 // scopeKey is the context key of the scope that belongs to s; another store's is another key.
@@ -12,16 +10,17 @@ type scopeKey struct{ s *Store }
 
 // scope is a transaction, or the part of one that a nested call makes up.
 type scope struct {
-	tx *sql.Tx
-	// savepoints counts those of the whole transaction: no name is used twice.
-	savepoints *atomic.Int64
+	tx transaction
+	// depth is how many parts the scope lies within. It names the savepoints in the scope: there is one at
+	// a time, and the statements stay few, so that they can be kept prepared.
+	depth int
 	// turn holds one token. Who nests in the scope takes it, so that the parts of a transaction follow
 	// one another even when goroutines make them: savepoints are a stack.
 	turn chan struct{}
 }
 
-func newScope(tx *sql.Tx, savepoints *atomic.Int64) *scope {
-	return &scope{tx: tx, savepoints: savepoints, turn: make(chan struct{}, 1)}
+func newScope(tx transaction, depth int) *scope {
+	return &scope{tx: tx, depth: depth, turn: make(chan struct{}, 1)}
 }
 
 func (s *Store) scopeOf(ctx context.Context) (*scope, bool) {
@@ -42,15 +41,7 @@ func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) err
 		return err
 	}
 	defer s.calls.Done()
-	tx, err := s.db.write.BeginTx(ctx, nil)
-	if err != nil {
-		return failure(ctx, err)
-	}
-	return settle(
-		func() error { return fn(s.within(ctx, newScope(tx, new(atomic.Int64)))) },
-		func() error { return failure(ctx, tx.Commit()) },
-		func() { _ = tx.Rollback() }, // when it fails, there is no transaction left to roll back
-	)
+	return s.db.transact(ctx, func(tx transaction) error { return fn(s.within(ctx, newScope(tx, 0))) })
 }
 
 // nest runs fn as a part of outer's transaction. Savepoints do not heed the context: they are quick, and
@@ -69,21 +60,29 @@ func (s *Store) nest(ctx context.Context, outer *scope, fn func(ctx context.Cont
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	name := "part_" + strconv.FormatInt(outer.savepoints.Add(1), 10)
+	name := "part_" + strconv.Itoa(outer.depth)
 	command := func(command string) error {
-		_, err := outer.tx.ExecContext(context.WithoutCancel(ctx), command+name)
-		if err != nil {
-			_ = outer.tx.Rollback()
+		_, err := outer.tx.exec(context.WithoutCancel(ctx), command+name, nil)
+		if err == nil {
+			return nil
 		}
-		return failure(ctx, err)
+		outer.tx.abort()
+		if ctxErr := ctx.Err(); ctxErr != nil {
+			return ctxErr
+		}
+		return err
 	}
 	if err := command("SAVEPOINT "); err != nil {
 		return err
 	}
 	return settle(
-		func() error { return fn(s.within(ctx, newScope(outer.tx, outer.savepoints))) },
+		func() error { return fn(s.within(ctx, newScope(outer.tx, outer.depth+1))) },
 		func() error { return command("RELEASE SAVEPOINT ") },
-		func() { _ = command("ROLLBACK TO SAVEPOINT ") },
+		func() {
+			if command("ROLLBACK TO SAVEPOINT ") == nil {
+				_ = command("RELEASE SAVEPOINT ")
+			}
+		},
 	)
 }
 

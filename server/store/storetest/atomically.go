@@ -188,6 +188,39 @@ func atomicTests() map[string]test {
 			}))
 			b.hasAgents(8)
 		},
+		"ConcurrentAlone": func(b *bed) { // none knows what becomes of the others
+			each(b.T, 40, func(i int) (err error) {
+				ctx, cancel := context.WithCancel(b.ctx)
+				defer cancel()
+				want := error(nil)
+				defer func() {
+					if thrown := recover(); thrown != nil {
+						equal[any](b.T, "panic", "oh", thrown)
+					}
+				}()
+				err = b.Atomically(ctx, func(ctx context.Context) error {
+					if _, err := b.CreateAgent(ctx, account, agentSpec()); err != nil {
+						return err
+					}
+					switch i % 4 {
+					case 1:
+						want = errStop
+						return errStop
+					case 2:
+						panic("oh")
+					case 3:
+						want = context.Canceled
+						cancel()
+					}
+					return nil
+				})
+				if want != nil && errors.Is(err, want) {
+					return nil
+				}
+				return err
+			})
+			b.hasAgents(10)
+		},
 		"Concurrent": func(b *bed) {
 			const writers, rounds = 16, 25
 			each(b.T, writers, func(int) error { return count(b.ctx, b, rounds) })

@@ -1,0 +1,187 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+
+	"modernc.org/sqlite"
+)
+
+// sqliteStatements bounds the statements that one connection keeps prepared. The store has some dozens of
+// fixed texts; lists make a few more for each combination of what callers ask for.
+const sqliteStatements = 100
+
+// sqliteConnector connects a pool of sqliteConns.
+type sqliteConnector struct{ driver.Connector }
+
+func newSQLiteConnector(dsn string) (driver.Connector, error) {
+	connector, err := sqlite.NewConnector(dsn)
+	return sqliteConnector{connector}, err
+}
+
+// Connect implements driver.Connector.
+func (c sqliteConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	made, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conn, ok := made.(sqliteDriverConn)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("%T lacks methods", made), made.Close())
+	}
+	return &sqliteConn{sqliteDriverConn: conn, statements: map[string]*sqliteStatement{}}, nil
+}
+
+// sqliteDriverConn is all that the driver's connections can do for database/sql.
+type sqliteDriverConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.Pinger
+	driver.SessionResetter
+	driver.Validator
+}
+
+// sqliteConn is a connection that prepares each statement of the store once. It speaks to the driver
+// itself, as database/sql takes longer to convert and to watch over a statement than SQLite to run it; to
+// database/sql, which pools it, it is an ordinary connection. It serves one call at a time.
+type sqliteConn struct {
+	sqliteDriverConn
+	statements map[string]*sqliteStatement
+	args       []driver.NamedValue // of the statement that runs
+}
+
+// sqliteStatement is a prepared statement.
+type sqliteStatement struct {
+	close func() error
+	exec  driver.StmtExecContext
+	query driver.StmtQueryContext
+	row   sqliteRow // nil before the first row
+}
+
+// onSQLite calls run with the connection that is behind conn, and keeps others from it meanwhile.
+func onSQLite(conn *sql.Conn, run func(c *sqliteConn) error) error {
+	var err error
+	if lost := conn.Raw(func(c any) error {
+		err = run(c.(*sqliteConn))
+		return nil
+	}); lost != nil {
+		return lost
+	}
+	return err
+}
+
+// Close closes the statements first: SQLite keeps what has statements open.
+func (c *sqliteConn) Close() error {
+	errs := make([]error, 0, len(c.statements)+1)
+	for _, s := range c.statements {
+		errs = append(errs, s.close())
+	}
+	clear(c.statements)
+	return errors.Join(append(errs, c.sqliteDriverConn.Close())...)
+}
+
+// statement returns the prepared statement. When there are too many, one makes room, whichever.
+func (c *sqliteConn) statement(text string) (*sqliteStatement, error) {
+	if s, ok := c.statements[text]; ok {
+		return s, nil
+	}
+	made, err := c.PrepareContext(context.Background(), text)
+	if err != nil {
+		return nil, err
+	}
+	s := &sqliteStatement{close: made.Close}
+	var ok, too bool
+	s.exec, ok = made.(driver.StmtExecContext)
+	s.query, too = made.(driver.StmtQueryContext)
+	if !ok || !too {
+		return nil, errors.Join(fmt.Errorf("%T lacks methods", made), made.Close())
+	}
+	if len(c.statements) >= sqliteStatements {
+		for old, s := range c.statements {
+			delete(c.statements, old)
+			if err := s.close(); err != nil {
+				return nil, errors.Join(err, made.Close())
+			}
+			break
+		}
+	}
+	c.statements[text] = s
+	return s, nil
+}
+
+// run runs a statement that yields no rows and returns how many rows it wrote. When ctx ends meanwhile,
+// the statement is interrupted; SQLite then rolls back the whole transaction that it writes in.
+func (c *sqliteConn) run(ctx context.Context, text string, args []any) (int, error) {
+	s, err := c.statement(text)
+	if err != nil {
+		return 0, err
+	}
+	if err := c.bind(args); err != nil {
+		return 0, err
+	}
+	defer clear(c.args)
+	result, err := s.exec.ExecContext(ctx, c.args)
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
+}
+
+// read calls each for every row that a query yields, which must not use the connection or keep the row.
+func (c *sqliteConn) read(ctx context.Context, text string, args []any, each func(scanner) error) (err error) {
+	s, err := c.statement(text)
+	if err != nil {
+		return err
+	}
+	if err := c.bind(args); err != nil {
+		return err
+	}
+	defer clear(c.args)
+	rows, err := s.query.QueryContext(ctx, c.args)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		clear(s.row)
+		if closeErr := rows.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	if s.row == nil {
+		s.row = make(sqliteRow, len(rows.Columns()))
+	}
+	for {
+		if err := rows.Next(s.row); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := each(s.row); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// bind fills c.args.
+func (c *sqliteConn) bind(args []any) error {
+	c.args = c.args[:0]
+	for i, arg := range args {
+		value, err := sqliteValue(arg)
+		if err != nil {
+			return fmt.Errorf("argument %d: %w", i+1, err)
+		}
+		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: value})
+	}
+	return nil
+}
