@@ -34,22 +34,14 @@ type Principal struct {
 
 // Authenticator checks tokens against the store.
 type Authenticator struct {
-	tokens store.Tokens
-	cache  *cache
-	now    func() time.Time
+	cache *cache
+	now   func() time.Time
 }
 
-// New returns an Authenticator over tokens. It believes what it read of a token for a second: expiry
-// takes effect at once, and so does Revoke; a revocation by another process does within that second.
+// New returns an Authenticator over tokens. It believes what it read of a token for a second, unless a
+// token is revoked meanwhile: expiry and revocation take effect at once.
 func New(tokens store.Tokens, now func() time.Time) *Authenticator {
-	return &Authenticator{tokens: tokens, cache: newCache(tokens, now), now: now}
-}
-
-// Revoke revokes a token, from the next request on. store.ErrNotFound when there is none.
-func (a *Authenticator) Revoke(ctx context.Context, id string) (store.Token, error) {
-	token, err := a.tokens.RevokeToken(ctx, id)
-	a.cache.forget(func(r remembered) bool { return r.token.ID == id })
-	return token, err
+	return &Authenticator{cache: newCache(tokens, now), now: now}
 }
 
 // Authenticate returns the principal of a request's bearer token. A token that is missing, malformed,

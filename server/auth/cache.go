@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// freshFor is how long what is known of a token is believed without asking the store. It bounds how
-	// long a token works after another process revoked it.
+	// freshFor is how long what is known of a token is believed without asking the store, unless a token
+	// is revoked meanwhile.
 	freshFor = time.Second
 	// cacheSize bounds the tokens that are remembered, and so the memory they take.
 	cacheSize = 10_000
@@ -28,25 +28,26 @@ type cache struct {
 type remembered struct {
 	token store.Token
 	until time.Time
+	// revocations is the store's number just before the token was read.
+	revocations int64
 }
 
 func newCache(tokens store.Tokens, now func() time.Time) *cache {
 	return &cache{tokens: tokens, now: now, byHash: map[string]remembered{}}
 }
 
-// get returns the token with that hash as the store knew it at most freshFor ago. Tokens that the store
-// does not know are not remembered.
+// get returns the token with that hash as the store knew it at most freshFor ago, and after the latest
+// revocation of any token. Tokens that the store does not know are not remembered.
 func (c *cache) get(ctx context.Context, hash string) (store.Token, error) {
-	now := c.now()
+	now, revocations := c.now(), c.tokens.Revocations()
 	c.mu.RLock()
 	known, ok := c.byHash[hash]
 	c.mu.RUnlock()
-	if ok && now.Before(known.until) {
+	if ok && known.revocations == revocations && now.Before(known.until) {
 		return known.token, nil
 	}
 	token, err := c.tokens.TokenByHash(ctx, hash)
 	if err != nil {
-		c.forget(func(r remembered) bool { return r.token.Hash == hash })
 		return store.Token{}, err
 	}
 	c.mu.Lock()
@@ -54,17 +55,6 @@ func (c *cache) get(ctx context.Context, hash string) (store.Token, error) {
 	if len(c.byHash) >= cacheSize {
 		clear(c.byHash) // rare, and cheaper than keeping an order
 	}
-	c.byHash[hash] = remembered{token: token, until: now.Add(freshFor)}
+	c.byHash[hash] = remembered{token: token, until: now.Add(freshFor), revocations: revocations}
 	return token, nil
-}
-
-// forget drops the tokens that match.
-func (c *cache) forget(match func(remembered) bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for hash, r := range c.byHash {
-		if match(r) {
-			delete(c.byHash, hash)
-		}
-	}
 }

@@ -54,6 +54,10 @@ type Tokens interface {
 	// RevokeToken marks a token as revoked and returns it; one that is revoked already keeps its time.
 	// ErrNotFound when there is none.
 	RevokeToken(ctx context.Context, id string) (Token, error)
+
+	// Revocations returns a number that is another one once RevokeToken has returned, in this process or
+	// in another on the same database. It costs no query.
+	Revocations() int64
 }
 
 // Agents keeps agents and every version of them.

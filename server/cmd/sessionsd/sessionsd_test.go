@@ -115,12 +115,8 @@ func TestTokensWorkWhileTheServerRuns(t *testing.T) {
 	if got := run("token", "revoke", token.ID); got != "revoked "+token.ID+"\n" {
 		t.Errorf("revoke: %q", got)
 	}
-	revoked := time.Now()
-	for status(t, s.baseURL+"/v1/agents", token.Token) != 401 {
-		if time.Since(revoked) > 10*time.Second {
-			t.Fatal("the revoked token still works")
-		}
-		time.Sleep(10 * time.Millisecond)
+	if got := status(t, s.baseURL+"/v1/agents", token.Token); got != 401 {
+		t.Errorf("with the revoked token: %d", got)
 	}
 	bare := strings.TrimSpace(run("token", "create", "--account", "acme"))
 	if got := status(t, s.baseURL+"/v1/agents", bare); got != 200 {

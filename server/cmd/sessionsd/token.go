@@ -151,7 +151,7 @@ func tokenRevokeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "revoke ID",
 		Short:   "Revoke a token, for good",
-		Long:    "Revokes a token, for good. A running server refuses it within a second.",
+		Long:    "Revokes a token, for good. A running server refuses it from then on.",
 		Example: "  sessionsd token revoke tok_019e3bb1e8c171fd9abbb1477ffb84cc",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

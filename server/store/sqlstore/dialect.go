@@ -20,6 +20,8 @@ type database struct {
 	forUpdate, forShare string
 	// migrations names the database to goose.
 	migrations goose.Dialect
+	// revocations is how processes tell each other of revoked tokens.
+	revocations *revocations
 }
 
 // openDatabase opens the database that dsn names; it does not touch the schema.

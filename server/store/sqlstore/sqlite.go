@@ -46,7 +46,7 @@ func openSQLite(path string) (database, error) {
 	if err != nil {
 		return database{}, errors.Join(err, write.Close())
 	}
-	return sqliteDatabase(write, read), nil
+	return sqliteDatabase(write, read, path+"-revocations"), nil
 }
 
 // openSQLiteMemory uses one connection for everything: the connection is the database.
@@ -60,12 +60,13 @@ func openSQLiteMemory() (database, error) {
 	if err != nil {
 		return database{}, err
 	}
-	return sqliteDatabase(pool, pool), nil
+	return sqliteDatabase(pool, pool, ""), nil
 }
 
-func sqliteDatabase(write, read *sql.DB) database {
+func sqliteDatabase(write, read *sql.DB, revoked string) database {
 	return database{
 		engine: newSQLiteEngine(write, read), write: write, read: read, migrations: goose.DialectSQLite3,
+		revocations: &revocations{path: revoked},
 	}
 }
 

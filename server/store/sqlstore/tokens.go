@@ -53,5 +53,11 @@ func (s *Store) RevokeToken(ctx context.Context, id string) (t store.Token, err 
 		t, err = one(ctx, s, scanToken, selectTokens+` WHERE id = $1`, id)
 		return missing(err, store.MissingError{Noun: store.NounToken, ID: id})
 	})
+	if err == nil {
+		err = s.db.revocations.add()
+	}
 	return orZero(t, err)
 }
+
+// Revocations implements store.Tokens.
+func (s *Store) Revocations() int64 { return s.db.revocations.number() }

@@ -74,8 +74,12 @@ func tokenTests() map[string]test {
 			at := b.clock.stamp()
 			want.RevokedAt = &at
 			for range 2 { // the second time it keeps its time
+				before := b.Revocations()
 				got, err := b.RevokeToken(b.ctx, want.ID)
 				check(b.T, err)
+				if b.Revocations() == before {
+					b.Error("Revocations is the same after a revocation")
+				}
 				equal(b.T, "revoked token", want, got)
 				utc(b.T, *got.RevokedAt)
 				b.clock.advance(time.Minute)
