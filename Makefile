@@ -56,7 +56,7 @@ fuzz: ## run every fuzz target for FUZZTIME each
 		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
 			found=yes; \
 			echo "fuzz: $$name in $$(dirname "$$file")"; \
-			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" || exit 1; \
+			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$$(dirname "$$file")" || exit 1; \
 		done; \
 	done; \
 	[ -n "$$found" ] || echo "fuzz: there are no fuzz targets"

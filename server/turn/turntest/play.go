@@ -1,0 +1,79 @@
+package turntest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cloud-sessions/sessions/server/turn"
+)
+
+// Settle is the action on a use that a turn waits for: a turn.CustomToolResult, or a
+// turn.ToolConfirmation for a built-in tool. Its UseID is filled in by Play.
+type Settle func(use turn.Entry) turn.Entry
+
+// Allow confirms every built-in tool and gives every custom one the result "result of NAME".
+func Allow(use turn.Entry) turn.Entry {
+	if use.Kind == turn.ToolUse {
+		return turn.Entry{Kind: turn.ToolConfirmation}
+	}
+	return turn.Entry{Kind: turn.CustomToolResult, Text: "result of " + use.Name}
+}
+
+// Deny denies every built-in tool, with the text "not NAME", and fails every custom one with it.
+func Deny(use turn.Entry) turn.Entry {
+	if use.Kind == turn.ToolUse {
+		return turn.Entry{Kind: turn.ToolConfirmation, Denied: true, Text: "not " + use.Name}
+	}
+	return turn.Entry{Kind: turn.CustomToolResult, Failed: true, Text: "not " + use.Name}
+}
+
+// maxCalls is how often Play calls a runner for one turn.
+const maxCalls = 1000
+
+// Play runs a whole turn into rec, which must be new: whenever the turn stops for actions it settles them
+// all, in order, and calls the runner again as the Runner's contract says. It returns what the last call
+// returned. An error of its own says that the runner breaks the contract: it stops for an action without
+// a use that waits, ends while one does, or does not end within 1000 calls.
+func Play(ctx context.Context, r turn.Runner, in turn.Input, rec *Recorder, settle Settle) (turn.Outcome, error) {
+	in.Entries = slices.Clone(in.Entries)
+	seen := 0
+	for range maxCalls {
+		outcome, err := r.Run(ctx, in, rec)
+		if err != nil {
+			return "", err
+		}
+		calls := rec.Calls()[seen:]
+		seen += len(calls)
+		in.Entries = append(in.Entries, entries(calls)...)
+		waiting := waits(calls)
+		switch {
+		case outcome != turn.RequiresAction && len(waiting) > 0:
+			return "", fmt.Errorf("the turn ended with %q while %v wait", outcome, waiting)
+		case outcome != turn.RequiresAction:
+			return outcome, nil
+		case len(waiting) == 0:
+			return "", errors.New("the turn stopped for an action, but no use waits for one")
+		}
+		for _, use := range in.Entries {
+			if slices.Contains(waiting, use.ID) && use.ID != "" {
+				action := settle(use)
+				action.UseID = use.ID
+				in.Entries = append(in.Entries, action)
+			}
+		}
+	}
+	return "", fmt.Errorf("the turn did not end within %d calls", maxCalls)
+}
+
+// waits returns the ids of the uses in calls that wait for an action.
+func waits(calls []Call) []string {
+	var ids []string
+	for _, c := range calls {
+		if c.Method == UseCustomTool || c.Method == UseTool && c.Ask {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}

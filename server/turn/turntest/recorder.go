@@ -1,0 +1,221 @@
+// Package turntest has what tests of runners need: a Sink that records, a Clock that does not wait, and a
+// conformance suite. It imports package turn and the standard library only.
+package turntest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/cloud-sessions/sessions/server/turn"
+)
+
+// Method names a method of turn.Sink.
+type Method string
+
+// The methods of turn.Sink.
+const (
+	Thinking      Method = "Thinking"
+	Say           Method = "Say"
+	EndMessage    Method = "EndMessage"
+	UseTool       Method = "UseTool"
+	ToolResult    Method = "ToolResult"
+	UseCustomTool Method = "UseCustomTool"
+	Spend         Method = "Spend"
+)
+
+// Call is one call of a Sink, with the arguments that its method has; the rest is zero.
+type Call struct {
+	Method Method
+	// ID is the id that a use was given, or that a result names.
+	ID string
+	// Text is a piece or a result.
+	Text string
+	// Name and Input are a use's tool and arguments.
+	Name, Input string
+	Ask, Failed bool
+	Usage       turn.Usage
+}
+
+// Recorder is a turn.Sink that records what it is told. Ids are evt_000001 and so on. The zero value is
+// ready; it is safe for concurrent use, so that a test can look at it while a runner works.
+type Recorder struct {
+	mu        sync.Mutex
+	calls     []Call
+	uses      int
+	refused   int
+	failAfter int
+	failure   error
+	blocks    bool
+	blockAt   int
+	blocked   chan struct{}
+}
+
+var _ turn.Sink = (*Recorder)(nil)
+
+// FailAfter lets n calls succeed, counted from the first one; every later one is not recorded and
+// returns err. Spend does not count and does not fail.
+func (r *Recorder) FailAfter(n int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failAfter, r.failure = n, err
+}
+
+// BlockAfter lets n calls succeed, counted from the first one; every later one is not recorded, waits
+// until its context ends, and returns the context's error. Spend does not count and does not block. The
+// channel that it returns is closed when the first call blocks.
+func (r *Recorder) BlockAfter(n int) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.blocks, r.blockAt, r.blocked = true, n, make(chan struct{})
+	return r.blocked
+}
+
+// Calls returns a copy of the calls that succeeded, oldest first.
+func (r *Recorder) Calls() []Call {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.calls)
+}
+
+// Refused returns how many calls failed: because of FailAfter or BlockAfter, or because their context
+// had ended.
+func (r *Recorder) Refused() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refused
+}
+
+// Messages returns the texts of the messages, the last one also when it has not been ended.
+func (r *Recorder) Messages() []string {
+	var texts []string
+	for _, e := range r.Entries() {
+		if e.Kind == turn.AgentMessage {
+			texts = append(texts, e.Text)
+		}
+	}
+	return texts
+}
+
+// Usage returns the sum of what was spent.
+func (r *Recorder) Usage() turn.Usage {
+	var sum turn.Usage
+	for _, c := range r.Calls() {
+		sum = sum.Add(c.Usage)
+	}
+	return sum
+}
+
+// Entries returns what the calls make of a turn: its messages, uses and results.
+func (r *Recorder) Entries() []turn.Entry { return entries(r.Calls()) }
+
+func entries(calls []Call) []turn.Entry {
+	var (
+		made    []turn.Entry
+		message strings.Builder
+	)
+	end := func() {
+		if message.Len() > 0 {
+			made = append(made, turn.Entry{Kind: turn.AgentMessage, Text: message.String()})
+			message.Reset()
+		}
+	}
+	for _, c := range calls {
+		if c.Method != Say && c.Method != Spend {
+			end()
+		}
+		switch c.Method {
+		case Say:
+			message.WriteString(c.Text)
+		case UseTool:
+			made = append(made, turn.Entry{Kind: turn.ToolUse, ID: c.ID, Name: c.Name, Input: json.RawMessage(c.Input)})
+		case UseCustomTool:
+			made = append(made, turn.Entry{Kind: turn.CustomToolUse, ID: c.ID, Name: c.Name, Input: json.RawMessage(c.Input)})
+		case ToolResult:
+			made = append(made, turn.Entry{Kind: turn.ToolResult, UseID: c.ID, Text: c.Text, Failed: c.Failed})
+		}
+	}
+	end()
+	return made
+}
+
+// Thinking implements turn.Sink.
+func (r *Recorder) Thinking(ctx context.Context) error {
+	_, err := r.take(ctx, Call{Method: Thinking})
+	return err
+}
+
+// Say implements turn.Sink.
+func (r *Recorder) Say(ctx context.Context, piece string) error {
+	_, err := r.take(ctx, Call{Method: Say, Text: piece})
+	return err
+}
+
+// EndMessage implements turn.Sink.
+func (r *Recorder) EndMessage(ctx context.Context) error {
+	_, err := r.take(ctx, Call{Method: EndMessage})
+	return err
+}
+
+// UseTool implements turn.Sink.
+func (r *Recorder) UseTool(ctx context.Context, name string, input json.RawMessage, ask bool) (string, error) {
+	return r.take(ctx, Call{Method: UseTool, Name: name, Input: string(input), Ask: ask})
+}
+
+// ToolResult implements turn.Sink.
+func (r *Recorder) ToolResult(ctx context.Context, useID, text string, failed bool) error {
+	_, err := r.take(ctx, Call{Method: ToolResult, ID: useID, Text: text, Failed: failed})
+	return err
+}
+
+// UseCustomTool implements turn.Sink.
+func (r *Recorder) UseCustomTool(ctx context.Context, name string, input json.RawMessage) (string, error) {
+	return r.take(ctx, Call{Method: UseCustomTool, Name: name, Input: string(input)})
+}
+
+// Spend implements turn.Sink.
+func (r *Recorder) Spend(u turn.Usage) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.calls = append(r.calls, Call{Method: Spend, Usage: u})
+}
+
+// take records the call, unless it is to fail, and returns its id.
+func (r *Recorder) take(ctx context.Context, c Call) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	done := 0
+	for _, c := range r.calls {
+		if c.Method != Spend {
+			done++
+		}
+	}
+	err := ctx.Err()
+	switch {
+	case err != nil:
+	case r.failure != nil && done >= r.failAfter:
+		err = r.failure
+	case r.blocks && done >= r.blockAt:
+		if r.refused == 0 {
+			close(r.blocked)
+		}
+		r.refused++
+		r.mu.Unlock()
+		<-ctx.Done()
+		r.mu.Lock()
+		return "", ctx.Err()
+	}
+	if err != nil {
+		r.refused++
+		return "", err
+	}
+	if c.Method == UseTool || c.Method == UseCustomTool {
+		r.uses++
+		c.ID = fmt.Sprintf("evt_%06d", r.uses)
+	}
+	r.calls = append(r.calls, c)
+	return c.ID, nil
+}

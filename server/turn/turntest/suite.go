@@ -1,0 +1,231 @@
+package turntest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cloud-sessions/sessions/server/turn"
+)
+
+// soon is how long a runner may take to return after its context ended.
+const soon = 10 * time.Second
+
+// Input returns a turn that begins with message, as the suite plays it: the agent has the name "gopher",
+// the model "test", a system text, and one custom tool named get_weather.
+func Input(message string) turn.Input {
+	return turn.Input{
+		SessionID: "sess_01", TurnID: "turn_01",
+		Agent: turn.Agent{
+			ID: "agent_01", Version: 1, Name: "gopher", Model: "test", System: "Be brief.",
+			Tools: json.RawMessage(`[{"type":"custom","name":"get_weather","description":"The weather of a city.",` +
+				`"input_schema":{"type":"object","properties":{"city":{"type":"string"}}}}]`),
+		},
+		Entries: []turn.Entry{{Kind: turn.UserMessage, ID: "evt_user", Text: message}},
+	}
+}
+
+// Run tests that the runners of the factory keep the contract of turn.Runner. They must answer the turns
+// of Input, whatever the message, always alike; a runner that uses custom tools should use get_weather.
+// The factory returns a new runner at every call and leaves its cleanup to t.
+func Run(t *testing.T, factory func(t *testing.T) turn.Runner) {
+	t.Helper()
+	s := suite{factory: factory, input: Input("Hello, gopher! How is the weather?")}
+	t.Run("Ends", s.ends)
+	t.Run("Repeats", s.repeats)
+	t.Run("StopsWithSink", s.stopsWithSink)
+	t.Run("StopsWithContext", s.stopsWithContext)
+	t.Run("StartsNothingLate", s.startsNothingLate)
+	t.Run("Concurrent", s.concurrent)
+}
+
+type suite struct {
+	factory func(t *testing.T) turn.Runner
+	input   turn.Input
+}
+
+// play plays a turn that must end without an error, and returns its calls.
+func play(t *testing.T, r turn.Runner, in turn.Input) []Call {
+	t.Helper()
+	var rec Recorder
+	if _, err := Play(t.Context(), r, in, &rec, Allow); err != nil {
+		t.Fatalf("Run: %v", err)
+	}
+	return rec.Calls()
+}
+
+// ends tests that the turn ends, and that what went out is well-formed.
+func (s suite) ends(t *testing.T) {
+	calls := play(t, s.factory(t), s.input)
+	open := map[string]bool{}
+	for i, c := range calls {
+		switch c.Method {
+		case UseTool, UseCustomTool:
+			var object map[string]any
+			if err := json.Unmarshal([]byte(c.Input), &object); err != nil || object == nil {
+				t.Errorf("call %d: the input of %s is %q, want a JSON object", i, c.Name, c.Input)
+			}
+			open[c.ID] = c.Method == UseTool
+		case ToolResult:
+			if !open[c.ID] {
+				t.Errorf("call %d: a result of %q, which is no built-in tool's use without one", i, c.ID)
+			}
+			delete(open, c.ID)
+		case Spend:
+			if u := c.Usage; min(u.InputTokens, u.OutputTokens, u.CacheReadInputTokens,
+				u.CacheCreation5m, u.CacheCreation1h, u.CreditCents) < 0 {
+				t.Errorf("call %d: negative usage %+v", i, u)
+			}
+		}
+	}
+	for id, builtin := range open {
+		if builtin {
+			t.Errorf("the use %s has no result", id)
+		}
+	}
+}
+
+// repeats tests that a runner keeps nothing between calls: it does the same as a new one.
+func (s suite) repeats(t *testing.T) {
+	want := play(t, s.factory(t), s.input)
+	used := s.factory(t)
+	play(t, used, Input("Something else."))
+	for range 2 {
+		same(t, want, play(t, used, s.input))
+	}
+	// A turn may go on elsewhere: every call is a new runner's.
+	same(t, want, play(t, fresh{t, s.factory}, s.input))
+}
+
+// fresh passes every call on to a runner of its own.
+type fresh struct {
+	t       *testing.T
+	factory func(t *testing.T) turn.Runner
+}
+
+func (f fresh) Run(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
+	return f.factory(f.t).Run(ctx, in, out)
+}
+
+// stopsWithSink tests that the runner returns each error of its sink as it is and calls no more.
+func (s suite) stopsWithSink(t *testing.T) {
+	r := s.factory(t)
+	over := errors.New("the turn is over")
+	for n := range sinkCalls(play(t, r, s.input)) {
+		var rec Recorder
+		rec.FailAfter(n, over)
+		_, err := Play(t.Context(), r, s.input, &rec, Allow)
+		if !identical(err, over) {
+			t.Errorf("after %d calls: error %v, want the sink's as it is", n, err)
+		}
+		if rec.Refused() != 1 {
+			t.Errorf("after %d calls: %d calls failed, want 1", n, rec.Refused())
+		}
+	}
+}
+
+// identical compares without unwrapping.
+func identical(got, want error) bool {
+	return reflect.TypeOf(got) == reflect.TypeOf(want) && got == want
+}
+
+// stopsWithContext tests that the runner returns when its context ends within a call of the sink.
+func (s suite) stopsWithContext(t *testing.T) {
+	r := s.factory(t)
+	for n := range sinkCalls(play(t, r, s.input)) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var rec Recorder
+		blocked := rec.BlockAfter(n)
+		result := make(chan error, 1)
+		go func() {
+			_, err := Play(ctx, r, s.input, &rec, Allow)
+			result <- err
+		}()
+		select {
+		case <-blocked:
+		case err := <-result:
+			t.Errorf("after %d calls: ended early with error %v", n, err)
+			cancel()
+			continue
+		}
+		cancel()
+		select {
+		case err := <-result:
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("after %d calls: error %v, want the context's", n, err)
+			}
+			if rec.Refused() != 1 {
+				t.Errorf("after %d calls: %d calls failed, want 1", n, rec.Refused())
+			}
+		case <-time.After(soon):
+			t.Fatalf("after %d calls: still running %s after the context ended", n, soon)
+		}
+	}
+}
+
+// startsNothingLate tests that a context which has ended already is returned before anything is done.
+func (s suite) startsNothingLate(t *testing.T) {
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	late, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	for _, ctx := range []context.Context{canceled, late} {
+		var rec Recorder
+		if _, err := s.factory(t).Run(ctx, s.input, &rec); !errors.Is(err, ctx.Err()) {
+			t.Errorf("error %v, want %v", err, ctx.Err())
+		}
+		if calls := rec.Calls(); len(calls) > 0 {
+			t.Errorf("calls %v, want none", calls)
+		}
+	}
+}
+
+// concurrent tests that turns of many sessions at once do not mix.
+func (s suite) concurrent(t *testing.T) {
+	const sessions = 16
+	shared := s.factory(t)
+	inputs := make([]turn.Input, sessions)
+	want := make([][]Call, sessions)
+	for i := range inputs {
+		inputs[i] = Input(fmt.Sprintf("Hello from session %d.", i))
+		want[i] = play(t, s.factory(t), inputs[i])
+	}
+	var (
+		wg   sync.WaitGroup
+		got  [sessions]Recorder
+		errs [sessions]error
+	)
+	for i := range inputs {
+		wg.Go(func() { _, errs[i] = Play(t.Context(), shared, inputs[i], &got[i], Allow) })
+	}
+	wg.Wait()
+	for i := range inputs {
+		if errs[i] != nil {
+			t.Errorf("session %d: %v", i, errs[i])
+		}
+		same(t, want[i], got[i].Calls())
+	}
+}
+
+// sinkCalls counts the calls that FailAfter and BlockAfter count.
+func sinkCalls(calls []Call) int {
+	n := 0
+	for _, c := range calls {
+		if c.Method != Spend {
+			n++
+		}
+	}
+	return n
+}
+
+func same(t *testing.T, want, got []Call) {
+	t.Helper()
+	if !reflect.DeepEqual(want, got) {
+		t.Errorf("calls differ\n got %+v\nwant %+v", got, want)
+	}
+}
