@@ -23,9 +23,10 @@ func TestAnIdempotencyKeyRunsOnce(t *testing.T) {
 	}
 	h.clock.advance(24*time.Hour - time.Microsecond)
 	for name, again := range map[string]request{
-		"the same":        {method: "POST", path: "/sessions", body: body, header: keyed("k")},
-		"the other name":  {method: "POST", path: "/sessions", body: body, header: map[string]string{"X-Idempotency-Key": "k"}},
-		"the other mount": {method: "POST", path: "//v1/sessions", body: body, header: keyed("k")},
+		"the same":         {method: "POST", path: "/sessions", body: body, header: keyed("k")},
+		"the other name":   {method: "POST", path: "/sessions", body: body, header: map[string]string{"X-Idempotency-Key": "k"}},
+		"in another order": {method: "POST", path: "/sessions", header: keyed("k"), body: fmt.Sprintf(" {\n\"title\" : \"\\u006fnce\",\"delta_flush_interval_ms\":1e2,\"environment_id\":%q,\"agent\":%q}", h.environment, h.agent)},
+		"the other mount":  {method: "POST", path: "//v1/sessions", body: body, header: keyed("k")},
 	} {
 		got := h.do(again)
 		if got.status != 201 || !bytes.Equal(got.body, first.body) || got.header.Get("Idempotent-Replayed") != "true" {

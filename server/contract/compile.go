@@ -92,8 +92,8 @@ func (c *compiler) compileArray(place string, s *schema) (err error) {
 		return err
 	}
 	s.unique = s.doc.UniqueItems
-	if s.unique && (s.items.kind != stringKind || s.items.nullable) {
-		return fmt.Errorf("%s: uniqueItems: only strings, not nullable, are held against one another", place)
+	if s.unique && (s.items.kind != stringKind && s.items.kind != integerKind || s.items.nullable) {
+		return fmt.Errorf("%s: uniqueItems: only strings and integers, not nullable, are held against one another", place)
 	}
 	return nil
 }
@@ -107,11 +107,11 @@ func (c *compiler) compileObject(place string, s *schema) (err error) {
 			return err
 		}
 	}
-	if s.names, err = compileNames(doc.Extensions); err != nil {
+	if s.nameRules, err = compileNames(doc.Extensions); err != nil {
 		return fmt.Errorf("%s: x-property-names: %w", place, err)
 	}
 	order := api.PropertyOrder(doc)
-	if s.names != nil && len(order) > 0 {
+	if s.nameRules != nil && len(order) > 0 {
 		return fmt.Errorf("%s: x-property-names: only objects without named properties have it", place)
 	}
 	if len(order) > maxProperties {

@@ -81,6 +81,7 @@ func TestFirstMistake(t *testing.T) {
 		{"{type: array, maxItems: 2, minItems: 1, items: {type: string}}", `["a",1,2]`, "body", "The request body must be an array of 1 to 2 items."},
 		{"{type: array, items: {type: array, items: {type: string}}}", `[[],["a",1]]`, "[1][1]", "Field '[1][1]' must be a string."},
 		{"{type: array, uniqueItems: true, items: {type: string}}", `["a","\u0061"]`, "body", "The request body must not hold the same item twice."},
+		{"{type: array, uniqueItems: true, items: {type: integer}}", `[1,2,10e-1]`, "body", "The request body must not hold the same item twice."},
 		{"{type: object, maxProperties: 1, minProperties: 1}", `{"a":1,"b":2}`, "body", "The request body must have at most 1 entries."},
 		{"{type: object, minProperties: 1}", `{}`, "body", "The request body must have at least 1 entries."},
 		{"{oneOf: [{type: string}, {type: object}]}", `[]`, "body", "The request body must be a string or an object."},
@@ -215,6 +216,16 @@ func TestSchemaCheck(t *testing.T) {
 	}
 	if !c.Accepts("RequestID", "r-1") || c.Accepts("RequestID", "") {
 		t.Error("RequestID")
+	}
+	if err := c.CheckJSON("Metadata", []byte(`{"a":"b"}`)); err != nil {
+		t.Error(err)
+	}
+	var fault *Fault
+	if err := c.CheckJSON("Metadata", []byte(`{"a":1}`)); !errors.As(err, &fault) || fault.Param != "a" {
+		t.Error(err)
+	}
+	if err := c.CheckJSON("Nothing", nil); err == nil || errors.As(err, &fault) {
+		t.Error(err)
 	}
 	if b := c.Schema("AgentID").Check([]byte(`"agent_1"`)); b != nil {
 		t.Error(b)

@@ -1,15 +1,20 @@
 package contract
 
-// cursor walks JSON text (RFC 8259). The first thing that is no JSON breaks it: pos stays at the byte
-// at fault, or at the end of data, and every later read is in vain but safe.
+// cursor walks JSON text (RFC 8259). The first thing that is no JSON breaks it; every later read is in
+// vain but safe.
 type cursor struct {
-	data   string
-	pos    int
-	broken bool
+	data     string
+	pos      int
+	broken   bool
+	brokenAt int // the byte at fault, or the end of data
 }
 
 // fail breaks the cursor where it stands.
-func (c *cursor) fail() { c.broken = true }
+func (c *cursor) fail() {
+	if !c.broken {
+		c.broken, c.brokenAt = true, c.pos
+	}
+}
 
 // peek returns the next byte, or 0, which no JSON has outside of strings, at the end.
 func (c *cursor) peek() byte {
@@ -179,6 +184,9 @@ func (c *cursor) skip() {
 			if c.more(innermost, first) {
 				if innermost == '}' {
 					c.name()
+				}
+				if c.broken {
+					return
 				}
 				break
 			}

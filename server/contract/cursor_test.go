@@ -43,7 +43,7 @@ func TestSyntax(t *testing.T) {
 		"// c": near("1"), "1 // c": trailing, "\x00": near("1"), "1\x00": trailing,
 		nested(64, ""): nil, nested(63, "1"): nil, nested(64, "1"): deep, nested(65, ""): deep, nested(9000, ""): deep, nested(2_000_000, ""): deep,
 		strings.Repeat("[", 9000): near("9000"), nested(100, ",") + "": near("101"), nested(100, `{"a":[1,{"b":"c"}]}`): deep, nested(100, "") + "1": trailing,
-		nested(100, `{"a"}`): near("105"), strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100): deep,
+		nested(100, `{"a"}`): near("105"), nested(100, "{[["): near("102"), strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100): deep,
 	} {
 		if diff := cmp.Diff(want, anyFault(text)); diff != "" {
 			t.Errorf("%.40q (-want +got):\n%s", text, diff)

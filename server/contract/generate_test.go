@@ -51,7 +51,7 @@ func (g *generator) schema(depth int) *openapi3.Schema {
 		s.MinItems, s.MaxItems = uint64(g.IntN(2)), g.most()
 		items := g.schema(depth - 1)
 		s.Items = items.NewRef()
-		s.UniqueItems = items.Type.Is(openapi3.TypeString) && !items.Nullable && g.one(2)
+		s.UniqueItems = (items.Type.Is(openapi3.TypeString) || items.Type.Is(openapi3.TypeInteger)) && !items.Nullable && g.one(2)
 	case 5:
 		return g.object(depth)
 	case 6:

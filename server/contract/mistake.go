@@ -51,16 +51,19 @@ func (r *ranked) open(position int, name string) bool {
 	return position < r.position || position == r.position && name < r.name
 }
 
-// offer keeps a mistake at a property, or in it, if it comes first.
+// offer keeps a mistake at a property, or in it, if it comes first. nil is none.
 func (r *ranked) offer(m *mistake, position int, name string) {
-	switch {
-	case m == nil, r.mistake != nil && r.grave():
-		return
-	case !m.grave() && !r.open(position, name):
-		return
+	if m != nil {
+		m.at = append(m.at, key(name))
+		r.keep(m, position, name)
 	}
-	m.at = append(m.at, key(name))
-	r.mistake, r.position, r.name = m, position, name
+}
+
+// keep is offer for a mistake whose place is the object itself.
+func (r *ranked) keep(m *mistake, position int, name string) {
+	if r.open(position, name) || m.grave() && !r.grave() {
+		r.mistake, r.position, r.name = m, position, name
+	}
 }
 
 // fault makes a mistake in a request's body fit for callers.

@@ -32,3 +32,20 @@ func (s *nameSet) add(name string) bool {
 	s.many[name] = struct{}{}
 	return true
 }
+
+// metNames are the names met so far in one object.
+type metNames struct {
+	named  uint64 // bit i for properties[i]
+	others nameSet
+}
+
+// again adds a name, with its position by schema.member, and reports whether it was met before.
+func (m *metNames) again(s *schema, position int, name string) bool {
+	if !s.names(position) {
+		return !m.others.add(name)
+	}
+	bit := uint64(1) << position
+	again := m.named&bit != 0
+	m.named |= bit
+	return again
+}

@@ -23,8 +23,15 @@ type parameter struct {
 // parameter compiles a parameter of the plain kinds: one value, or in the query several under one name.
 func (c *compiler) parameter(doc *openapi3.Parameter) (p parameter, err error) {
 	place := doc.In + " parameter " + doc.Name
-	if doc.Schema == nil || doc.Content != nil || doc.AllowEmptyValue || doc.AllowReserved || doc.Style != "" {
-		return p, fmt.Errorf("%s: only a schema is supported, without style, content, allowEmptyValue and allowReserved", place)
+	inQuery, style := doc.In == openapi3.ParameterInQuery, openapi3.SerializationSimple
+	if inQuery {
+		style = openapi3.SerializationForm
+	}
+	if doc.Style != "" && doc.Style != style || doc.Explode != nil && *doc.Explode != inQuery {
+		return p, fmt.Errorf("%s: style and explode: only the default is supported", place)
+	}
+	if doc.Schema == nil || doc.Content != nil || doc.AllowEmptyValue || doc.AllowReserved {
+		return p, fmt.Errorf("%s: only a schema is supported, without content, allowEmptyValue and allowReserved", place)
 	}
 	p = parameter{name: doc.Name, in: doc.In, doc: doc, required: doc.Required}
 	if p.schema, err = c.compile(place, doc.Schema); err != nil {
@@ -36,11 +43,11 @@ func (c *compiler) parameter(doc *openapi3.Parameter) (p parameter, err error) {
 		return p, fmt.Errorf("%s: cookies are not supported", place)
 	case doc.In == openapi3.ParameterInHeader:
 		p.name = http.CanonicalHeaderKey(doc.Name)
-	case doc.In == openapi3.ParameterInQuery && value.kind == arrayKind:
+	case inQuery && value.kind == arrayKind:
 		value = value.items
 	}
-	if doc.Explode != nil && *doc.Explode != (doc.In == openapi3.ParameterInQuery) {
-		return p, fmt.Errorf("%s: explode: only the default is supported", place)
+	if p.schema.unique && value.kind != stringKind {
+		return p, fmt.Errorf("%s: uniqueItems: only strings are held against one another", place)
 	}
 	if value.kind > stringKind || value.kind == anyKind {
 		return p, fmt.Errorf("%s: only strings, numbers and booleans are supported, and arrays of them in the query", place)

@@ -36,13 +36,13 @@ type schema struct {
 	float floatBounds
 
 	items  *schema
-	unique bool // items are strings
+	unique bool // items are strings or integers
 
 	properties []property // in the document's order, at most 64
 	required   uint64     // bit i for properties[i]
 	closed     bool
 	extra      *schema // the properties that are not named, unless closed
-	names      *nameRules
+	nameRules  *nameRules
 
 	discriminator string // "" when variants differ by kind
 	byValue       map[string]*schema
@@ -81,6 +81,9 @@ func (s *schema) mistake(rule string) *mistake { return &mistake{rule: rule, sch
 // member returns a property's position in the document's order, and its schema. Properties that are not
 // named come after those that are.
 func (s *schema) member(name string) (int, *schema) {
+	if s == nil {
+		return 0, nil
+	}
 	for i := range s.properties {
 		if s.properties[i].name == name {
 			return i, s.properties[i].schema
@@ -88,6 +91,9 @@ func (s *schema) member(name string) (int, *schema) {
 	}
 	return len(s.properties), s.extra
 }
+
+// names reports whether member's position is that of a named property.
+func (s *schema) names(position int) bool { return s != nil && position < len(s.properties) }
 
 // brokenText returns the first keyword that a string breaks, or "".
 func (s *schema) brokenText(value string) string {

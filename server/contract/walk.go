@@ -25,7 +25,7 @@ func check(s *schema, text string, maxDepth int) *mistake {
 func (w *walker) check(s *schema) *mistake {
 	m := w.value(s, 0)
 	if w.broken {
-		return &mistake{rule: ruleSyntax, limit: min(w.pos+1, len(w.data))}
+		return &mistake{rule: ruleSyntax, limit: min(w.brokenAt+1, len(w.data))}
 	}
 	if w.space(); w.pos < len(w.data) {
 		return &mistake{rule: ruleTrailing}
@@ -111,36 +111,21 @@ func (w *walker) variant(s *schema, found kind) *schema {
 }
 
 func (w *walker) object(s *schema, depth int) *mistake {
-	first := noMistake()
-	var seen uint64 // bit i for properties[i]
-	var others nameSet
+	first, met, n := noMistake(), metNames{}, 0
 	w.pos++
-	n := 0
 	for ; w.more('}', n == 0); n++ {
-		member := w.name()
+		sent := w.name()
 		if w.broken {
 			return nil
 		}
-		if !member.valid && (first.mistake == nil || !first.grave()) {
-			first.mistake = &mistake{rule: ruleUTF8}
-		}
-		name := member.value()
-		var child *schema
-		position, twice := 0, false
-		if s != nil {
-			position, child = s.member(name)
-		}
-		named := s != nil && position < len(s.properties)
-		if named {
-			twice = seen&(1<<position) != 0
-			seen |= 1 << position
-		} else {
-			twice = !others.add(name)
-		}
-		if twice {
+		name := sent.value()
+		position, child := s.member(name)
+		switch {
+		case !sent.valid:
+			first.keep(&mistake{rule: ruleUTF8}, position, name)
+		case met.again(s, position, name):
 			first.offer(&mistake{rule: ruleTwice}, position, name)
-		}
-		if s != nil && !named && first.open(position, name) {
+		case first.open(position, name) && !s.names(position):
 			first.offer(s.unnamed(name), position, name)
 		}
 		if !first.open(position, name) {
@@ -157,23 +142,25 @@ func (w *walker) object(s *schema, depth int) *mistake {
 	case s.size.over(n):
 		return s.mistake("maxProperties")
 	}
-	if missing := s.required &^ seen; missing != 0 {
+	if missing := s.required &^ met.named; missing != 0 {
 		i := bits.TrailingZeros64(missing)
 		first.offer(s.mistake("required"), i, s.properties[i].name)
 	}
 	if first.mistake == nil && w.fill {
-		w.fillIn(s, seen, n)
+		w.fillIn(s, met.named, n)
 	}
 	return first.mistake
 }
 
 // unnamed returns what is wrong with the name of a property that is not among s's, or nil.
 func (s *schema) unnamed(name string) *mistake {
-	if s.closed {
+	switch {
+	case s == nil:
+		return nil
+	case s.closed:
 		return s.mistake("additionalProperties")
-	}
-	if s.names != nil {
-		if rule := s.names.broken(name); rule != "" {
+	case s.nameRules != nil:
+		if rule := s.nameRules.broken(name); rule != "" {
 			return s.mistake(ruleNames + rule)
 		}
 	}
@@ -203,9 +190,9 @@ func (w *walker) array(s *schema, depth int) *mistake {
 		}
 		if s.size.over(n + 1) {
 			items = nil
-		} else if s.unique && w.data[start] == '"' {
-			again := cursor{data: w.data, pos: start}
-			twice = !met.add(again.text().value()) || twice
+		} else if s.unique {
+			value, ok := s.items.identity(cursor{data: w.data, pos: start})
+			twice = ok && !met.add(value) || twice
 		}
 	}
 	switch {
@@ -218,6 +205,20 @@ func (w *walker) array(s *schema, depth int) *mistake {
 		return s.mistake("uniqueItems")
 	}
 	return first
+}
+
+// identity returns what two items, strings or integers, have in common when they are the same; ok is
+// false for the item at c when it is of another kind.
+func (s *schema) identity(c cursor) (value string, ok bool) {
+	switch found := c.kind(); {
+	case found != numberKind:
+		return c.text().value(), found == stringKind && s.kind == stringKind
+	case s.kind == integerKind:
+		if whole, ok := integer(c.number()); ok {
+			return strconv.FormatInt(whole, 10), true
+		}
+	}
+	return "", false
 }
 
 func (w *walker) string(s *schema) *mistake {
