@@ -54,9 +54,9 @@ func TestAddFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		`{"file_id":"file_1","type":"file"}`,
-		`{"file_id":"file_2","mount_path":"/mnt/b.csv","type":"file"}`,
-		`{"resources":[{"file_id":"file_1","type":"file"},{"file_id":"file_2","mount_path":"/mnt/b.csv","type":"file"}]}`,
+		`{"type":"file","file_id":"file_1"}`,
+		`{"type":"file","file_id":"file_2","mount_path":"/mnt/b.csv"}`,
+		`{"resources":[{"type":"file","file_id":"file_1"},{"type":"file","file_id":"file_2","mount_path":"/mnt/b.csv"}]}`,
 	}
 	if diff := cmp.Diff(want, rec.bodies); diff != "" {
 		t.Errorf("bodies (-want +got):\n%s", diff)

@@ -112,7 +112,7 @@ func TestUnions(t *testing.T) {
 		{"toolset", client.NewAgentTool(client.BuiltinToolset{}), `{"type":"agent_toolset_20260401"}`},
 		{"MCP toolset", client.NewAgentTool(client.McpToolset{McpServerName: "m"}), `{"mcp_server_name":"m","type":"mcp_toolset"}`},
 		{"server", client.NewMcpServer(client.McpServerHTTP{Name: "m", URL: "https://m.test"}), `{"name":"m","type":"http","url":"https://m.test"}`},
-		{"model", client.UpdateAgentRequest{Version: 1, Model: new(client.ModelRef("auto"))}, `{"model":"auto","version":1}`},
+		{"model", client.UpdateAgentRequest{Version: 1, Model: new(client.ModelRef("auto"))}, `{"version":1,"model":"auto"}`},
 		{"policy", client.ToolConfig{PermissionPolicy: new(client.PermissionPolicyAlwaysDeny)}, `{"permission_policy":"always_deny"}`},
 		{"cloud", client.NewEnvironmentConfig(client.CloudConfig{}), `{"type":"cloud"}`},
 		{"self-hosted", client.NewEnvironmentConfig(client.SelfHostedConfig{SetupScript: new("true")}), `{"setup_script":"true","type":"self_hosted"}`},
@@ -142,7 +142,7 @@ func TestPatches(t *testing.T) {
 		{"lists kept", client.UpdateAgentRequest{Version: 2}, `{"version":2}`},
 		{"lists cleared", client.UpdateAgentRequest{
 			Version: 2, Tools: []client.AgentTool{}, McpServers: []client.McpServer{}, Skills: []client.AgentSkill{}, System: new(""),
-		}, `{"mcp_servers":[],"skills":[],"system":"","tools":[],"version":2}`},
+		}, `{"version":2,"system":"","tools":[],"mcp_servers":[],"skills":[]}`},
 		{"config", client.UpdateEnvironmentRequest{Config: new(client.NewEnvironmentConfig(client.CloudConfig{}))}, `{"config":{"type":"cloud"}}`},
 	}
 	for _, tc := range cases {

@@ -52,8 +52,8 @@ func listed[Row, Wire any](q listQuery, list func(store.Page) (store.List[Row], 
 type envelope[Wire any] struct {
 	Data     []Wire  `json:"data"`
 	FirstID  *string `json:"first_id"`
-	HasMore  bool    `json:"has_more"`
 	LastID   *string `json:"last_id"`
+	HasMore  bool    `json:"has_more"`
 	NextPage *string `json:"next_page"`
 }
 

@@ -487,21 +487,6 @@ func (e SessionType) Valid() bool {
 	}
 }
 
-// Defines values for SessionCancellationStatus.
-const (
-	SessionCancellationStatusCanceling SessionCancellationStatus = "canceling"
-)
-
-// Valid indicates whether the value is a known member of the SessionCancellationStatus enum.
-func (e SessionCancellationStatus) Valid() bool {
-	switch e {
-	case SessionCancellationStatusCanceling:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for SessionCancellationType.
 const (
 	SessionCancellationTypeSession SessionCancellationType = "session"
@@ -511,6 +496,21 @@ const (
 func (e SessionCancellationType) Valid() bool {
 	switch e {
 	case SessionCancellationTypeSession:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SessionCancellationStatus.
+const (
+	SessionCancellationStatusCanceling SessionCancellationStatus = "canceling"
+)
+
+// Valid indicates whether the value is a known member of the SessionCancellationStatus enum.
+func (e SessionCancellationStatus) Valid() bool {
+	switch e {
+	case SessionCancellationStatusCanceling:
 		return true
 	default:
 		return false
@@ -573,6 +573,9 @@ func (e SessionStatus) Valid() bool {
 //
 // Example: {"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}
 type AddSessionResourcesRequest struct {
+	// Type Always `file`.
+	Type *AddSessionResourcesRequestType `json:"type,omitempty"`
+
 	// FileID A file's id.
 	//
 	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
@@ -588,9 +591,6 @@ type AddSessionResourcesRequest struct {
 	//
 	// Example: [{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}]
 	Resources SessionResourceInputs `json:"resources,omitempty"`
-
-	// Type Always `file`.
-	Type *AddSessionResourcesRequestType `json:"type,omitempty"`
 }
 
 // AddSessionResourcesRequestType Always `file`.
@@ -608,60 +608,33 @@ type AddedSessionResources struct {
 //
 // Example: {"archived_at":"2026-05-19T09:00:00Z","created_at":"2026-05-18T03:04:33.952256Z","default_environment":"","description":"E2E 测试用 Agent","id":"agent_019e390add9f7bac9b6cc806db46fcbd","instructions":"你是一个测试助手","mcp_servers":[{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}],"metadata":{"team":"docs"},"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手","tools":[{"enabled_tools":["Read"],"type":"agent_toolset_20260401"}],"type":"agent","updated_at":"2026-05-18T03:05:28.023697Z","version":2}
 type Agent struct {
-	// ArchivedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
-	//
-	// Example: 2026-05-18T15:26:15.747298Z
-	ArchivedAt *Timestamp `json:"archived_at,omitempty"`
-
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
-	//
-	// Example: 2026-05-18T15:26:15.747298Z
-	CreatedAt Timestamp `json:"created_at"`
-
-	// DefaultEnvironment The environment to suggest for this agent's sessions; `''` when none.
-	//
-	// Example: env_019e2590d33f711fabf42f2857cecd8a
-	DefaultEnvironment DefaultEnvironment `json:"default_environment"`
-
-	// Description A description for people.
-	//
-	// Example: E2E 测试用 Agent
-	Description Description `json:"description"`
-
 	// ID An agent's id.
 	//
 	// Example: agent_019e390add9f7bac9b6cc806db46fcbd
 	ID AgentID `json:"id"`
 
-	// Instructions The instructions that the model is given before the conversation.
-	//
-	// Example: 你是一个测试助手
-	Instructions AgentSystem `json:"instructions"`
-
-	// McpServers The MCP servers that the agent may call.
-	//
-	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}]
-	McpServers McpServers `json:"mcp_servers,omitzero"`
-
-	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
-	//
-	// Example: {"purpose":"customer-support"}
-	Metadata Metadata `json:"metadata,omitzero"`
-
-	// Model A model's id.
-	//
-	// Example: ultimate
-	Model ModelID `json:"model"`
+	// Type Always `agent`.
+	Type AgentType `json:"type"`
 
 	// Name A name; need not be unique.
 	//
 	// Example: test-agent-e2e
 	Name Name `json:"name"`
 
-	// Skills The skills that the agent may use.
+	// Description A description for people.
 	//
-	// Example: [{"skill_id":"skill_019e3b13f50b7d60c243eab5f7d8a9c1","type":"custom"}]
-	Skills AgentSkills `json:"skills,omitzero"`
+	// Example: E2E 测试用 Agent
+	Description Description `json:"description"`
+
+	// Model A model's id.
+	//
+	// Example: ultimate
+	Model ModelID `json:"model"`
+
+	// Instructions The instructions that the model is given before the conversation.
+	//
+	// Example: 你是一个测试助手
+	Instructions AgentSystem `json:"instructions"`
 
 	// System The instructions that the model is given before the conversation.
 	//
@@ -673,18 +646,45 @@ type Agent struct {
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
 
-	// Type Always `agent`.
-	Type AgentType `json:"type"`
-
-	// UpdatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// McpServers The MCP servers that the agent may call.
 	//
-	// Example: 2026-05-18T15:26:15.747298Z
-	UpdatedAt Timestamp `json:"updated_at"`
+	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}]
+	McpServers McpServers `json:"mcp_servers,omitzero"`
+
+	// Skills The skills that the agent may use.
+	//
+	// Example: [{"skill_id":"skill_019e3b13f50b7d60c243eab5f7d8a9c1","type":"custom"}]
+	Skills AgentSkills `json:"skills,omitzero"`
+
+	// DefaultEnvironment The environment to suggest for this agent's sessions; `''` when none.
+	//
+	// Example: env_019e2590d33f711fabf42f2857cecd8a
+	DefaultEnvironment DefaultEnvironment `json:"default_environment"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
 
 	// Version Counts an agent's states, from 1.
 	//
 	// Example: 2
 	Version AgentVersion `json:"version"`
+
+	// ArchivedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ArchivedAt *Timestamp `json:"archived_at,omitempty"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// UpdatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	UpdatedAt Timestamp `json:"updated_at"`
 }
 
 // AgentType Always `agent`.
@@ -705,11 +705,11 @@ type AgentList struct {
 	// FirstID The first record's id; null when there is none.
 	FirstID *string `json:"first_id"`
 
-	// HasMore Whether more records follow in the direction of paging.
-	HasMore bool `json:"has_more"`
-
 	// LastID The last record's id; null when there is none.
 	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
 
 	// NextPage The `page` of the next request; null on the last page.
 	NextPage *string `json:"next_page"`
@@ -725,13 +725,13 @@ type AgentReference = union.Agent
 //
 // Example: {"skill_id":"skill_019e3b13f50b7d60c243eab5f7d8a9c1","type":"custom"}
 type AgentSkill struct {
+	// Type Always `custom`.
+	Type AgentSkillType `json:"type"`
+
 	// SkillID A skill's id.
 	//
 	// Example: skill_019e3b13f50b7d60c243eab5f7d8a9c1
 	SkillID SkillID `json:"skill_id"`
-
-	// Type Always `custom`.
-	Type AgentSkillType `json:"type"`
 }
 
 // AgentSkillType Always `custom`.
@@ -779,11 +779,11 @@ type AgentVersionList struct {
 	// FirstID The first record's version; null when there is none.
 	FirstID *string `json:"first_id"`
 
-	// HasMore Whether more records follow in the direction of paging.
-	HasMore bool `json:"has_more"`
-
 	// LastID The last record's version; null when there is none.
 	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
 
 	// NextPage The `page` of the next request; null on the last page.
 	NextPage *string `json:"next_page"`
@@ -803,26 +803,26 @@ type BuiltinTools = []BuiltinTool
 //
 // Example: {"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}
 type BuiltinToolset struct {
-	// Configs What differs from `default_config`, by tool.
-	Configs []NamedToolConfig `json:"configs,omitempty"`
-
-	// DefaultConfig How tools may be used.
-	//
-	// Example: {"permission_policy":"always_ask"}
-	DefaultConfig *ToolConfig `json:"default_config,omitempty"`
-
-	// DisallowedTools Names of built-in tools.
-	//
-	// Example: ["Read","Grep"]
-	DisallowedTools BuiltinTools `json:"disallowed_tools,omitempty"`
+	// Type Always `agent_toolset_20260401`.
+	Type BuiltinToolsetType `json:"type"`
 
 	// EnabledTools Names of built-in tools.
 	//
 	// Example: ["Read","Grep"]
 	EnabledTools BuiltinTools `json:"enabled_tools,omitempty"`
 
-	// Type Always `agent_toolset_20260401`.
-	Type BuiltinToolsetType `json:"type"`
+	// DisallowedTools Names of built-in tools.
+	//
+	// Example: ["Read","Grep"]
+	DisallowedTools BuiltinTools `json:"disallowed_tools,omitempty"`
+
+	// DefaultConfig How tools may be used.
+	//
+	// Example: {"permission_policy":"always_ask"}
+	DefaultConfig *ToolConfig `json:"default_config,omitempty"`
+
+	// Configs What differs from `default_config`, by tool.
+	Configs []NamedToolConfig `json:"configs,omitempty"`
 }
 
 // BuiltinToolsetType Always `agent_toolset_20260401`.
@@ -832,21 +832,24 @@ type BuiltinToolsetType string
 //
 // Example: {"ephemeral_1h_input_tokens":0,"ephemeral_5m_input_tokens":0}
 type CacheCreationUsage struct {
-	// Ephemeral1HInputTokens A number of tokens.
-	//
-	// Example: 1203
-	Ephemeral1HInputTokens TokenCount `json:"ephemeral_1h_input_tokens"`
-
 	// Ephemeral5MInputTokens A number of tokens.
 	//
 	// Example: 1203
 	Ephemeral5MInputTokens TokenCount `json:"ephemeral_5m_input_tokens"`
+
+	// Ephemeral1HInputTokens A number of tokens.
+	//
+	// Example: 1203
+	Ephemeral1HInputTokens TokenCount `json:"ephemeral_1h_input_tokens"`
 }
 
 // CloudConfig Containers that the service runs.
 //
 // Example: {"networking":{"allow_package_managers":true,"allowed_hosts":["proxy.golang.org"],"type":"limited"},"packages":{"apt":["git"],"pip":["pytest==8.2.0"]},"setup_script":"git config --global advice.detachedHead false","type":"cloud"}
 type CloudConfig struct {
+	// Type Always `cloud`.
+	Type CloudConfigType `json:"type"`
+
 	// Networking What the containers may reach.
 	//
 	// Example: {"allow_package_managers":true,"allowed_hosts":["proxy.golang.org"],"type":"limited"}
@@ -861,9 +864,6 @@ type CloudConfig struct {
 	//
 	// Example: git config --global advice.detachedHead false
 	SetupScript *SetupScript `json:"setup_script,omitempty"`
-
-	// Type Always `cloud`.
-	Type CloudConfigType `json:"type"`
 }
 
 // CloudConfigType Always `cloud`.
@@ -873,80 +873,80 @@ type CloudConfigType string
 //
 // Example: {"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手"}
 type CreateAgentRequest struct {
-	// DefaultEnvironment The environment to suggest for this agent's sessions; `''` when none.
+	// Name A name; need not be unique.
 	//
-	// Example: env_019e2590d33f711fabf42f2857cecd8a
-	DefaultEnvironment *DefaultEnvironment `json:"default_environment,omitempty"`
-
-	// Description A description for people.
-	//
-	// Example: E2E 测试用 Agent
-	Description *Description `json:"description,omitempty"`
-
-	// Instructions The instructions that the model is given before the conversation.
-	//
-	// Example: 你是一个测试助手
-	Instructions *AgentSystem `json:"instructions,omitempty"`
-
-	// McpServers The MCP servers that the agent may call.
-	//
-	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}]
-	McpServers McpServers `json:"mcp_servers,omitzero"`
-
-	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
-	//
-	// Example: {"purpose":"customer-support"}
-	Metadata Metadata `json:"metadata,omitzero"`
+	// Example: test-agent-e2e
+	Name Name `json:"name"`
 
 	// Model A model - its id, or an object that holds it.
 	//
 	// Example: ultimate
 	Model ModelReference `json:"model"`
 
-	// Name A name; need not be unique.
+	// Description A description for people.
 	//
-	// Example: test-agent-e2e
-	Name Name `json:"name"`
-
-	// Skills The skills that the agent may use.
-	//
-	// Example: [{"skill_id":"skill_019e3b13f50b7d60c243eab5f7d8a9c1","type":"custom"}]
-	Skills AgentSkills `json:"skills,omitzero"`
+	// Example: E2E 测试用 Agent
+	Description *Description `json:"description,omitempty"`
 
 	// System The instructions that the model is given before the conversation.
 	//
 	// Example: 你是一个测试助手
 	System *AgentSystem `json:"system,omitempty"`
 
+	// Instructions The instructions that the model is given before the conversation.
+	//
+	// Example: 你是一个测试助手
+	Instructions *AgentSystem `json:"instructions,omitempty"`
+
 	// Tools The tools that the agent may use.
 	//
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
+
+	// McpServers The MCP servers that the agent may call.
+	//
+	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}]
+	McpServers McpServers `json:"mcp_servers,omitzero"`
+
+	// Skills The skills that the agent may use.
+	//
+	// Example: [{"skill_id":"skill_019e3b13f50b7d60c243eab5f7d8a9c1","type":"custom"}]
+	Skills AgentSkills `json:"skills,omitzero"`
+
+	// DefaultEnvironment The environment to suggest for this agent's sessions; `''` when none.
+	//
+	// Example: env_019e2590d33f711fabf42f2857cecd8a
+	DefaultEnvironment *DefaultEnvironment `json:"default_environment,omitempty"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
 }
 
 // CreateEnvironmentRequest The body of createEnvironment.
 //
 // Example: {"config":{"type":"cloud"},"name":"default"}
 type CreateEnvironmentRequest struct {
-	// Config What the environment's containers are made of, told apart by `type`.
+	// Name A name; need not be unique.
 	//
-	// Example: {"networking":{"type":"unrestricted"},"type":"cloud"}
-	Config EnvironmentConfig `json:"config"`
+	// Example: test-agent-e2e
+	Name Name `json:"name"`
 
 	// Description A description for people.
 	//
 	// Example: E2E 测试用 Agent
 	Description *Description `json:"description,omitempty"`
 
+	// Config What the environment's containers are made of, told apart by `type`.
+	//
+	// Example: {"networking":{"type":"unrestricted"},"type":"cloud"}
+	Config EnvironmentConfig `json:"config"`
+
 	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
 	//
 	// Example: {"purpose":"customer-support"}
 	Metadata Metadata `json:"metadata,omitzero"`
-
-	// Name A name; need not be unique.
-	//
-	// Example: test-agent-e2e
-	Name Name `json:"name"`
 }
 
 // CreateSessionRequest The body of createSession (请求体).
@@ -960,28 +960,28 @@ type CreateSessionRequest struct {
 	// Example: agent_019e390add9f7bac9b6cc806db46fcbd
 	Agent AgentReference `json:"agent"`
 
-	// DeltaFlushIntervalMs The interval at which incremental output is flushed (增量刷新间隔), in milliseconds.
-	DeltaFlushIntervalMs *int32 `json:"delta_flush_interval_ms,omitempty"`
-
 	// EnvironmentID An environment's id.
 	//
 	// Example: env_019e2590d33f711fabf42f2857cecd8a
 	EnvironmentID EnvironmentID `json:"environment_id"`
 
-	// EnvironmentVariables Environment variables of the session's container, at most 64.
+	// Title The session's title (会话标题); `''` when none was given.
 	//
-	// Example: {"LOG_LEVEL":"debug"}
-	EnvironmentVariables EnvironmentVariables `json:"environment_variables,omitzero"`
-
-	// MemoryStoreIds The memory stores of the session (关联的 Memory Store ID 列表).
-	//
-	// Example: ["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"]
-	MemoryStoreIds MemoryStoreIDs `json:"memory_store_ids,omitempty"`
+	// Example: 我的会话
+	Title *SessionTitle `json:"title,omitempty"`
 
 	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
 	//
 	// Example: {"purpose":"customer-support"}
 	Metadata Metadata `json:"metadata,omitzero"`
+
+	// DeltaFlushIntervalMs The interval at which incremental output is flushed (增量刷新间隔), in milliseconds.
+	DeltaFlushIntervalMs *int32 `json:"delta_flush_interval_ms,omitempty"`
+
+	// MemoryStoreIds The memory stores of the session (关联的 Memory Store ID 列表).
+	//
+	// Example: ["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"]
+	MemoryStoreIds MemoryStoreIDs `json:"memory_store_ids,omitempty"`
 
 	// Resources File resources (文件资源列表). Gated (M3 门控): with the gate closed only an empty list is accepted.
 	//
@@ -989,23 +989,31 @@ type CreateSessionRequest struct {
 	// Example: [{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}]
 	Resources SessionResourceInputs `json:"resources,omitempty"`
 
-	// Title The session's title (会话标题); `''` when none was given.
-	//
-	// Example: 我的会话
-	Title *SessionTitle `json:"title,omitempty"`
-
 	// VaultIds The vaults of the session (关联的 Vault ID 列表). Gated (M3 门控): with the gate closed only an empty
 	// list is accepted.
 	//
 	//
 	// Example: []
 	VaultIds VaultIDs `json:"vault_ids,omitempty"`
+
+	// EnvironmentVariables Environment variables of the session's container, at most 64.
+	//
+	// Example: {"LOG_LEVEL":"debug"}
+	EnvironmentVariables EnvironmentVariables `json:"environment_variables,omitzero"`
 }
 
 // CustomTool A tool that the caller runs; the session waits for its result.
 //
 // Example: {"input_schema":{"type":"object"},"name":"get_changes","type":"custom"}
 type CustomTool struct {
+	// Type Always `custom`.
+	Type CustomToolType `json:"type"`
+
+	// Name A tool's name.
+	//
+	// Example: get_changes
+	Name ToolName `json:"name"`
+
 	// Description A description for people.
 	//
 	// Example: E2E 测试用 Agent
@@ -1015,14 +1023,6 @@ type CustomTool struct {
 	//
 	// Example: {"properties":{"tag":{"type":"string"}},"type":"object"}
 	InputSchema JSONSchema `json:"input_schema"`
-
-	// Name A tool's name.
-	//
-	// Example: get_changes
-	Name ToolName `json:"name"`
-
-	// Type Always `custom`.
-	Type CustomToolType `json:"type"`
 }
 
 // CustomToolType Always `custom`.
@@ -1106,48 +1106,48 @@ type Description = string
 //
 // Example: {"archived_at":"2026-05-19T09:00:00Z","config":{"networking":{"type":"unrestricted"},"type":"cloud"},"created_at":"2026-05-14T08:20:11.327541Z","description":"","id":"env_019e2590d33f711fabf42f2857cecd8a","metadata":{},"name":"default","status":"archived","type":"environment","updated_at":"2026-05-19T09:00:00Z"}
 type Environment struct {
-	// ArchivedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
-	//
-	// Example: 2026-05-18T15:26:15.747298Z
-	ArchivedAt *Timestamp `json:"archived_at,omitempty"`
-
-	// Config What the environment's containers are made of, told apart by `type`.
-	//
-	// Example: {"networking":{"type":"unrestricted"},"type":"cloud"}
-	Config EnvironmentConfig `json:"config"`
-
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
-	//
-	// Example: 2026-05-18T15:26:15.747298Z
-	CreatedAt Timestamp `json:"created_at"`
-
-	// Description A description for people.
-	//
-	// Example: E2E 测试用 Agent
-	Description Description `json:"description"`
-
 	// ID An environment's id.
 	//
 	// Example: env_019e2590d33f711fabf42f2857cecd8a
 	ID EnvironmentID `json:"id"`
 
-	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
-	//
-	// Example: {"purpose":"customer-support"}
-	Metadata Metadata `json:"metadata,omitzero"`
+	// Type Always `environment`.
+	Type EnvironmentType `json:"type"`
 
 	// Name A name; need not be unique.
 	//
 	// Example: test-agent-e2e
 	Name Name `json:"name"`
 
+	// Description A description for people.
+	//
+	// Example: E2E 测试用 Agent
+	Description Description `json:"description"`
+
 	// Status Whether new sessions may use the environment.
 	//
 	// Example: ready
 	Status EnvironmentStatus `json:"status"`
 
-	// Type Always `environment`.
-	Type EnvironmentType `json:"type"`
+	// Config What the environment's containers are made of, told apart by `type`.
+	//
+	// Example: {"networking":{"type":"unrestricted"},"type":"cloud"}
+	Config EnvironmentConfig `json:"config"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// ArchivedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ArchivedAt *Timestamp `json:"archived_at,omitempty"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
 
 	// UpdatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
 	//
@@ -1180,11 +1180,11 @@ type EnvironmentList struct {
 	// FirstID The first record's id; null when there is none.
 	FirstID *string `json:"first_id"`
 
-	// HasMore Whether more records follow in the direction of paging.
-	HasMore bool `json:"has_more"`
-
 	// LastID The last record's id; null when there is none.
 	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
 
 	// NextPage The `page` of the next request; null on the last page.
 	NextPage *string `json:"next_page"`
@@ -1204,6 +1204,9 @@ type EnvironmentVariables = map[string]string
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type Error struct {
+	// Type Always `error`.
+	Type ErrorType `json:"type"`
+
 	// Error What went wrong.
 	//
 	// Example: {"message":"Missing required field: agent","param":"agent","type":"invalid_request_error"}
@@ -1213,9 +1216,6 @@ type Error struct {
 	//
 	// Example: 019e3bb1-e8c1-71fd-9abb-b1477ffb84cc
 	RequestID RequestID `json:"request_id"`
-
-	// Type Always `error`.
-	Type ErrorType `json:"type"`
 }
 
 // ErrorType Always `error`.
@@ -1225,11 +1225,10 @@ type ErrorType string
 //
 // Example: {"message":"Missing required field: agent","param":"agent","type":"invalid_request_error"}
 type ErrorDetail struct {
-	// AvailableFrom The beta identifier that makes it available; with 501 only.
-	AvailableFrom *string `json:"available_from,omitempty"`
-
-	// Feature The feature that is not available; with 501 only.
-	Feature *string `json:"feature,omitempty"`
+	// Type The kind of error, one for each status.
+	//
+	// Example: not_found_error
+	Type ErrorKind `json:"type"`
 
 	// Message One sentence that says what is wrong and what is allowed.
 	Message string `json:"message"`
@@ -1237,10 +1236,11 @@ type ErrorDetail struct {
 	// Param The field, parameter or header at fault, such as `metadata.purpose`, `resources[0].type` or `limit`.
 	Param *string `json:"param,omitempty"`
 
-	// Type The kind of error, one for each status.
-	//
-	// Example: not_found_error
-	Type ErrorKind `json:"type"`
+	// Feature The feature that is not available; with 501 only.
+	Feature *string `json:"feature,omitempty"`
+
+	// AvailableFrom The beta identifier that makes it available; with 501 only.
+	AvailableFrom *string `json:"available_from,omitempty"`
 }
 
 // ErrorKind The kind of error, one for each status.
@@ -1289,13 +1289,13 @@ type McpServer struct {
 //
 // Example: {"name":"tracker","type":"http","url":"https://mcp.tracker.dev/mcp"}
 type McpServerHTTP struct {
+	// Type Always `http`.
+	Type McpServerHTTPType `json:"type"`
+
 	// Name A tool's name.
 	//
 	// Example: get_changes
 	Name ToolName `json:"name"`
-
-	// Type Always `http`.
-	Type McpServerHTTPType `json:"type"`
 
 	// URL An http or https URL.
 	//
@@ -1310,13 +1310,13 @@ type McpServerHTTPType string
 //
 // Example: {"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}
 type McpServerURL struct {
+	// Type Always `url`.
+	Type McpServerURLType `json:"type"`
+
 	// Name A tool's name.
 	//
 	// Example: get_changes
 	Name ToolName `json:"name"`
-
-	// Type Always `url`.
-	Type McpServerURLType `json:"type"`
 
 	// URL An http or https URL.
 	//
@@ -1336,13 +1336,13 @@ type McpServers = []McpServer
 //
 // Example: {"mcp_server_name":"tracker","type":"mcp_toolset"}
 type McpToolset struct {
+	// Type Always `mcp_toolset`.
+	Type McpToolsetType `json:"type"`
+
 	// McpServerName A tool's name.
 	//
 	// Example: get_changes
 	McpServerName ToolName `json:"mcp_server_name"`
-
-	// Type Always `mcp_toolset`.
-	Type McpToolsetType `json:"type"`
 }
 
 // McpToolsetType Always `mcp_toolset`.
@@ -1372,31 +1372,23 @@ type MetadataPatch = map[string]*string
 //
 // Example: {"available_context_windows":[200000,1000000],"default_context_window":200000,"default_effort":"high","display_name":"Ultimate","efforts":["low","medium","high"],"id":"ultimate","is_enabled":true,"is_new":false,"max_input_tokens":1000000,"price_factor":1.6,"source":"system","type":"model"}
 type Model struct {
-	// AvailableContextWindows The context windows to choose from, in tokens.
-	AvailableContextWindows []TokenCount `json:"available_context_windows"`
-
-	// DefaultContextWindow A number of tokens.
+	// ID A model's id.
 	//
-	// Example: 1203
-	DefaultContextWindow TokenCount `json:"default_context_window"`
+	// Example: ultimate
+	ID ModelID `json:"id"`
 
-	// DefaultEffort How hard a model thinks; `''` when it has no such choice.
-	//
-	// Example: high
-	DefaultEffort ModelEffort `json:"default_effort"`
+	// Type Always `model`.
+	Type ModelType `json:"type"`
 
 	// DisplayName A name; need not be unique.
 	//
 	// Example: test-agent-e2e
 	DisplayName Name `json:"display_name"`
 
-	// Efforts The efforts that it knows.
-	Efforts []ModelEffort `json:"efforts"`
-
-	// ID A model's id.
+	// Source Who offers the model, the service or the account's owner.
 	//
-	// Example: ultimate
-	ID ModelID `json:"id"`
+	// Example: system
+	Source ModelSource `json:"source"`
 
 	// IsEnabled Whether agents may use it.
 	IsEnabled bool `json:"is_enabled"`
@@ -1404,21 +1396,29 @@ type Model struct {
 	// IsNew Whether it came recently.
 	IsNew bool `json:"is_new"`
 
+	// PriceFactor What a credit's worth of work costs with it.
+	PriceFactor float64 `json:"price_factor"`
+
+	// Efforts The efforts that it knows.
+	Efforts []ModelEffort `json:"efforts"`
+
+	// DefaultEffort How hard a model thinks; `''` when it has no such choice.
+	//
+	// Example: high
+	DefaultEffort ModelEffort `json:"default_effort"`
+
 	// MaxInputTokens A number of tokens.
 	//
 	// Example: 1203
 	MaxInputTokens TokenCount `json:"max_input_tokens"`
 
-	// PriceFactor What a credit's worth of work costs with it.
-	PriceFactor float64 `json:"price_factor"`
-
-	// Source Who offers the model, the service or the account's owner.
+	// DefaultContextWindow A number of tokens.
 	//
-	// Example: system
-	Source ModelSource `json:"source"`
+	// Example: 1203
+	DefaultContextWindow TokenCount `json:"default_context_window"`
 
-	// Type Always `model`.
-	Type ModelType `json:"type"`
+	// AvailableContextWindows The context windows to choose from, in tokens.
+	AvailableContextWindows []TokenCount `json:"available_context_windows"`
 }
 
 // ModelType Always `model`.
@@ -1479,13 +1479,13 @@ type Name = string
 //
 // Example: {"name":"Bash","permission_policy":"always_ask"}
 type NamedToolConfig struct {
-	// Enabled Whether the agent may use it; true by default.
-	Enabled *bool `json:"enabled,omitempty"`
-
 	// Name A built-in tool.
 	//
 	// Example: Read
 	Name BuiltinTool `json:"name"`
+
+	// Enabled Whether the agent may use it; true by default.
+	Enabled *bool `json:"enabled,omitempty"`
 
 	// PermissionPolicy Whether a tool runs without asking - a policy's name, or an object that holds it.
 	//
@@ -1497,19 +1497,19 @@ type NamedToolConfig struct {
 //
 // Example: {"allow_package_managers":true,"allowed_hosts":["proxy.golang.org"],"type":"limited"}
 type Networking struct {
+	// Type How the network is limited.
+	//
+	// Example: limited
+	Type NetworkingType `json:"type"`
+
+	// AllowedHosts The hosts that may be reached unless the network is unrestricted.
+	AllowedHosts []HostName `json:"allowed_hosts,omitempty"`
+
 	// AllowMcpServers Whether the agent's MCP servers may be reached.
 	AllowMcpServers *bool `json:"allow_mcp_servers,omitempty"`
 
 	// AllowPackageManagers Whether the package registries may be reached.
 	AllowPackageManagers *bool `json:"allow_package_managers,omitempty"`
-
-	// AllowedHosts The hosts that may be reached unless the network is unrestricted.
-	AllowedHosts []HostName `json:"allowed_hosts,omitempty"`
-
-	// Type How the network is limited.
-	//
-	// Example: limited
-	Type NetworkingType `json:"type"`
 }
 
 // NetworkingType How the network is limited.
@@ -1531,6 +1531,9 @@ type PackageName = string
 //
 // Example: {"apt":["git"],"pip":["pytest==8.2.0"]}
 type Packages struct {
+	// Type Always `packages`.
+	Type *PackagesType `json:"type,omitempty"`
+
 	// Apt Packages, with a version if need be.
 	//
 	// Example: ["git"]
@@ -1560,9 +1563,6 @@ type Packages struct {
 	//
 	// Example: ["git"]
 	Pip PackageList `json:"pip,omitempty"`
-
-	// Type Always `packages`.
-	Type *PackagesType `json:"type,omitempty"`
 }
 
 // PackagesType Always `packages`.
@@ -1623,13 +1623,13 @@ type RequestID = string
 //
 // Example: {"type":"self_hosted"}
 type SelfHostedConfig struct {
+	// Type Always `self_hosted`.
+	Type SelfHostedConfigType `json:"type"`
+
 	// SetupScript A bash script that runs once when a container is made.
 	//
 	// Example: git config --global advice.detachedHead false
 	SetupScript *SetupScript `json:"setup_script,omitempty"`
-
-	// Type Always `self_hosted`.
-	Type SelfHostedConfigType `json:"type"`
 }
 
 // SelfHostedConfigType Always `self_hosted`.
@@ -1640,6 +1640,19 @@ type SelfHostedConfigType string
 //
 // Example: {"agent":{"created_at":"2026-05-18T03:04:33.952256Z","default_environment":"","description":"E2E 测试用 Agent","id":"agent_019e390add9f7bac9b6cc806db46fcbd","instructions":"你是一个测试助手","mcp_servers":[],"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手","tools":[],"type":"agent","updated_at":"2026-05-18T03:05:28.023697Z","version":2},"agent_id":"agent_019e390add9f7bac9b6cc806db46fcbd","archived_at":"2026-05-19T09:00:00Z","created_at":"2026-05-18T15:26:15.747298Z","environment_id":"env_019e2590d33f711fabf42f2857cecd8a","environment_variables":{"LOG_LEVEL":"debug"},"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","memory_store_ids":["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"],"metadata":{"purpose":"customer-support"},"resources":[],"status":"idle","title":"我的会话","type":"session","updated_at":"2026-05-19T09:00:00Z","usage":{"cache_creation":{"ephemeral_1h_input_tokens":0,"ephemeral_5m_input_tokens":0},"cache_read_input_tokens":0,"input_tokens":1203,"output_tokens":58,"total_credits":0.12},"vault_ids":[]}
 type Session struct {
+	// ID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID SessionID `json:"id"`
+
+	// Type Always `session`.
+	Type SessionType `json:"type"`
+
+	// AgentID An agent's id.
+	//
+	// Example: agent_019e390add9f7bac9b6cc806db46fcbd
+	AgentID AgentID `json:"agent_id"`
+
 	// Agent An agent in one of its versions. `instructions` and `system` are always equal. `metadata` and `skills`
 	// are always sent by this server; `archived_at` only once archived.
 	//
@@ -1647,10 +1660,52 @@ type Session struct {
 	// Example: {"archived_at":"2026-05-19T09:00:00Z","created_at":"2026-05-18T03:04:33.952256Z","default_environment":"","description":"E2E 测试用 Agent","id":"agent_019e390add9f7bac9b6cc806db46fcbd","instructions":"你是一个测试助手","mcp_servers":[{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}],"metadata":{"team":"docs"},"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手","tools":[{"enabled_tools":["Read"],"type":"agent_toolset_20260401"}],"type":"agent","updated_at":"2026-05-18T03:05:28.023697Z","version":2}
 	Agent Agent `json:"agent"`
 
-	// AgentID An agent's id.
+	// EnvironmentID An environment's id.
 	//
-	// Example: agent_019e390add9f7bac9b6cc806db46fcbd
-	AgentID AgentID `json:"agent_id"`
+	// Example: env_019e2590d33f711fabf42f2857cecd8a
+	EnvironmentID EnvironmentID `json:"environment_id"`
+
+	// Title The session's title (会话标题); `''` when none was given.
+	//
+	// Example: 我的会话
+	Title SessionTitle `json:"title"`
+
+	// Status The session's state (会话状态): `idle` waits for a message, `processing` works on a turn, `cancelled`
+	// had its last turn cancelled and takes the next message like an idle one.
+	//
+	//
+	// Example: idle
+	Status SessionStatus `json:"status"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// EnvironmentVariables Environment variables of the session's container, at most 64.
+	//
+	// Example: {"LOG_LEVEL":"debug"}
+	EnvironmentVariables EnvironmentVariables `json:"environment_variables,omitzero"`
+
+	// Resources The file resources (关联的文件资源).
+	Resources []SessionResource `json:"resources"`
+
+	// VaultIds The vaults of the session (关联的 Vault ID 列表). Gated (M3 门控): with the gate closed only an empty
+	// list is accepted.
+	//
+	//
+	// Example: []
+	VaultIds VaultIDs `json:"vault_ids"`
+
+	// MemoryStoreIds The memory stores of the session (关联的 Memory Store ID 列表).
+	//
+	// Example: ["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"]
+	MemoryStoreIds MemoryStoreIDs `json:"memory_store_ids"`
+
+	// Usage Tokens used (Token 用量统计), summed over the session's ended turns.
+	//
+	// Example: {"cache_creation":{"ephemeral_1h_input_tokens":0,"ephemeral_5m_input_tokens":0},"cache_read_input_tokens":0,"input_tokens":1203,"output_tokens":58,"total_credits":0.12}
+	Usage SessionUsage `json:"usage"`
 
 	// ArchivedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
 	//
@@ -1662,65 +1717,10 @@ type Session struct {
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// EnvironmentID An environment's id.
-	//
-	// Example: env_019e2590d33f711fabf42f2857cecd8a
-	EnvironmentID EnvironmentID `json:"environment_id"`
-
-	// EnvironmentVariables Environment variables of the session's container, at most 64.
-	//
-	// Example: {"LOG_LEVEL":"debug"}
-	EnvironmentVariables EnvironmentVariables `json:"environment_variables,omitzero"`
-
-	// ID A session's id.
-	//
-	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
-	ID SessionID `json:"id"`
-
-	// MemoryStoreIds The memory stores of the session (关联的 Memory Store ID 列表).
-	//
-	// Example: ["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"]
-	MemoryStoreIds MemoryStoreIDs `json:"memory_store_ids"`
-
-	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
-	//
-	// Example: {"purpose":"customer-support"}
-	Metadata Metadata `json:"metadata,omitzero"`
-
-	// Resources The file resources (关联的文件资源).
-	Resources []SessionResource `json:"resources"`
-
-	// Status The session's state (会话状态): `idle` waits for a message, `processing` works on a turn, `cancelled`
-	// had its last turn cancelled and takes the next message like an idle one.
-	//
-	//
-	// Example: idle
-	Status SessionStatus `json:"status"`
-
-	// Title The session's title (会话标题); `''` when none was given.
-	//
-	// Example: 我的会话
-	Title SessionTitle `json:"title"`
-
-	// Type Always `session`.
-	Type SessionType `json:"type"`
-
 	// UpdatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	UpdatedAt Timestamp `json:"updated_at"`
-
-	// Usage Tokens used (Token 用量统计), summed over the session's ended turns.
-	//
-	// Example: {"cache_creation":{"ephemeral_1h_input_tokens":0,"ephemeral_5m_input_tokens":0},"cache_read_input_tokens":0,"input_tokens":1203,"output_tokens":58,"total_credits":0.12}
-	Usage SessionUsage `json:"usage"`
-
-	// VaultIds The vaults of the session (关联的 Vault ID 列表). Gated (M3 门控): with the gate closed only an empty
-	// list is accepted.
-	//
-	//
-	// Example: []
-	VaultIds VaultIDs `json:"vault_ids"`
 }
 
 // SessionType Always `session`.
@@ -1735,18 +1735,18 @@ type SessionCancellation struct {
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	ID SessionID `json:"id"`
 
-	// Status Always `canceling`.
-	Status SessionCancellationStatus `json:"status"`
-
 	// Type Always `session`.
 	Type SessionCancellationType `json:"type"`
-}
 
-// SessionCancellationStatus Always `canceling`.
-type SessionCancellationStatus string
+	// Status Always `canceling`.
+	Status SessionCancellationStatus `json:"status"`
+}
 
 // SessionCancellationType Always `session`.
 type SessionCancellationType string
+
+// SessionCancellationStatus Always `canceling`.
+type SessionCancellationStatus string
 
 // SessionID A session's id.
 //
@@ -1763,11 +1763,11 @@ type SessionList struct {
 	// FirstID The first record's id; null when there is none.
 	FirstID *string `json:"first_id"`
 
-	// HasMore Whether more records follow in the direction of paging.
-	HasMore bool `json:"has_more"`
-
 	// LastID The last record's id; null when there is none.
 	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
 
 	// NextPage The `page` of the next request; null on the last page.
 	NextPage *string `json:"next_page"`
@@ -1777,28 +1777,28 @@ type SessionList struct {
 //
 // Example: {"created_at":"2026-05-18T15:26:15.747298Z","file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","id":"sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0","mount_path":"/mnt/session/uploads/file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file","updated_at":"2026-05-18T15:26:15.747298Z"}
 type SessionResource struct {
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ID A session resource's id.
 	//
-	// Example: 2026-05-18T15:26:15.747298Z
-	CreatedAt Timestamp `json:"created_at"`
+	// Example: sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0
+	ID SessionResourceID `json:"id"`
+
+	// Type Always `file`.
+	Type SessionResourceType `json:"type"`
 
 	// FileID A file's id.
 	//
 	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 	FileID FileID `json:"file_id"`
 
-	// ID A session resource's id.
-	//
-	// Example: sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0
-	ID SessionResourceID `json:"id"`
-
 	// MountPath Where the file appears in the session's container; `/mnt/session/uploads/<file_id>` by default.
 	//
 	// Example: /mnt/session/uploads/report.csv
 	MountPath MountPath `json:"mount_path"`
 
-	// Type Always `file`.
-	Type SessionResourceType `json:"type"`
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
 
 	// UpdatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
 	//
@@ -1818,6 +1818,9 @@ type SessionResourceID = string
 //
 // Example: {"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}
 type SessionResourceInput struct {
+	// Type Always `file`.
+	Type SessionResourceInputType `json:"type"`
+
 	// FileID A file's id.
 	//
 	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
@@ -1827,9 +1830,6 @@ type SessionResourceInput struct {
 	//
 	// Example: /mnt/session/uploads/report.csv
 	MountPath *MountPath `json:"mount_path,omitempty"`
-
-	// Type Always `file`.
-	Type SessionResourceInputType `json:"type"`
 }
 
 // SessionResourceInputType Always `file`.
@@ -1850,11 +1850,11 @@ type SessionResourceList struct {
 	// FirstID The first record's id; null when there is none.
 	FirstID *string `json:"first_id"`
 
-	// HasMore Whether more records follow in the direction of paging.
-	HasMore bool `json:"has_more"`
-
 	// LastID The last record's id; null when there is none.
 	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
 
 	// NextPage The `page` of the next request; null on the last page.
 	NextPage *string `json:"next_page"`
@@ -1875,16 +1875,6 @@ type SessionTitle = string
 //
 // Example: {"cache_creation":{"ephemeral_1h_input_tokens":0,"ephemeral_5m_input_tokens":0},"cache_read_input_tokens":0,"input_tokens":1203,"output_tokens":58,"total_credits":0.12}
 type SessionUsage struct {
-	// CacheCreation Tokens written to the prompt cache, by lifetime.
-	//
-	// Example: {"ephemeral_1h_input_tokens":0,"ephemeral_5m_input_tokens":0}
-	CacheCreation CacheCreationUsage `json:"cache_creation"`
-
-	// CacheReadInputTokens A number of tokens.
-	//
-	// Example: 1203
-	CacheReadInputTokens TokenCount `json:"cache_read_input_tokens"`
-
 	// InputTokens A number of tokens.
 	//
 	// Example: 1203
@@ -1894,6 +1884,16 @@ type SessionUsage struct {
 	//
 	// Example: 1203
 	OutputTokens TokenCount `json:"output_tokens"`
+
+	// CacheReadInputTokens A number of tokens.
+	//
+	// Example: 1203
+	CacheReadInputTokens TokenCount `json:"cache_read_input_tokens"`
+
+	// CacheCreation Tokens written to the prompt cache, by lifetime.
+	//
+	// Example: {"ephemeral_1h_input_tokens":0,"ephemeral_5m_input_tokens":0}
+	CacheCreation CacheCreationUsage `json:"cache_creation"`
 
 	// TotalCredits Credits used, rounded down to two decimals.
 	TotalCredits *float64 `json:"total_credits,omitempty"`
@@ -1941,98 +1941,98 @@ type ToolName = string
 //
 // Example: {"metadata":{"team":"docs"},"system":"You write release notes.","version":2}
 type UpdateAgentRequest struct {
-	// DefaultEnvironment The environment to suggest for this agent's sessions; `''` when none.
+	// Version Counts an agent's states, from 1.
 	//
-	// Example: env_019e2590d33f711fabf42f2857cecd8a
-	DefaultEnvironment *DefaultEnvironment `json:"default_environment,omitempty"`
+	// Example: 2
+	Version AgentVersion `json:"version"`
 
-	// Description A description for people.
+	// Name A name; need not be unique.
 	//
-	// Example: E2E 测试用 Agent
-	Description *Description `json:"description,omitempty"`
-
-	// Instructions The instructions that the model is given before the conversation.
-	//
-	// Example: 你是一个测试助手
-	Instructions *AgentSystem `json:"instructions,omitempty"`
-
-	// McpServers The MCP servers that the agent may call.
-	//
-	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}]
-	McpServers McpServers `json:"mcp_servers,omitzero"`
-
-	// Metadata Changes to metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
-	//
-	// Example: {"purpose":null,"ticket":"T-1029"}
-	Metadata MetadataPatch `json:"metadata,omitzero"`
+	// Example: test-agent-e2e
+	Name *Name `json:"name,omitempty"`
 
 	// Model A model - its id, or an object that holds it.
 	//
 	// Example: ultimate
 	Model *ModelReference `json:"model,omitempty"`
 
-	// Name A name; need not be unique.
+	// Description A description for people.
 	//
-	// Example: test-agent-e2e
-	Name *Name `json:"name,omitempty"`
-
-	// Skills The skills that the agent may use.
-	//
-	// Example: [{"skill_id":"skill_019e3b13f50b7d60c243eab5f7d8a9c1","type":"custom"}]
-	Skills AgentSkills `json:"skills,omitzero"`
+	// Example: E2E 测试用 Agent
+	Description *Description `json:"description,omitempty"`
 
 	// System The instructions that the model is given before the conversation.
 	//
 	// Example: 你是一个测试助手
 	System *AgentSystem `json:"system,omitempty"`
 
+	// Instructions The instructions that the model is given before the conversation.
+	//
+	// Example: 你是一个测试助手
+	Instructions *AgentSystem `json:"instructions,omitempty"`
+
 	// Tools The tools that the agent may use.
 	//
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
 
-	// Version Counts an agent's states, from 1.
+	// McpServers The MCP servers that the agent may call.
 	//
-	// Example: 2
-	Version AgentVersion `json:"version"`
+	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}]
+	McpServers McpServers `json:"mcp_servers,omitzero"`
+
+	// Skills The skills that the agent may use.
+	//
+	// Example: [{"skill_id":"skill_019e3b13f50b7d60c243eab5f7d8a9c1","type":"custom"}]
+	Skills AgentSkills `json:"skills,omitzero"`
+
+	// DefaultEnvironment The environment to suggest for this agent's sessions; `''` when none.
+	//
+	// Example: env_019e2590d33f711fabf42f2857cecd8a
+	DefaultEnvironment *DefaultEnvironment `json:"default_environment,omitempty"`
+
+	// Metadata Changes to metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+	//
+	// Example: {"purpose":null,"ticket":"T-1029"}
+	Metadata MetadataPatch `json:"metadata,omitzero"`
 }
 
 // UpdateEnvironmentRequest The body of updateEnvironment and putEnvironment.
 //
 // Example: {"metadata":{"owner":"platform"},"name":"ci"}
 type UpdateEnvironmentRequest struct {
-	// Config What the environment's containers are made of, told apart by `type`.
+	// Name A name; need not be unique.
 	//
-	// Example: {"networking":{"type":"unrestricted"},"type":"cloud"}
-	Config *EnvironmentConfig `json:"config,omitempty"`
+	// Example: test-agent-e2e
+	Name *Name `json:"name,omitempty"`
 
 	// Description A description for people.
 	//
 	// Example: E2E 测试用 Agent
 	Description *Description `json:"description,omitempty"`
 
+	// Config What the environment's containers are made of, told apart by `type`.
+	//
+	// Example: {"networking":{"type":"unrestricted"},"type":"cloud"}
+	Config *EnvironmentConfig `json:"config,omitempty"`
+
 	// Metadata Changes to metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
 	//
 	// Example: {"purpose":null,"ticket":"T-1029"}
 	Metadata MetadataPatch `json:"metadata,omitzero"`
-
-	// Name A name; need not be unique.
-	//
-	// Example: test-agent-e2e
-	Name *Name `json:"name,omitempty"`
 }
 
 // UpdateSessionRequest The body of updateSession.
 //
 // Example: {"metadata":{"purpose":null,"ticket":"T-1029"},"title":"退款咨询"}
 type UpdateSessionRequest struct {
+	// Title The new title; null clears it.
+	Title nullable.Nullable[string] `json:"title,omitempty"`
+
 	// Metadata Changes to metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
 	//
 	// Example: {"purpose":null,"ticket":"T-1029"}
 	Metadata MetadataPatch `json:"metadata,omitzero"`
-
-	// Title The new title; null clears it.
-	Title nullable.Nullable[string] `json:"title,omitempty"`
 }
 
 // VaultID A vault's id.

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestInOrder(t *testing.T) {
+	got, err := inOrder([]byte("components:\n  schemas:\n    A:\n      properties:\n        z: {type: string}\n        b:\n          $ref: '#/x'\n      example: {properties: {q: {}}}\n"))
+	want := "z: {type: string, x-order: 1}\n                b:\n                    $ref: '#/x'\n                    x-order: 2\n            example: {properties: {q: {}}}\n"
+	if err != nil || !strings.HasSuffix(string(got), want) {
+		t.Errorf("%v:\n%s", err, got)
+	}
+	for _, bad := range []string{"a: [", "openapi: 3.0.3\n"} {
+		if _, err := inOrder([]byte(bad)); err == nil {
+			t.Errorf("%q was accepted", bad)
+		}
+	}
+}
+
+// TestJSONIsInTheDocumentsOrder looks at what came of it: the seed page's response starts with the id.
+func TestJSONIsInTheDocumentsOrder(t *testing.T) {
+	types, err := os.ReadFile("../../gen/types/types.gen.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, session, _ := strings.Cut(string(types), "\ntype Session struct {")
+	at := -1
+	for _, field := range []string{`"id"`, `"type"`, `"agent_id"`, `"agent"`, `"environment_id"`, `"title"`, `"status"`, `"usage"`, `"created_at"`} {
+		next := strings.Index(session, "`json:"+field+"`")
+		if next <= at {
+			t.Fatalf("%s is at %d, after something at %d", field, next, at)
+		}
+		at = next
+	}
+}
