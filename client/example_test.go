@@ -312,7 +312,7 @@ func ExampleEnvironmentService_Create() {
 		Config: client.NewEnvironmentConfig(client.CloudConfig{
 			Networking: &client.Networking{
 				Type:                 client.NetworkingTypeLimited,
-				AllowedHosts:         []string{"proxy.golang.org"},
+				AllowedHosts:         []string{"api.tracker.dev"},
 				AllowPackageManagers: new(true),
 			},
 			Packages: &client.Packages{Apt: []string{"git"}},

@@ -112,7 +112,7 @@ func operations(ctx context.Context, c *client.Client) []operation {
 		{"createEnvironment", "Environments.Create", "", func(o ...client.Option) (any, error) {
 			return c.Environments.Create(ctx, &client.CreateEnvironmentRequest{
 				Name: "ci", Config: client.NewEnvironmentConfig(client.CloudConfig{
-					Networking: &client.Networking{Type: client.NetworkingTypeLimited, AllowedHosts: []string{"proxy.golang.org"}},
+					Networking: &client.Networking{Type: client.NetworkingTypeLimited, AllowedHosts: []string{"api.tracker.dev"}},
 					Packages:   &client.Packages{Apt: []string{"git"}},
 				}),
 			}, o...)

@@ -845,14 +845,14 @@ type CacheCreationUsage struct {
 
 // CloudConfig Containers that the service runs.
 //
-// Example: {"networking":{"allow_package_managers":true,"allowed_hosts":["proxy.golang.org"],"type":"limited"},"packages":{"apt":["git"],"pip":["pytest==8.2.0"]},"setup_script":"git config --global advice.detachedHead false","type":"cloud"}
+// Example: {"networking":{"allow_package_managers":true,"allowed_hosts":["api.tracker.dev"],"type":"limited"},"packages":{"apt":["git"],"pip":["pytest==8.2.0"]},"setup_script":"git config --global advice.detachedHead false","type":"cloud"}
 type CloudConfig struct {
 	// Type Always `cloud`.
 	Type CloudConfigType `json:"type"`
 
 	// Networking What the containers may reach.
 	//
-	// Example: {"allow_package_managers":true,"allowed_hosts":["proxy.golang.org"],"type":"limited"}
+	// Example: {"allow_package_managers":true,"allowed_hosts":["api.tracker.dev"],"type":"limited"}
 	Networking *Networking `json:"networking,omitempty"`
 
 	// Packages The packages to install, by package manager.
@@ -1260,7 +1260,7 @@ type HTTPURL = string
 
 // HostName A host name, with a port if need be; `*` stands for any label.
 //
-// Example: proxy.golang.org
+// Example: api.tracker.dev
 type HostName = string
 
 // IdempotencyKey A key of the caller's making, 1 to 255 printable ASCII characters; a UUID is a good one.
@@ -1495,7 +1495,7 @@ type NamedToolConfig struct {
 
 // Networking What the containers may reach.
 //
-// Example: {"allow_package_managers":true,"allowed_hosts":["proxy.golang.org"],"type":"limited"}
+// Example: {"allow_package_managers":true,"allowed_hosts":["api.tracker.dev"],"type":"limited"}
 type Networking struct {
 	// Type How the network is limited.
 	//
