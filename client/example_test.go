@@ -255,7 +255,7 @@ func ExampleAgentService_Create() {
 			client.NewAgentTool(client.McpToolset{McpServerName: "tracker"}),
 		},
 		McpServers: []client.McpServer{
-			client.NewMcpServer(client.McpServerURL{Name: "tracker", URL: "https://mcp.tracker.dev/sse"}),
+			client.NewMcpServer(client.McpServerURL{Name: "tracker", URL: "https://mcp.tracker.example/sse"}),
 		},
 	})
 	if err != nil {
@@ -312,7 +312,7 @@ func ExampleEnvironmentService_Create() {
 		Config: client.NewEnvironmentConfig(client.CloudConfig{
 			Networking: &client.Networking{
 				Type:                 client.NetworkingTypeLimited,
-				AllowedHosts:         []string{"api.tracker.dev"},
+				AllowedHosts:         []string{"api.tracker.example"},
 				AllowPackageManagers: new(true),
 			},
 			Packages: &client.Packages{Apt: []string{"git"}},

@@ -88,8 +88,8 @@ func operations(ctx context.Context, c *client.Client) []operation {
 					client.NewAgentTool(client.McpToolset{McpServerName: "tracker"}),
 				},
 				McpServers: []client.McpServer{
-					client.NewMcpServer(client.McpServerURL{Name: "tracker", URL: "https://mcp.tracker.dev/sse"}),
-					client.NewMcpServer(client.McpServerHTTP{Name: "other", URL: "https://mcp.tracker.dev/mcp"}),
+					client.NewMcpServer(client.McpServerURL{Name: "tracker", URL: "https://mcp.tracker.example/sse"}),
+					client.NewMcpServer(client.McpServerHTTP{Name: "other", URL: "https://mcp.tracker.example/mcp"}),
 				},
 				Skills: []client.AgentSkill{{Type: client.SkillTypeCustom, SkillID: "skill_1"}},
 			}, o...)
@@ -112,7 +112,7 @@ func operations(ctx context.Context, c *client.Client) []operation {
 		{"createEnvironment", "Environments.Create", "", func(o ...client.Option) (any, error) {
 			return c.Environments.Create(ctx, &client.CreateEnvironmentRequest{
 				Name: "ci", Config: client.NewEnvironmentConfig(client.CloudConfig{
-					Networking: &client.Networking{Type: client.NetworkingTypeLimited, AllowedHosts: []string{"api.tracker.dev"}},
+					Networking: &client.Networking{Type: client.NetworkingTypeLimited, AllowedHosts: []string{"api.tracker.example"}},
 					Packages:   &client.Packages{Apt: []string{"git"}},
 				}),
 			}, o...)

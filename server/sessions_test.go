@@ -230,7 +230,7 @@ func TestAgentsAndEnvironmentsComeBackAsTheyWent(t *testing.T) {
 	for path, body := range map[string]string{
 		"/agents": `{"name":"n","model":{"id":"auto"},"instructions":"do","description":"d","default_environment":"env_1","metadata":{"k":"v"},
 			"tools":[{"type":"agent_toolset_20260401","enabled_tools":["Read"]},{"type":"custom","name":"t","input_schema":{"type":"object","x":12345678901234567890,"X":1}},{"type":"mcp_toolset","mcp_server_name":"m"}],
-			"mcp_servers":[{"type":"http","name":"m","url":"https://mcp.tracker.dev/"}]}`,
+			"mcp_servers":[{"type":"http","name":"m","url":"https://mcp.tracker.example/"}]}`,
 		"/environments": `{"name":"n","description":"d","metadata":{"k":"v"},"config":{"type":"cloud","networking":{"type":"limited","allowed_hosts":["a.b:443"]},"packages":{"pip":["x==1"]},"setup_script":"true"}}`,
 	} {
 		var sent map[string]any

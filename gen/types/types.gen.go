@@ -606,7 +606,7 @@ type AddedSessionResources struct {
 // Agent An agent in one of its versions. `instructions` and `system` are always equal. `metadata` and `skills`
 // are always sent by this server; `archived_at` only once archived.
 //
-// Example: {"archived_at":"2026-05-19T09:00:00Z","created_at":"2026-05-18T03:04:33.952256Z","default_environment":"","description":"E2E 测试用 Agent","id":"agent_019e390add9f7bac9b6cc806db46fcbd","instructions":"你是一个测试助手","mcp_servers":[{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}],"metadata":{"team":"docs"},"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手","tools":[{"enabled_tools":["Read"],"type":"agent_toolset_20260401"}],"type":"agent","updated_at":"2026-05-18T03:05:28.023697Z","version":2}
+// Example: {"archived_at":"2026-05-19T09:00:00Z","created_at":"2026-05-18T03:04:33.952256Z","default_environment":"","description":"E2E 测试用 Agent","id":"agent_019e390add9f7bac9b6cc806db46fcbd","instructions":"你是一个测试助手","mcp_servers":[{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}],"metadata":{"team":"docs"},"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手","tools":[{"enabled_tools":["Read"],"type":"agent_toolset_20260401"}],"type":"agent","updated_at":"2026-05-18T03:05:28.023697Z","version":2}
 type Agent struct {
 	// ID An agent's id.
 	//
@@ -648,7 +648,7 @@ type Agent struct {
 
 	// McpServers The MCP servers that the agent may call.
 	//
-	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}]
+	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 	McpServers McpServers `json:"mcp_servers,omitzero"`
 
 	// Skills The skills that the agent may use.
@@ -845,14 +845,14 @@ type CacheCreationUsage struct {
 
 // CloudConfig Containers that the service runs.
 //
-// Example: {"networking":{"allow_package_managers":true,"allowed_hosts":["api.tracker.dev"],"type":"limited"},"packages":{"apt":["git"],"pip":["pytest==8.2.0"]},"setup_script":"git config --global advice.detachedHead false","type":"cloud"}
+// Example: {"networking":{"allow_package_managers":true,"allowed_hosts":["api.tracker.example"],"type":"limited"},"packages":{"apt":["git"],"pip":["pytest==8.2.0"]},"setup_script":"git config --global advice.detachedHead false","type":"cloud"}
 type CloudConfig struct {
 	// Type Always `cloud`.
 	Type CloudConfigType `json:"type"`
 
 	// Networking What the containers may reach.
 	//
-	// Example: {"allow_package_managers":true,"allowed_hosts":["api.tracker.dev"],"type":"limited"}
+	// Example: {"allow_package_managers":true,"allowed_hosts":["api.tracker.example"],"type":"limited"}
 	Networking *Networking `json:"networking,omitempty"`
 
 	// Packages The packages to install, by package manager.
@@ -905,7 +905,7 @@ type CreateAgentRequest struct {
 
 	// McpServers The MCP servers that the agent may call.
 	//
-	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}]
+	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 	McpServers McpServers `json:"mcp_servers,omitzero"`
 
 	// Skills The skills that the agent may use.
@@ -1255,12 +1255,12 @@ type FileID = string
 
 // HTTPURL An http or https URL.
 //
-// Example: https://mcp.tracker.dev/sse
+// Example: https://mcp.tracker.example/sse
 type HTTPURL = string
 
 // HostName A host name, with a port if need be; `*` stands for any label.
 //
-// Example: api.tracker.dev
+// Example: api.tracker.example
 type HostName = string
 
 // IdempotencyKey A key of the caller's making, 1 to 255 printable ASCII characters; a UUID is a good one.
@@ -1280,14 +1280,14 @@ type ListOrder string
 
 // McpServer An MCP server, told apart by `type`.
 //
-// Example: {"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}
+// Example: {"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}
 type McpServer struct {
 	union json.RawMessage
 }
 
 // McpServerHTTP An MCP server over streamable HTTP.
 //
-// Example: {"name":"tracker","type":"http","url":"https://mcp.tracker.dev/mcp"}
+// Example: {"name":"tracker","type":"http","url":"https://mcp.tracker.example/mcp"}
 type McpServerHTTP struct {
 	// Type Always `http`.
 	Type McpServerHTTPType `json:"type"`
@@ -1299,7 +1299,7 @@ type McpServerHTTP struct {
 
 	// URL An http or https URL.
 	//
-	// Example: https://mcp.tracker.dev/sse
+	// Example: https://mcp.tracker.example/sse
 	URL HTTPURL `json:"url"`
 }
 
@@ -1308,7 +1308,7 @@ type McpServerHTTPType string
 
 // McpServerURL An MCP server by its URL.
 //
-// Example: {"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}
+// Example: {"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}
 type McpServerURL struct {
 	// Type Always `url`.
 	Type McpServerURLType `json:"type"`
@@ -1320,7 +1320,7 @@ type McpServerURL struct {
 
 	// URL An http or https URL.
 	//
-	// Example: https://mcp.tracker.dev/sse
+	// Example: https://mcp.tracker.example/sse
 	URL HTTPURL `json:"url"`
 }
 
@@ -1329,7 +1329,7 @@ type McpServerURLType string
 
 // McpServers The MCP servers that the agent may call.
 //
-// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}]
+// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 type McpServers = []McpServer
 
 // McpToolset The tools of one of the agent's MCP servers.
@@ -1495,7 +1495,7 @@ type NamedToolConfig struct {
 
 // Networking What the containers may reach.
 //
-// Example: {"allow_package_managers":true,"allowed_hosts":["api.tracker.dev"],"type":"limited"}
+// Example: {"allow_package_managers":true,"allowed_hosts":["api.tracker.example"],"type":"limited"}
 type Networking struct {
 	// Type How the network is limited.
 	//
@@ -1657,7 +1657,7 @@ type Session struct {
 	// are always sent by this server; `archived_at` only once archived.
 	//
 	//
-	// Example: {"archived_at":"2026-05-19T09:00:00Z","created_at":"2026-05-18T03:04:33.952256Z","default_environment":"","description":"E2E 测试用 Agent","id":"agent_019e390add9f7bac9b6cc806db46fcbd","instructions":"你是一个测试助手","mcp_servers":[{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}],"metadata":{"team":"docs"},"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手","tools":[{"enabled_tools":["Read"],"type":"agent_toolset_20260401"}],"type":"agent","updated_at":"2026-05-18T03:05:28.023697Z","version":2}
+	// Example: {"archived_at":"2026-05-19T09:00:00Z","created_at":"2026-05-18T03:04:33.952256Z","default_environment":"","description":"E2E 测试用 Agent","id":"agent_019e390add9f7bac9b6cc806db46fcbd","instructions":"你是一个测试助手","mcp_servers":[{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}],"metadata":{"team":"docs"},"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手","tools":[{"enabled_tools":["Read"],"type":"agent_toolset_20260401"}],"type":"agent","updated_at":"2026-05-18T03:05:28.023697Z","version":2}
 	Agent Agent `json:"agent"`
 
 	// EnvironmentID An environment's id.
@@ -1978,7 +1978,7 @@ type UpdateAgentRequest struct {
 
 	// McpServers The MCP servers that the agent may call.
 	//
-	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.dev/sse"}]
+	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 	McpServers McpServers `json:"mcp_servers,omitzero"`
 
 	// Skills The skills that the agent may use.
