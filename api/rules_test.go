@@ -43,7 +43,7 @@ var rules = []rule{
 }
 
 // freeForm are the component schemas that may hold any properties.
-var freeForm = []string{"JSONSchema"}
+var freeForm = []string{"JSONSchema", "ToolInput"}
 
 // unsecured are the operations that may override the document's security.
 var unsecured = []string{}
@@ -404,7 +404,7 @@ var keywords = map[string]string{
 	"schema": "type format description example default nullable enum " +
 		"minLength maxLength pattern x-pattern-description minimum maximum " +
 		"properties required additionalProperties maxProperties minProperties x-property-names " +
-		"items minItems maxItems uniqueItems oneOf discriminator " +
+		"items minItems maxItems uniqueItems oneOf discriminator x-max-bytes " +
 		"x-go-type x-go-type-import x-go-type-skip-optional-pointer x-omitzero x-omitempty",
 }
 

@@ -43,6 +43,36 @@ func (e AgentType) Valid() bool {
 	}
 }
 
+// Defines values for AgentCustomToolUseEventType.
+const (
+	AgentCustomToolUseEventTypeAgentCustomToolUse AgentCustomToolUseEventType = "agent.custom_tool_use"
+)
+
+// Valid indicates whether the value is a known member of the AgentCustomToolUseEventType enum.
+func (e AgentCustomToolUseEventType) Valid() bool {
+	switch e {
+	case AgentCustomToolUseEventTypeAgentCustomToolUse:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AgentMessageEventType.
+const (
+	AgentMessageEventTypeAgentMessage AgentMessageEventType = "agent.message"
+)
+
+// Valid indicates whether the value is a known member of the AgentMessageEventType enum.
+func (e AgentMessageEventType) Valid() bool {
+	switch e {
+	case AgentMessageEventTypeAgentMessage:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AgentSkillType.
 const (
 	AgentSkillTypeCustom AgentSkillType = "custom"
@@ -52,6 +82,51 @@ const (
 func (e AgentSkillType) Valid() bool {
 	switch e {
 	case AgentSkillTypeCustom:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AgentThinkingEventType.
+const (
+	AgentThinkingEventTypeAgentThinking AgentThinkingEventType = "agent.thinking"
+)
+
+// Valid indicates whether the value is a known member of the AgentThinkingEventType enum.
+func (e AgentThinkingEventType) Valid() bool {
+	switch e {
+	case AgentThinkingEventTypeAgentThinking:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AgentToolResultEventType.
+const (
+	AgentToolResultEventTypeAgentToolResult AgentToolResultEventType = "agent.tool_result"
+)
+
+// Valid indicates whether the value is a known member of the AgentToolResultEventType enum.
+func (e AgentToolResultEventType) Valid() bool {
+	switch e {
+	case AgentToolResultEventTypeAgentToolResult:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AgentToolUseEventType.
+const (
+	AgentToolUseEventTypeAgentToolUse AgentToolUseEventType = "agent.tool_use"
+)
+
+// Valid indicates whether the value is a known member of the AgentToolUseEventType enum.
+func (e AgentToolUseEventType) Valid() bool {
+	switch e {
+	case AgentToolUseEventTypeAgentToolUse:
 		return true
 	default:
 		return false
@@ -127,6 +202,21 @@ func (e CloudConfigType) Valid() bool {
 	}
 }
 
+// Defines values for ContentDeltaType.
+const (
+	ContentDeltaTypeContentDelta ContentDeltaType = "content_delta"
+)
+
+// Valid indicates whether the value is a known member of the ContentDeltaType enum.
+func (e ContentDeltaType) Valid() bool {
+	switch e {
+	case ContentDeltaTypeContentDelta:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CustomToolType.
 const (
 	CustomToolTypeCustom CustomToolType = "custom"
@@ -196,6 +286,24 @@ const (
 func (e DeletedSessionResourceType) Valid() bool {
 	switch e {
 	case DeletedSessionResourceTypeSessionResourceDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeltaType.
+const (
+	DeltaTypeAgentMessage  DeltaType = "agent.message"
+	DeltaTypeAgentThinking DeltaType = "agent.thinking"
+)
+
+// Valid indicates whether the value is a known member of the DeltaType enum.
+func (e DeltaType) Valid() bool {
+	switch e {
+	case DeltaTypeAgentMessage:
+		return true
+	case DeltaTypeAgentThinking:
 		return true
 	default:
 		return false
@@ -283,6 +391,90 @@ func (e ErrorKind) Valid() bool {
 	case ErrorKindPermissionError:
 		return true
 	case ErrorKindRateLimitError:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EvaluatedPermission.
+const (
+	EvaluatedPermissionAllow EvaluatedPermission = "allow"
+	EvaluatedPermissionAsk   EvaluatedPermission = "ask"
+	EvaluatedPermissionDeny  EvaluatedPermission = "deny"
+)
+
+// Valid indicates whether the value is a known member of the EvaluatedPermission enum.
+func (e EvaluatedPermission) Valid() bool {
+	switch e {
+	case EvaluatedPermissionAllow:
+		return true
+	case EvaluatedPermissionAsk:
+		return true
+	case EvaluatedPermissionDeny:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventDeltaType.
+const (
+	EventDeltaTypeEventDelta EventDeltaType = "event_delta"
+)
+
+// Valid indicates whether the value is a known member of the EventDeltaType enum.
+func (e EventDeltaType) Valid() bool {
+	switch e {
+	case EventDeltaTypeEventDelta:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventOrder.
+const (
+	EventOrderAsc  EventOrder = "asc"
+	EventOrderDesc EventOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the EventOrder enum.
+func (e EventOrder) Valid() bool {
+	switch e {
+	case EventOrderAsc:
+		return true
+	case EventOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventSchemaVersion.
+const (
+	EventSchemaVersionN10 EventSchemaVersion = "1.0"
+)
+
+// Valid indicates whether the value is a known member of the EventSchemaVersion enum.
+func (e EventSchemaVersion) Valid() bool {
+	switch e {
+	case EventSchemaVersionN10:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventStartType.
+const (
+	EventStartTypeEventStart EventStartType = "event_start"
+)
+
+// Valid indicates whether the value is a known member of the EventStartType enum.
+func (e EventStartType) Valid() bool {
+	switch e {
+	case EventStartTypeEventStart:
 		return true
 	default:
 		return false
@@ -457,6 +649,36 @@ func (e PinnedAgentType) Valid() bool {
 	}
 }
 
+// Defines values for RubricFileType.
+const (
+	RubricFileTypeFile RubricFileType = "file"
+)
+
+// Valid indicates whether the value is a known member of the RubricFileType enum.
+func (e RubricFileType) Valid() bool {
+	switch e {
+	case RubricFileTypeFile:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RubricTextType.
+const (
+	RubricTextTypeText RubricTextType = "text"
+)
+
+// Valid indicates whether the value is a known member of the RubricTextType enum.
+func (e RubricTextType) Valid() bool {
+	switch e {
+	case RubricTextTypeText:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SelfHostedConfigType.
 const (
 	SelfHostedConfigTypeSelfHosted SelfHostedConfigType = "self_hosted"
@@ -517,6 +739,36 @@ func (e SessionCancellationStatus) Valid() bool {
 	}
 }
 
+// Defines values for SessionDeletedEventType.
+const (
+	SessionDeletedEventTypeSessionDeleted SessionDeletedEventType = "session.deleted"
+)
+
+// Valid indicates whether the value is a known member of the SessionDeletedEventType enum.
+func (e SessionDeletedEventType) Valid() bool {
+	switch e {
+	case SessionDeletedEventTypeSessionDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SessionErrorEventType.
+const (
+	SessionErrorEventTypeSessionError SessionErrorEventType = "session.error"
+)
+
+// Valid indicates whether the value is a known member of the SessionErrorEventType enum.
+func (e SessionErrorEventType) Valid() bool {
+	switch e {
+	case SessionErrorEventTypeSessionError:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SessionResourceType.
 const (
 	SessionResourceTypeFile SessionResourceType = "file"
@@ -562,6 +814,309 @@ func (e SessionStatus) Valid() bool {
 	case SessionStatusIdle:
 		return true
 	case SessionStatusProcessing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SessionStatusIdleEventType.
+const (
+	SessionStatusIdleEventTypeSessionStatusIdle SessionStatusIdleEventType = "session.status_idle"
+)
+
+// Valid indicates whether the value is a known member of the SessionStatusIdleEventType enum.
+func (e SessionStatusIdleEventType) Valid() bool {
+	switch e {
+	case SessionStatusIdleEventTypeSessionStatusIdle:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SessionStatusIdleEventStatus.
+const (
+	SessionStatusIdleEventStatusIdle SessionStatusIdleEventStatus = "idle"
+)
+
+// Valid indicates whether the value is a known member of the SessionStatusIdleEventStatus enum.
+func (e SessionStatusIdleEventStatus) Valid() bool {
+	switch e {
+	case SessionStatusIdleEventStatusIdle:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SessionStatusRescheduledEventType.
+const (
+	SessionStatusRescheduledEventTypeSessionStatusRescheduled SessionStatusRescheduledEventType = "session.status_rescheduled"
+)
+
+// Valid indicates whether the value is a known member of the SessionStatusRescheduledEventType enum.
+func (e SessionStatusRescheduledEventType) Valid() bool {
+	switch e {
+	case SessionStatusRescheduledEventTypeSessionStatusRescheduled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SessionStatusRunningEventType.
+const (
+	SessionStatusRunningEventTypeSessionStatusRunning SessionStatusRunningEventType = "session.status_running"
+)
+
+// Valid indicates whether the value is a known member of the SessionStatusRunningEventType enum.
+func (e SessionStatusRunningEventType) Valid() bool {
+	switch e {
+	case SessionStatusRunningEventTypeSessionStatusRunning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SpanModelRequestEndEventType.
+const (
+	SpanModelRequestEndEventTypeSpanModelRequestEnd SpanModelRequestEndEventType = "span.model_request_end"
+)
+
+// Valid indicates whether the value is a known member of the SpanModelRequestEndEventType enum.
+func (e SpanModelRequestEndEventType) Valid() bool {
+	switch e {
+	case SpanModelRequestEndEventTypeSpanModelRequestEnd:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SpanModelRequestStartEventType.
+const (
+	SpanModelRequestStartEventTypeSpanModelRequestStart SpanModelRequestStartEventType = "span.model_request_start"
+)
+
+// Valid indicates whether the value is a known member of the SpanModelRequestStartEventType enum.
+func (e SpanModelRequestStartEventType) Valid() bool {
+	switch e {
+	case SpanModelRequestStartEventTypeSpanModelRequestStart:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StopReasonType.
+const (
+	StopReasonTypeCancelled      StopReasonType = "cancelled"
+	StopReasonTypeEndTurn        StopReasonType = "end_turn"
+	StopReasonTypeError          StopReasonType = "error"
+	StopReasonTypeInterrupted    StopReasonType = "interrupted"
+	StopReasonTypeMaxTokens      StopReasonType = "max_tokens"
+	StopReasonTypeRequiresAction StopReasonType = "requires_action"
+)
+
+// Valid indicates whether the value is a known member of the StopReasonType enum.
+func (e StopReasonType) Valid() bool {
+	switch e {
+	case StopReasonTypeCancelled:
+		return true
+	case StopReasonTypeEndTurn:
+		return true
+	case StopReasonTypeError:
+		return true
+	case StopReasonTypeInterrupted:
+		return true
+	case StopReasonTypeMaxTokens:
+		return true
+	case StopReasonTypeRequiresAction:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TextBlockType.
+const (
+	TextBlockTypeText TextBlockType = "text"
+)
+
+// Valid indicates whether the value is a known member of the TextBlockType enum.
+func (e TextBlockType) Valid() bool {
+	switch e {
+	case TextBlockTypeText:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ToolConfirmationResult.
+const (
+	ToolConfirmationResultAllow ToolConfirmationResult = "allow"
+	ToolConfirmationResultDeny  ToolConfirmationResult = "deny"
+)
+
+// Valid indicates whether the value is a known member of the ToolConfirmationResult enum.
+func (e ToolConfirmationResult) Valid() bool {
+	switch e {
+	case ToolConfirmationResultAllow:
+		return true
+	case ToolConfirmationResultDeny:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserCustomToolResultEventType.
+const (
+	UserCustomToolResultEventTypeUserCustomToolResult UserCustomToolResultEventType = "user.custom_tool_result"
+)
+
+// Valid indicates whether the value is a known member of the UserCustomToolResultEventType enum.
+func (e UserCustomToolResultEventType) Valid() bool {
+	switch e {
+	case UserCustomToolResultEventTypeUserCustomToolResult:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserCustomToolResultInputType.
+const (
+	UserCustomToolResultInputTypeUserCustomToolResult UserCustomToolResultInputType = "user.custom_tool_result"
+)
+
+// Valid indicates whether the value is a known member of the UserCustomToolResultInputType enum.
+func (e UserCustomToolResultInputType) Valid() bool {
+	switch e {
+	case UserCustomToolResultInputTypeUserCustomToolResult:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserDefineOutcomeEventType.
+const (
+	UserDefineOutcomeEventTypeUserDefineOutcome UserDefineOutcomeEventType = "user.define_outcome"
+)
+
+// Valid indicates whether the value is a known member of the UserDefineOutcomeEventType enum.
+func (e UserDefineOutcomeEventType) Valid() bool {
+	switch e {
+	case UserDefineOutcomeEventTypeUserDefineOutcome:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserDefineOutcomeInputType.
+const (
+	UserDefineOutcomeInputTypeUserDefineOutcome UserDefineOutcomeInputType = "user.define_outcome"
+)
+
+// Valid indicates whether the value is a known member of the UserDefineOutcomeInputType enum.
+func (e UserDefineOutcomeInputType) Valid() bool {
+	switch e {
+	case UserDefineOutcomeInputTypeUserDefineOutcome:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserInterruptEventType.
+const (
+	UserInterruptEventTypeUserInterrupt UserInterruptEventType = "user.interrupt"
+)
+
+// Valid indicates whether the value is a known member of the UserInterruptEventType enum.
+func (e UserInterruptEventType) Valid() bool {
+	switch e {
+	case UserInterruptEventTypeUserInterrupt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserInterruptInputType.
+const (
+	UserInterruptInputTypeUserInterrupt UserInterruptInputType = "user.interrupt"
+)
+
+// Valid indicates whether the value is a known member of the UserInterruptInputType enum.
+func (e UserInterruptInputType) Valid() bool {
+	switch e {
+	case UserInterruptInputTypeUserInterrupt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserMessageEventType.
+const (
+	UserMessageEventTypeUserMessage UserMessageEventType = "user.message"
+)
+
+// Valid indicates whether the value is a known member of the UserMessageEventType enum.
+func (e UserMessageEventType) Valid() bool {
+	switch e {
+	case UserMessageEventTypeUserMessage:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserMessageInputType.
+const (
+	UserMessageInputTypeUserMessage UserMessageInputType = "user.message"
+)
+
+// Valid indicates whether the value is a known member of the UserMessageInputType enum.
+func (e UserMessageInputType) Valid() bool {
+	switch e {
+	case UserMessageInputTypeUserMessage:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserToolConfirmationEventType.
+const (
+	UserToolConfirmationEventTypeUserToolConfirmation UserToolConfirmationEventType = "user.tool_confirmation"
+)
+
+// Valid indicates whether the value is a known member of the UserToolConfirmationEventType enum.
+func (e UserToolConfirmationEventType) Valid() bool {
+	switch e {
+	case UserToolConfirmationEventTypeUserToolConfirmation:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserToolConfirmationInputType.
+const (
+	UserToolConfirmationInputTypeUserToolConfirmation UserToolConfirmationInputType = "user.tool_confirmation"
+)
+
+// Valid indicates whether the value is a known member of the UserToolConfirmationInputType enum.
+func (e UserToolConfirmationInputType) Valid() bool {
+	switch e {
+	case UserToolConfirmationInputTypeUserToolConfirmation:
 		return true
 	default:
 		return false
@@ -690,6 +1245,57 @@ type Agent struct {
 // AgentType Always `agent`.
 type AgentType string
 
+// AgentCustomToolUseEvent The agent asks the caller to run a tool and waits for a `user.custom_tool_result`.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","input":{"city":"Oslo"},"name":"get_weather","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.custom_tool_use"}
+type AgentCustomToolUseEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `agent.custom_tool_use`.
+	Type AgentCustomToolUseEventType `json:"type"`
+
+	// Name A tool's name.
+	//
+	// Example: get_changes
+	Name ToolName `json:"name"`
+
+	// Input A tool's arguments, kept as they are.
+	//
+	// Example: {"city":"Oslo"}
+	Input ToolInput `json:"input"`
+
+	// SessionID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Ties the events of one turn together.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion The version of the event's form.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// AgentCustomToolUseEventType Always `agent.custom_tool_use`.
+type AgentCustomToolUseEventType string
+
 // AgentID An agent's id.
 //
 // Example: agent_019e390add9f7bac9b6cc806db46fcbd
@@ -714,6 +1320,52 @@ type AgentList struct {
 	// NextPage The `page` of the next request; null on the last page.
 	NextPage *string `json:"next_page"`
 }
+
+// AgentMessageEvent The agent said something.
+//
+// Example: {"content":[{"text":"你好！","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.message"}
+type AgentMessageEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `agent.message`.
+	Type AgentMessageEventType `json:"type"`
+
+	// Content What is said, in pieces.
+	//
+	// Example: [{"text":"你好","type":"text"}]
+	Content TextBlocks `json:"content"`
+
+	// SessionID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Ties the events of one turn together.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion The version of the event's form.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// AgentMessageEventType Always `agent.message`.
+type AgentMessageEventType string
 
 // AgentReference The agent of a new session: an agent's id, which stands for its latest version, or an object that
 // pins a version.
@@ -747,12 +1399,163 @@ type AgentSkills = []AgentSkill
 // Example: 你是一个测试助手
 type AgentSystem = string
 
+// AgentThinkingEvent The model thinks.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.thinking"}
+type AgentThinkingEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `agent.thinking`.
+	Type AgentThinkingEventType `json:"type"`
+
+	// SessionID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Ties the events of one turn together.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion The version of the event's form.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// AgentThinkingEventType Always `agent.thinking`.
+type AgentThinkingEventType string
+
 // AgentTool A tool, or a set of them, told apart by `type`.
 //
 // Example: {"mcp_server_name":"tracker","type":"mcp_toolset"}
 type AgentTool struct {
 	union json.RawMessage
 }
+
+// AgentToolResultEvent The result of a built-in tool.
+//
+// Example: {"content":[{"text":"README.md","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","is_error":false,"processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.tool_result"}
+type AgentToolResultEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `agent.tool_result`.
+	Type AgentToolResultEventType `json:"type"`
+
+	// ToolUseID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ToolUseID EventID `json:"tool_use_id"`
+
+	// Content A tool's result, in pieces; empty for none.
+	//
+	// Example: [{"text":"7 °C","type":"text"}]
+	Content ResultBlocks `json:"content"`
+
+	// IsError Whether the tool failed.
+	IsError bool `json:"is_error"`
+
+	// SessionID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Ties the events of one turn together.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion The version of the event's form.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// AgentToolResultEventType Always `agent.tool_result`.
+type AgentToolResultEventType string
+
+// AgentToolUseEvent The agent uses a built-in tool. With the permission `ask` it waits for a `user.tool_confirmation`.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","evaluated_permission":"ask","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","input":{"command":"ls"},"name":"Bash","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.tool_use"}
+type AgentToolUseEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `agent.tool_use`.
+	Type AgentToolUseEventType `json:"type"`
+
+	// Name A tool's name.
+	//
+	// Example: get_changes
+	Name ToolName `json:"name"`
+
+	// Input A tool's arguments, kept as they are.
+	//
+	// Example: {"city":"Oslo"}
+	Input ToolInput `json:"input"`
+
+	// EvaluatedPermission Whether the tool is used without asking (`allow`), after asking (`ask`) or not at all (`deny`).
+	//
+	// Example: allow
+	EvaluatedPermission EvaluatedPermission `json:"evaluated_permission"`
+
+	// SessionID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Ties the events of one turn together.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion The version of the event's form.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// AgentToolUseEventType Always `agent.tool_use`.
+type AgentToolUseEventType string
 
 // AgentTools The tools that the agent may use.
 //
@@ -868,6 +1671,30 @@ type CloudConfig struct {
 
 // CloudConfigType Always `cloud`.
 type CloudConfigType string
+
+// Content What is said - blocks, or a plain string, which stands for one text block.
+//
+// Example: [{"text":"你好","type":"text"}]
+type Content = union.Content
+
+// ContentDelta What is added to a block of an event's content.
+//
+// Example: {"content":{"text":"你","type":"text"},"index":0,"type":"content_delta"}
+type ContentDelta struct {
+	// Type Always `content_delta`.
+	Type ContentDeltaType `json:"type"`
+
+	// Index The block's number, from 0.
+	Index int32 `json:"index"`
+
+	// Content A piece of text.
+	//
+	// Example: {"text":"你好","type":"text"}
+	Content TextBlock `json:"content"`
+}
+
+// ContentDeltaType Always `content_delta`.
+type ContentDeltaType string
 
 // CreateAgentRequest The body of createAgent.
 //
@@ -1097,6 +1924,16 @@ type DeletedSessionResource struct {
 // DeletedSessionResourceType Always `session_resource_deleted`.
 type DeletedSessionResourceType string
 
+// DeltaType A type of event that can be sent in pieces; of `agent.thinking` there is only the start.
+//
+// Example: agent.message
+type DeltaType string
+
+// DenyMessage Tells the agent why it was denied.
+//
+// Example: Not in production.
+type DenyMessage = string
+
 // Description A description for people.
 //
 // Example: E2E 测试用 Agent
@@ -1248,6 +2085,130 @@ type ErrorDetail struct {
 // Example: not_found_error
 type ErrorKind string
 
+// EvaluatedPermission Whether the tool is used without asking (`allow`), after asking (`ask`) or not at all (`deny`).
+//
+// Example: allow
+type EvaluatedPermission string
+
+// Event An event of a session's log.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.thinking"}
+type Event struct {
+	union json.RawMessage
+}
+
+// EventDelta A piece of an event; the pieces joined are its content.
+//
+// Example: {"delta":{"content":{"text":"你","type":"text"},"index":0,"type":"content_delta"},"event_id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","type":"event_delta"}
+type EventDelta struct {
+	// Type Always `event_delta`.
+	Type EventDeltaType `json:"type"`
+
+	// EventID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	EventID EventID `json:"event_id"`
+
+	// Delta What is added to a block of an event's content.
+	//
+	// Example: {"content":{"text":"你","type":"text"},"index":0,"type":"content_delta"}
+	Delta ContentDelta `json:"delta"`
+}
+
+// EventDeltaType Always `event_delta`.
+type EventDeltaType string
+
+// EventID An event's id. Ids ascend in time within a session, and each is a cursor.
+//
+// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+type EventID = string
+
+// EventInput An event that callers send, at most 1 MiB of JSON.
+//
+// Example: {"content":[{"text":"你好","type":"text"}],"type":"user.message"}
+type EventInput struct {
+	union json.RawMessage
+}
+
+// EventList One page of a session's events.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type EventList struct {
+	// Data The records, in the list's order.
+	Data []Event `json:"data"`
+
+	// FirstID The first record's id; null when there is none.
+	FirstID *string `json:"first_id"`
+
+	// LastID The last record's id; null when there is none.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage The `page` of the next request; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
+// EventOrder Oldest (`asc`) or newest (`desc`) first.
+//
+// Example: asc
+type EventOrder string
+
+// EventSchemaVersion The version of the event's form.
+//
+// Example: 1.0
+type EventSchemaVersion string
+
+// EventStart The beginning of an event that comes in pieces. Its id becomes the id of the whole event.
+//
+// Example: {"event":{"id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","type":"agent.message"},"type":"event_start"}
+type EventStart struct {
+	// Type Always `event_start`.
+	Type EventStartType `json:"type"`
+
+	// Event An event to come.
+	//
+	// Example: {"id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","type":"agent.message"}
+	Event StartedEvent `json:"event"`
+}
+
+// EventStartType Always `event_start`.
+type EventStartType string
+
+// EventTypeName An event's type.
+//
+// Example: agent.message
+type EventTypeName = string
+
+// EventUsage What was used.
+//
+// Example: {"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"credits":0.12,"input_tokens":1203,"output_tokens":58}
+type EventUsage struct {
+	// InputTokens A number of tokens.
+	//
+	// Example: 1203
+	InputTokens TokenCount `json:"input_tokens"`
+
+	// OutputTokens A number of tokens.
+	//
+	// Example: 1203
+	OutputTokens TokenCount `json:"output_tokens"`
+
+	// CacheReadInputTokens A number of tokens.
+	//
+	// Example: 1203
+	CacheReadInputTokens TokenCount `json:"cache_read_input_tokens"`
+
+	// CacheCreationInputTokens A number of tokens.
+	//
+	// Example: 1203
+	CacheCreationInputTokens TokenCount `json:"cache_creation_input_tokens"`
+
+	// Credits Credits, rounded down to two decimals.
+	Credits float64 `json:"credits"`
+}
+
 // FileID A file's id.
 //
 // Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
@@ -1277,6 +2238,11 @@ type JSONSchema = json.RawMessage
 //
 // Example: desc
 type ListOrder string
+
+// MaxIterations The most attempts at an outcome.
+//
+// Example: 3
+type MaxIterations = int32
 
 // McpServer An MCP server, told apart by `type`.
 //
@@ -1517,6 +2483,16 @@ type Networking struct {
 // Example: limited
 type NetworkingType string
 
+// OutcomeDescription What is to be achieved.
+//
+// Example: A report of one page.
+type OutcomeDescription = string
+
+// OutcomeID An outcome's id.
+//
+// Example: outc_019e3bb2074c7d22c3d4e5f6a7b8c9d0
+type OutcomeID = string
+
 // PackageList Packages, with a version if need be.
 //
 // Example: ["git"]
@@ -1619,6 +2595,60 @@ type PinnedAgentType string
 // Example: 019e3bb1-e8c1-71fd-9abb-b1477ffb84cc
 type RequestID = string
 
+// ResultBlocks A tool's result, in pieces; empty for none.
+//
+// Example: [{"text":"7 °C","type":"text"}]
+type ResultBlocks = []TextBlock
+
+// ResultContent A tool's result - blocks, or a plain string, which stands for one text block; empty for none.
+//
+// Example: [{"text":"7 °C","type":"text"}]
+type ResultContent = union.Content
+
+// ResultText A text that may be empty.
+//
+// Example: 7 °C
+type ResultText = string
+
+// Rubric How to tell that an outcome is achieved.
+//
+// Example: {"content":"It names its sources.","type":"text"}
+type Rubric struct {
+	union json.RawMessage
+}
+
+// RubricFile A rubric in a file.
+//
+// Example: {"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}
+type RubricFile struct {
+	// Type Always `file`.
+	Type RubricFileType `json:"type"`
+
+	// FileID A file's id.
+	//
+	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
+	FileID FileID `json:"file_id"`
+}
+
+// RubricFileType Always `file`.
+type RubricFileType string
+
+// RubricText A rubric in words.
+//
+// Example: {"content":"It names its sources.","type":"text"}
+type RubricText struct {
+	// Type Always `text`.
+	Type RubricTextType `json:"type"`
+
+	// Content A text of at least one character.
+	//
+	// Example: 你好
+	Content Text `json:"content"`
+}
+
+// RubricTextType Always `text`.
+type RubricTextType string
+
 // SelfHostedConfig Containers that the caller runs.
 //
 // Example: {"type":"self_hosted"}
@@ -1634,6 +2664,22 @@ type SelfHostedConfig struct {
 
 // SelfHostedConfigType Always `self_hosted`.
 type SelfHostedConfigType string
+
+// SendEventsRequest The body of sendEvents.
+//
+// Example: {"events":[{"content":"你好","type":"user.message"}]}
+type SendEventsRequest struct {
+	// Events The events, in order; at most one of them starts a turn.
+	Events []EventInput `json:"events"`
+}
+
+// SentEvents Events that were sent, as they were stored.
+//
+// Example: {"data":[]}
+type SentEvents struct {
+	// Data The events, in the order they were sent.
+	Data []Event `json:"data"`
+}
 
 // Session A session (会话). The fields that are not required are always sent by this server and absent from the
 // answers of some earlier ones; `archived_at` is sent only once archived.
@@ -1747,6 +2793,106 @@ type SessionCancellationType string
 
 // SessionCancellationStatus Always `canceling`.
 type SessionCancellationStatus string
+
+// SessionDeletedEvent The session was deleted; the stream's last event. It is not stored.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session.deleted"}
+type SessionDeletedEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `session.deleted`.
+	Type SessionDeletedEventType `json:"type"`
+
+	// SessionID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Ties the events of one turn together.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID *TurnID `json:"turn_id,omitempty"`
+
+	// SchemaVersion The version of the event's form.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// SessionDeletedEventType Always `session.deleted`.
+type SessionDeletedEventType string
+
+// SessionErrorDetail What went wrong in a turn.
+//
+// Example: {"message":"The agent failed. Send the message again.","type":"api_error"}
+type SessionErrorDetail struct {
+	// Type The kind of error, one for each status.
+	//
+	// Example: not_found_error
+	Type ErrorKind `json:"type"`
+
+	// Message One sentence that says what is wrong.
+	Message string `json:"message"`
+}
+
+// SessionErrorEvent The turn failed.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","error":{"message":"The agent failed. Send the message again.","type":"api_error"},"id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"session.error"}
+type SessionErrorEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `session.error`.
+	Type SessionErrorEventType `json:"type"`
+
+	// Error What went wrong in a turn.
+	//
+	// Example: {"message":"The agent failed. Send the message again.","type":"api_error"}
+	Error SessionErrorDetail `json:"error"`
+
+	// SessionID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Ties the events of one turn together.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion The version of the event's form.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// SessionErrorEventType Always `session.error`.
+type SessionErrorEventType string
 
 // SessionID A session's id.
 //
@@ -1866,6 +3012,145 @@ type SessionResourceList struct {
 // Example: idle
 type SessionStatus string
 
+// SessionStatusIdleEvent The session has stopped working on the turn, and says why. It comes once for each `session.status_running`.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","status":"idle","stop_reason":{"type":"end_turn"},"turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"session.status_idle","usage":{"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"credits":0.12,"input_tokens":1203,"output_tokens":58}}
+type SessionStatusIdleEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `session.status_idle`.
+	Type SessionStatusIdleEventType `json:"type"`
+
+	// Status Always `idle`.
+	Status *SessionStatusIdleEventStatus `json:"status,omitempty"`
+
+	// StopReason Why the session stopped working.
+	//
+	// Example: {"event_ids":["evt_019e3bb219807d11a2b3c4d5e6f7a8b9"],"type":"requires_action"}
+	StopReason StopReason `json:"stop_reason"`
+
+	// Usage What was used.
+	//
+	// Example: {"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"credits":0.12,"input_tokens":1203,"output_tokens":58}
+	Usage *EventUsage `json:"usage,omitempty"`
+
+	// SessionID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Ties the events of one turn together.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion The version of the event's form.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// SessionStatusIdleEventType Always `session.status_idle`.
+type SessionStatusIdleEventType string
+
+// SessionStatusIdleEventStatus Always `idle`.
+type SessionStatusIdleEventStatus string
+
+// SessionStatusRescheduledEvent The turn was interrupted by the infrastructure and goes on elsewhere.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"session.status_rescheduled"}
+type SessionStatusRescheduledEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `session.status_rescheduled`.
+	Type SessionStatusRescheduledEventType `json:"type"`
+
+	// SessionID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Ties the events of one turn together.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion The version of the event's form.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// SessionStatusRescheduledEventType Always `session.status_rescheduled`.
+type SessionStatusRescheduledEventType string
+
+// SessionStatusRunningEvent The session works on the turn.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"session.status_running"}
+type SessionStatusRunningEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `session.status_running`.
+	Type SessionStatusRunningEventType `json:"type"`
+
+	// SessionID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Ties the events of one turn together.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion The version of the event's form.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// SessionStatusRunningEventType Always `session.status_running`.
+type SessionStatusRunningEventType string
+
 // SessionTitle The session's title (会话标题); `”` when none was given.
 //
 // Example: 我的会话
@@ -1909,6 +3194,177 @@ type SetupScript = string
 // Example: skill_019e3b13f50b7d60c243eab5f7d8a9c1
 type SkillID = string
 
+// SpanModelRequestEndEvent The model has answered, or failed.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","is_error":false,"model_request_start_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","model_usage":{"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"credits":0.12,"input_tokens":1203,"output_tokens":58},"processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"span.model_request_end"}
+type SpanModelRequestEndEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `span.model_request_end`.
+	Type SpanModelRequestEndEventType `json:"type"`
+
+	// ModelRequestStartID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ModelRequestStartID EventID `json:"model_request_start_id"`
+
+	// IsError Whether the model failed.
+	IsError bool `json:"is_error"`
+
+	// ModelUsage What was used.
+	//
+	// Example: {"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"credits":0.12,"input_tokens":1203,"output_tokens":58}
+	ModelUsage EventUsage `json:"model_usage"`
+
+	// SessionID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Ties the events of one turn together.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion The version of the event's form.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// SpanModelRequestEndEventType Always `span.model_request_end`.
+type SpanModelRequestEndEventType string
+
+// SpanModelRequestStartEvent The model is asked.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","model":"ultimate","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"span.model_request_start"}
+type SpanModelRequestStartEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `span.model_request_start`.
+	Type SpanModelRequestStartEventType `json:"type"`
+
+	// Model A model's id.
+	//
+	// Example: ultimate
+	Model ModelID `json:"model"`
+
+	// SessionID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Ties the events of one turn together.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion The version of the event's form.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// SpanModelRequestStartEventType Always `span.model_request_start`.
+type SpanModelRequestStartEventType string
+
+// StartedEvent An event to come.
+//
+// Example: {"id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","type":"agent.message"}
+type StartedEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type A type of event that can be sent in pieces; of `agent.thinking` there is only the start.
+	//
+	// Example: agent.message
+	Type DeltaType `json:"type"`
+}
+
+// StopReason Why the session stopped working.
+//
+// Example: {"event_ids":["evt_019e3bb219807d11a2b3c4d5e6f7a8b9"],"type":"requires_action"}
+type StopReason struct {
+	// Type The turn is done (`end_turn`), was cut at the model's limit (`max_tokens`), waits for the caller
+	// (`requires_action`), was stopped by cancelSession (`cancelled`) or a `user.interrupt`
+	// (`interrupted`), or failed (`error`; a `session.error` says how).
+	//
+	//
+	// Example: end_turn
+	Type StopReasonType `json:"type"`
+
+	// EventIds The tool uses that wait for an answer; with `requires_action` only.
+	EventIds []EventID `json:"event_ids,omitempty"`
+}
+
+// StopReasonType The turn is done (`end_turn`), was cut at the model's limit (`max_tokens`), waits for the caller
+// (`requires_action`), was stopped by cancelSession (`cancelled`) or a `user.interrupt`
+// (`interrupted`), or failed (`error`; a `session.error` says how).
+//
+// Example: end_turn
+type StopReasonType string
+
+// StreamedEvent An event of a stream - one of the log, or one that is not stored.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.thinking"}
+type StreamedEvent struct {
+	union json.RawMessage
+}
+
+// Text A text of at least one character.
+//
+// Example: 你好
+type Text = string
+
+// TextBlock A piece of text.
+//
+// Example: {"text":"你好","type":"text"}
+type TextBlock struct {
+	// Type Always `text`.
+	Type TextBlockType `json:"type"`
+
+	// Text A text of at least one character.
+	//
+	// Example: 你好
+	Text Text `json:"text"`
+}
+
+// TextBlockType Always `text`.
+type TextBlockType string
+
+// TextBlocks What is said, in pieces.
+//
+// Example: [{"text":"你好","type":"text"}]
+type TextBlocks = []TextBlock
+
 // Timestamp RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
 //
 // Example: 2026-05-18T15:26:15.747298Z
@@ -1932,10 +3388,25 @@ type ToolConfig struct {
 	PermissionPolicy *PermissionPolicy `json:"permission_policy,omitempty"`
 }
 
+// ToolConfirmationResult Whether the tool may be used.
+//
+// Example: allow
+type ToolConfirmationResult string
+
+// ToolInput A tool's arguments, kept as they are.
+//
+// Example: {"city":"Oslo"}
+type ToolInput = json.RawMessage
+
 // ToolName A tool's name.
 //
 // Example: get_changes
 type ToolName = string
+
+// TurnID Ties the events of one turn together.
+//
+// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+type TurnID = string
 
 // UpdateAgentRequest The body of updateAgent and putAgent.
 //
@@ -2035,6 +3506,372 @@ type UpdateSessionRequest struct {
 	Metadata MetadataPatch `json:"metadata,omitzero"`
 }
 
+// UserCustomToolResultEvent The result of a tool that the caller ran.
+//
+// Example: {"content":[{"text":"7 °C","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","custom_tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","is_error":false,"processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"user.custom_tool_result"}
+type UserCustomToolResultEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `user.custom_tool_result`.
+	Type UserCustomToolResultEventType `json:"type"`
+
+	// CustomToolUseID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	CustomToolUseID EventID `json:"custom_tool_use_id"`
+
+	// Content A tool's result, in pieces; empty for none.
+	//
+	// Example: [{"text":"7 °C","type":"text"}]
+	Content ResultBlocks `json:"content"`
+
+	// IsError Whether the tool failed.
+	IsError bool `json:"is_error"`
+
+	// SessionID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Ties the events of one turn together.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion The version of the event's form.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// UserCustomToolResultEventType Always `user.custom_tool_result`.
+type UserCustomToolResultEventType string
+
+// UserCustomToolResultInput The result of a tool that the caller ran.
+//
+// Example: {"content":[{"text":"7 °C","type":"text"}],"custom_tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","type":"user.custom_tool_result"}
+type UserCustomToolResultInput struct {
+	// Type Always `user.custom_tool_result`.
+	Type UserCustomToolResultInputType `json:"type"`
+
+	// CustomToolUseID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	CustomToolUseID EventID `json:"custom_tool_use_id"`
+
+	// Content A tool's result - blocks, or a plain string, which stands for one text block; empty for none.
+	//
+	// Example: [{"text":"7 °C","type":"text"}]
+	Content *ResultContent `json:"content,omitempty"`
+
+	// IsError Whether the tool failed.
+	IsError *bool `json:"is_error,omitempty"`
+}
+
+// UserCustomToolResultInputType Always `user.custom_tool_result`.
+type UserCustomToolResultInputType string
+
+// UserDefineOutcomeEvent The user said what is to be achieved.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","description":"A report of one page.","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","outcome_id":"outc_019e3bb2074c7d22c3d4e5f6a7b8c9d0","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"user.define_outcome"}
+type UserDefineOutcomeEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `user.define_outcome`.
+	Type UserDefineOutcomeEventType `json:"type"`
+
+	// OutcomeID An outcome's id.
+	//
+	// Example: outc_019e3bb2074c7d22c3d4e5f6a7b8c9d0
+	OutcomeID OutcomeID `json:"outcome_id"`
+
+	// Description What is to be achieved.
+	//
+	// Example: A report of one page.
+	Description OutcomeDescription `json:"description"`
+
+	// Rubric How to tell that an outcome is achieved.
+	//
+	// Example: {"content":"It names its sources.","type":"text"}
+	Rubric *Rubric `json:"rubric,omitempty"`
+
+	// MaxIterations The most attempts at an outcome.
+	//
+	// Example: 3
+	MaxIterations *MaxIterations `json:"max_iterations,omitempty"`
+
+	// SessionID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Ties the events of one turn together.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion The version of the event's form.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// UserDefineOutcomeEventType Always `user.define_outcome`.
+type UserDefineOutcomeEventType string
+
+// UserDefineOutcomeInput Says what is to be achieved, which starts a turn. It has either `description` or `content`.
+//
+// Example: {"description":"A report of one page.","max_iterations":3,"type":"user.define_outcome"}
+type UserDefineOutcomeInput struct {
+	// Type Always `user.define_outcome`.
+	Type UserDefineOutcomeInputType `json:"type"`
+
+	// Description What is to be achieved.
+	//
+	// Example: A report of one page.
+	Description *OutcomeDescription `json:"description,omitempty"`
+
+	// Content What is said - blocks, or a plain string, which stands for one text block.
+	//
+	// Example: [{"text":"你好","type":"text"}]
+	Content *Content `json:"content,omitempty"`
+
+	// Rubric How to tell that an outcome is achieved.
+	//
+	// Example: {"content":"It names its sources.","type":"text"}
+	Rubric *Rubric `json:"rubric,omitempty"`
+
+	// MaxIterations The most attempts at an outcome.
+	//
+	// Example: 3
+	MaxIterations *MaxIterations `json:"max_iterations,omitempty"`
+}
+
+// UserDefineOutcomeInputType Always `user.define_outcome`.
+type UserDefineOutcomeInputType string
+
+// UserInterruptEvent The user stopped the turn; it has no turn when there was none to stop.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"user.interrupt"}
+type UserInterruptEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `user.interrupt`.
+	Type UserInterruptEventType `json:"type"`
+
+	// SessionID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Ties the events of one turn together.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID *TurnID `json:"turn_id,omitempty"`
+
+	// SchemaVersion The version of the event's form.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// UserInterruptEventType Always `user.interrupt`.
+type UserInterruptEventType string
+
+// UserInterruptInput Stops the turn; without one it has no effect.
+//
+// Example: {"type":"user.interrupt"}
+type UserInterruptInput struct {
+	// Type Always `user.interrupt`.
+	Type UserInterruptInputType `json:"type"`
+}
+
+// UserInterruptInputType Always `user.interrupt`.
+type UserInterruptInputType string
+
+// UserMessageEvent A message of the user.
+//
+// Example: {"content":[{"text":"你好","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"user.message"}
+type UserMessageEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `user.message`.
+	Type UserMessageEventType `json:"type"`
+
+	// Content What is said, in pieces.
+	//
+	// Example: [{"text":"你好","type":"text"}]
+	Content TextBlocks `json:"content"`
+
+	// SessionID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Ties the events of one turn together.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion The version of the event's form.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// UserMessageEventType Always `user.message`.
+type UserMessageEventType string
+
+// UserMessageInput A message, which starts a turn.
+//
+// Example: {"content":[{"text":"你好","type":"text"}],"type":"user.message"}
+type UserMessageInput struct {
+	// Type Always `user.message`.
+	Type UserMessageInputType `json:"type"`
+
+	// Content What is said - blocks, or a plain string, which stands for one text block.
+	//
+	// Example: [{"text":"你好","type":"text"}]
+	Content Content `json:"content"`
+}
+
+// UserMessageInputType Always `user.message`.
+type UserMessageInputType string
+
+// UserToolConfirmationEvent The user allowed or denied the use of a tool.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","result":"allow","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"user.tool_confirmation"}
+type UserToolConfirmationEvent struct {
+	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `user.tool_confirmation`.
+	Type UserToolConfirmationEventType `json:"type"`
+
+	// ToolUseID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ToolUseID EventID `json:"tool_use_id"`
+
+	// Result Whether the tool may be used.
+	//
+	// Example: allow
+	Result ToolConfirmationResult `json:"result"`
+
+	// DenyMessage Tells the agent why it was denied.
+	//
+	// Example: Not in production.
+	DenyMessage *DenyMessage `json:"deny_message,omitempty"`
+
+	// SessionID A session's id.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Ties the events of one turn together.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion The version of the event's form.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// UserToolConfirmationEventType Always `user.tool_confirmation`.
+type UserToolConfirmationEventType string
+
+// UserToolConfirmationInput Allows or denies the use of a tool.
+//
+// Example: {"result":"allow","tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","type":"user.tool_confirmation"}
+type UserToolConfirmationInput struct {
+	// Type Always `user.tool_confirmation`.
+	Type UserToolConfirmationInputType `json:"type"`
+
+	// ToolUseID An event's id. Ids ascend in time within a session, and each is a cursor.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ToolUseID EventID `json:"tool_use_id"`
+
+	// Result Whether the tool may be used.
+	//
+	// Example: allow
+	Result ToolConfirmationResult `json:"result"`
+
+	// DenyMessage Tells the agent why it was denied.
+	//
+	// Example: Not in production.
+	DenyMessage *DenyMessage `json:"deny_message,omitempty"`
+}
+
+// UserToolConfirmationInputType Always `user.tool_confirmation`.
+type UserToolConfirmationInputType string
+
 // VaultID A vault's id.
 //
 // Example: vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8
@@ -2092,10 +3929,20 @@ type InvalidRequest = Error
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type NotFound = Error
 
+// TooMany The error envelope (错误信封). Fields that do not apply are absent, never null.
+//
+// Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
+type TooMany = Error
+
 // Unauthenticated The error envelope (错误信封). Fields that do not apply are absent, never null.
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type Unauthenticated = Error
+
+// Unavailable The error envelope (错误信封). Fields that do not apply are absent, never null.
+//
+// Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
+type Unavailable = Error
 
 // ListAgentsParams defines parameters for ListAgents.
 type ListAgentsParams struct {
@@ -2367,6 +4214,62 @@ type CancelSessionParams struct {
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
+// ListEventsParams defines parameters for ListEvents.
+type ListEventsParams struct {
+	// Limit The most records to return.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Return the events that follow this one in the list's order.
+	AfterID *EventID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Return the events that precede this one in the list's order.
+	BeforeID *EventID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the page before. `page`, `after_id` and `before_id` exclude each other.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order The order of the list by creation time, oldest (`asc`) or newest (`desc`) first.
+	Order *EventOrder `form:"order,omitempty" json:"order,omitempty"`
+
+	// Types Only events of these types. Types that the server does not know match nothing.
+	Types []EventTypeName `form:"types[],omitempty" json:"types[],omitempty"`
+
+	// CreatedAtGt Only events created after this time.
+	CreatedAtGt *Timestamp `form:"created_at[gt],omitempty" json:"created_at[gt],omitempty"`
+
+	// CreatedAtGte Only events created at this time or after it.
+	CreatedAtGte *Timestamp `form:"created_at[gte],omitempty" json:"created_at[gte],omitempty"`
+
+	// CreatedAtLt Only events created before this time.
+	CreatedAtLt *Timestamp `form:"created_at[lt],omitempty" json:"created_at[lt],omitempty"`
+
+	// CreatedAtLte Only events created at this time or before it.
+	CreatedAtLte *Timestamp `form:"created_at[lte],omitempty" json:"created_at[lte],omitempty"`
+}
+
+// SendEventsParams defines parameters for SendEvents.
+type SendEventsParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
+	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
+	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// StreamEventsParams defines parameters for StreamEvents.
+type StreamEventsParams struct {
+	// AfterID Resume strictly after this event.
+	AfterID *EventID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// EventDeltas The types of events to send in pieces, too.
+	EventDeltas []DeltaType `form:"event_deltas[],omitempty" json:"event_deltas[],omitempty"`
+
+	// LastEventID Resume strictly after this event. It wins over `after_id`.
+	LastEventID *EventID `json:"Last-Event-ID,omitempty"`
+}
+
 // ListSessionResourcesParams defines parameters for ListSessionResources.
 type ListSessionResourcesParams struct {
 	// Limit The most records to return.
@@ -2430,6 +4333,9 @@ type CreateSessionJSONRequestBody = CreateSessionRequest
 
 // UpdateSessionJSONRequestBody defines body for UpdateSession for application/json ContentType.
 type UpdateSessionJSONRequestBody = UpdateSessionRequest
+
+// SendEventsJSONRequestBody defines body for SendEvents for application/json ContentType.
+type SendEventsJSONRequestBody = SendEventsRequest
 
 // AddSessionResourcesJSONRequestBody defines body for AddSessionResources for application/json ContentType.
 type AddSessionResourcesJSONRequestBody = AddSessionResourcesRequest
@@ -2773,6 +4679,820 @@ func (t *EnvironmentConfig) UnmarshalJSON(b []byte) error {
 	return err
 }
 
+// AsUserMessageEvent returns the union data inside the Event as a UserMessageEvent
+func (t Event) AsUserMessageEvent() (UserMessageEvent, error) {
+	var body UserMessageEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUserMessageEvent overwrites any union data inside the Event as the provided UserMessageEvent
+func (t *Event) FromUserMessageEvent(v UserMessageEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.message"}`))
+	t.union = b
+	return err
+}
+
+// MergeUserMessageEvent performs a merge with any union data inside the Event, using the provided UserMessageEvent
+func (t *Event) MergeUserMessageEvent(v UserMessageEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.message"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUserInterruptEvent returns the union data inside the Event as a UserInterruptEvent
+func (t Event) AsUserInterruptEvent() (UserInterruptEvent, error) {
+	var body UserInterruptEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUserInterruptEvent overwrites any union data inside the Event as the provided UserInterruptEvent
+func (t *Event) FromUserInterruptEvent(v UserInterruptEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.interrupt"}`))
+	t.union = b
+	return err
+}
+
+// MergeUserInterruptEvent performs a merge with any union data inside the Event, using the provided UserInterruptEvent
+func (t *Event) MergeUserInterruptEvent(v UserInterruptEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.interrupt"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUserDefineOutcomeEvent returns the union data inside the Event as a UserDefineOutcomeEvent
+func (t Event) AsUserDefineOutcomeEvent() (UserDefineOutcomeEvent, error) {
+	var body UserDefineOutcomeEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUserDefineOutcomeEvent overwrites any union data inside the Event as the provided UserDefineOutcomeEvent
+func (t *Event) FromUserDefineOutcomeEvent(v UserDefineOutcomeEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.define_outcome"}`))
+	t.union = b
+	return err
+}
+
+// MergeUserDefineOutcomeEvent performs a merge with any union data inside the Event, using the provided UserDefineOutcomeEvent
+func (t *Event) MergeUserDefineOutcomeEvent(v UserDefineOutcomeEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.define_outcome"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUserToolConfirmationEvent returns the union data inside the Event as a UserToolConfirmationEvent
+func (t Event) AsUserToolConfirmationEvent() (UserToolConfirmationEvent, error) {
+	var body UserToolConfirmationEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUserToolConfirmationEvent overwrites any union data inside the Event as the provided UserToolConfirmationEvent
+func (t *Event) FromUserToolConfirmationEvent(v UserToolConfirmationEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.tool_confirmation"}`))
+	t.union = b
+	return err
+}
+
+// MergeUserToolConfirmationEvent performs a merge with any union data inside the Event, using the provided UserToolConfirmationEvent
+func (t *Event) MergeUserToolConfirmationEvent(v UserToolConfirmationEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.tool_confirmation"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUserCustomToolResultEvent returns the union data inside the Event as a UserCustomToolResultEvent
+func (t Event) AsUserCustomToolResultEvent() (UserCustomToolResultEvent, error) {
+	var body UserCustomToolResultEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUserCustomToolResultEvent overwrites any union data inside the Event as the provided UserCustomToolResultEvent
+func (t *Event) FromUserCustomToolResultEvent(v UserCustomToolResultEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.custom_tool_result"}`))
+	t.union = b
+	return err
+}
+
+// MergeUserCustomToolResultEvent performs a merge with any union data inside the Event, using the provided UserCustomToolResultEvent
+func (t *Event) MergeUserCustomToolResultEvent(v UserCustomToolResultEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.custom_tool_result"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsSessionStatusRunningEvent returns the union data inside the Event as a SessionStatusRunningEvent
+func (t Event) AsSessionStatusRunningEvent() (SessionStatusRunningEvent, error) {
+	var body SessionStatusRunningEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSessionStatusRunningEvent overwrites any union data inside the Event as the provided SessionStatusRunningEvent
+func (t *Event) FromSessionStatusRunningEvent(v SessionStatusRunningEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_running"}`))
+	t.union = b
+	return err
+}
+
+// MergeSessionStatusRunningEvent performs a merge with any union data inside the Event, using the provided SessionStatusRunningEvent
+func (t *Event) MergeSessionStatusRunningEvent(v SessionStatusRunningEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_running"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsSessionStatusRescheduledEvent returns the union data inside the Event as a SessionStatusRescheduledEvent
+func (t Event) AsSessionStatusRescheduledEvent() (SessionStatusRescheduledEvent, error) {
+	var body SessionStatusRescheduledEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSessionStatusRescheduledEvent overwrites any union data inside the Event as the provided SessionStatusRescheduledEvent
+func (t *Event) FromSessionStatusRescheduledEvent(v SessionStatusRescheduledEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_rescheduled"}`))
+	t.union = b
+	return err
+}
+
+// MergeSessionStatusRescheduledEvent performs a merge with any union data inside the Event, using the provided SessionStatusRescheduledEvent
+func (t *Event) MergeSessionStatusRescheduledEvent(v SessionStatusRescheduledEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_rescheduled"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsSessionStatusIdleEvent returns the union data inside the Event as a SessionStatusIdleEvent
+func (t Event) AsSessionStatusIdleEvent() (SessionStatusIdleEvent, error) {
+	var body SessionStatusIdleEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSessionStatusIdleEvent overwrites any union data inside the Event as the provided SessionStatusIdleEvent
+func (t *Event) FromSessionStatusIdleEvent(v SessionStatusIdleEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_idle"}`))
+	t.union = b
+	return err
+}
+
+// MergeSessionStatusIdleEvent performs a merge with any union data inside the Event, using the provided SessionStatusIdleEvent
+func (t *Event) MergeSessionStatusIdleEvent(v SessionStatusIdleEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_idle"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsSessionErrorEvent returns the union data inside the Event as a SessionErrorEvent
+func (t Event) AsSessionErrorEvent() (SessionErrorEvent, error) {
+	var body SessionErrorEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSessionErrorEvent overwrites any union data inside the Event as the provided SessionErrorEvent
+func (t *Event) FromSessionErrorEvent(v SessionErrorEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.error"}`))
+	t.union = b
+	return err
+}
+
+// MergeSessionErrorEvent performs a merge with any union data inside the Event, using the provided SessionErrorEvent
+func (t *Event) MergeSessionErrorEvent(v SessionErrorEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.error"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsAgentThinkingEvent returns the union data inside the Event as a AgentThinkingEvent
+func (t Event) AsAgentThinkingEvent() (AgentThinkingEvent, error) {
+	var body AgentThinkingEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromAgentThinkingEvent overwrites any union data inside the Event as the provided AgentThinkingEvent
+func (t *Event) FromAgentThinkingEvent(v AgentThinkingEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.thinking"}`))
+	t.union = b
+	return err
+}
+
+// MergeAgentThinkingEvent performs a merge with any union data inside the Event, using the provided AgentThinkingEvent
+func (t *Event) MergeAgentThinkingEvent(v AgentThinkingEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.thinking"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsAgentMessageEvent returns the union data inside the Event as a AgentMessageEvent
+func (t Event) AsAgentMessageEvent() (AgentMessageEvent, error) {
+	var body AgentMessageEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromAgentMessageEvent overwrites any union data inside the Event as the provided AgentMessageEvent
+func (t *Event) FromAgentMessageEvent(v AgentMessageEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.message"}`))
+	t.union = b
+	return err
+}
+
+// MergeAgentMessageEvent performs a merge with any union data inside the Event, using the provided AgentMessageEvent
+func (t *Event) MergeAgentMessageEvent(v AgentMessageEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.message"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsAgentToolUseEvent returns the union data inside the Event as a AgentToolUseEvent
+func (t Event) AsAgentToolUseEvent() (AgentToolUseEvent, error) {
+	var body AgentToolUseEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromAgentToolUseEvent overwrites any union data inside the Event as the provided AgentToolUseEvent
+func (t *Event) FromAgentToolUseEvent(v AgentToolUseEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.tool_use"}`))
+	t.union = b
+	return err
+}
+
+// MergeAgentToolUseEvent performs a merge with any union data inside the Event, using the provided AgentToolUseEvent
+func (t *Event) MergeAgentToolUseEvent(v AgentToolUseEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.tool_use"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsAgentToolResultEvent returns the union data inside the Event as a AgentToolResultEvent
+func (t Event) AsAgentToolResultEvent() (AgentToolResultEvent, error) {
+	var body AgentToolResultEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromAgentToolResultEvent overwrites any union data inside the Event as the provided AgentToolResultEvent
+func (t *Event) FromAgentToolResultEvent(v AgentToolResultEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.tool_result"}`))
+	t.union = b
+	return err
+}
+
+// MergeAgentToolResultEvent performs a merge with any union data inside the Event, using the provided AgentToolResultEvent
+func (t *Event) MergeAgentToolResultEvent(v AgentToolResultEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.tool_result"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsAgentCustomToolUseEvent returns the union data inside the Event as a AgentCustomToolUseEvent
+func (t Event) AsAgentCustomToolUseEvent() (AgentCustomToolUseEvent, error) {
+	var body AgentCustomToolUseEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromAgentCustomToolUseEvent overwrites any union data inside the Event as the provided AgentCustomToolUseEvent
+func (t *Event) FromAgentCustomToolUseEvent(v AgentCustomToolUseEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.custom_tool_use"}`))
+	t.union = b
+	return err
+}
+
+// MergeAgentCustomToolUseEvent performs a merge with any union data inside the Event, using the provided AgentCustomToolUseEvent
+func (t *Event) MergeAgentCustomToolUseEvent(v AgentCustomToolUseEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.custom_tool_use"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsSpanModelRequestStartEvent returns the union data inside the Event as a SpanModelRequestStartEvent
+func (t Event) AsSpanModelRequestStartEvent() (SpanModelRequestStartEvent, error) {
+	var body SpanModelRequestStartEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSpanModelRequestStartEvent overwrites any union data inside the Event as the provided SpanModelRequestStartEvent
+func (t *Event) FromSpanModelRequestStartEvent(v SpanModelRequestStartEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"span.model_request_start"}`))
+	t.union = b
+	return err
+}
+
+// MergeSpanModelRequestStartEvent performs a merge with any union data inside the Event, using the provided SpanModelRequestStartEvent
+func (t *Event) MergeSpanModelRequestStartEvent(v SpanModelRequestStartEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"span.model_request_start"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsSpanModelRequestEndEvent returns the union data inside the Event as a SpanModelRequestEndEvent
+func (t Event) AsSpanModelRequestEndEvent() (SpanModelRequestEndEvent, error) {
+	var body SpanModelRequestEndEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSpanModelRequestEndEvent overwrites any union data inside the Event as the provided SpanModelRequestEndEvent
+func (t *Event) FromSpanModelRequestEndEvent(v SpanModelRequestEndEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"span.model_request_end"}`))
+	t.union = b
+	return err
+}
+
+// MergeSpanModelRequestEndEvent performs a merge with any union data inside the Event, using the provided SpanModelRequestEndEvent
+func (t *Event) MergeSpanModelRequestEndEvent(v SpanModelRequestEndEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"span.model_request_end"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t Event) Discriminator() (string, error) {
+	var discriminator struct {
+		Discriminator string `json:"type"`
+	}
+	err := json.Unmarshal(t.union, &discriminator)
+	return discriminator.Discriminator, err
+}
+
+func (t Event) ValueByDiscriminator() (interface{}, error) {
+	discriminator, err := t.Discriminator()
+	if err != nil {
+		return nil, err
+	}
+	switch discriminator {
+	case "agent.custom_tool_use":
+		return t.AsAgentCustomToolUseEvent()
+	case "agent.message":
+		return t.AsAgentMessageEvent()
+	case "agent.thinking":
+		return t.AsAgentThinkingEvent()
+	case "agent.tool_result":
+		return t.AsAgentToolResultEvent()
+	case "agent.tool_use":
+		return t.AsAgentToolUseEvent()
+	case "session.error":
+		return t.AsSessionErrorEvent()
+	case "session.status_idle":
+		return t.AsSessionStatusIdleEvent()
+	case "session.status_rescheduled":
+		return t.AsSessionStatusRescheduledEvent()
+	case "session.status_running":
+		return t.AsSessionStatusRunningEvent()
+	case "span.model_request_end":
+		return t.AsSpanModelRequestEndEvent()
+	case "span.model_request_start":
+		return t.AsSpanModelRequestStartEvent()
+	case "user.custom_tool_result":
+		return t.AsUserCustomToolResultEvent()
+	case "user.define_outcome":
+		return t.AsUserDefineOutcomeEvent()
+	case "user.interrupt":
+		return t.AsUserInterruptEvent()
+	case "user.message":
+		return t.AsUserMessageEvent()
+	case "user.tool_confirmation":
+		return t.AsUserToolConfirmationEvent()
+	default:
+		return nil, errors.New("unknown discriminator value: " + discriminator)
+	}
+}
+
+func (t Event) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *Event) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsUserMessageInput returns the union data inside the EventInput as a UserMessageInput
+func (t EventInput) AsUserMessageInput() (UserMessageInput, error) {
+	var body UserMessageInput
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUserMessageInput overwrites any union data inside the EventInput as the provided UserMessageInput
+func (t *EventInput) FromUserMessageInput(v UserMessageInput) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.message"}`))
+	t.union = b
+	return err
+}
+
+// MergeUserMessageInput performs a merge with any union data inside the EventInput, using the provided UserMessageInput
+func (t *EventInput) MergeUserMessageInput(v UserMessageInput) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.message"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUserInterruptInput returns the union data inside the EventInput as a UserInterruptInput
+func (t EventInput) AsUserInterruptInput() (UserInterruptInput, error) {
+	var body UserInterruptInput
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUserInterruptInput overwrites any union data inside the EventInput as the provided UserInterruptInput
+func (t *EventInput) FromUserInterruptInput(v UserInterruptInput) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.interrupt"}`))
+	t.union = b
+	return err
+}
+
+// MergeUserInterruptInput performs a merge with any union data inside the EventInput, using the provided UserInterruptInput
+func (t *EventInput) MergeUserInterruptInput(v UserInterruptInput) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.interrupt"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUserDefineOutcomeInput returns the union data inside the EventInput as a UserDefineOutcomeInput
+func (t EventInput) AsUserDefineOutcomeInput() (UserDefineOutcomeInput, error) {
+	var body UserDefineOutcomeInput
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUserDefineOutcomeInput overwrites any union data inside the EventInput as the provided UserDefineOutcomeInput
+func (t *EventInput) FromUserDefineOutcomeInput(v UserDefineOutcomeInput) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.define_outcome"}`))
+	t.union = b
+	return err
+}
+
+// MergeUserDefineOutcomeInput performs a merge with any union data inside the EventInput, using the provided UserDefineOutcomeInput
+func (t *EventInput) MergeUserDefineOutcomeInput(v UserDefineOutcomeInput) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.define_outcome"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUserToolConfirmationInput returns the union data inside the EventInput as a UserToolConfirmationInput
+func (t EventInput) AsUserToolConfirmationInput() (UserToolConfirmationInput, error) {
+	var body UserToolConfirmationInput
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUserToolConfirmationInput overwrites any union data inside the EventInput as the provided UserToolConfirmationInput
+func (t *EventInput) FromUserToolConfirmationInput(v UserToolConfirmationInput) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.tool_confirmation"}`))
+	t.union = b
+	return err
+}
+
+// MergeUserToolConfirmationInput performs a merge with any union data inside the EventInput, using the provided UserToolConfirmationInput
+func (t *EventInput) MergeUserToolConfirmationInput(v UserToolConfirmationInput) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.tool_confirmation"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUserCustomToolResultInput returns the union data inside the EventInput as a UserCustomToolResultInput
+func (t EventInput) AsUserCustomToolResultInput() (UserCustomToolResultInput, error) {
+	var body UserCustomToolResultInput
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUserCustomToolResultInput overwrites any union data inside the EventInput as the provided UserCustomToolResultInput
+func (t *EventInput) FromUserCustomToolResultInput(v UserCustomToolResultInput) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.custom_tool_result"}`))
+	t.union = b
+	return err
+}
+
+// MergeUserCustomToolResultInput performs a merge with any union data inside the EventInput, using the provided UserCustomToolResultInput
+func (t *EventInput) MergeUserCustomToolResultInput(v UserCustomToolResultInput) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.custom_tool_result"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t EventInput) Discriminator() (string, error) {
+	var discriminator struct {
+		Discriminator string `json:"type"`
+	}
+	err := json.Unmarshal(t.union, &discriminator)
+	return discriminator.Discriminator, err
+}
+
+func (t EventInput) ValueByDiscriminator() (interface{}, error) {
+	discriminator, err := t.Discriminator()
+	if err != nil {
+		return nil, err
+	}
+	switch discriminator {
+	case "user.custom_tool_result":
+		return t.AsUserCustomToolResultInput()
+	case "user.define_outcome":
+		return t.AsUserDefineOutcomeInput()
+	case "user.interrupt":
+		return t.AsUserInterruptInput()
+	case "user.message":
+		return t.AsUserMessageInput()
+	case "user.tool_confirmation":
+		return t.AsUserToolConfirmationInput()
+	default:
+		return nil, errors.New("unknown discriminator value: " + discriminator)
+	}
+}
+
+func (t EventInput) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *EventInput) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
 // AsMcpServerURL returns the union data inside the McpServer as a McpServerURL
 func (t McpServer) AsMcpServerURL() (McpServerURL, error) {
 	var body McpServerURL
@@ -2870,6 +5590,820 @@ func (t McpServer) MarshalJSON() ([]byte, error) {
 }
 
 func (t *McpServer) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsRubricText returns the union data inside the Rubric as a RubricText
+func (t Rubric) AsRubricText() (RubricText, error) {
+	var body RubricText
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromRubricText overwrites any union data inside the Rubric as the provided RubricText
+func (t *Rubric) FromRubricText(v RubricText) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"text"}`))
+	t.union = b
+	return err
+}
+
+// MergeRubricText performs a merge with any union data inside the Rubric, using the provided RubricText
+func (t *Rubric) MergeRubricText(v RubricText) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"text"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsRubricFile returns the union data inside the Rubric as a RubricFile
+func (t Rubric) AsRubricFile() (RubricFile, error) {
+	var body RubricFile
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromRubricFile overwrites any union data inside the Rubric as the provided RubricFile
+func (t *Rubric) FromRubricFile(v RubricFile) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"file"}`))
+	t.union = b
+	return err
+}
+
+// MergeRubricFile performs a merge with any union data inside the Rubric, using the provided RubricFile
+func (t *Rubric) MergeRubricFile(v RubricFile) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"file"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t Rubric) Discriminator() (string, error) {
+	var discriminator struct {
+		Discriminator string `json:"type"`
+	}
+	err := json.Unmarshal(t.union, &discriminator)
+	return discriminator.Discriminator, err
+}
+
+func (t Rubric) ValueByDiscriminator() (interface{}, error) {
+	discriminator, err := t.Discriminator()
+	if err != nil {
+		return nil, err
+	}
+	switch discriminator {
+	case "file":
+		return t.AsRubricFile()
+	case "text":
+		return t.AsRubricText()
+	default:
+		return nil, errors.New("unknown discriminator value: " + discriminator)
+	}
+}
+
+func (t Rubric) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *Rubric) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsUserMessageEvent returns the union data inside the StreamedEvent as a UserMessageEvent
+func (t StreamedEvent) AsUserMessageEvent() (UserMessageEvent, error) {
+	var body UserMessageEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUserMessageEvent overwrites any union data inside the StreamedEvent as the provided UserMessageEvent
+func (t *StreamedEvent) FromUserMessageEvent(v UserMessageEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.message"}`))
+	t.union = b
+	return err
+}
+
+// MergeUserMessageEvent performs a merge with any union data inside the StreamedEvent, using the provided UserMessageEvent
+func (t *StreamedEvent) MergeUserMessageEvent(v UserMessageEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.message"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUserInterruptEvent returns the union data inside the StreamedEvent as a UserInterruptEvent
+func (t StreamedEvent) AsUserInterruptEvent() (UserInterruptEvent, error) {
+	var body UserInterruptEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUserInterruptEvent overwrites any union data inside the StreamedEvent as the provided UserInterruptEvent
+func (t *StreamedEvent) FromUserInterruptEvent(v UserInterruptEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.interrupt"}`))
+	t.union = b
+	return err
+}
+
+// MergeUserInterruptEvent performs a merge with any union data inside the StreamedEvent, using the provided UserInterruptEvent
+func (t *StreamedEvent) MergeUserInterruptEvent(v UserInterruptEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.interrupt"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUserDefineOutcomeEvent returns the union data inside the StreamedEvent as a UserDefineOutcomeEvent
+func (t StreamedEvent) AsUserDefineOutcomeEvent() (UserDefineOutcomeEvent, error) {
+	var body UserDefineOutcomeEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUserDefineOutcomeEvent overwrites any union data inside the StreamedEvent as the provided UserDefineOutcomeEvent
+func (t *StreamedEvent) FromUserDefineOutcomeEvent(v UserDefineOutcomeEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.define_outcome"}`))
+	t.union = b
+	return err
+}
+
+// MergeUserDefineOutcomeEvent performs a merge with any union data inside the StreamedEvent, using the provided UserDefineOutcomeEvent
+func (t *StreamedEvent) MergeUserDefineOutcomeEvent(v UserDefineOutcomeEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.define_outcome"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUserToolConfirmationEvent returns the union data inside the StreamedEvent as a UserToolConfirmationEvent
+func (t StreamedEvent) AsUserToolConfirmationEvent() (UserToolConfirmationEvent, error) {
+	var body UserToolConfirmationEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUserToolConfirmationEvent overwrites any union data inside the StreamedEvent as the provided UserToolConfirmationEvent
+func (t *StreamedEvent) FromUserToolConfirmationEvent(v UserToolConfirmationEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.tool_confirmation"}`))
+	t.union = b
+	return err
+}
+
+// MergeUserToolConfirmationEvent performs a merge with any union data inside the StreamedEvent, using the provided UserToolConfirmationEvent
+func (t *StreamedEvent) MergeUserToolConfirmationEvent(v UserToolConfirmationEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.tool_confirmation"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUserCustomToolResultEvent returns the union data inside the StreamedEvent as a UserCustomToolResultEvent
+func (t StreamedEvent) AsUserCustomToolResultEvent() (UserCustomToolResultEvent, error) {
+	var body UserCustomToolResultEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUserCustomToolResultEvent overwrites any union data inside the StreamedEvent as the provided UserCustomToolResultEvent
+func (t *StreamedEvent) FromUserCustomToolResultEvent(v UserCustomToolResultEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.custom_tool_result"}`))
+	t.union = b
+	return err
+}
+
+// MergeUserCustomToolResultEvent performs a merge with any union data inside the StreamedEvent, using the provided UserCustomToolResultEvent
+func (t *StreamedEvent) MergeUserCustomToolResultEvent(v UserCustomToolResultEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.custom_tool_result"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsSessionStatusRunningEvent returns the union data inside the StreamedEvent as a SessionStatusRunningEvent
+func (t StreamedEvent) AsSessionStatusRunningEvent() (SessionStatusRunningEvent, error) {
+	var body SessionStatusRunningEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSessionStatusRunningEvent overwrites any union data inside the StreamedEvent as the provided SessionStatusRunningEvent
+func (t *StreamedEvent) FromSessionStatusRunningEvent(v SessionStatusRunningEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_running"}`))
+	t.union = b
+	return err
+}
+
+// MergeSessionStatusRunningEvent performs a merge with any union data inside the StreamedEvent, using the provided SessionStatusRunningEvent
+func (t *StreamedEvent) MergeSessionStatusRunningEvent(v SessionStatusRunningEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_running"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsSessionStatusRescheduledEvent returns the union data inside the StreamedEvent as a SessionStatusRescheduledEvent
+func (t StreamedEvent) AsSessionStatusRescheduledEvent() (SessionStatusRescheduledEvent, error) {
+	var body SessionStatusRescheduledEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSessionStatusRescheduledEvent overwrites any union data inside the StreamedEvent as the provided SessionStatusRescheduledEvent
+func (t *StreamedEvent) FromSessionStatusRescheduledEvent(v SessionStatusRescheduledEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_rescheduled"}`))
+	t.union = b
+	return err
+}
+
+// MergeSessionStatusRescheduledEvent performs a merge with any union data inside the StreamedEvent, using the provided SessionStatusRescheduledEvent
+func (t *StreamedEvent) MergeSessionStatusRescheduledEvent(v SessionStatusRescheduledEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_rescheduled"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsSessionStatusIdleEvent returns the union data inside the StreamedEvent as a SessionStatusIdleEvent
+func (t StreamedEvent) AsSessionStatusIdleEvent() (SessionStatusIdleEvent, error) {
+	var body SessionStatusIdleEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSessionStatusIdleEvent overwrites any union data inside the StreamedEvent as the provided SessionStatusIdleEvent
+func (t *StreamedEvent) FromSessionStatusIdleEvent(v SessionStatusIdleEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_idle"}`))
+	t.union = b
+	return err
+}
+
+// MergeSessionStatusIdleEvent performs a merge with any union data inside the StreamedEvent, using the provided SessionStatusIdleEvent
+func (t *StreamedEvent) MergeSessionStatusIdleEvent(v SessionStatusIdleEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_idle"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsSessionErrorEvent returns the union data inside the StreamedEvent as a SessionErrorEvent
+func (t StreamedEvent) AsSessionErrorEvent() (SessionErrorEvent, error) {
+	var body SessionErrorEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSessionErrorEvent overwrites any union data inside the StreamedEvent as the provided SessionErrorEvent
+func (t *StreamedEvent) FromSessionErrorEvent(v SessionErrorEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.error"}`))
+	t.union = b
+	return err
+}
+
+// MergeSessionErrorEvent performs a merge with any union data inside the StreamedEvent, using the provided SessionErrorEvent
+func (t *StreamedEvent) MergeSessionErrorEvent(v SessionErrorEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.error"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsAgentThinkingEvent returns the union data inside the StreamedEvent as a AgentThinkingEvent
+func (t StreamedEvent) AsAgentThinkingEvent() (AgentThinkingEvent, error) {
+	var body AgentThinkingEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromAgentThinkingEvent overwrites any union data inside the StreamedEvent as the provided AgentThinkingEvent
+func (t *StreamedEvent) FromAgentThinkingEvent(v AgentThinkingEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.thinking"}`))
+	t.union = b
+	return err
+}
+
+// MergeAgentThinkingEvent performs a merge with any union data inside the StreamedEvent, using the provided AgentThinkingEvent
+func (t *StreamedEvent) MergeAgentThinkingEvent(v AgentThinkingEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.thinking"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsAgentMessageEvent returns the union data inside the StreamedEvent as a AgentMessageEvent
+func (t StreamedEvent) AsAgentMessageEvent() (AgentMessageEvent, error) {
+	var body AgentMessageEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromAgentMessageEvent overwrites any union data inside the StreamedEvent as the provided AgentMessageEvent
+func (t *StreamedEvent) FromAgentMessageEvent(v AgentMessageEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.message"}`))
+	t.union = b
+	return err
+}
+
+// MergeAgentMessageEvent performs a merge with any union data inside the StreamedEvent, using the provided AgentMessageEvent
+func (t *StreamedEvent) MergeAgentMessageEvent(v AgentMessageEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.message"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsAgentToolUseEvent returns the union data inside the StreamedEvent as a AgentToolUseEvent
+func (t StreamedEvent) AsAgentToolUseEvent() (AgentToolUseEvent, error) {
+	var body AgentToolUseEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromAgentToolUseEvent overwrites any union data inside the StreamedEvent as the provided AgentToolUseEvent
+func (t *StreamedEvent) FromAgentToolUseEvent(v AgentToolUseEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.tool_use"}`))
+	t.union = b
+	return err
+}
+
+// MergeAgentToolUseEvent performs a merge with any union data inside the StreamedEvent, using the provided AgentToolUseEvent
+func (t *StreamedEvent) MergeAgentToolUseEvent(v AgentToolUseEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.tool_use"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsAgentToolResultEvent returns the union data inside the StreamedEvent as a AgentToolResultEvent
+func (t StreamedEvent) AsAgentToolResultEvent() (AgentToolResultEvent, error) {
+	var body AgentToolResultEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromAgentToolResultEvent overwrites any union data inside the StreamedEvent as the provided AgentToolResultEvent
+func (t *StreamedEvent) FromAgentToolResultEvent(v AgentToolResultEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.tool_result"}`))
+	t.union = b
+	return err
+}
+
+// MergeAgentToolResultEvent performs a merge with any union data inside the StreamedEvent, using the provided AgentToolResultEvent
+func (t *StreamedEvent) MergeAgentToolResultEvent(v AgentToolResultEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.tool_result"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsAgentCustomToolUseEvent returns the union data inside the StreamedEvent as a AgentCustomToolUseEvent
+func (t StreamedEvent) AsAgentCustomToolUseEvent() (AgentCustomToolUseEvent, error) {
+	var body AgentCustomToolUseEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromAgentCustomToolUseEvent overwrites any union data inside the StreamedEvent as the provided AgentCustomToolUseEvent
+func (t *StreamedEvent) FromAgentCustomToolUseEvent(v AgentCustomToolUseEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.custom_tool_use"}`))
+	t.union = b
+	return err
+}
+
+// MergeAgentCustomToolUseEvent performs a merge with any union data inside the StreamedEvent, using the provided AgentCustomToolUseEvent
+func (t *StreamedEvent) MergeAgentCustomToolUseEvent(v AgentCustomToolUseEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.custom_tool_use"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsSpanModelRequestStartEvent returns the union data inside the StreamedEvent as a SpanModelRequestStartEvent
+func (t StreamedEvent) AsSpanModelRequestStartEvent() (SpanModelRequestStartEvent, error) {
+	var body SpanModelRequestStartEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSpanModelRequestStartEvent overwrites any union data inside the StreamedEvent as the provided SpanModelRequestStartEvent
+func (t *StreamedEvent) FromSpanModelRequestStartEvent(v SpanModelRequestStartEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"span.model_request_start"}`))
+	t.union = b
+	return err
+}
+
+// MergeSpanModelRequestStartEvent performs a merge with any union data inside the StreamedEvent, using the provided SpanModelRequestStartEvent
+func (t *StreamedEvent) MergeSpanModelRequestStartEvent(v SpanModelRequestStartEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"span.model_request_start"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsSpanModelRequestEndEvent returns the union data inside the StreamedEvent as a SpanModelRequestEndEvent
+func (t StreamedEvent) AsSpanModelRequestEndEvent() (SpanModelRequestEndEvent, error) {
+	var body SpanModelRequestEndEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSpanModelRequestEndEvent overwrites any union data inside the StreamedEvent as the provided SpanModelRequestEndEvent
+func (t *StreamedEvent) FromSpanModelRequestEndEvent(v SpanModelRequestEndEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"span.model_request_end"}`))
+	t.union = b
+	return err
+}
+
+// MergeSpanModelRequestEndEvent performs a merge with any union data inside the StreamedEvent, using the provided SpanModelRequestEndEvent
+func (t *StreamedEvent) MergeSpanModelRequestEndEvent(v SpanModelRequestEndEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"span.model_request_end"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsSessionDeletedEvent returns the union data inside the StreamedEvent as a SessionDeletedEvent
+func (t StreamedEvent) AsSessionDeletedEvent() (SessionDeletedEvent, error) {
+	var body SessionDeletedEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromSessionDeletedEvent overwrites any union data inside the StreamedEvent as the provided SessionDeletedEvent
+func (t *StreamedEvent) FromSessionDeletedEvent(v SessionDeletedEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.deleted"}`))
+	t.union = b
+	return err
+}
+
+// MergeSessionDeletedEvent performs a merge with any union data inside the StreamedEvent, using the provided SessionDeletedEvent
+func (t *StreamedEvent) MergeSessionDeletedEvent(v SessionDeletedEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.deleted"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsEventStart returns the union data inside the StreamedEvent as a EventStart
+func (t StreamedEvent) AsEventStart() (EventStart, error) {
+	var body EventStart
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromEventStart overwrites any union data inside the StreamedEvent as the provided EventStart
+func (t *StreamedEvent) FromEventStart(v EventStart) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"event_start"}`))
+	t.union = b
+	return err
+}
+
+// MergeEventStart performs a merge with any union data inside the StreamedEvent, using the provided EventStart
+func (t *StreamedEvent) MergeEventStart(v EventStart) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"event_start"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsEventDelta returns the union data inside the StreamedEvent as a EventDelta
+func (t StreamedEvent) AsEventDelta() (EventDelta, error) {
+	var body EventDelta
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromEventDelta overwrites any union data inside the StreamedEvent as the provided EventDelta
+func (t *StreamedEvent) FromEventDelta(v EventDelta) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"event_delta"}`))
+	t.union = b
+	return err
+}
+
+// MergeEventDelta performs a merge with any union data inside the StreamedEvent, using the provided EventDelta
+func (t *StreamedEvent) MergeEventDelta(v EventDelta) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"event_delta"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t StreamedEvent) Discriminator() (string, error) {
+	var discriminator struct {
+		Discriminator string `json:"type"`
+	}
+	err := json.Unmarshal(t.union, &discriminator)
+	return discriminator.Discriminator, err
+}
+
+func (t StreamedEvent) ValueByDiscriminator() (interface{}, error) {
+	discriminator, err := t.Discriminator()
+	if err != nil {
+		return nil, err
+	}
+	switch discriminator {
+	case "agent.custom_tool_use":
+		return t.AsAgentCustomToolUseEvent()
+	case "agent.message":
+		return t.AsAgentMessageEvent()
+	case "agent.thinking":
+		return t.AsAgentThinkingEvent()
+	case "agent.tool_result":
+		return t.AsAgentToolResultEvent()
+	case "agent.tool_use":
+		return t.AsAgentToolUseEvent()
+	case "event_delta":
+		return t.AsEventDelta()
+	case "event_start":
+		return t.AsEventStart()
+	case "session.deleted":
+		return t.AsSessionDeletedEvent()
+	case "session.error":
+		return t.AsSessionErrorEvent()
+	case "session.status_idle":
+		return t.AsSessionStatusIdleEvent()
+	case "session.status_rescheduled":
+		return t.AsSessionStatusRescheduledEvent()
+	case "session.status_running":
+		return t.AsSessionStatusRunningEvent()
+	case "span.model_request_end":
+		return t.AsSpanModelRequestEndEvent()
+	case "span.model_request_start":
+		return t.AsSpanModelRequestStartEvent()
+	case "user.custom_tool_result":
+		return t.AsUserCustomToolResultEvent()
+	case "user.define_outcome":
+		return t.AsUserDefineOutcomeEvent()
+	case "user.interrupt":
+		return t.AsUserInterruptEvent()
+	case "user.message":
+		return t.AsUserMessageEvent()
+	case "user.tool_confirmation":
+		return t.AsUserToolConfirmationEvent()
+	default:
+		return nil, errors.New("unknown discriminator value: " + discriminator)
+	}
+}
+
+func (t StreamedEvent) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *StreamedEvent) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }

@@ -34,6 +34,9 @@ func (c *compiler) compile(place string, ref *openapi3.SchemaRef) (*schema, erro
 	}
 	s := &schema{kind: kind, nullable: doc.Nullable, doc: doc}
 	c.done[doc] = s
+	if s.maxBytes, err = maxBytes(doc); err != nil {
+		return nil, fmt.Errorf("%s: %w", place, err)
+	}
 	switch kind {
 	case stringKind:
 		err = s.compileText(place)
@@ -52,6 +55,19 @@ func (c *compiler) compile(place string, ref *openapi3.SchemaRef) (*schema, erro
 		return nil, err
 	}
 	return s, nil
+}
+
+// maxBytes reads a schema's x-max-bytes; 0 when it has none.
+func maxBytes(doc *openapi3.Schema) (int, error) {
+	value, ok := doc.Extensions[ruleMaxBytes]
+	if !ok {
+		return 0, nil
+	}
+	n, isNumber := number(value)
+	if !isNumber || n < 1 || n != math.Trunc(n) {
+		return 0, fmt.Errorf("%s: it must be a whole number of at least 1", ruleMaxBytes)
+	}
+	return int(n), nil
 }
 
 func (s *schema) compileText(place string) (err error) {

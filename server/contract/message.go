@@ -57,6 +57,9 @@ func (m *mistake) expectation() string {
 		if description := phrase(s.Extensions, "x-pattern-description"); description != "" {
 			return description
 		}
+	case ruleMaxBytes:
+		most, _ := number(s.Extensions[ruleMaxBytes])
+		return fmt.Sprintf("must be at most %.0f bytes of JSON", most)
 	case "uniqueItems":
 		return "must not hold the same item twice"
 	case "maxProperties":

@@ -15,6 +15,7 @@ const (
 	ruleTwice    = "twice"
 	ruleDepth    = "depth"
 	ruleNames    = "x-property-names/" // and the keyword in it
+	ruleMaxBytes = "x-max-bytes"
 )
 
 // mistake is one disagreement between a JSON text and what it should be.

@@ -30,6 +30,8 @@ type schema struct {
 	nullable bool
 	doc      *openapi3.Schema // where the words of a refusal come from
 
+	maxBytes int // the most bytes of JSON; 0 for no limit
+
 	size  span // characters, items or properties, by kind
 	text  textRules
 	whole wholeBounds

@@ -40,7 +40,7 @@ func (w *walker) value(s *schema, depth int) *mistake {
 		w.skip()
 		return &mistake{rule: ruleDepth, limit: w.maxDepth}
 	}
-	kind := w.kind()
+	start, whole, kind := w.pos, s, w.kind()
 	s, wrong := w.meant(s, kind)
 	var m *mistake
 	switch kind {
@@ -55,8 +55,11 @@ func (w *walker) value(s *schema, depth int) *mistake {
 	default:
 		w.literal()
 	}
-	if m != nil {
+	switch {
+	case m != nil:
 		return m
+	case wrong == nil && whole != nil && whole.maxBytes > 0 && w.pos-start > whole.maxBytes:
+		return whole.mistake(ruleMaxBytes)
 	}
 	return wrong
 }
