@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Store keeps tokens, agents, environments, sessions and idempotency keys.
+// Store keeps tokens, agents, environments, sessions, their events and turns, and idempotency keys.
 //
 // Every method is safe for concurrent use and returns the context's error when it ends first. Every
 // method that takes an account sees that account's rows only: a row of another account is, in every
@@ -23,6 +23,9 @@ type Store interface {
 	Agents
 	Environments
 	Sessions
+	Events
+	Turns
+	Signals
 	Keys
 
 	// Atomically runs fn in one transaction: what the store's methods do with the context that fn is
@@ -138,7 +141,7 @@ type Sessions interface {
 	// ListSessions returns one page of the sessions that the filter lets pass.
 	ListSessions(ctx context.Context, account string, filter SessionFilter, page Page) (List[Session], error)
 
-	// UpdateSession stores what change makes of a session: Title, Status, Metadata, Resources, Usage and
+	// UpdateSession stores what change makes of a session: Title, Status, Metadata, Resources, Usage, Turn and
 	// ArchivedAt; anything else that change touches is ignored. UpdatedAt is now, unless nothing changed.
 	// change runs within the transaction and with the session locked; its error is returned as it is.
 	// Resources that change adds get their ID, CreatedAt, UpdatedAt and default MountPath before they
@@ -146,9 +149,54 @@ type Sessions interface {
 	UpdateSession(ctx context.Context, account, id string, change func(*Session) error) (Session, error)
 
 	// DeleteSession deletes a session when allow, called with it locked, returns nil; allow's error is
-	// returned as it is. ErrNotFound when there is no session. What was in it is erased; its id stays
-	// known as a list cursor.
+	// returned as it is. ErrNotFound when there is no session. What was in it is erased, its events too;
+	// its id stays known as a list cursor.
 	DeleteSession(ctx context.Context, account, id string, allow func(Session) error) error
+
+	// CountBusySessions counts the account's sessions that have a turn under way (Status.Busy), up to limit.
+	CountBusySessions(ctx context.Context, account string, limit int) (int, error)
+}
+
+// Events keeps the sessions' logs of events. Events are never changed.
+type Events interface {
+	// NewID returns a fresh id of a prefix, such as "turn"; the id of an event to come for "evt".
+	NewID(prefix string) string
+
+	// AppendEvents is UpdateSession that appends to the session's log, too: add, for use within change only,
+	// gives an event its id and time, and returns it; all that were added are stored, in that order, in the
+	// same transaction. Within a session ids ascend and times do not fall, whatever the clocks say, and no
+	// event appears before one that was seen. AppendEvents returns the session as it is now. It is ErrNotFound
+	// when there is no session.
+	AppendEvents(ctx context.Context, account, session string, change func(s *Session, add func(NewEvent) (Event, error)) error) (Session, error)
+
+	// ListEvents returns one page of the events of a session that the filter lets pass, ordered by id.
+	// Page.Cursor is any event of the session, and ErrUnknownCursor otherwise; Page.IncludeArchived has no
+	// meaning. ErrNotFound when there is no session.
+	ListEvents(ctx context.Context, account, session string, filter EventFilter, page Page) (List[Event], error)
+}
+
+// Turns hands out the turns that sessions are to process.
+type Turns interface {
+	// QueueTurn puts a turn in line, as a part of ctx's transaction. It must be called within Atomically.
+	QueueTurn(ctx context.Context, t TurnRef) error
+
+	// WorkTurns hands out turns until ctx ends: it calls work for each, in a goroutine of its own, at most
+	// workers at a time, and returns when all calls have. A turn is handed to one call at a time, over all
+	// processes. It is out of line when work returns true; otherwise it is handed out again, to
+	// another process or at the next start, as are turns whose process has died.
+	WorkTurns(ctx context.Context, workers int, work func(ctx context.Context, t TurnRef) (done bool)) error
+}
+
+// Signals tells what has happened to sessions, whichever process did it.
+type Signals interface {
+	// Watch calls fn, until stop is called, for each session whose log, status or turn has changed or that
+	// was deleted, soon after the commit, and for each increment that is published, in their order for a
+	// session. fn must return soon and must not use the store. It may be called for nothing. The zero Signal
+	// says that some may have been missed.
+	Watch(fn func(Signal)) (stop func())
+
+	// Publish gives an increment to everyone who watches, in every process. It is stored nowhere.
+	Publish(ctx context.Context, inc Increment) error
 }
 
 // Keys keeps idempotency keys and the replies they stand for. Its methods are for use within
@@ -179,7 +227,9 @@ var (
 	ErrExists        = errors.New("exists already")
 	ErrConflict      = errors.New("conflict")
 	ErrUnknownCursor = errors.New("unknown cursor")
-	ErrKeyReused     = errors.New("idempotency key reused with a different request")
+	// ErrUnavailable is a database that cannot be reached for the moment, or a store that was closed.
+	ErrUnavailable = errors.New("the database is not available")
+	ErrKeyReused   = errors.New("idempotency key reused with a different request")
 )
 
 // Noun is a kind of resource, as error messages name it.
@@ -337,14 +387,20 @@ type Resource struct {
 // Status is the state of a session.
 type Status string
 
-// The states of a session. StatusCanceling is a processing session whose turn was told to stop; callers
-// see it as processing, the seed names the other three.
+// The states of a session. StatusCanceling and StatusInterrupting are a processing session whose turn was
+// told to stop; callers see them as processing, the seed names the other three.
 const (
-	StatusIdle       Status = "idle"
-	StatusProcessing Status = "processing"
-	StatusCanceling  Status = "canceling"
-	StatusCancelled  Status = "cancelled"
+	StatusIdle         Status = "idle"
+	StatusProcessing   Status = "processing"
+	StatusCanceling    Status = "canceling"
+	StatusInterrupting Status = "interrupting"
+	StatusCancelled    Status = "cancelled"
 )
+
+// Busy reports whether a session in that state has a turn under way.
+func (s Status) Busy() bool {
+	return s == StatusProcessing || s == StatusCanceling || s == StatusInterrupting
+}
 
 // Usage counts tokens, and credits in hundredths.
 type Usage struct {
@@ -368,8 +424,85 @@ type Session struct {
 	VaultIDs             []string
 	Resources            []Resource
 	Usage                Usage
+	Turn                 Turn
 	CreatedAt, UpdatedAt time.Time
 	ArchivedAt           *time.Time
+}
+
+// Turn is the turn that a session has under way, or that waits for the caller.
+type Turn struct {
+	// ID is "" when there is none.
+	ID string
+	// Lease counts the workers that the session's turns were handed to: who has a lower one has lost it.
+	Lease int64
+	// Pending are the tool uses that wait for the caller; nil for none.
+	Pending []PendingAction
+}
+
+// PendingAction is a tool use that waits for the caller.
+type PendingAction struct {
+	// EventID and Type are those of the use's event.
+	EventID string `json:"event_id"`
+	Type    string `json:"type"`
+}
+
+// NewEvent is an event to append.
+type NewEvent struct {
+	// Type is the event's type in the contract.
+	Type string
+	// TurnID is the turn that it belongs to; "" for none.
+	TurnID string
+	// Payload is a JSON object with what events of the type have beside that which all have.
+	Payload json.RawMessage
+	// ID is the id to give to the event, from NewID; another one is given if events came in between, or for "".
+	ID string
+}
+
+// Event is an event of a session's log.
+type Event struct {
+	ID, SessionID, TurnID, Type string
+	Payload                     json.RawMessage
+	CreatedAt                   time.Time
+}
+
+// EventFilter says which events are listed; the zero value lists all.
+type EventFilter struct {
+	// Types lists the events of these types.
+	Types []string
+	// CreatedAfter and CreatedBefore exclude their time, CreatedFrom and CreatedTo include it.
+	CreatedAfter, CreatedFrom, CreatedBefore, CreatedTo *time.Time
+}
+
+// SessionRef names a session.
+type SessionRef struct{ Account, ID string }
+
+// TurnRef is a turn to work on.
+type TurnRef struct {
+	Session SessionRef
+	TurnID  string
+	// Again is whether the turn was handed out before, to a process that died or stopped.
+	Again bool
+	// Lost is whether it is too late to go on with a turn that was handed out before: it is to be ended.
+	Lost bool
+}
+
+// Signal says that something has happened to a session.
+type Signal struct {
+	Session SessionRef
+	// State is whether its status or turn has changed, or it was deleted.
+	State bool
+	// Increment is the increment that was published; nil for anything else.
+	Increment *Increment
+}
+
+// Increment is a piece of an agent.message that is still being made.
+type Increment struct {
+	Session SessionRef
+	// EventID is the id that the event is meant to get.
+	EventID string
+	// Offset is how many bytes of the message come before Text.
+	Offset int
+	Text   string
 }
 
 // Page says which part of a list to return. Lists are ordered by creation time, then id.

@@ -139,7 +139,7 @@ func versionPlace(cursor string, latest int32) (*place, error) {
 	if err != nil || version < 1 || version > int64(latest) || strconv.FormatInt(version, 10) != cursor {
 		return nil, store.ErrUnknownCursor
 	}
-	return &place{first: version}, nil
+	return &place{version}, nil
 }
 
 // versionsOf returns a filter that the versions of one agent pass. Callers have seen the agent; should it

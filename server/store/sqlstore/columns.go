@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/cloud-sessions/sessions/server/store"
 )
 
 // toMicros is how times are stored: microseconds since 1970.
@@ -76,6 +78,10 @@ func toJSON(v any) string {
 		if v != nil && len(v) == 0 {
 			return "[]"
 		}
+	case []store.PendingAction:
+		if len(v) == 0 {
+			return "[]"
+		}
 	}
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -108,6 +114,11 @@ func (c fromJSON) Scan(src any) error {
 			return nil
 		}
 	case *[]resourceJSON:
+		if text == "[]" {
+			*v = nil
+			return nil
+		}
+	case *[]store.PendingAction:
 		if text == "[]" {
 			*v = nil
 			return nil

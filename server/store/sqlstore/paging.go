@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -65,6 +66,23 @@ func (f *filter) since(from int64) {
 	}
 }
 
+// within bounds the column that comes first in a list's order by times that may be nil. Stored times are whole
+// microseconds; these may not be.
+func (f *filter) within(after, from, before, to *time.Time) {
+	if after != nil {
+		f.since(toMicros(*after) + 1)
+	}
+	if from != nil {
+		f.since(toMicrosUp(*from))
+	}
+	if before != nil {
+		f.before(toMicrosUp(*before))
+	}
+	if to != nil {
+		f.before(toMicros(*to) + 1)
+	}
+}
+
 // before lowers the upper bound.
 func (f *filter) before(until int64) {
 	if f.until == nil || until < *f.until {
@@ -75,12 +93,7 @@ func (f *filter) before(until int64) {
 func (f *filter) where() string { return " WHERE " + strings.Join(f.conditions, " AND ") }
 
 // place is where a row stands in a list: its values in the columns of the list's order.
-type place struct {
-	first int64
-	rest  []any
-}
-
-func (p place) values() []any { return append([]any{p.first}, p.rest...) }
+type place []any
 
 // byAge is the order of lists of resources.
 var byAge = []string{"r.created_at", "r.id"}
@@ -125,8 +138,9 @@ func placeOf(ctx context.Context, s *Store, table, account, id string) (*place, 
 		return nil, nil
 	}
 	scan := func(row scanner) (place, error) {
-		p := place{rest: []any{id}}
-		return p, row.Scan(&p.first)
+		var created int64
+		err := row.Scan(&created)
+		return place{created, id}, err
 	}
 	p, err := one(ctx, s, scan, `SELECT created_at FROM `+table+` WHERE account_id = $1 AND id = $2`, account, id)
 	if errors.Is(err, store.ErrNotFound) {
@@ -144,9 +158,9 @@ func pageQuery(selection string, f *filter, order []string, cursor *place, page 
 	if ascending {
 		direction, beyond, bound = " ASC", " > ", &f.from
 	}
-	if cursor != nil && (*bound == nil || (cursor.first < **bound) != ascending) {
+	if cursor != nil && (*bound == nil || ((*cursor)[0].(int64) < **bound) != ascending) {
 		*bound = nil
-		f.and("(" + strings.Join(order, ", ") + ")" + beyond + "(" + f.bind(cursor.values()...) + ")")
+		f.and("(" + strings.Join(order, ", ") + ")" + beyond + "(" + f.bind(*cursor...) + ")")
 	}
 	if f.from != nil {
 		f.and(order[0] + " >= " + f.bind(*f.from))

@@ -24,7 +24,7 @@ func TestQueryPlans(t *testing.T) {
 			page := store.Page{Limit: 10, Ascending: bits&1 != 0, IncludeArchived: bits&2 != 0}
 			var cursor *place
 			if bits&4 != 0 {
-				cursor = &place{cursorAt, []any{"x"}}
+				cursor = &place{int64(cursorAt), "x"}
 			}
 			walk := walk{s, cursor, page}
 			walk.along(t, "agents", agentRows().selection, filterFor("acc"))
@@ -34,7 +34,11 @@ func TestQueryPlans(t *testing.T) {
 				walk.along(t, "sessions", sessionRows().selection, sessionsFor("acc", only))
 			}
 			walk.alongVersions(t)
+			walk.alongEvents(t)
 		}
+		plan(t, s, countBusy(10), []any{"acc"},
+			"CO-ROUTINE busy", "SEARCH sessions USING INDEX sessions_busy (account_id=?)", "SCAN busy")
+		plan(t, s, selectLost, nil, "SCAN sessions USING INDEX sessions_busy")
 		plan(t, s, selectUses, []any{"acc", "env_x"},
 			"SEARCH sessions USING INDEX sessions_by_environment (account_id=? AND environment_id=?)")
 		plan(t, s, deleteOldKeys, []any{1, 2},
@@ -111,7 +115,7 @@ func (w walk) alongVersions(t *testing.T) {
 	t.Helper()
 	f, bounds, cursor := versionsOf("acc", "agent_x"), "account_id=? AND agent_id=?", w.cursor
 	if cursor != nil {
-		cursor = &place{first: 7}
+		cursor = &place{int64(7)}
 		if w.page.Ascending {
 			bounds += " AND version>?"
 		} else {
@@ -122,6 +126,22 @@ func (w walk) alongVersions(t *testing.T) {
 	plan(t, w.s, query, f.args,
 		"SEARCH r USING INDEX sqlite_autoindex_agents_1 (account_id=? AND id=?)",
 		"SEARCH v USING INDEX sqlite_autoindex_agent_versions_1 ("+bounds+")")
+}
+
+// alongEvents asserts the plan for a page of a session's events.
+func (w walk) alongEvents(t *testing.T) {
+	t.Helper()
+	f, bounds, cursor := eventsFor("acc", "sess_x", store.EventFilter{Types: []string{"a", "b"}, CreatedFrom: new(time.UnixMicro(1))}), "account_id=? AND session_id=?", w.cursor
+	if cursor != nil {
+		cursor = &place{"evt_x"}
+		if w.page.Ascending {
+			bounds += " AND id>?"
+		} else {
+			bounds += " AND id<?"
+		}
+	}
+	query := pageQuery(eventRows().selection, f, []string{"r.id"}, cursor, w.page)
+	plan(t, w.s, query, f.args, "SEARCH r USING INDEX sqlite_autoindex_events_1 ("+bounds+")")
 }
 
 // plan asserts that SQLite's plan for a query has these steps, in whatever order: tables that give one

@@ -16,7 +16,7 @@ func sessionRows() rows[store.Session] {
 		selection: `SELECT r.id, r.environment_id, r.title, r.status, r.metadata, r.environment_variables,
 				r.delta_flush_interval, r.memory_store_ids, r.vault_ids, r.resources,
 				r.input_tokens, r.output_tokens, r.cache_read_input_tokens,
-				r.cache_creation_5m, r.cache_creation_1h, r.credit_cents,
+				r.cache_creation_5m, r.cache_creation_1h, r.credit_cents, r.turn_id, r.turn_lease, r.turn_pending,
 				r.created_at, r.updated_at, r.archived_at, a.id, a.created_at, v.created_at, ` + agentContent + `
 			FROM sessions r
 			JOIN agents a ON a.account_id = r.account_id AND a.id = r.agent_id
@@ -35,6 +35,7 @@ func scanSession(row scanner) (store.Session, error) {
 		&flushMicros, fromJSON{&v.MemoryStoreIDs}, fromJSON{&v.VaultIDs}, fromJSON{&resources},
 		&v.Usage.InputTokens, &v.Usage.OutputTokens, &v.Usage.CacheReadInputTokens,
 		&v.Usage.CacheCreation5m, &v.Usage.CacheCreation1h, &v.Usage.CreditCents,
+		&v.Turn.ID, &v.Turn.Lease, fromJSON{&v.Turn.Pending},
 		timeTo{&v.CreatedAt}, timeTo{&v.UpdatedAt}, timeOrNilTo{&v.ArchivedAt},
 		&v.Agent.ID, timeTo{&v.Agent.CreatedAt}, timeTo{&v.Agent.UpdatedAt},
 	}, contentOf(&v.Agent)...)...)
@@ -82,19 +83,7 @@ func sessionsFor(account string, only store.SessionFilter) *filter {
 		}
 		f.and("r.status IN (" + f.bind(statuses...) + ")")
 	}
-	// Stored times are whole microseconds; these may not be.
-	if t := only.CreatedAfter; t != nil {
-		f.since(toMicros(*t) + 1)
-	}
-	if t := only.CreatedFrom; t != nil {
-		f.since(toMicrosUp(*t))
-	}
-	if t := only.CreatedBefore; t != nil {
-		f.before(toMicrosUp(*t))
-	}
-	if t := only.CreatedTo; t != nil {
-		f.before(toMicros(*t) + 1)
-	}
+	f.within(only.CreatedAfter, only.CreatedFrom, only.CreatedBefore, only.CreatedTo)
 	return f
 }
 

@@ -4,29 +4,53 @@ import (
 	"context"
 	"database/sql"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// UpdateSession returns what it reads back: change may have touched what is not stored.
+// UpdateSession implements store.Sessions.
 func (s *Store) UpdateSession(ctx context.Context, account, id string, change func(*store.Session) error) (store.Session, error) {
 	return changed(ctx, s, sessionRows(), account, id, func(ctx context.Context, v *store.Session) error {
-		old, now := stateOf(*v), cut(s.now())
-		if err := change(v); err != nil {
-			return err
+		moved, err := s.change(ctx, account, v, change)
+		if moved {
+			s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: id}, State: true})
 		}
-		v.Resources = s.withIDs(v.Resources, now)
-		if state := stateOf(*v); state != old {
-			if err := s.setSession(ctx, account, id, state, now); err != nil {
-				return err
-			}
-		}
-		stored, err := s.GetSession(ctx, account, id)
-		*v = stored
 		return err
 	})
 }
+
+// change stores what change makes of a session that is locked, and reports whether its status or turn is another.
+// It reads back what it stored: change may have touched what is not.
+func (s *Store) change(ctx context.Context, account string, v *store.Session, change func(*store.Session) error) (moved bool, err error) {
+	id, old, now := v.ID, stateOf(*v), cut(s.now())
+	if err := change(v); err != nil {
+		return false, err
+	}
+	v.Resources = s.withIDs(v.Resources, now)
+	state := stateOf(*v)
+	if state != old {
+		if err := s.setSession(ctx, account, id, state, now); err != nil {
+			return false, err
+		}
+	}
+	*v, err = s.GetSession(ctx, account, id)
+	return state.status != old.status || state.turnID != old.turnID, err
+}
+
+// CountBusySessions implements store.Sessions.
+func (s *Store) CountBusySessions(ctx context.Context, account string, limit int) (int, error) {
+	return one(ctx, s, func(row scanner) (n int, err error) { return n, row.Scan(&n) },
+		countBusy(limit), account)
+}
+
+func countBusy(limit int) string {
+	return `SELECT count(*) FROM (SELECT 1 FROM sessions WHERE account_id = $1 AND ` + isBusy + ` LIMIT ` + strconv.Itoa(limit) + `) AS busy`
+}
+
+// isBusy says the same of a row as store.Status.Busy, in the words of the index sessions_busy.
+const isBusy = `status IN ('processing', 'canceling', 'interrupting')`
 
 // DeleteSession implements store.Sessions.
 func (s *Store) DeleteSession(ctx context.Context, account, id string, allow func(store.Session) error) error {
@@ -37,8 +61,14 @@ func (s *Store) DeleteSession(ctx context.Context, account, id string, allow fun
 		_, err := s.exec(ctx, `UPDATE sessions SET deleted_at = $1, title = '', metadata = '{}',
 				environment_variables = '{}', delta_flush_interval = 0, memory_store_ids = '[]', vault_ids = '[]',
 				resources = '[]', input_tokens = 0, output_tokens = 0, cache_read_input_tokens = 0,
-				cache_creation_5m = 0, cache_creation_1h = 0, credit_cents = 0
+				cache_creation_5m = 0, cache_creation_1h = 0, credit_cents = 0,
+				turn_id = '', turn_lease = 0, turn_pending = '[]'
 			WHERE account_id = $2 AND id = $3`, toMicros(s.now()), account, id)
+		if err != nil {
+			return err
+		}
+		s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: id}, State: true})
+		_, err = s.exec(ctx, `DELETE FROM events WHERE account_id = $1 AND session_id = $2`, account, id)
 		return err
 	})
 	return err
@@ -49,6 +79,8 @@ func (s *Store) DeleteSession(ctx context.Context, account, id string, allow fun
 type sessionState struct {
 	title, status, metadata, resources string
 	usage                              store.Usage
+	turnID, turnPending                string
+	turnLease                          int64
 	archivedAt                         sql.NullInt64
 }
 
@@ -56,6 +88,7 @@ func stateOf(v store.Session) sessionState {
 	state := sessionState{
 		title: v.Title, status: string(v.Status), metadata: toJSON(orEmpty(v.Metadata)),
 		resources: resourcesText(v.Resources), usage: v.Usage,
+		turnID: v.Turn.ID, turnLease: v.Turn.Lease, turnPending: toJSON(v.Turn.Pending),
 	}
 	if v.ArchivedAt != nil {
 		state.archivedAt = sql.NullInt64{Int64: toMicros(*v.ArchivedAt), Valid: true}
@@ -66,12 +99,13 @@ func stateOf(v store.Session) sessionState {
 func (s *Store) setSession(ctx context.Context, account, id string, state sessionState, updatedAt time.Time) error {
 	_, err := s.exec(ctx, `UPDATE sessions SET title = $1, status = $2, metadata = $3, resources = $4,
 			input_tokens = $5, output_tokens = $6, cache_read_input_tokens = $7,
-			cache_creation_5m = $8, cache_creation_1h = $9, credit_cents = $10, archived_at = $11, updated_at = $12
-		WHERE account_id = $13 AND id = $14`,
+			cache_creation_5m = $8, cache_creation_1h = $9, credit_cents = $10, archived_at = $11, updated_at = $12,
+			turn_id = $13, turn_lease = $14, turn_pending = $15
+		WHERE account_id = $16 AND id = $17`,
 		state.title, state.status, state.metadata, state.resources,
 		state.usage.InputTokens, state.usage.OutputTokens, state.usage.CacheReadInputTokens,
 		state.usage.CacheCreation5m, state.usage.CacheCreation1h, state.usage.CreditCents,
-		state.archivedAt, toMicros(updatedAt), account, id)
+		state.archivedAt, toMicros(updatedAt), state.turnID, state.turnLease, state.turnPending, account, id)
 	return err
 }
 

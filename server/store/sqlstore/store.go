@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -30,6 +31,8 @@ type Store struct {
 	db    database
 	now   func() time.Time
 	newID func(prefix string) string
+	hub   hub
+	line  turnLine
 
 	mu     sync.Mutex // guards closed, and orders calls.Add before calls.Wait
 	closed bool
@@ -38,7 +41,7 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-var errClosed = errors.New("sqlstore: the store is closed")
+var errClosed = fmt.Errorf("sqlstore: the store is closed: %w", store.ErrUnavailable)
 
 // Open opens the database that dsn names, makes it if it is absent, and brings its schema up to date:
 //
@@ -60,6 +63,9 @@ func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 	}
 	if s.newID == nil {
 		s.newID = newID
+	}
+	if err := s.loseTurns(ctx); err != nil {
+		return nil, errors.Join(err, db.close())
 	}
 	return s, nil
 }

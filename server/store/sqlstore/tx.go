@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"strconv"
+	"sync"
 )
 
 // scopeKey is the context key of the scope that belongs to s; another store's is another key.
@@ -17,6 +18,9 @@ type scope struct {
 	// turn holds one token. Who nests in the scope takes it, so that the parts of a transaction follow
 	// one another even when goroutines make them: savepoints are a stack.
 	turn chan struct{}
+
+	mu    sync.Mutex
+	after []func() // what to do once the scope is committed
 }
 
 func newScope(tx transaction, depth int) *scope {
@@ -32,6 +36,15 @@ func (s *Store) within(ctx context.Context, sc *scope) context.Context {
 	return context.WithValue(ctx, scopeKey{s}, sc)
 }
 
+// afterCommit calls fn once the transaction that ctx is within has committed, if it does. ctx must be within one.
+func (s *Store) afterCommit(ctx context.Context, fn ...func()) {
+	if sc, ok := s.scopeOf(ctx); ok {
+		sc.mu.Lock()
+		defer sc.mu.Unlock()
+		sc.after = append(sc.after, fn...)
+	}
+}
+
 // Atomically rolls back when fn panics, too, and lets the panic go on.
 func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) error) error {
 	if outer, ok := s.scopeOf(ctx); ok {
@@ -41,7 +54,17 @@ func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) err
 		return err
 	}
 	defer s.calls.Done()
-	return s.db.transact(ctx, func(tx transaction) error { return fn(s.within(ctx, newScope(tx, 0))) })
+	var sc *scope
+	err := s.db.transact(ctx, func(tx transaction) error {
+		sc = newScope(tx, 0)
+		return fn(s.within(ctx, sc))
+	})
+	if err == nil {
+		for _, fn := range sc.after {
+			fn()
+		}
+	}
+	return err
 }
 
 // nest runs fn as a part of outer's transaction. Savepoints do not heed the context: they are quick, and
@@ -75,9 +98,16 @@ func (s *Store) nest(ctx context.Context, outer *scope, fn func(ctx context.Cont
 	if err := command("SAVEPOINT "); err != nil {
 		return err
 	}
+	part := newScope(outer.tx, outer.depth+1)
 	return settle(
-		func() error { return fn(s.within(ctx, newScope(outer.tx, outer.depth+1))) },
-		func() error { return command("RELEASE SAVEPOINT ") },
+		func() error { return fn(s.within(ctx, part)) },
+		func() error {
+			err := command("RELEASE SAVEPOINT ")
+			if err == nil {
+				s.afterCommit(ctx, part.after...)
+			}
+			return err
+		},
 		func() {
 			if command("ROLLBACK TO SAVEPOINT ") == nil {
 				_ = command("RELEASE SAVEPOINT ")
