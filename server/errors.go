@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
+	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/contract"
+	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -25,6 +29,8 @@ func (e *featureError) Error() string {
 type problem struct {
 	status int
 	detail types.ErrorDetail
+	// retryAfter is how long to wait before the next attempt; 0 to say nothing of it.
+	retryAfter time.Duration
 }
 
 // problemOf turns any error into what the caller sees of it. Errors it does not know are failures: the
@@ -38,6 +44,9 @@ func problemOf(err error) problem {
 		state    *store.StateError
 		version  *store.VersionError
 		feature  *featureError
+		busy     *lifecycle.BusyError
+		streams  *broker.TooManyError
+		turns    *tooManyTurns
 		routing  *echo.HTTPError
 	)
 	switch {
@@ -47,6 +56,16 @@ func problemOf(err error) problem {
 		return newProblem(http.StatusUnauthorized, types.ErrorKindAuthenticationError, denied.Message)
 	case errors.As(err, &missing):
 		return newProblem(http.StatusNotFound, types.ErrorKindNotFoundError, missing.Error())
+	case errors.As(err, &busy):
+		return newProblem(http.StatusConflict, types.ErrorKindInvalidRequestError, busy.Error())
+	case errors.As(err, &streams):
+		return tooMany(streams.Error())
+	case errors.As(err, &turns):
+		return tooMany(turns.Error())
+	case errors.Is(err, store.ErrUnavailable):
+		p := newProblem(http.StatusServiceUnavailable, types.ErrorKindOverloadedError, "The server cannot answer for the moment. Try again with the same idempotency key.")
+		p.retryAfter = time.Second
+		return p
 	case errors.As(err, &archived):
 		return invalid(http.StatusBadRequest, archived.Error(), referenceTo[archived.Noun])
 	case errors.As(err, &state):
@@ -82,6 +101,12 @@ func invalid(status int, message, param string) problem {
 	return p
 }
 
+func tooMany(message string) problem {
+	p := newProblem(http.StatusTooManyRequests, types.ErrorKindRateLimitError, message)
+	p.retryAfter = time.Second
+	return p
+}
+
 func conflict(message, param string) problem {
 	p := newProblem(http.StatusConflict, types.ErrorKindConflictError, message)
 	p.detail.Param = &param
@@ -108,6 +133,9 @@ func (s *Server) writeError(c echo.Context, err error) {
 	}
 	if p.status == http.StatusUnauthorized {
 		c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
+	}
+	if p.retryAfter > 0 {
+		c.Response().Header().Set("Retry-After", strconv.Itoa(int(p.retryAfter.Seconds())))
 	}
 	body := types.Error{Type: types.ErrorTypeError, Error: p.detail, RequestID: info.id}
 	if err := c.JSON(p.status, body); err != nil {

@@ -2,13 +2,16 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
+	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/contract"
+	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -20,6 +23,12 @@ type handler struct {
 	models   types.ModelList
 	gates    []string // the features that are switched on
 	now      func() time.Time
+
+	events              *event.Log
+	broker              *broker.Broker
+	maxTurns            int // under way, for each account
+	heartbeat, patience time.Duration
+	log                 *slog.Logger
 }
 
 var _ echoserver.StrictServerInterface = (*handler)(nil)

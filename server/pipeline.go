@@ -15,18 +15,18 @@ func (s *Server) operation(op *contract.Operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			infoOf(c.Request().Context()).operation = op.ID
-			reply := holdReply(c)
+			reply := holdReply(c, op)
 			err := recovered(func() error {
 				if err := s.admit(c, op); err != nil {
 					return err
 				}
 				return s.once(c, reply, op, func() error { return s.answer(c, reply, op, next) })
 			})
-			if err != nil {
+			if err != nil && !reply.open {
 				reply.reset(c)
 				err = s.answer(c, reply, op, func(echo.Context) error { return err })
 			}
-			if err != nil { // the error envelope itself breaks the contract
+			if err != nil && !reply.open { // the error envelope itself breaks the contract
 				reply.reset(c)
 				s.writeError(c, err)
 			}
@@ -54,10 +54,16 @@ func (s *Server) admit(c echo.Context, op *contract.Operation) error {
 // error only for a reply that must not leave.
 func (s *Server) answer(c echo.Context, reply *heldReply, op *contract.Operation, next echo.HandlerFunc) error {
 	if err := recovered(func() error { return next(c) }); err != nil {
+		if reply.open { // a stream that ends in the middle
+			return err
+		}
 		reply.reset(c)
 		s.writeError(c, err)
 	}
-	err := op.CheckResponse(reply.status, reply.Header(), reply.body.Bytes())
+	if reply.open {
+		return nil
+	}
+	err := reply.check()
 	var breach *contract.Breach
 	if errors.As(err, &breach) {
 		s.metrics.breach(breach.Operation, breach.Rule)

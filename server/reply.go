@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -19,11 +20,15 @@ type heldReply struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
+
+	check func() error // holds what is held against the contract
+	open  bool         // what is written goes straight to the caller
 }
 
 // holdReply makes the context write to memory.
-func holdReply(c echo.Context) *heldReply {
+func holdReply(c echo.Context, op *contract.Operation) *heldReply {
 	reply := &heldReply{to: c.Response().Writer, id: infoOf(c.Request().Context()).id, header: http.Header{}, status: http.StatusOK}
+	reply.check = func() error { return op.CheckResponse(reply.status, reply.header, reply.body.Bytes()) }
 	c.Response().Writer = reply
 	return reply
 }
@@ -38,7 +43,32 @@ func (r *heldReply) WriteHeader(status int) {
 }
 
 // Write keeps a part of the body.
-func (r *heldReply) Write(p []byte) (int, error) { return r.body.Write(p) }
+func (r *heldReply) Write(p []byte) (int, error) {
+	if r.open {
+		return r.to.Write(p)
+	}
+	return r.body.Write(p)
+}
+
+// FlushError sends what is held, unless that breaks the contract, and from then on holds nothing back: it makes a
+// stream of the reply. http.ResponseController finds it.
+func (r *heldReply) FlushError() error {
+	if !r.open {
+		if err := r.check(); err != nil {
+			return err
+		}
+		r.open = true
+		maps.Copy(r.to.Header(), r.header)
+		r.to.WriteHeader(r.status)
+		if _, err := r.to.Write(r.body.Bytes()); err != nil {
+			return err
+		}
+	}
+	return http.NewResponseController(r.to).Flush()
+}
+
+// Unwrap returns the writer behind, for deadlines.
+func (r *heldReply) Unwrap() http.ResponseWriter { return r.to }
 
 // reset forgets what was written so far.
 func (r *heldReply) reset(c echo.Context) {
@@ -63,6 +93,9 @@ func (r *heldReply) record() store.Reply {
 // release sends the held reply.
 func (r *heldReply) release(c echo.Context) error {
 	c.Response().Writer = r.to
+	if r.open {
+		return nil
+	}
 	header := r.to.Header()
 	maps.Copy(header, r.header)
 	header["Content-Length"] = []string{strconv.Itoa(r.body.Len())}

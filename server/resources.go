@@ -8,6 +8,7 @@ import (
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/contract"
+	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -20,7 +21,7 @@ func (h *handler) AddSessionResources(ctx context.Context, req echoserver.AddSes
 		return nil, err
 	}
 	session, err := h.store.UpdateSession(ctx, account(ctx), req.SessionID, func(s *store.Session) error {
-		if err := h.advance(s, onChange); err != nil {
+		if err := lifecycle.Advance(s, lifecycle.OnChange, h.now()); err != nil {
 			return err
 		}
 		for _, file := range files {
@@ -66,7 +67,7 @@ func (h *handler) DeleteSessionResource(ctx context.Context, req echoserver.Dele
 	if err := h.gate(FeatureM3, "resources", 1); err != nil {
 		return nil, err
 	}
-	_, err := h.changeSession(ctx, req.SessionID, onChange, func(s *store.Session) error {
+	_, err := h.changeSession(ctx, req.SessionID, lifecycle.OnChange, func(s *store.Session) error {
 		i, err := resourceAt(*s, req.ResourceID)
 		if err == nil {
 			s.Resources = slices.Delete(s.Resources, i, i+1)

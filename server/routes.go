@@ -31,7 +31,11 @@ func (s *Server) routes() (http.Handler, error) {
 	for op := range s.contract.Operations() {
 		around[op.ID] = []echo.MiddlewareFunc{s.operation(op)}
 	}
-	operations := &handler{store: s.store, contract: s.contract, models: s.models, gates: s.config.Features, now: s.config.Now}
+	operations := &handler{
+		store: s.store, contract: s.contract, models: s.models, gates: s.config.Features, now: s.config.Now,
+		events: s.events, broker: s.broker, maxTurns: s.config.MaxTurns,
+		heartbeat: s.config.Heartbeat, patience: s.config.StreamPatience, log: s.log,
+	}
 	strict := echoserver.NewStrictHandler(operations, []echoserver.StrictMiddlewareFunc{refuseEmpty})
 	for _, mount := range mounts {
 		echoserver.RegisterHandlersWithOptions(e, strict, echoserver.RegisterHandlersOptions{

@@ -16,9 +16,13 @@ import (
 	"github.com/cloud-sessions/sessions/api"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
+	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/contract"
+	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
+	"github.com/cloud-sessions/sessions/server/turn"
+	"github.com/cloud-sessions/sessions/server/turn/dispatch"
 )
 
 // ResponseCheck says what happens to a response that breaks the contract.
@@ -47,6 +51,22 @@ type Config struct {
 	DemoToken string
 	// Models is a YAML file of the models that GET /models lists; a built-in list by default.
 	Models string
+	// Runner answers messages; turn.Echo by default.
+	Runner turn.Runner
+	// Workers is how many turns are worked on at a time; 256 by default.
+	Workers int
+	// MaxTurns is how many turns an account may have under way, in line included; 1,000 by default.
+	MaxTurns int
+	// MaxStreams is how many event streams an account may have open; 1,000 by default.
+	MaxStreams int
+	// Heartbeat is the longest silence on an event stream; 15 seconds by default.
+	Heartbeat time.Duration
+	// StreamPatience is how long the reader of an event stream may take for a frame; 10 seconds by default.
+	StreamPatience time.Duration
+	// TurnPatience is how long a runner that was told to stop may take to do so; 5 seconds by default.
+	TurnPatience time.Duration
+	// Clock measures the time between increments of messages; turn.WallClock by default.
+	Clock turn.Clock
 	// Features are switched on; FeatureM3 is known.
 	Features []string
 	// ResponseCheck is Enforce by default.
@@ -71,6 +91,9 @@ type Server struct {
 	metrics  *metrics
 	models   types.ModelList
 	demo     *Demo
+	events   *event.Log
+	broker   *broker.Broker
+	turns    *dispatch.Dispatcher
 	handler  http.Handler
 }
 
@@ -114,8 +137,30 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 			return nil, err
 		}
 	}
-	s.handler, err = s.routes()
-	return s, err
+	s.events = event.NewLog(db, compiled)
+	s.broker = broker.New(db, broker.Options{
+		MaxReaders: config.MaxStreams, Check: s.checkFrame, Now: config.Now, NewID: db.NewID,
+	})
+	if s.handler, err = s.routes(); err != nil {
+		s.broker.Close()
+		return nil, err
+	}
+	s.turns = dispatch.Start(dispatch.Options{
+		Store: db, Log: s.events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
+		Clock: config.Clock, Now: config.Now, Logger: config.Logger,
+	})
+	return s, nil
+}
+
+// checkFrame holds the data of a stream's frame against the contract.
+func (s *Server) checkFrame(data []byte) error {
+	breach := s.contract.Schema("StreamedEvent").Check(data)
+	if breach == nil {
+		return nil
+	}
+	breach.Operation, breach.Status = "streamEvents", http.StatusOK
+	s.metrics.breach(breach.Operation, breach.Rule)
+	return breach
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -123,6 +168,18 @@ func (c Config) withDefaults() (Config, error) {
 	c.DB = orDefault(c.DB, "sqlite::memory:")
 	c.ResponseCheck = orDefault(c.ResponseCheck, Enforce)
 	c.ShutdownTimeout = orDefault(c.ShutdownTimeout, 10*time.Second)
+	c.Workers = orDefault(c.Workers, 256)
+	c.MaxTurns = orDefault(c.MaxTurns, 1000)
+	c.MaxStreams = orDefault(c.MaxStreams, 1000)
+	c.Heartbeat = orDefault(c.Heartbeat, 15*time.Second)
+	c.StreamPatience = orDefault(c.StreamPatience, 10*time.Second)
+	c.TurnPatience = orDefault(c.TurnPatience, 5*time.Second)
+	if c.Clock == nil {
+		c.Clock = turn.WallClock{}
+	}
+	if c.Runner == nil {
+		c.Runner = turn.NewEcho(turn.EchoOptions{Clock: c.Clock})
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -186,6 +243,7 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 	case <-ctx.Done():
 	}
 	s.log.Info("shutting down", "timeout", s.config.ShutdownTimeout)
+	s.broker.Close()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.ShutdownTimeout)
 	defer cancel()
 	if err := web.Shutdown(drain); err != nil {
@@ -194,5 +252,10 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 	return nil
 }
 
-// Close closes the database. Call it once, after Run has returned.
-func (s *Server) Close() error { return s.store.Close() }
+// Close ends streams, stops the turns under way and closes the database. Call it once, after Run has returned.
+func (s *Server) Close() error {
+	s.broker.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.ShutdownTimeout)
+	defer cancel()
+	return errors.Join(s.turns.Close(ctx), s.store.Close())
+}

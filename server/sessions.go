@@ -6,6 +6,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -41,7 +42,7 @@ func (h *handler) ListSessions(ctx context.Context, req echoserver.ListSessionsR
 }
 
 func (h *handler) UpdateSession(ctx context.Context, req echoserver.UpdateSessionRequestObject) (echoserver.UpdateSessionResponseObject, error) {
-	wire, err := h.changeSession(ctx, req.SessionID, onChange, func(s *store.Session) (err error) {
+	wire, err := h.changeSession(ctx, req.SessionID, lifecycle.OnChange, func(s *store.Session) (err error) {
 		if req.Body.Title.IsSpecified() {
 			s.Title, _ = req.Body.Title.Get() // "" for null
 		}
@@ -52,35 +53,32 @@ func (h *handler) UpdateSession(ctx context.Context, req echoserver.UpdateSessio
 }
 
 func (h *handler) ArchiveSession(ctx context.Context, req echoserver.ArchiveSessionRequestObject) (echoserver.ArchiveSessionResponseObject, error) {
-	wire, err := h.changeSession(ctx, req.SessionID, onArchive, func(*store.Session) error { return nil })
+	wire, err := h.changeSession(ctx, req.SessionID, lifecycle.OnArchive, func(*store.Session) error { return nil })
 	return echoserver.ArchiveSession200JSONResponse{Body: wire}, err
 }
 
 func (h *handler) CancelSession(ctx context.Context, req echoserver.CancelSessionRequestObject) (echoserver.CancelSessionResponseObject, error) {
-	var before phase
+	busy := false
 	_, err := h.store.UpdateSession(ctx, account(ctx), req.SessionID, func(s *store.Session) error {
-		before = phaseOf(*s)
-		if err := h.advance(s, onCancel); err != nil || phaseOf(*s) != canceling {
-			return err
-		}
-		return h.advance(s, onTurnEnded) // nothing is under way that would have to stop first
+		busy = s.Status.Busy()
+		return lifecycle.Advance(s, lifecycle.OnCancel, h.now())
 	})
 	body := types.SessionCancellation{ID: req.SessionID, Type: types.SessionCancellationTypeSession, Status: types.SessionCancellationStatusCanceling}
-	if before == processing || before == canceling {
+	if busy {
 		return echoserver.CancelSession202JSONResponse{Body: body}, err
 	}
 	return echoserver.CancelSession200JSONResponse{Body: body}, err
 }
 
 func (h *handler) DeleteSession(ctx context.Context, req echoserver.DeleteSessionRequestObject) (echoserver.DeleteSessionResponseObject, error) {
-	err := h.store.DeleteSession(ctx, account(ctx), req.SessionID, func(s store.Session) error { return h.advance(&s, onDelete) })
+	err := h.store.DeleteSession(ctx, account(ctx), req.SessionID, func(s store.Session) error { return lifecycle.Advance(&s, lifecycle.OnDelete, h.now()) })
 	return echoserver.DeleteSession200JSONResponse{Body: types.DeletedSession{ID: req.SessionID, Type: types.DeletedSessionTypeSessionDeleted}}, err
 }
 
 // changeSession lets a trigger happen to a session, and change to what it holds.
-func (h *handler) changeSession(ctx context.Context, id string, t trigger, change func(*store.Session) error) (types.Session, error) {
+func (h *handler) changeSession(ctx context.Context, id string, t lifecycle.Trigger, change func(*store.Session) error) (types.Session, error) {
 	session, err := h.store.UpdateSession(ctx, account(ctx), id, func(s *store.Session) error {
-		if err := h.advance(s, t); err != nil {
+		if err := lifecycle.Advance(s, t, h.now()); err != nil {
 			return err
 		}
 		return change(s)

@@ -57,9 +57,9 @@ func wireSession(s store.Session) (types.Session, error) {
 	}, nil
 }
 
-// wireStatus returns a status as callers see it: they do not tell canceling from processing.
+// wireStatus returns a status as callers see it: they do not tell a turn that stops from one that goes on.
 func wireStatus(status store.Status) types.SessionStatus {
-	if status == store.StatusCanceling {
+	if status.Busy() {
 		status = store.StatusProcessing
 	}
 	return types.SessionStatus(status)
@@ -73,7 +73,7 @@ func sessionFilter(p types.ListSessionsParams) store.SessionFilter {
 	for _, wanted := range p.Statuses {
 		filter.Statuses = append(filter.Statuses, store.Status(wanted))
 		if wanted == types.SessionStatusProcessing {
-			filter.Statuses = append(filter.Statuses, store.StatusCanceling)
+			filter.Statuses = append(filter.Statuses, store.StatusCanceling, store.StatusInterrupting)
 		}
 	}
 	return filter

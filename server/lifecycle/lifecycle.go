@@ -1,40 +1,57 @@
-package server
+// Package lifecycle is a session's life as a table: what each thing that can happen to it leads to. It
+// imports the store's vocabulary only.
+package lifecycle
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// trigger is something that happens to a session.
-type trigger string
+// Trigger is something that happens to a session.
+type Trigger string
 
 // The triggers.
 const (
-	onMessage   trigger = "message"    // a user.message arrives
-	onTurnEnded trigger = "turn ended" // the turn's work has stopped, whatever the reason
-	onCancel    trigger = "cancel"
-	onChange    trigger = "change" // of title, metadata or resources
-	onArchive   trigger = "archive"
-	onDelete    trigger = "delete"
+	OnMessage   Trigger = "message"    // something that starts a turn, or lets one go on, arrives
+	OnEvent     Trigger = "event"      // an event arrives that does neither
+	OnTurnEnded Trigger = "turn ended" // the turn's work has stopped, whatever the reason
+	OnInterrupt Trigger = "interrupt"
+	OnCancel    Trigger = "cancel"
+	OnChange    Trigger = "change" // of title, metadata or resources
+	OnArchive   Trigger = "archive"
+	OnDelete    Trigger = "delete"
 )
 
-// phase is where a session stands in its life: its status, or archived, which no status undoes.
-type phase string
+// Phase is where a session stands in its life: its status, or archived, which no status undoes.
+type Phase string
 
-// The phases; deleted is where nothing happens any more.
+// The phases; Deleted is where nothing happens any more.
 const (
-	idle       = phase(store.StatusIdle)
-	processing = phase(store.StatusProcessing)
-	canceling  = phase(store.StatusCanceling)
-	cancelled  = phase(store.StatusCancelled)
-	archived   = phase("archived")
-	deleted    = phase("deleted")
+	Idle         = Phase(store.StatusIdle)
+	Processing   = Phase(store.StatusProcessing)
+	Canceling    = Phase(store.StatusCanceling)
+	Interrupting = Phase(store.StatusInterrupting)
+	Cancelled    = Phase(store.StatusCancelled)
+	Archived     = Phase("archived")
+	Deleted      = Phase("deleted")
 )
+
+// BusyError is a message to a session that processes a turn (decision "second user.message while
+// processing"). Its text is fit for callers.
+type BusyError struct{}
+
+func (*BusyError) Error() string {
+	return "Session is currently processing a turn. Cancel the current turn or wait for completion."
+}
+
+// Is reports whether target is store.ErrConflict.
+func (*BusyError) Is(target error) bool { return target == store.ErrConflict }
 
 // move is what a trigger does in a phase: where it leads, or why it is refused.
 type move struct {
-	to      phase
+	to      Phase
 	refused string // the end of a sentence that starts with the session
 }
 
@@ -44,52 +61,58 @@ const (
 	takesNoEvents = "is archived and takes no new events."
 )
 
-// lifecycle is a session's whole life (decisions "status", "archive", "delete").
-var lifecycle = map[phase]map[trigger]move{
-	idle: {
-		onMessage: {to: processing}, onTurnEnded: {to: idle}, onCancel: {to: idle},
-		onChange: {to: idle}, onArchive: {to: archived}, onDelete: {to: deleted},
+// table is a session's whole life (decisions "status", "archive", "delete").
+var table = map[Phase]map[Trigger]move{
+	Idle: {
+		OnMessage: {to: Processing}, OnEvent: {to: Idle}, OnTurnEnded: {to: Idle}, OnInterrupt: {to: Idle}, OnCancel: {to: Idle},
+		OnChange: {to: Idle}, OnArchive: {to: Archived}, OnDelete: {to: Deleted},
 	},
-	processing: {
-		onMessage: {refused: busyTurn}, onTurnEnded: {to: idle}, onCancel: {to: canceling},
-		onChange: {to: processing}, onArchive: {refused: busyTurn}, onDelete: {refused: busyTurn},
+	Processing: {
+		OnMessage: {refused: busyTurn}, OnEvent: {to: Processing}, OnTurnEnded: {to: Idle}, OnInterrupt: {to: Interrupting}, OnCancel: {to: Canceling},
+		OnChange: {to: Processing}, OnArchive: {refused: busyTurn}, OnDelete: {refused: busyTurn},
 	},
-	canceling: {
-		onMessage: {refused: busyTurn}, onTurnEnded: {to: cancelled}, onCancel: {to: canceling},
-		onChange: {to: canceling}, onArchive: {refused: busyTurn}, onDelete: {refused: busyTurn},
+	Canceling: {
+		OnMessage: {refused: busyTurn}, OnEvent: {to: Canceling}, OnTurnEnded: {to: Cancelled}, OnInterrupt: {to: Canceling}, OnCancel: {to: Canceling},
+		OnChange: {to: Canceling}, OnArchive: {refused: busyTurn}, OnDelete: {refused: busyTurn},
 	},
-	cancelled: {
-		onMessage: {to: processing}, onTurnEnded: {to: cancelled}, onCancel: {to: cancelled},
-		onChange: {to: cancelled}, onArchive: {to: archived}, onDelete: {to: deleted},
+	Interrupting: {
+		OnMessage: {refused: busyTurn}, OnEvent: {to: Interrupting}, OnTurnEnded: {to: Idle}, OnInterrupt: {to: Interrupting}, OnCancel: {to: Canceling},
+		OnChange: {to: Interrupting}, OnArchive: {refused: busyTurn}, OnDelete: {refused: busyTurn},
 	},
-	archived: {
-		onMessage: {refused: takesNoEvents}, onTurnEnded: {to: archived}, onCancel: {to: archived},
-		onChange: {refused: takesNoChange}, onArchive: {to: archived}, onDelete: {to: deleted},
+	Cancelled: {
+		OnMessage: {to: Processing}, OnEvent: {to: Cancelled}, OnTurnEnded: {to: Cancelled}, OnInterrupt: {to: Cancelled}, OnCancel: {to: Cancelled},
+		OnChange: {to: Cancelled}, OnArchive: {to: Archived}, OnDelete: {to: Deleted},
+	},
+	Archived: {
+		OnMessage: {refused: takesNoEvents}, OnEvent: {refused: takesNoEvents}, OnTurnEnded: {to: Archived}, OnInterrupt: {refused: takesNoEvents}, OnCancel: {to: Archived},
+		OnChange: {refused: takesNoChange}, OnArchive: {to: Archived}, OnDelete: {to: Deleted},
 	},
 }
 
-// phaseOf returns where a session stands.
-func phaseOf(s store.Session) phase {
+// PhaseOf returns where a session stands.
+func PhaseOf(s store.Session) Phase {
 	if s.ArchivedAt != nil {
-		return archived
+		return Archived
 	}
-	return phase(s.Status)
+	return Phase(s.Status)
 }
 
-// advance lets a trigger happen to a session. What the lifecycle refuses is a *store.StateError and
-// changes nothing.
-func (h *handler) advance(s *store.Session, t trigger) error {
-	m, known := lifecycle[phaseOf(*s)][t]
+// Advance lets a trigger happen to a session at a time. What the life does not allow is a *store.StateError or a
+// *BusyError (store.ErrConflict) and changes nothing.
+func Advance(s *store.Session, t Trigger, now time.Time) error {
+	m, known := table[PhaseOf(*s)][t]
 	switch {
 	case !known:
-		return fmt.Errorf("session %s: no move from %q on %q", s.ID, phaseOf(*s), t)
+		return fmt.Errorf("session %s: no move from %q on %q", s.ID, PhaseOf(*s), t)
+	case m.refused == busyTurn && t == OnMessage:
+		return &BusyError{}
 	case m.refused != "":
 		return &store.StateError{Noun: store.NounSession, ID: s.ID, Problem: m.refused}
-	case m.to == deleted:
+	case m.to == Deleted:
 		return nil
-	case m.to == archived && s.ArchivedAt == nil:
-		s.ArchivedAt = new(h.now())
-	case m.to != archived:
+	case m.to == Archived && s.ArchivedAt == nil:
+		s.ArchivedAt = &now
+	case m.to != Archived:
 		s.Status = store.Status(m.to)
 	}
 	return nil

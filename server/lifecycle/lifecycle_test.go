@@ -1,4 +1,4 @@
-package server
+package lifecycle
 
 import (
 	"errors"
@@ -7,17 +7,16 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
-	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 )
 
-var triggers = []trigger{onMessage, onTurnEnded, onCancel, onChange, onArchive, onDelete}
+var triggers = []Trigger{OnMessage, OnEvent, OnTurnEnded, OnInterrupt, OnCancel, OnChange, OnArchive, OnDelete}
 
 // TestTheLifecycleIsWhole asks for a move in each phase on each trigger, to a phase that there is.
 func TestTheLifecycleIsWhole(t *testing.T) {
-	if len(lifecycle) != 5 {
-		t.Errorf("%d phases", len(lifecycle))
+	if len(table) != 6 {
+		t.Errorf("%d phases", len(table))
 	}
-	for from, moves := range lifecycle {
+	for from, moves := range table {
 		if len(moves) != len(triggers) {
 			t.Errorf("%s: %d triggers", from, len(moves))
 		}
@@ -25,7 +24,7 @@ func TestTheLifecycleIsWhole(t *testing.T) {
 			if (m.to == "") == (m.refused == "") {
 				t.Errorf("%s on %s neither leads on nor is refused, or both", from, on)
 			}
-			if m.to != "" && m.to != deleted && lifecycle[m.to] == nil {
+			if m.to != "" && m.to != Deleted && table[m.to] == nil {
 				t.Errorf("%s on %s leads to %q", from, on, m.to)
 			}
 		}
@@ -33,80 +32,62 @@ func TestTheLifecycleIsWhole(t *testing.T) {
 }
 
 // expected tells the story of the decisions in plain words, to hold the table against it.
-func expected(from phase, on trigger) (to phase, allowed bool) {
-	busy := from == processing || from == canceling
+func expected(from Phase, on Trigger) (to Phase, allowed bool) {
+	busy := from == Processing || from == Canceling || from == Interrupting
 	switch {
-	case on == onDelete:
-		return deleted, !busy
-	case on == onArchive:
-		return archived, !busy
-	case from == archived:
-		return archived, on == onCancel || on == onTurnEnded
-	case on == onMessage:
-		return processing, !busy
-	case on == onCancel && busy:
-		return canceling, true
-	case on == onTurnEnded && from == processing:
-		return idle, true
-	case on == onTurnEnded && from == canceling:
-		return cancelled, true
+	case on == OnDelete:
+		return Deleted, !busy
+	case on == OnArchive:
+		return Archived, !busy
+	case from == Archived:
+		return Archived, on == OnCancel || on == OnTurnEnded
+	case on == OnMessage:
+		return Processing, !busy
+	case on == OnCancel && busy:
+		return Canceling, true
+	case on == OnInterrupt && from == Processing:
+		return Interrupting, true
+	case on == OnTurnEnded && (from == Processing || from == Interrupting):
+		return Idle, true
+	case on == OnTurnEnded && from == Canceling:
+		return Cancelled, true
 	}
 	return from, true
 }
 
-// TestRandomLives walks sessions of a real store through random triggers.
+// TestRandomLives walks sessions through random triggers.
 func TestRandomLives(t *testing.T) {
-	db, err := sqlstore.Open(t.Context(), "sqlite::memory:", sqlstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.SeedAgent(t.Context(), "a", demoAgent()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.SeedEnvironment(t.Context(), "a", demoEnvironment()); err != nil {
-		t.Fatal(err)
-	}
-	h := &handler{store: db, now: time.Now}
+	now := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 	random := rand.New(rand.NewPCG(1, 2))
-	met := map[phase]int{}
-	for range 300 {
-		session, err := db.CreateSession(t.Context(), "a", store.SessionSpec{AgentID: DemoAgent, EnvironmentID: DemoEnvironment})
-		if err != nil {
-			t.Fatal(err)
-		}
-		id, at := session.ID, idle
-		for step := 0; step < 12 && at != deleted; step++ {
+	met := map[Phase]int{}
+	for range 1000 {
+		session := store.Session{ID: "sess_1", Status: store.StatusIdle}
+		for at := Idle; at != Deleted; {
 			met[at]++
 			on := triggers[random.IntN(len(triggers))]
-			if on == onDelete && step < 8 {
-				on = onMessage
-			}
 			want, allowed := expected(at, on)
-			if on == onDelete {
-				err = db.DeleteSession(t.Context(), "a", id, func(s store.Session) error { return h.advance(&s, on) })
-			} else {
-				session, err = db.UpdateSession(t.Context(), "a", id, func(s *store.Session) error { return h.advance(s, on) })
-			}
-			if (err == nil) != allowed || (err != nil && !errors.Is(err, store.ErrConflict)) {
+			err := Advance(&session, on, now)
+			if (err == nil) != allowed || err != nil && !errors.Is(err, store.ErrConflict) {
 				t.Fatalf("%s on %s: %v", at, on, err)
 			}
-			if !allowed {
-				session, err = db.GetSession(t.Context(), "a", id)
-				if err != nil || phaseOf(session) != at {
-					t.Fatalf("%s on %s was refused and led to %s, %v", at, on, phaseOf(session), err)
-				}
-				continue
+			var busy *BusyError
+			if refusedMessage := on == OnMessage && !allowed && at != Archived; errors.As(err, &busy) != refusedMessage {
+				t.Fatalf("%s on %s: %v", at, on, err)
 			}
-			at = want
-			if at != deleted && phaseOf(session) != at {
-				t.Fatalf("on %s: %s, want %s", on, phaseOf(session), at)
+			if allowed {
+				at = want
+			}
+			if at != Deleted && PhaseOf(session) != at {
+				t.Fatalf("on %s: %s, want %s", on, PhaseOf(session), at)
+			}
+			if session.ArchivedAt != nil && !session.ArchivedAt.Equal(now) {
+				t.Fatalf("archived at %v", session.ArchivedAt)
 			}
 		}
 	}
-	for _, p := range []phase{idle, processing, canceling, cancelled, archived} {
-		if met[p] == 0 {
-			t.Errorf("no session was ever %s", p)
+	for phase := range table {
+		if met[phase] == 0 {
+			t.Errorf("no session was ever %s", phase)
 		}
 	}
 }

@@ -1,0 +1,166 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/event"
+)
+
+// Errors of a Reader, after which nothing comes any more.
+var (
+	// ErrClosed is a broker that was closed: read on elsewhere.
+	ErrClosed = errors.New("broker: closed")
+	// ErrEnded is a session that was deleted.
+	ErrEnded = errors.New("broker: the session was deleted")
+)
+
+// Frame is what one server-sent event is made of.
+type Frame struct {
+	// ID is the event's id, the cursor to resume from; "" for what is not stored.
+	ID string
+	// Type is the event's type.
+	Type string
+	// Data is one line of JSON. It must not be changed.
+	Data []byte
+}
+
+// Deltas says which types of events a reader gets in pieces, too.
+type Deltas struct{ Message, Thinking bool }
+
+// Reader reads one session's log. It is for one goroutine.
+type Reader struct {
+	topic  *topic
+	cursor string
+	deltas Deltas
+	ended  bool
+
+	started string // the event whose start was given
+	given   int    // bytes of it that were given
+}
+
+// Close lets the reader go.
+func (r *Reader) Close() { r.topic.broker.leave(r.topic) }
+
+// Next waits for what comes next and returns it, in order. It returns ctx's error when that ends first, ErrEnded
+// after the frame session.deleted, and ErrClosed once the broker is closed. After an error of the store it may be
+// called again.
+func (r *Reader) Next(ctx context.Context) ([]Frame, error) {
+	for {
+		select {
+		case <-r.topic.broker.closed:
+			return nil, ErrClosed
+		default:
+		}
+		if r.ended {
+			return nil, ErrEnded
+		}
+		frames, changed, err := r.topic.after(ctx, r.cursor)
+		if err != nil {
+			return nil, err
+		}
+		out, err := r.weave(frames)
+		if err != nil || len(out) > 0 {
+			return out, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-r.topic.broker.closed:
+		case <-changed:
+		}
+	}
+}
+
+// weave moves the cursor past the frames, and puts the pieces that the reader wants in between.
+func (r *Reader) weave(frames []Frame) ([]Frame, error) {
+	if r.deltas == (Deltas{}) {
+		r.pass(frames)
+		return frames, nil
+	}
+	out := make([]Frame, 0, len(frames)+2)
+	for _, f := range frames {
+		switch {
+		case r.deltas.Message && f.Type == event.AgentMessage:
+			if err := r.finish(&out, f); err != nil {
+				return nil, err
+			}
+		case r.deltas.Thinking && f.Type == event.AgentThinking:
+			if err := r.give(&out, event.Start, startOf(f.ID, types.DeltaTypeAgentThinking)); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, f)
+	}
+	r.pass(frames)
+	if d, ok := r.topic.broker.draftOf(r.topic.session); ok && r.deltas.Message && !d.stale && d.eventID > r.cursor {
+		if err := r.pieces(&out, d); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (r *Reader) pass(frames []Frame) {
+	if len(frames) > 0 {
+		last := frames[len(frames)-1]
+		r.cursor, r.ended = last.ID, last.Type == event.SessionDeleted
+	}
+}
+
+// finish gives what is left of a message whose event comes next, if the reader has begun it or it was made just now.
+func (r *Reader) finish(out *[]Frame, f Frame) error {
+	d, ok := r.topic.broker.draftOf(r.topic.session)
+	if !ok || d.eventID != f.ID {
+		if r.started != f.ID {
+			return nil
+		}
+		var message types.AgentMessageEvent
+		if err := json.Unmarshal(f.Data, &message); err != nil {
+			return err
+		}
+		d = draft{eventID: f.ID}
+		for _, block := range message.Content {
+			d.text = append(d.text, block.Text...)
+		}
+	}
+	return r.pieces(out, d)
+}
+
+// pieces gives the start of a message in the making, unless it was given, and what is new of its text.
+func (r *Reader) pieces(out *[]Frame, d draft) error {
+	if r.started != d.eventID {
+		if err := r.give(out, event.Start, startOf(d.eventID, types.DeltaTypeAgentMessage)); err != nil {
+			return err
+		}
+		r.started, r.given = d.eventID, 0
+	}
+	text := string(d.text[r.given:])
+	if text == "" {
+		return nil
+	}
+	r.given = len(d.text)
+	return r.give(out, event.Delta, types.EventDelta{
+		Type: types.EventDeltaTypeEventDelta, EventID: d.eventID,
+		Delta: types.ContentDelta{
+			Type:    types.ContentDeltaTypeContentDelta,
+			Content: types.TextBlock{Type: types.TextBlockTypeText, Text: text},
+		},
+	})
+}
+
+// give adds a frame that is not stored.
+func (r *Reader) give(out *[]Frame, kind string, v any) error {
+	data, err := json.Marshal(v)
+	if err == nil {
+		err = r.topic.broker.opts.Check(data)
+	}
+	*out = append(*out, Frame{Type: kind, Data: data})
+	return err
+}
+
+func startOf(id string, kind types.DeltaType) types.EventStart {
+	return types.EventStart{Type: types.EventStartTypeEventStart, Event: types.StartedEvent{ID: id, Type: kind}}
+}

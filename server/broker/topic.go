@@ -1,0 +1,184 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/cloud-sessions/sessions/server/event"
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+const (
+	// pageSize is how many events are read from the log at once.
+	pageSize = 100
+	// windowSize and windowBytes bound what a topic remembers of a log's end.
+	windowSize  = 64
+	windowBytes = 256 << 10
+)
+
+// topic is what the readers of one session have in common: the end of the log, read once for all of them.
+type topic struct {
+	broker  *Broker
+	session store.SessionRef
+	readers int // guarded by the broker
+
+	mu      sync.Mutex
+	changed chan struct{} // closed, and another one made, at each wake
+	fresh   bool          // nothing has been signalled since the log was read last
+	window  []Frame       // the log after from up to to; none before the log was read to its end
+	bytes   int
+	known   bool // from and to are set
+	from    string
+	to      string
+	gone    *Frame // the session was deleted; the last frame
+
+	reading chan struct{} // holds a token for whoever reads the log's end
+}
+
+func newTopic(b *Broker, session store.SessionRef) *topic {
+	return &topic{broker: b, session: session, changed: make(chan struct{}), reading: make(chan struct{}, 1)}
+}
+
+func (t *topic) wake() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fresh = false
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+// after returns the frames that follow the cursor, and, when there are none, what is closed once there may be.
+func (t *topic) after(ctx context.Context, cursor string) ([]Frame, <-chan struct{}, error) {
+	for {
+		t.mu.Lock()
+		changed, behind := t.changed, t.known && cursor < t.from
+		switch {
+		case t.gone != nil:
+			frames := []Frame{*t.gone}
+			t.mu.Unlock()
+			return frames, changed, nil
+		case t.known && !behind && cursor < t.to:
+			at, _ := slices.BinarySearchFunc(t.window, cursor, func(f Frame, id string) int {
+				if f.ID <= id {
+					return -1
+				}
+				return 1
+			})
+			frames := slices.Clone(t.window[at:])
+			t.mu.Unlock()
+			return frames, changed, nil
+		case t.known && !behind && t.fresh:
+			t.mu.Unlock()
+			return nil, changed, nil
+		}
+		t.mu.Unlock()
+		if behind {
+			frames, err := t.read(ctx, cursor)
+			return frames, changed, err
+		}
+		if frames, err := t.advance(ctx, cursor); err != nil || len(frames) > 0 {
+			return frames, changed, err
+		}
+	}
+}
+
+// advance reads on at the log's end, or at the cursor while the end is not known. One reader at a time does it.
+func (t *topic) advance(ctx context.Context, cursor string) ([]Frame, error) {
+	select {
+	case t.reading <- struct{}{}:
+		defer func() { <-t.reading }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	t.mu.Lock()
+	if t.gone != nil || t.known && t.fresh {
+		t.mu.Unlock()
+		return nil, nil
+	}
+	known, from := t.known, cursor
+	if known {
+		from = t.to
+	}
+	t.fresh = true // unless signalled from here on
+	t.mu.Unlock()
+
+	frames, err := t.read(ctx, from)
+
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	full := len(frames) == pageSize
+	if err != nil || full {
+		t.fresh = false
+	}
+	switch {
+	case err != nil || t.gone != nil:
+		return nil, err
+	case known:
+		t.extend(frames)
+		return nil, nil
+	case !full:
+		t.known, t.from, t.to = true, from, from
+		t.extend(frames)
+		return nil, nil
+	}
+	return frames, nil
+}
+
+// read returns the frames of a page of the log. When the session is gone it notes that, and returns none.
+func (t *topic) read(ctx context.Context, after string) ([]Frame, error) {
+	list, err := t.broker.events.ListEvents(ctx, t.session.Account, t.session.ID, store.EventFilter{},
+		store.Page{Limit: pageSize, Ascending: true, Cursor: after})
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUnknownCursor) {
+		return nil, t.end()
+	}
+	if err != nil {
+		return nil, err
+	}
+	frames := make([]Frame, 0, len(list.Items))
+	for _, e := range list.Items {
+		f, err := t.broker.frame(e)
+		if err != nil {
+			return nil, err
+		}
+		frames = append(frames, f)
+	}
+	return frames, nil
+}
+
+// end notes that the session was deleted.
+func (t *topic) end() error {
+	f, err := t.broker.frame(store.Event{
+		ID: t.broker.opts.NewID("evt"), SessionID: t.session.ID, Type: event.SessionDeleted, Payload: []byte("{}"),
+		CreatedAt: t.broker.opts.Now().UTC(),
+	})
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.gone == nil {
+		t.gone = &f
+	}
+	return nil
+}
+
+// extend adds frames to the window, and lets the oldest go.
+func (t *topic) extend(frames []Frame) {
+	if len(frames) == 0 {
+		return
+	}
+	t.window = append(t.window, frames...)
+	t.to = frames[len(frames)-1].ID
+	for _, f := range frames {
+		t.bytes += len(f.Data)
+	}
+	drop := 0
+	for len(t.window)-drop > windowSize || t.bytes > windowBytes && drop < len(t.window) {
+		t.bytes -= len(t.window[drop].Data)
+		t.from = t.window[drop].ID
+		drop++
+	}
+	t.window = slices.Delete(t.window, 0, drop)
+}

@@ -1,0 +1,236 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"time"
+	"unicode/utf8"
+
+	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/event"
+	"github.com/cloud-sessions/sessions/server/lifecycle"
+	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/turn"
+)
+
+// work is one turn that is worked on, from taking it out of the line to its end.
+type work struct {
+	*Dispatcher
+	ref     store.TurnRef
+	session store.Session // as it was taken
+	span    string        // the event of the request to the model; "" before there is one
+	sink    *sink
+	outcome turn.Outcome
+	failure error
+}
+
+// ours returns an error unless the session's turn is the one that is worked on, by nobody else.
+func (w *work) ours(s *store.Session) error {
+	if s.Turn.ID != w.ref.TurnID || !s.Status.Busy() || w.session.Turn.Lease != 0 && s.Turn.Lease != w.session.Turn.Lease {
+		return errNotOurs
+	}
+	return nil
+}
+
+// take takes the turn: from here on whoever had it before can write nothing.
+func (w *work) take(ctx context.Context) (err error) {
+	w.session, err = w.Log.Append(ctx, w.ref.Session, func(s *store.Session, add event.Add) error {
+		if err := w.ours(s); err != nil {
+			return err
+		}
+		s.Turn.Lease++
+		if w.ref.Lost || stopping(*s) {
+			return nil
+		}
+		if w.ref.Again {
+			if _, err := add(event.Rescheduled, w.ref.TurnID, event.Payload{}); err != nil {
+				return err
+			}
+		}
+		e, err := add(event.RequestStart, w.ref.TurnID, event.Payload{Model: s.Agent.Model})
+		w.span = e.ID
+		return err
+	})
+	return err
+}
+
+// errLost is a turn that was under way when the server stopped.
+var errLost = &failure{"The server was restarted during the turn. Send the message again."}
+
+// failure is an error whose text is fit for callers.
+type failure struct{ message string }
+
+func (f *failure) Error() string  { return f.message }
+func (f *failure) Public() string { return f.message }
+
+// play lets the runner work on the turn. It returns an error only when the turn is to be left as it is.
+func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
+	w.sink = newSink(w)
+	switch {
+	case w.ref.Lost:
+		w.failure = errLost
+		return nil
+	case stopping(w.session):
+		return nil
+	}
+	in, err := w.input(ctx, w.ref.Session, w.session)
+	if err != nil {
+		w.failure = err
+		return ctx.Err()
+	}
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	ran := make(chan struct{})
+	go func() {
+		defer close(ran)
+		w.outcome, w.failure = guarded(func() (turn.Outcome, error) { return w.Runner.Run(running, in, w.sink) })
+	}()
+	abandoned := w.await(running, stop, ran, poke)
+	w.sink.close()
+	switch {
+	case abandoned:
+		w.Logger.Warn("a runner did not stop", "session", w.ref.Session.ID, "turn", w.ref.TurnID, "patience", w.Patience)
+		return nil
+	case w.failure != nil && ctx.Err() != nil:
+		return ctx.Err() // the dispatcher stops, the turn does not
+	}
+	return nil
+}
+
+// await waits for the runner, stops it when the caller has stopped the turn, and reports whether it gave up on it.
+func (w *work) await(running context.Context, stop context.CancelCauseFunc, ran, poke <-chan struct{}) (abandoned bool) {
+	for {
+		select {
+		case <-ran:
+			return false
+		case <-running.Done():
+			patience := time.NewTimer(w.Patience)
+			defer patience.Stop()
+			select {
+			case <-ran:
+				return false
+			case <-patience.C:
+				w.outcome, w.failure = "", nil
+				return true
+			}
+		case <-poke:
+			s, err := w.Store.GetSession(running, w.ref.Session.Account, w.ref.Session.ID)
+			if errors.Is(err, store.ErrNotFound) || err == nil && w.ours(&s) != nil {
+				stop(errNotOurs)
+			} else if err == nil && stopping(s) {
+				stop(errStopped)
+			}
+		}
+	}
+}
+
+// finish ends the turn, or leaves it to the caller's answers: what is left to write down, the state and the usage
+// in one step.
+func (w *work) finish(ctx context.Context) error {
+	_, err := w.Log.AppendNew(ctx, w.ref.Session, func(s *store.Session, add func(store.NewEvent) (store.Event, error)) error {
+		if err := w.ours(s); err != nil {
+			return err
+		}
+		stop := w.stopReason(*s)
+		if stop.Type == types.StopReasonTypeRequiresAction {
+			s.Turn.Pending = w.sink.pending
+		} else {
+			s.Turn.ID, s.Turn.Pending = "", nil
+		}
+		if err := lifecycle.Advance(s, lifecycle.OnTurnEnded, w.Now()); err != nil {
+			return err
+		}
+		s.Usage = sum(s.Usage, w.sink.used)
+		last, err := w.lastEvents(stop)
+		if err != nil {
+			return err
+		}
+		for _, e := range last {
+			if _, err := add(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+// stopReason says why the work has stopped, given the session's state by now.
+func (w *work) stopReason(s store.Session) types.StopReason {
+	switch phase := lifecycle.PhaseOf(s); {
+	case phase == lifecycle.Canceling:
+		return types.StopReason{Type: types.StopReasonTypeCancelled}
+	case phase == lifecycle.Interrupting:
+		return types.StopReason{Type: types.StopReasonTypeInterrupted}
+	case w.failure != nil:
+		return types.StopReason{Type: types.StopReasonTypeError}
+	case w.outcome == turn.RequiresAction && len(w.sink.pending) > 0:
+		reason := types.StopReason{Type: types.StopReasonTypeRequiresAction}
+		for _, p := range w.sink.pending {
+			reason.EventIds = append(reason.EventIds, p.EventID)
+		}
+		return reason
+	case w.outcome == turn.MaxTokens:
+		return types.StopReason{Type: types.StopReasonTypeMaxTokens}
+	}
+	return types.StopReason{Type: types.StopReasonTypeEndTurn}
+}
+
+// lastEvents are the events that end the work on a turn.
+func (w *work) lastEvents(stop types.StopReason) (events []store.NewEvent, err error) {
+	add := func(kind string, p event.Payload) {
+		e, newErr := event.New(kind, w.ref.TurnID, p)
+		events, err = append(events, e), errors.Join(err, newErr)
+	}
+	if e, ok := w.sink.lastMessage(); ok {
+		events = append(events, e)
+	}
+	failed := stop.Type == types.StopReasonTypeError
+	if failed {
+		add(event.SessionError, event.Payload{Error: &types.SessionErrorDetail{
+			Type: types.ErrorKindAPIError, Message: w.publicMessage(),
+		}})
+	}
+	usage := event.Usage(w.sink.used)
+	if w.span != "" {
+		add(event.RequestEnd, event.Payload{RequestStartID: w.span, IsError: &failed, ModelUsage: usage})
+	}
+	add(event.StatusIdle, event.Payload{Status: types.SessionStatusIdleEventStatusIdle, StopReason: &stop, Usage: usage})
+	return events, err
+}
+
+// maxMessage is the most bytes of a failure that callers are told of.
+const maxMessage = 1000
+
+// publicMessage is what callers are told of the failure: what it says itself if it is meant for them. The log has
+// all of it.
+func (w *work) publicMessage() string {
+	attrs := []any{"session", w.ref.Session.ID, "turn", w.ref.TurnID, "error", w.failure}
+	var panicked *panicError
+	if errors.As(w.failure, &panicked) {
+		attrs = append(attrs, "stack", string(panicked.stack))
+	}
+	w.Logger.Error("a turn failed", attrs...)
+	var public interface{ Public() string }
+	if !errors.As(w.failure, &public) {
+		return "The agent failed. Send the message again."
+	}
+	message := clean(public.Public())
+	for len(message) > maxMessage {
+		_, size := utf8.DecodeLastRuneInString(message)
+		message = message[:len(message)-size]
+	}
+	if message == "" {
+		return "The agent failed."
+	}
+	return message
+}
+
+func sum(u store.Usage, v turn.Usage) store.Usage {
+	return store.Usage{
+		InputTokens: u.InputTokens + v.InputTokens, OutputTokens: u.OutputTokens + v.OutputTokens,
+		CacheReadInputTokens: u.CacheReadInputTokens + v.CacheReadInputTokens,
+		CacheCreation5m:      u.CacheCreation5m + v.CacheCreation5m, CacheCreation1h: u.CacheCreation1h + v.CacheCreation1h,
+		CreditCents: u.CreditCents + v.CreditCents,
+	}
+}
