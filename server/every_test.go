@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -101,12 +102,32 @@ func TestEveryOperationWantsAToken(t *testing.T) {
 	})
 }
 
-func TestEveryOperationSurvivesALostDatabase(t *testing.T) {
+func TestEveryOperationSurvivesAClosedStore(t *testing.T) {
 	h := start(t)
 	if err := h.server.Close(); err != nil {
 		t.Fatal(err)
 	}
 	h.clock.advance(time.Minute) // past what is remembered of the token
+	want := refusal{503, "overloaded_error", "", "The server cannot answer for the moment. Try again with the same idempotency key."}
+	each(t, func(t *testing.T, o operation) {
+		got := h.do(o.request)
+		if refusalOf(got) != want || got.header.Get("Retry-After") != "1" {
+			t.Errorf("%+v %v", refusalOf(got), got.header)
+		}
+	})
+}
+
+func TestEveryOperationSurvivesABrokenDatabase(t *testing.T) {
+	h := start(t)
+	h.clock.advance(time.Minute) // past what is remembered of the token
+	db, err := sql.Open("sqlite", strings.TrimPrefix(h.dsn, "sqlite:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), "DROP TABLE tokens"); err != nil {
+		t.Fatal(err)
+	}
 	want := refusal{500, "api_error", "", "The server failed to answer. Try again with the same idempotency key."}
 	each(t, func(t *testing.T, o operation) {
 		if got := refusalOf(h.do(o.request)); got != want {

@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/cloud-sessions/sessions/server/store"
 )
 
 // post sends a body to a path as alice.
@@ -121,34 +119,6 @@ func TestDeleteSession(t *testing.T) {
 	if diff := cmp.Diff([]string{first}, h.get("/sessions?after_id="+second).ids()); diff != "" {
 		t.Errorf("as a cursor: %s", diff)
 	}
-}
-
-func TestASessionThatIsProcessing(t *testing.T) {
-	h := start(t)
-	id := h.mustCreate("/sessions", h.createBody(nil))
-	path := "/sessions/" + id
-	expect(t, h.post(path+"/cancel", ""), 200, map[string]any{"status": "canceling"})
-	expect(t, h.get(path), 200, map[string]any{"status": "idle"})
-	if _, err := h.db.UpdateSession(t.Context(), "alice", id, func(s *store.Session) error {
-		s.Status = store.StatusProcessing
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	busy := conflict("Session '"+id+"' is processing a turn. Cancel it or wait for its end.", "")
-	h.expectRefusal(t, request{method: "POST", path: path + "/archive"}, busy)
-	h.expectRefusal(t, request{method: "DELETE", path: path}, busy)
-	expect(t, h.post(path, `{"title":"while it works"}`), 200, map[string]any{"status": "processing", "title": "while it works"})
-	for query, want := range map[string]int{"processing": 1, "idle": 0, "cancelled": 0} {
-		if ids := h.get("/sessions?statuses[]=" + query).ids(); len(ids) != want {
-			t.Errorf("%s: %s", query, ids)
-		}
-	}
-	expect(t, h.post(path+"/cancel", ""), 202, map[string]any{"id": id, "type": "session", "status": "canceling"})
-	expect(t, h.get(path), 200, map[string]any{"status": "cancelled"})
-	expect(t, h.post(path+"/cancel", ""), 200, map[string]any{"status": "canceling"})
-	expect(t, h.get("/sessions?statuses[]=idle&statuses[]=cancelled"), 200, map[string]any{"first_id": id})
-	expect(t, h.remove(path), 200, nil)
 }
 
 func TestListSessionsFilters(t *testing.T) {

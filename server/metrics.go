@@ -31,6 +31,11 @@ func newMetrics() *metrics {
 	return m
 }
 
+// watch shows what fn counts as long as the server lives.
+func (m *metrics) watch(name, help string, fn func() int) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(fn()) }))
+}
+
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }

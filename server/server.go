@@ -141,6 +141,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 	s.broker = broker.New(db, broker.Options{
 		MaxReaders: config.MaxStreams, Check: s.checkFrame, Now: config.Now, NewID: db.NewID,
 	})
+	s.metrics.watch("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
 	if s.handler, err = s.routes(); err != nil {
 		s.broker.Close()
 		return nil, err
@@ -149,6 +150,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		Store: db, Log: s.events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger,
 	})
+	s.metrics.watch("sessions_running_turns", "Turns that are worked on.", s.turns.Running)
 	return s, nil
 }
 

@@ -57,11 +57,18 @@ func (r *Reader) Next(ctx context.Context) ([]Frame, error) {
 		if r.ended {
 			return nil, ErrEnded
 		}
+		d, drafted := r.topic.broker.draftOf(r.topic.session) // all events before it are in the log by now
 		frames, changed, err := r.topic.after(ctx, r.cursor)
 		if err != nil {
 			return nil, err
 		}
-		out, err := r.weave(frames)
+		var out []Frame
+		switch {
+		case len(frames) > 0:
+			out, err = r.weave(frames)
+		case drafted && r.deltas.Message && !d.stale && d.eventID > r.cursor:
+			err = r.pieces(&out, d)
+		}
 		if err != nil || len(out) > 0 {
 			return out, err
 		}
@@ -95,11 +102,6 @@ func (r *Reader) weave(frames []Frame) ([]Frame, error) {
 		out = append(out, f)
 	}
 	r.pass(frames)
-	if d, ok := r.topic.broker.draftOf(r.topic.session); ok && r.deltas.Message && !d.stale && d.eventID > r.cursor {
-		if err := r.pieces(&out, d); err != nil {
-			return nil, err
-		}
-	}
 	return out, nil
 }
 

@@ -26,7 +26,8 @@ type topic struct {
 
 	mu      sync.Mutex
 	changed chan struct{} // closed, and another one made, at each wake
-	fresh   bool          // nothing has been signalled since the log was read last
+	signals int           // counts the wakes
+	read    int           // what signals was when the log was last read to its end
 	window  []Frame       // the log after from up to to; none before the log was read to its end
 	bytes   int
 	known   bool // from and to are set
@@ -38,13 +39,13 @@ type topic struct {
 }
 
 func newTopic(b *Broker, session store.SessionRef) *topic {
-	return &topic{broker: b, session: session, changed: make(chan struct{}), reading: make(chan struct{}, 1)}
+	return &topic{broker: b, session: session, changed: make(chan struct{}), read: -1, reading: make(chan struct{}, 1)}
 }
 
 func (t *topic) wake() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.fresh = false
+	t.signals++
 	close(t.changed)
 	t.changed = make(chan struct{})
 }
@@ -69,13 +70,13 @@ func (t *topic) after(ctx context.Context, cursor string) ([]Frame, <-chan struc
 			frames := slices.Clone(t.window[at:])
 			t.mu.Unlock()
 			return frames, changed, nil
-		case t.known && !behind && t.fresh:
+		case t.fresh() && !behind:
 			t.mu.Unlock()
 			return nil, changed, nil
 		}
 		t.mu.Unlock()
 		if behind {
-			frames, err := t.read(ctx, cursor)
+			frames, err := t.page(ctx, cursor)
 			return frames, changed, err
 		}
 		if frames, err := t.advance(ctx, cursor); err != nil || len(frames) > 0 {
@@ -93,41 +94,41 @@ func (t *topic) advance(ctx context.Context, cursor string) ([]Frame, error) {
 		return nil, ctx.Err()
 	}
 	t.mu.Lock()
-	if t.gone != nil || t.known && t.fresh {
+	if t.gone != nil || t.fresh() {
 		t.mu.Unlock()
 		return nil, nil
 	}
-	known, from := t.known, cursor
+	known, from, signals := t.known, cursor, t.signals
 	if known {
 		from = t.to
 	}
-	t.fresh = true // unless signalled from here on
 	t.mu.Unlock()
 
-	frames, err := t.read(ctx, from)
+	frames, err := t.page(ctx, from)
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	full := len(frames) == pageSize
-	if err != nil || full {
-		t.fresh = false
-	}
 	switch {
 	case err != nil || t.gone != nil:
 		return nil, err
-	case known:
-		t.extend(frames)
-		return nil, nil
-	case !full:
+	case full && !known:
+		return frames, nil
+	case !known:
 		t.known, t.from, t.to = true, from, from
-		t.extend(frames)
-		return nil, nil
 	}
-	return frames, nil
+	if !full {
+		t.read = signals
+	}
+	t.extend(frames)
+	return nil, nil
 }
 
-// read returns the frames of a page of the log. When the session is gone it notes that, and returns none.
-func (t *topic) read(ctx context.Context, after string) ([]Frame, error) {
+// fresh reports whether the window ends where the log does, for all that was signalled.
+func (t *topic) fresh() bool { return t.known && t.read == t.signals }
+
+// page returns the frames of a page of the log. When the session is gone it notes that, and returns none.
+func (t *topic) page(ctx context.Context, after string) ([]Frame, error) {
 	list, err := t.broker.events.ListEvents(ctx, t.session.Account, t.session.ID, store.EventFilter{},
 		store.Page{Limit: pageSize, Ascending: true, Cursor: after})
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUnknownCursor) {

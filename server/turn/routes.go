@@ -69,7 +69,7 @@ func NewRoutes(config map[string]string, runners map[string]Runner, fallback str
 func (r *Routes) Run(ctx context.Context, in Input, out Sink) (Outcome, error) {
 	runner := r.pick(in.Agent.Model)
 	if runner == nil {
-		return "", fmt.Errorf("no runner for the model %q", in.Agent.Model)
+		return "", Failuref("no runner for the model %q", in.Agent.Model)
 	}
 	return runner.Run(ctx, in, out)
 }

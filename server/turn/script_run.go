@@ -2,7 +2,6 @@ package turn
 
 import (
 	"context"
-	"errors"
 	"fmt"
 )
 
@@ -48,7 +47,7 @@ func (s *Script) choose(in Input) (rule, error) {
 	if runes := []rune(message); len(runes) > 200 {
 		message, cut = string(runes[:200]), " (cut)"
 	}
-	return rule{}, fmt.Errorf("%s: no rule fits the message %q%s to the agent %q (%s) with the model %q",
+	return rule{}, Failuref("%s: no rule fits the message %q%s to the agent %q (%s) with the model %q",
 		s.name, message, cut, in.Agent.Name, in.Agent.ID, in.Agent.Model)
 }
 
@@ -119,7 +118,7 @@ func nextUse(steps []step) (step, []step) {
 }
 
 func mismatch(use Entry) error {
-	return fmt.Errorf("the turn has used %q where the script does not", use.Name)
+	return Failuref("the turn has used %q where the script does not", use.Name)
 }
 
 // latestResult returns the text of the latest result or denial.
@@ -180,7 +179,7 @@ func (p *player) do(ctx context.Context, s step) (Outcome, error) {
 		p.out.Spend(s.usage)
 		return "", nil
 	case failStep:
-		return "", errors.New(s.message)
+		return "", &Failure{s.message}
 	case panicStep:
 		panic(ScriptPanic(s.message))
 	case stopStep:

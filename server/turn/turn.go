@@ -15,7 +15,7 @@ import (
 type Runner interface {
 	// Run works on one turn. It returns soon after ctx ends, with ctx's error, and returns an error of
 	// out as it is; after either it calls nothing of out but Spend. Any other error, and a panic, ends the
-	// turn with a session.error event. What went to out before stays. The Outcome counts only without an
+	// turn with a session.error event, which has the text of a *Failure. What went to out before stays. The Outcome counts only without an
 	// error.
 	//
 	// A runner that uses tools does nothing and returns RequiresAction when Entries have a use that still

@@ -15,6 +15,7 @@ import (
 
 func serveCommand() *cobra.Command {
 	var config server.Config
+	var runner runnerFlags
 	var logFormat, check string
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -29,13 +30,21 @@ it at once. The exit status is 0 after a clean stop and 1 after an error.
 
 With --demo there is an account with the agent and the environment of the documentation's curl, which
 is printed ready to paste. Its token is the value of $QODER_PAT if that is set, otherwise a new one that
-ends after 30 days.`,
+ends after 30 days.
+
+Messages are answered by a runner: echo says what it was told, script answers from a YAML file for tests,
+openai asks any endpoint that speaks OpenAI's chat completions. --route sends agents to another runner by
+their model.`,
 		Example: `  sessionsd serve --demo
   sessionsd serve --addr 0.0.0.0:8080 --db sqlite:/var/lib/sessions/sessions.db --log-format json
-  SESSIONSD_FEATURES=m3 sessionsd serve`,
+  SESSIONSD_FEATURES=m3 sessionsd serve
+  OPENAI_API_KEY=... sessionsd serve --route 'gpt-*=openai' --openai-base-url https://api.openai.com/v1`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if config.Logger, err = newLogger(cmd.ErrOrStderr(), logFormat); err != nil {
+				return err
+			}
+			if config.Runner, err = runner.open(); err != nil {
 				return err
 			}
 			config.ResponseCheck = server.ResponseCheck(check)
@@ -54,6 +63,10 @@ ends after 30 days.`,
 	flags.StringVar(&config.Addr, "addr", "127.0.0.1:8080", "address to listen on, HOST:PORT; port 0 takes a free one")
 	flags.StringVar(&config.DB, "db", defaultDB, "database, sqlite:PATH; its folder is made if absent")
 	flags.BoolVar(&config.Demo, "demo", false, "make the documentation's own agent, environment and a token")
+	runner.register(flags)
+	flags.IntVar(&config.Workers, "workers", 256, "turns to work on at a time")
+	flags.IntVar(&config.MaxTurns, "max-turns", 1000, "turns that an account may have under way, in line included; more are refused with 429")
+	flags.IntVar(&config.MaxStreams, "max-streams", 1000, "event streams that an account may have open; more are refused with 429")
 	flags.StringVar(&config.Models, "models", "", "YAML file with the models to list; a built-in list by default")
 	flags.StringSliceVar(&config.Features, "features", nil, "features to switch on, comma-separated: m3 (resources, vault_ids)")
 	flags.StringVar(&check, "response-check", string(server.Enforce), "what to do with a response that breaks the contract: enforce (answer 500) or report (log it)")

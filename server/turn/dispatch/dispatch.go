@@ -77,6 +77,13 @@ func (d *Dispatcher) Close(ctx context.Context) error {
 	}
 }
 
+// Running returns how many turns are worked on.
+func (d *Dispatcher) Running() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.running)
+}
+
 // signal pokes whoever works on a turn of a session whose state has changed.
 func (d *Dispatcher) signal(s store.Signal) {
 	if s.Increment != nil || !s.State && s.Session != (store.SessionRef{}) {

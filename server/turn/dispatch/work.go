@@ -55,13 +55,7 @@ func (w *work) take(ctx context.Context) (err error) {
 }
 
 // errLost is a turn that was under way when the server stopped.
-var errLost = &failure{"The server was restarted during the turn. Send the message again."}
-
-// failure is an error whose text is fit for callers.
-type failure struct{ message string }
-
-func (f *failure) Error() string  { return f.message }
-func (f *failure) Public() string { return f.message }
+var errLost = &turn.Failure{Message: "The server was restarted during the turn. Send the message again."}
 
 // play lets the runner work on the turn. It returns an error only when the turn is to be left as it is.
 func (w *work) play(ctx context.Context, poke <-chan struct{}) error {

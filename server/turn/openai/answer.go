@@ -3,7 +3,6 @@ package openai
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -86,7 +85,7 @@ func cut(response *http.Response) error {
 			return fmt.Errorf("the endpoint did not stream its answer but sent %s", kind)
 		}
 	}
-	return errors.New("the endpoint's answer ended early")
+	return turn.Failuref("the endpoint's answer ended early")
 }
 
 // usage counts as the contract does: cached tokens are no input tokens.
@@ -120,7 +119,7 @@ func (a *answer) add(delta openai.ChatCompletionChunkChoiceDeltaToolCall) error 
 	}
 	if c == nil {
 		if len(a.calls) == maxCalls {
-			return fmt.Errorf("the model made more than %d tool calls in one answer", maxCalls)
+			return turn.Failuref("the model made more than %d tool calls in one answer", maxCalls)
 		}
 		c = &call{index: delta.Index}
 		a.calls = append(a.calls, c)
@@ -132,7 +131,7 @@ func (a *answer) add(delta openai.ChatCompletionChunkChoiceDeltaToolCall) error 
 		c.name = delta.Function.Name
 	}
 	if a.arguments += len(delta.Function.Arguments); a.arguments > maxArguments {
-		return fmt.Errorf("the model sent more than %d bytes of tool arguments in one answer", maxArguments)
+		return turn.Failuref("the model sent more than %d bytes of tool arguments in one answer", maxArguments)
 	}
 	c.arguments = append(c.arguments, delta.Function.Arguments...)
 	return nil
@@ -141,11 +140,11 @@ func (a *answer) add(delta openai.ChatCompletionChunkChoiceDeltaToolCall) error 
 // check returns an error unless the call is one of a known tool, with a JSON object.
 func (c *call) check(tools []tool) error {
 	if !slices.ContainsFunc(tools, func(t tool) bool { return t.Name == c.name }) {
-		return fmt.Errorf("the model called the tool %q, which the agent does not have", c.name)
+		return turn.Failuref("the model called the tool %q, which the agent does not have", c.name)
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(c.input(), &object); err != nil || object == nil {
-		return fmt.Errorf("the model called the tool %q with arguments that are not a JSON object", c.name)
+		return turn.Failuref("the model called the tool %q with arguments that are not a JSON object", c.name)
 	}
 	return nil
 }

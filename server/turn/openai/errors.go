@@ -35,6 +35,9 @@ func (e *EndpointError) Error() string {
 	return text
 }
 
+// Public returns the same as Error: callers may see it.
+func (e *EndpointError) Public() string { return e.Error() }
+
 // failure turns an error of the client library into ours. Nothing of the library's is wrapped: its errors
 // hold the request, and with it the key.
 func (r *Runner) failure(response *http.Response, err error) error {

@@ -115,7 +115,7 @@ func (r *Runner) Run(ctx context.Context, in turn.Input, out turn.Sink) (turn.Ou
 	case "length":
 		return turn.MaxTokens, nil
 	case "content_filter":
-		return "", errors.New("the endpoint's content filter stopped the answer")
+		return "", turn.Failuref("the endpoint's content filter stopped the answer")
 	}
 	return use(ctx, got.calls, tools, out)
 }
