@@ -35,17 +35,20 @@ func snippets(t *testing.T, heading string) []string {
 
 func TestTheReadmesTour(t *testing.T) {
 	s := serve(t, []string{"QODER_PAT=pt-tour"}, "--demo")
-	tour := snippets(t, "A tour in ten lines")[0]
+	tour := snippets(t, "A tour in five curls")[0]
 	sh := exec.CommandContext(t.Context(), "sh", "-euc", tour)
 	sh.Env = append(os.Environ(), "API="+s.baseURL+"/v1", "QODER_PAT=pt-tour")
 	out, err := sh.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n\n")
-	for i, want := range []string{`"id":"ultimate"`, `"version":2`, `"title":"我的会话"`, `"has_more":false`, `"param":"environment_id"`} {
-		if i >= len(lines) || !strings.Contains(lines[i], want) {
-			t.Errorf("call %d does not answer with %s:\n%s", i+1, want, out)
+	for _, want := range []string{
+		`"type":"user.message","content":[{"type":"text","text":"你好"}]`, "event: session.status_running\n", "event: event_delta\n",
+		"event: session.status_idle\n", `{"data":[{"id":"evt_`, `"content":[{"type":"text","text":"You said: 你好"}]`,
+		`"title":"我的会话","status":"idle"`, `"usage":{"input_tokens":1,"output_tokens":3,`,
+	} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the tour does not show %s:\n%s", want, out)
 		}
 	}
 }

@@ -1,0 +1,371 @@
+package dispatch_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/server/contract"
+	"github.com/cloud-sessions/sessions/server/event"
+	"github.com/cloud-sessions/sessions/server/lifecycle"
+	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore"
+	"github.com/cloud-sessions/sessions/server/turn"
+	"github.com/cloud-sessions/sessions/server/turn/dispatch"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type answering func(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error)
+
+func (f answering) Run(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
+	return f(ctx, in, out)
+}
+
+// bed is a dispatcher over a store with one session.
+type bed struct {
+	*testing.T
+	store   store.Store
+	log     *event.Log
+	session store.SessionRef
+}
+
+func newBed(t *testing.T, flush time.Duration) *bed {
+	doc, err := api.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := contract.Compile(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqlstore.Open(t.Context(), "sqlite::memory:", sqlstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	none := json.RawMessage("[]")
+	agent, err := db.CreateAgent(t.Context(), "acme", store.AgentSpec{Name: "a", Model: "m", Tools: none, McpServers: none, Skills: none})
+	if err != nil {
+		t.Fatal(err)
+	}
+	environment, err := db.CreateEnvironment(t.Context(), "acme", store.EnvironmentSpec{Name: "e", Config: json.RawMessage("{}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := db.CreateSession(t.Context(), "acme", store.SessionSpec{AgentID: agent.ID, EnvironmentID: environment.ID, DeltaFlushInterval: flush})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &bed{T: t, store: db, log: event.NewLog(db, compiled), session: store.SessionRef{Account: "acme", ID: session.ID}}
+}
+
+// start starts a dispatcher that is closed at the test's end.
+func (b *bed) start(runner turn.Runner, clock turn.Clock) *dispatch.Dispatcher {
+	d := dispatch.Start(dispatch.Options{
+		Store: b.store, Log: b.log, Runner: runner, Workers: 4, Clock: clock, Now: time.Now,
+		Logger: slog.New(slog.DiscardHandler), Patience: time.Second,
+	})
+	b.Cleanup(func() {
+		if err := d.Close(context.Background()); err != nil {
+			b.Error(err)
+		}
+	})
+	return d
+}
+
+// say puts a turn in line.
+func (b *bed) say(text string) (turnID string) {
+	b.Helper()
+	err := b.store.Atomically(b.Context(), func(ctx context.Context) error {
+		_, err := b.log.Append(ctx, b.session, func(s *store.Session, add event.Add) error {
+			if err := lifecycle.Advance(s, lifecycle.OnMessage, time.Now()); err != nil {
+				return err
+			}
+			turnID = b.store.NewID("turn")
+			s.Turn.ID = turnID
+			_, err := add(string(turn.UserMessage), turnID, event.Payload{Content: event.Content(text)})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return b.store.QueueTurn(ctx, store.TurnRef{Session: b.session, TurnID: turnID})
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return turnID
+}
+
+// types returns the types of the session's events once it is idle.
+func (b *bed) types() (types []string) {
+	b.Helper()
+	b.until("the session is idle", func() bool {
+		s, err := b.store.GetSession(b.Context(), b.session.Account, b.session.ID)
+		return err == nil && !s.Status.Busy()
+	})
+	list, err := b.store.ListEvents(b.Context(), b.session.Account, b.session.ID, store.EventFilter{}, store.Page{Limit: 1000, Ascending: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, e := range list.Items {
+		types = append(types, e.Type)
+	}
+	return types
+}
+
+func (b *bed) until(what string, is func() bool) {
+	b.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// handClock stands still until it is moved.
+type handClock struct {
+	mu      sync.Mutex
+	now     time.Duration
+	sleeper map[chan struct{}]time.Duration // by when it wakes up
+}
+
+func newHandClock() *handClock { return &handClock{sleeper: map[chan struct{}]time.Duration{}} }
+
+func (c *handClock) Sleep(ctx context.Context, d time.Duration) error {
+	woken := make(chan struct{})
+	c.mu.Lock()
+	c.sleeper[woken] = c.now + d
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.sleeper, woken)
+	}()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-woken:
+		return nil
+	}
+}
+
+// next returns when the next sleeper wakes up; ok is false when there is none.
+func (c *handClock) next() (at time.Duration, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, wakes := range c.sleeper {
+		if !ok || wakes < at {
+			at, ok = wakes, true
+		}
+	}
+	return at, ok
+}
+
+func (c *handClock) move(to time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = to
+	for woken, at := range c.sleeper {
+		if at <= to {
+			delete(c.sleeper, woken)
+			close(woken)
+		}
+	}
+}
+
+// TestIncrementsAreGatheredForTheSessionsInterval moves the clock by hand: what is said within an interval comes in
+// one piece at its end, the first piece at once and the last with the message.
+func TestIncrementsAreGatheredForTheSessionsInterval(t *testing.T) {
+	for _, interval := range []time.Duration{50 * time.Millisecond, 500 * time.Millisecond} {
+		t.Run(interval.String(), func(t *testing.T) {
+			b, clock := newBed(t, interval), newHandClock()
+			pieces, said := make(chan string), make(chan struct{})
+			var mu sync.Mutex
+			var got []string
+			stop := b.store.Watch(func(s store.Signal) {
+				if s.Increment != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					got = append(got, fmt.Sprint(s.Increment.Offset, " ", s.Increment.Text))
+				}
+			})
+			defer stop()
+			increments := func() []string {
+				mu.Lock()
+				defer mu.Unlock()
+				return append([]string(nil), got...)
+			}
+			want := func(all ...string) {
+				t.Helper()
+				if diff := cmp.Diff(all, increments()); diff != "" {
+					t.Fatal(diff)
+				}
+			}
+			b.start(answering(func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
+				for piece := range pieces {
+					if err := out.Say(ctx, piece); err != nil {
+						return "", err
+					}
+					said <- struct{}{}
+				}
+				return turn.EndTurn, nil
+			}), clock)
+			b.say("go")
+			say := func(piece string) { pieces <- piece; <-said }
+
+			say("a")
+			want("0 a")
+			b.until("the flusher waits for the interval", func() bool { at, ok := clock.next(); return ok && at == interval })
+			say("b")
+			say("c")
+			clock.move(interval - time.Millisecond)
+			want("0 a")
+			clock.move(interval)
+			b.until("the interval's end", func() bool { return len(increments()) == 2 })
+			want("0 a", "1 bc")
+			b.until("the next interval", func() bool { at, ok := clock.next(); return ok && at == 2*interval })
+			clock.move(2 * interval) // nothing is new
+			b.until("the one after that", func() bool { at, ok := clock.next(); return ok && at == 3*interval })
+			say("d")
+			want("0 a", "1 bc")
+			close(pieces)
+			b.types()
+			want("0 a", "1 bc", "3 d")
+		})
+	}
+}
+
+func TestALostTurnIsEnded(t *testing.T) {
+	b := newBed(t, time.Second)
+	d := dispatch.Start(dispatch.Options{ // takes the turn and stops
+		Store: b.store, Log: b.log, Workers: 1, Clock: turn.WallClock{}, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		Runner: answering(func(ctx context.Context, _ turn.Input, _ turn.Sink) (turn.Outcome, error) {
+			<-ctx.Done()
+			return "", ctx.Err()
+		}),
+	})
+	turnID := b.say("Hi")
+	b.until("the turn is worked on", func() bool { return d.Running() == 1 })
+	if err := d.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.start(answering(func(context.Context, turn.Input, turn.Sink) (turn.Outcome, error) {
+		t.Error("it is worked on again")
+		return "", nil
+	}), turn.WallClock{})
+	err := b.store.Atomically(t.Context(), func(ctx context.Context) error {
+		return b.store.QueueTurn(ctx, store.TurnRef{Session: b.session, TurnID: turnID, Again: true, Lost: true})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := b.types()
+	if diff := cmp.Diff([]string{"session.error", "session.status_idle"}, types[len(types)-2:]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestALongMessageBecomesSeveral(t *testing.T) {
+	b := newBed(t, time.Second)
+	text := strings.Repeat("é", 800_000) // of two bytes each
+	b.start(answering(func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
+		if err := out.Say(ctx, "x"+text); err != nil {
+			return "", err
+		}
+		return turn.EndTurn, out.Say(ctx, "\x00\xff") // neither can be kept
+	}), turn.WallClock{})
+	b.say("go")
+	b.types()
+	list, err := b.store.ListEvents(t.Context(), b.session.Account, b.session.ID, store.EventFilter{Types: []string{event.AgentMessage}}, store.Page{Limit: 10, Ascending: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var joined strings.Builder
+	for _, e := range list.Items {
+		entry, _, err := event.Entry(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		joined.WriteString(entry.Text)
+	}
+	if len(list.Items) != 2 || joined.String() != "x"+text+"\uFFFD" {
+		t.Errorf("%d messages of %d bytes", len(list.Items), joined.Len())
+	}
+}
+
+// TestAZombieWritesNothing hands a turn to a second worker while the first goes on.
+func TestAZombieWritesNothing(t *testing.T) {
+	b := newBed(t, time.Second)
+	type call struct {
+		in  turn.Input
+		out turn.Sink
+		end chan turn.Outcome
+	}
+	calls := make(chan call)
+	b.start(answering(func(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
+		c := call{in, out, make(chan turn.Outcome)}
+		calls <- c
+		return <-c.end, nil
+	}), turn.WallClock{})
+	turnID := b.say("go")
+	first := <-calls
+	if err := first.out.Thinking(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err := b.store.Atomically(t.Context(), func(ctx context.Context) error {
+		return b.store.QueueTurn(ctx, store.TurnRef{Session: b.session, TurnID: turnID, Again: true})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := <-calls
+	if err := first.out.Thinking(t.Context()); err == nil {
+		t.Error("the first worker still writes")
+	}
+	if err := second.out.Say(t.Context(), "Mine."); err != nil {
+		t.Error(err)
+	}
+	first.end <- turn.EndTurn
+	second.end <- turn.EndTurn
+	want := []string{
+		"user.message", "span.model_request_start", "agent.thinking", "session.status_rescheduled", "span.model_request_start",
+		"agent.message", "span.model_request_end", "session.status_idle",
+	}
+	if diff := cmp.Diff(want, b.types()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestACloseLeavesTurnsAsTheyAre stops a dispatcher in mid-turn: the turn is still under way.
+func TestACloseLeavesTurnsAsTheyAre(t *testing.T) {
+	b := newBed(t, time.Second)
+	started := make(chan struct{})
+	d := dispatch.Start(dispatch.Options{
+		Store: b.store, Log: b.log, Workers: 1, Clock: turn.WallClock{}, Now: time.Now, Logger: slog.New(slog.DiscardHandler), Patience: time.Second,
+		Runner: answering(func(ctx context.Context, _ turn.Input, _ turn.Sink) (turn.Outcome, error) {
+			close(started)
+			<-ctx.Done()
+			return "", ctx.Err()
+		}),
+	})
+	b.say("go")
+	<-started
+	if err := d.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := b.store.GetSession(t.Context(), b.session.Account, b.session.ID)
+	if err != nil || s.Status != store.StatusProcessing || s.Turn.ID == "" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
