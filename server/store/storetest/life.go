@@ -167,6 +167,11 @@ func sharedTests() map[string]func(t *testing.T, open Opener) {
 				}
 			}
 		},
+		"EventClocks": otherClock,
+		"EventCrowd": func(t *testing.T, open Opener) {
+			ids := &sequence{}
+			crowd(t, []*bed{newBed(t, open, Options{NewID: ids.next}), newBed(t, open, Options{NewID: ids.next})}, 4, 4)
+		},
 		"OpenedAtOnce": func(t *testing.T, open Opener) {
 			ids := &sequence{}
 			each(t, 4, func(int) error {

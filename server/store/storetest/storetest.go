@@ -34,8 +34,10 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 	for name, tests := range map[string]map[string]test{
 		"Tokens": tokenTests(), "Agents": agentTests(), "Environments": environmentTests(),
 		"Sessions": sessionTests(), "SessionChanges": sessionChangeTests(), "Filters": filterTests(),
-		"Rows": rowTests(), "AgentVersions": agentVersionTests(), "Pages": pageTests(), "Keys": keyTests(),
+		"Rows": rowTests(kinds()...), "AgentVersions": agentVersionTests(), "Pages": pageTests(), "Keys": keyTests(),
 		"Atomically": atomicTests(), "Accounts": accountTests(), "Life": lifeTests(),
+		"Append": appendTests(), "EventOrder": eventOrderTests(), "EventsUndone": undoneEventTests(), "EventPages": eventPageTests(),
+		"EventConcurrency": eventConcurrencyTests(), "AppendChanges": byAppending(sessionChangeTests()), "AppendRows": byAppending(rowTests(sessionKind())),
 	} {
 		for part, run := range tests {
 			t.Run(name+"/"+part, func(t *testing.T) {
