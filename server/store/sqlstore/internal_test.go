@@ -75,6 +75,8 @@ func TestRowLocks(t *testing.T) {
 	wantClause("EXCLUSIVE", s.DeleteEnvironment(ctx, "acc", environment.ID))
 	_, err = s.UpdateSession(ctx, "acc", session.ID, func(*store.Session) error { return nil })
 	wantClause("EXCLUSIVE", err)
+	_, err = s.AppendEvents(ctx, "acc", session.ID, func(*store.Session, func(store.NewEvent) (store.Event, error)) error { return nil })
+	wantClause("EXCLUSIVE", err)
 	wantClause("EXCLUSIVE", s.DeleteSession(ctx, "acc", session.ID, func(store.Session) error { return nil }))
 	_, err = s.CreateSession(ctx, "acc", spec)
 	wantClause("SHARED", err)
