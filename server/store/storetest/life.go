@@ -119,6 +119,11 @@ func lifeTests() map[string]test {
 // sharedTests are for several stores on one database, at once or one after another.
 func sharedTests() map[string]func(t *testing.T, open Opener) {
 	return map[string]func(t *testing.T, open Opener){
+		"EventClocks": otherClock,
+		"EventCrowd": func(t *testing.T, open Opener) {
+			ids := &sequence{}
+			crowd(t, []*bed{newBed(t, open, Options{NewID: ids.next}), newBed(t, open, Options{NewID: ids.next})}, 4, 4)
+		},
 		"Durable": func(t *testing.T, open Opener) {
 			made := map[string]row{}
 			ids := (&sequence{}).next
@@ -166,11 +171,6 @@ func sharedTests() map[string]func(t *testing.T, open Opener) {
 					t.Errorf("revocation %d is not seen: %d, %d", i, first.Revocations(), second.Revocations())
 				}
 			}
-		},
-		"EventClocks": otherClock,
-		"EventCrowd": func(t *testing.T, open Opener) {
-			ids := &sequence{}
-			crowd(t, []*bed{newBed(t, open, Options{NewID: ids.next}), newBed(t, open, Options{NewID: ids.next})}, 4, 4)
 		},
 		"OpenedAtOnce": func(t *testing.T, open Opener) {
 			ids := &sequence{}
