@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
+	"testing"
 
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -82,6 +84,32 @@ func erasureTests() map[string]test {
 				return nil
 			})
 		},
+	}
+}
+
+// sweepers sweep the same logs from two stores at once.
+func sweepers(t *testing.T, open Opener) {
+	ids := &sequence{}
+	beds := []*bed{newBed(t, open, Options{NewID: ids.next}), newBed(t, open, Options{NewID: ids.next})}
+	for range 2 {
+		id := beds[0].create(sessionKind()).id
+		beds[0].chapters(id, 350)
+		check(t, beds[0].DeleteSession(t.Context(), account, id, allowed))
+	}
+	var swept atomic.Int32
+	each(t, len(beds), func(i int) error {
+		for n := 40; n == 40; {
+			var err error
+			if n, err = beds[i].SweepEvents(t.Context(), n); err != nil {
+				return err
+			}
+			swept.Add(int32(n))
+		}
+		return nil
+	})
+	equal(t, "swept when none is left", 0, beds[0].sweepsEvents(1000))
+	if n := swept.Load(); n > 700 {
+		t.Errorf("%d of 700 events are swept", n)
 	}
 }
 

@@ -119,7 +119,8 @@ func lifeTests() map[string]test {
 // sharedTests are for several stores on one database, at once or one after another.
 func sharedTests() map[string]func(t *testing.T, open Opener) {
 	return map[string]func(t *testing.T, open Opener){
-		"EventClocks": otherClock,
+		"EventClocks":   otherClock,
+		"EventSweepers": sweepers,
 		"EventCrowd": func(t *testing.T, open Opener) {
 			ids := &sequence{}
 			crowd(t, []*bed{newBed(t, open, Options{NewID: ids.next}), newBed(t, open, Options{NewID: ids.next})}, 4, 4)
