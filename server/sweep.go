@@ -11,11 +11,15 @@ const (
 	sweepBatch = 200
 )
 
-// sweep removes expired idempotency keys until ctx ends.
+// sweep removes expired idempotency keys, and what is left of deleted sessions, until ctx ends.
 func (s *Server) sweep(ctx context.Context) {
 	for ticker := time.NewTicker(sweepEvery); ; {
-		if err := s.sweepKeys(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("idempotency keys not swept", "error", err)
+		for what, some := range map[string]func(context.Context, int) (int, error){
+			"idempotency keys": s.store.SweepKeys, "events of deleted sessions": s.store.SweepEvents,
+		} {
+			if err := sweepAll(ctx, some); err != nil && ctx.Err() == nil {
+				s.log.Warn(what+" not swept", "error", err)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -26,10 +30,10 @@ func (s *Server) sweep(ctx context.Context) {
 	}
 }
 
-// sweepKeys removes the keys that have expired by now.
-func (s *Server) sweepKeys(ctx context.Context) error {
+// sweepAll calls some until nothing is left to sweep.
+func sweepAll(ctx context.Context, some func(ctx context.Context, limit int) (int, error)) error {
 	for {
-		n, err := s.store.SweepKeys(ctx, sweepBatch)
+		n, err := some(ctx, sweepBatch)
 		if err != nil || n < sweepBatch {
 			return err
 		}

@@ -149,8 +149,8 @@ type Sessions interface {
 	UpdateSession(ctx context.Context, account, id string, change func(*Session) error) (Session, error)
 
 	// DeleteSession deletes a session when allow, called with it locked, returns nil; allow's error is
-	// returned as it is. ErrNotFound when there is no session. What was in it is erased, its events too;
-	// its id stays known as a list cursor.
+	// returned as it is. ErrNotFound when there is no session. What was in it is erased, its events too, but those
+	// of a long log by SweepEvents; its id stays known as a list cursor.
 	DeleteSession(ctx context.Context, account, id string, allow func(Session) error) error
 
 	// CountBusySessions counts the account's sessions that have a turn under way (Status.Busy), up to limit.
@@ -164,15 +164,19 @@ type Events interface {
 
 	// AppendEvents is UpdateSession that appends to the session's log, too: add, for use within change only,
 	// gives an event its id and time, and returns it; all that were added are stored, in that order, in the
-	// same transaction. Within a session ids ascend and times do not fall, whatever the clocks say, and no
-	// event appears before one that was seen. AppendEvents returns the session as it is now. It is ErrNotFound
-	// when there is no session.
+	// same transaction. They alone are no change of UpdatedAt. Within a session ids ascend and times do not fall,
+	// whatever the clocks say, and no event appears before one that was seen. AppendEvents returns the session as
+	// it is now. It is ErrNotFound when there is no session.
 	AppendEvents(ctx context.Context, account, session string, change func(s *Session, add func(NewEvent) (Event, error)) error) (Session, error)
 
 	// ListEvents returns one page of the events of a session that the filter lets pass, ordered by id.
 	// Page.Cursor is any event of the session, and ErrUnknownCursor otherwise; Page.IncludeArchived has no
 	// meaning. ErrNotFound when there is no session.
 	ListEvents(ctx context.Context, account, session string, filter EventFilter, page Page) (List[Event], error)
+
+	// SweepEvents erases at most limit events that DeleteSession has left, and says how many it erased: fewer than
+	// limit when none are left. It works in small steps, so that writers are never kept waiting for long.
+	SweepEvents(ctx context.Context, limit int) (int, error)
 }
 
 // Turns hands out the turns that sessions are to process.
@@ -181,8 +185,9 @@ type Turns interface {
 	QueueTurn(ctx context.Context, t TurnRef) error
 
 	// WorkTurns hands out turns until ctx ends: it calls work for each, in a goroutine of its own, at most
-	// workers at a time, and returns when all calls have. A turn is handed to one call at a time, over all
-	// processes. It is out of line when work returns true; otherwise it is handed out again, to
+	// workers at a time, and returns nil when all calls have returned. What was queued once is handed to one call
+	// at a time, over all processes; a turn that is queued again, to go on, may be handed out while an earlier call
+	// is about to return. It is out of line when work returns true; otherwise it is handed out again, to
 	// another process or at the next start, as are turns whose process has died.
 	WorkTurns(ctx context.Context, workers int, work func(ctx context.Context, t TurnRef) (done bool)) error
 }
@@ -191,11 +196,13 @@ type Turns interface {
 type Signals interface {
 	// Watch calls fn, until stop is called, for each session whose log, status or turn has changed or that
 	// was deleted, soon after the commit, and for each increment that is published, in their order for a
-	// session. fn must return soon and must not use the store. It may be called for nothing. The zero Signal
-	// says that some may have been missed.
+	// session. fn must return soon and must not use the store; it may call stop, and a call that is under way then
+	// may outlast stop. A change may be told of more than once, one that was undone never. The zero Signal says
+	// that some may have been missed.
 	Watch(fn func(Signal)) (stop func())
 
-	// Publish gives an increment to everyone who watches, in every process. It is stored nowhere.
+	// Publish gives an increment to everyone who watches, in every process, at once, whatever becomes of ctx's
+	// transaction. A long text may come as several increments. It is stored nowhere.
 	Publish(ctx context.Context, inc Increment) error
 }
 

@@ -52,12 +52,16 @@ func (s *Store) AppendEvents(ctx context.Context, account, session string, chang
 	})
 }
 
-// lastEvent returns the latest event of a session, the zero Event but for its session when there is none.
+const selectLastEvent = `SELECT id, created_at FROM events WHERE account_id = $1 AND session_id = $2 ORDER BY id DESC LIMIT 1`
+
+// lastEvent returns the id and time of a session's latest event, none when there is no event.
 func (s *Store) lastEvent(ctx context.Context, account, session string) (store.Event, error) {
-	r := eventRows()
-	last, err := one(ctx, s, r.scan, r.selection+` WHERE r.account_id = $1 AND r.session_id = $2 ORDER BY r.id DESC LIMIT 1`, account, session)
+	last, err := one(ctx, s, func(row scanner) (e store.Event, err error) {
+		return e, row.Scan(&e.ID, timeTo{&e.CreatedAt})
+	}, selectLastEvent, account, session)
+	last.SessionID = session
 	if errors.Is(err, store.ErrNotFound) {
-		return store.Event{SessionID: session}, nil
+		err = nil
 	}
 	return last, err
 }
@@ -100,12 +104,16 @@ func (s *Store) addEvent(ctx context.Context, account string, e store.Event) err
 		account, e.SessionID, e.ID, e.TurnID, e.Type, string(e.Payload), toMicros(e.CreatedAt))
 }
 
-// ListEvents implements store.Events.
+// ListEvents looks for the session last: had it been deleted by then, what was read of its log might have gaps.
 func (s *Store) ListEvents(ctx context.Context, account, session string, only store.EventFilter, page store.Page) (store.List[store.Event], error) {
-	none := store.List[store.Event]{Items: []store.Event{}}
-	if err := s.checkSession(ctx, account, session); err != nil {
-		return none, err
+	list, err := s.listEvents(ctx, account, session, only, page)
+	if sessionErr := s.checkSession(ctx, account, session); sessionErr != nil {
+		return store.List[store.Event]{Items: []store.Event{}}, sessionErr
 	}
+	return list, err
+}
+
+func (s *Store) listEvents(ctx context.Context, account, session string, only store.EventFilter, page store.Page) (store.List[store.Event], error) {
 	var cursor *place
 	if page.Cursor != "" {
 		_, err := one(ctx, s, scanID, `SELECT id FROM events WHERE account_id = $1 AND session_id = $2 AND id = $3`, account, session, page.Cursor)
@@ -113,7 +121,7 @@ func (s *Store) ListEvents(ctx context.Context, account, session string, only st
 			err = store.ErrUnknownCursor
 		}
 		if err != nil {
-			return none, err
+			return store.List[store.Event]{Items: []store.Event{}}, err
 		}
 		cursor = &place{page.Cursor}
 	}
@@ -163,7 +171,14 @@ func (s *Store) signal(ctx context.Context, signal store.Signal) {
 func (s *Store) Watch(fn func(store.Signal)) (stop func()) { return s.hub.watch(fn) }
 
 // Publish copies the text: it may be a part of one that its maker goes on with.
-func (s *Store) Publish(_ context.Context, inc store.Increment) error {
+func (s *Store) Publish(ctx context.Context, inc store.Increment) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.calls.Done()
 	inc.Text = strings.Clone(inc.Text)
 	s.hub.tell(store.Signal{Session: inc.Session, Increment: &inc})
 	return nil

@@ -75,6 +75,8 @@ func TestRowLocks(t *testing.T) {
 	wantClause("EXCLUSIVE", s.DeleteEnvironment(ctx, "acc", environment.ID))
 	_, err = s.UpdateSession(ctx, "acc", session.ID, func(*store.Session) error { return nil })
 	wantClause("EXCLUSIVE", err)
+	_, err = s.AppendEvents(ctx, "acc", session.ID, func(*store.Session, func(store.NewEvent) (store.Event, error)) error { return nil })
+	wantClause("EXCLUSIVE", err)
 	wantClause("EXCLUSIVE", s.DeleteSession(ctx, "acc", session.ID, func(store.Session) error { return nil }))
 	_, err = s.CreateSession(ctx, "acc", spec)
 	wantClause("SHARED", err)
@@ -95,7 +97,7 @@ func TestErased(t *testing.T) {
 	check(t, err)
 	kept := map[string]bool{
 		"account_id": true, "id": true, "agent_id": true, "agent_version": true, "environment_id": true,
-		"status": true, "created_at": true, "updated_at": true, "archived_at": true, "deleted_at": true,
+		"created_at": true, "updated_at": true, "archived_at": true, "deleted_at": true,
 	}
 	secret := []string{"secret"}
 	var rows []map[string]any
@@ -118,11 +120,45 @@ func TestErased(t *testing.T) {
 			return nil
 		})
 		check(t, err)
+		_, err = s.AppendEvents(ctx, "acc", v.ID, func(v *store.Session, add func(store.NewEvent) (store.Event, error)) error {
+			for range len(v.Title) * sweepStep {
+				if _, err := add(store.NewEvent{Type: "user.message", Payload: []byte(`"secret"`)}); err != nil {
+					return err
+				}
+			}
+			if v.Title != "" {
+				v.Status, v.Turn = store.StatusCanceling, store.Turn{ID: "turn_x", Lease: 7, Pending: []store.PendingAction{{EventID: "secret"}}}
+			}
+			return nil
+		})
+		check(t, err)
 		check(t, s.DeleteSession(ctx, "acc", v.ID, func(store.Session) error { return nil }))
 		rows = append(rows, columnsOf(t, s, v.ID, kept))
 	}
 	if diff := cmp.Diff(rows[0], rows[1]); diff != "" {
 		t.Errorf("deleted sessions (-empty +full):\n%s", diff)
+	}
+	left := (len("secret") - 1) * sweepStep
+	equalCount(t, s, "events", left) // so few are removed at once
+	equalCount(t, s, "erasures", 1)
+	for _, limit := range []int{sweepStep / 2, 2 * sweepStep, left} {
+		n, err := s.SweepEvents(ctx, limit)
+		check(t, err)
+		if want := min(limit, left); n != want {
+			t.Errorf("want %d events swept, got %d", want, n)
+		}
+		left -= n
+		equalCount(t, s, "events", left)
+	}
+	equalCount(t, s, "erasures", 0)
+}
+
+func equalCount(t *testing.T, s *Store, table string, want int) {
+	t.Helper()
+	got, err := one(t.Context(), s, func(row scanner) (n int, err error) { return n, row.Scan(&n) }, `SELECT count(*) FROM `+table)
+	check(t, err)
+	if got != want {
+		t.Errorf("want %d %s, got %d", want, table, got)
 	}
 }
 

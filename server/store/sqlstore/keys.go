@@ -62,7 +62,7 @@ func (s *Store) RecordReply(ctx context.Context, k store.Key, r store.Reply) err
 	})
 }
 
-// sweepStep is how many keys one transaction of SweepKeys removes at most: some milliseconds' work.
+// sweepStep is how many rows one transaction removes at most for a sweep: some milliseconds' work.
 const sweepStep = 100
 
 const deleteOldKeys = `DELETE FROM idempotency_keys WHERE (account_id, key) IN (

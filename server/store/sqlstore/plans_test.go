@@ -39,6 +39,10 @@ func TestQueryPlans(t *testing.T) {
 		plan(t, s, countBusy(10), []any{"acc"},
 			"CO-ROUTINE busy", "SEARCH sessions USING INDEX sessions_busy (account_id=?)", "SCAN busy")
 		plan(t, s, selectLost, nil, "SCAN sessions USING INDEX sessions_busy")
+		log := "INDEX sqlite_autoindex_events_1 (account_id=? AND session_id=?"
+		plan(t, s, selectLastEvent, []any{"acc", "sess_x"}, "SEARCH events USING "+log+")")
+		plan(t, s, deleteSomeEvents, []any{"acc", "sess_x", 1},
+			"LIST SUBQUERY 1", "SEARCH events USING COVERING "+log+")", "SEARCH events USING COVERING "+log+" AND id=?)")
 		plan(t, s, selectUses, []any{"acc", "env_x"},
 			"SEARCH sessions USING INDEX sessions_by_environment (account_id=? AND environment_id=?)")
 		plan(t, s, deleteOldKeys, []any{1, 2},

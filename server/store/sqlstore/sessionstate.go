@@ -36,7 +36,7 @@ func (s *Store) change(ctx context.Context, account string, v *store.Session, ch
 		}
 	}
 	*v, err = s.GetSession(ctx, account, id)
-	return state.status != old.status || state.turnID != old.turnID, err
+	return state.progress != old.progress, err
 }
 
 // CountBusySessions implements store.Sessions.
@@ -61,15 +61,14 @@ func (s *Store) DeleteSession(ctx context.Context, account, id string, allow fun
 		_, err := s.exec(ctx, `UPDATE sessions SET deleted_at = $1, title = '', metadata = '{}',
 				environment_variables = '{}', delta_flush_interval = 0, memory_store_ids = '[]', vault_ids = '[]',
 				resources = '[]', input_tokens = 0, output_tokens = 0, cache_read_input_tokens = 0,
-				cache_creation_5m = 0, cache_creation_1h = 0, credit_cents = 0,
+				cache_creation_5m = 0, cache_creation_1h = 0, credit_cents = 0, status = 'idle',
 				turn_id = '', turn_lease = 0, turn_pending = '[]'
 			WHERE account_id = $2 AND id = $3`, toMicros(s.now()), account, id)
 		if err != nil {
 			return err
 		}
 		s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: id}, State: true})
-		_, err = s.exec(ctx, `DELETE FROM events WHERE account_id = $1 AND session_id = $2`, account, id)
-		return err
+		return s.eraseLog(ctx, account, id)
 	})
 	return err
 }
@@ -77,18 +76,22 @@ func (s *Store) DeleteSession(ctx context.Context, account, id string, allow fun
 // sessionState is what may change about a session, in the form that is stored: when nothing has changed,
 // it is equal.
 type sessionState struct {
-	title, status, metadata, resources string
-	usage                              store.Usage
-	turnID, turnPending                string
-	turnLease                          int64
-	archivedAt                         sql.NullInt64
+	progress
+	title, metadata, resources string
+	usage                      store.Usage
+	archivedAt                 sql.NullInt64
+}
+
+// progress is the part of a session's state that signals tell of.
+type progress struct {
+	status, turnID, turnPending string
+	turnLease                   int64
 }
 
 func stateOf(v store.Session) sessionState {
 	state := sessionState{
-		title: v.Title, status: string(v.Status), metadata: toJSON(orEmpty(v.Metadata)),
-		resources: resourcesText(v.Resources), usage: v.Usage,
-		turnID: v.Turn.ID, turnLease: v.Turn.Lease, turnPending: toJSON(v.Turn.Pending),
+		progress: progress{string(v.Status), v.Turn.ID, toJSON(v.Turn.Pending), v.Turn.Lease},
+		title:    v.Title, metadata: toJSON(orEmpty(v.Metadata)), resources: resourcesText(v.Resources), usage: v.Usage,
 	}
 	if v.ArchivedAt != nil {
 		state.archivedAt = sql.NullInt64{Int64: toMicros(*v.ArchivedAt), Valid: true}

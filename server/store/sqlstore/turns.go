@@ -50,6 +50,9 @@ func (l *turnLine) pop(ctx context.Context) (t store.TurnRef, ok bool) {
 
 // QueueTurn implements store.Turns.
 func (s *Store) QueueTurn(ctx context.Context, t store.TurnRef) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if _, ok := s.scopeOf(ctx); !ok {
 		return errors.New("sqlstore: a turn is queued within a transaction")
 	}
@@ -71,6 +74,10 @@ func (s *Store) loseTurns(ctx context.Context) error {
 
 // WorkTurns implements store.Turns.
 func (s *Store) WorkTurns(ctx context.Context, workers int, work func(context.Context, store.TurnRef) bool) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.calls.Done()
 	var calls sync.WaitGroup
 	defer calls.Wait()
 	free := make(chan struct{}, workers)

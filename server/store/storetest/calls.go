@@ -33,6 +33,14 @@ func writes() []func(ctx context.Context, s store.Store) error {
 			return err
 		},
 		func(ctx context.Context, s store.Store) error {
+			v, err := s.CreateSession(ctx, account, spec)
+			if err != nil {
+				return err
+			}
+			_, err = s.AppendEvents(ctx, account, v.ID, startThen(no))
+			return err
+		},
+		func(ctx context.Context, s store.Store) error {
 			tokens, err := s.ListTokens(ctx, "")
 			if err != nil {
 				return err
@@ -117,6 +125,21 @@ func calls() []func(ctx context.Context, s store.Store) error {
 			_, err := s.ListAgentVersions(ctx, account, "x", page)
 			return err
 		},
+		func(ctx context.Context, s store.Store) error {
+			_, err := s.AppendEvents(ctx, account, "x", adding())
+			return err
+		},
+		func(ctx context.Context, s store.Store) error {
+			_, err := s.ListEvents(ctx, account, "x", store.EventFilter{}, page)
+			return err
+		},
+		func(ctx context.Context, s store.Store) error { _, err := s.SweepEvents(ctx, 1); return err },
+		func(ctx context.Context, s store.Store) error {
+			_, err := s.CountBusySessions(ctx, account, 1)
+			return err
+		},
+		func(ctx context.Context, s store.Store) error { return s.QueueTurn(ctx, store.TurnRef{}) },
+		func(ctx context.Context, s store.Store) error { return s.Publish(ctx, store.Increment{}) },
 		func(ctx context.Context, s store.Store) error { return s.Ping(ctx) },
 		func(ctx context.Context, s store.Store) error {
 			return s.Atomically(ctx, func(context.Context) error { return nil })

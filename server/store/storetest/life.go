@@ -119,6 +119,12 @@ func lifeTests() map[string]test {
 // sharedTests are for several stores on one database, at once or one after another.
 func sharedTests() map[string]func(t *testing.T, open Opener) {
 	return map[string]func(t *testing.T, open Opener){
+		"EventClocks":   otherClock,
+		"EventSweepers": sweepers,
+		"EventCrowd": func(t *testing.T, open Opener) {
+			ids := &sequence{}
+			crowd(t, []*bed{newBed(t, open, Options{NewID: ids.next}), newBed(t, open, Options{NewID: ids.next})}, 4, 4)
+		},
 		"Durable": func(t *testing.T, open Opener) {
 			made := map[string]row{}
 			ids := (&sequence{}).next

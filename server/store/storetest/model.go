@@ -10,7 +10,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// model is agents, environments and sessions as the contract has them, kept in the simplest way. It takes
+// model is agents, environments, sessions and their logs as the contract has them, kept in the simplest way. It takes
 // the store's clock, and ids from a source like the store's.
 type model struct {
 	now   func() time.Time
@@ -19,6 +19,7 @@ type model struct {
 	agents       shelf[history]
 	environments shelf[store.Environment]
 	sessions     shelf[store.Session]
+	logs         map[store.SessionRef][]store.Event
 }
 
 // history is an agent in all of its versions.
@@ -30,6 +31,7 @@ func (h history) latest() store.Agent { return h[len(h)-1] }
 func (m *model) clone() *model {
 	c := *m
 	c.agents, c.environments, c.sessions = slices.Clone(m.agents), slices.Clone(m.environments), slices.Clone(m.sessions)
+	c.logs = maps.Clone(m.logs)
 	return &c
 }
 

@@ -72,6 +72,54 @@ func (m *model) deleteSession(account, id string, allow func(store.Session) erro
 	}
 	if err == nil {
 		r.deleted = true
+		delete(m.logs, store.SessionRef{Account: account, ID: id})
 	}
 	return err
+}
+
+func (m *model) countBusySessions(account string, limit int) (n int) {
+	for _, v := range m.sessions {
+		if v.account == account && !v.deleted && v.value.Status.Busy() {
+			n++
+		}
+	}
+	return min(n, limit)
+}
+
+// log returns a session's log.
+func (m *model) log(account, session string) []store.Event {
+	return slices.Clip(m.logs[store.SessionRef{Account: account, ID: session}])
+}
+
+func (m *model) appendEvents(account, session string, change func(*store.Session, func(store.NewEvent) (store.Event, error)) error) (store.Session, error) {
+	log := m.log(account, session)
+	v, err := m.updateSession(account, session, func(v *store.Session) error {
+		return change(v, func(n store.NewEvent) (store.Event, error) {
+			e := store.Event{ID: n.ID, SessionID: session, TurnID: n.TurnID, Type: n.Type, Payload: n.Payload, CreatedAt: m.stamp()}
+			if len(log) == 0 && n.ID == "" || len(log) > 0 && n.ID <= log[len(log)-1].ID {
+				e.ID = m.newID("evt")
+			}
+			log = append(log, e)
+			return e, nil
+		})
+	})
+	if err == nil {
+		m.logs[store.SessionRef{Account: account, ID: session}] = log
+	}
+	return v, err
+}
+
+func (m *model) listEvents(account, session string, filter store.EventFilter, page store.Page) (store.List[store.Event], error) {
+	none := store.List[store.Event]{Items: []store.Event{}}
+	if _, err := m.sessions.find(store.NounSession, account, session); err != nil {
+		return none, err
+	}
+	whole := m.log(account, session)
+	if page.Cursor != "" && !slices.Contains(eventIDs(whole), page.Cursor) {
+		return none, store.ErrUnknownCursor
+	}
+	if !page.Ascending {
+		whole = reversed(whole)
+	}
+	return pageOf(whole, page, func(e store.Event) string { return e.ID }, func(e store.Event) bool { return passesEvents(filter, e) }), nil
 }

@@ -19,8 +19,8 @@ func RunRandom(t *testing.T, open Opener, seed uint64, steps int) {
 	b := newBed(t, open, Options{NewID: prefixed()})
 	w := &walker{
 		bed: b, Rand: rand.New(rand.NewPCG(seed, 0)),
-		model: &model{now: b.clock.Now, newID: prefixed()},
-		known: map[string][]string{"agent": {"agent_x"}, "env": {"env_x"}, "sess": {"sess_x"}},
+		model: &model{now: b.clock.Now, newID: prefixed(), logs: map[store.SessionRef][]store.Event{}},
+		known: map[string][]string{"agent": {"agent_x"}, "env": {"env_x"}, "sess": {"sess_x"}, "evt": {"evt_000000"}},
 	}
 	for w.step = range steps {
 		if w.Failed() {
@@ -119,6 +119,9 @@ func (w *walker) remember(result any) {
 		id = v.ID
 	case store.Session:
 		id = v.ID
+	case appendedEvents:
+		w.known["evt"] = append(w.known["evt"], eventIDs(v.Events)...)
+		return
 	default:
 		return
 	}
@@ -133,7 +136,11 @@ func (w *walker) lists() {
 	w.Helper()
 	for _, acc := range []string{account, other} {
 		page := store.Page{Limit: 1 << 30, Ascending: true, IncludeArchived: true}
-		for _, list := range []step{w.listAgents(acc, page), w.listEnvironments(acc, page), w.listSessions(acc, store.SessionFilter{}, page)} {
+		lists := []step{w.listAgents(acc, page), w.listEnvironments(acc, page), w.listSessions(acc, store.SessionFilter{}, page)}
+		for _, session := range w.model.sessions.live(acc) {
+			lists = append(lists, w.listEvents(acc, session, store.EventFilter{}, page))
+		}
+		for _, list := range lists {
 			got, err := list.store(w.ctx)
 			check(w.T, err)
 			want, err := list.model(w.model)
@@ -196,6 +203,25 @@ func (w *walker) filter(acc string) (filter store.SessionFilter) {
 	}
 	filter.CreatedAfter, filter.CreatedFrom, filter.CreatedBefore, filter.CreatedTo = w.time(), w.time(), w.time(), w.time()
 	return filter
+}
+
+func (w *walker) eventFilter() (filter store.EventFilter) {
+	if w.IntN(2) == 0 {
+		filter.Types = eventTypes[:1+w.IntN(len(eventTypes))]
+	}
+	filter.CreatedAfter, filter.CreatedFrom, filter.CreatedBefore, filter.CreatedTo = w.time(), w.time(), w.time(), w.time()
+	return filter
+}
+
+var eventTypes = []string{"user.message", "agent.message", "session.status_idle"}
+
+// event returns the id of an event of a session, or, now and then, any that is known.
+func (w *walker) event(acc, session string) string {
+	ids := eventIDs(w.model.log(acc, session))
+	if len(ids) == 0 || w.IntN(8) == 0 {
+		ids = w.known["evt"]
+	}
+	return ids[w.IntN(len(ids))]
 }
 
 var statuses = []store.Status{store.StatusCancelled, store.StatusIdle, store.StatusProcessing}

@@ -8,9 +8,9 @@ import (
 )
 
 // rowTests are about changes that the contract has for agents, environments and sessions alike.
-func rowTests() map[string]test {
+func rowTests(kinds ...kind) map[string]test {
 	tests := map[string]test{}
-	for _, k := range kinds() {
+	for _, k := range kinds {
 		for name, run := range map[string]func(b *bed, k kind){
 			"Update": updatedRow, "UpdateFails": failedUpdate, "UpdateUndone": undoneChanges,
 			"ConcurrentUpdates": concurrentUpdates, "Archive": archivedRow, "Delete": deletedRow, "Unknown": unknownRow, "SameID": sameID,

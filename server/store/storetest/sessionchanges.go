@@ -29,6 +29,14 @@ func sessionChangeTests() map[string]test {
 				func(v *store.Session) { v.Usage.CacheCreation5m = 4 },
 				func(v *store.Session) { v.Usage.CacheCreation1h = 5 },
 				func(v *store.Session) { v.Usage.CreditCents = 6 },
+				func(v *store.Session) { v.Turn.ID = "turn_1" },
+				func(v *store.Session) { v.Turn.Lease = 7 },
+				func(v *store.Session) {
+					v.Turn.Pending = []store.PendingAction{{EventID: "evt_1", Type: "a"}, {EventID: "evt_2", Type: "b"}}
+				},
+				func(v *store.Session) { v.Turn.Pending[1].Type = "c" }, // in place
+				func(v *store.Session) { v.Turn.Pending = v.Turn.Pending[1:] },
+				func(v *store.Session) { v.Turn = store.Turn{} },
 				func(v *store.Session) { v.ArchivedAt = &stored },
 				func(v *store.Session) { v.ArchivedAt = nil },
 			} {
@@ -40,6 +48,7 @@ func sessionChangeTests() map[string]test {
 				})
 				check(b.T, err)
 				want.Metadata, want.Resources = maps.Clone(want.Metadata), slices.Clone(want.Resources)
+				want.Turn.Pending = slices.Clone(want.Turn.Pending)
 				change(&want)
 				want.UpdatedAt = b.clock.stamp()
 				equal(b.T, "session", want, got)
@@ -59,7 +68,7 @@ func sessionChangeTests() map[string]test {
 				"not touched": func(*store.Session) {},
 				"equal": func(v *store.Session) {
 					v.Metadata = map[string]string{"purpose": "customer-support"}
-					v.Resources = slices.Clone(v.Resources)
+					v.Resources, v.Turn.Pending = slices.Clone(v.Resources), []store.PendingAction{}
 					v.Resources[0].CreatedAt = v.Resources[0].CreatedAt.In(time.FixedZone("", 60*60)).Add(time.Nanosecond)
 				},
 				"what is not stored": func(v *store.Session) {

@@ -12,7 +12,16 @@ import (
 func (w *walker) choose() step {
 	acc, text := w.account(), strconv.Itoa(w.IntN(100))
 	agent, environment, session := w.id("agent", acc), w.id("env", acc), w.id("sess", acc)
-	switch n := w.IntN(100); {
+	switch n := w.IntN(130); {
+	case n >= 118:
+		return w.listEvents(acc, session, w.eventFilter(), w.page(func() string { return w.event(acc, session) }))
+	case n >= 103:
+		return w.appendEvents(acc, session, text)
+	case n >= 100:
+		limit := 1 + w.IntN(4)
+		return both(fmt.Sprintf("count up to %d busy sessions of %s", limit, acc),
+			func(ctx context.Context) (int, error) { return w.CountBusySessions(ctx, acc, limit) },
+			func(m *model) (int, error) { return m.countBusySessions(acc, limit), nil })
 	case n < 6:
 		spec := agentSpec()
 		spec.Name = text
@@ -110,8 +119,16 @@ func (w *walker) updateEnvironment(acc, id, text string) step {
 }
 
 func (w *walker) updateSession(acc, id, text string) step {
-	kind, at := w.IntN(7), w.clock.stamp()
-	change := func(v *store.Session) error {
+	what, change := w.sessionChange(text)
+	return both(fmt.Sprintf("update %s: %s", id, what),
+		func(ctx context.Context) (store.Session, error) { return w.UpdateSession(ctx, acc, id, change) },
+		func(m *model) (store.Session, error) { return m.updateSession(acc, id, change) })
+}
+
+// sessionChange returns something to make of a session.
+func (w *walker) sessionChange(text string) (what string, change func(v *store.Session) error) {
+	kind, at := w.IntN(8), w.clock.stamp()
+	return fmt.Sprintf("%d with %s", kind, text), func(v *store.Session) error {
 		switch kind {
 		case 0:
 			v.Title = text
@@ -127,12 +144,49 @@ func (w *walker) updateSession(acc, id, text string) step {
 			v.ArchivedAt = &at
 		case 6:
 			v.Status = statuses[len(text)%len(statuses)]
+		case 7:
+			v.Turn = store.Turn{ID: text, Lease: v.Turn.Lease + 1, Pending: append(v.Turn.Pending, store.PendingAction{EventID: text})}
 		}
 		return failOn(text)
 	}
-	return both(fmt.Sprintf("update %s: %d with %s", id, kind, text),
-		func(ctx context.Context) (store.Session, error) { return w.UpdateSession(ctx, acc, id, change) },
-		func(m *model) (store.Session, error) { return m.updateSession(acc, id, change) })
+}
+
+// appendedEvents is what an append results in.
+type appendedEvents struct {
+	Session store.Session
+	Events  []store.Event
+}
+
+// appendEvents appends events of which some have an id that was made now or long ago, or none has.
+func (w *walker) appendEvents(acc, id, text string) step {
+	what, change := w.sessionChange(text)
+	events := make([]store.NewEvent, w.IntN(4))
+	reserved := []string{"", w.known["evt"][w.IntN(len(w.known["evt"]))], w.NewID("evt")}
+	w.model.newID("evt")
+	for i := range events {
+		events[i] = store.NewEvent{Type: eventTypes[w.IntN(len(eventTypes))], TurnID: text, Payload: someEvents()[i].Payload, ID: reserved[w.IntN(len(reserved))]}
+	}
+	changeAnd := func(added *[]store.Event) func(*store.Session, func(store.NewEvent) (store.Event, error)) error {
+		return func(v *store.Session, add func(store.NewEvent) (store.Event, error)) error {
+			for _, n := range events {
+				e, err := add(n)
+				if err != nil {
+					return err
+				}
+				*added = append(*added, e)
+			}
+			return change(v)
+		}
+	}
+	return both(fmt.Sprintf("append %+v to %s: %s", events, id, what),
+		func(ctx context.Context) (got appendedEvents, err error) {
+			got.Session, err = w.AppendEvents(ctx, acc, id, changeAnd(&got.Events))
+			return got, err
+		},
+		func(m *model) (want appendedEvents, err error) {
+			want.Session, err = m.appendEvents(acc, id, changeAnd(&want.Events))
+			return want, err
+		})
 }
 
 // failOn makes one change out of ten fail.
@@ -167,4 +221,12 @@ func (w *walker) listSessions(acc string, filter store.SessionFilter, page store
 		func(m *model) (store.List[store.Session], error) {
 			return m.sessions.list(acc, page, func(v store.Session) bool { return passes(filter, v) })
 		})
+}
+
+func (w *walker) listEvents(acc, session string, filter store.EventFilter, page store.Page) step {
+	return both(fmt.Sprintf("list events of %s of %s: %+v of %+v", session, acc, page, filter),
+		func(ctx context.Context) (store.List[store.Event], error) {
+			return w.ListEvents(ctx, acc, session, filter, page)
+		},
+		func(m *model) (store.List[store.Event], error) { return m.listEvents(acc, session, filter, page) })
 }

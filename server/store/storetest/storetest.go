@@ -34,8 +34,11 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 	for name, tests := range map[string]map[string]test{
 		"Tokens": tokenTests(), "Agents": agentTests(), "Environments": environmentTests(),
 		"Sessions": sessionTests(), "SessionChanges": sessionChangeTests(), "Filters": filterTests(),
-		"Rows": rowTests(), "AgentVersions": agentVersionTests(), "Pages": pageTests(), "Keys": keyTests(),
+		"Rows": rowTests(kinds()...), "AgentVersions": agentVersionTests(), "Pages": pageTests(), "Keys": keyTests(),
 		"Atomically": atomicTests(), "Accounts": accountTests(), "Life": lifeTests(),
+		"Append": appendTests(), "EventOrder": eventOrderTests(), "EventsUndone": undoneEventTests(), "EventPages": eventPageTests(),
+		"EventConcurrency": eventConcurrencyTests(), "AppendChanges": byAppending(sessionChangeTests()), "AppendRows": byAppending(rowTests(sessionKind())),
+		"Busy": busyTests(), "Signals": signalTests(), "Turns": turnTests(), "Erasures": erasureTests(),
 	} {
 		for part, run := range tests {
 			t.Run(name+"/"+part, func(t *testing.T) {
@@ -54,6 +57,21 @@ func RunShared(t *testing.T, place func(t *testing.T) Opener) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			run(t, place(t))
+		})
+	}
+}
+
+// RunCluster runs the part of the suite for databases whose stores, open at once as in several processes, share
+// signals and turns. It is like RunShared.
+func RunCluster(t *testing.T, place func(t *testing.T) Opener) {
+	for name, run := range clusterTests() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			open, ids, beds := place(t), &sequence{}, make([]*bed, 3)
+			for i := range beds {
+				beds[i] = newBed(t, open, Options{NewID: ids.next})
+			}
+			run(beds)
 		})
 	}
 }

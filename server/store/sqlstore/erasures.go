@@ -1,0 +1,58 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+const deleteSomeEvents = `DELETE FROM events WHERE account_id = $1 AND session_id = $2 AND id IN (
+	SELECT id FROM events WHERE account_id = $1 AND session_id = $2 ORDER BY id LIMIT $3)`
+
+// eraseLog removes a deleted session's events, or leaves those beyond one step to SweepEvents.
+func (s *Store) eraseLog(ctx context.Context, account, session string) error {
+	erased, err := s.exec(ctx, deleteSomeEvents, account, session, sweepStep)
+	if err != nil || erased < sweepStep {
+		return err
+	}
+	return s.add(ctx, `INSERT INTO erasures (account_id, session_id) VALUES ($1, $2)`, account, session)
+}
+
+// SweepEvents erases one log after the other, each step in a transaction of its own. When a step fails, those
+// before it count.
+func (s *Store) SweepEvents(ctx context.Context, limit int) (int, error) {
+	removed := 0
+	for removed < limit {
+		step := 0
+		err := s.Atomically(ctx, func(ctx context.Context) (err error) {
+			step, err = s.sweepLog(ctx, min(limit-removed, sweepStep))
+			return err
+		})
+		if errors.Is(err, store.ErrNotFound) {
+			break
+		}
+		if err != nil {
+			return removed, err
+		}
+		removed += step
+	}
+	return removed, nil
+}
+
+// sweepLog removes at most limit events of one deleted session, or returns store.ErrNotFound when none is left.
+func (s *Store) sweepLog(ctx context.Context, limit int) (int, error) {
+	of, err := one(ctx, s, func(row scanner) (of store.SessionRef, err error) {
+		return of, row.Scan(&of.Account, &of.ID)
+	}, `SELECT account_id, session_id FROM erasures LIMIT 1`)
+	if err != nil {
+		return 0, err
+	}
+	removed, err := s.exec(ctx, deleteSomeEvents, of.Account, of.ID, limit)
+	if err != nil {
+		return 0, err
+	}
+	_, err = s.exec(ctx, `DELETE FROM erasures WHERE account_id = $1 AND session_id = $2
+		AND NOT EXISTS (SELECT 1 FROM events WHERE account_id = $1 AND session_id = $2)`, of.Account, of.ID)
+	return removed, err
+}
