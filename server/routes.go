@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -12,6 +13,9 @@ import (
 
 // mounts are where the operations are served: the path of the seed's curl, and that of its heading.
 var mounts = [...]string{"/api/v1/cloud", "/v1"}
+
+// Mounts returns the paths that the contract's own are appended to, each of them serving every operation.
+func Mounts() []string { return slices.Clone(mounts[:]) }
 
 // routes assembles echo, top to bottom in the order that a request meets it: id, log and recover for
 // everything; then, for an operation, its token, its contract and its idempotency key.

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cloud-sessions/sessions/api"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/broker"
@@ -71,6 +70,9 @@ type Config struct {
 	Features []string
 	// ResponseCheck is Enforce by default.
 	ResponseCheck ResponseCheck
+	// OnBreach is called with each breach of the contract, in a response or a stream's frame, from the goroutine
+	// that answers; nothing by default.
+	OnBreach func(*contract.Breach)
 	// ShutdownTimeout bounds how long Run waits for requests under way; 10 seconds by default.
 	ShutdownTimeout time.Duration
 	// Logger gets a line for each request and each failure; discarded by default.
@@ -117,11 +119,7 @@ func New(ctx context.Context, config Config) (*Server, error) {
 
 // assemble builds the server over an open store, which stays the caller's when it fails.
 func assemble(ctx context.Context, config Config, db store.Store) (*Server, error) {
-	doc, err := api.Load()
-	if err != nil {
-		return nil, err
-	}
-	compiled, err := contract.Compile(doc)
+	compiled, err := contract.Load()
 	if err != nil {
 		return nil, err
 	}
@@ -161,8 +159,16 @@ func (s *Server) checkFrame(data []byte) error {
 		return nil
 	}
 	breach.Operation, breach.Status = "streamEvents", http.StatusOK
-	s.metrics.breach(breach.Operation, breach.Rule)
+	s.breached(breach)
 	return breach
+}
+
+// breached counts a breach and tells whoever asked for it.
+func (s *Server) breached(b *contract.Breach) {
+	s.metrics.breach(b.Operation, b.Rule)
+	if s.config.OnBreach != nil {
+		s.config.OnBreach(b)
+	}
 }
 
 func (c Config) withDefaults() (Config, error) {
