@@ -18,6 +18,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/event"
+	"github.com/cloud-sessions/sessions/server/faults"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 	"github.com/cloud-sessions/sessions/server/turn"
@@ -68,6 +69,8 @@ type Config struct {
 	Clock turn.Clock
 	// Features are switched on; FeatureM3 is known.
 	Features []string
+	// Faults fail some requests on purpose; for rehearsals only, and only with Demo. Nil, the default, fails none.
+	Faults *faults.Injector
 	// ResponseCheck is Enforce by default.
 	ResponseCheck ResponseCheck
 	// OnBreach is called with each breach of the contract, in a response or a stream's frame, from the goroutine
@@ -144,6 +147,9 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		s.broker.Close()
 		return nil, err
 	}
+	if config.Faults != nil {
+		s.handler = s.rehearse(config.Faults, s.handler)
+	}
 	s.turns = dispatch.Start(dispatch.Options{
 		Store: db, Log: s.events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger,
@@ -198,6 +204,9 @@ func (c Config) withDefaults() (Config, error) {
 		if f != FeatureM3 {
 			return c, fmt.Errorf("unknown feature %q; known is %q", f, FeatureM3)
 		}
+	}
+	if c.Faults != nil && !c.Demo {
+		return c, errors.New("faults are for rehearsals; they need a demo server")
 	}
 	if c.ResponseCheck != Enforce && c.ResponseCheck != Report {
 		return c, fmt.Errorf("unknown response check %q; use %q or %q", c.ResponseCheck, Enforce, Report)

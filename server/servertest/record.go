@@ -6,11 +6,9 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/cloud-sessions/sessions/server"
-	"github.com/cloud-sessions/sessions/server/contract"
 )
 
 // The bounds of the record.
@@ -38,15 +36,10 @@ type Request struct {
 
 // recorder keeps what it passes on.
 type recorder struct {
-	next     http.Handler
-	contract *contract.Contract
+	next *server.Server
 
 	mu       sync.Mutex
 	requests []*Request
-}
-
-func newRecorder(next http.Handler, c *contract.Contract) *recorder {
-	return &recorder{next: next, contract: c}
 }
 
 func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -66,16 +59,11 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 // read makes a Request of req, which keeps its body.
 func (r *recorder) read(req *http.Request) *Request {
-	seen := &Request{Method: req.Method, Path: req.URL.EscapedPath(), Query: req.URL.Query(), Header: req.Header.Clone()}
+	seen := &Request{
+		Operation: r.next.OperationID(req), Method: req.Method, Path: req.URL.EscapedPath(), Query: req.URL.Query(), Header: req.Header.Clone(),
+	}
 	for _, secret := range []string{"Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key"} {
 		seen.Header.Del(secret)
-	}
-	for _, mount := range server.Mounts() {
-		if path, ok := strings.CutPrefix(seen.Path, mount); ok {
-			if op, _ := r.contract.Find(seen.Method, path); op != nil {
-				seen.Operation = op.ID
-			}
-		}
 	}
 	start, err := io.ReadAll(io.LimitReader(req.Body, maxBody+1))
 	rest := req.Body

@@ -13,6 +13,7 @@ import (
 	"github.com/cloud-sessions/sessions/client"
 	"github.com/cloud-sessions/sessions/server"
 	"github.com/cloud-sessions/sessions/server/contract"
+	"github.com/cloud-sessions/sessions/server/faults"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
@@ -32,6 +33,7 @@ type Server struct {
 	web    *httptest.Server
 	record *recorder
 	answer *answers
+	faults *faults.Injector
 }
 
 // New starts a server that ends with the test. A response of its own that breaks the contract fails the test;
@@ -39,9 +41,10 @@ type Server struct {
 // something to say. Each change is made to the server's configuration before it starts.
 func New(t testing.TB, change ...func(*server.Config)) *Server {
 	t.Helper()
-	s := &Server{t: t, AgentID: server.DemoAgent, EnvironmentID: server.DemoEnvironment, answer: &answers{}}
+	s := &Server{t: t, AgentID: server.DemoAgent, EnvironmentID: server.DemoEnvironment, answer: &answers{}, faults: &faults.Injector{}}
 	config := server.Config{
 		Demo:     true,
+		Faults:   s.faults,
 		Logger:   slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		OnBreach: func(b *contract.Breach) { t.Errorf("servertest: %v", b) },
 	}
@@ -54,11 +57,7 @@ func New(t testing.TB, change ...func(*server.Config)) *Server {
 	if err != nil {
 		t.Fatalf("servertest: %v", err)
 	}
-	compiled, err := contract.Load()
-	if err != nil {
-		t.Fatalf("servertest: %v", err)
-	}
-	s.record = newRecorder(api, compiled)
+	s.record = &recorder{next: api}
 	s.web = httptest.NewServer(s.record)
 	t.Cleanup(func() {
 		s.web.CloseClientConnections() // ends streams, which Close would wait for
@@ -68,7 +67,7 @@ func New(t testing.TB, change ...func(*server.Config)) *Server {
 		}
 	})
 	s.URL, s.Token = s.web.URL, api.Demo().Token
-	s.BaseURL = s.URL + server.Mounts()[0]
+	s.BaseURL = s.URL + "/v1"
 	return s
 }
 
@@ -107,6 +106,33 @@ func (s *Server) play(script *turn.Script, err error) {
 
 // Runner makes the agent answer with r, for what no script can say; nil repeats what it is told.
 func (s *Server) Runner(r turn.Runner) { s.answer.set(r) }
+
+// Inject makes requests fail as the rules say, counted from now on, in place of those that were given before; without
+// rules none do. Probabilities have the seed 0. A malformed rule ends the test.
+func (s *Server) Inject(rules ...faults.Rule) {
+	s.t.Helper()
+	s.fail(faults.NewPlan(0, rules...))
+}
+
+// Faults is Inject for a fault file's text, in YAML (see faults.ParsePlan).
+func (s *Server) Faults(yaml string) {
+	s.t.Helper()
+	s.fail(faults.ParsePlan("faults", []byte(yaml)))
+}
+
+// FaultFile is Faults for the file at path.
+func (s *Server) FaultFile(path string) {
+	s.t.Helper()
+	s.fail(faults.LoadPlan(path))
+}
+
+func (s *Server) fail(plan *faults.Plan, err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatalf("servertest: %v", err)
+	}
+	s.faults.Use(plan)
+}
 
 // Requests returns what the server was asked, oldest first: everything, or only the named operations. It keeps
 // the last 1,000 requests.

@@ -154,7 +154,7 @@ func TestRequests(t *testing.T) {
 		t.Fatalf("%d requests, want 4", len(got))
 	}
 	create, list, unknown, update := got[0], got[1], got[2], got[3]
-	if create.Operation != "createSession" || create.Method != http.MethodPost || create.Path != "/api/v1/cloud/sessions" ||
+	if create.Operation != "createSession" || create.Method != http.MethodPost || create.Path != "/v1/sessions" ||
 		create.Status != http.StatusCreated || !bytes.Contains(create.Body, []byte(s.AgentID)) || create.Cut {
 		t.Errorf("create: %+v", create)
 	}
@@ -164,7 +164,7 @@ func TestRequests(t *testing.T) {
 	if list.Operation != "listSessions" || list.Query.Get("limit") != "7" || list.Status != http.StatusOK {
 		t.Errorf("list: %+v", list)
 	}
-	if unknown.Operation != "" || unknown.Path != "/api/v1/cloud/nothing" || unknown.Status != http.StatusNotFound {
+	if unknown.Operation != "" || unknown.Path != "/v1/nothing" || unknown.Status != http.StatusNotFound {
 		t.Errorf("unknown: %+v", unknown)
 	}
 	if update.Operation != "updateSession" || !update.Cut || string(update.Body) != long[:64<<10] || update.Status != http.StatusBadRequest {

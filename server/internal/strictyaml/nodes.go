@@ -108,13 +108,16 @@ func Single(n *yaml.Node, what string, known ...string) (string, *yaml.Node, err
 }
 
 // Has reports whether the mapping n has that key.
-func Has(n *yaml.Node, key string) bool {
-	for i := 0; i < len(n.Content); i += 2 {
+func Has(n *yaml.Node, key string) bool { return Under(n, key) != n }
+
+// Under returns the value of the mapping n's key, or n itself when there is none.
+func Under(n *yaml.Node, key string) *yaml.Node {
+	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == key {
-			return true
+			return n.Content[i+1]
 		}
 	}
-	return false
+	return n
 }
 
 // Sequence returns the values of the list n. Nil is one that is missing in its parent.
