@@ -14,6 +14,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
 	breaches *prometheus.CounterVec
+	faults   *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -26,8 +27,11 @@ func newMetrics() *metrics {
 		breaches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sessions_contract_breaches_total", Help: "Responses that broke the contract, by operation and rule.",
 		}, []string{"operation", "rule"}),
+		faults: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sessions_faults_injected_total", Help: "Faults injected for rehearsals, by operation and fault.",
+		}, []string{"operation", "fault"}),
 	}
-	m.registry.MustRegister(m.requests, m.breaches)
+	m.registry.MustRegister(m.requests, m.breaches, m.faults)
 	return m
 }
 
@@ -43,5 +47,7 @@ func (m *metrics) handler() http.Handler {
 func (m *metrics) request(operation string, status int, elapsed time.Duration) {
 	m.requests.WithLabelValues(operation, strconv.Itoa(status)).Observe(elapsed.Seconds())
 }
+
+func (m *metrics) fault(operation, kind string) { m.faults.WithLabelValues(operation, kind).Inc() }
 
 func (m *metrics) breach(operation, rule string) { m.breaches.WithLabelValues(operation, rule).Inc() }

@@ -66,7 +66,7 @@ func (s *Server) answer(c echo.Context, reply *heldReply, op *contract.Operation
 	err := reply.check()
 	var breach *contract.Breach
 	if errors.As(err, &breach) {
-		s.metrics.breach(breach.Operation, breach.Rule)
+		s.breached(breach)
 		s.log.ErrorContext(c.Request().Context(), "response breaks the contract",
 			"request_id", infoOf(c.Request().Context()).id, "operation", breach.Operation, "status", breach.Status,
 			"pointer", breach.Pointer, "rule", breach.Rule, "reason", breach.Reason)

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -12,6 +13,18 @@ import (
 
 // mounts are where the operations are served: the path of the seed's curl, and that of its heading.
 var mounts = [...]string{"/api/v1/cloud", "/v1"}
+
+// OperationID returns the operationId that a request is for, "" for anything that is not the contract's.
+func (s *Server) OperationID(r *http.Request) string {
+	for _, mount := range mounts {
+		if path, ok := strings.CutPrefix(r.URL.EscapedPath(), mount); ok {
+			if op, _ := s.contract.Find(r.Method, path); op != nil {
+				return op.ID
+			}
+		}
+	}
+	return ""
+}
 
 // routes assembles echo, top to bottom in the order that a request meets it: id, log and recover for
 // everything; then, for an operation, its token, its contract and its idempotency key.

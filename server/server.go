@@ -13,12 +13,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cloud-sessions/sessions/api"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/event"
+	"github.com/cloud-sessions/sessions/server/faults"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 	"github.com/cloud-sessions/sessions/server/turn"
@@ -69,8 +69,13 @@ type Config struct {
 	Clock turn.Clock
 	// Features are switched on; FeatureM3 is known.
 	Features []string
+	// Faults fail some requests on purpose; for rehearsals only, and only with Demo. Nil, the default, fails none.
+	Faults *faults.Injector
 	// ResponseCheck is Enforce by default.
 	ResponseCheck ResponseCheck
+	// OnBreach is called with each breach of the contract, in a response or a stream's frame, from the goroutine
+	// that answers; nothing by default.
+	OnBreach func(*contract.Breach)
 	// ShutdownTimeout bounds how long Run waits for requests under way; 10 seconds by default.
 	ShutdownTimeout time.Duration
 	// Logger gets a line for each request and each failure; discarded by default.
@@ -117,11 +122,7 @@ func New(ctx context.Context, config Config) (*Server, error) {
 
 // assemble builds the server over an open store, which stays the caller's when it fails.
 func assemble(ctx context.Context, config Config, db store.Store) (*Server, error) {
-	doc, err := api.Load()
-	if err != nil {
-		return nil, err
-	}
-	compiled, err := contract.Compile(doc)
+	compiled, err := contract.Load()
 	if err != nil {
 		return nil, err
 	}
@@ -146,6 +147,9 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		s.broker.Close()
 		return nil, err
 	}
+	if config.Faults != nil {
+		s.handler = s.rehearse(config.Faults, s.handler)
+	}
 	s.turns = dispatch.Start(dispatch.Options{
 		Store: db, Log: s.events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger,
@@ -161,8 +165,16 @@ func (s *Server) checkFrame(data []byte) error {
 		return nil
 	}
 	breach.Operation, breach.Status = "streamEvents", http.StatusOK
-	s.metrics.breach(breach.Operation, breach.Rule)
+	s.breached(breach)
 	return breach
+}
+
+// breached counts a breach and tells whoever asked for it.
+func (s *Server) breached(b *contract.Breach) {
+	s.metrics.breach(b.Operation, b.Rule)
+	if s.config.OnBreach != nil {
+		s.config.OnBreach(b)
+	}
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -192,6 +204,9 @@ func (c Config) withDefaults() (Config, error) {
 		if f != FeatureM3 {
 			return c, fmt.Errorf("unknown feature %q; known is %q", f, FeatureM3)
 		}
+	}
+	if c.Faults != nil && !c.Demo {
+		return c, errors.New("faults are for rehearsals; they need a demo server")
 	}
 	if c.ResponseCheck != Enforce && c.ResponseCheck != Report {
 		return c, fmt.Errorf("unknown response check %q; use %q or %q", c.ResponseCheck, Enforce, Report)

@@ -12,8 +12,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/cloud-sessions/sessions/api"
 )
 
 // Contract is the document, compiled: an Operation for each operationId, and the component schemas.
@@ -39,6 +42,7 @@ type Operation struct {
 	// Statuses are the declared response statuses, ascending.
 	Statuses []int
 
+	segments   []string // of Path
 	limits     limits
 	parameters []parameter
 	body       *schema // nil when the operation takes no body
@@ -74,6 +78,17 @@ type Breach struct {
 func (b *Breach) Error() string {
 	return fmt.Sprintf("%s answered %d against the contract: %s at '%s': %s", b.Operation, b.Status, b.Rule, b.Pointer, b.Reason)
 }
+
+// Load returns the contract of package api, compiled. It is compiled once for the process: it is never changed.
+func Load() (*Contract, error) { return embedded() }
+
+var embedded = sync.OnceValues(func() (*Contract, error) {
+	doc, err := api.Load()
+	if err != nil {
+		return nil, err
+	}
+	return Compile(doc)
+})
 
 // Compile makes a Contract of a loaded document. It fails, with the place and the keyword, when the
 // document asks for something that would go unchecked.
@@ -132,6 +147,7 @@ func (c *compiler) operation(doc *openapi3.T, item *openapi3.PathItem, path, met
 	o := &Operation{
 		ID: op.OperationID, Method: method, Path: path,
 		Secured:   len(*security) > 0,
+		segments:  strings.Split(path, "/"),
 		responses: map[int]*response{},
 	}
 	for _, ref := range slices.Concat(item.Parameters, op.Parameters) {
@@ -243,5 +259,5 @@ func (o *Operation) TakesBody() bool { return o.body != nil }
 
 // RouterPath returns the path as routers of the :name kind spell it.
 func (o *Operation) RouterPath() string {
-	return strings.NewReplacer("{", ":", "}", "").Replace(o.Path)
+	return strings.ReplaceAll(strings.ReplaceAll(o.Path, "{", ":"), "}", "")
 }

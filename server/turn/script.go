@@ -2,13 +2,13 @@ package turn
 
 import (
 	"encoding/json"
-	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/cloud-sessions/sessions/server/internal/strictyaml"
 )
 
 // Script is what an agent says and does, written down in YAML for tests that need a certain answer. It
@@ -56,11 +56,11 @@ type Script struct {
 // LoadScript reads and parses the script at path. An error of the script is a *ScriptError that names
 // the file by its base name.
 func LoadScript(path string) (*Script, error) {
-	data, err := os.ReadFile(path)
+	rules, err := strictyaml.Load(path, "script", parseRules)
 	if err != nil {
-		return nil, fmt.Errorf("script: %w", err)
+		return nil, err
 	}
-	return ParseScript(filepath.Base(path), data)
+	return &Script{name: filepath.Base(path), rules: rules}, nil
 }
 
 // Runner returns a Runner that plays the script; a nil clock is WallClock.
@@ -71,27 +71,9 @@ func (s *Script) Runner(clock Clock) Runner {
 	return &scripted{script: s, clock: clock}
 }
 
-// ScriptError says what is wrong in a script, and where.
-type ScriptError struct {
-	// File is the name that ParseScript was given.
-	File string
-	// Line and Column count from 1; 0 is unknown.
-	Line, Column int
-	// Message is one sentence, without the place.
-	Message string
-}
-
-// Error returns "file:line:column: message", without the numbers that are unknown.
-func (e *ScriptError) Error() string {
-	place := e.File
-	if e.Line > 0 {
-		place += fmt.Sprintf(":%d", e.Line)
-		if e.Column > 0 {
-			place += fmt.Sprintf(":%d", e.Column)
-		}
-	}
-	return place + ": " + e.Message
-}
+// ScriptError says what is wrong in a script, and where: its fields are File, the name that ParseScript was given,
+// Line and Column, from 1, or 0 where unknown, and Message, one sentence without the place.
+type ScriptError = strictyaml.Error
 
 // ScriptPanic is what a script's panic step panics with: the step's message.
 type ScriptPanic string

@@ -1,79 +1,41 @@
 package turn
 
 import (
-	"bytes"
-	"errors"
-	"io"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/cloud-sessions/sessions/server/internal/strictyaml"
 )
 
 // ParseScript parses a script; name is what errors and failing turns call it. Every error is a
 // *ScriptError.
 func ParseScript(name string, data []byte) (*Script, error) {
-	root, err := document(data)
-	if err == nil {
-		var rules []rule
-		if rules, err = parseRules(root); err == nil {
-			return &Script{name: name, rules: rules}, nil
-		}
-	}
-	var wrong *ScriptError
-	if !errors.As(err, &wrong) {
-		wrong = &ScriptError{Message: err.Error()}
-	}
-	wrong.File = name
-	return nil, wrong
-}
-
-// document returns the root of the one document in data.
-func document(data []byte) (*yaml.Node, error) {
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	var doc, more yaml.Node
-	if err := decoder.Decode(&doc); errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0 {
-		return nil, &ScriptError{Message: "the script is empty; it needs rules"}
-	} else if err != nil {
-		return nil, syntaxError(err)
-	}
-	if err := decoder.Decode(&more); err == nil {
-		return nil, faultAt(&more, "a script is one document; here begins a second one")
-	} else if !errors.Is(err, io.EOF) {
-		return nil, syntaxError(err)
-	}
-	return doc.Content[0], checkPlain(doc.Content[0])
-}
-
-// syntaxError turns an error of the YAML parser, which has the line in its text only, into ours.
-func syntaxError(err error) error {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	wrong := &ScriptError{Message: "not valid YAML: " + text}
-	if found := regexp.MustCompile(`^line (\d+): (?s:(.*))$`).FindStringSubmatch(text); found != nil {
-		wrong.Line, _ = strconv.Atoi(found[1])
-		wrong.Message = "not valid YAML: " + found[2]
-	}
-	return wrong
-}
-
-func parseRules(root *yaml.Node) ([]rule, error) {
-	top, err := mapping(root, "a script", "rules")
+	rules, err := strictyaml.Parse(name, "script", data, parseRules)
 	if err != nil {
 		return nil, err
 	}
-	nodes, err := sequence(top["rules"], root, "rules")
+	return &Script{name: name, rules: rules}, nil
+}
+
+func parseRules(root *yaml.Node) ([]rule, error) {
+	top, err := strictyaml.Mapping(root, "a script", "rules")
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := strictyaml.Sequence(top["rules"], root, "rules")
 	if err != nil {
 		return nil, err
 	}
 	if len(nodes) == 0 {
-		return nil, faultAt(root, "a script needs at least one rule")
+		return nil, strictyaml.At(root, "a script needs at least one rule")
 	}
 	rules := make([]rule, 0, len(nodes))
 	for _, n := range nodes {
 		if len(rules) > 0 {
 			if last := rules[len(rules)-1]; last.matches == nil && last.model == "" && last.agent == "" {
-				return nil, faultAt(n, "no message reaches this rule: the one at line %d fits them all", last.line)
+				return nil, strictyaml.At(n, "no message reaches this rule: the one at line %d fits them all", last.line)
 			}
 		}
 		r, err := parseRule(n)
@@ -87,7 +49,7 @@ func parseRules(root *yaml.Node) ([]rule, error) {
 
 func parseRule(n *yaml.Node) (rule, error) {
 	r := rule{line: n.Line}
-	fields, err := mapping(n, "a rule", "match", "model", "agent", "steps")
+	fields, err := strictyaml.Mapping(n, "a rule", "match", "model", "agent", "steps")
 	if err != nil {
 		return r, err
 	}
@@ -97,15 +59,15 @@ func parseRule(n *yaml.Node) (rule, error) {
 		}
 	}
 	if m, ok := fields["model"]; ok {
-		if r.model, err = someText(m, "model"); err != nil {
+		if r.model, err = strictyaml.SomeText(m, "model"); err != nil {
 			return r, err
 		}
 		if err := checkPattern(r.model); err != nil {
-			return r, faultAt(m, "%s", err.Error())
+			return r, strictyaml.At(m, "%s", err.Error())
 		}
 	}
 	if m, ok := fields["agent"]; ok {
-		if r.agent, err = someText(m, "agent"); err != nil {
+		if r.agent, err = strictyaml.SomeText(m, "agent"); err != nil {
 			return r, err
 		}
 	}
@@ -114,11 +76,11 @@ func parseRule(n *yaml.Node) (rule, error) {
 }
 
 func parseMatch(n *yaml.Node) (func(string) bool, error) {
-	key, value, err := single(n, "match", "text", "contains", "regexp")
+	key, value, err := strictyaml.Single(n, "match", "text", "contains", "regexp")
 	if err != nil {
 		return nil, err
 	}
-	want, err := anyText(value, key)
+	want, err := strictyaml.AnyText(value, key)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +92,7 @@ func parseMatch(n *yaml.Node) (func(string) bool, error) {
 	}
 	pattern, err := regexp.Compile(want)
 	if err != nil {
-		return nil, faultAt(value, "regexp is malformed: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		return nil, strictyaml.At(value, "regexp is malformed: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	return pattern.MatchString, nil
 }

@@ -26,7 +26,7 @@ type runnerFlags struct {
 }
 
 func (f *runnerFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.runner, "runner", "echo", "what answers messages: echo, script or openai")
+	flags.StringVar(&f.runner, "runner", "", "what answers messages: echo, script or openai; echo by default, script when only --script asks for it")
 	flags.StringToStringVar(&f.routes, "route", nil, "other runners for some agents, by their model: MODEL=RUNNER, or START*=RUNNER for all models with that start; may be repeated")
 	flags.StringVar(&f.script, "script", "", "YAML file that the script runner answers from")
 	flags.DurationVar(&f.echoDelay, "echo-delay", 0, "time between the words of the echo runner")
@@ -36,6 +36,14 @@ func (f *runnerFlags) register(flags *pflag.FlagSet) {
 
 // open makes the runners that are named, and what sends each turn to one of them.
 func (f *runnerFlags) open() (turn.Runner, error) {
+	switch asked := f.script == "" || f.wants("script"); {
+	case f.runner == "" && asked:
+		f.runner = "echo"
+	case f.runner == "":
+		f.runner = "script"
+	case !asked:
+		return nil, fmt.Errorf("--script has no runner that reads it; add --runner script or --route MODEL=script")
+	}
 	for flag, name := range f.named() {
 		if !slices.Contains(knownRunners(), name) {
 			return nil, fmt.Errorf("--%s: unknown runner %q; use %s", flag, name, strings.Join(knownRunners(), ", "))

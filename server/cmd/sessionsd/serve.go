@@ -11,12 +11,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/faults"
 )
 
 func serveCommand() *cobra.Command {
 	var config server.Config
 	var runner runnerFlags
-	var logFormat, check string
+	var logFormat, check, faultFile string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API until interrupted",
@@ -34,10 +35,15 @@ ends after 30 days.
 
 Messages are answered by a runner: echo says what it was told, script answers from a YAML file for tests,
 openai asks any endpoint that speaks OpenAI's chat completions. --route sends agents to another runner by
-their model.`,
+their model.
+
+With --faults, requests fail as a YAML file says, so that programs can rehearse what networks and gateways
+do to them: answers in the server's place such as a 429, latency, dropped connections, cut streams. The same
+file and requests give the same faults again.`,
 		Example: `  sessionsd serve --demo
   sessionsd serve --addr 0.0.0.0:8080 --db sqlite:/var/lib/sessions/sessions.db --log-format json
   SESSIONSD_FEATURES=m3 sessionsd serve
+  sessionsd serve --demo --faults faults.yaml --script answers.yaml
   OPENAI_API_KEY=... sessionsd serve --route 'gpt-*=openai' --openai-base-url https://api.openai.com/v1`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -45,6 +51,9 @@ their model.`,
 				return err
 			}
 			if config.Runner, err = runner.open(); err != nil {
+				return err
+			}
+			if config.Faults, err = openFaults(faultFile, config.Demo); err != nil {
 				return err
 			}
 			config.ResponseCheck = server.ResponseCheck(check)
@@ -64,6 +73,7 @@ their model.`,
 	flags.StringVar(&config.DB, "db", defaultDB, "database, sqlite:PATH; its folder is made if absent")
 	flags.BoolVar(&config.Demo, "demo", false, "make the documentation's own agent, environment and a token")
 	runner.register(flags)
+	flags.StringVar(&faultFile, "faults", "", "YAML file that says which requests fail, and how; with --demo only")
 	flags.IntVar(&config.Workers, "workers", 256, "turns to work on at a time")
 	flags.IntVar(&config.MaxTurns, "max-turns", 1000, "turns that an account may have under way, in line included; more are refused with 429")
 	flags.IntVar(&config.MaxStreams, "max-streams", 1000, "event streams that an account may have open; more are refused with 429")
@@ -73,6 +83,21 @@ their model.`,
 	flags.StringVar(&logFormat, "log-format", "text", "format of the logs: text or json")
 	flags.DurationVar(&config.ShutdownTimeout, "shutdown-timeout", 10*time.Second, "how long to wait for requests under way when stopping")
 	return describeEnvironment(cmd)
+}
+
+// openFaults reads a fault file; "" is none.
+func openFaults(path string, demo bool) (*faults.Injector, error) {
+	switch {
+	case path == "":
+		return nil, nil
+	case !demo:
+		return nil, errors.New("--faults makes requests fail on purpose, which is for rehearsals; it needs --demo")
+	}
+	plan, err := faults.LoadPlan(path)
+	if err != nil {
+		return nil, fmt.Errorf("--faults: %w", err)
+	}
+	return faults.NewInjector(plan), nil
 }
 
 func newLogger(w io.Writer, format string) (*slog.Logger, error) {

@@ -1,0 +1,44 @@
+package contract
+
+import "strings"
+
+// Find returns the operation at a path, relative to a server URL and percent-encoded as it was sent, and what
+// CheckRequest takes for its path parameters; nil when the contract has none there. It is for those who have no
+// router: callers, and whoever looks on from outside.
+func (c *Contract) Find(method, path string) (*Operation, func(name string) string) {
+	segments := strings.Split(path, "/")
+	var found *Operation
+	most := -1
+	for _, o := range c.operations {
+		if literal, ok := o.fits(segments); ok && o.Method == method && literal > most {
+			found, most = o, literal
+		}
+	}
+	if found == nil {
+		return nil, nil
+	}
+	return found, func(name string) string {
+		for i, segment := range found.segments {
+			if segment == "{"+name+"}" {
+				return segments[i]
+			}
+		}
+		return ""
+	}
+}
+
+// fits reports whether a path is one of the operation's, and in how many segments it is the template's own.
+func (o *Operation) fits(path []string) (literal int, ok bool) {
+	if len(path) != len(o.segments) {
+		return 0, false
+	}
+	for i, segment := range o.segments {
+		switch {
+		case segment == path[i]:
+			literal++
+		case !strings.HasPrefix(segment, "{") || path[i] == "":
+			return 0, false
+		}
+	}
+	return literal, true
+}

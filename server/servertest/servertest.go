@@ -1,0 +1,154 @@
+// Package servertest starts servers for tests of programs that use the API: in this process, from memory, behind
+// real TCP on a loopback address, with an agent that answers as a script says. Every answer is held against the
+// contract. It imports the server and the client.
+package servertest
+
+import (
+	"context"
+	"log/slog"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cloud-sessions/sessions/client"
+	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/contract"
+	"github.com/cloud-sessions/sessions/server/faults"
+	"github.com/cloud-sessions/sessions/server/turn"
+)
+
+// Server is a running server with one account, which has an agent and an environment. It shares nothing with
+// other servers. Its methods are safe for concurrent use.
+type Server struct {
+	// URL is where the server listens, http://127.0.0.1:PORT.
+	URL string
+	// BaseURL is the API there, as client.WithBaseURL and QODER_BASE_URL take it.
+	BaseURL string
+	// Token is the account's token.
+	Token string
+	// AgentID and EnvironmentID are what sessions are made with.
+	AgentID, EnvironmentID string
+
+	t      testing.TB
+	web    *httptest.Server
+	record *recorder
+	answer *answers
+	faults *faults.Injector
+}
+
+// New starts a server that ends with the test. A response of its own that breaks the contract fails the test;
+// what goes wrong inside it is in the test's log. The agent repeats what it is told until Script gives it
+// something to say. Each change is made to the server's configuration before it starts.
+func New(t testing.TB, change ...func(*server.Config)) *Server {
+	t.Helper()
+	s := &Server{t: t, AgentID: server.DemoAgent, EnvironmentID: server.DemoEnvironment, answer: &answers{}, faults: &faults.Injector{}}
+	config := server.Config{
+		Demo:     true,
+		Faults:   s.faults,
+		Logger:   slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		OnBreach: func(b *contract.Breach) { t.Errorf("servertest: %v", b) },
+	}
+	for _, c := range change {
+		c(&config)
+	}
+	s.answer.set(config.Runner)
+	config.Runner = s.answer
+	api, err := server.New(t.Context(), config)
+	if err != nil {
+		t.Fatalf("servertest: %v", err)
+	}
+	s.record = &recorder{next: api}
+	s.web = httptest.NewServer(s.record)
+	t.Cleanup(func() {
+		s.web.CloseClientConnections() // ends streams, which Close would wait for
+		s.web.Close()
+		if err := api.Close(); err != nil {
+			t.Errorf("servertest: %v", err)
+		}
+	})
+	s.URL, s.Token = s.web.URL, api.Demo().Token
+	s.BaseURL = s.URL + "/v1"
+	return s
+}
+
+// Client returns a client of the server, with further options if need be.
+func (s *Server) Client(opts ...client.Option) *client.Client {
+	s.t.Helper()
+	c, err := client.New(append([]client.Option{
+		client.WithBaseURL(s.BaseURL), client.WithToken(s.Token), client.WithHTTPClient(s.web.Client()),
+	}, opts...)...)
+	if err != nil {
+		s.t.Fatalf("servertest: %v", err)
+	}
+	return c
+}
+
+// Script makes the agent answer as a script in YAML says (see turn.Script), from the next turn on and from where
+// a turn goes on after an action. A malformed script ends the test.
+func (s *Server) Script(yaml string) {
+	s.t.Helper()
+	s.play(turn.ParseScript("script", []byte(yaml)))
+}
+
+// ScriptFile is Script for the file at path.
+func (s *Server) ScriptFile(path string) {
+	s.t.Helper()
+	s.play(turn.LoadScript(path))
+}
+
+func (s *Server) play(script *turn.Script, err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatalf("servertest: %v", err)
+	}
+	s.Runner(script.Runner(nil))
+}
+
+// Runner makes the agent answer with r, for what no script can say; nil repeats what it is told.
+func (s *Server) Runner(r turn.Runner) { s.answer.set(r) }
+
+// Inject makes requests fail as the rules say, counted from now on, in place of those that were given before; without
+// rules none do. Probabilities have the seed 0. A malformed rule ends the test.
+func (s *Server) Inject(rules ...faults.Rule) {
+	s.t.Helper()
+	s.fail(faults.NewPlan(0, rules...))
+}
+
+// Faults is Inject for a fault file's text, in YAML (see faults.ParsePlan).
+func (s *Server) Faults(yaml string) {
+	s.t.Helper()
+	s.fail(faults.ParsePlan("faults", []byte(yaml)))
+}
+
+// FaultFile is Faults for the file at path.
+func (s *Server) FaultFile(path string) {
+	s.t.Helper()
+	s.fail(faults.LoadPlan(path))
+}
+
+func (s *Server) fail(plan *faults.Plan, err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatalf("servertest: %v", err)
+	}
+	s.faults.Use(plan)
+}
+
+// Requests returns what the server was asked, oldest first: everything, or only the named operations. It keeps
+// the last 1,000 requests.
+func (s *Server) Requests(operations ...string) []Request { return s.record.list(operations) }
+
+// answers is a runner that passes each turn on to another one, which may change.
+type answers struct{ runner atomic.Pointer[turn.Runner] }
+
+func (a *answers) set(r turn.Runner) {
+	if r == nil {
+		r = turn.NewEcho(turn.EchoOptions{})
+	}
+	a.runner.Store(&r)
+}
+
+// Run implements turn.Runner.
+func (a *answers) Run(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
+	return (*a.runner.Load()).Run(ctx, in, out)
+}
