@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/mattn/go-runewidth"
+
+	"github.com/cloud-sessions/sessions/client"
+)
+
+// widest is how many columns of a terminal a text may take in a table.
+const widest = 40
+
+// cell is one text of a table: a line without control characters, so that no record moves the cursor.
+type cell struct {
+	text  string
+	style string
+}
+
+// newCell cleans a text; style may be nil.
+func newCell(text string, style func(string) string) cell {
+	c := cell{text: oneLine(text)}
+	if style != nil {
+		c.style = style(text)
+	}
+	return c
+}
+
+// oneLine makes a text fit for a line of a terminal.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+// table writes rows in columns, some at a time: a later row may be wider than those that are written.
+type table struct {
+	out    stream
+	widths []int
+}
+
+// write writes rows, and the header before the first.
+func (t *table) write(header []string, rows [][]cell) error {
+	begun := t.widths != nil
+	if !begun {
+		t.widths = make([]int, len(header))
+		head := make([]cell, len(header))
+		for i, name := range header {
+			head[i] = cell{name, bold}
+		}
+		rows = append([][]cell{head}, rows...)
+	}
+	for _, row := range rows {
+		for i := range row {
+			if t.out.terminal {
+				row[i].text = runewidth.Truncate(row[i].text, widest, "…")
+			}
+			t.widths[i] = max(t.widths[i], runewidth.StringWidth(row[i].text))
+		}
+	}
+	var b bytes.Buffer
+	for _, row := range rows {
+		var line strings.Builder
+		for i, c := range row {
+			line.WriteString(t.out.styled(c.style, c.text))
+			if i < len(row)-1 {
+				line.WriteString(strings.Repeat(" ", t.widths[i]-runewidth.StringWidth(c.text)+2))
+			}
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	_, err := b.WriteTo(t.out)
+	return err
+}
+
+// sheet is a record with one line for each column that is not empty.
+func (v view[T]) sheet(out stream, record *T) []byte {
+	width := 0
+	for _, c := range v.columns {
+		width = max(width, len(c.name))
+	}
+	var b bytes.Buffer
+	for _, c := range v.columns {
+		content := newCell(c.text(record), c.style)
+		if content.text == "" {
+			continue
+		}
+		b.WriteString(out.styled(bold, c.name) + strings.Repeat(" ", width-len(c.name)+2))
+		b.WriteString(out.styled(content.style, content.text) + "\n")
+	}
+	return b.Bytes()
+}
+
+// moment writes a time for a table, "" for none.
+func moment(t *time.Time) string {
+	if t == nil || t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.DateTime + "Z")
+}
+
+// count writes a number for a table, "" for none.
+func count(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// pairsOf writes metadata, sorted.
+func pairsOf(metadata client.Metadata) string {
+	pairs := make([]string, 0, len(metadata))
+	for _, key := range slices.Sorted(maps.Keys(metadata)) {
+		pairs = append(pairs, key+"="+metadata[key])
+	}
+	return strings.Join(pairs, " ")
+}
+
+// stateStyle colours the states of sessions and environments.
+func stateStyle(state string) string {
+	switch state {
+	case "idle", "ready":
+		return green
+	case "processing":
+		return yellow
+	}
+	return dim
+}
