@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/cloud-sessions/sessions/client"
 )
@@ -18,6 +19,7 @@ import (
 // app is one run of the program: where it reads and writes, and the flags that all commands have.
 type app struct {
 	in       io.Reader
+	typed    bool // in is a terminal
 	out, err stream
 	now      func() time.Time
 	started  bool // the command line was understood
@@ -35,6 +37,7 @@ type app struct {
 func newApp() *app {
 	return &app{
 		in:     os.Stdin,
+		typed:  term.IsTerminal(int(os.Stdin.Fd())),
 		out:    newStream(os.Stdout, os.Getenv),
 		err:    newStream(os.Stderr, os.Getenv),
 		now:    time.Now,
@@ -72,6 +75,9 @@ func (a *app) register(root *cobra.Command) {
 
 // connect returns a client as the flags and the environment want it.
 func (a *app) connect(ctx context.Context) (*client.Client, error) {
+	if a.timeout < 0 || a.retries < 0 {
+		return nil, usageError{errors.New("--timeout and --retries must not be negative")}
+	}
 	opts := []client.Option{client.WithUserAgent("cloud-sessions-cli/1"), client.WithTimeout(a.timeout), client.WithMaxRetries(a.retries)}
 	if a.baseURL != "" {
 		opts = append(opts, client.WithBaseURL(a.baseURL))
@@ -107,6 +113,9 @@ func (a *app) readToken(ctx context.Context) (string, error) {
 // readFile reads a file, or standard input for "-" until ctx ends.
 func (a *app) readFile(ctx context.Context, name string) ([]byte, error) {
 	if name == "-" {
+		if a.typed {
+			fmt.Fprintln(a.err, "Reading standard input; Ctrl-D on a line of its own ends it.")
+		}
 		return readAll(ctx, a.in)
 	}
 	data, err := os.ReadFile(name)

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -203,7 +205,8 @@ func decode[T any](cmd *cobra.Command, doc map[string]any) (*T, error) {
 		return nil, usageError{fmt.Errorf("--file: there is no field %s; see '%s --help'", name, cmd.CommandPath())}
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return nil, &fieldError{wrong.Field, fmt.Sprintf("%s must be %s, not %s", wrong.Field, kindName(wrong.Type), wrong.Value)}
+		param := wrong.Field + culprit(doc[wrong.Field], wrong.Type)
+		return nil, &fieldError{param, fmt.Sprintf("%s must be %s, not %s", param, kindName(wrong.Type), valueName(wrong.Value))}
 	}
 	return nil, usageError{fmt.Errorf("the request is malformed: %w", err)}
 }
@@ -233,6 +236,32 @@ func required[T any](cmd *cobra.Command, doc map[string]any) error {
 		text += strings.Join(hints, " and ") + ", or "
 	}
 	return usageError{errors.New(text + "--file")}
+}
+
+// culprit names the key of an object of strings that holds something else, as ".key".
+func culprit(value any, want reflect.Type) string {
+	object, _ := value.(map[string]any)
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		if _, fits := object[key].(string); !fits && want.Kind() == reflect.String {
+			return "." + key
+		}
+	}
+	return ""
+}
+
+// valueName is what a person calls what encoding/json calls a value.
+func valueName(value string) string {
+	switch value {
+	case "array":
+		return "a list"
+	case "object":
+		return "an object"
+	case "bool":
+		return "true or false"
+	case "string", "number":
+		return "a " + value
+	}
+	return strings.TrimPrefix(value, "number ")
 }
 
 // kindName is what JSON calls a Go type.

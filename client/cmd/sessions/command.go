@@ -40,6 +40,7 @@ one array, with -o jsonl it is one record on each line, both written as the reco
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
+	root.SetFlagErrorFunc(flagError)
 	a.register(root)
 	root.AddGroup(&cobra.Group{ID: "sessions", Title: "Sessions:"}, &cobra.Group{ID: "needs", Title: "What sessions need:"})
 	for _, cmd := range a.sessionCommands() {

@@ -242,13 +242,15 @@ func TestAWriteIsRepeatedByItsKey(t *testing.T) {
 // aliases are operations that differ from another one only in their HTTP method.
 var aliases = map[string]bool{"putAgent": true, "putEnvironment": true}
 
-// walk calls visit with every command of the tree that does something.
+// walk calls visit with every visible command of the tree that calls an operation.
 func walk(cmd *cobra.Command, visit func(*cobra.Command)) {
 	if cmd.Annotations[operationAnnotation] != "" {
 		visit(cmd)
 	}
 	for _, inner := range cmd.Commands() {
-		walk(inner, visit)
+		if !inner.Hidden {
+			walk(inner, visit)
+		}
 	}
 }
 

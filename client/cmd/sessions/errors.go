@@ -40,6 +40,8 @@ const exitCodes = `Exit codes:
 // usageError is a mistake on the command line or in a file.
 type usageError struct{ error }
 
+func (e usageError) Unwrap() error { return e.error }
+
 // fieldError is a mistake in a field of a request that was found before it was sent.
 type fieldError struct {
 	// param is the field, as the contract's errors name it.
@@ -57,7 +59,7 @@ func (a *app) explain(ctx context.Context, cmd *cobra.Command, err error) (text 
 	switch {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		text = "interrupted"
-		if cmd.Flags().Lookup(keyFlag) != nil {
+		if answered && failure.Attempts > 0 && cmd.Flags().Lookup(keyFlag) != nil {
 			text += "; what was asked for may have happened"
 		}
 		return text, exitInterrupted
@@ -71,6 +73,24 @@ func (a *app) explain(ctx context.Context, cmd *cobra.Command, err error) (text 
 		return fmt.Sprintf("%s; see '%s --help'", exclusive(err.Error()), cmd.CommandPath()), exitUsage
 	}
 	return err.Error(), exitFailure
+}
+
+// flagError says in plain words that a flag's value is none.
+func flagError(_ *cobra.Command, err error) error {
+	wrong, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err
+	}
+	kind := "it must be a whole number"
+	switch wrong.GetFlag().Value.Type() {
+	case "duration":
+		kind = "it must be a duration such as 30s"
+	case "bool":
+		kind = "it must be true or false"
+	case formType:
+		kind = wrong.Unwrap().Error()
+	}
+	return fmt.Errorf("--%s cannot be %q: %s", wrong.GetFlag().Name, wrong.GetValue(), kind)
 }
 
 // exclusive says in plain words what cobra says of flags that exclude each other, and leaves other texts.

@@ -32,8 +32,11 @@ type choice struct {
 
 func (c *choice) String() string { return c.value }
 
-// Type names the flag's value in the help.
-func (c *choice) Type() string { return "FORM" }
+// formType names the value of a choice in the help.
+const formType = "FORM"
+
+// Type returns formType.
+func (c *choice) Type() string { return formType }
 
 // Set takes an allowed word.
 func (c *choice) Set(value string) error {

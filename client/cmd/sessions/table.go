@@ -84,18 +84,19 @@ func (t *table) write(header []string, rows [][]cell) error {
 
 // sheet is a record with one line for each column that is not empty.
 func (v view[T]) sheet(out stream, record *T) []byte {
+	var names []string
+	var contents []cell
 	width := 0
 	for _, c := range v.columns {
-		width = max(width, len(c.name))
+		if content := newCell(c.text(record), c.style); content.text != "" {
+			names, contents = append(names, c.name), append(contents, content)
+			width = max(width, len(c.name))
+		}
 	}
 	var b bytes.Buffer
-	for _, c := range v.columns {
-		content := newCell(c.text(record), c.style)
-		if content.text == "" {
-			continue
-		}
-		b.WriteString(out.styled(bold, c.name) + strings.Repeat(" ", width-len(c.name)+2))
-		b.WriteString(out.styled(content.style, content.text) + "\n")
+	for i, c := range contents {
+		b.WriteString(out.styled(bold, names[i]) + strings.Repeat(" ", width-len(names[i])+2))
+		b.WriteString(out.styled(c.style, c.text) + "\n")
 	}
 	return b.Bytes()
 }
