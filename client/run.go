@@ -27,8 +27,10 @@ type RunParams struct {
 // caller's answer.
 //
 // Leaving the loop, or an end of ctx, does not stop the turn: see [SessionService.Interrupt]. Its errors are those of
-// [SessionService.Send] and [SessionService.Stream]. An idempotency key is the message's: with the key of an earlier
-// Run it yields the events of that one.
+// [SessionService.Send] and [SessionService.Stream].
+//
+// An idempotency key is the message's. With it a program that was stopped in the middle of a Run takes it up again: the
+// events come again from the first, what was answered is not answered again, and the turn goes on.
 func (s *SessionService) Run(ctx context.Context, id SessionID, message string, params *RunParams, opts ...Option) iter.Seq2[Event, error] {
 	return s.run(ctx, "Sessions.Run", id, []EventInput{UserMessage(message)}, params, opts)
 }
@@ -64,11 +66,11 @@ func (s *SessionService) run(ctx context.Context, op string, id SessionID, event
 				if v.TurnID != last.TurnID {
 					continue
 				}
-				answered, err := s.answer(ctx, op, id, v.StopReason, uses, p, later)
+				goesOn, err := s.answer(ctx, op, id, v, uses, p, later)
 				if err != nil {
 					yield(Event{}, err)
 				}
-				if err != nil || !answered {
+				if err != nil || !goesOn {
 					return
 				}
 			}
@@ -76,23 +78,49 @@ func (s *SessionService) run(ctx context.Context, op string, id SessionID, event
 	}
 }
 
-// answer sends the answers that a turn waits for, as far as params has them. It reports whether the turn goes on.
-func (s *SessionService) answer(ctx context.Context, op string, id SessionID, stop StopReason, uses map[EventID]any, params RunParams, opts []Option) (bool, error) {
-	all := stop.Type == StopReasonRequiresAction
-	for _, use := range stop.EventIds {
+// answer sends the answers that a turn stopped for, as far as params has them, and reports whether the turn goes on.
+func (s *SessionService) answer(ctx context.Context, op string, id SessionID, stop SessionStatusIdleEvent, uses map[EventID]any, params RunParams, opts []Option) (goesOn bool, err error) {
+	if stop.StopReason.Type != StopReasonRequiresAction || len(params.Tools) == 0 && params.Confirm == nil {
+		return false, nil
+	}
+	waiting, err := s.waiting(ctx, op, id, stop, opts)
+	if err != nil {
+		return false, err
+	}
+	goesOn = true
+	for _, use := range waiting {
 		answer, ok := params.answer(ctx, uses[use])
 		if !ok {
-			all = false
+			goesOn = false
 			continue
-		}
-		if ctx.Err() != nil {
-			return false, s.c.config.finish(op, ended(ctx, &Error{}))
 		}
 		if _, err := s.send(ctx, op, id, []EventInput{answer}, opts); err != nil {
 			return false, err
 		}
 	}
-	return all, nil
+	return goesOn, nil
+}
+
+// waiting lists the uses of tools that a turn stopped for, without those that are answered since.
+func (s *SessionService) waiting(ctx context.Context, op string, id SessionID, stop SessionStatusIdleEvent, opts []Option) ([]EventID, error) {
+	uses := slices.Clone(stop.StopReason.EventIds)
+	answers := []EventType{EventTypeUserCustomToolResult, EventTypeUserToolConfirmation}
+	for event, err := range s.Events.All(ctx, id, &ListEventsParams{AfterID: &stop.ID, Types: answers}, opts...) {
+		if failure, ok := err.(*Error); ok {
+			failure.Op = op
+			return nil, failure
+		}
+		uses = slices.DeleteFunc(uses, func(use EventID) bool {
+			switch v := event.Value.(type) {
+			case UserCustomToolResultEvent:
+				return v.CustomToolUseID == use
+			case UserToolConfirmationEvent:
+				return v.ToolUseID == use
+			}
+			return false
+		})
+	}
+	return uses, nil
 }
 
 // answer is the answer to a use of a tool; ok is false when it is the caller's to give.
