@@ -144,7 +144,7 @@ func TestRun(t *testing.T) {
 		}}, []string{"idle: requires_action", "deny", "I leave it, as you say: not Bash.", "idle: end_turn"}},
 		{"nobody to ask", "delete build", nil, []string{"idle: requires_action"}},
 		{"cut short", "be verbose", nil, []string{"And so on, and", "idle: max_tokens"}},
-		{"failed", "fail", nil, []string{"error: The agent failed. Send the message again.", "idle: error"}},
+		{"failed", "fail", nil, []string{"error: the model is overloaded", "idle: error"}},
 		{"broken", "panic", nil, []string{"error: The agent failed. Send the message again.", "idle: error"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -21,6 +21,7 @@ type app struct {
 	in       io.Reader
 	typed    bool // in is a terminal
 	out, err stream
+	signals  *signals
 	now      func() time.Time
 	started  bool // the command line was understood
 
@@ -34,14 +35,15 @@ type app struct {
 }
 
 // newApp returns the app of this process.
-func newApp() *app {
+func newApp(signals *signals) *app {
 	return &app{
-		in:     os.Stdin,
-		typed:  term.IsTerminal(int(os.Stdin.Fd())),
-		out:    newStream(os.Stdout, os.Getenv),
-		err:    newStream(os.Stderr, os.Getenv),
-		now:    time.Now,
-		format: choice{allowed: formats()},
+		in:      os.Stdin,
+		typed:   term.IsTerminal(int(os.Stdin.Fd())),
+		out:     newStream(os.Stdout, os.Getenv),
+		err:     newStream(os.Stderr, os.Getenv),
+		now:     time.Now,
+		signals: signals,
+		format:  choice{allowed: formats()},
 	}
 }
 
@@ -54,7 +56,7 @@ func run(ctx context.Context, a *app, args []string) int {
 		return exitOK
 	}
 	text, code := a.explain(ctx, cmd, err)
-	fmt.Fprintln(a.err, "sessions:", text)
+	fmt.Fprintln(a.err, "sessions:", a.err.safe(text))
 	return code
 }
 

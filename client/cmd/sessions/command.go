@@ -60,13 +60,13 @@ one array, with -o jsonl it is one record on each line, both written as the reco
 	return root
 }
 
-// arguments wants what cmd's Use names after the command: a word for each argument, "..." after one that may
-// come again.
+// arguments wants what cmd's Use names after the command: a word for each argument, in brackets one that
+// may be left out, "..." after one that may come again.
 func arguments(cmd *cobra.Command, args []string) error {
 	names := strings.Fields(cmd.Use)[1:]
 	last := len(names) - 1
 	switch {
-	case len(args) < len(names):
+	case len(args) < len(names) && !strings.HasPrefix(names[len(args)], "["):
 		return fmt.Errorf("the argument %s is missing", strings.TrimSuffix(names[len(args)], "..."))
 	case len(args) > len(names) && (last < 0 || !strings.HasSuffix(names[last], "...")):
 		return fmt.Errorf("there is an argument too many: %q", args[len(names)])

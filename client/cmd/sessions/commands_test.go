@@ -272,7 +272,7 @@ func contract(t *testing.T) map[string]*openapi3.Operation {
 
 func TestEveryOperationHasACommand(t *testing.T) {
 	operations := contract(t)
-	walk(newApp().command(), func(cmd *cobra.Command) {
+	walk(newApp(nil).command(), func(cmd *cobra.Command) {
 		name := cmd.Annotations[operationAnnotation]
 		if operations[name] == nil {
 			t.Errorf("%s calls %s, which the contract does not have", cmd.CommandPath(), name)
@@ -294,7 +294,7 @@ func TestEveryParameterHasAFlag(t *testing.T) {
 		"tools": "--file", "mcp_servers": "--file", "skills": "--file", "instructions": "another name of --system",
 	}
 	operations := contract(t)
-	walk(newApp().command(), func(cmd *cobra.Command) {
+	walk(newApp(nil).command(), func(cmd *cobra.Command) {
 		if strings.HasPrefix(cmd.Use, "add ") {
 			return // its arguments are the body
 		}
@@ -322,7 +322,7 @@ func TestEveryParameterHasAFlag(t *testing.T) {
 // flagsWithin counts cmd's flags that set a part of a parameter.
 func flagsWithin(cmd *cobra.Command, param string) (n int) {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if strings.HasPrefix(paramOf(f), param+".") {
+		if slices.ContainsFunc(f.Annotations[paramAnnotation], func(path string) bool { return strings.HasPrefix(path, param+".") }) {
 			n++
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -63,6 +64,8 @@ func (a *app) explain(ctx context.Context, cmd *cobra.Command, err error) (text 
 			text += "; what was asked for may have happened"
 		}
 		return text, exitInterrupted
+	case errors.Is(err, errStopped):
+		return err.Error(), exitInterrupted
 	case answered:
 		return describe(cmd, failure), exitCode(failure)
 	case isField:
@@ -164,11 +167,18 @@ func join(message, hint string) string {
 // paramAnnotation marks flags with the contract's name of what they set.
 const paramAnnotation = "param"
 
+// argumentAnnotation marks a command with the parameter that its last argument sets.
+const argumentAnnotation = "argument"
+
 // place says where a parameter of the contract is given on cmd's command line, "" when nowhere.
 func place(cmd *cobra.Command, param string) string {
 	flags := flagsFor(cmd, param)
 	file := cmd.Flags().Lookup(fileFlag)
+	words := strings.Fields(cmd.Use)
 	argument := strings.ToUpper(strings.TrimSuffix(param, "_id"))
+	if set := cmd.Annotations[argumentAnnotation]; set != "" && strings.HasPrefix(param, set) {
+		argument = words[len(words)-1]
+	}
 	switch {
 	case param == "":
 		return ""
@@ -176,10 +186,10 @@ func place(cmd *cobra.Command, param string) string {
 		return "change --" + flags[0].Name
 	case file != nil && file.Changed:
 		return fmt.Sprintf("change %s in --file %s", param, file.Value)
+	case slices.Contains(words, argument):
+		return "change the argument " + strings.Trim(argument, "[].")
 	case len(flags) > 0:
 		return "set --" + flags[0].Name
-	case slices.Contains(strings.Fields(cmd.Use), argument):
-		return "change the argument " + argument
 	}
 	return ""
 }
@@ -187,29 +197,18 @@ func place(cmd *cobra.Command, param string) string {
 // flagsFor returns cmd's flags that set a parameter or what holds it, those that were given first, then
 // the nearest.
 func flagsFor(cmd *cobra.Command, param string) []*pflag.Flag {
-	var found []*pflag.Flag
+	near := map[*pflag.Flag]int{}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		path := paramOf(f)
-		rest, ok := strings.CutPrefix(param, path)
-		if path != "" && ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
-			found = append(found, f)
+		for _, path := range f.Annotations[paramAnnotation] {
+			rest, ok := strings.CutPrefix(param, path)
+			if ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+				near[f] = len(path)
+			}
 		}
 	})
-	slices.SortStableFunc(found, func(x, y *pflag.Flag) int {
-		if x.Changed != y.Changed {
-			return cmp.Compare(changed(y), changed(x))
-		}
-		return cmp.Compare(len(paramOf(y)), len(paramOf(x)))
+	return slices.SortedFunc(maps.Keys(near), func(x, y *pflag.Flag) int {
+		return cmp.Or(changed(y)-changed(x), near[y]-near[x], strings.Compare(x.Name, y.Name))
 	})
-	return found
-}
-
-// paramOf is the parameter that a flag sets, "" for none.
-func paramOf(f *pflag.Flag) string {
-	if params := f.Annotations[paramAnnotation]; len(params) > 0 {
-		return params[0]
-	}
-	return ""
 }
 
 // changed is 1 for a flag that was given.

@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write testdata/help.txt anew")
 func TestHelp(t *testing.T) {
 	const golden = "testdata/help.txt"
 	var b strings.Builder
-	help(t, &b, newApp().command())
+	help(t, &b, newApp(nil).command())
 	if *update {
 		if err := os.WriteFile(golden, []byte(b.String()), 0o600); err != nil {
 			t.Fatal(err)
@@ -52,7 +52,7 @@ func help(t *testing.T, b *strings.Builder, cmd *cobra.Command) {
 
 // Every command that does something teaches by example.
 func TestEveryCommandHasAnExample(t *testing.T) {
-	walk(newApp().command(), func(cmd *cobra.Command) {
+	walk(newApp(nil).command(), func(cmd *cobra.Command) {
 		if !strings.Contains(cmd.Example, cmd.CommandPath()) {
 			t.Errorf("%s has no example of its own: %q", cmd.CommandPath(), cmd.Example)
 		}

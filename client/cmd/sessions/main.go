@@ -4,12 +4,9 @@ package main
 import (
 	"context"
 	"os"
-	"os/signal"
-	"syscall"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the first signal ends the command, which tidies up; a second one ends the program at once
-	os.Exit(run(ctx, newApp(), os.Args[1:]))
+	ctx, signals := watchSignals(context.Background())
+	os.Exit(run(ctx, newApp(signals), os.Args[1:]))
 }

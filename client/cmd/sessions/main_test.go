@@ -9,10 +9,10 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/cloud-sessions/sessions/server"
+	turns "github.com/cloud-sessions/sessions/server/turn"
 )
 
 // asProgram makes the test binary act as the program itself, so that tests run real processes.
@@ -82,6 +82,27 @@ func demo(t *testing.T, change ...func(*server.Config)) string {
 	return serve(t, s.ServeHTTP) + "/v1"
 }
 
+// scripted makes the demo's agent play server/turn's example of a script, and wait for an hour when it is told so.
+func scripted(t *testing.T) func(*server.Config) {
+	t.Helper()
+	example, err := os.ReadFile("../../../server/turn/testdata/example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait := "rules:\n  - match: {text: wait}\n    steps: [say: [I, \" wait.\"], wait: 1h, say: Done.]\n"
+	script, err := turns.ParseScript("script.yaml", bytes.Replace(example, []byte("rules:\n"), []byte(wait), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(c *server.Config) { c.Runner = script.Runner(nil) }
+}
+
+// newSession creates a session of the demo's agent.
+func newSession(t *testing.T, api string) string {
+	t.Helper()
+	return id(t, api, "create", "--agent", server.DemoAgent, "--environment", server.DemoEnvironment)
+}
+
 // serve is the address of a server on loopback.
 func serve(t *testing.T, handler http.HandlerFunc) string {
 	t.Helper()
@@ -119,20 +140,15 @@ func id(t *testing.T, baseURL string, args ...string) string {
 	return strings.TrimSpace(ok(t, baseURL, append(args, "-o", "id")...))
 }
 
-// syncBuffer is a bytes.Buffer for several goroutines.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+// answerStream makes a handler that answers reads of a stream with lines, what is before the caller's cursor left out.
+func answerStream(lines ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		text := strings.Join(lines, "\n")
+		if cursor := r.Header.Get("Last-Event-ID"); cursor != "" {
+			_, rest, _ := strings.Cut(text, "id: "+cursor+"\n")
+			_, text, _ = strings.Cut(rest, "\n\n")
+		}
+		_, _ = w.Write([]byte(text))
+	}
 }

@@ -70,6 +70,8 @@ type column[T any] struct {
 	text func(*T) string
 	// detail is shown of a single record only.
 	detail bool
+	// width is the least that the column takes in a table whose rows come one by one.
+	width int
 	// style colours a text; nil for none.
 	style func(text string) string
 }
@@ -145,21 +147,22 @@ func (l *listing[T]) add(form string, record *T) error {
 }
 
 func (l *listing[T]) rows(records []T) error {
-	if l.table == nil {
-		l.table = &table{out: l.a.out}
-	}
 	var header []string
+	var widths []int
 	rows := make([][]cell, len(records))
 	for _, c := range l.view.columns {
 		if c.detail {
 			continue
 		}
-		header = append(header, c.name)
+		header, widths = append(header, c.name), append(widths, c.width)
 		for i := range records {
 			rows[i] = append(rows[i], newCell(c.text(&records[i]), c.style))
 		}
 	}
-	return l.table.write(header, rows)
+	if l.table == nil {
+		l.table = &table{out: l.a.out, header: header, widths: widths}
+	}
+	return l.table.write(rows)
 }
 
 // end completes the document.

@@ -15,7 +15,7 @@ import (
 func (a *app) sessionCommands() []*cobra.Command {
 	return []*cobra.Command{
 		a.createSession(), a.getSession(), a.listSessions(), a.updateSession(),
-		a.cancelSession(), a.archiveSession(), a.deleteSession(), a.resources(),
+		a.chat(), a.sendEvents(), a.tailEvents(), a.listEvents(), a.cancelSession(), a.archiveSession(), a.deleteSession(), a.resources(),
 	}
 }
 
@@ -76,16 +76,16 @@ agent answer. The agent's present version is kept for the session's life, or the
 }
 
 // agentRef reads ID or ID@VERSION.
-func agentRef(text string) (any, error) {
+func agentRef(text string) (client.AgentRef, error) {
 	id, version, pinned := strings.Cut(text, "@")
 	if !pinned {
-		return id, nil
+		return client.AgentRef{ID: id}, nil
 	}
 	n, err := strconv.ParseInt(version, 10, 32)
 	if err != nil || n < 1 {
-		return nil, &fieldError{"agent", fmt.Sprintf("%q is no version of an agent; a version is a number from 1", version)}
+		return client.AgentRef{}, &fieldError{"agent", fmt.Sprintf("%q is no version of an agent; a version is a number from 1", version)}
 	}
-	return map[string]any{"id": id, "type": "agent", "version": n}, nil
+	return client.AgentRef{ID: id, Version: int32(n)}, nil
 }
 
 // fileInput reads FILE_ID or FILE_ID:PATH.

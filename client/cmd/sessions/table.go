@@ -17,6 +17,9 @@ import (
 // widest is how many columns of a terminal a text may take in a table.
 const widest = 40
 
+// gap is how many columns part two texts.
+const gap = 2
+
 // cell is one text of a table: a line without control characters, so that no record moves the cursor.
 type cell struct {
 	text  string
@@ -45,25 +48,23 @@ func oneLine(text string) string {
 // table writes rows in columns, some at a time: a later row may be wider than those that are written.
 type table struct {
 	out    stream
+	header []string // nil once it is written
 	widths []int
 }
 
 // write writes rows, and the header before the first.
-func (t *table) write(header []string, rows [][]cell) error {
-	begun := t.widths != nil
-	if !begun {
-		t.widths = make([]int, len(header))
-		head := make([]cell, len(header))
-		for i, name := range header {
+func (t *table) write(rows [][]cell) error {
+	if t.header != nil {
+		head := make([]cell, len(t.header))
+		for i, name := range t.header {
 			head[i] = cell{name, bold}
 		}
 		rows = append([][]cell{head}, rows...)
+		t.header = nil
 	}
 	for _, row := range rows {
 		for i := range row {
-			if t.out.terminal {
-				row[i].text = runewidth.Truncate(row[i].text, widest, "…")
-			}
+			row[i].text = t.fit(row[i].text, i)
 			t.widths[i] = max(t.widths[i], runewidth.StringWidth(row[i].text))
 		}
 	}
@@ -73,13 +74,29 @@ func (t *table) write(header []string, rows [][]cell) error {
 		for i, c := range row {
 			line.WriteString(t.out.styled(c.style, c.text))
 			if i < len(row)-1 {
-				line.WriteString(strings.Repeat(" ", t.widths[i]-runewidth.StringWidth(c.text)+2))
+				line.WriteString(strings.Repeat(" ", t.widths[i]-runewidth.StringWidth(c.text)+gap))
 			}
 		}
 		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
 	_, err := b.WriteTo(t.out)
 	return err
+}
+
+// fit cuts a text for the i-th column of a terminal; the last one gets what is left of the line.
+func (t *table) fit(text string, i int) string {
+	if !t.out.terminal {
+		return text
+	}
+	most := widest
+	if i == len(t.widths)-1 {
+		left := t.out.width
+		for _, w := range t.widths[:i] {
+			left -= w + gap
+		}
+		most = max(most, left)
+	}
+	return runewidth.Truncate(text, most, "…")
 }
 
 // sheet is a record with one line for each column that is not empty.

@@ -16,6 +16,8 @@ type stream struct {
 	io.Writer
 	// terminal reports whether a person reads along.
 	terminal bool
+	// width is how many columns the terminal has, 0 when that is not known.
+	width int
 	// ansi reports whether the terminal can move its cursor, colour whether it wants colours.
 	ansi, colour bool
 }
@@ -23,6 +25,7 @@ type stream struct {
 // newStream looks at what f is.
 func newStream(f *os.File, getenv func(string) string) stream {
 	s := stream{Writer: f, terminal: term.IsTerminal(int(f.Fd()))}
+	s.width, _, _ = term.GetSize(int(f.Fd()))
 	s.ansi = s.terminal && getenv("TERM") != "dumb"
 	s.colour = s.ansi && getenv("NO_COLOR") == ""
 	if s.ansi {

@@ -227,3 +227,104 @@ func TestInterrupts(t *testing.T) {
 		}
 	})
 }
+
+// say types a line.
+func (s *screen) say(t *testing.T, line string) {
+	t.Helper()
+	if _, err := s.WriteString(line + "\n"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// On a terminal chat asks what the agent asks, and Ctrl-C stops the turn before it stops the program.
+func TestChat(t *testing.T) {
+	t.Parallel()
+	api := demo(t, scripted(t))
+	session := newSession(t, api)
+	p := prepare(t, api, "chat", session)
+	p.Env = append(p.Env, "NO_COLOR=1")
+	terminal := p.onTerminal(t)
+	for _, step := range []struct{ after, say string }{
+		{`> $`, "hello"},
+		{`I have no answer to: hello\r\n> $`, "weather?"},
+		{`Let me look outside\.\r\n· get_weather \{"city":"Oslo","days":1\}\r\n(\r\x1b\[K)?what does get_weather \{"city":"Oslo","days":1\} give\? $`, "fog"},
+		{`The weather: fog\.\r\n> $`, "delete build"},
+		{`may it use Bash \{"command":"rm -r build"\}\? \[y/N, or why not\] $`, "I need it"},
+		{`I leave it, as you say: I need it\.\r\n> $`, "delete build"},
+		{`or why not\] $`, "Yes"},
+		{`Done\.\r\n> $`, "fail"},
+		{`sessions: the turn failed: the model is overloaded\r\n> $`, "wait"},
+	} {
+		terminal.wait(t, step.after)
+		terminal.say(t, step.say)
+	}
+	terminal.wait(t, `\nI wait\.$`)
+	_, _ = terminal.Write([]byte{3}) // Ctrl-C
+	terminal.wait(t, `I wait\.\r?\n?(.|\n)*sessions: the turn was stopped\r\n> $`)
+	terminal.say(t, "hello again")
+	terminal.wait(t, `I have no answer to: hello again\r\n> $`)
+	_, _ = terminal.Write([]byte{4}) // Ctrl-D
+	_ = terminal.rest(t, p)
+	if code := p.ProcessState.ExitCode(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	if got := ok(t, api, "events", session, "--all", "--type", "user.interrupt", "-o", "id"); strings.Count(got, "\n") != 1 {
+		t.Errorf("interruptions: %s", got)
+	}
+}
+
+// At the prompt Ctrl-C ends chat; during a turn the second one does.
+func TestLeavingAChat(t *testing.T) {
+	t.Parallel()
+	api := demo(t, scripted(t))
+	session := newSession(t, api)
+	p := prepare(t, api, "chat", session)
+	terminal := p.onTerminal(t)
+	terminal.wait(t, `> `)
+	_, _ = terminal.Write([]byte{3})
+	if got := terminal.rest(t, p); p.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(got, "sessions: interrupted") {
+		t.Errorf("exit code %d, %q", p.ProcessState.ExitCode(), got)
+	}
+
+	// A server that does not hear of the first one.
+	api, begun := hang(t)
+	p = prepare(t, api, "send", "sess_1", "hello")
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-begun // the message
+	_ = p.Process.Signal(syscall.SIGINT)
+	<-begun // the interruption
+	_ = p.Process.Signal(syscall.SIGINT)
+	if code := p.end(t); code != exitInterrupted || !strings.Contains(p.said(), "sessions: interrupted; what was asked for may have happened") {
+		t.Errorf("exit code %d, %s", code, &p.err)
+	}
+}
+
+// Ctrl-C stops the turn that send waits for.
+func TestStoppingATurn(t *testing.T) {
+	t.Parallel()
+	api := demo(t, scripted(t))
+	session := newSession(t, api)
+	p := prepare(t, api, "send", session, "wait")
+	p.Stdout = nil
+	out, err := p.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := make([]byte, len("I wait."))
+	if _, err := io.ReadFull(out, said); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Process.Signal(syscall.SIGINT)
+	_, _ = io.Copy(io.Discard, out)
+	if code := p.end(t); code != exitInterrupted || p.said() != "sessions: the turn was stopped\n" {
+		t.Errorf("exit code %d, %s", code, &p.err)
+	}
+	if got := fields(t, ok(t, api, "get", session), "status"); got["status"] != "idle" {
+		t.Errorf("the session is %v", got)
+	}
+}
