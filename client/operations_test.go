@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"go/ast"
+	"go/doc"
 	"go/parser"
 	gotoken "go/token"
 	"io"
@@ -200,11 +201,11 @@ var spec = sync.OnceValues(api.Load)
 // eachOperation runs test for every operation of the spec.
 func eachOperation(t *testing.T, test func(t *testing.T, method, path string, op *openapi3.Operation)) {
 	t.Helper()
-	doc, err := spec()
+	contract, err := spec()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, item := range doc.Paths.Map() {
+	for path, item := range contract.Paths.Map() {
 		for method, op := range item.Operations() {
 			t.Run(op.OperationID, func(t *testing.T) { test(t, method, path, op) })
 		}
@@ -270,6 +271,24 @@ func TestEveryOperationHasAMethod(t *testing.T) {
 	})
 	if len(found) > 0 {
 		t.Errorf("methods name operations that the spec does not have: %v", found)
+	}
+}
+
+// Every service has an example that runs.
+func TestEveryServiceHasAnExample(t *testing.T) {
+	file, err := parser.ParseFile(gotoken.NewFileSet(), "example_test.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := map[string]bool{}
+	for _, e := range doc.Examples(file) {
+		service, _, _ := strings.Cut(e.Name, "_")
+		run[service] = run[service] || e.Output != ""
+	}
+	for name := range services() {
+		if !run[name] {
+			t.Errorf("%s has no example that runs", name)
+		}
 	}
 }
 
@@ -370,14 +389,14 @@ func onTheWire(t *testing.T, name, method, path string, op *openapi3.Operation) 
 // of that name, or its own for "".
 func successExample(t *testing.T, op *openapi3.Operation, component string) (int, string) {
 	t.Helper()
-	doc, err := spec()
+	contract, err := spec()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, status := range []int{200, 201} {
 		if r := op.Responses.Status(status); r != nil {
 			if component != "" {
-				return status, toJSON(t, doc.Components.Examples[component].Value.Value)
+				return status, toJSON(t, contract.Components.Examples[component].Value.Value)
 			}
 			for _, media := range r.Value.Content {
 				for _, example := range media.Examples {

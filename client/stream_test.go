@@ -290,6 +290,8 @@ func TestStreamErrors(t *testing.T) {
 			`Sessions.Stream: 200 unexpected_response: the answer is text/html, not JSON: "<html>"; is the base URL right?`},
 		{"JSON", []client.RoundTripFunc{answer(200, "{}")}, nil, 1, client.ErrUnexpectedResponse,
 			`Sessions.Stream: 200 unexpected_response: the answer is not the contract's: "{}"; is the base URL right?`},
+		{"a redirect elsewhere", []client.RoundTripFunc{answer(302, "", "Location: https://other.test/stream?key=1")}, nil, 1, client.ErrUnexpectedResponse,
+			"Sessions.Stream: 302 unexpected_response: the server redirects to https://other.test/stream and the client does not follow; is the base URL right? (request id req_1)"},
 		{"no JSON in an event", []client.RoundTripFunc{streamBody("data: oops\n\n", nil)}, nil, 1, client.ErrUnexpectedResponse,
 			"Sessions.Stream: 200 unexpected_response: an event of the stream is not the contract's: invalid character 'o' looking for beginning of value"},
 		{"another form of event", []client.RoundTripFunc{streamBody(text(stored(1, "agent.message", `,"content":7`)), nil)}, nil, 1, client.ErrUnexpectedResponse,
@@ -309,7 +311,10 @@ func TestStreamErrors(t *testing.T) {
 		{"a bad option", nil, []client.Option{client.WithMaxReconnects(-1)}, 0, client.ErrInvalidRequest, "Sessions.Stream: WithMaxReconnects: -1 is negative"},
 		{"silence", []client.RoundTripFunc{streamBody(one, nil)}, []client.Option{client.WithTimeout(time.Millisecond), client.WithMaxReconnects(0)}, 1, nil,
 			"Sessions.Stream: the stream was cut off: the server was silent for too long"},
-		{"no answer", []client.RoundTripFunc{func(req *http.Request) (*http.Response, error) { <-req.Context().Done(); return nil, req.Context().Err() }},
+		{"no answer", []client.RoundTripFunc{func(req *http.Request) (*http.Response, error) {
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		}},
 			[]client.Option{client.WithTimeout(time.Millisecond), client.WithMaxRetries(0)}, 1, context.DeadlineExceeded,
 			"Sessions.Stream: no answer within 1ms: context deadline exceeded"},
 	}

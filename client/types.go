@@ -170,6 +170,8 @@ type (
 	EventUsage = types.EventUsage
 	// SessionErrorDetail is what went wrong in a turn.
 	SessionErrorDetail = types.SessionErrorDetail
+	// ErrorKind is the kind of a [SessionErrorDetail]; ErrorType(kind) is the same for errors.Is.
+	ErrorKind = types.ErrorKind
 	// EvaluatedPermission says whether a tool is used without asking.
 	EvaluatedPermission = types.EvaluatedPermission
 	// EventSchemaVersion is the version of an event's form.

@@ -3,7 +3,6 @@ package main
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -50,21 +49,13 @@ func TestCompletionScripts(t *testing.T) {
 		t.Fatal("this test needs bash")
 	}
 	api := demo(t)
-	bin := t.TempDir()
-	self, err := filepath.Abs(os.Args[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(self, filepath.Join(bin, "sessions")); err != nil {
-		t.Fatal(err)
-	}
 	bash := exec.CommandContext(t.Context(), "bash", "-c", `source <(sessions completion bash)
 		# As the package bash-completion has it, for words without quotes.
 		_get_comp_words_by_ref() { cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=("${COMP_WORDS[@]}") cword=$COMP_CWORD; }
 		COMP_WORDS=(sessions agents get "") COMP_CWORD=3 COMP_LINE="sessions agents get " COMP_POINT=20 COMP_TYPE=9
 		__start_sessions
 		printf '%s\n' "${COMPREPLY[@]}"`)
-	bash.Env = append(prepare(t, api).Env, "PATH="+bin+":"+os.Getenv("PATH"))
+	bash.Env = append(prepare(t, api).Env, "PATH="+onPath(t)+":"+os.Getenv("PATH"))
 	out, err := bash.Output() // bash complains that this is no completion of its own
 	if err != nil || !strings.HasPrefix(string(out), server.DemoAgent) {
 		t.Errorf("%v: %s", err, out)
