@@ -9,7 +9,7 @@ REDOCLY := @redocly/cli@2.77.0
 SPEC := api/openapi.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help gen gen-check contract-lint contract-diff contract-gate build run test fuzz bench bench-scale lint prism ci clean
+.PHONY: help gen gen-check contract-lint contract-diff contract-gate build run test fuzz bench bench-scale lint prism cross ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,8 +41,7 @@ contract-gate: ## fail on a breaking change since the last tag without a new maj
 
 build: ## build bin/sessionsd and bin/sessions
 	@mkdir -p bin
-	go build -o bin/ ./server/cmd/sessionsd
-	@[ ! -d client/cmd/sessions ] || { echo 'go build -o bin/ ./client/cmd/sessions'; go build -o bin/ ./client/cmd/sessions; }
+	go build -o bin/ ./server/cmd/sessionsd ./client/cmd/sessions
 
 run: ## serve the API with a demo account
 	go run ./server/cmd/sessionsd serve --demo
@@ -77,10 +76,19 @@ lint: ## gofmt, go vet, staticcheck and a tidy go.mod
 prism: build ## replay good and bad requests through Prism and fail on an answer that breaks the contract
 	@.ci/prism
 
+# The systems that the client and the command line are for.
+SYSTEMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+cross: ## build the client and the command line for every system they are for
+	@for system in $(SYSTEMS); do \
+		echo "cross: $$system"; \
+		CGO_ENABLED=0 GOOS=$${system%/*} GOARCH=$${system#*/} go build -o /dev/null ./client ./client/cmd/sessions || exit 1; \
+	done
+
 # One after the other, also under -j: gen-check rewrites what the others read. The tests come last, so that
 # their summary ends the output.
 ci: ## all checks
-	@for target in gen-check lint contract-lint contract-gate prism test; do \
+	@for target in gen-check lint contract-lint contract-gate cross prism test; do \
 		echo "== $$target"; \
 		$(MAKE) --no-print-directory $$target || exit 1; \
 	done

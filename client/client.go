@@ -39,7 +39,7 @@ func New(opts ...Option) (*Client, error) {
 		return nil, cfg.finish("client.New", err)
 	}
 	c := &Client{config: cfg}
-	c.Sessions = &SessionService{c: c, Resources: &SessionResourceService{c}}
+	c.Sessions = &SessionService{c: c, Events: &EventService{c}, Resources: &SessionResourceService{c}}
 	c.Agents = &AgentService{c}
 	c.Environments = &EnvironmentService{c}
 	c.Models = &ModelService{c}

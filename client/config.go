@@ -16,6 +16,9 @@ const (
 	DefaultBaseURL = "https://openapi.qoder.sh/api/v1/cloud"
 	// DefaultMaxRetries is how often a call is tried again.
 	DefaultMaxRetries = 2
+	// DefaultMaxReconnects is how often in a row a stream connects again without success, which takes
+	// about a minute.
+	DefaultMaxReconnects = 10
 	// DefaultTimeout bounds one attempt.
 	DefaultTimeout = time.Minute
 	// DefaultUserAgent is the User-Agent header.
@@ -31,6 +34,7 @@ type config struct {
 	header     http.Header
 	key        string
 	retries    int
+	reconnects int
 	timeout    time.Duration
 	middleware []Middleware
 	userAgent  string
@@ -40,11 +44,12 @@ type config struct {
 // newConfig returns the defaults, the token and the base URL aside.
 func newConfig() *config {
 	return &config{
-		http:      &http.Client{CheckRedirect: checkRedirect},
-		retries:   DefaultMaxRetries,
-		timeout:   DefaultTimeout,
-		userAgent: DefaultUserAgent,
-		clock:     systemClock(),
+		http:       &http.Client{CheckRedirect: checkRedirect},
+		retries:    DefaultMaxRetries,
+		reconnects: DefaultMaxReconnects,
+		timeout:    DefaultTimeout,
+		userAgent:  DefaultUserAgent,
+		clock:      systemClock(),
 	}
 }
 

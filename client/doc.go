@@ -13,6 +13,23 @@
 //
 // Required fields are values and optional ones pointers, written new(value).
 //
+// # Turns
+//
+// A message starts a turn. [SessionService.Run] sends it and yields what follows, to the end of the turn; functions of the
+// program are tools of the agent, see [NewTool]:
+//
+//	for event, err := range c.Sessions.Run(ctx, session.ID, "What is the weather?", nil) {
+//		if err != nil {
+//			return err
+//		}
+//		if _, ok := event.Value.(client.AgentMessageEvent); ok {
+//			fmt.Println(event.Text())
+//		}
+//	}
+//
+// [SessionService.Send] sends and does not wait, [SessionService.Stream] follows a session for as long as it is there,
+// [EventService.All] reads its log. A stream that breaks is taken up again where it was.
+//
 // # Updates
 //
 // An update changes what its request holds and keeps what it leaves out. Metadata is a patch by keys,

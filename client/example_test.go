@@ -30,6 +30,131 @@ func Example() {
 	fmt.Println(session.ID, session.Status)
 }
 
+// An answer as it is written, in pieces.
+func ExampleSessionService_Run() {
+	c, srv := demo()
+	defer srv.Close()
+	params := &client.RunParams{Deltas: []client.DeltaType{client.DeltaTypeAgentMessage}}
+	for event, err := range c.Sessions.Run(context.Background(), "sess_1", "How are you?", params) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		switch v := event.Value.(type) {
+		case client.EventDelta:
+			fmt.Printf("%s|", event.Text())
+		case client.AgentMessageEvent:
+			fmt.Printf("\nwhole: %s\n", event.Text())
+		case client.SessionStatusIdleEvent:
+			fmt.Println("done:", v.StopReason.Type)
+		}
+	}
+	// Output:
+	// I am |fine.|
+	// whole: I am fine.
+	// done: end_turn
+}
+
+// A function of the program is a tool of the agent. The agent is created with it, and Run calls it.
+func ExampleNewTool() {
+	c, srv := demo()
+	defer srv.Close()
+	ctx := context.Background()
+	type place struct {
+		City string `json:"city" jsonschema:"the city's name"`
+	}
+	weather := client.NewTool("get_weather", "The weather in a city.", func(_ context.Context, in place) (string, error) {
+		return "sunny in " + in.City, nil
+	})
+	if _, err := c.Agents.Create(ctx, &client.CreateAgentRequest{
+		Name: "weather", Model: "auto", Tools: []client.AgentTool{weather.AgentTool()},
+	}); err != nil {
+		log.Fatal(err)
+	}
+	for event, err := range c.Sessions.Run(ctx, "sess_2", "How is the weather?", &client.RunParams{Tools: []client.Tool{weather}}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		switch v := event.Value.(type) {
+		case client.UserCustomToolResultEvent:
+			fmt.Println("tool:", client.TextOf(v.Content))
+		case client.AgentMessageEvent:
+			fmt.Println("agent:", event.Text())
+		}
+	}
+	// Output:
+	// tool: sunny in Oslo
+	// agent: It is sunny in Oslo.
+}
+
+// Whoever must be asked decides in Confirm; an error denies and says why.
+func ExampleRunParams() {
+	params := &client.RunParams{
+		Confirm: func(_ context.Context, use client.AgentToolUseEvent) error {
+			if use.Name == "Bash" {
+				return errors.New("no shell in this program")
+			}
+			return nil
+		},
+	}
+	fmt.Println(params.Confirm(context.Background(), client.AgentToolUseEvent{Name: "Bash"}))
+	// Output: no shell in this program
+}
+
+// A session is followed for as long as the loop goes on, over connections that break. To go on in another process
+// keep the id of the last event.
+func ExampleSessionService_Stream() {
+	c, srv := demo()
+	defer srv.Close()
+	for event, err := range c.Sessions.Stream(context.Background(), "sess_1", &client.StreamParams{AfterID: "evt_2"}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(event.ID, event.Type)
+		if event.Type == client.EventTypeSessionStatusIdle {
+			break
+		}
+	}
+	// Output:
+	// evt_3 agent.message
+	// evt_4 session.status_idle
+}
+
+// Several events at once, all or none.
+func ExampleSessionService_Send() {
+	c, srv := demo()
+	defer srv.Close()
+	sent, err := c.Sessions.Send(context.Background(), "sess_1", []client.EventInput{
+		client.Interrupt(), // what it does now
+		client.UserMessage("Do this instead."),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, event := range sent {
+		fmt.Printf("%s %q\n", event.Type, event.Text())
+	}
+	// Output:
+	// user.interrupt ""
+	// user.message "Do this instead."
+}
+
+// What was said in a session.
+func ExampleEventService() {
+	c, srv := demo()
+	defer srv.Close()
+	for event, err := range c.Sessions.Events.All(context.Background(), "sess_1", &client.ListEventsParams{
+		Types: []client.EventType{client.EventTypeUserMessage, client.EventTypeAgentMessage},
+	}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s: %s\n", event.Type, event.Text())
+	}
+	// Output:
+	// user.message: How are you?
+	// agent.message: I am fine.
+}
+
 // A server of one's own, and options for a whole client.
 func ExampleNew() {
 	c, err := client.New(
@@ -421,6 +546,7 @@ func demo(opts ...client.Option) (*client.Client, *httptest.Server) {
 		}
 		fmt.Fprint(w, `{"data":[{"id":"sess_3"}],"first_id":"sess_3","last_id":"sess_3","has_more":false,"next_page":null}`)
 	})
+	demoEvents(mux)
 	srv := httptest.NewServer(mux)
 	c, err := client.New(append([]client.Option{
 		client.WithToken("pt-secret"), client.WithBaseURL(srv.URL + "/api/v1/cloud"),
@@ -429,4 +555,73 @@ func demo(opts ...client.Option) (*client.Client, *httptest.Server) {
 		log.Fatal(err)
 	}
 	return c, srv
+}
+
+// demoEvents adds the events of two sessions to a stand-in: one that answers, and one that uses a tool.
+func demoEvents(mux *http.ServeMux) {
+	const (
+		asked  = `{"id":"evt_2","type":"user.message","turn_id":"turn_1","content":[{"type":"text","text":"How are you?"}]}`
+		fine   = `{"id":"evt_3","type":"agent.message","turn_id":"turn_1","content":[{"type":"text","text":"I am fine."}]}`
+		idle   = `{"id":"evt_4","type":"session.status_idle","turn_id":"turn_1","stop_reason":{"type":"end_turn"}}`
+		use    = `{"id":"evt_3","type":"agent.custom_tool_use","turn_id":"turn_1","name":"get_weather","input":{"city":"Oslo"}}`
+		waits  = `{"id":"evt_4","type":"session.status_idle","turn_id":"turn_1","stop_reason":{"type":"requires_action","event_ids":["evt_3"]}}`
+		result = `{"id":"evt_5","type":"user.custom_tool_result","turn_id":"turn_1","custom_tool_use_id":"evt_3","is_error":false,"content":[{"type":"text","text":%q}]}`
+		sunny  = `{"id":"evt_6","type":"agent.message","turn_id":"turn_1","content":[{"type":"text","text":%q}]}`
+		done   = `{"id":"evt_7","type":"session.status_idle","turn_id":"turn_1","stop_reason":{"type":"end_turn"}}`
+	)
+	results := make(chan string, 1)
+	mux.HandleFunc("POST /api/v1/cloud/sessions/{id}/events", func(w http.ResponseWriter, r *http.Request) {
+		var body struct {
+			Events []struct {
+				Type    string
+				Content []struct{ Text string }
+			}
+		}
+		_ = json.NewDecoder(r.Body).Decode(&body)
+		last := body.Events[len(body.Events)-1]
+		text := ""
+		if len(last.Content) > 0 {
+			text = last.Content[0].Text
+		}
+		switch {
+		case last.Type == "user.custom_tool_result":
+			fmt.Fprintf(w, `{"data":[`+result+`]}`, text)
+			results <- text
+		case len(body.Events) > 1:
+			fmt.Fprintf(w, `{"data":[{"id":"evt_1","type":"user.interrupt"},{"id":"evt_2","type":"user.message","content":[{"type":"text","text":%q}]}]}`, text)
+		default:
+			fmt.Fprint(w, `{"data":[`+asked+`]}`)
+		}
+	})
+	mux.HandleFunc("GET /api/v1/cloud/sessions/{id}/events", func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("after_id") != "" {
+			fmt.Fprint(w, `{"data":[],"has_more":false}`)
+			return
+		}
+		fmt.Fprint(w, `{"data":[`+asked+`,`+fine+`],"has_more":false}`)
+	})
+	mux.HandleFunc("GET /api/v1/cloud/sessions/{id}/events/stream", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		say := func(id, data string) { fmt.Fprintf(w, "id: %s\ndata: %s\n\n", id, data) }
+		if r.PathValue("id") == "sess_1" {
+			if r.FormValue("event_deltas[]") != "" {
+				for _, text := range []string{"I am ", "fine."} {
+					fmt.Fprintf(w, "data: {\"type\":\"event_delta\",\"event_id\":\"evt_3\",\"delta\":{\"type\":\"content_delta\",\"index\":0,\"content\":{\"type\":\"text\",\"text\":%q}}}\n\n", text)
+				}
+			}
+			say("evt_3", fine)
+			say("evt_4", idle)
+			return
+		}
+		say("evt_3", use)
+		say("evt_4", waits)
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case text := <-results:
+			say("evt_5", fmt.Sprintf(result, text))
+			say("evt_6", fmt.Sprintf(sunny, "It is "+text+"."))
+			say("evt_7", done)
+		case <-r.Context().Done():
+		}
+	})
 }

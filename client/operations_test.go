@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"go/ast"
+	"go/doc"
 	"go/parser"
 	gotoken "go/token"
 	"io"
@@ -60,6 +61,27 @@ func operations(ctx context.Context, c *client.Client) []operation {
 		{"deleteSession", "Sessions.Delete", "", func(o ...client.Option) (any, error) { return c.Sessions.Delete(ctx, "sess_1", o...) }},
 		{"archiveSession", "Sessions.Archive", "", func(o ...client.Option) (any, error) { return c.Sessions.Archive(ctx, "sess_1", o...) }},
 		{"cancelSession", "Sessions.Cancel", "", func(o ...client.Option) (any, error) { return c.Sessions.Cancel(ctx, "sess_1", o...) }},
+		{"sendEvents", "Sessions.Send", "", func(o ...client.Option) (any, error) {
+			return sent(c.Sessions.Send(ctx, "sess_1", []client.EventInput{client.UserMessage("你好", "!")}, o...))
+		}},
+		{"sendEvents", "Sessions.SendMessage", "", func(o ...client.Option) (any, error) {
+			return sentOne(c.Sessions.SendMessage(ctx, "sess_1", "你好", o...))
+		}},
+		{"sendEvents", "Sessions.Interrupt", "", func(o ...client.Option) (any, error) {
+			return sentOne(c.Sessions.Interrupt(ctx, "sess_1", o...))
+		}},
+		{"listEvents", "Sessions.Events.List", "", func(o ...client.Option) (any, error) {
+			return c.Sessions.Events.List(ctx, "sess_1", &client.ListEventsParams{Types: []client.EventType{client.EventTypeAgentMessage}}, o...)
+		}},
+		{"streamEvents", "Sessions.Stream", "", func(o ...client.Option) (any, error) {
+			for event, err := range c.Sessions.Stream(ctx, "sess_1", nil, o...) {
+				if err != nil {
+					return (*client.Event)(nil), err
+				}
+				return &event, nil
+			}
+			return (*client.Event)(nil), nil
+		}},
 		{"addSessionResources", "Sessions.Resources.Add", "SessionResource", func(o ...client.Option) (any, error) {
 			return c.Sessions.Resources.Add(ctx, "sess_1", &file, o...)
 		}},
@@ -133,6 +155,21 @@ func operations(ctx context.Context, c *client.Client) []operation {
 	}
 }
 
+// sent is the answer of sendEvents again.
+func sent(events []client.Event, err error) (map[string][]client.Event, error) {
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]client.Event{"data": events}, nil
+}
+
+func sentOne(event *client.Event, err error) (map[string][]client.Event, error) {
+	if err != nil {
+		return nil, err
+	}
+	return sent([]client.Event{*event}, nil)
+}
+
 // service is a service of the client and where it is.
 type service struct{ tag, file, name string }
 
@@ -164,19 +201,22 @@ var spec = sync.OnceValues(api.Load)
 // eachOperation runs test for every operation of the spec.
 func eachOperation(t *testing.T, test func(t *testing.T, method, path string, op *openapi3.Operation)) {
 	t.Helper()
-	doc, err := spec()
+	contract, err := spec()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, item := range doc.Paths.Map() {
+	for path, item := range contract.Paths.Map() {
 		for method, op := range item.Operations() {
 			t.Run(op.OperationID, func(t *testing.T) { test(t, method, path, op) })
 		}
 	}
 }
 
-// Every operation has a method that names it, on a service of its tag, in the service's file; only an
-// operation that several methods in the list above call has several. No method names an operation that is
+// eventFiles have what services do with events.
+var eventFiles = []string{"events.go", "stream.go"}
+
+// Every operation has a method that names it, on a service of its tag, in the service's file, or in one of those
+// on events; only an operation that several methods in the list above call has several. No method names an operation that is
 // not there.
 func TestEveryOperationHasAMethod(t *testing.T) {
 	type place struct{ Tag, Method, Path string }
@@ -200,6 +240,9 @@ func TestEveryOperationHasAMethod(t *testing.T) {
 			for _, m := range line.FindAllStringSubmatch(fn.Doc.Text(), -1) {
 				star, _ := fn.Recv.List[0].Type.(*ast.StarExpr)
 				s := known[star.X.(*ast.Ident).Name]
+				if slices.Contains(eventFiles, name) {
+					s.tag, s.file = "Events", name
+				}
 				if s.file != name {
 					t.Errorf("%s.%s is in %s, want %s", s.name, fn.Name, name, s.file)
 				}
@@ -231,6 +274,24 @@ func TestEveryOperationHasAMethod(t *testing.T) {
 	}
 }
 
+// Every service has an example that runs.
+func TestEveryServiceHasAnExample(t *testing.T) {
+	file, err := parser.ParseFile(gotoken.NewFileSet(), "example_test.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := map[string]bool{}
+	for _, e := range doc.Examples(file) {
+		service, _, _ := strings.Cut(e.Name, "_")
+		run[service] = run[service] || e.Output != ""
+	}
+	for name := range services() {
+		if !run[name] {
+			t.Errorf("%s has no example that runs", name)
+		}
+	}
+}
+
 // An alias takes and answers what the operation that stands for it does, at the same path.
 func TestAliases(t *testing.T) {
 	type shape struct{ Path, Body, Answer string }
@@ -240,7 +301,7 @@ func TestAliases(t *testing.T) {
 		if op.RequestBody != nil {
 			s.Body = op.RequestBody.Value.Content["application/json"].Schema.Ref
 		}
-		if ok := op.Responses.Status(http.StatusOK); ok != nil {
+		if ok := op.Responses.Status(http.StatusOK); ok != nil && ok.Value.Content["application/json"] != nil {
 			s.Answer = ok.Value.Content["application/json"].Schema.Ref
 		}
 		shapes[op.OperationID] = s
@@ -279,6 +340,10 @@ func onTheWire(t *testing.T, name, method, path string, op *openapi3.Operation) 
 	run := all[slices.IndexFunc(all, func(o operation) bool { return o.op == name })]
 	status, example := successExample(t, op, run.example)
 	steps[0] = answer(status, example)
+	accept := "application/json"
+	if op.OperationID == "streamEvents" {
+		steps[0], accept = streamBody("data: "+example+"\n\n", nil), "text/event-stream"
+	}
 	got, err := run.call()
 	if err != nil {
 		t.Fatal(err)
@@ -288,7 +353,7 @@ func onTheWire(t *testing.T, name, method, path string, op *openapi3.Operation) 
 		t.Errorf("sent %s %s, want %s %s", req.Method, req.URL.Path, method, want)
 	}
 	for name, want := range map[string]string{
-		"Authorization": "Bearer " + token, "Accept": "application/json", "User-Agent": client.DefaultUserAgent,
+		"Authorization": "Bearer " + token, "Accept": accept, "User-Agent": client.DefaultUserAgent,
 	} {
 		if got := req.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -324,17 +389,19 @@ func onTheWire(t *testing.T, name, method, path string, op *openapi3.Operation) 
 // of that name, or its own for "".
 func successExample(t *testing.T, op *openapi3.Operation, component string) (int, string) {
 	t.Helper()
-	doc, err := spec()
+	contract, err := spec()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, status := range []int{200, 201} {
 		if r := op.Responses.Status(status); r != nil {
 			if component != "" {
-				return status, toJSON(t, doc.Components.Examples[component].Value.Value)
+				return status, toJSON(t, contract.Components.Examples[component].Value.Value)
 			}
-			for _, example := range r.Value.Content["application/json"].Examples {
-				return status, toJSON(t, example.Value.Value)
+			for _, media := range r.Value.Content {
+				for _, example := range media.Examples {
+					return status, toJSON(t, example.Value.Value)
+				}
 			}
 		}
 	}

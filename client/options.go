@@ -108,9 +108,22 @@ func WithMaxRetries(n int) Option {
 	}
 }
 
+// WithMaxReconnects sets how often in a row a stream that was open connects again without success before it gives
+// up, [DefaultMaxReconnects] unless set; 0 ends a stream with its first connection. A connection is a success when it
+// brings an event or lasts 5 seconds. It must not be negative.
+func WithMaxReconnects(n int) Option {
+	return func(c *config) error {
+		if n < 0 {
+			return fmt.Errorf("WithMaxReconnects: %d is negative", n)
+		}
+		c.reconnects = n
+		return nil
+	}
+}
+
 // WithTimeout bounds one attempt, from connecting to the last byte of an answer that is read whole,
-// [DefaultTimeout] unless set; 0 means no bound. It must not be negative. To bound a call with its
-// retries use the context.
+// [DefaultTimeout] unless set; 0 means no bound. Of a stream it bounds the time to its beginning and then each
+// silence. It must not be negative. To bound a call with its retries, or a stream, use the context.
 func WithTimeout(d time.Duration) Option {
 	return func(c *config) error {
 		if d < 0 {

@@ -55,7 +55,7 @@ func TestTheReadmesProgram(t *testing.T) {
 	run.Dir = dir
 	run.Env = append(os.Environ(), "QODER_PAT=pt-readme", "QODER_BASE_URL="+web.URL+"/api/v1/cloud", "GOFLAGS=")
 	out, err := run.CombinedOutput()
-	if want := "idle 我的会话 test-agent-e2e\ntrue\nno such agent\n"; err != nil || string(out) != want {
+	if want := "idle 我的会话 test-agent-e2e\nYou said: What do you do?\nend_turn\nno such agent\n"; err != nil || string(out) != want {
 		t.Errorf("%v: %s, want %s", err, out, want)
 	}
 }

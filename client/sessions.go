@@ -12,6 +12,8 @@ import (
 
 // SessionService holds the operations on sessions; it is [Client.Sessions].
 type SessionService struct {
+	// Events holds the operations on the logs of sessions.
+	Events *EventService
 	// Resources holds the operations on the files of sessions.
 	Resources *SessionResourceService
 
@@ -89,12 +91,17 @@ func (s *SessionService) All(ctx context.Context, params *ListSessionsParams, op
 func sessionQuery(params *ListSessionsParams) ListSessionsParams {
 	p := value(params)
 	p.Statuses = append([]SessionStatus(nil), p.Statuses...)
-	for _, t := range []**Timestamp{&p.CreatedAtGt, &p.CreatedAtGte, &p.CreatedAtLt, &p.CreatedAtLte} {
+	wireTimes(&p.CreatedAtGt, &p.CreatedAtGte, &p.CreatedAtLt, &p.CreatedAtLte)
+	return p
+}
+
+// wireTimes makes times fit the contract, in copies: they are sent in UTC and to the microsecond.
+func wireTimes(times ...**Timestamp) {
+	for _, t := range times {
 		if *t != nil {
 			*t = new((*t).UTC().Truncate(time.Microsecond))
 		}
 	}
-	return p
 }
 
 // Update changes a session's title and metadata and returns the session as it is now; what req leaves out

@@ -146,6 +146,16 @@ func (c *config) attempt(parent context.Context, req *http.Request) (*reply, err
 
 // exchange sends a copy of req through the middleware and reads the answer.
 func (c *config) exchange(ctx context.Context, req *http.Request) (*reply, error) {
+	resp, err := c.roundTrip(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return read(resp)
+}
+
+// roundTrip sends a copy of req through the middleware.
+func (c *config) roundTrip(ctx context.Context, req *http.Request) (*http.Response, error) {
 	out := req.Clone(ctx)
 	if req.GetBody != nil {
 		body, err := req.GetBody()
@@ -168,8 +178,7 @@ func (c *config) exchange(ctx context.Context, req *http.Request) (*reply, error
 	if resp == nil || resp.Body == nil {
 		return nil, errors.New("a middleware returned no answer and no error")
 	}
-	defer resp.Body.Close()
-	return read(resp)
+	return resp, nil
 }
 
 // read reads an answer up to its limit. A broken connection is an error for a success only: the status

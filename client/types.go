@@ -78,6 +78,169 @@ const (
 	SessionStatusCancelled = types.SessionStatusCancelled
 )
 
+// Events.
+type (
+	// EventID is an event's id, "evt_…". Ids ascend within a session, and each is a cursor.
+	EventID = types.EventID
+	// TurnID ties the events of one turn together, "turn_…".
+	TurnID = types.TurnID
+	// EventType names what an event is.
+	EventType = types.EventTypeName
+	// EventInput is an event to send; make one with [UserMessage], [Interrupt] or [NewEventInput].
+	EventInput = types.EventInput
+	// UserMessageInput is an [EventInput]: a message, which starts a turn.
+	UserMessageInput = types.UserMessageInput
+	// UserInterruptInput is an [EventInput]: it stops the turn under way.
+	UserInterruptInput = types.UserInterruptInput
+	// UserDefineOutcomeInput is an [EventInput]: what is to be achieved, in Description or in Content, which starts a turn.
+	UserDefineOutcomeInput = types.UserDefineOutcomeInput
+	// UserToolConfirmationInput is an [EventInput]: whether the agent may use a tool as an [AgentToolUseEvent] says.
+	UserToolConfirmationInput = types.UserToolConfirmationInput
+	// UserCustomToolResultInput is an [EventInput]: what came of an [AgentCustomToolUseEvent].
+	UserCustomToolResultInput = types.UserCustomToolResultInput
+	// Content is what is said: texts, one for each block.
+	Content = union.Content
+	// Rubric tells whether an outcome is achieved; make one with [NewRubric], read one with its methods As….
+	Rubric = types.Rubric
+	// RubricText is a [Rubric] in words.
+	RubricText = types.RubricText
+	// RubricFile is a [Rubric] in a file.
+	RubricFile = types.RubricFile
+	// ToolConfirmationResult says whether a tool may be used.
+	ToolConfirmationResult = types.ToolConfirmationResult
+	// ListEventsParams are the parameters of [EventService.List]. At most one of Page, AfterID and BeforeID may be set.
+	ListEventsParams = types.ListEventsParams
+	// EventOrder is the order of events by creation time.
+	EventOrder = types.EventOrder
+	// DeltaType is a type of events that can come in pieces.
+	DeltaType = types.DeltaType
+)
+
+// What an event is: the types of [Event.Value].
+type (
+	// UserMessageEvent is a message of the user.
+	UserMessageEvent = types.UserMessageEvent
+	// UserInterruptEvent stopped the turn.
+	UserInterruptEvent = types.UserInterruptEvent
+	// UserDefineOutcomeEvent said what is to be achieved.
+	UserDefineOutcomeEvent = types.UserDefineOutcomeEvent
+	// UserToolConfirmationEvent allowed or denied the use of a tool.
+	UserToolConfirmationEvent = types.UserToolConfirmationEvent
+	// UserCustomToolResultEvent is the result of a tool that the caller ran.
+	UserCustomToolResultEvent = types.UserCustomToolResultEvent
+	// SessionStatusRunningEvent begins the work on a turn.
+	SessionStatusRunningEvent = types.SessionStatusRunningEvent
+	// SessionStatusRescheduledEvent lets a turn go on elsewhere.
+	SessionStatusRescheduledEvent = types.SessionStatusRescheduledEvent
+	// SessionStatusIdleEvent ends the work on a turn and says why. It comes once for each [SessionStatusRunningEvent].
+	SessionStatusIdleEvent = types.SessionStatusIdleEvent
+	// SessionErrorEvent says how a turn failed.
+	SessionErrorEvent = types.SessionErrorEvent
+	// SessionDeletedEvent is the last event of a stream, of a session that was deleted.
+	SessionDeletedEvent = types.SessionDeletedEvent
+	// AgentThinkingEvent is an agent that thinks.
+	AgentThinkingEvent = types.AgentThinkingEvent
+	// AgentMessageEvent is a message of the agent; see [Event.Text].
+	AgentMessageEvent = types.AgentMessageEvent
+	// AgentToolUseEvent is the use of a built-in tool.
+	AgentToolUseEvent = types.AgentToolUseEvent
+	// AgentToolResultEvent is what came of it.
+	AgentToolResultEvent = types.AgentToolResultEvent
+	// AgentCustomToolUseEvent asks the caller to run a tool.
+	AgentCustomToolUseEvent = types.AgentCustomToolUseEvent
+	// SpanModelRequestStartEvent asks the model.
+	SpanModelRequestStartEvent = types.SpanModelRequestStartEvent
+	// SpanModelRequestEndEvent is the model's end.
+	SpanModelRequestEndEvent = types.SpanModelRequestEndEvent
+	// EventStart begins an event that comes in pieces. It is not stored.
+	EventStart = types.EventStart
+	// StartedEvent is an event to come.
+	StartedEvent = types.StartedEvent
+	// EventDelta is a piece of an event; the pieces joined are its content. It is not stored.
+	EventDelta = types.EventDelta
+	// ContentDelta is what an [EventDelta] adds to a block.
+	ContentDelta = types.ContentDelta
+	// TextBlock is a piece of text.
+	TextBlock = types.TextBlock
+	// StopReason says why a session stopped working; EventIds are the uses of tools that wait for an answer.
+	StopReason = types.StopReason
+	// StopReasonType is the kind of a [StopReason].
+	StopReasonType = types.StopReasonType
+	// EventUsage counts what was used.
+	EventUsage = types.EventUsage
+	// SessionErrorDetail is what went wrong in a turn.
+	SessionErrorDetail = types.SessionErrorDetail
+	// ErrorKind is the kind of a [SessionErrorDetail]; ErrorType(kind) is the same for errors.Is.
+	ErrorKind = types.ErrorKind
+	// EvaluatedPermission says whether a tool is used without asking.
+	EvaluatedPermission = types.EvaluatedPermission
+	// EventSchemaVersion is the version of an event's form.
+	EventSchemaVersion = types.EventSchemaVersion
+)
+
+// The types of events. Servers may know more.
+const (
+	EventTypeUserMessage              = EventType(types.UserMessageEventTypeUserMessage)
+	EventTypeUserInterrupt            = EventType(types.UserInterruptEventTypeUserInterrupt)
+	EventTypeUserDefineOutcome        = EventType(types.UserDefineOutcomeEventTypeUserDefineOutcome)
+	EventTypeUserToolConfirmation     = EventType(types.UserToolConfirmationEventTypeUserToolConfirmation)
+	EventTypeUserCustomToolResult     = EventType(types.UserCustomToolResultEventTypeUserCustomToolResult)
+	EventTypeSessionStatusRunning     = EventType(types.SessionStatusRunningEventTypeSessionStatusRunning)
+	EventTypeSessionStatusRescheduled = EventType(types.SessionStatusRescheduledEventTypeSessionStatusRescheduled)
+	EventTypeSessionStatusIdle        = EventType(types.SessionStatusIdleEventTypeSessionStatusIdle)
+	EventTypeSessionError             = EventType(types.SessionErrorEventTypeSessionError)
+	EventTypeSessionDeleted           = EventType(types.SessionDeletedEventTypeSessionDeleted)
+	EventTypeAgentThinking            = EventType(types.AgentThinkingEventTypeAgentThinking)
+	EventTypeAgentMessage             = EventType(types.AgentMessageEventTypeAgentMessage)
+	EventTypeAgentToolUse             = EventType(types.AgentToolUseEventTypeAgentToolUse)
+	EventTypeAgentToolResult          = EventType(types.AgentToolResultEventTypeAgentToolResult)
+	EventTypeAgentCustomToolUse       = EventType(types.AgentCustomToolUseEventTypeAgentCustomToolUse)
+	EventTypeSpanModelRequestStart    = EventType(types.SpanModelRequestStartEventTypeSpanModelRequestStart)
+	EventTypeSpanModelRequestEnd      = EventType(types.SpanModelRequestEndEventTypeSpanModelRequestEnd)
+	EventTypeEventStart               = EventType(types.EventStartTypeEventStart)
+	EventTypeEventDelta               = EventType(types.EventDeltaTypeEventDelta)
+)
+
+// Why a session stopped working. Servers may know more reasons.
+const (
+	// StopReasonEndTurn is a turn that is done.
+	StopReasonEndTurn = types.StopReasonTypeEndTurn
+	// StopReasonMaxTokens is a turn that was cut at the model's limit.
+	StopReasonMaxTokens = types.StopReasonTypeMaxTokens
+	// StopReasonRequiresAction is a turn that waits for the caller.
+	StopReasonRequiresAction = types.StopReasonTypeRequiresAction
+	// StopReasonCancelled is a turn that [SessionService.Cancel] stopped.
+	StopReasonCancelled = types.StopReasonTypeCancelled
+	// StopReasonInterrupted is a turn that [SessionService.Interrupt] stopped.
+	StopReasonInterrupted = types.StopReasonTypeInterrupted
+	// StopReasonError is a turn that failed; a [SessionErrorEvent] says how.
+	StopReasonError = types.StopReasonTypeError
+)
+
+// The types of events that can come in pieces.
+const (
+	// DeltaTypeAgentMessage comes as its text is written.
+	DeltaTypeAgentMessage = types.DeltaTypeAgentMessage
+	// DeltaTypeAgentThinking has a start only.
+	DeltaTypeAgentThinking = types.DeltaTypeAgentThinking
+)
+
+// The orders of events.
+const (
+	// EventOrderAsc is oldest first, the default.
+	EventOrderAsc = types.EventOrderAsc
+	// EventOrderDesc is newest first.
+	EventOrderDesc = types.EventOrderDesc
+)
+
+// Whether a tool may be used.
+const (
+	// ToolConfirmationAllow allows it.
+	ToolConfirmationAllow = types.ToolConfirmationResultAllow
+	// ToolConfirmationDeny denies it.
+	ToolConfirmationDeny = types.ToolConfirmationResultDeny
+)
+
 // ResourceTypeFile is the type of a [SessionResourceInput].
 const ResourceTypeFile = types.SessionResourceInputTypeFile
 

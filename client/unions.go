@@ -47,6 +47,20 @@ func NewEnvironmentConfig[T CloudConfig | SelfHostedConfig](config T) Environmen
 	return out
 }
 
+// NewRubric makes a [Rubric]; its Type need not be set.
+func NewRubric[T RubricText | RubricFile](rubric T) Rubric {
+	var out Rubric
+	var err error
+	switch v := any(rubric).(type) {
+	case RubricText:
+		err = out.FromRubricText(v)
+	case RubricFile:
+		err = out.FromRubricFile(v)
+	}
+	spoil(&out, err)
+	return out
+}
+
 // spoil makes a union that could not be made fail to be encoded, so that the mistake is reported by the
 // call and a constructor can stand in a literal.
 func spoil(union interface{ UnmarshalJSON([]byte) error }, err error) {

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-sessions/sessions/client"
+)
+
+// agents holds the commands on agents.
+func (a *app) agents() *cobra.Command {
+	return group("agents", "Make, show and change agents: who answers",
+		a.createAgent(), a.getAgent(), a.listAgents(), a.listAgentVersions(), a.updateAgent(), a.archiveAgent(), a.deleteAgent())
+}
+
+func agentView() view[client.Agent] {
+	return view[client.Agent]{
+		id: func(v *client.Agent) string { return v.ID },
+		columns: []column[client.Agent]{
+			{name: "ID", text: func(v *client.Agent) string { return v.ID }},
+			{name: "NAME", text: func(v *client.Agent) string { return v.Name }},
+			{name: "VERSION", text: func(v *client.Agent) string { return strconv.Itoa(int(v.Version)) }},
+			{name: "MODEL", text: func(v *client.Agent) string { return v.Model }},
+			{name: "DESCRIPTION", text: func(v *client.Agent) string { return v.Description }, detail: true},
+			{name: "SYSTEM", text: func(v *client.Agent) string { return v.System }, detail: true},
+			{name: "TOOLS", text: func(v *client.Agent) string { return count(len(v.Tools)) }, detail: true},
+			{name: "MCP SERVERS", text: func(v *client.Agent) string { return count(len(v.McpServers)) }, detail: true},
+			{name: "SKILLS", text: func(v *client.Agent) string { return count(len(v.Skills)) }, detail: true},
+			{name: "METADATA", text: func(v *client.Agent) string { return pairsOf(v.Metadata) }, detail: true},
+			{name: "CREATED", text: func(v *client.Agent) string { return moment(&v.CreatedAt) }, detail: true},
+			{name: "UPDATED", text: func(v *client.Agent) string { return moment(&v.UpdatedAt) }},
+			{name: "ARCHIVED", text: func(v *client.Agent) string { return moment(v.ArchivedAt) }, detail: true},
+		},
+	}
+}
+
+// agentBody adds the flags of what an agent is.
+func (a *app) agentBody(cmd *cobra.Command, patch bool) *body {
+	b := a.newBody(cmd, patch)
+	b.text("name", "name", "what the agent is called")
+	b.text("model", "model", "`ID` of the model; 'sessions models list' shows those there are")
+	b.text("description", "description", "what the agent is for")
+	b.text("system", "system", "the agent's instructions")
+	b.text("default-environment", "default_environment", "`ID` of the environment that the agent works in by default")
+	b.metadata()
+	_ = cmd.RegisterFlagCompletionFunc("model", a.suggestModels())
+	_ = cmd.RegisterFlagCompletionFunc("default-environment", a.suggestEnvironments())
+	return b
+}
+
+func (a *app) createAgent() *cobra.Command {
+	cmd := writes(&cobra.Command{
+		Use:   "create",
+		Short: "Create an agent",
+		Long: `Creates an agent, at version 1. Its tools, MCP servers and skills are given in a file:
+
+  name: release-notes
+  model: auto
+  tools:
+    - type: agent_toolset_20260401
+      enabled_tools: [Read, Grep]`,
+		Example: `  sessions agents create --name notes --model auto --system "You write release notes."
+  sessions agents create --file agent.yaml --metadata team=docs
+  sessions agents get agent_019e390add9f7bac9b6cc806db46fcbd -o json |
+    jq '{name, model, system, tools}' | sessions agents create --file - --name copy`,
+		Annotations: calls("createAgent"),
+		Args:        arguments,
+	})
+	b := a.agentBody(cmd, false)
+	return sends(b, agentView(), nil, func(ctx context.Context, c *client.Client, _ string, req *client.CreateAgentRequest, opts ...client.Option) (*client.Agent, error) {
+		return c.Agents.Create(ctx, req, opts...)
+	})
+}
+
+func (a *app) getAgent() *cobra.Command {
+	var version int32
+	cmd := byID[client.Agent]{
+		Command: cobra.Command{
+			Use:   "get AGENT",
+			Short: "Show an agent",
+			Example: `  sessions agents get agent_019e390add9f7bac9b6cc806db46fcbd
+  sessions agents get agent_019e390add9f7bac9b6cc806db46fcbd --version 1 -o yaml`,
+			Annotations: calls("getAgent"),
+		},
+		view:     agentView(),
+		complete: argument(a.suggestAgents()),
+		call: func(c *client.Client) call[client.Agent] {
+			return func(ctx context.Context, id string, opts ...client.Option) (*client.Agent, error) {
+				params := &client.GetAgentParams{}
+				if version != 0 {
+					params.Version = &version
+				}
+				return c.Agents.Get(ctx, id, params, opts...)
+			}
+		},
+	}.command(a)
+	cmd.Flags().Int32Var(&version, "version", 0, "the version to show; the latest by default")
+	_ = cmd.Flags().SetAnnotation("version", paramAnnotation, []string{"version"})
+	return cmd
+}
+
+func (a *app) listAgents() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List agents",
+		Long:    "Lists agents in their latest version, newest first unless told otherwise. Archived ones are left out.",
+		Example: `  sessions agents list
+  sessions agents list --all -o jsonl | jq -r 'select(.model == "auto") | .id'`,
+		Annotations: calls("listAgents"),
+		Args:        arguments,
+	}
+	f := newListFlags(cmd).withArchived()
+	cmd.RunE = func(*cobra.Command, []string) error {
+		return list(a, f, agentView(), func(ctx context.Context, c *client.Client) (*client.Page[client.Agent], error) {
+			return c.Agents.List(ctx, &client.ListAgentsParams{
+				Limit: f.pageSize(), AfterID: optional[string](f.after), BeforeID: optional[string](f.before),
+				Order: optional[client.ListOrder](f.sort), IncludeArchived: &f.archived,
+			})
+		})
+	}
+	return cmd
+}
+
+func (a *app) listAgentVersions() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               "versions AGENT",
+		Short:             "List the versions of an agent",
+		Long:              "Lists the versions of an agent, newest first unless told otherwise. --after and --before take version numbers.",
+		Example:           "  sessions agents versions agent_019e390add9f7bac9b6cc806db46fcbd",
+		Annotations:       calls("listAgentVersions"),
+		Args:              arguments,
+		ValidArgsFunction: argument(a.suggestAgents()),
+	}
+	f := newListFlags(cmd)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		return list(a, f, agentView(), func(ctx context.Context, c *client.Client) (*client.Page[client.Agent], error) {
+			return c.Agents.Versions(ctx, args[0], &client.ListAgentVersionsParams{
+				Limit: f.pageSize(), AfterID: optional[string](f.after), BeforeID: optional[string](f.before),
+				Order: optional[client.ListOrder](f.sort),
+			})
+		})
+	}
+	return cmd
+}
+
+func (a *app) updateAgent() *cobra.Command {
+	cmd := writes(&cobra.Command{
+		Use:   "update AGENT",
+		Short: "Make a new version of an agent",
+		Long: `Makes a new version of an agent; sessions keep the version that they were created with. What is not given
+stays as it is; a list, such as the tools, is replaced as a whole.
+
+The change is based on --version, or on version in the file, and fails with a conflict when there is a
+later one. Without either it is based on the latest version.`,
+		Example: `  sessions agents update agent_019e390add9f7bac9b6cc806db46fcbd --model ultimate
+  sessions agents update agent_019e390add9f7bac9b6cc806db46fcbd --version 2 --file tools.yaml`,
+		Annotations:       calls("updateAgent"),
+		Args:              arguments,
+		ValidArgsFunction: argument(a.suggestAgents()),
+	})
+	b := a.agentBody(cmd, true)
+	b.number("version", "version", "the version that the change is based on; the latest by default")
+	return sends(b, agentView(), latestVersion, func(ctx context.Context, c *client.Client, id string, req *client.UpdateAgentRequest, opts ...client.Option) (*client.Agent, error) {
+		return c.Agents.Update(ctx, id, req, opts...)
+	})
+}
+
+// latestVersion bases a change on the latest version unless it names another.
+func latestVersion(ctx context.Context, c *client.Client, id string, doc map[string]any) error {
+	if _, based := doc["version"]; based {
+		return nil
+	}
+	agent, err := c.Agents.Get(ctx, id, nil)
+	if err == nil {
+		doc["version"] = agent.Version
+	}
+	return err
+}
+
+func (a *app) archiveAgent() *cobra.Command {
+	return writes(byID[client.Agent]{
+		Command: cobra.Command{
+			Use:   "archive AGENT",
+			Short: "Archive an agent, for good",
+			Long: `Archives an agent, for good: lists leave it out and new sessions cannot use it; those that do go on.
+Archiving twice is the same as once.`,
+			Example:     "  sessions agents archive agent_019e390add9f7bac9b6cc806db46fcbd",
+			Annotations: calls("archiveAgent"),
+		},
+		view:     agentView(),
+		complete: argument(a.suggestAgents()),
+		call:     func(c *client.Client) call[client.Agent] { return c.Agents.Archive },
+	}.command(a))
+}
+
+func (a *app) deleteAgent() *cobra.Command {
+	return writes(byID[client.DeletedAgent]{
+		Command: cobra.Command{
+			Use:         "delete AGENT",
+			Aliases:     []string{"rm"},
+			Short:       "Delete an agent and its versions, for good",
+			Long:        "Deletes an agent and its versions, for good. Sessions keep the agent that they were created with.",
+			Example:     "  sessions agents delete agent_019e390add9f7bac9b6cc806db46fcbd",
+			Annotations: calls("deleteAgent"),
+		},
+		view: view[client.DeletedAgent]{
+			id:      func(v *client.DeletedAgent) string { return v.ID },
+			columns: []column[client.DeletedAgent]{{name: "DELETED", text: func(v *client.DeletedAgent) string { return v.ID }}},
+		},
+		complete: argument(a.suggestAgents()),
+		call:     func(c *client.Client) call[client.DeletedAgent] { return c.Agents.Delete },
+	}.command(a))
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/cloud-sessions/sessions/client"
+)
+
+// app is one run of the program: where it reads and writes, and the flags that all commands have.
+type app struct {
+	in       io.Reader
+	typed    bool // in is a terminal
+	out, err stream
+	signals  *signals
+	now      func() time.Time
+	started  bool // the command line was understood
+
+	baseURL   string
+	token     string
+	tokenFile string
+	timeout   time.Duration
+	retries   int
+	verbose   bool
+	format    choice
+}
+
+// newApp returns the app of this process.
+func newApp(signals *signals) *app {
+	return &app{
+		in:      os.Stdin,
+		typed:   term.IsTerminal(int(os.Stdin.Fd())),
+		out:     newStream(os.Stdout, os.Getenv),
+		err:     newStream(os.Stderr, os.Getenv),
+		now:     time.Now,
+		signals: signals,
+		format:  choice{allowed: formats()},
+	}
+}
+
+// run executes the command line and returns the exit code. It says on standard error what went wrong.
+func run(ctx context.Context, a *app, args []string) int {
+	root := a.command()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	text, code := a.explain(ctx, cmd, err)
+	fmt.Fprintln(a.err, "sessions:", a.err.safe(text))
+	return code
+}
+
+// register adds the flags that all commands have.
+func (a *app) register(root *cobra.Command) {
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.baseURL, "base-url", "", "`URL` of the API [$QODER_BASE_URL, otherwise "+client.DefaultBaseURL+"]")
+	flags.StringVar(&a.token, "token", "", "access `TOKEN`; others on this machine can see it in the list of processes: prefer the variable [$QODER_PAT]")
+	flags.StringVar(&a.tokenFile, "token-file", "", "`FILE` that holds the access token, - for standard input")
+	flags.VarP(&a.format, "output", "o", "form of the output: "+strings.Join(formats(), ", ")+"; table on a terminal, otherwise json")
+	flags.DurationVar(&a.timeout, "timeout", client.DefaultTimeout, "how long one attempt may take, 0 for any time")
+	flags.IntVar(&a.retries, "retries", client.DefaultMaxRetries, "how many `TIMES` to try again what failed for now")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "say on standard error what is sent and answered")
+	root.MarkFlagsMutuallyExclusive("token", "token-file")
+	_ = root.MarkPersistentFlagFilename("token-file")
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// connect returns a client as the flags and the environment want it.
+func (a *app) connect(ctx context.Context) (*client.Client, error) {
+	if a.timeout < 0 || a.retries < 0 {
+		return nil, usageError{errors.New("--timeout and --retries must not be negative")}
+	}
+	opts := []client.Option{client.WithUserAgent("cloud-sessions-cli/1"), client.WithTimeout(a.timeout), client.WithMaxRetries(a.retries)}
+	if a.baseURL != "" {
+		opts = append(opts, client.WithBaseURL(a.baseURL))
+	}
+	switch token, err := a.readToken(ctx); {
+	case err != nil:
+		return nil, usageError{err}
+	case token != "":
+		opts = append(opts, client.WithToken(token))
+	}
+	if a.verbose {
+		opts = append(opts, client.WithMiddleware(trace(a.err, a.now)))
+	}
+	return client.New(opts...)
+}
+
+// readToken returns the token of the flags, "" to leave it to the environment.
+func (a *app) readToken(ctx context.Context) (string, error) {
+	if a.tokenFile == "" {
+		return a.token, nil
+	}
+	data, err := a.readFile(ctx, a.tokenFile)
+	if err != nil {
+		return "", fmt.Errorf("--token-file: %w", err)
+	}
+	token := strings.TrimSpace(string(data))
+	if token == "" {
+		return "", fmt.Errorf("--token-file: %s is empty", a.tokenFile)
+	}
+	return token, nil
+}
+
+// readFile reads a file, or standard input for "-" until ctx ends.
+func (a *app) readFile(ctx context.Context, name string) ([]byte, error) {
+	if name == "-" {
+		if a.typed {
+			fmt.Fprintln(a.err, "Reading standard input; Ctrl-D on a line of its own ends it.")
+		}
+		return readAll(ctx, a.in)
+	}
+	data, err := os.ReadFile(name)
+	if failed, ok := errors.AsType[*os.PathError](err); ok {
+		return nil, fmt.Errorf("cannot read %s: %w", failed.Path, failed.Err)
+	}
+	return data, err
+}
+
+// readAll reads r to its end or until ctx ends. A read that waits for a person cannot be ended: it is left
+// behind, which is for a program that exits then.
+func readAll(ctx context.Context, r io.Reader) ([]byte, error) {
+	type result struct {
+		data []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		data, err := io.ReadAll(r)
+		done <- result{data, err}
+	}()
+	select {
+	case got := <-done:
+		return got.data, got.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// trace writes a line for every attempt.
+func trace(w io.Writer, now func() time.Time) client.Middleware {
+	return func(next client.RoundTripFunc) client.RoundTripFunc {
+		return func(req *http.Request) (*http.Response, error) {
+			start := now()
+			resp, err := next(req)
+			took := now().Sub(start).Round(time.Millisecond)
+			if err != nil {
+				fmt.Fprintf(w, "%s %s: no answer after %v\n", req.Method, req.URL, took)
+				return resp, err
+			}
+			fmt.Fprintf(w, "%s %s: %s after %v, request id %s\n", req.Method, req.URL, resp.Status, took, resp.Header.Get("X-Request-Id"))
+			return resp, nil
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-sessions/sessions/client"
+)
+
+func (a *app) chat() *cobra.Command {
+	var agent, environment string
+	cmd := &cobra.Command{
+		Use:   "chat [SESSION]",
+		Short: "Talk with an agent",
+		Long: `Talks with an agent, in a session that there is or, with --agent and --environment, in a new one. Each line
+is a message, and the answer is printed as it is said. When the agent asks to use a tool, or for the result of one, so
+does chat.
+
+Ctrl-C stops the agent's turn; a second one, or one while nothing is going on, ends the program. Ctrl-D ends it, too.
+What was said stays in the session.`,
+		Example: `  sessions chat --agent agent_019e390add9f7bac9b6cc806db46fcbd --environment env_019e2590d33f711fabf42f2857cecd8a
+  sessions chat sess_019e3bb1e8c171fd9abbb1477ffb84cc
+  printf '%s\n' "Hello" "What did I say?" | sessions chat sess_019e3bb1e8c171fd9abbb1477ffb84cc`,
+		Args:              arguments,
+		ValidArgsFunction: argument(a.suggestSessions()),
+	}
+	cmd.Flags().StringVar(&agent, "agent", "", "`ID` of the agent to talk with in a new session, or ID@VERSION")
+	cmd.Flags().StringVar(&environment, "environment", "", "`ID` of the environment of a new session")
+	_ = cmd.Flags().SetAnnotation("agent", paramAnnotation, []string{"agent"})
+	_ = cmd.Flags().SetAnnotation("environment", paramAnnotation, []string{"environment_id"})
+	cmd.MarkFlagsRequiredTogether("agent", "environment")
+	_ = cmd.RegisterFlagCompletionFunc("agent", a.suggestAgents())
+	_ = cmd.RegisterFlagCompletionFunc("environment", a.suggestEnvironments())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if (len(args) == 1) == (agent != "") {
+			return usageError{errors.New("give either SESSION, or --agent and --environment for a new one")}
+		}
+		c, err := a.connect(cmd.Context())
+		if err != nil {
+			return err
+		}
+		session := strings.Join(args, "")
+		if session == "" {
+			if session, err = a.newSession(cmd.Context(), c, agent, environment); err != nil {
+				return err
+			}
+		}
+		talk := &talk{turn: turn{a: a, c: c, session: session}, lines: readLines(a.in)}
+		return talk.run(cmd.Context())
+	}
+	return cmd
+}
+
+// newSession creates a session and says which.
+func (a *app) newSession(ctx context.Context, c *client.Client, agent, environment string) (client.SessionID, error) {
+	ref, err := agentRef(agent)
+	if err != nil {
+		return "", err
+	}
+	stop := a.err.spin("waiting for the server")
+	session, err := c.Sessions.Create(ctx, &client.CreateSessionRequest{Agent: ref, EnvironmentID: environment})
+	stop()
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintln(a.err, a.err.styled(dim, session.ID))
+	return session.ID, nil
+}
+
+// talk is a conversation, line by line.
+type talk struct {
+	turn
+	lines <-chan string
+}
+
+// readLines reads lines until the end of r. A read that waits for a person cannot be ended: it is left behind, which
+// is for a program that exits then.
+func readLines(r io.Reader) <-chan string {
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		reader := bufio.NewReader(r)
+		for {
+			line, err := reader.ReadString('\n')
+			if line != "" {
+				lines <- strings.TrimRight(line, "\r\n")
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return lines
+}
+
+// ask prompts a person for a line; ok is false at the end of the input.
+func (t *talk) ask(ctx context.Context, prompt string) (line string, ok bool, err error) {
+	if t.a.typed && t.a.err.terminal {
+		fmt.Fprint(t.a.err, t.a.err.styled(bold, prompt))
+	}
+	select {
+	case line, ok = <-t.lines:
+		return line, ok, nil
+	case <-ctx.Done():
+		return "", false, ctx.Err()
+	}
+}
+
+// run takes lines until there are no more.
+func (t *talk) run(ctx context.Context) error {
+	for {
+		line, more, err := t.ask(ctx, "> ")
+		switch {
+		case err != nil:
+			return err
+		case !more:
+			if t.a.typed && t.a.err.terminal {
+				fmt.Fprintln(t.a.err)
+			}
+			return nil
+		case strings.TrimSpace(line) == "":
+			continue
+		}
+		if err := t.answer(ctx, []client.EventInput{client.UserMessage(line)}); err != nil {
+			return err
+		}
+	}
+}
+
+// answer follows a turn to its end, and asks the person what the agent asks.
+func (t *talk) answer(ctx context.Context, events []client.EventInput) error {
+	for {
+		stop, err := t.turn.run(ctx, events, t.tell)
+		if err != nil {
+			return err
+		}
+		if stop.Type != client.StopReasonRequiresAction || !t.a.typed {
+			err := t.ended(stop)
+			if err != nil && t.a.typed {
+				fmt.Fprintln(t.a.err, "sessions:", err) // and the conversation goes on
+				return nil
+			}
+			return err
+		}
+		events = nil
+		for _, use := range stop.EventIds {
+			event, ok, err := t.decide(ctx, use)
+			if err != nil || !ok {
+				return err
+			}
+			events = append(events, event)
+		}
+	}
+}
+
+// decide asks the person what to answer to the use of a tool.
+func (t *talk) decide(ctx context.Context, use client.EventID) (event client.EventInput, ok bool, err error) {
+	if v, custom := t.uses[use].(client.AgentCustomToolUseEvent); custom {
+		text, ok, err := t.ask(ctx, oneLine(fmt.Sprintf("what does %s %s give? ", v.Name, v.Input)))
+		return resulted(use, text), ok, err
+	}
+	v, _ := t.uses[use].(client.AgentToolUseEvent)
+	reply, ok, err := t.ask(ctx, oneLine(fmt.Sprintf("may it use %s %s? [y/N, or why not] ", v.Name, v.Input)))
+	switch answer := strings.TrimSpace(reply); strings.ToLower(answer) {
+	case "y", "yes":
+		return allowed(use, ""), ok, err
+	case "n", "no":
+		return denied(use, ""), ok, err
+	default:
+		return denied(use, answer), ok, err
+	}
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-sessions/sessions/client"
+)
+
+// command returns the program's command tree.
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sessions",
+		Short: "Work with a Cloud Sessions server",
+		Long: `sessions works with a Cloud Sessions server: it makes sessions between an agent and a user, and the
+agents and environments that they need.
+
+The token is the variable QODER_PAT, the server QODER_BASE_URL. To try it with a server of your own:
+
+  export QODER_PAT=pt-try QODER_BASE_URL=http://127.0.0.1:8080/v1
+  sessionsd serve --demo
+
+On a terminal the output is a table, in a pipe it is JSON; -o asks for another form. A list in JSON is
+one array, with -o jsonl it is one record on each line, both written as the records come.
+
+` + exitCodes,
+		Example: `  sessions create --agent agent_019e390add9f7bac9b6cc806db46fcbd --environment env_019e2590d33f711fabf42f2857cecd8a
+  sessions list --status idle --created-after 24h
+  sessions list --all -o id | xargs -n 1 sessions archive
+  sessions get sess_019e3bb1e8c171fd9abbb1477ffb84cc | jq .usage`,
+		Args:          unknownCommand,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(flagError)
+	a.register(root)
+	root.AddGroup(&cobra.Group{ID: "sessions", Title: "Sessions:"}, &cobra.Group{ID: "needs", Title: "What sessions need:"})
+	for _, cmd := range a.sessionCommands() {
+		cmd.GroupID = "sessions"
+		root.AddCommand(cmd)
+	}
+	for _, cmd := range []*cobra.Command{a.agents(), a.environments(), a.models()} {
+		cmd.GroupID = "needs"
+		root.AddCommand(cmd)
+	}
+	long := group("sessions", "The commands on sessions, under their long names", a.sessionCommands()...)
+	long.Hidden = true // they are at the top, too
+	root.AddCommand(long, versionCommand())
+	a.understood(root)
+	// A command that holds others is of no use by itself.
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
+	return root
+}
+
+// arguments wants what cmd's Use names after the command: a word for each argument, in brackets one that
+// may be left out, "..." after one that may come again.
+func arguments(cmd *cobra.Command, args []string) error {
+	names := strings.Fields(cmd.Use)[1:]
+	last := len(names) - 1
+	switch {
+	case len(args) < len(names) && !strings.HasPrefix(names[len(args)], "["):
+		return fmt.Errorf("the argument %s is missing", strings.TrimSuffix(names[len(args)], "..."))
+	case len(args) > len(names) && (last < 0 || !strings.HasSuffix(names[last], "...")):
+		return fmt.Errorf("there is an argument too many: %q", args[len(names)])
+	}
+	return nil
+}
+
+// understood notes, when a command begins, that the command line was understood.
+func (a *app) understood(cmd *cobra.Command) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			a.started = true
+			return run(cmd, args)
+		}
+	}
+	for _, inner := range cmd.Commands() {
+		a.understood(inner)
+	}
+}
+
+// group returns a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Args: unknownCommand, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+// unknownCommand refuses arguments where a command is expected.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("there is no command %q", args[0])
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		text += "; did you mean " + strings.Join(near, " or ")
+	}
+	return fmt.Errorf("%s", text)
+}
+
+// operationAnnotation names the operation of the contract that a command calls.
+const operationAnnotation = "operation"
+
+// calls annotates a command with its operation.
+func calls(operation string) map[string]string {
+	return map[string]string{operationAnnotation: operation}
+}
+
+// keyFlag is the flag of a write's idempotency key.
+const keyFlag = "idempotency-key"
+
+// writes gives cmd the flag that makes a write safe to repeat.
+func writes(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().String(keyFlag, "", "name of this write: for 24 hours the same again does nothing twice and gets the first answer")
+	_ = cmd.Flags().SetAnnotation(keyFlag, paramAnnotation, []string{"Idempotency-Key"})
+	return cmd
+}
+
+// options are the options of a call that cmd's flags ask for.
+func options(cmd *cobra.Command) []client.Option {
+	if key := cmd.Flags().Lookup(keyFlag); key != nil && key.Changed {
+		return []client.Option{client.WithIdempotencyKey(key.Value.String())}
+	}
+	return nil
+}
+
+// perform makes one call and shows its answer.
+func perform[T any](a *app, cmd *cobra.Command, v view[T], call func(ctx context.Context, c *client.Client, opts ...client.Option) (*T, error)) error {
+	c, err := a.connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	stop := a.err.spin("waiting for the server")
+	answer, err := call(cmd.Context(), c, options(cmd)...)
+	stop()
+	if err != nil {
+		return err
+	}
+	return show(a, v, answer)
+}
+
+// byID is a command that takes an id, makes one call and shows its answer.
+type byID[T any] struct {
+	cobra.Command
+	view     view[T]
+	complete cobra.CompletionFunc
+	call     func(*client.Client) call[T]
+}
+
+// call is a method of the client that takes an id.
+type call[T any] = func(ctx context.Context, id string, opts ...client.Option) (*T, error)
+
+// command returns the cobra command.
+func (s byID[T]) command(a *app) *cobra.Command {
+	cmd := s.Command
+	cmd.Args = arguments
+	cmd.ValidArgsFunction = s.complete
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return perform(a, cmd, s.view, func(ctx context.Context, c *client.Client, opts ...client.Option) (*T, error) {
+			return s.call(c)(ctx, args[0], opts...)
+		})
+	}
+	return &cmd
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of sessions and of Go",
+		Args:  arguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			version, goVersion := "(devel)", ""
+			if info, ok := debug.ReadBuildInfo(); ok {
+				version, goVersion = info.Main.Version, info.GoVersion
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "sessions %s %s\n", version, goVersion)
+			return err
+		},
+	}
+}

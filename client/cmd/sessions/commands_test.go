@@ -1,0 +1,330 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/server"
+)
+
+// fields reads a JSON object and picks some of its fields.
+func fields(t *testing.T, text string, names ...string) map[string]any {
+	t.Helper()
+	var all map[string]any
+	if err := json.Unmarshal([]byte(text), &all); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	picked := map[string]any{}
+	for _, name := range names {
+		picked[name] = all[name]
+	}
+	return picked
+}
+
+func TestTheLifeOfASession(t *testing.T) {
+	t.Parallel()
+	api := demo(t, func(c *server.Config) { c.Features = []string{server.FeatureM3} })
+	created := ok(t, api, "create", "--agent", server.DemoAgent+"@2", "--environment", server.DemoEnvironment, "--title", "我的会话",
+		"--metadata", "purpose=customer-support", "--metadata", "a=b=c", "--env", "LOG_LEVEL=debug", "--delta-flush-interval-ms", "250",
+		"--memory-store", "memstore_1", "--vault", "vault_1", "--vault", "vault_2", "--resource", "file_1", "--resource", "file_2:/mnt/b.csv")
+	want := map[string]any{
+		"title": "我的会话", "status": "idle", "metadata": map[string]any{"purpose": "customer-support", "a": "b=c"},
+		"environment_variables": map[string]any{"LOG_LEVEL": "debug"}, "memory_store_ids": []any{"memstore_1"}, "vault_ids": []any{"vault_1", "vault_2"},
+	}
+	if diff := cmp.Diff(want, fields(t, created, slices.Collect(maps.Keys(want))...)); diff != "" {
+		t.Error(diff)
+	}
+	session := fields(t, created, "id")["id"].(string)
+	if got := ok(t, api, "get", session); got != created {
+		t.Errorf("get: %s", cmp.Diff(created, got))
+	}
+	if got := ok(t, api, "sessions", "get", session); got != created {
+		t.Errorf("under the long name: %s", cmp.Diff(created, got))
+	}
+	updated := ok(t, api, "update", session, "--title", "", "--metadata", "ticket=T-1029", "--remove-metadata", "purpose", "--remove-metadata", "a")
+	want = map[string]any{"title": "", "metadata": map[string]any{"ticket": "T-1029"}}
+	if diff := cmp.Diff(want, fields(t, updated, "title", "metadata")); diff != "" {
+		t.Error(diff)
+	}
+	if got := ok(t, api, "cancel", session, "-o", "table"); got != "ID      "+session+"\nSTATUS  there is no turn to stop\n" {
+		t.Errorf("cancel: %s", got)
+	}
+
+	var files []struct {
+		ID        string
+		MountPath string `json:"mount_path"`
+	}
+	if err := json.Unmarshal([]byte(ok(t, api, "resources", "add", session, "file_3", "file_4:/mnt/d.csv")), &files); err != nil || len(files) != 4 {
+		t.Fatalf("%v: %v", err, files)
+	}
+	paths := []string{files[0].MountPath, files[1].MountPath, files[2].MountPath, files[3].MountPath}
+	if diff := cmp.Diff([]string{"/mnt/session/uploads/file_1", "/mnt/b.csv", "/mnt/session/uploads/file_3", "/mnt/d.csv"}, paths); diff != "" {
+		t.Error(diff)
+	}
+	if got := fields(t, ok(t, api, "resources", "get", session, files[3].ID), "file_id"); got["file_id"] != "file_4" {
+		t.Errorf("get: %v", got)
+	}
+	if got := id(t, api, "resources", "delete", session, files[3].ID); got != files[3].ID {
+		t.Errorf("delete: %s", got)
+	}
+	if got := strings.Fields(ok(t, api, "resources", "list", session, "-o", "id")); len(got) != 3 || slices.Contains(got, files[3].ID) {
+		t.Errorf("list: %v", got)
+	}
+
+	if got := fields(t, ok(t, api, "archive", session), "archived_at"); got["archived_at"] == nil {
+		t.Error("archive: no archived_at")
+	}
+	if got := ok(t, api, "list"); got != "[]\n" {
+		t.Errorf("list: %s", got)
+	}
+	if got := ok(t, api, "list", "--include-archived", "-o", "id"); got != session+"\n" {
+		t.Errorf("list --include-archived: %s", got)
+	}
+	if got := fields(t, ok(t, api, "delete", session), "id", "type"); !cmp.Equal(got, map[string]any{"id": session, "type": "session_deleted"}) {
+		t.Errorf("delete: %v", got)
+	}
+	if p := prepare(t, api, "get", session); p.end(t) != exitNotFound {
+		t.Errorf("get after delete: %s", &p.err)
+	}
+}
+
+func TestTheLifeOfAnAgent(t *testing.T) {
+	t.Parallel()
+	api := demo(t)
+	agent := id(t, api, "agents", "create", "--name", "notes", "--model", "auto", "--system", "You write notes.", "--description", "d", "--metadata", "team=docs")
+	for range 2 { // each based on the latest version
+		ok(t, api, "agents", "update", agent, "--model", "ultimate", "--remove-metadata", "team")
+	}
+	got := fields(t, ok(t, api, "agents", "get", agent), "version", "model", "system", "metadata")
+	if diff := cmp.Diff(map[string]any{"version": 3., "model": "ultimate", "system": "You write notes.", "metadata": map[string]any{}}, got); diff != "" {
+		t.Error(diff)
+	}
+	if got := fields(t, ok(t, api, "agents", "get", agent, "--version", "1"), "version", "model"); !cmp.Equal(got, map[string]any{"version": 1., "model": "auto"}) {
+		t.Errorf("version 1: %v", got)
+	}
+	table := "ID" + strings.Repeat(" ", len(agent)) + "NAME   VERSION  MODEL     UPDATED\n"
+	if got := ok(t, api, "agents", "versions", agent, "--order", "asc", "--after", "1", "-o", "table"); !strings.HasPrefix(got, table) || strings.Count(got, "\n") != 3 {
+		t.Errorf("versions: %s", got)
+	}
+	if got := fields(t, ok(t, api, "agents", "archive", agent), "archived_at"); got["archived_at"] == nil {
+		t.Error("archive: no archived_at")
+	}
+	if got := ok(t, api, "agents", "list", "-o", "id"); got != server.DemoAgent+"\n" {
+		t.Errorf("list: %s", got)
+	}
+	if got := id(t, api, "agents", "delete", agent); got != agent {
+		t.Errorf("delete: %s", got)
+	}
+}
+
+func TestTheLifeOfAnEnvironment(t *testing.T) {
+	t.Parallel()
+	api := demo(t)
+	created := ok(t, api, "environments", "create", "--name", "ci", "--type", "cloud", "--networking", "limited", "--allow-host", "a.example",
+		"--allow-host", "b.example", "--allow-package-managers", "--allow-mcp-servers=false", "--setup-script", "go version", "--apt", "git", "--pip", "numpy")
+	want := map[string]any{"config": map[string]any{
+		"type": "cloud", "setup_script": "go version", "packages": map[string]any{"apt": []any{"git"}, "pip": []any{"numpy"}},
+		"networking": map[string]any{"type": "limited", "allowed_hosts": []any{"a.example", "b.example"}, "allow_package_managers": true, "allow_mcp_servers": false},
+	}}
+	if diff := cmp.Diff(want, fields(t, created, "config")); diff != "" {
+		t.Error(diff)
+	}
+	environment := fields(t, created, "id")["id"].(string)
+	if got := fields(t, ok(t, api, "envs", "update", environment, "--name", "checks"), "name", "config"); got["name"] != "checks" || !cmp.Equal(got["config"], want["config"]) {
+		t.Errorf("update: %v", got)
+	}
+	if got := ok(t, api, "environments", "get", environment); !strings.Contains(got, `"checks"`) {
+		t.Errorf("get: %s", got)
+	}
+	if got := fields(t, ok(t, api, "environments", "archive", environment), "status"); got["status"] != "archived" {
+		t.Errorf("archive: %v", got)
+	}
+	if got := ok(t, api, "environments", "list", "-o", "id"); got != server.DemoEnvironment+"\n" {
+		t.Errorf("list: %s", got)
+	}
+	if got := id(t, api, "environments", "delete", environment); got != environment {
+		t.Errorf("delete: %s", got)
+	}
+}
+
+func TestModels(t *testing.T) {
+	t.Parallel()
+	if got := ok(t, demo(t), "models", "list", "-o", "id"); !strings.HasPrefix(got, "ultimate\nauto\n") {
+		t.Errorf("%s", got)
+	}
+}
+
+// A request is read from a file or standard input, as JSON or YAML, and flags win over it.
+func TestRequestsFromFiles(t *testing.T) {
+	t.Parallel()
+	api := demo(t)
+	names := []string{"name", "model", "system", "metadata", "tools"}
+	want := map[string]any{
+		"name": "given", "model": "auto", "system": "line 1\nline 2 😀", "metadata": map[string]any{"2026-05-18": "2026-05-19", "team": "docs"},
+		"tools": []any{map[string]any{"type": "agent_toolset_20260401", "enabled_tools": []any{"Read"}}},
+	}
+	const asYAML = `
+# a comment
+name: from the file
+model: {id: auto}
+system: |-
+  line 1
+  line 2 😀
+metadata:
+  2026-05-18: 2026-05-19
+  team: ops
+tools:
+  - type: agent_toolset_20260401
+    enabled_tools: [Read]
+`
+	const asJSON = `{"name": "from the file", "model": "auto", "system": "line 1\nline 2 \ud83d\ude00",
+	"metadata": {"2026-05-18": "2026-05-19", "team": "ops"}, "tools": [{"type": "agent_toolset_20260401", "enabled_tools": ["Read"]}]}`
+	for name, content := range map[string]string{"agent.yaml": asYAML, "agent.json": asJSON, "agent": asJSON, "-": asYAML} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := prepare(t, api, "agents", "create", "--name", "given", "--metadata", "team=docs", "--file", name)
+			if name == "-" {
+				p.Stdin = strings.NewReader(content)
+			} else if err := os.WriteFile(filepath.Join(p.Dir, name), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, fields(t, okWith(t, p), names...)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// What one command writes another one reads.
+func TestOutputIsInput(t *testing.T) {
+	t.Parallel()
+	api := demo(t)
+	patch := `{"version": 2, "system": "yes", "metadata": {"a": "true", "b": "0x10", "c": "line\nbreak", "d": "\u007f<&>"}}`
+	p := prepare(t, api, "agents", "update", server.DemoAgent, "-f", "-")
+	p.Stdin = strings.NewReader(patch)
+	first := fields(t, okWith(t, p), "system", "metadata")
+	for _, form := range []string{"json", "jsonl", "yaml"} {
+		shown := ok(t, api, "agents", "get", server.DemoAgent, "-o", form)
+		doc, err := parseYAML([]byte(shown))
+		if form != "yaml" {
+			doc, err = parseJSON([]byte(shown))
+		}
+		if err != nil {
+			t.Fatalf("%v: %s", err, shown)
+		}
+		got := doc.(map[string]any)
+		if diff := cmp.Diff(first, map[string]any{"system": got["system"], "metadata": got["metadata"]}); diff != "" {
+			t.Errorf("%s: %s", form, diff)
+		}
+	}
+}
+
+func TestAWriteIsRepeatedByItsKey(t *testing.T) {
+	t.Parallel()
+	api := demo(t)
+	args := []string{"create", "--agent", server.DemoAgent, "--environment", server.DemoEnvironment, "--idempotency-key", "order-4711"}
+	if first, second := id(t, api, args...), id(t, api, args...); first != second {
+		t.Errorf("%s and then %s", first, second)
+	}
+}
+
+// aliases are operations that differ from another one only in their HTTP method.
+var aliases = map[string]bool{"putAgent": true, "putEnvironment": true}
+
+// walk calls visit with every visible command of the tree that calls an operation.
+func walk(cmd *cobra.Command, visit func(*cobra.Command)) {
+	if cmd.Annotations[operationAnnotation] != "" {
+		visit(cmd)
+	}
+	for _, inner := range cmd.Commands() {
+		if !inner.Hidden {
+			walk(inner, visit)
+		}
+	}
+}
+
+// contract returns the operations of the contract by their ids.
+func contract(t *testing.T) map[string]*openapi3.Operation {
+	t.Helper()
+	doc, err := api.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	operations := map[string]*openapi3.Operation{}
+	for _, item := range doc.Paths.Map() {
+		for _, op := range item.Operations() {
+			operations[op.OperationID] = op
+		}
+	}
+	return operations
+}
+
+func TestEveryOperationHasACommand(t *testing.T) {
+	operations := contract(t)
+	walk(newApp(nil).command(), func(cmd *cobra.Command) {
+		name := cmd.Annotations[operationAnnotation]
+		if operations[name] == nil {
+			t.Errorf("%s calls %s, which the contract does not have", cmd.CommandPath(), name)
+		}
+		aliases[name] = true
+	})
+	for name := range operations {
+		if !aliases[name] {
+			t.Errorf("no command calls %s", name)
+		}
+	}
+}
+
+// Every parameter and every field has a flag or an argument, but for those that are better given in a file.
+func TestEveryParameterHasAFlag(t *testing.T) {
+	elsewhere := map[string]string{
+		"limit": "--limit", "page": "--after and --before", "Idempotency-Key": "--idempotency-key", "X-Idempotency-Key": "--idempotency-key",
+		"created_at[gt]": "--created-after", "created_at[lte]": "--created-before", "include_archived": "--include-archived", "statuses[]": "--status",
+		"tools": "--file", "mcp_servers": "--file", "skills": "--file", "instructions": "another name of --system",
+	}
+	operations := contract(t)
+	walk(newApp(nil).command(), func(cmd *cobra.Command) {
+		if strings.HasPrefix(cmd.Use, "add ") {
+			return // its arguments are the body
+		}
+		op := operations[cmd.Annotations[operationAnnotation]]
+		var params []string
+		for _, p := range op.Parameters {
+			params = append(params, p.Value.Name)
+		}
+		if op.RequestBody != nil {
+			for name := range op.RequestBody.Value.Content.Get("application/json").Schema.Value.Properties {
+				params = append(params, name)
+			}
+		}
+		for _, param := range params {
+			if len(flagsFor(cmd, param)) > 0 || elsewhere[param] != "" {
+				continue
+			}
+			if nested := flagsWithin(cmd, param); nested == 0 {
+				t.Errorf("%s has no flag for %s", cmd.CommandPath(), param)
+			}
+		}
+	})
+}
+
+// flagsWithin counts cmd's flags that set a part of a parameter.
+func flagsWithin(cmd *cobra.Command, param string) (n int) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if slices.ContainsFunc(f.Annotations[paramAnnotation], func(path string) bool { return strings.HasPrefix(path, param+".") }) {
+			n++
+		}
+	})
+	return n
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/cloud-sessions/sessions/client"
+)
+
+// The exit codes; exitCodes describes them.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitDenied      = 4
+	exitConflict    = 5
+	exitBusy        = 6
+	exitInterrupted = 130
+)
+
+// exitCodes is the help on exit codes.
+const exitCodes = `Exit codes:
+  0    done
+  1    failed: the server did not answer, or with an error of its own
+  2    the command line, a file or a field is wrong; nothing was changed
+  3    not found
+  4    no token, a wrong one, or one that may not do this
+  5    conflict with the present state, such as a session that is processing a turn
+  6    too many requests, or an overloaded server: try again later
+  130  interrupted`
+
+// usageError is a mistake on the command line or in a file.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// fieldError is a mistake in a field of a request that was found before it was sent.
+type fieldError struct {
+	// param is the field, as the contract's errors name it.
+	param   string
+	message string
+}
+
+func (e *fieldError) Error() string { return e.message }
+
+// explain says in one line what went wrong and what to do, and with which code to exit.
+func (a *app) explain(ctx context.Context, cmd *cobra.Command, err error) (text string, code int) {
+	failure, answered := errors.AsType[*client.Error](err)
+	field, isField := errors.AsType[*fieldError](err)
+	_, isUsage := errors.AsType[usageError](err)
+	switch {
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		text = "interrupted"
+		if answered && failure.Attempts > 0 && cmd.Flags().Lookup(keyFlag) != nil {
+			text += "; what was asked for may have happened"
+		}
+		return text, exitInterrupted
+	case errors.Is(err, errStopped):
+		return err.Error(), exitInterrupted
+	case answered:
+		return describe(cmd, failure), exitCode(failure)
+	case isField:
+		return join(field.message, place(cmd, field.param)), exitUsage
+	case isUsage:
+		return err.Error(), exitUsage
+	case !a.started:
+		return fmt.Sprintf("%s; see '%s --help'", exclusive(err.Error()), cmd.CommandPath()), exitUsage
+	}
+	return err.Error(), exitFailure
+}
+
+// flagError says in plain words that a flag's value is none.
+func flagError(_ *cobra.Command, err error) error {
+	wrong, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err
+	}
+	kind := "it must be a whole number"
+	switch wrong.GetFlag().Value.Type() {
+	case "duration":
+		kind = "it must be a duration such as 30s"
+	case "bool":
+		kind = "it must be true or false"
+	case formType:
+		kind = wrong.Unwrap().Error()
+	}
+	return fmt.Errorf("--%s cannot be %q: %s", wrong.GetFlag().Name, wrong.GetValue(), kind)
+}
+
+// exclusive says in plain words what cobra says of flags that exclude each other, and leaves other texts.
+func exclusive(text string) string {
+	if !strings.HasPrefix(text, "if any flags in the group [") {
+		return text
+	}
+	_, given, _ := strings.Cut(text, "; [")
+	flags := strings.Fields(strings.TrimSuffix(given, "] were all set"))
+	return "--" + strings.Join(flags, " and --") + " exclude each other"
+}
+
+// exitCode is the exit code for an error of the client.
+func exitCode(e *client.Error) int {
+	switch e.Type {
+	case client.ErrInvalidRequest:
+		return exitUsage
+	case client.ErrNotFound:
+		return exitNotFound
+	case client.ErrAuthentication, client.ErrPermission:
+		return exitDenied
+	case client.ErrConflict:
+		return exitConflict
+	case client.ErrRateLimit, client.ErrOverloaded:
+		return exitBusy
+	}
+	return exitFailure
+}
+
+// describe says what the client found wrong, and which flag or argument to change.
+func describe(cmd *cobra.Command, e *client.Error) string {
+	message, hint := e.Message, place(cmd, e.Param)
+	switch {
+	case e.Type == client.ErrAuthentication && e.Status == 0:
+		message = "no token: set QODER_PAT or --token-file"
+	case e.Type == client.ErrAuthentication:
+		hint = "check QODER_PAT or --token-file"
+	case e.Type == "" && e.Status == 0:
+		hint = "is the server up, and --base-url right?"
+	case e.Type == client.ErrInvalidRequest && strings.HasPrefix(message, "base URL"):
+		hint = "change --base-url"
+	}
+	var notes []string
+	if e.Status != 0 {
+		notes = append(notes, fmt.Sprintf("%d %s", e.Status, e.Type))
+	}
+	if e.Param != "" && hint == "" {
+		notes = append(notes, "param "+e.Param)
+	}
+	if e.RequestID != "" {
+		notes = append(notes, "request id "+e.RequestID)
+	}
+	if e.Attempts > 1 {
+		notes = append(notes, fmt.Sprintf("%d attempts", e.Attempts))
+	}
+	text := join(message, hint)
+	if len(notes) > 0 {
+		text += " (" + strings.Join(notes, ", ") + ")"
+	}
+	return text
+}
+
+// join is a message and what to do about it.
+func join(message, hint string) string {
+	if hint == "" {
+		return message
+	}
+	return strings.TrimSuffix(message, ".") + "; " + hint
+}
+
+// paramAnnotation marks flags with the contract's name of what they set.
+const paramAnnotation = "param"
+
+// argumentAnnotation marks a command with the parameter that its last argument sets.
+const argumentAnnotation = "argument"
+
+// place says where a parameter of the contract is given on cmd's command line, "" when nowhere.
+func place(cmd *cobra.Command, param string) string {
+	flags := flagsFor(cmd, param)
+	file := cmd.Flags().Lookup(fileFlag)
+	words := strings.Fields(cmd.Use)
+	argument := strings.ToUpper(strings.TrimSuffix(param, "_id"))
+	if set := cmd.Annotations[argumentAnnotation]; set != "" && strings.HasPrefix(param, set) {
+		argument = words[len(words)-1]
+	}
+	switch {
+	case param == "":
+		return ""
+	case len(flags) > 0 && flags[0].Changed:
+		return "change --" + flags[0].Name
+	case file != nil && file.Changed:
+		return fmt.Sprintf("change %s in --file %s", param, file.Value)
+	case slices.Contains(words, argument):
+		return "change the argument " + strings.Trim(argument, "[].")
+	case len(flags) > 0:
+		return "set --" + flags[0].Name
+	}
+	return ""
+}
+
+// flagsFor returns cmd's flags that set a parameter or what holds it, those that were given first, then
+// the nearest.
+func flagsFor(cmd *cobra.Command, param string) []*pflag.Flag {
+	near := map[*pflag.Flag]int{}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		for _, path := range f.Annotations[paramAnnotation] {
+			rest, ok := strings.CutPrefix(param, path)
+			if ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+				near[f] = len(path)
+			}
+		}
+	})
+	return slices.SortedFunc(maps.Keys(near), func(x, y *pflag.Flag) int {
+		return cmp.Or(changed(y)-changed(x), near[y]-near[x], strings.Compare(x.Name, y.Name))
+	})
+}
+
+// changed is 1 for a flag that was given.
+func changed(f *pflag.Flag) int {
+	if f.Changed {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-sessions/sessions/client"
+)
+
+func eventView() view[client.Event] {
+	return view[client.Event]{
+		id: func(e *client.Event) string { return e.ID },
+		columns: []column[client.Event]{
+			{name: "TIME", text: func(e *client.Event) string { return moment(&e.CreatedAt) }},
+			{name: "ID", text: func(e *client.Event) string { return e.ID }},
+			{name: "TYPE", text: func(e *client.Event) string { return e.Type }, width: len(client.EventTypeSessionStatusRescheduled)},
+			{name: "WHAT", text: eventText},
+		},
+	}
+}
+
+// eventText says in short what happened.
+func eventText(e *client.Event) string {
+	switch v := e.Value.(type) {
+	case client.AgentToolUseEvent:
+		return fmt.Sprintf("%s %s", v.Name, v.Input)
+	case client.AgentCustomToolUseEvent:
+		return fmt.Sprintf("%s %s", v.Name, v.Input)
+	case client.AgentToolResultEvent:
+		return client.TextOf(v.Content)
+	case client.UserCustomToolResultEvent:
+		return client.TextOf(v.Content)
+	case client.UserToolConfirmationEvent:
+		return string(v.Result)
+	case client.UserDefineOutcomeEvent:
+		return v.Description
+	case client.SessionErrorEvent:
+		return v.Error.Message
+	case client.SessionStatusIdleEvent:
+		return string(v.StopReason.Type)
+	case client.SpanModelRequestStartEvent:
+		return v.Model
+	case client.SpanModelRequestEndEvent:
+		return fmt.Sprintf("%d tokens in, %d out", v.ModelUsage.InputTokens, v.ModelUsage.OutputTokens)
+	}
+	return e.Text()
+}
+
+func (a *app) listEvents() *cobra.Command {
+	var createdAfter, createdBefore string
+	var kinds []string
+	cmd := &cobra.Command{
+		Use:   "events SESSION",
+		Short: "List the events of a session",
+		Long:  "Lists what has happened in a session, oldest first unless told otherwise. To follow it use tail.",
+		Example: `  sessions events sess_019e3bb1e8c171fd9abbb1477ffb84cc --all
+  sessions events sess_019e3bb1e8c171fd9abbb1477ffb84cc --type user.message --type agent.message -o json |
+    jq -r '.[] | .type + ": " + (.content | map(.text) | join(" "))'`,
+		Annotations:       calls("listEvents"),
+		Args:              arguments,
+		ValidArgsFunction: argument(a.suggestSessions()),
+	}
+	f := newListFlags(cmd)
+	cmd.Flag("order").Usage = "by creation time, asc (oldest first, the default) or desc (newest first)"
+	f.query(&createdAfter, "created-after", "created_at[gte]", "list events of this `TIME` or after it: 2026-05-18, 2026-05-18T15:26:15Z, or 24h ago as 24h")
+	f.query(&createdBefore, "created-before", "created_at[lt]", "list events before this `TIME`")
+	cmd.Flags().StringSliceVar(&kinds, "type", nil, "list events of this `TYPE` only, such as agent.message; may be given again for more")
+	_ = cmd.Flags().SetAnnotation("type", paramAnnotation, []string{"types"})
+	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(eventTypes(), cobra.ShellCompDirectiveNoFileComp))
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		from, err := a.instant("created-after", createdAfter)
+		if err != nil {
+			return err
+		}
+		until, err := a.instant("created-before", createdBefore)
+		if err != nil {
+			return err
+		}
+		return list(a, f, eventView(), func(ctx context.Context, c *client.Client) (*client.Page[client.Event], error) {
+			return c.Sessions.Events.List(ctx, args[0], &client.ListEventsParams{
+				Limit: f.pageSize(), AfterID: optional[string](f.after), BeforeID: optional[string](f.before),
+				Order: optional[client.EventOrder](f.sort), Types: kinds, CreatedAtGte: from, CreatedAtLt: until,
+			})
+		})
+	}
+	return cmd
+}
+
+// eventTypes are the types of events that are stored.
+func eventTypes() []string {
+	return []string{
+		client.EventTypeUserMessage, client.EventTypeUserInterrupt, client.EventTypeUserDefineOutcome, client.EventTypeUserToolConfirmation,
+		client.EventTypeUserCustomToolResult, client.EventTypeSessionStatusRunning, client.EventTypeSessionStatusRescheduled,
+		client.EventTypeSessionStatusIdle, client.EventTypeSessionError, client.EventTypeAgentThinking, client.EventTypeAgentMessage,
+		client.EventTypeAgentToolUse, client.EventTypeAgentToolResult, client.EventTypeAgentCustomToolUse,
+		client.EventTypeSpanModelRequestStart, client.EventTypeSpanModelRequestEnd,
+	}
+}
+
+func (a *app) tailEvents() *cobra.Command {
+	var lines int
+	var after string
+	var all, deltas bool
+	cmd := &cobra.Command{
+		Use:   "tail SESSION",
+		Short: "Follow the events of a session",
+		Long: `Prints the latest events of a session and then those that happen, until Ctrl-C or until the session is
+deleted. A connection that breaks is made again, and no event is lost.
+
+In a pipe an event is one line of JSON; there is no array, for it would not end.`,
+		Example: `  sessions tail sess_019e3bb1e8c171fd9abbb1477ffb84cc
+  sessions tail sess_019e3bb1e8c171fd9abbb1477ffb84cc --all -o jsonl | jq -r 'select(.type == "session.status_idle") | .stop_reason.type'`,
+		Annotations:       calls("streamEvents"),
+		Args:              arguments,
+		ValidArgsFunction: argument(a.suggestSessions()),
+	}
+	cmd.Flags().IntVarP(&lines, "lines", "n", 10, "how many of the latest events to print first, at most 100")
+	cmd.Flags().StringVar(&after, "after", "", "begin after the event with this `ID`")
+	_ = cmd.Flags().SetAnnotation("after", paramAnnotation, []string{"after_id", "Last-Event-ID"})
+	cmd.Flags().BoolVar(&all, "all", false, "begin with the first event")
+	cmd.Flags().BoolVar(&deltas, "deltas", false, "print the pieces of messages as they are said, too")
+	_ = cmd.Flags().SetAnnotation("deltas", paramAnnotation, []string{"event_deltas[]"})
+	cmd.MarkFlagsMutuallyExclusive("lines", "after", "all")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if lines < 0 || lines > largestPage {
+			return usageError{fmt.Errorf("--lines must be from 0 to %d", largestPage)}
+		}
+		c, err := a.connect(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if a.form() == formatJSON {
+			a.format.value = formatLines
+		}
+		out := &listing[client.Event]{a: a, view: eventView()}
+		params := &client.StreamParams{AfterID: after}
+		if deltas {
+			params.Deltas = []client.DeltaType{client.DeltaTypeAgentMessage, client.DeltaTypeAgentThinking}
+		}
+		if !all && after == "" {
+			latest, err := a.latest(cmd.Context(), c, args[0], max(lines, 1))
+			if err != nil {
+				return err
+			}
+			if len(latest) > 0 {
+				params.AfterID = latest[len(latest)-1].ID
+			}
+			if err := out.page(latest[max(len(latest)-lines, 0):]); err != nil {
+				return err
+			}
+		}
+		for event, err := range c.Sessions.Stream(cmd.Context(), args[0], params) {
+			if err != nil {
+				return err
+			}
+			if err := out.page([]client.Event{event}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return cmd
+}
+
+// latest returns the latest events of a session, oldest first.
+func (a *app) latest(ctx context.Context, c *client.Client, session client.SessionID, n int) ([]client.Event, error) {
+	stop := a.err.spin("waiting for the server")
+	defer stop()
+	page, err := c.Sessions.Events.List(ctx, session, &client.ListEventsParams{Limit: new(int32(n)), Order: new(client.EventOrderDesc)})
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(page.Data)
+	return page.Data, nil
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+)
+
+var update = flag.Bool("update", false, "write testdata/help.txt anew")
+
+// TestHelp holds the help of all commands against the one that was read and found good.
+func TestHelp(t *testing.T) {
+	const golden = "testdata/help.txt"
+	var b strings.Builder
+	help(t, &b, newApp(nil).command())
+	if *update {
+		if err := os.WriteFile(golden, []byte(b.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), b.String()); diff != "" {
+		t.Errorf("run go test -run TestHelp -update . and read what changed: %s", diff)
+	}
+}
+
+// help writes the help of a command and of those that it holds.
+func help(t *testing.T, b *strings.Builder, cmd *cobra.Command) {
+	if cmd.Hidden {
+		return
+	}
+	var out bytes.Buffer
+	cmd.SetOut(&out)
+	cmd.InitDefaultHelpFlag()
+	if err := cmd.Help(); err != nil {
+		t.Fatal(err)
+	}
+	text, _, _ := strings.Cut(out.String(), "\nGlobal Flags:\n")
+	b.WriteString("$ " + cmd.CommandPath() + " --help\n" + strings.TrimRight(text, "\n") + "\n\n")
+	for _, inner := range cmd.Commands() {
+		help(t, b, inner)
+	}
+}
+
+// Every command that does something teaches by example.
+func TestEveryCommandHasAnExample(t *testing.T) {
+	walk(newApp(nil).command(), func(cmd *cobra.Command) {
+		if !strings.Contains(cmd.Example, cmd.CommandPath()) {
+			t.Errorf("%s has no example of its own: %q", cmd.CommandPath(), cmd.Example)
+		}
+	})
+}

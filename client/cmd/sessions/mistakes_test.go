@@ -1,0 +1,201 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cloud-sessions/sessions/server"
+)
+
+// Each exit code, with the sentence that goes with it.
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	api := demo(t)
+	session := id(t, api, "create", "--agent", server.DemoAgent, "--environment", server.DemoEnvironment)
+	archived := id(t, api, "environments", "create", "--name", "old", "--type", "cloud")
+	ok(t, api, "environments", "archive", archived)
+	busy := func(status int, kind string) string {
+		return serve(t, answer(status, `{"type":"error","error":{"type":"`+kind+`","message":"Try later."},"request_id":"r1"}`))
+	}
+	nobody := unused(t)
+	for _, tc := range []struct {
+		name string
+		api  string
+		args string
+		code int
+		said string
+	}{
+		{"done", api, "get " + session, exitOK, ""},
+		{"no server", nobody, "models list --retries 0", exitFailure,
+			"no answer: dial tcp " + strings.TrimPrefix(nobody, "http://") + ": connect: connection refused; is the server up, and --base-url right?"},
+		{"another server", serve(t, answer(200, "<html>")), "models list", exitFailure,
+			"the answer is not the contract's JSON: invalid character '<' looking for beginning of value (200 unexpected_response)"},
+		{"a failing server", busy(500, "api_error"), "models list --retries 0", exitFailure, "Try later. (500 api_error, request id r1)"},
+		{"feature off", api, "resources add " + session + " file_1", exitFailure,
+			"Field 'resources' needs the feature 'm3', which is not switched on; leave the list empty. (501 feature_not_available, param resources, request id …)"},
+		{"usage", api, "get", exitUsage, "the argument SESSION is missing; see 'sessions get --help'"},
+		{"refused by the server", api, "get sess-1", exitUsage,
+			"Parameter 'session_id' must be 'sess_' followed by 1 to 64 lower-case letters or digits; change the argument SESSION (400 invalid_request_error, request id …)"},
+		{"not found", api, "get sess_1", exitNotFound, "Session 'sess_1' was not found. (404 not_found_error, request id …)"},
+		{"wrong token", api, "models list --token pt-wrong", exitDenied, "Invalid API key or token; check QODER_PAT or --token-file (401 authentication_error, request id …)"},
+		{"not allowed", busy(403, "permission_error"), "models list", exitDenied, "Try later. (403 permission_error, request id r1)"},
+		{"conflict", api, "environments archive " + archived, exitConflict, "Environment '" + archived + "' is archived already. (409 conflict_error, request id …)"},
+		{"too many requests", busy(429, "rate_limit_error"), "models list --retries 0", exitBusy, "Try later. (429 rate_limit_error, request id r1)"},
+		{"overloaded", busy(503, "overloaded_error"), "models list --retries 0", exitBusy, "Try later. (503 overloaded_error, request id r1)"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			p := prepare(t, tc.api, strings.Fields(tc.args)...)
+			if code := p.end(t); code != tc.code {
+				t.Errorf("exit code %d, want %d", code, tc.code)
+			}
+			want := tc.said
+			if want != "" {
+				want = "sessions: " + want + "\n"
+			}
+			if got := p.said(); got != want {
+				t.Errorf("said\n%swant\n%s", got, want)
+			}
+			if tc.code != exitOK && p.out.Len() > 0 {
+				t.Errorf("output %s", &p.out)
+			}
+		})
+	}
+}
+
+// unused is an address of loopback where nobody listens.
+func unused(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return "http://" + listener.Addr().String()
+}
+
+// A mistake is answered with one sentence that names the flag, the argument or the field to change.
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	api := demo(t)
+	const see = "; see 'sessions create --help'"
+	const rejected = " (400 invalid_request_error, request id …)"
+	agent := "--agent " + server.DemoAgent
+	both := agent + " --environment " + server.DemoEnvironment
+	long := strings.Repeat("x", 513)
+	for _, tc := range []struct{ args, file, said string }{
+		{"lst", "", "there is no command \"lst\"; did you mean get or list; see 'sessions --help'"},
+		{"agents lst", "", "there is no command \"lst\"; did you mean get or list; see 'sessions agents --help'"},
+		{"create --agnt a", "", "unknown flag: --agnt" + see},
+		{"get sess_1 sess_2", "", `there is an argument too many: "sess_2"; see 'sessions get --help'`},
+		{"resources add sess_1", "", "the argument FILE is missing; see 'sessions resources add --help'"},
+		{"list --limit 1 --all", "", "--all and --limit exclude each other; see 'sessions list --help'"},
+		{"list --limit 0", "", "--limit must be at least 1"},
+		{"list --limit x", "", `--limit cannot be "x": it must be a whole number; see 'sessions list --help'`},
+		{"list -o xml", "", `--output cannot be "xml": it must be one of table, json, jsonl, yaml, id; see 'sessions list --help'`},
+		{"list --timeout 3", "", `--timeout cannot be "3": it must be a duration such as 30s; see 'sessions list --help'`},
+		{"list --verbose=x", "", `--verbose cannot be "x": it must be true or false; see 'sessions list --help'`},
+		{"list --order up", "", "Parameter 'order' must be one of 'desc', 'asc'; change --order" + rejected},
+		{"list --status odd", "", "Parameter 'statuses[]' must be one of 'idle', 'processing', 'cancelled'; change --status" + rejected},
+		{"list --after sess_1", "", "Parameter 'after_id' names no record of this list; change --after" + rejected},
+		{"list --agent 1", "", "Parameter 'agent_id' must be 'agent_' followed by 1 to 64 lower-case letters or digits; change --agent" + rejected},
+		{"list --created-after noon", "", `--created-after: "noon" is no time; give a duration before now such as 24h, a day such as 2026-05-18, or 2026-05-18T15:26:15Z`},
+		{"models list --base-url localhost:1", "", `base URL "localhost:1" is malformed: want http or https, a host and a path, such as https://openapi.qoder.sh/api/v1/cloud; change --base-url`},
+		{"models list --token a --token-file b", "", "--token and --token-file exclude each other; see 'sessions models list --help'"},
+		{"models list --token-file none", "", "--token-file: cannot read none: no such file or directory"},
+		{"models list --timeout -1s", "", "--timeout and --retries must not be negative"},
+
+		{"create", "", "agent and environment_id are missing; give --agent and --environment, or --file"},
+		{"create " + agent, "", "environment_id is missing; give --environment, or --file"},
+		{"create -f FILE " + agent, `{"title":"t"}`, "environment_id is missing; give --environment, or --file"},
+		{"create " + both + "@x", "", "Field 'environment_id' must be 'env_' followed by 1 to 64 lower-case letters or digits; change --environment" + rejected},
+		{"create " + agent + "@x", "", `"x" is no version of an agent; a version is a number from 1; change --agent`},
+		{"create " + both + " --metadata a", "", `"a" is not KEY=VALUE; change --metadata`},
+		{"create " + both + " --metadata purpose=" + long, "", "Field 'metadata.purpose' must be a string of at most 512 characters; change --metadata" + rejected},
+		{"create " + both + " --delta-flush-interval-ms 49", "", "Field 'delta_flush_interval_ms' must be an integer between 50 and 5000; change --delta-flush-interval-ms" + rejected},
+		{"create " + both + " --delta-flush-interval-ms 5000000000", "", "delta_flush_interval_ms must be a whole number within its bounds, not 5000000000; change --delta-flush-interval-ms"},
+		{"create " + both + " --env 1=2", "", "The name of field 'environment_variables.1' must be a letter or '_' followed by letters, digits or '_'; change --env" + rejected},
+		{"update sess_1", "", "there is nothing to change: give a flag or --file; see 'sessions update --help'"},
+
+		{"create " + both + " -f FILE", `{"metadata":{"a":"` + long + `"}}`, "Field 'metadata.a' must be a string of at most 512 characters; change metadata.a in --file FILE" + rejected},
+		{"create " + both + " -f FILE", `{"metadata":{"a":1}}`, "metadata.a must be a string, not a number; change metadata.a in --file FILE"},
+		{"create " + both + " -f FILE --metadata a=1", `{"metadata":[]}`, "metadata is no object; change --metadata"},
+		{"create " + both + " -f FILE", `{"titel":"t"}`, `--file: there is no field "titel"` + see},
+		{"create " + both + " -f FILE", `[]`, `--file: FILE must hold one object, such as {"name": "notes"}`},
+		{"create " + both + " -f FILE", `{} {}`, `--file: FILE: there is more than one document`},
+		{"create " + both + " -f FILE", "title: a\n---\ntitle: b", `--file: FILE: there is more than one document`},
+		{"create " + both + " -f FILE", "a: b\n c: d", `--file: FILE: line 2: mapping values are not allowed in this context`},
+		{"create " + both + " -f FILE", "", `--file: FILE: the file is empty`},
+		{"create " + both + " -f none.json", "", `--file: cannot read none.json: no such file or directory`},
+		{"create " + both + " -f bad.json", "{\n\"a\": b}", `--file: bad.json: line 2: not JSON: invalid character 'b' looking for beginning of value`},
+		{"create " + both + " -f - --token-file -", "", "--file and --token-file cannot both read standard input"},
+		{"agents update " + server.DemoAgent + " --version 1 --name x", "", "Version conflict. Expected version 2, got 1; change --version (409 conflict_error, request id …)"},
+	} {
+		t.Run(tc.args[:min(len(tc.args), 60)], func(t *testing.T) {
+			t.Parallel()
+			p := prepare(t, api, strings.Fields(tc.args)...)
+			for _, name := range []string{"FILE", "bad.json"} {
+				if err := os.WriteFile(filepath.Join(p.Dir, name), []byte(tc.file), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			code := p.end(t)
+			if want := exitUsage; code != want && !strings.Contains(tc.said, "409") {
+				t.Errorf("exit code %d, want %d", code, want)
+			}
+			if got, want := p.said(), "sessions: "+tc.said+"\n"; got != want {
+				t.Errorf("said\n%swant\n%s", got, want)
+			}
+		})
+	}
+}
+
+func TestNoToken(t *testing.T) {
+	t.Parallel()
+	p := prepare(t, unused(t), "models", "list")
+	p.Env = append(p.Env, "QODER_PAT=")
+	if code := p.end(t); code != exitDenied || p.said() != "sessions: no token: set QODER_PAT or --token-file\n" {
+		t.Errorf("exit code %d, %s", code, &p.err)
+	}
+}
+
+func TestTokenFiles(t *testing.T) {
+	t.Parallel()
+	api := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer pt-file" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+		answer(200, `{"data":[]}`)(w, r)
+	})
+	p := prepare(t, api, "models", "list", "--token-file", "token")
+	if err := os.WriteFile(filepath.Join(p.Dir, "token"), []byte(" pt-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	okWith(t, p)
+	p = prepare(t, api, "models", "list", "--token-file", "-")
+	p.Stdin = strings.NewReader("pt-file")
+	okWith(t, p)
+	p = prepare(t, api, "models", "list", "--token-file", "-")
+	p.Stdin = strings.NewReader("\n")
+	if code := p.end(t); code != exitUsage || p.said() != "sessions: --token-file: - is empty\n" {
+		t.Errorf("exit code %d, %s", code, &p.err)
+	}
+}
+
+// --verbose tells of every attempt, and not of the token.
+func TestVerbose(t *testing.T) {
+	t.Parallel()
+	api := demo(t)
+	p := prepare(t, api, "models", "list", "--verbose")
+	if code := p.end(t); code != exitOK || !strings.HasPrefix(p.err.String(), "GET "+api+"/models: 200 OK after ") || !requestID.MatchString(p.err.String()) {
+		t.Errorf("exit code %d, %s", code, &p.err)
+	}
+	p = prepare(t, unused(t), "models", "list", "-v", "--retries", "1")
+	if p.end(t); strings.Count(p.err.String(), ": no answer after ") != 2 {
+		t.Errorf("%s", &p.err)
+	}
+}

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// The forms of output.
+const (
+	formatTable = "table"
+	formatJSON  = "json"
+	formatLines = "jsonl"
+	formatYAML  = "yaml"
+	formatID    = "id"
+)
+
+// formats lists the forms of output.
+func formats() []string {
+	return []string{formatTable, formatJSON, formatLines, formatYAML, formatID}
+}
+
+// choice is a flag that takes one of a few words.
+type choice struct {
+	value   string
+	allowed []string
+}
+
+func (c *choice) String() string { return c.value }
+
+// formType names the value of a choice in the help.
+const formType = "FORM"
+
+// Type returns formType.
+func (c *choice) Type() string { return formType }
+
+// Set takes an allowed word.
+func (c *choice) Set(value string) error {
+	if !slices.Contains(c.allowed, value) {
+		return fmt.Errorf("it must be one of %s", strings.Join(c.allowed, ", "))
+	}
+	c.value = value
+	return nil
+}
+
+// form is the form of output that was asked for, or the one that fits where it goes.
+func (a *app) form() string {
+	switch {
+	case a.format.value != "":
+		return a.format.value
+	case a.out.terminal:
+		return formatTable
+	}
+	return formatJSON
+}
+
+// view says how records of a type are shown to people.
+type view[T any] struct {
+	id      func(*T) string
+	columns []column[T]
+}
+
+// column is one thing to show of a record.
+type column[T any] struct {
+	name string
+	text func(*T) string
+	// detail is shown of a single record only.
+	detail bool
+	// width is the least that the column takes in a table whose rows come one by one.
+	width int
+	// style colours a text; nil for none.
+	style func(text string) string
+}
+
+// show writes one record.
+func show[T any](a *app, v view[T], record *T) error {
+	var out []byte
+	var err error
+	switch a.form() {
+	case formatTable:
+		out = v.sheet(a.out, record)
+	case formatJSON:
+		out, err = encodeJSON(record, "", "  ")
+		out = append(out, '\n')
+	case formatLines:
+		out, err = encodeJSON(record, "", "")
+		out = append(out, '\n')
+	case formatYAML:
+		out, err = encodeYAML(record)
+	case formatID:
+		out = fmt.Appendln(nil, v.id(record))
+	}
+	if err != nil {
+		return err
+	}
+	_, err = a.out.Write(out)
+	return err
+}
+
+// listing writes records as they come, in one document that end completes. JSON that was not completed
+// cannot be read, so that whoever reads it notices an error.
+type listing[T any] struct {
+	a      *app
+	view   view[T]
+	table  *table
+	begun  bool
+	buffer bytes.Buffer
+}
+
+// page writes some records.
+func (l *listing[T]) page(records []T) error {
+	form := l.a.form()
+	if form == formatTable {
+		return l.rows(records)
+	}
+	for i := range records {
+		if err := l.add(form, &records[i]); err != nil {
+			return err
+		}
+	}
+	_, err := l.buffer.WriteTo(l.a.out)
+	return err
+}
+
+func (l *listing[T]) add(form string, record *T) error {
+	var out []byte
+	var err error
+	switch form {
+	case formatJSON:
+		l.buffer.WriteString(map[bool]string{false: "[\n  ", true: ",\n  "}[l.begun])
+		out, err = encodeJSON(record, "  ", "  ")
+	case formatLines:
+		out, err = encodeJSON(record, "", "")
+		out = append(out, '\n')
+	case formatYAML:
+		out, err = encodeYAML([]*T{record})
+	case formatID:
+		out = fmt.Appendln(nil, l.view.id(record))
+	}
+	l.begun = true
+	l.buffer.Write(out)
+	return err
+}
+
+func (l *listing[T]) rows(records []T) error {
+	var header []string
+	var widths []int
+	rows := make([][]cell, len(records))
+	for _, c := range l.view.columns {
+		if c.detail {
+			continue
+		}
+		header, widths = append(header, c.name), append(widths, c.width)
+		for i := range records {
+			rows[i] = append(rows[i], newCell(c.text(&records[i]), c.style))
+		}
+	}
+	if l.table == nil {
+		l.table = &table{out: l.a.out, header: header, widths: widths}
+	}
+	return l.table.write(rows)
+}
+
+// end completes the document.
+func (l *listing[T]) end() error {
+	var err error
+	switch form := l.a.form(); {
+	case form == formatJSON && l.begun:
+		_, err = fmt.Fprint(l.a.out, "\n]\n")
+	case form == formatJSON, form == formatYAML && !l.begun:
+		_, err = fmt.Fprintln(l.a.out, "[]")
+	}
+	return err
+}
+
+// showAll writes records that are all there.
+func showAll[T any](a *app, v view[T], records []T) error {
+	out := &listing[T]{a: a, view: v}
+	if err := out.page(records); err != nil {
+		return err
+	}
+	return out.end()
+}
+
+// encodeJSON writes JSON without a line break at its end; indent "" puts it on one line.
+func encodeJSON(v any, prefix, indent string) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent(prefix, indent)
+	err := encoder.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// encodeYAML writes what v is in JSON as YAML, in the same order.
+func encodeYAML(v any) ([]byte, error) {
+	data, err := encodeJSON(v, "", "")
+	if err != nil {
+		return nil, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	node, err := yamlNode(decoder)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	encoder := yaml.NewEncoder(&b)
+	encoder.SetIndent(2)
+	err = encoder.Encode(node)
+	return b.Bytes(), err
+}
+
+// yamlNode reads one JSON value.
+func yamlNode(decoder *json.Decoder) (*yaml.Node, error) {
+	token, err := decoder.Token()
+	if err != nil {
+		return nil, err
+	}
+	open, ok := token.(json.Delim)
+	if !ok {
+		return yamlScalar(token), nil
+	}
+	node := &yaml.Node{Kind: yaml.SequenceNode}
+	if open == '{' {
+		node.Kind = yaml.MappingNode
+	}
+	for decoder.More() {
+		inner, err := yamlNode(decoder)
+		if err != nil {
+			return nil, err
+		}
+		node.Content = append(node.Content, inner)
+	}
+	_, err = decoder.Token()
+	return node, err
+}
+
+func yamlScalar(token json.Token) *yaml.Node {
+	node := &yaml.Node{Kind: yaml.ScalarNode}
+	switch v := token.(type) {
+	case string:
+		node.SetString(v)
+	case json.Number:
+		node.Tag, node.Value = "!!float", v.String()
+		if !strings.ContainsAny(node.Value, ".eE") {
+			node.Tag = "!!int"
+		}
+	case bool:
+		node.Tag, node.Value = "!!bool", fmt.Sprint(v)
+	case nil:
+		node.Tag, node.Value = "!!null", "null"
+	}
+	return node
+}

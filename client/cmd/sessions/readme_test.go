@@ -1,0 +1,56 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestTheReadmesCommands runs what the README says of the command line, against a real server.
+func TestTheReadmesCommands(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(readme), "\n## The command line\n")
+	_, commands, begun := strings.Cut(section, "```sh\n")
+	commands, _, ended := strings.Cut(commands, "```")
+	if !found || !begun || !ended {
+		t.Fatal("the README has no commands")
+	}
+	p := prepare(t, demo(t))
+	sh := exec.CommandContext(t.Context(), "sh", "-euc", commands)
+	sh.Dir, sh.Env = p.Dir, append(p.Env, "PATH="+onPath(t)+":"+os.Getenv("PATH"))
+	out, err := sh.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, want := range []string{
+		"(?m)^You said: What do you do\\?$", "(?m)^You said: And then\\?\nYou said: Thanks\\.$", "agent\\.message +You said: Thanks\\.", `"ticket": "T-1029"`, `(?m)^\{"id":"sess_`,
+	} {
+		if !regexp.MustCompile(want).Match(out) {
+			t.Errorf("no %s in %s", want, out)
+		}
+	}
+	if doc, err := os.ReadFile(filepath.Join(p.Dir, "agent.yaml")); err != nil || !strings.Contains(string(doc), "\nmodel: ultimate\n") {
+		t.Errorf("%v: %s", err, doc)
+	}
+}
+
+// onPath is a folder that has the program under its name.
+func onPath(t *testing.T) string {
+	t.Helper()
+	self, err := filepath.Abs(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	if err := os.Symlink(self, filepath.Join(bin, "sessions")); err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}

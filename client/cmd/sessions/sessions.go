@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-sessions/sessions/client"
+)
+
+// sessionCommands are the commands on sessions.
+func (a *app) sessionCommands() []*cobra.Command {
+	return []*cobra.Command{
+		a.createSession(), a.getSession(), a.listSessions(), a.updateSession(),
+		a.chat(), a.sendEvents(), a.tailEvents(), a.listEvents(), a.cancelSession(), a.archiveSession(), a.deleteSession(), a.resources(),
+	}
+}
+
+func sessionView() view[client.Session] {
+	return view[client.Session]{
+		id: func(s *client.Session) string { return s.ID },
+		columns: []column[client.Session]{
+			{name: "ID", text: func(s *client.Session) string { return s.ID }},
+			{name: "STATUS", text: func(s *client.Session) string { return string(s.Status) }, style: stateStyle},
+			{name: "TITLE", text: func(s *client.Session) string { return s.Title }},
+			{name: "AGENT", text: func(s *client.Session) string { return s.Agent.Name }},
+			{name: "AGENT ID", text: func(s *client.Session) string { return fmt.Sprintf("%s@%d", s.AgentID, s.Agent.Version) }, detail: true},
+			{name: "ENVIRONMENT", text: func(s *client.Session) string { return s.EnvironmentID }, detail: true},
+			{name: "METADATA", text: func(s *client.Session) string { return pairsOf(s.Metadata) }, detail: true},
+			{name: "FILES", text: func(s *client.Session) string { return count(len(s.Resources)) }, detail: true},
+			{name: "INPUT TOKENS", text: func(s *client.Session) string { return strconv.FormatInt(s.Usage.InputTokens, 10) }, detail: true},
+			{name: "OUTPUT TOKENS", text: func(s *client.Session) string { return strconv.FormatInt(s.Usage.OutputTokens, 10) }, detail: true},
+			{name: "CREATED", text: func(s *client.Session) string { return moment(&s.CreatedAt) }},
+			{name: "UPDATED", text: func(s *client.Session) string { return moment(&s.UpdatedAt) }, detail: true},
+			{name: "ARCHIVED", text: func(s *client.Session) string { return moment(s.ArchivedAt) }, detail: true},
+		},
+	}
+}
+
+func (a *app) createSession() *cobra.Command {
+	cmd := writes(&cobra.Command{
+		Use:   "create",
+		Short: "Create a session",
+		Long: `Creates a session between an agent and a user, in an environment. It starts idle: a message makes the
+agent answer. The agent's present version is kept for the session's life, or the one that is named.`,
+		Example: `  sessions create --agent agent_019e390add9f7bac9b6cc806db46fcbd --environment env_019e2590d33f711fabf42f2857cecd8a
+  sessions create --agent agent_019e390add9f7bac9b6cc806db46fcbd@2 --environment env_019e2590d33f711fabf42f2857cecd8a \
+    --title Support --metadata purpose=customer-support
+  sessions create --file session.yaml --title "Another title"
+  id=$(sessions create --file session.yaml -o id)`,
+		Annotations: calls("createSession"),
+		Args:        arguments,
+	})
+	b := a.newBody(cmd, false)
+	agent := cmd.Flags().String("agent", "", "`ID` of the agent, or ID@VERSION to keep an older version of it")
+	b.sets("agent", "agent", func(doc map[string]any) (err error) {
+		doc["agent"], err = agentRef(*agent)
+		return err
+	})
+	b.text("environment", "environment_id", "`ID` of the environment")
+	b.text("title", "title", "`TEXT` that says what the session is about")
+	b.metadata()
+	b.pairs("env", "environment_variables", "set an environment variable of the session, `NAME=VALUE`; may be given again for more")
+	b.list("resource", "resources", "add a file, `FILE_ID` or FILE_ID:PATH; may be given again for more", func(text string) any { return fileInput(text) })
+	b.list("memory-store", "memory_store_ids", "attach the memory store with this `ID`; may be given again for more", nil)
+	b.list("vault", "vault_ids", "attach the vault with this `ID`; may be given again for more", nil)
+	b.number("delta-flush-interval-ms", "delta_flush_interval_ms", "how many `MILLISECONDS` of incremental output are sent at once")
+	_ = cmd.RegisterFlagCompletionFunc("agent", a.suggestAgents())
+	_ = cmd.RegisterFlagCompletionFunc("environment", a.suggestEnvironments())
+	return sends(b, sessionView(), nil, func(ctx context.Context, c *client.Client, _ string, req *client.CreateSessionRequest, opts ...client.Option) (*client.Session, error) {
+		return c.Sessions.Create(ctx, req, opts...)
+	})
+}
+
+// agentRef reads ID or ID@VERSION.
+func agentRef(text string) (client.AgentRef, error) {
+	id, version, pinned := strings.Cut(text, "@")
+	if !pinned {
+		return client.AgentRef{ID: id}, nil
+	}
+	n, err := strconv.ParseInt(version, 10, 32)
+	if err != nil || n < 1 {
+		return client.AgentRef{}, &fieldError{"agent", fmt.Sprintf("%q is no version of an agent; a version is a number from 1", version)}
+	}
+	return client.AgentRef{ID: id, Version: int32(n)}, nil
+}
+
+// fileInput reads FILE_ID or FILE_ID:PATH.
+func fileInput(text string) client.SessionResourceInput {
+	id, path, placed := strings.Cut(text, ":")
+	file := client.SessionResourceInput{Type: client.ResourceTypeFile, FileID: id}
+	if placed {
+		file.MountPath = &path
+	}
+	return file
+}
+
+func (a *app) getSession() *cobra.Command {
+	return byID[client.Session]{
+		Command: cobra.Command{
+			Use:   "get SESSION",
+			Short: "Show a session",
+			Example: `  sessions get sess_019e3bb1e8c171fd9abbb1477ffb84cc
+  sessions get sess_019e3bb1e8c171fd9abbb1477ffb84cc -o json | jq .usage`,
+			Annotations: calls("getSession"),
+		},
+		view:     sessionView(),
+		complete: argument(a.suggestSessions()),
+		call:     func(c *client.Client) call[client.Session] { return c.Sessions.Get },
+	}.command(a)
+}
+
+func (a *app) listSessions() *cobra.Command {
+	var agent, createdAfter, createdBefore string
+	var statuses []string
+	cmd := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List sessions",
+		Long:    "Lists sessions, newest first unless told otherwise. Archived ones are left out.",
+		Example: `  sessions list
+  sessions list --agent agent_019e390add9f7bac9b6cc806db46fcbd --status idle --status cancelled
+  sessions list --created-after 24h -o json | jq -r '.[].title'
+  sessions list --all -o jsonl | jq -r 'select(.usage.output_tokens > 10000) | .id'`,
+		Annotations: calls("listSessions"),
+		Args:        arguments,
+	}
+	f := newListFlags(cmd).withArchived()
+	f.query(&agent, "agent", "agent_id", "list sessions of the agent with this `ID` only")
+	f.query(&createdAfter, "created-after", "created_at[gte]", "list sessions created at this `TIME` or after it: 2026-05-18, 2026-05-18T15:26:15Z, or 24h ago as 24h")
+	f.query(&createdBefore, "created-before", "created_at[lt]", "list sessions created before this `TIME`")
+	cmd.Flags().StringSliceVar(&statuses, "status", nil, "list sessions in this `STATE` only, such as idle; may be given again for more")
+	_ = cmd.Flags().SetAnnotation("status", paramAnnotation, []string{"statuses"})
+	_ = cmd.RegisterFlagCompletionFunc("agent", a.suggestAgents())
+	_ = cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions([]string{
+		string(client.SessionStatusIdle), string(client.SessionStatusProcessing), string(client.SessionStatusCancelled),
+	}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.RunE = func(*cobra.Command, []string) error {
+		from, err := a.instant("created-after", createdAfter)
+		if err != nil {
+			return err
+		}
+		until, err := a.instant("created-before", createdBefore)
+		if err != nil {
+			return err
+		}
+		params := &client.ListSessionsParams{
+			Limit: f.pageSize(), AfterID: optional[string](f.after), BeforeID: optional[string](f.before),
+			Order: optional[client.ListOrder](f.sort), IncludeArchived: &f.archived,
+			AgentID: optional[string](agent), CreatedAtGte: from, CreatedAtLt: until,
+		}
+		for _, s := range statuses {
+			params.Statuses = append(params.Statuses, client.SessionStatus(s))
+		}
+		return list(a, f, sessionView(), func(ctx context.Context, c *client.Client) (*client.Page[client.Session], error) {
+			return c.Sessions.List(ctx, params)
+		})
+	}
+	return cmd
+}
+
+func (a *app) updateSession() *cobra.Command {
+	cmd := writes(&cobra.Command{
+		Use:   "update SESSION",
+		Short: "Change a session's title and metadata",
+		Long:  "Changes a session's title and metadata. What is not given stays as it is.",
+		Example: `  sessions update sess_019e3bb1e8c171fd9abbb1477ffb84cc --title "Refund of order 4711"
+  sessions update sess_019e3bb1e8c171fd9abbb1477ffb84cc --metadata ticket=T-1029 --remove-metadata purpose`,
+		Annotations:       calls("updateSession"),
+		Args:              arguments,
+		ValidArgsFunction: argument(a.suggestSessions()),
+	})
+	b := a.newBody(cmd, true)
+	b.text("title", "title", "the new `TEXT`; an empty one clears it")
+	b.metadata()
+	return sends(b, sessionView(), nil, func(ctx context.Context, c *client.Client, id string, req *client.UpdateSessionRequest, opts ...client.Option) (*client.Session, error) {
+		return c.Sessions.Update(ctx, id, req, opts...)
+	})
+}
+
+func (a *app) cancelSession() *cobra.Command {
+	return writes(byID[client.SessionCancellation]{
+		Command: cobra.Command{
+			Use:   "cancel SESSION",
+			Short: "Stop the turn that a session is processing",
+			Long: `Stops the turn that a session is processing, and does not wait for its end: the status of the session
+becomes cancelled. A session without a turn stays as it is, which is no error.`,
+			Example:     "  sessions cancel sess_019e3bb1e8c171fd9abbb1477ffb84cc",
+			Annotations: calls("cancelSession"),
+		},
+		view: view[client.SessionCancellation]{
+			id: func(s *client.SessionCancellation) string { return s.ID },
+			columns: []column[client.SessionCancellation]{
+				{name: "ID", text: func(s *client.SessionCancellation) string { return s.ID }},
+				{name: "STATUS", text: func(s *client.SessionCancellation) string {
+					if s.Stopping {
+						return s.Status
+					}
+					return "there is no turn to stop"
+				}},
+			},
+		},
+		complete: argument(a.suggestSessions()),
+		call:     func(c *client.Client) call[client.SessionCancellation] { return c.Sessions.Cancel },
+	}.command(a))
+}
+
+func (a *app) archiveSession() *cobra.Command {
+	return writes(byID[client.Session]{
+		Command: cobra.Command{
+			Use:   "archive SESSION",
+			Short: "Archive a session, for good",
+			Long: `Archives a session, for good: lists leave it out, it takes no more messages and no changes, and can
+still be read. Archiving twice is the same as once.`,
+			Example:     "  sessions archive sess_019e3bb1e8c171fd9abbb1477ffb84cc",
+			Annotations: calls("archiveSession"),
+		},
+		view:     sessionView(),
+		complete: argument(a.suggestSessions()),
+		call:     func(c *client.Client) call[client.Session] { return c.Sessions.Archive },
+	}.command(a))
+}
+
+func (a *app) deleteSession() *cobra.Command {
+	return writes(byID[client.DeletedSession]{
+		Command: cobra.Command{
+			Use:         "delete SESSION",
+			Aliases:     []string{"rm"},
+			Short:       "Delete a session and its events, for good",
+			Long:        "Deletes a session and its events, for good. A session that is processing a turn must be cancelled first.",
+			Example:     "  sessions delete sess_019e3bb1e8c171fd9abbb1477ffb84cc",
+			Annotations: calls("deleteSession"),
+		},
+		view: view[client.DeletedSession]{
+			id:      func(s *client.DeletedSession) string { return s.ID },
+			columns: []column[client.DeletedSession]{{name: "DELETED", text: func(s *client.DeletedSession) string { return s.ID }}},
+		},
+		complete: argument(a.suggestSessions()),
+		call:     func(c *client.Client) call[client.DeletedSession] { return c.Sessions.Delete },
+	}.command(a))
+}

@@ -1,0 +1,330 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"github.com/cloud-sessions/sessions/server"
+)
+
+// screen is a terminal and what has been written to it.
+type screen struct {
+	*os.File
+	mu      sync.Mutex
+	written bytes.Buffer
+	changed *sync.Cond
+	ended   bool
+}
+
+// onTerminal starts a process whose standard streams are a terminal.
+func (p *program) onTerminal(t *testing.T) *screen {
+	t.Helper()
+	p.Stdin, p.Stdout, p.Stderr = nil, nil, nil
+	master, err := pty.Start(p.Cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &screen{File: master}
+	s.changed = sync.NewCond(&s.mu)
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		for {
+			part := make([]byte, 1<<12)
+			n, err := master.Read(part)
+			s.mu.Lock()
+			s.written.Write(part[:n])
+			s.ended = err != nil // a terminal that its last program has left reports EIO
+			s.changed.Broadcast()
+			s.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	})
+	t.Cleanup(func() {
+		_ = p.Process.Kill()
+		reader.Wait()
+		_ = master.Close()
+	})
+	return s
+}
+
+// wait returns what was written once it matches a pattern.
+func (s *screen) wait(t *testing.T, pattern string) string {
+	t.Helper()
+	wanted := regexp.MustCompile(pattern)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !wanted.Match(s.written.Bytes()) {
+		if s.ended {
+			t.Fatalf("%q does not match %s", &s.written, pattern)
+		}
+		s.changed.Wait()
+	}
+	return s.written.String()
+}
+
+// rest returns all that was written once the process has ended.
+func (s *screen) rest(t *testing.T, p *program) string {
+	t.Helper()
+	s.mu.Lock()
+	for !s.ended {
+		s.changed.Wait()
+	}
+	s.mu.Unlock()
+	p.end(t)
+	return strings.ReplaceAll(s.written.String(), "\r\n", "\n")
+}
+
+// On a terminal a list is a table in colours that fits, and no record moves the cursor.
+func TestTables(t *testing.T) {
+	t.Parallel()
+	api := demo(t)
+	create := func(title string) string {
+		return id(t, api, "create", "--agent", server.DemoAgent, "--environment", server.DemoEnvironment, "--title", title)
+	}
+	first, second := create("我的会话"), create("a\x1b[2J\nb"+strings.Repeat("c", 60))
+	const when = `\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ`
+	plain := "ID {35}  STATUS  TITLE {35}  AGENT {9}  CREATED\n" +
+		second + "  idle    a \\[2J b" + strings.Repeat("c", 32) + "…  test-agent-e2e  " + when + "\n" +
+		first + "  idle    我的会话 {34}test-agent-e2e  " + when + "\n"
+	if len(first) != 37 {
+		t.Fatalf("the id %s is not as long as the pattern says", first)
+	}
+	colours := strings.NewReplacer(
+		"ID {35}", "\\x1b\\[1mID\\x1b\\[0m {35}", "STATUS", "\\x1b\\[1mSTATUS\\x1b\\[0m", "TITLE", "\\x1b\\[1mTITLE\\x1b\\[0m",
+		"AGENT ", "\\x1b\\[1mAGENT\\x1b\\[0m ", "CREATED", "\\x1b\\[1mCREATED\\x1b\\[0m", "idle", "\\x1b\\[32midle\\x1b\\[0m").Replace(plain)
+	const more = "There are more: see --all, --limit and --after\\.\n"
+	for _, tc := range []struct{ name, env, args, want string }{
+		{"in colours", "", "list", colours},
+		{"without colours", "NO_COLOR=1", "list", plain},
+		{"a simple terminal", "TERM=dumb", "list", plain},
+		{"with more to see", "NO_COLOR=1", "list --limit 1", strings.SplitAfter(plain, "\n")[0] + strings.SplitAfter(plain, "\n")[1] + more},
+		{"one record", "NO_COLOR=1", "environments get " + server.DemoEnvironment,
+			"ID       " + server.DemoEnvironment + "\nNAME     default\nSTATUS   ready\nCONFIG   .*\nCREATED  " + when + "\nUPDATED  " + when + "\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			p := prepare(t, api, strings.Fields(tc.args)...)
+			p.Env = append(p.Env, tc.env)
+			got := p.onTerminal(t).rest(t, p)
+			if !regexp.MustCompile("^" + tc.want + "$").MatchString(got) {
+				t.Errorf("got\n%q\nwant\n%q", got, tc.want)
+			}
+		})
+	}
+}
+
+// A command that waits says so on a terminal, and takes it back.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	seen := make(chan struct{})
+	api := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-seen:
+		case <-r.Context().Done():
+		}
+		answer(200, `{"data":[]}`)(w, r)
+	})
+	p := prepare(t, api, "models", "list")
+	terminal := p.onTerminal(t)
+	terminal.wait(t, "\r[⠋⠙] waiting for the server")
+	close(seen)
+	if got := terminal.rest(t, p); !strings.Contains(got, "waiting for the server\r\x1b[K\x1b[1mID") {
+		t.Errorf("%q", got)
+	}
+}
+
+// hang serves requests that are never answered; begun gets a value for each.
+func hang(t *testing.T) (api string, begun chan struct{}) {
+	begun = make(chan struct{}, 10)
+	return serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // the server notices that the client is gone
+		begun <- struct{}{}
+		<-r.Context().Done()
+	}), begun
+}
+
+func TestInterrupts(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, args, said string
+		signal           syscall.Signal
+	}{
+		{"a read", "models list", "sessions: interrupted\n", syscall.SIGINT},
+		{"a write", "archive sess_1", "sessions: interrupted; what was asked for may have happened\n", syscall.SIGINT},
+		{"by SIGTERM", "agents list --all", "sessions: interrupted\n", syscall.SIGTERM},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			api, begun := hang(t)
+			p := prepare(t, api, strings.Fields(tc.args)...)
+			if err := p.Start(); err != nil {
+				t.Fatal(err)
+			}
+			<-begun
+			_ = p.Process.Signal(tc.signal)
+			if code := p.end(t); code != exitInterrupted || p.said() != tc.said {
+				t.Errorf("exit code %d, %s", code, &p.err)
+			}
+		})
+	}
+	t.Run("reading standard input", func(t *testing.T) {
+		t.Parallel()
+		p := prepare(t, unused(t), "create", "--file", "-")
+		terminal := p.onTerminal(t)
+		terminal.wait(t, "Reading standard input")
+		_, _ = terminal.Write([]byte{3}) // Ctrl-C
+		if got := terminal.rest(t, p); !strings.Contains(got, "sessions: interrupted") || p.ProcessState.ExitCode() != exitInterrupted {
+			t.Errorf("exit code %d, %q", p.ProcessState.ExitCode(), got)
+		}
+	})
+	t.Run("a second one ends it at once", func(t *testing.T) {
+		t.Parallel()
+		api := serve(t, answer(200, `{"id":"agent_1","system":"`+strings.Repeat("x", 1<<20)+`"}`))
+		p := prepare(t, api, "agents", "get", "agent_1")
+		reader, writer, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reader.Close()
+		p.Stdout = writer
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+		_ = writer.Close()
+		if _, err := reader.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		// From now on it is stuck: nobody reads more, and no pipe holds a record as long as this one.
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = p.Wait()
+		}()
+		for stuck := true; stuck; {
+			_ = p.Process.Signal(syscall.SIGINT)
+			select {
+			case <-ended:
+				stuck = false
+			case <-time.After(time.Millisecond): // for the first to arrive before the second
+			}
+		}
+		if ws, ok := p.ProcessState.Sys().(syscall.WaitStatus); !ok || !ws.Signaled() || ws.Signal() != syscall.SIGINT {
+			t.Errorf("ended with %v, want to be ended by the signal", p.ProcessState)
+		}
+	})
+}
+
+// say types a line.
+func (s *screen) say(t *testing.T, line string) {
+	t.Helper()
+	if _, err := s.WriteString(line + "\n"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// On a terminal chat asks what the agent asks, and Ctrl-C stops the turn before it stops the program.
+func TestChat(t *testing.T) {
+	t.Parallel()
+	api := demo(t, scripted(t))
+	session := newSession(t, api)
+	p := prepare(t, api, "chat", session)
+	p.Env = append(p.Env, "NO_COLOR=1")
+	terminal := p.onTerminal(t)
+	for _, step := range []struct{ after, say string }{
+		{`> $`, "hello"},
+		{`I have no answer to: hello\r\n> $`, "weather?"},
+		{`Let me look outside\.\r\n· get_weather \{"city":"Oslo","days":1\}\r\n(\r\x1b\[K)?what does get_weather \{"city":"Oslo","days":1\} give\? $`, "fog"},
+		{`The weather: fog\.\r\n> $`, "delete build"},
+		{`may it use Bash \{"command":"rm -r build"\}\? \[y/N, or why not\] $`, "I need it"},
+		{`I leave it, as you say: I need it\.\r\n> $`, "delete build"},
+		{`or why not\] $`, "Yes"},
+		{`Done\.\r\n> $`, "fail"},
+		{`sessions: the turn failed: the model is overloaded\r\n> $`, "wait"},
+	} {
+		terminal.wait(t, step.after)
+		terminal.say(t, step.say)
+	}
+	terminal.wait(t, `\nI wait\.$`)
+	_, _ = terminal.Write([]byte{3}) // Ctrl-C
+	terminal.wait(t, `I wait\.\r?\n?(.|\n)*sessions: the turn was stopped\r\n> $`)
+	terminal.say(t, "hello again")
+	terminal.wait(t, `I have no answer to: hello again\r\n> $`)
+	_, _ = terminal.Write([]byte{4}) // Ctrl-D
+	_ = terminal.rest(t, p)
+	if code := p.ProcessState.ExitCode(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	if got := ok(t, api, "events", session, "--all", "--type", "user.interrupt", "-o", "id"); strings.Count(got, "\n") != 1 {
+		t.Errorf("interruptions: %s", got)
+	}
+}
+
+// At the prompt Ctrl-C ends chat; during a turn the second one does.
+func TestLeavingAChat(t *testing.T) {
+	t.Parallel()
+	api := demo(t, scripted(t))
+	session := newSession(t, api)
+	p := prepare(t, api, "chat", session)
+	terminal := p.onTerminal(t)
+	terminal.wait(t, `> `)
+	_, _ = terminal.Write([]byte{3})
+	if got := terminal.rest(t, p); p.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(got, "sessions: interrupted") {
+		t.Errorf("exit code %d, %q", p.ProcessState.ExitCode(), got)
+	}
+
+	// A server that does not hear of the first one.
+	api, begun := hang(t)
+	p = prepare(t, api, "send", "sess_1", "hello")
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-begun // the message
+	_ = p.Process.Signal(syscall.SIGINT)
+	<-begun // the interruption
+	_ = p.Process.Signal(syscall.SIGINT)
+	if code := p.end(t); code != exitInterrupted || !strings.Contains(p.said(), "sessions: interrupted; what was asked for may have happened") {
+		t.Errorf("exit code %d, %s", code, &p.err)
+	}
+}
+
+// Ctrl-C stops the turn that send waits for.
+func TestStoppingATurn(t *testing.T) {
+	t.Parallel()
+	api := demo(t, scripted(t))
+	session := newSession(t, api)
+	p := prepare(t, api, "send", session, "wait")
+	p.Stdout = nil
+	out, err := p.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := make([]byte, len("I wait."))
+	if _, err := io.ReadFull(out, said); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Process.Signal(syscall.SIGINT)
+	_, _ = io.Copy(io.Discard, out)
+	if code := p.end(t); code != exitInterrupted || p.said() != "sessions: the turn was stopped\n" {
+		t.Errorf("exit code %d, %s", code, &p.err)
+	}
+	if got := fields(t, ok(t, api, "get", session), "status"); got["status"] != "idle" {
+		t.Errorf("the session is %v", got)
+	}
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"unicode"
+
+	"github.com/cloud-sessions/sessions/client"
+)
+
+// turn runs turns of a session for a person: what the agent says goes to standard output as it is said, and what else
+// it does, on a terminal, to standard error.
+type turn struct {
+	a       *app
+	c       *client.Client
+	session client.SessionID
+	opts    []client.Option
+
+	said    map[client.EventID]string // pieces of messages
+	uses    map[client.EventID]any    // of tools
+	failure string                    // what the server said of a turn that failed
+	spinner func()
+}
+
+// run sends events and follows the turn to its end, which it returns. The first Ctrl-C stops the turn, and not the
+// program. See visit for each.
+func (t *turn) run(ctx context.Context, events []client.EventInput, each func(client.Event) error) (client.StopReason, error) {
+	t.said, t.uses, t.failure = map[client.EventID]string{}, map[client.EventID]any{}, ""
+	var interrupts sync.WaitGroup
+	defer interrupts.Wait()
+	done := t.a.signals.during(func() {
+		interrupts.Go(func() {
+			if _, err := t.c.Sessions.Interrupt(ctx, t.session); err != nil {
+				fmt.Fprintln(t.a.err, "sessions: the turn could not be stopped:", err)
+			}
+		})
+	})
+	defer done()
+	t.wait()
+	defer func() { t.spinner() }()
+	params := &client.RunParams{Deltas: []client.DeltaType{client.DeltaTypeAgentMessage}}
+	for event, err := range t.c.Sessions.RunEvents(ctx, t.session, events, params, t.opts...) {
+		if err != nil {
+			return client.StopReason{}, err
+		}
+		if err := each(event); err != nil {
+			return client.StopReason{}, err
+		}
+		switch v := event.Value.(type) {
+		case client.AgentToolUseEvent:
+			t.uses[v.ID] = v
+		case client.AgentCustomToolUseEvent:
+			t.uses[v.ID] = v
+		case client.SessionErrorEvent:
+			t.failure = v.Error.Message
+		case client.SessionStatusIdleEvent:
+			return v.StopReason, nil
+		case client.SessionDeletedEvent:
+			return client.StopReason{}, errors.New("the session was deleted")
+		}
+	}
+	return client.StopReason{}, errors.New("the turn did not end")
+}
+
+// wait shows that the agent works, until something is printed.
+func (t *turn) wait() { t.spinner = t.a.err.spin("the agent works; Ctrl-C stops it") }
+
+// tell prints an event for a person.
+func (t *turn) tell(event client.Event) error {
+	switch v := event.Value.(type) {
+	case client.EventDelta:
+		return t.say(v.EventID, event.Text(), false)
+	case client.AgentMessageEvent:
+		return t.say(v.ID, event.Text(), true)
+	case client.AgentToolUseEvent:
+		t.note("%s %s", v.Name, v.Input)
+	case client.AgentCustomToolUseEvent:
+		t.note("%s %s", v.Name, v.Input)
+	case client.AgentToolResultEvent:
+		if v.IsError {
+			t.note("it failed: %s", client.TextOf(v.Content))
+		}
+	}
+	return nil
+}
+
+// say prints a piece of a message, or what is left of it once it is whole.
+func (t *turn) say(id client.EventID, text string, whole bool) error {
+	if rest, ok := strings.CutPrefix(text, t.said[id]); ok && whole {
+		text = rest + "\n"
+	} else if whole {
+		text = "\n" + text + "\n" // the pieces are not the message's
+	} else {
+		t.said[id] += text
+	}
+	t.spinner()
+	_, err := fmt.Fprint(t.a.out, t.a.out.safe(text))
+	return err
+}
+
+// note says on a terminal what the agent does beside talking.
+func (t *turn) note(format string, args ...any) {
+	if !t.a.err.terminal {
+		return
+	}
+	t.spinner()
+	fmt.Fprintln(t.a.err, t.a.err.styled(dim, "· "+oneLine(fmt.Sprintf(format, args...))))
+	t.wait()
+}
+
+// ended is what is left to say, and the error, of a turn that stopped for a reason.
+func (t *turn) ended(stop client.StopReason) error {
+	switch stop.Type {
+	case client.StopReasonEndTurn:
+		return nil
+	case client.StopReasonMaxTokens:
+		t.note("the answer was cut at the model's limit")
+		return nil
+	case client.StopReasonInterrupted, client.StopReasonCancelled:
+		return errStopped
+	case client.StopReasonError:
+		return errors.New(strings.TrimSuffix("the turn failed: "+t.failure, ": "))
+	case client.StopReasonRequiresAction:
+		var waits []string
+		for _, id := range stop.EventIds {
+			waits = append(waits, t.describe(id))
+		}
+		return fmt.Errorf("the agent waits: %s", strings.Join(waits, "; "))
+	}
+	return fmt.Errorf("the turn stopped: %s", stop.Type)
+}
+
+// errStopped is a turn that was stopped.
+var errStopped = errors.New("the turn was stopped")
+
+// describe says what a use of a tool waits for, and how to give it.
+func (t *turn) describe(id client.EventID) string {
+	switch v := t.uses[id].(type) {
+	case client.AgentToolUseEvent:
+		return fmt.Sprintf("may it use %s %s? give --allow %s or --deny %s", v.Name, v.Input, id, id)
+	case client.AgentCustomToolUseEvent:
+		return fmt.Sprintf("what does %s %s give? give --result %s=TEXT", v.Name, v.Input, id)
+	}
+	return "an answer to " + id
+}
+
+// safe is a text without what would move a terminal's cursor, line breaks and tabs aside.
+func (s stream) safe(text string) string {
+	if !s.terminal {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, text)
+}

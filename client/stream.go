@@ -1,0 +1,363 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/cloud-sessions/sessions/client/internal/sse"
+	"github.com/cloud-sessions/sessions/gen/httpclient"
+	"github.com/cloud-sessions/sessions/gen/types"
+)
+
+// settled is how long a connection must last to be no failure when it brings nothing.
+const settled = 5 * time.Second
+
+// errSilence is a connection that says nothing for too long.
+var errSilence = errors.New("the server was silent for too long")
+
+// StreamParams are the parameters of [SessionService.Stream].
+type StreamParams struct {
+	// AfterID is the id of the event to go on after; "" stands for the beginning of the session's log.
+	AfterID EventID
+	// Deltas are the types of events to get in pieces, too: an [EventStart], [EventDelta]s, then the event itself.
+	Deltas []DeltaType
+}
+
+// Stream yields a session's events as they happen, those of its log first. A nil params stands for all of them. It
+// goes on when a turn ends, and ends after session.deleted or when the loop does; ctx ends it with an error. An error
+// is yielded once, at the end. Ranging again starts anew. Changing params afterwards has no effect.
+//
+// A connection that breaks, or that the server ends, is followed by another one from the last event on: no event is
+// lost and none comes twice, and of an event in pieces no piece comes twice. The wait is what the server asks for, or
+// as for retries. [WithMaxRetries] is for the first connection, [WithMaxReconnects] for those that follow.
+// [WithTimeout] bounds the wait for an answer and then the longest silence; servers say something every 15 seconds.
+//
+// It returns [ErrNotFound] when there is no such session, or no longer, [ErrInvalidRequest] when params.AfterID is
+// no event of it, and [ErrRateLimit] when the account has too many streams open.
+//
+// Operation streamEvents: GET /sessions/{session_id}/events/stream.
+func (s *SessionService) Stream(ctx context.Context, id SessionID, params *StreamParams, opts ...Option) iter.Seq2[Event, error] {
+	return s.stream(ctx, "Sessions.Stream", id, value(params), opts)
+}
+
+// stream is Stream for the method op.
+func (s *SessionService) stream(ctx context.Context, op string, id SessionID, params StreamParams, opts []Option) iter.Seq2[Event, error] {
+	params.Deltas = slices.Clone(params.Deltas)
+	return func(yield func(Event, error) bool) {
+		cfg, err := s.c.config.with(opts)
+		st := &stream{ctx: ctx, cfg: cfg, id: id, cursor: params.AfterID, deltas: params.Deltas}
+		defer st.close()
+		for {
+			var event Event
+			if err == nil {
+				event, err = st.next()
+			}
+			if err == io.EOF {
+				return
+			}
+			if err != nil {
+				yield(Event{}, cfg.finish(op, err))
+				return
+			}
+			if !yield(event, nil) {
+				return
+			}
+		}
+	}
+}
+
+// stream reads a session's events over as many connections as it takes.
+type stream struct {
+	ctx    context.Context
+	cfg    *config
+	id     SessionID
+	deltas []DeltaType
+
+	cursor   EventID // the last event of the log that was given
+	pieces   pieces
+	ended    bool
+	opened   bool // there was a connection
+	failures int  // attempts in a row that brought nothing
+	retry    time.Duration
+	conn     *connection
+}
+
+// connection is one answer that is read as it comes.
+type connection struct {
+	events *sse.Reader
+	body   io.Closer
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	since  time.Time
+	useful bool // it brought an event
+}
+
+func (s *stream) close() {
+	if s.conn != nil {
+		s.conn.cancel(nil)
+		_ = s.conn.body.Close()
+		s.conn = nil
+	}
+}
+
+// next returns the next event, io.EOF after the last.
+func (s *stream) next() (Event, error) {
+	for !s.ended {
+		if s.conn == nil {
+			if err := s.connect(); err != nil {
+				return Event{}, err
+			}
+		}
+		frame, err := s.conn.events.Next()
+		if err != nil {
+			if err = s.lost(err); err != nil {
+				return Event{}, err
+			}
+			continue
+		}
+		s.conn.useful, s.failures = true, 0
+		event, ok, err := s.take(frame)
+		if err != nil || ok {
+			return event, err
+		}
+	}
+	return Event{}, io.EOF
+}
+
+// take makes an event of a frame, and moves the cursor; ok is false for what is no event, or was given already.
+func (s *stream) take(frame sse.Event) (event Event, ok bool, err error) {
+	if len(frame.Data) == 0 {
+		return Event{}, false, nil
+	}
+	if err := json.Unmarshal(frame.Data, &event); err != nil {
+		return Event{}, false, unexpected("an event of the stream is not the contract's: " + err.Error())
+	}
+	if event.Type == "" {
+		event.Type = EventType(frame.Type)
+	}
+	switch v := event.Value.(type) {
+	case EventStart:
+		return event, s.pieces.start(v.Event.ID), nil
+	case EventDelta:
+		if ok = s.pieces.add(&v); ok {
+			event.Value = v
+			event.raw, err = json.Marshal(v)
+		}
+		return event, ok, err
+	case SessionDeletedEvent:
+		s.ended = true
+	}
+	if event.Type == errorEvent {
+		return Event{}, false, eventError(frame.Data)
+	}
+	if frame.ID != "" {
+		if frame.ID == s.cursor {
+			return Event{}, false, nil
+		}
+		s.cursor = frame.ID
+	}
+	return event, true, nil
+}
+
+// errorEvent is the type of an error on a stream, which the contract does not have and some servers send.
+const errorEvent = "error"
+
+// eventError reads an error that came on a stream.
+func eventError(data []byte) *Error {
+	var wire types.Error
+	if err := json.Unmarshal(data, &wire); err != nil || wire.Error.Type == "" {
+		return unexpected("the stream ended with an error that is not the contract's")
+	}
+	return &Error{
+		Status: http.StatusOK, Type: ErrorType(wire.Error.Type), Message: wire.Error.Message, Param: value(wire.Error.Param), RequestID: wire.RequestID,
+	}
+}
+
+// unexpected is an error for an answer that the contract does not know.
+func unexpected(message string) *Error {
+	return &Error{Status: http.StatusOK, Type: ErrUnexpectedResponse, Message: message}
+}
+
+// lost ends a connection, and waits until it is time for the next one. It returns an error when there should be none.
+func (s *stream) lost(err error) error {
+	lasted := s.cfg.clock.now().Sub(s.conn.since)
+	if s.conn.useful || lasted >= settled {
+		s.failures = 0
+	}
+	s.retry = s.conn.events.Retry()
+	silent := context.Cause(s.conn.ctx) == errSilence
+	s.close()
+	switch {
+	case errors.Is(err, sse.ErrTooLong):
+		return unexpected("an event of the stream is larger than 32 MiB")
+	case silent:
+		err = errSilence
+	case err == io.EOF:
+		err = io.ErrUnexpectedEOF // the server ends a stream by its last event only
+	}
+	return s.again(nil, &Error{Message: "the stream was cut off: " + err.Error(), cause: err})
+}
+
+// again counts a failure and waits for the next attempt. It returns failure when there should be none.
+func (s *stream) again(rep *reply, failure *Error) error {
+	if s.ctx.Err() != nil {
+		return ended(s.ctx, &Error{})
+	}
+	most := s.cfg.retries
+	if s.opened {
+		most = s.cfg.reconnects
+	}
+	s.failures++
+	failure.Attempts = s.failures
+	d, worth := s.cfg.clock.wait(s.ctx, s.failures, rep)
+	if s.retry > 0 && rep == nil {
+		d = s.retry
+	}
+	if s.failures > most || !worth {
+		return failure
+	}
+	if s.cfg.clock.sleep(s.ctx, d) != nil {
+		return ended(s.ctx, &Error{Attempts: s.failures})
+	}
+	return nil
+}
+
+// connect makes attempts until there is a connection.
+func (s *stream) connect() error {
+	req, err := s.cfg.request(s.ctx, func(server string) (*http.Request, error) {
+		if err := checkID("session_id", s.id); err != nil {
+			return nil, err
+		}
+		params := &types.StreamEventsParams{EventDeltas: s.deltas}
+		if s.cursor != "" {
+			// Servers of several generations: some know the one, some the other.
+			params.AfterID, params.LastEventID = &s.cursor, &s.cursor
+		}
+		return httpclient.NewStreamEventsRequest(server, s.id, params)
+	})
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	for s.conn == nil {
+		if s.ctx.Err() != nil {
+			return ended(s.ctx, &Error{})
+		}
+		rep, err := s.open(req)
+		switch {
+		case s.conn != nil:
+			s.opened = true
+			return nil
+		case rep != nil && rep.status/100 == 2:
+			return &Error{Status: rep.status, Type: ErrUnexpectedResponse, Message: describe(rep) + "; is the base URL right?"}
+		}
+		failure := &Error{cause: err}
+		if rep != nil {
+			failure = answerError(rep, s.cfg.clock.now())
+		} else {
+			failure.Message = err.Error()
+		}
+		if !retryable(req, rep, err) {
+			failure.Attempts = 1
+			return failure
+		}
+		if err := s.again(rep, failure); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open sends req once. It sets the connection, or returns the answer that is no stream, or an error for none.
+func (s *stream) open(req *http.Request) (*reply, error) {
+	ctx, cancel := context.WithCancelCause(s.ctx)
+	silence := &silence{limit: s.cfg.timeout, cancel: cancel}
+	silence.begin()
+	resp, err := s.cfg.roundTrip(ctx, req)
+	silence.end()
+	if err != nil {
+		defer cancel(nil)
+		if context.Cause(ctx) == errSilence {
+			err = fmt.Errorf("no answer within %v: %w", s.cfg.timeout, context.DeadlineExceeded)
+		}
+		return nil, err
+	}
+	if rep := (&reply{status: resp.StatusCode, header: resp.Header}); resp.StatusCode/100 != 2 || mediaType(rep) != "text/event-stream" {
+		defer cancel(nil)
+		defer resp.Body.Close()
+		silence.begin()
+		defer silence.end()
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxError))
+		rep.body = body
+		return rep, nil
+	}
+	silence.in = resp.Body
+	s.conn = &connection{
+		events: sse.NewReader(silence, maxAnswer), body: resp.Body, ctx: ctx, cancel: cancel, since: s.cfg.clock.now(),
+	}
+	return nil, nil
+}
+
+// silence reads and ends the connection when nothing comes for too long.
+type silence struct {
+	in     io.Reader
+	limit  time.Duration // 0 for none
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+}
+
+func (s *silence) begin() {
+	if s.limit > 0 {
+		s.timer = time.AfterFunc(s.limit, func() { s.cancel(errSilence) })
+	}
+}
+
+func (s *silence) end() {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+func (s *silence) Read(p []byte) (int, error) {
+	s.begin()
+	defer s.end()
+	return s.in.Read(p)
+}
+
+// pieces knows how much of an event in pieces was given. A new connection begins the event anew; what was given
+// is not given again.
+type pieces struct {
+	id    EventID
+	given map[int32]int // bytes of each block
+	read  map[int32]int // bytes of each block since the last start
+}
+
+// start notes the start of an event, and reports whether it is the first.
+func (p *pieces) start(id EventID) bool {
+	first := id != p.id
+	if first {
+		p.id, p.given = id, map[int32]int{}
+	}
+	p.read = map[int32]int{}
+	return first
+}
+
+// add cuts off what was given of a piece, and reports whether something is left.
+func (p *pieces) add(d *EventDelta) bool {
+	if d.EventID != p.id {
+		p.start(d.EventID)
+	}
+	block, text := d.Delta.Index, d.Delta.Content.Text
+	known := min(max(p.given[block]-p.read[block], 0), len(text))
+	p.read[block] += len(text)
+	p.given[block] = max(p.given[block], p.read[block])
+	d.Delta.Content.Text = text[known:]
+	return known < len(text)
+}
