@@ -16,6 +16,7 @@ import (
 func serveCommand() *cobra.Command {
 	var config server.Config
 	var runner runnerFlags
+	var db databaseFlags
 	var logFormat, check string
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -37,6 +38,7 @@ openai asks any endpoint that speaks OpenAI's chat completions. --route sends ag
 their model.`,
 		Example: `  sessionsd serve --demo
   sessionsd serve --addr 0.0.0.0:8080 --db sqlite:/var/lib/sessions/sessions.db --log-format json
+  SESSIONSD_DB=postgres://sessions:secret@db.example/sessions sessionsd serve --addr 0.0.0.0:8080
   SESSIONSD_FEATURES=m3 sessionsd serve
   OPENAI_API_KEY=... sessionsd serve --route 'gpt-*=openai' --openai-base-url https://api.openai.com/v1`,
 		Args: cobra.NoArgs,
@@ -47,6 +49,8 @@ their model.`,
 			if config.Runner, err = runner.open(); err != nil {
 				return err
 			}
+			config.DB, config.DBMaxConns = db.name, db.maxConns
+			config.DBStatementTimeout, config.DBConnectTimeout = db.statementTimeout, db.connectTimeout
 			config.ResponseCheck = server.ResponseCheck(check)
 			if config.Demo {
 				config.DemoToken = os.Getenv("QODER_PAT")
@@ -61,7 +65,7 @@ their model.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&config.Addr, "addr", "127.0.0.1:8080", "address to listen on, HOST:PORT; port 0 takes a free one")
-	flags.StringVar(&config.DB, "db", defaultDB, "database, sqlite:PATH; its folder is made if absent")
+	db.register(flags)
 	flags.BoolVar(&config.Demo, "demo", false, "make the documentation's own agent, environment and a token")
 	runner.register(flags)
 	flags.IntVar(&config.Workers, "workers", 256, "turns to work on at a time")

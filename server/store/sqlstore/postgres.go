@@ -67,7 +67,13 @@ func postgresConfig(url string, opts Options) (*pgxpool.Config, error) {
 	conn.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: time.Second}
 	}
-	conn.ValidateConnect = func(_ context.Context, c *pgconn.PgConn) error {
+	validate := conn.ValidateConnect // for target_session_attrs
+	conn.ValidateConnect = func(ctx context.Context, c *pgconn.PgConn) error {
+		if validate != nil {
+			if err := validate(ctx, c); err != nil {
+				return err
+			}
+		}
 		if encoding := c.ParameterStatus("server_encoding"); encoding != "UTF8" {
 			return fmt.Errorf("the database has the encoding %s, it must have UTF8", encoding)
 		}

@@ -143,13 +143,14 @@ func TestPostgresRefuses(t *testing.T) {
 		check(t, err)
 	})
 	for url, want := range map[string]string{
-		"postgres://u:secret@127.0.0.1:x/db":                 "the database must be",
-		"postgres://u:secret@127.0.0.1:1/db":                 "127.0.0.1",
-		"postgresql://u@127.0.0.1:1/db?password=secret":      "127.0.0.1",
-		"postgres://u:secret@127.0.0.1:1/db?sslmode=perhaps": "the database must be",
-		strings.Replace(base, name, name+"_latin1", 1):       "encoding LATIN1, it must have UTF8",
-		strings.Replace(base, name, name+"_gone", 1):         "does not exist",
-		withSetting(t, base, "nonsense_setting", "1"):        "nonsense_setting",
+		"postgres://u:secret@127.0.0.1:x/db":                    "the database must be",
+		"postgres://u:secret@127.0.0.1:1/db":                    "127.0.0.1",
+		"postgresql://u@127.0.0.1:1/db?password=secret":         "127.0.0.1",
+		"postgres://u:secret@127.0.0.1:1/db?sslmode=perhaps":    "the database must be",
+		strings.Replace(base, name, name+"_latin1", 1):          "encoding LATIN1, it must have UTF8",
+		strings.Replace(base, name, name+"_gone", 1):            "does not exist",
+		withSetting(t, base, "target_session_attrs", "standby"): "standby",
+		withSetting(t, base, "nonsense_setting", "1"):           "nonsense_setting",
 	} {
 		s, err := Open(t.Context(), url, Options{})
 		if err == nil {
