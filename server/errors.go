@@ -130,6 +130,8 @@ func (s *Server) writeError(c echo.Context, err error) {
 			attrs = append(attrs, "panic", panicked.value, "stack", string(panicked.stack))
 		}
 		s.log.ErrorContext(c.Request().Context(), "request failed", attrs...)
+	} else if p.status == http.StatusServiceUnavailable {
+		s.log.WarnContext(c.Request().Context(), "request refused", "request_id", info.id, "operation", info.operation, "error", err)
 	}
 	if p.status == http.StatusUnauthorized {
 		c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")

@@ -43,8 +43,13 @@ const FeatureM3 = "m3"
 type Config struct {
 	// Addr is the TCP address to listen on, host:port; port 0 takes a free one. Default 127.0.0.1:0.
 	Addr string
-	// DB is the database: sqlite:PATH, or sqlite::memory: for one that ends with the server, the default.
+	// DB is the database: sqlite:PATH, or sqlite::memory: for one that ends with the server, the default, or
+	// postgres://…, which several servers may share.
 	DB string
+	// DBMaxConns, DBStatementTimeout and DBConnectTimeout bound the use of PostgreSQL: see sqlstore.Options, which
+	// has the defaults.
+	DBMaxConns                           int
+	DBStatementTimeout, DBConnectTimeout time.Duration
 	// Demo makes the documentation page's own agent and environment, and a token for them.
 	Demo bool
 	// DemoToken is the demo account's token; empty for a new one.
@@ -109,7 +114,10 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := sqlstore.Open(ctx, config.DB, sqlstore.Options{Now: config.Now, NewID: config.NewID})
+	db, err := sqlstore.Open(ctx, config.DB, sqlstore.Options{
+		Now: config.Now, NewID: config.NewID, MaxConns: config.DBMaxConns,
+		StatementTimeout: config.DBStatementTimeout, ConnectTimeout: config.DBConnectTimeout,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,9 @@ type Store interface {
 	// given takes effect, durably, when Atomically returns nil, and not at all when fn returns an error,
 	// which Atomically returns as it is. Within fn a further call is a part of the same transaction
 	// that can fail, and be undone, alone. Calls that write run one after the other wherever the
-	// database asks for it, so fn must not wait for anything but the store.
+	// database asks for it, so fn must not wait for anything but the store. What fn reads may be changed by
+	// others before it ends, and reads differently then, but for what functions called change or allow get:
+	// that stays as it is for them and for the rest of the transaction.
 	Atomically(ctx context.Context, fn func(ctx context.Context) error) error
 
 	// Ping returns nil when the database answers.
@@ -58,8 +60,8 @@ type Tokens interface {
 	// ErrNotFound when there is none.
 	RevokeToken(ctx context.Context, id string) (Token, error)
 
-	// Revocations returns a number that is another one once RevokeToken has returned, in this process or
-	// in another on the same database. It costs no query.
+	// Revocations returns a number that is another one once RevokeToken has returned, in this process or, where
+	// all are on one machine, in another on the same database. It costs no query.
 	Revocations() int64
 }
 
@@ -234,7 +236,8 @@ var (
 	ErrExists        = errors.New("exists already")
 	ErrConflict      = errors.New("conflict")
 	ErrUnknownCursor = errors.New("unknown cursor")
-	// ErrUnavailable is a database that cannot be reached for the moment, or a store that was closed.
+	// ErrUnavailable is a database that cannot be reached, or is too busy, for the moment, or a store that was
+	// closed. A write that fails so took no effect, unless its commit was under way: then nobody knows.
 	ErrUnavailable = errors.New("the database is not available")
 	ErrKeyReused   = errors.New("idempotency key reused with a different request")
 )

@@ -11,9 +11,6 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// defaultDB is where serve and token look for the database unless told otherwise.
-const defaultDB = "sqlite:data/sessions.db"
-
 // command returns the program's command tree.
 func command(stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{

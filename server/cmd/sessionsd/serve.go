@@ -17,6 +17,7 @@ import (
 func serveCommand() *cobra.Command {
 	var config server.Config
 	var runner runnerFlags
+	var db databaseFlags
 	var logFormat, check, faultFile string
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -42,6 +43,7 @@ do to them: answers in the server's place such as a 429, latency, dropped connec
 file and requests give the same faults again.`,
 		Example: `  sessionsd serve --demo
   sessionsd serve --addr 0.0.0.0:8080 --db sqlite:/var/lib/sessions/sessions.db --log-format json
+  SESSIONSD_DB=postgres://sessions:secret@db.example/sessions sessionsd serve --addr 0.0.0.0:8080
   SESSIONSD_FEATURES=m3 sessionsd serve
   sessionsd serve --demo --faults faults.yaml --script answers.yaml
   OPENAI_API_KEY=... sessionsd serve --route 'gpt-*=openai' --openai-base-url https://api.openai.com/v1`,
@@ -56,6 +58,8 @@ file and requests give the same faults again.`,
 			if config.Faults, err = openFaults(faultFile, config.Demo); err != nil {
 				return err
 			}
+			config.DB, config.DBMaxConns = db.name, db.maxConns
+			config.DBStatementTimeout, config.DBConnectTimeout = db.statementTimeout, db.connectTimeout
 			config.ResponseCheck = server.ResponseCheck(check)
 			if config.Demo {
 				config.DemoToken = os.Getenv("QODER_PAT")
@@ -70,7 +74,7 @@ file and requests give the same faults again.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&config.Addr, "addr", "127.0.0.1:8080", "address to listen on, HOST:PORT; port 0 takes a free one")
-	flags.StringVar(&config.DB, "db", defaultDB, "database, sqlite:PATH; its folder is made if absent")
+	db.register(flags)
 	flags.BoolVar(&config.Demo, "demo", false, "make the documentation's own agent, environment and a token")
 	runner.register(flags)
 	flags.StringVar(&faultFile, "faults", "", "YAML file that says which requests fail, and how; with --demo only")

@@ -29,18 +29,20 @@ account, and no others. An account exists by having a token. The commands work w
 
 // tokenFlags are the flags that all token commands have.
 type tokenFlags struct {
-	db     string
+	db     databaseFlags
 	asJSON bool
 }
 
 func (f *tokenFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.db, "db", defaultDB, "database, as given to serve")
+	f.db.register(cmd.Flags())
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 }
 
 // withStore runs fn with the open database.
 func (f *tokenFlags) withStore(ctx context.Context, fn func(store.Store) error) (err error) {
-	db, err := sqlstore.Open(ctx, f.db, sqlstore.Options{})
+	db, err := sqlstore.Open(ctx, f.db.name, sqlstore.Options{
+		MaxConns: f.db.maxConns, StatementTimeout: f.db.statementTimeout, ConnectTimeout: f.db.connectTimeout,
+	})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/pgtest"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 )
 
@@ -59,22 +60,28 @@ func benchmarkSessions(b *testing.B, dsn string, run func(b *testing.B, s *sqlst
 	run(b, s, store.SessionSpec{AgentID: agent.ID, EnvironmentID: environment.ID})
 }
 
-// engines are the ways to run statements that benchmarks compare: the one for SQLite, and one that leaves
+// engines are the ways to run statements that benchmarks compare: the database's own, and one that leaves
 // everything to database/sql.
-func engines(b *testing.B, dsn func() string, run func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec)) {
-	b.Run("engine=sqlite", func(b *testing.B) { benchmarkSessions(b, dsn(), run) })
+func engines(b *testing.B, dsn func(b *testing.B) string, run func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec)) {
+	b.Run("engine=own", func(b *testing.B) { benchmarkSessions(b, dsn(b), run) })
 	b.Run("engine=plain", func(b *testing.B) {
-		benchmarkSessions(b, dsn(), func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
+		benchmarkSessions(b, dsn(b), func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
 			s.UsePlain()
 			run(b, s, spec)
 		})
 	})
 }
 
+// durable are the databases that keep what they are given.
+func durable(b *testing.B, run func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec)) {
+	b.Run("db=sqlite", func(b *testing.B) { engines(b, func(b *testing.B) string { return fileDSN(b) }, run) })
+	b.Run("db=postgres", func(b *testing.B) { engines(b, func(b *testing.B) string { return pgtest.Database(b) }, run) })
+}
+
 func BenchmarkCreateSession(b *testing.B) {
 	for _, callers := range []int{1, 8, 32} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
-			engines(b, func() string { return fileDSN(b) }, func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
+			durable(b, func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
 				b.ReportAllocs()
 				b.ResetTimer()
 				var left atomic.Int64
@@ -98,7 +105,7 @@ func BenchmarkCreateSession(b *testing.B) {
 
 // BenchmarkCreateSessionMemory has no disk to wait for.
 func BenchmarkCreateSessionMemory(b *testing.B) {
-	engines(b, func() string { return "sqlite::memory:" }, func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
+	engines(b, func(*testing.B) string { return "sqlite::memory:" }, func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
 		b.ReportAllocs()
 		for b.Loop() {
 			if _, err := s.CreateSession(b.Context(), "acc", spec); err != nil {
@@ -109,7 +116,7 @@ func BenchmarkCreateSessionMemory(b *testing.B) {
 }
 
 func BenchmarkGetSession(b *testing.B) {
-	engines(b, func() string { return fileDSN(b) }, func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
+	durable(b, func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
 		v, err := s.CreateSession(b.Context(), "acc", spec)
 		if err != nil {
 			b.Fatal(err)
@@ -125,7 +132,7 @@ func BenchmarkGetSession(b *testing.B) {
 
 // BenchmarkListSessions reads a page of 20 out of the middle of 2000 sessions.
 func BenchmarkListSessions(b *testing.B) {
-	engines(b, func() string { return fileDSN(b) }, func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
+	durable(b, func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
 		var middle string
 		err := s.Atomically(b.Context(), func(ctx context.Context) error {
 			for i := range 2000 {

@@ -29,9 +29,7 @@ func (s *Store) lock(ctx context.Context, table, account, id, clause string) err
 	if clause == "" {
 		return nil
 	}
-	_, err := all(ctx, s, scanID, `SELECT id FROM `+table+` WHERE account_id = $1 AND id = $2`+clause,
-		account, id)
-	return err
+	return s.soon(ctx, `SELECT 1 FROM `+table+` WHERE account_id = $1 AND id = $2`+clause, account, id)
 }
 
 // hide deletes a row of a table whose rows are never removed.

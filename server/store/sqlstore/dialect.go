@@ -3,41 +3,49 @@ package sqlstore
 import (
 	"database/sql"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
 )
 
 // database is an open database and all that differs between databases.
 type database struct {
 	engine
-	// write begins transactions that may write without failing for one another. read is for reads
-	// outside of transactions. The two may be the same pool.
-	write, read *sql.DB
 	// forUpdate and forShare end a SELECT that locks its rows until the transaction's end: against all
-	// other locks, or against changes only. They are empty where a transaction that may write is alone.
-	forUpdate, forShare string
-	// migrations names the database to goose.
-	migrations goose.Dialect
+	// other locks, or against forUpdate only. skipLocked ends one that leaves out the rows that are locked, and
+	// locks the others. They are empty where a transaction that may write is alone.
+	forUpdate, forShare, skipLocked string
+	// alone is whether one process at a time works on turns.
+	alone bool
+	// schema returns what migrates the database, to be closed after use.
+	schema func() schema
 	// revocations is how processes tell each other of revoked tokens.
 	revocations *revocations
 }
 
+// schema is a database as goose sees it.
+type schema struct {
+	db      *sql.DB
+	dialect goose.Dialect
+	// text adapts a migration to the database; nil where there is nothing to adapt.
+	text func(migration string) string
+	// locker makes processes that migrate the database take turns; nil for none.
+	locker lock.SessionLocker
+	close  func() error
+}
+
 // openDatabase opens the database that dsn names; it does not touch the schema.
-func openDatabase(dsn string) (database, error) {
-	scheme, rest, _ := strings.Cut(dsn, ":")
-	if scheme == "sqlite" {
+func openDatabase(dsn string, opts Options) (database, error) {
+	switch scheme, rest, _ := strings.Cut(dsn, ":"); scheme {
+	case "sqlite":
 		return openSQLite(rest)
+	case "postgres", "postgresql":
+		return openPostgres(dsn, opts)
 	}
 	return database{}, errDSN
 }
 
 // errDSN does not repeat the name it refuses: names of databases hold passwords.
-var errDSN = fmt.Errorf("sqlstore: the database must be %q or %q", "sqlite:path/to/file.db", "sqlite::memory:")
-
-// close leaves the write pool for last: its connection may tidy up the database, those that only read
-// may not.
-func (d database) close() error {
-	return errors.Join(d.read.Close(), d.write.Close())
-}
+var errDSN = errors.New(`sqlstore: the database must be "sqlite:path/to/file.db", "sqlite::memory:" ` +
+	`or "postgres://user:password@host:5432/name"`)

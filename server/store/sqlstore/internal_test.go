@@ -82,8 +82,13 @@ func TestRowLocks(t *testing.T) {
 	wantClause("SHARED", err)
 	s.db.forUpdate, s.db.forShare = "", ""
 	check(t, s.lock(ctx, "agents", "acc", agent.ID, ""))
-	check(t, s.lock(ctx, "agents", "acc", agent.ID, " LIMIT 1"))
-	check(t, s.lock(ctx, "agents", "acc", "agent_x", " LIMIT 1"))
+	if err := s.lock(ctx, "agents", "acc", agent.ID, " LIMIT 1"); err == nil {
+		t.Error("a lock without a transaction is none, but no error either")
+	}
+	check(t, s.Atomically(ctx, func(ctx context.Context) error {
+		check(t, s.lock(ctx, "agents", "acc", agent.ID, " LIMIT 1"))
+		return s.lock(ctx, "agents", "acc", "agent_x", " LIMIT 1")
+	}))
 }
 
 // TestErased looks for anything that a deleted session still holds.
@@ -165,7 +170,8 @@ func equalCount(t *testing.T, s *Store, table string, want int) {
 // columnsOf returns what the columns of a session hold, but for those to leave out.
 func columnsOf(t *testing.T, s *Store, id string, leaveOut map[string]bool) map[string]any {
 	t.Helper()
-	result, err := s.db.read.QueryContext(t.Context(), `SELECT * FROM sessions WHERE id = $1`, id)
+	_, read := s.pools()
+	result, err := read.QueryContext(t.Context(), `SELECT * FROM sessions WHERE id = $1`, id)
 	check(t, err)
 	defer result.Close()
 	names, err := result.Columns()

@@ -65,8 +65,11 @@ func (s *Store) RecordReply(ctx context.Context, k store.Key, r store.Reply) err
 // sweepStep is how many rows one transaction removes at most for a sweep: some milliseconds' work.
 const sweepStep = 100
 
-const deleteOldKeys = `DELETE FROM idempotency_keys WHERE (account_id, key) IN (
-	SELECT account_id, key FROM idempotency_keys WHERE created_at <= $1 ORDER BY created_at LIMIT $2)`
+// deleteOldKeys leaves out keys that others claim or sweep meanwhile.
+func deleteOldKeys(skipLocked string) string {
+	return `DELETE FROM idempotency_keys WHERE (account_id, key) IN (
+		SELECT account_id, key FROM idempotency_keys WHERE created_at <= $1 ORDER BY created_at LIMIT $2` + skipLocked + `)`
+}
 
 // SweepKeys removes the oldest keys first, each step in a transaction of its own. When a step fails, those
 // before it count.
@@ -75,7 +78,7 @@ func (s *Store) SweepKeys(ctx context.Context, limit int) (int, error) {
 	for removed < limit {
 		step, swept := min(limit-removed, sweepStep), 0
 		err := s.Atomically(ctx, func(ctx context.Context) (err error) {
-			swept, err = s.exec(ctx, deleteOldKeys, before, step)
+			swept, err = s.exec(ctx, deleteOldKeys(s.db.skipLocked), before, step)
 			return err
 		})
 		if err != nil {

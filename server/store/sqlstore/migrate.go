@@ -3,8 +3,11 @@ package sqlstore
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 )
@@ -19,14 +22,20 @@ var migrations embed.FS
 // Goose has no lock for SQLite, so another process may migrate the same database at the same time. Each
 // migration is one transaction, so the slower process fails cleanly, and carries on from the version that
 // it then finds. It gives up when it fails twice at the same version.
-func (d database) migrate(ctx context.Context) error {
+func (d database) migrate(ctx context.Context) (err error) {
+	schema := d.schema()
+	defer func() { err = errors.Join(err, schema.close()) }()
+	provider, err := schema.provider()
+	if err != nil {
+		return err
+	}
 	failedAt := int64(-1)
 	for {
-		err := d.upgrade(ctx)
+		err := upgrade(ctx, provider)
 		if err == nil {
 			return nil
 		}
-		version, versionErr := d.version(ctx)
+		version, versionErr := provider.GetDBVersion(ctx)
 		if versionErr != nil || version <= failedAt {
 			return fmt.Errorf("sqlstore: migrate the schema: %w", err)
 		}
@@ -35,11 +44,7 @@ func (d database) migrate(ctx context.Context) error {
 }
 
 // upgrade applies the migrations that are missing.
-func (d database) upgrade(ctx context.Context) error {
-	provider, err := d.provider()
-	if err != nil {
-		return err
-	}
+func upgrade(ctx context.Context, provider *goose.Provider) error {
 	current, target, err := provider.GetVersions(ctx)
 	if err != nil {
 		return err
@@ -53,18 +58,42 @@ func (d database) upgrade(ctx context.Context) error {
 	return err
 }
 
-func (d database) version(ctx context.Context) (int64, error) {
-	provider, err := d.provider()
-	if err != nil {
-		return 0, err
-	}
-	return provider.GetDBVersion(ctx)
-}
-
-func (d database) provider() (*goose.Provider, error) {
+func (s schema) provider() (*goose.Provider, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(d.migrations, d.write, files, goose.WithDisableGlobalRegistry(true))
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if s.locker != nil {
+		options = append(options, goose.WithSessionLocker(s.locker))
+	}
+	return goose.NewProvider(s.dialect, s.db, adapted{files, s.text}, options...)
 }
+
+// adapted is a file system with every file's text changed by a function, unless that is nil.
+type adapted struct {
+	fs.FS
+	text func(string) string
+}
+
+// Open implements fs.FS.
+func (a adapted) Open(name string) (fs.File, error) {
+	file, err := a.FS.Open(name)
+	if err != nil || a.text == nil {
+		return file, err
+	}
+	info, err := file.Stat()
+	if err != nil || info.IsDir() {
+		return file, err
+	}
+	text, err := io.ReadAll(file)
+	return adaptedFile{file, strings.NewReader(a.text(string(text)))}, err
+}
+
+type adaptedFile struct {
+	fs.File
+	text *strings.Reader
+}
+
+// Read implements fs.File.
+func (f adaptedFile) Read(p []byte) (int, error) { return f.text.Read(p) }

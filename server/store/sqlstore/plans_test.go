@@ -45,7 +45,7 @@ func TestQueryPlans(t *testing.T) {
 			"LIST SUBQUERY 1", "SEARCH events USING COVERING "+log+")", "SEARCH events USING COVERING "+log+" AND id=?)")
 		plan(t, s, selectUses, []any{"acc", "env_x"},
 			"SEARCH sessions USING INDEX sessions_by_environment (account_id=? AND environment_id=?)")
-		plan(t, s, deleteOldKeys, []any{1, 2},
+		plan(t, s, deleteOldKeys(""), []any{1, 2},
 			"LIST SUBQUERY 2",
 			"SEARCH idempotency_keys USING COVERING INDEX sqlite_autoindex_idempotency_keys_1 (account_id=? AND key=?)",
 			"SEARCH idempotency_keys USING INDEX idempotency_keys_by_age (created_at<?)")

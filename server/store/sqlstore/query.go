@@ -56,14 +56,25 @@ func (s *Store) query(ctx context.Context, q query, each func(scanner) error) er
 	return s.db.engine.read(ctx, q, each)
 }
 
+var errOutside = errors.New("sqlstore: write outside of a transaction")
+
 // exec runs a statement that writes and returns how many rows it wrote. Any call to it must be within
 // Atomically.
 func (s *Store) exec(ctx context.Context, statement string, args ...any) (int, error) {
 	sc, ok := s.scopeOf(ctx)
 	if !ok {
-		return 0, errors.New("sqlstore: write outside of a transaction")
+		return 0, errOutside
 	}
 	return sc.tx.exec(ctx, statement, args)
+}
+
+// soon runs a statement whose answer does not matter, at the latest before the next one of the transaction.
+func (s *Store) soon(ctx context.Context, statement string, args ...any) error {
+	sc, ok := s.scopeOf(ctx)
+	if !ok {
+		return errOutside
+	}
+	return sc.tx.soon(ctx, statement, args)
 }
 
 // add runs an INSERT of one row; when that does nothing because of a conflict, it returns store.ErrExists.
@@ -76,15 +87,25 @@ func (s *Store) add(ctx context.Context, insert string, args ...any) error {
 }
 
 // failure is what to return for err: the context's error once the context has ended, for drivers word
-// that in many ways.
+// that in many ways, and an ErrUnavailable for what is no fault of the statement.
 func failure(ctx context.Context, err error) error {
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
-	}
-	if ctxErr := ctx.Err(); ctxErr != nil {
-		return ctxErr
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case sqliteBusy(err) || pgUnavailable(err):
+		return unavailable(ctx, err)
 	}
 	return fmt.Errorf("sqlstore: %w", err)
+}
+
+// unavailable is failure for an err that makes the database unavailable.
+func unavailable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("sqlstore: %w: %v", store.ErrUnavailable, err)
 }
 
 // missing says what was not found, if that is what err is.

@@ -65,7 +65,11 @@ func openSQLiteMemory() (database, error) {
 
 func sqliteDatabase(write, read *sql.DB, revoked string) database {
 	return database{
-		engine: newSQLiteEngine(write, read), write: write, read: read, migrations: goose.DialectSQLite3,
+		engine: newSQLiteEngine(write, read),
+		alone:  true,
+		schema: func() schema {
+			return schema{db: write, dialect: goose.DialectSQLite3, close: func() error { return nil }}
+		},
 		revocations: &revocations{path: revoked},
 	}
 }

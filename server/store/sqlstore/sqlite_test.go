@@ -78,9 +78,10 @@ func TestPaths(t *testing.T) {
 func TestConnections(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"))
+	write, read := s.pools()
 	for pool, want := range map[*sql.DB]string{
-		s.db.write: "10000 wal 2 1 0", // synchronous 2 is FULL
-		s.db.read:  "10000 wal 2 1 1",
+		write: "10000 wal 2 1 0", // synchronous 2 is FULL
+		read:  "10000 wal 2 1 1",
 	} {
 		var conns []*sql.Conn
 		for range pool.Stats().MaxOpenConnections {
@@ -101,7 +102,7 @@ func TestConnections(t *testing.T) {
 			check(t, conn.Close())
 		}
 	}
-	if _, err := s.db.read.ExecContext(t.Context(), `DELETE FROM tokens`); err == nil {
+	if _, err := read.ExecContext(t.Context(), `DELETE FROM tokens`); err == nil {
 		t.Error("the read pool writes")
 	}
 }
@@ -196,6 +197,26 @@ func TestInterruptedMemory(t *testing.T) {
 	check(t, err)
 	if len(list.Items) != 1 || len(tokens) != 0 {
 		t.Errorf("want the one environment that was committed, got %d, and %d tokens", len(list.Items), len(tokens))
+	}
+}
+
+// TestRevocationsOfOthers has two stores, as two processes: a revocation of one is seen by the other at once.
+func TestRevocationsOfOthers(t *testing.T) {
+	t.Parallel()
+	dsn := "sqlite:" + filepath.Join(t.TempDir(), "test.db")
+	first, second := openTest(t, dsn), openTest(t, dsn)
+	for i, at := range []*Store{first, second, first} {
+		token, err := at.CreateToken(t.Context(), store.NewToken{Account: "acc", Hash: string(rune('a' + i))})
+		check(t, err)
+		before := [2]int64{first.Revocations(), second.Revocations()}
+		if again := [2]int64{first.Revocations(), second.Revocations()}; again != before {
+			t.Errorf("%d, then %d without a revocation", before, again)
+		}
+		_, err = at.RevokeToken(t.Context(), token.ID)
+		check(t, err)
+		if first.Revocations() == before[0] || second.Revocations() == before[1] {
+			t.Errorf("revocation %d is not seen: %d, %d", i, first.Revocations(), second.Revocations())
+		}
 	}
 }
 

@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // sqliteEngine lets writers that come together share a transaction, so that they share its commit: that
@@ -41,6 +44,9 @@ func (e *sqliteEngine) read(ctx context.Context, q query, each func(scanner) err
 	}))
 }
 
+// close leaves the writers for last: their connection may tidy up the database, those that only read may not.
+func (e *sqliteEngine) close() error { return errors.Join(e.readers.Close(), e.writers.Close()) }
+
 func (e *sqliteEngine) transact(ctx context.Context, fn func(tx transaction) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -56,6 +62,12 @@ func (e *sqliteEngine) transact(ctx context.Context, fn func(tx transaction) err
 		}
 	}
 	return b.take(ctx, fn)
+}
+
+// sqliteBusy reports whether another process kept the database locked for too long.
+func sqliteBusy(err error) bool {
+	var said *sqlite.Error
+	return errors.As(err, &said) && said.Code()&0xff == sqlite3.SQLITE_BUSY // without what extends the code
 }
 
 // watched returns the context for a statement that is interrupted when ctx ends, or is not. To watch costs
@@ -81,6 +93,11 @@ func (m *sqliteMember) exec(ctx context.Context, statement string, args []any) (
 		return err
 	})
 	return n, err
+}
+
+func (m *sqliteMember) soon(ctx context.Context, statement string, args []any) error {
+	_, err := m.exec(ctx, statement, args)
+	return err
 }
 
 func (m *sqliteMember) statement(ctx context.Context, run func(c *sqliteConn) error) error {

@@ -131,7 +131,8 @@ func TestStatementsAreBounded(t *testing.T) {
 				t.Fatal(got, err)
 			}
 		}
-		conn, err := s.db.read.Conn(t.Context())
+		_, read := s.pools()
+		conn, err := read.Conn(t.Context())
 		check(t, err)
 		defer conn.Close()
 		check(t, onSQLite(conn, func(c *sqliteConn) error {

@@ -14,15 +14,19 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+func testOptions(o storetest.Options) sqlstore.Options {
+	return sqlstore.Options{Now: o.Now, NewID: o.NewID}
+}
+
 func TestMemory(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, opts storetest.Options) store.Store {
-		return mustOpen(t, "sqlite::memory:", sqlstore.Options(opts))
+		return mustOpen(t, "sqlite::memory:", testOptions(opts))
 	})
 }
 
 func TestFile(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, opts storetest.Options) store.Store {
-		return mustOpen(t, fileDSN(t), sqlstore.Options(opts))
+		return mustOpen(t, fileDSN(t), testOptions(opts))
 	})
 }
 
@@ -30,7 +34,7 @@ func TestFileShared(t *testing.T) {
 	storetest.RunShared(t, func(t *testing.T) storetest.Opener {
 		dsn := fileDSN(t)
 		return func(t *testing.T, opts storetest.Options) store.Store {
-			return mustOpen(t, dsn, sqlstore.Options(opts))
+			return mustOpen(t, dsn, testOptions(opts))
 		}
 	})
 }
@@ -40,7 +44,7 @@ func TestMemoryRandom(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			storetest.RunRandom(t, func(t *testing.T, opts storetest.Options) store.Store {
-				return mustOpen(t, "sqlite::memory:", sqlstore.Options(opts))
+				return mustOpen(t, "sqlite::memory:", testOptions(opts))
 			}, seed, 500)
 		})
 	}
@@ -49,7 +53,7 @@ func TestMemoryRandom(t *testing.T) {
 func TestFileRandom(t *testing.T) {
 	t.Parallel()
 	storetest.RunRandom(t, func(t *testing.T, opts storetest.Options) store.Store {
-		return mustOpen(t, fileDSN(t), sqlstore.Options(opts))
+		return mustOpen(t, fileDSN(t), testOptions(opts))
 	}, 99, 300)
 }
 
@@ -76,7 +80,7 @@ func TestDefaultIDs(t *testing.T) {
 func TestPlain(t *testing.T) {
 	t.Parallel()
 	storetest.RunRandom(t, func(t *testing.T, opts storetest.Options) store.Store {
-		s := mustOpen(t, "sqlite::memory:", sqlstore.Options(opts))
+		s := mustOpen(t, "sqlite::memory:", testOptions(opts))
 		s.UsePlain()
 		return s
 	}, 7, 300)

@@ -5,6 +5,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -24,6 +25,42 @@ type Options struct {
 	// NewID returns a fresh id with the given prefix. Ids made later should sort later. The default is
 	// the prefix, "_" and the 32 lower-case hex digits of a UUIDv7.
 	NewID func(prefix string) string
+
+	// MaxConns bounds the connections to PostgreSQL that are open at once, 1 to 1000; DefaultMaxConns by default.
+	// SQLite needs no bound.
+	MaxConns int
+	// StatementTimeout bounds each statement, the wait for locks included, on PostgreSQL; DefaultStatementTimeout
+	// by default. It counts in milliseconds and is at least one.
+	StatementTimeout time.Duration
+	// ConnectTimeout bounds how long a call waits for a connection to PostgreSQL, be it made or given back by
+	// another call; DefaultConnectTimeout by default. It is at least a millisecond.
+	ConnectTimeout time.Duration
+}
+
+// The defaults of Options.
+const (
+	DefaultMaxConns         = 20
+	DefaultStatementTimeout = 5 * time.Second
+	DefaultConnectTimeout   = 5 * time.Second
+)
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.NewID == nil {
+		o.NewID = newID
+	}
+	o.MaxConns = cmp.Or(o.MaxConns, DefaultMaxConns)
+	o.StatementTimeout = cmp.Or(o.StatementTimeout, DefaultStatementTimeout)
+	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, DefaultConnectTimeout)
+	if o.MaxConns < 1 || o.MaxConns > 1000 {
+		return o, errors.New("sqlstore: the connections to the database must be 1 to 1000")
+	}
+	if o.StatementTimeout < time.Millisecond || o.ConnectTimeout < time.Millisecond {
+		return o, errors.New("sqlstore: the database's timeouts must be at least 1ms")
+	}
+	return o, nil
 }
 
 // Store is a store.Store over an SQL database.
@@ -47,10 +84,15 @@ var errClosed = fmt.Errorf("sqlstore: the store is closed: %w", store.ErrUnavail
 //
 //	sqlite:path/to/file.db   a file; its folder is made if it is absent
 //	sqlite::memory:          a private database in memory that ends with Close
+//	postgres://…             a database on PostgreSQL, which must be there; postgresql:// is the same
 //
 // A database whose schema is newer than this program is refused.
 func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
-	db, err := openDatabase(dsn)
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	db, err := openDatabase(dsn, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -58,14 +100,10 @@ func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 		return nil, errors.Join(err, db.close())
 	}
 	s := &Store{db: db, now: opts.Now, newID: opts.NewID}
-	if s.now == nil {
-		s.now = time.Now
-	}
-	if s.newID == nil {
-		s.newID = newID
-	}
-	if err := s.loseTurns(ctx); err != nil {
-		return nil, errors.Join(err, db.close())
+	if db.alone {
+		if err := s.loseTurns(ctx); err != nil {
+			return nil, errors.Join(err, db.close())
+		}
 	}
 	return s, nil
 }

@@ -84,8 +84,7 @@ func (s *Store) nest(ctx context.Context, outer *scope, fn func(ctx context.Cont
 		return err
 	}
 	name := "part_" + strconv.Itoa(outer.depth)
-	command := func(command string) error {
-		_, err := outer.tx.exec(context.WithoutCancel(ctx), command+name, nil)
+	checked := func(err error) error {
 		if err == nil {
 			return nil
 		}
@@ -95,22 +94,24 @@ func (s *Store) nest(ctx context.Context, outer *scope, fn func(ctx context.Cont
 		}
 		return err
 	}
-	if err := command("SAVEPOINT "); err != nil {
+	unhurried := context.WithoutCancel(ctx)
+	soon := func(command string) error { return checked(outer.tx.soon(unhurried, command+name, nil)) }
+	if err := soon("SAVEPOINT "); err != nil {
 		return err
 	}
 	part := newScope(outer.tx, outer.depth+1)
 	return settle(
 		func() error { return fn(s.within(ctx, part)) },
 		func() error {
-			err := command("RELEASE SAVEPOINT ")
+			err := soon("RELEASE SAVEPOINT ")
 			if err == nil {
 				s.afterCommit(ctx, part.after...)
 			}
 			return err
 		},
 		func() {
-			if command("ROLLBACK TO SAVEPOINT ") == nil {
-				_ = command("RELEASE SAVEPOINT ")
+			if _, err := outer.tx.exec(unhurried, "ROLLBACK TO SAVEPOINT "+name, nil); checked(err) == nil {
+				_ = soon("RELEASE SAVEPOINT ")
 			}
 		},
 	)

@@ -27,6 +27,8 @@ type kind struct {
 	list   func(ctx context.Context, s store.Store, account string, page store.Page) (store.List[row], error)
 	// rename updates the row, and calls then at the end of the change.
 	rename func(ctx context.Context, s store.Store, account, id, name string, then func() error) (row, error)
+	// extend adds to the row's name as the store finds it.
+	extend func(ctx context.Context, s store.Store, account, id, suffix string) error
 	// archive uses at where the store does not use its clock.
 	archive func(ctx context.Context, s store.Store, account, id string, at time.Time) (row, error)
 	remove  func(ctx context.Context, s store.Store, account, id string) error
@@ -57,6 +59,21 @@ func agentKind() kind {
 				return then()
 			}))
 		},
+		extend: func(ctx context.Context, s store.Store, account, id, suffix string) error {
+			for { // until nobody was faster
+				latest, err := s.GetAgent(ctx, account, id, 0)
+				if err != nil {
+					return err
+				}
+				_, err = s.UpdateAgent(ctx, account, id, latest.Version, func(a *store.AgentSpec) error {
+					a.Name += suffix
+					return nil
+				})
+				if !errors.Is(err, store.ErrConflict) {
+					return err
+				}
+			}
+		},
 		archive: func(ctx context.Context, s store.Store, account, id string, _ time.Time) (row, error) {
 			return toRow(agentRow)(s.ArchiveAgent(ctx, account, id))
 		},
@@ -84,6 +101,13 @@ func environmentKind() kind {
 				e.Name = name
 				return then()
 			}))
+		},
+		extend: func(ctx context.Context, s store.Store, account, id, suffix string) error {
+			_, err := s.UpdateEnvironment(ctx, account, id, func(e *store.EnvironmentSpec) error {
+				e.Name += suffix
+				return nil
+			})
+			return err
 		},
 		archive: func(ctx context.Context, s store.Store, account, id string, _ time.Time) (row, error) {
 			return toRow(environmentRow)(s.ArchiveEnvironment(ctx, account, id))
@@ -120,6 +144,13 @@ func sessionKind() kind {
 				v.Title = name
 				return then()
 			}))
+		},
+		extend: func(ctx context.Context, s store.Store, account, id, suffix string) error {
+			_, err := s.UpdateSession(ctx, account, id, func(v *store.Session) error {
+				v.Title += suffix
+				return nil
+			})
+			return err
 		},
 		archive: func(ctx context.Context, s store.Store, account, id string, at time.Time) (row, error) {
 			return toRow(sessionRow)(s.UpdateSession(ctx, account, id, func(v *store.Session) error {

@@ -159,20 +159,6 @@ func sharedTests() map[string]func(t *testing.T, open Opener) {
 			first, second := newBed(t, open, Options{NewID: ids.next}), newBed(t, open, Options{NewID: ids.next})
 			twins(first, []store.Store{first, second})
 		},
-		"Revocations": func(t *testing.T, open Opener) { // of one are seen by the other
-			ids := &sequence{}
-			first, second := newBed(t, open, Options{NewID: ids.next}), newBed(t, open, Options{NewID: ids.next})
-			for i, at := range []*bed{first, second, first} {
-				token := at.token(account, string(rune('a'+i)))
-				before := [2]int64{first.Revocations(), second.Revocations()}
-				equal(t, "number without a revocation", before, [2]int64{first.Revocations(), second.Revocations()})
-				_, err := at.RevokeToken(at.ctx, token.ID)
-				check(t, err)
-				if first.Revocations() == before[0] || second.Revocations() == before[1] {
-					t.Errorf("revocation %d is not seen: %d, %d", i, first.Revocations(), second.Revocations())
-				}
-			}
-		},
 		"OpenedAtOnce": func(t *testing.T, open Opener) {
 			ids := &sequence{}
 			each(t, 4, func(int) error {

@@ -86,12 +86,10 @@ func concurrentUpdates(b *bed, k kind) {
 	each(b.T, writers, func(int) error {
 		for range rounds {
 			err := b.Atomically(b.ctx, func(ctx context.Context) error {
-				old, err := k.get(ctx, b, account, r.id)
-				if err != nil {
+				if _, err := k.get(ctx, b, account, r.id); err != nil { // what it reads may be old soon after
 					return err
 				}
-				_, err = k.rename(ctx, b, account, r.id, old.name+"+", no)
-				return err
+				return k.extend(ctx, b, account, r.id, "+")
 			})
 			if err != nil {
 				return err

@@ -1,0 +1,119 @@
+package server_test
+
+import (
+	"bytes"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/store/pgtest"
+)
+
+// eventually waits until done reports true.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// replicas starts servers on one PostgreSQL database.
+func replicas(t *testing.T) (first, second *harness) {
+	t.Helper()
+	t.Parallel()
+	database := pgtest.Database(t)
+	first, second = startOn(t, database), startOn(t, database)
+	second.agent, second.environment = first.agent, first.environment
+	return first, second
+}
+
+// TestADatabaseThatGoesAway cuts the server off from PostgreSQL, and then lets it wait for answers that never come.
+func TestADatabaseThatGoesAway(t *testing.T) {
+	t.Parallel()
+	proxy := pgtest.NewProxy(t, pgtest.Database(t))
+	h := startOn(t, proxy.URL, func(c *server.Config) {
+		c.DBMaxConns, c.DBStatementTimeout, c.DBConnectTimeout = 4, time.Second, time.Second
+	})
+	outside := func(path string, want int) {
+		t.Helper()
+		if got := h.do(request{method: "GET", path: path}); got.status != want {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
+	for name, fail := range map[string]func(){"cut": proxy.Cut, "half open": proxy.Stall} {
+		create := request{method: "POST", path: "/sessions", body: h.createBody(map[string]any{"title": name}), header: keyed(name)}
+		before := h.sessions()
+		fail()
+		for range 2 { // with the token remembered, and without
+			got := h.do(create)
+			if refusalOf(got) != (refusal{503, "overloaded_error", "", "The server cannot answer for the moment. Try again with the same idempotency key."}) ||
+				got.header.Get("Retry-After") == "" {
+				t.Errorf("%s: %d %s %v", name, got.status, got.body, got.header)
+			}
+			h.clock.advance(time.Minute)
+		}
+		outside("//readyz", http.StatusServiceUnavailable)
+		outside("//healthz", http.StatusOK)
+		proxy.Restore()
+		var got answer
+		eventually(t, name+": it recovers", func() bool {
+			got = h.do(create)
+			return got.status != http.StatusServiceUnavailable
+		})
+		if got.status != http.StatusCreated {
+			t.Errorf("%s, afterwards: %d %s", name, got.status, got.body)
+		}
+		outside("//readyz", http.StatusOK)
+		if n := h.sessions(); n != before+1 {
+			t.Errorf("%s: %d sessions became %d", name, before, n)
+		}
+	}
+}
+
+// TestTwinsOnTwoReplicas sends the same request to both at once, many times.
+func TestTwinsOnTwoReplicas(t *testing.T) {
+	first, second := replicas(t)
+	body := first.createBody(map[string]any{"title": "twins"})
+	answers := make([]answer, 16)
+	var wg sync.WaitGroup
+	for i := range answers {
+		h := []*harness{first, second}[i%2]
+		wg.Go(func() {
+			answers[i] = h.do(request{method: "POST", path: "/sessions", body: body, header: keyed("twins")})
+		})
+	}
+	wg.Wait()
+	for _, got := range answers {
+		if got.status != 201 || !bytes.Equal(got.body, answers[0].body) {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+	}
+	if n := first.sessions(); n != 1 {
+		t.Errorf("%d sessions", n)
+	}
+}
+
+// TestARevokedTokenIsRefusedByEveryReplica revokes at one what the other has just accepted: that believes what it
+// read for a second.
+func TestARevokedTokenIsRefusedByEveryReplica(t *testing.T) {
+	first, second := replicas(t)
+	read := request{method: "GET", path: "/sessions"}
+	if got := second.do(read); got.status != 200 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	tokens, err := first.db.ListTokens(t.Context(), "alice")
+	if err != nil || len(tokens) != 1 {
+		t.Fatal(tokens, err)
+	}
+	if _, err := first.db.RevokeToken(t.Context(), tokens[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	second.clock.advance(time.Second)
+	if got := second.do(read); got.status != 401 {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}

@@ -1,0 +1,156 @@
+// Package pgtest gives tests databases on a real PostgreSQL: one server for each test binary, started from
+// what is installed on the machine, or the server that the environment variable SESSIONS_TEST_POSTGRES names.
+// It imports pgx and the standard library only.
+package pgtest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ServerVariable names the environment variable with the URL of a server to use instead of starting one. Its
+// user must be allowed to create databases.
+const ServerVariable = "SESSIONS_TEST_POSTGRES"
+
+// NewDatabase returns the URL of a database that is the test's own until the test ends, with nothing in it. Where
+// no PostgreSQL can be started the test is skipped, but fails under CI (the environment variable CI is set).
+func NewDatabase(t testing.TB) string {
+	t.Helper()
+	s := theServer(t)
+	database, err := s.create()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { check(t, s.drop(database)) })
+	return database
+}
+
+// Database is NewDatabase without the time it takes to make one, and to migrate it: the tables, without rows, of an
+// earlier test may be in it.
+func Database(t testing.TB) string {
+	t.Helper()
+	s := theServer(t)
+	database, err := s.take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { check(t, s.giveBack(database)) })
+	return database
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func theServer(t testing.TB) *server {
+	t.Helper()
+	s, err := shared()
+	if err != nil {
+		if os.Getenv("CI") != "" || os.Getenv(ServerVariable) != "" {
+			t.Fatalf("there is no PostgreSQL: %v", err)
+		}
+		t.Skipf("skipped, since it needs PostgreSQL: %v", err)
+	}
+	return s
+}
+
+// shared is the server of all tests in the binary. It ends with the binary.
+var shared = sync.OnceValues(func() (*server, error) {
+	if url := os.Getenv(ServerVariable); url != "" {
+		return &server{url: url}, run(url, "SELECT 1")
+	}
+	url, hold, err := start()
+	return &server{url: url, hold: hold}, err
+})
+
+// server is a server and the databases on it that are of no use at present.
+type server struct {
+	url string
+	// hold keeps a server that was started for these tests; nil for one of others.
+	hold io.Closer
+
+	mu   sync.Mutex
+	free []string // URLs
+}
+
+func (s *server) create() (string, error) {
+	u, err := url.Parse(s.url)
+	if err != nil {
+		return "", fmt.Errorf("$%s is not a URL", ServerVariable)
+	}
+	name := "test_" + strings.ToLower(rand.Text())
+	u.Path = "/" + name
+	return u.String(), run(s.url, "CREATE DATABASE "+name)
+}
+
+func (s *server) drop(database string) error {
+	u, err := url.Parse(database)
+	if err != nil {
+		return err
+	}
+	return run(s.url, "DROP DATABASE "+strings.TrimPrefix(u.Path, "/")+" WITH (FORCE)")
+}
+
+func (s *server) take() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if last := len(s.free) - 1; last >= 0 {
+		database := s.free[last]
+		s.free = s.free[:last]
+		return database, nil
+	}
+	return s.create()
+}
+
+// giveBack empties a database for the next test. On a server of others it leaves nothing behind.
+func (s *server) giveBack(database string) error {
+	if s.hold == nil {
+		return s.drop(database)
+	}
+	if err := run(database, empty); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free = append(s.free, database)
+	return nil
+}
+
+// empty ends all other connections and deletes all rows but those that say which migrations were applied.
+const empty = `
+	SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+	SET session_replication_role = replica; -- no foreign keys
+	DO $$
+	DECLARE name TEXT;
+	BEGIN
+		FOR name IN SELECT tablename FROM pg_tables
+			WHERE schemaname = 'public' AND tablename NOT IN ('goose_db_version', 'river_migration') LOOP
+			EXECUTE format('DELETE FROM %I', name);
+		END LOOP;
+	END $$`
+
+// run runs statements on a connection of their own.
+func run(url, statements string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, statements)
+	return err
+}

@@ -1,0 +1,34 @@
+package sqlstore_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/pgtest"
+	"github.com/cloud-sessions/sessions/server/store/storetest"
+)
+
+func openPostgres(t *testing.T, opts storetest.Options) store.Store {
+	return mustOpen(t, pgtest.Database(t), testOptions(opts))
+}
+
+func TestPostgres(t *testing.T) { storetest.Run(t, openPostgres) }
+
+func TestPostgresShared(t *testing.T) {
+	storetest.RunShared(t, func(t *testing.T) storetest.Opener {
+		dsn := pgtest.NewDatabase(t)
+		return func(t *testing.T, opts storetest.Options) store.Store {
+			return mustOpen(t, dsn, testOptions(opts))
+		}
+	})
+}
+
+func TestPostgresRandom(t *testing.T) {
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			storetest.RunRandom(t, openPostgres, seed, 300)
+		})
+	}
+}
