@@ -57,3 +57,36 @@ func FuzzCreateSession(f *testing.F) {
 		}
 	})
 }
+
+// FuzzSendEvents sends any body to a session: never a 5xx, and never a part of the events.
+func FuzzSendEvents(f *testing.F) {
+	for _, seed := range []string{
+		`{"events":[{"type":"user.message","content":"Hi"}]}`, `{"events":[{"type":"user.message","content":[{"type":"text","text":"a"},{"type":"text","text":"\u2028"}]}]}`,
+		`{"events":[{"type":"user.interrupt"},{"type":"user.interrupt"}]}`, `{"events":[{"type":"user.define_outcome","description":"d","rubric":{"type":"text","content":"r"},"max_iterations":2e0}]}`,
+		`{"events":[{"type":"user.tool_confirmation","tool_use_id":"evt_1","result":"deny","deny_message":"no"}]}`,
+		`{"events":[{"type":"user.interrupt"},{"type":"user.custom_tool_result","custom_tool_use_id":"evt_1"}]}`, `{"events":[]}`, `[]`, `{"events":{}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	shared := start(f)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		h := shared.in(t)
+		path := h.session()
+		got := h.do(request{method: "POST", path: path + "/events", body: string(body)})
+		h.settled(path)
+		stored := 0
+		for _, e := range h.events(path) {
+			if strings.HasPrefix(e.Event, "user.") {
+				stored++
+			}
+		}
+		switch {
+		case got.status >= 500:
+			t.Fatalf("%d for %q", got.status, body)
+		case got.status != 200 && (stored > 0 || refusalOf(got).Message == ""):
+			t.Fatalf("%d and %d events for %q", got.status, stored, body)
+		case got.status == 200 && stored != len(got.field("data").([]any)):
+			t.Fatalf("%d events for %q: %s", stored, body, got.body)
+		}
+	})
+}
