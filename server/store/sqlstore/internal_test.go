@@ -191,6 +191,65 @@ func columnsOf(t *testing.T, s *Store, id string, leaveOut map[string]bool) map[
 	return columns
 }
 
+// TestDeletedBetweenReads has a session deleted, and a part of its log swept, after each of the reads that ListEvents
+// makes: it returns the page as it was, or nothing.
+func TestDeletedBetweenReads(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, "sqlite::memory:")
+	reads := &countedReads{engine: s.db.engine}
+	s.db.engine = reads
+	for after := range 5 {
+		ref := beginTurn(t, s, "acc", store.StatusIdle).Session
+		var log []store.Event
+		_, err := s.AppendEvents(t.Context(), ref.Account, ref.ID, func(_ *store.Session, add func(store.NewEvent) (store.Event, error)) error {
+			for range 2 * sweepStep {
+				e, err := add(store.NewEvent{Type: "user.message", Payload: []byte("{}")})
+				check(t, err)
+				log = append(log, e)
+			}
+			return nil
+		})
+		check(t, err)
+		reads.after(after, func() {
+			check(t, s.DeleteSession(t.Context(), ref.Account, ref.ID, func(store.Session) error { return nil }))
+		})
+		page := store.Page{Limit: len(log), Ascending: true, Cursor: log[0].ID}
+		list, err := s.ListEvents(t.Context(), ref.Account, ref.ID, store.EventFilter{}, page)
+		switch {
+		case after > reads.made:
+			check(t, err)
+			if diff := cmp.Diff(log[1:], list.Items); diff != "" {
+				t.Errorf("deleted after read %d (-want +got):\n%s", after, diff)
+			}
+		case !errors.Is(err, store.ErrNotFound) && (err != nil || len(list.Items) != len(log)-1):
+			t.Errorf("deleted after read %d of %d: %d events of %d, %v", after, reads.made, len(list.Items), len(log)-1, err)
+		}
+	}
+}
+
+// countedReads is an engine that does something after a read.
+type countedReads struct {
+	engine
+	made, at int
+	then     func()
+}
+
+// after has then be called after that many reads from now on; 0 calls it at once.
+func (e *countedReads) after(reads int, then func()) {
+	e.made, e.at, e.then = 0, reads, then
+	if reads == 0 {
+		then()
+	}
+}
+
+func (e *countedReads) read(ctx context.Context, q query, each func(scanner) error) error {
+	err := e.engine.read(ctx, q, each)
+	if e.made++; e.made == e.at {
+		e.then()
+	}
+	return err
+}
+
 // TestLostTransaction has the database give up a transaction of its own accord, as it may when a
 // statement fails: what follows must not take effect.
 func TestLostTransaction(t *testing.T) {

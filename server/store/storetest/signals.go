@@ -45,6 +45,7 @@ func signalTests() map[string]test {
 					check(b.T, err)
 				}))
 			}
+			equal(b.T, "append of nothing", nil, ear.during(b, account, v.ID, func() { b.append(v.ID) }))
 			equal(b.T, "deletion", []bool{true}, ear.during(b, account, v.ID, func() {
 				check(b.T, b.DeleteSession(b.ctx, account, v.ID, allowed))
 			}))
@@ -122,7 +123,7 @@ func signalTests() map[string]test {
 				calls <- s
 			})
 			b.append(v.ID, someEvents()...)
-			equal(b.T, "signal", store.SessionRef{Account: account, ID: v.ID}, (<-calls).Session)
+			equal(b.T, "signal", store.SessionRef{Account: account, ID: v.ID}, within(b, "a call", calls).Session)
 			equal(b.T, "signals", []bool{false}, ear.during(b, account, v.ID, func() { b.append(v.ID, someEvents()...) }))
 			equal(b.T, "calls after stop", 0, len(calls))
 		},

@@ -84,7 +84,7 @@ func turnTests() map[string]test {
 			c.gets(b, []store.TurnRef{ref, ref, ref})
 		},
 		"AtMostSoMany": func(b *bed) {
-			const workers, turns = 3, 10
+			const workers, turns = 3, 40
 			var now, most atomic.Int32
 			entered, leave := make(chan struct{}, turns), make(chan struct{})
 			c := b.works(workers, func(context.Context, store.TurnRef) {
@@ -95,13 +95,12 @@ func turnTests() map[string]test {
 				<-leave
 				now.Add(-1)
 			})
-			var want []store.TurnRef
-			for range turns {
-				want = append(want, b.turn())
+			sessions := b.fill(sessionKind(), turns)
+			want := queueAll([]*bed{b}, sessions[:workers])
+			for range workers { // as many as may are at work at the same time, while the others are queued
+				within(b, "a worker", entered)
 			}
-			for range workers { // as many as may are at work at the same time
-				b.within("a worker", entered)
-			}
+			want = append(want, queueAll([]*bed{b}, sessions[workers:])...)
 			close(leave)
 			c.gets(b, want)
 			equal(b.T, "turns at a time", workers, most.Load())
@@ -121,10 +120,10 @@ func turnTests() map[string]test {
 					return true
 				})
 			}()
-			b.within("a call", started)
-			b.within("a call", started)
+			within(b, "a call", started)
+			within(b, "a call", started)
 			cancel()
-			check(b.T, <-returned)
+			check(b.T, within(b, "the return", returned))
 			equal(b.T, "calls that have returned", 2, ended.Load())
 		},
 		"EndedContext": func(b *bed) {
@@ -162,15 +161,20 @@ func handOut(beds []*bed, turns int) {
 	for _, at := range beds {
 		at.worksOn(got, 2, nil)
 	}
-	want := make([]store.TurnRef, turns)
-	each(b.T, turns, func(i int) error {
+	got.gets(b, append(queueAll(beds, sessions), b.turn()))
+}
+
+// queueAll puts turns of the sessions in line, all at once, each through one of the stores.
+func queueAll(beds []*bed, sessions []row) []store.TurnRef {
+	turns := make([]store.TurnRef, len(sessions))
+	each(beds[0].T, len(sessions), func(i int) error {
 		at := beds[i%len(beds)]
 		return at.Atomically(at.ctx, func(ctx context.Context) (err error) {
-			want[i], err = queue(ctx, at, sessions[i].id)
+			turns[i], err = queue(ctx, at, sessions[i].id)
 			return err
 		})
 	})
-	got.gets(b, append(want, b.turn()))
+	return turns
 }
 
 // turn puts a turn of a fresh session in line.
@@ -285,7 +289,7 @@ func (h *handed) gets(b *bed, want []store.TurnRef) {
 			equal(b.T, "turns", sorted(want), sorted(got))
 			return
 		}
-		b.within(fmt.Sprintf("turn %d of %d", len(got)+1, len(want)), more)
+		within(b, fmt.Sprintf("turn %d of %d", len(got)+1, len(want)), more)
 	}
 }
 
@@ -299,11 +303,12 @@ func sorted(turns []store.TurnRef) []string {
 }
 
 // within waits for what must come.
-func (b *bed) within(what string, comes <-chan struct{}) {
+func within[T any](b *bed, what string, comes <-chan T) (v T) {
 	b.Helper()
 	select {
-	case <-comes:
+	case v = <-comes:
 	case <-time.After(patience):
 		b.Fatalf("waited in vain for %s", what)
 	}
+	return v
 }
