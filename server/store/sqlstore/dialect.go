@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"strings"
@@ -20,6 +21,9 @@ type database struct {
 	alone bool
 	// schema returns what migrates the database, to be closed after use.
 	schema func() schema
+	// listen calls told for each note of a store on the database, and missed when some may have been lost, until ctx
+	// ends; nil where one process has the sessions for itself.
+	listen func(ctx context.Context, told func(payload string), missed func())
 	// revocations is how processes tell each other of revoked tokens.
 	revocations *revocations
 }

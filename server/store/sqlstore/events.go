@@ -46,7 +46,7 @@ func (s *Store) AppendEvents(ctx context.Context, account, session string, chang
 			}
 		}
 		if moved || len(added) > 0 {
-			s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: session}, State: moved})
+			return s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: session}, State: moved})
 		}
 		return nil
 	})
@@ -162,11 +162,6 @@ func (s *Store) checkSession(ctx context.Context, account, id string) error {
 	return missing(err, store.MissingError{Noun: store.NounSession, ID: id})
 }
 
-// signal tells those who watch, once ctx's transaction has committed.
-func (s *Store) signal(ctx context.Context, signal store.Signal) {
-	s.afterCommit(ctx, func() { s.hub.tell(signal) })
-}
-
 // Watch implements store.Signals.
 func (s *Store) Watch(fn func(store.Signal)) (stop func()) { return s.hub.watch(fn) }
 
@@ -181,5 +176,5 @@ func (s *Store) Publish(ctx context.Context, inc store.Increment) error {
 	defer s.calls.Done()
 	inc.Text = strings.Clone(inc.Text)
 	s.hub.tell(store.Signal{Session: inc.Session, Increment: &inc})
-	return nil
+	return s.publish(ctx, inc)
 }

@@ -46,6 +46,9 @@ func openPostgres(url string, opts Options) (database, error) {
 		forShare:    " FOR KEY SHARE", // all that it has to keep away is forUpdate
 		skipLocked:  " FOR UPDATE SKIP LOCKED",
 		revocations: &revocations{},
+		listen: func(ctx context.Context, told func(string), missed func()) {
+			pgListen(ctx, unhurried, told, missed)
+		},
 		schema: func() schema {
 			db := stdlib.OpenDB(*unhurried)
 			return schema{db: db, dialect: goose.DialectPostgres, text: byteOrder, locker: pgLock{}, close: db.Close}

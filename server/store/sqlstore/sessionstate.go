@@ -14,10 +14,10 @@ import (
 func (s *Store) UpdateSession(ctx context.Context, account, id string, change func(*store.Session) error) (store.Session, error) {
 	return changed(ctx, s, sessionRows(), account, id, func(ctx context.Context, v *store.Session) error {
 		moved, err := s.change(ctx, account, v, change)
-		if moved {
-			s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: id}, State: true})
+		if err != nil || !moved {
+			return err
 		}
-		return err
+		return s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: id}, State: true})
 	})
 }
 
@@ -67,7 +67,9 @@ func (s *Store) DeleteSession(ctx context.Context, account, id string, allow fun
 		if err != nil {
 			return err
 		}
-		s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: id}, State: true})
+		if err := s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: id}, State: true}); err != nil {
+			return err
+		}
 		return s.eraseLog(ctx, account, id)
 	})
 	return err

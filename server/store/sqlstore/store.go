@@ -71,6 +71,10 @@ type Store struct {
 	hub   hub
 	line  turnLine
 
+	id      string // tells this store's notes from those of others
+	listens sync.WaitGroup
+	silence context.CancelFunc // ends what listens
+
 	mu     sync.Mutex // guards closed, and orders calls.Add before calls.Wait
 	closed bool
 	calls  sync.WaitGroup
@@ -100,9 +104,15 @@ func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 		return nil, errors.Join(err, db.close())
 	}
 	s := &Store{db: db, now: opts.Now, newID: opts.NewID}
+	s.id = newID("store")
+	listening, silence := context.WithCancel(context.Background())
+	s.silence = silence
+	if db.listen != nil {
+		s.listens.Go(func() { db.listen(listening, s.told, s.missed) })
+	}
 	if db.alone {
 		if err := s.loseTurns(ctx); err != nil {
-			return nil, errors.Join(err, db.close())
+			return nil, errors.Join(err, s.Close())
 		}
 	}
 	return s, nil
@@ -127,6 +137,8 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	s.calls.Wait()
+	s.silence()
+	s.listens.Wait()
 	return s.db.close()
 }
 

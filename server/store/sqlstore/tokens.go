@@ -51,7 +51,10 @@ func (s *Store) RevokeToken(ctx context.Context, id string) (t store.Token, err 
 			return err
 		}
 		t, err = one(ctx, s, scanToken, selectTokens+` WHERE id = $1`, id)
-		return missing(err, store.MissingError{Noun: store.NounToken, ID: id})
+		if err != nil {
+			return missing(err, store.MissingError{Noun: store.NounToken, ID: id})
+		}
+		return s.tell(ctx, note{Revoked: true})
 	})
 	if err == nil {
 		err = s.db.revocations.add()
