@@ -40,11 +40,12 @@ func (s *Store) SweepEvents(ctx context.Context, limit int) (int, error) {
 	return removed, nil
 }
 
-// sweepLog removes at most limit events of one deleted session, or returns store.ErrNotFound when none is left.
+// sweepLog removes at most limit events of one deleted session, or returns store.ErrNotFound when none is left that
+// nobody else works on.
 func (s *Store) sweepLog(ctx context.Context, limit int) (int, error) {
 	of, err := one(ctx, s, func(row scanner) (of store.SessionRef, err error) {
 		return of, row.Scan(&of.Account, &of.ID)
-	}, `SELECT account_id, session_id FROM erasures LIMIT 1`)
+	}, `SELECT account_id, session_id FROM erasures LIMIT 1`+s.db.skipLocked)
 	if err != nil {
 		return 0, err
 	}
