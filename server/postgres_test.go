@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/cloud-sessions/sessions/server"
 	"github.com/cloud-sessions/sessions/server/store/pgtest"
 )
@@ -115,5 +117,38 @@ func TestARevokedTokenIsRefusedByEveryReplica(t *testing.T) {
 	second.clock.advance(time.Second)
 	if got := second.do(read); got.status != 401 {
 		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// TestTurnsOnTwoReplicas starts a turn on one replica, streams it from the other, and stops one from the other.
+func TestTurnsOnTwoReplicas(t *testing.T) {
+	t.Parallel()
+	database := pgtest.NewDatabase(t)
+	runner := newWaiting()
+	here := startOn(t, database, withRunner(runner))
+	there := startOn(t, database, withRunner(runner))
+	path := here.session()
+	live := there.stream(path, "?event_deltas[]=agent.message", nil)
+	here.say(path, "Hi")
+	begun := live.until("event_delta")
+	<-runner.started
+	runner.goOn <- struct{}{}
+	want := []string{
+		"session.status_running", `user.message "Hi"`, "span.model_request_start", "event_start", "event_delta",
+		`agent.message "Hold on."`, "span.model_request_end", "session.status_idle end_turn",
+	}
+	if diff := cmp.Diff(want, events(append(begun, live.until("session.status_idle")...))); diff != "" {
+		t.Error(diff)
+	}
+	for range 6 { // either replica may work on it, and either is asked to stop it
+		here.say(path, "Hi again")
+		<-runner.started
+		expect(t, there.post(path+"/cancel", ""), 202, nil)
+		if got := here.settled(path); got != "cancelled" {
+			t.Fatal(got)
+		}
+		if frames := events(live.until("session.status_idle")); frames[len(frames)-1] != "session.status_idle cancelled" {
+			t.Fatal(frames)
+		}
 	}
 }

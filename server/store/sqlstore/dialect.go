@@ -17,8 +17,8 @@ type database struct {
 	// other locks, or against forUpdate only. skipLocked ends one that leaves out the rows that are locked, and
 	// locks the others. They are empty where a transaction that may write is alone.
 	forUpdate, forShare, skipLocked string
-	// alone is whether one process at a time works on turns.
-	alone bool
+	// queue is the line of turns that processes share; nil where one process at a time works on turns.
+	queue *pgQueue
 	// schema returns what migrates the database, to be closed after use.
 	schema func() schema
 	// listen calls told for each note of a store on the database, and missed when some may have been lost, until ctx
@@ -36,6 +36,8 @@ type schema struct {
 	text func(migration string) string
 	// locker makes processes that migrate the database take turns; nil for none.
 	locker lock.SessionLocker
+	// beside migrates what is not ours in the database, under the lock; nil for nothing.
+	beside func(ctx context.Context) error
 	close  func() error
 }
 

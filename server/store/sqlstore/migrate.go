@@ -33,7 +33,7 @@ func (d database) migrate(ctx context.Context) (err error) {
 	for {
 		err := upgrade(ctx, provider)
 		if err == nil {
-			return nil
+			return schema.migrateBeside(ctx)
 		}
 		version, versionErr := provider.GetDBVersion(ctx)
 		if versionErr != nil || version <= failedAt {
@@ -56,6 +56,23 @@ func upgrade(ctx context.Context, provider *goose.Provider) error {
 		_, err = provider.Up(ctx)
 	}
 	return err
+}
+
+// migrateBeside migrates what is not ours in the database.
+func (s schema) migrateBeside(ctx context.Context) (err error) {
+	if s.beside == nil {
+		return nil
+	}
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("sqlstore: %w", err)
+	}
+	defer conn.Close()
+	if err := s.locker.SessionLock(ctx, conn); err != nil {
+		return fmt.Errorf("sqlstore: %w", err)
+	}
+	defer func() { err = errors.Join(err, s.locker.SessionUnlock(context.WithoutCancel(ctx), conn)) }()
+	return s.beside(ctx)
 }
 
 func (s schema) provider() (*goose.Provider, error) {

@@ -34,7 +34,18 @@ func openPostgres(url string, opts Options) (database, error) {
 	unhurried := config.ConnConfig.Copy()
 	delete(unhurried.RuntimeParams, "statement_timeout")
 	delete(unhurried.RuntimeParams, "idle_in_transaction_session_timeout")
+	for name, value := range map[string]string{ // a process whose machine is gone is found out soon
+		"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3",
+	} {
+		unhurried.RuntimeParams[name] = value
+	}
+	queue, err := newPGQueue(pool, unhurried)
+	if err != nil {
+		pool.Close()
+		return database{}, fmt.Errorf("sqlstore: %w", err)
+	}
 	return database{
+		queue: queue,
 		engine: &pgEngine{
 			pool:           pool,
 			maxConns:       int(config.MaxConns),
@@ -51,7 +62,7 @@ func openPostgres(url string, opts Options) (database, error) {
 		},
 		schema: func() schema {
 			db := stdlib.OpenDB(*unhurried)
-			return schema{db: db, dialect: goose.DialectPostgres, text: byteOrder, locker: pgLock{}, close: db.Close}
+			return schema{db: db, dialect: goose.DialectPostgres, text: byteOrder, locker: pgLock{}, beside: queue.migrate, close: db.Close}
 		},
 	}, nil
 }

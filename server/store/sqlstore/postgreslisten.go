@@ -20,46 +20,47 @@ const (
 	listenAgain = 250 * time.Millisecond
 )
 
-// pgListen calls told for each note until ctx ends, over a connection of its own. When that is lost it makes another,
-// and calls missed once it listens again.
+// pgListen calls told for each note until ctx ends, over a connection of its own, and missed whenever it has begun to
+// listen: whatever happened until then.
 func pgListen(ctx context.Context, config *pgx.ConnConfig, told func(payload string), missed func()) {
-	for first := true; ctx.Err() == nil; first = false {
-		if !first {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(listenAgain):
+	pgKeep(ctx, config, func(conn *pgx.Conn) bool {
+		return answers(ctx, func(ctx context.Context) error {
+			_, err := conn.Exec(ctx, "LISTEN "+noteChannel)
+			return err
+		})
+	}, missed, told)
+}
+
+// pgKeep keeps a connection until ctx ends: it calls begin with it, then begun, then notified for each notification.
+// When the connection is lost, does not answer, or begin fails, it makes another.
+func pgKeep(ctx context.Context, config *pgx.ConnConfig, begin func(conn *pgx.Conn) bool, begun func(), notified func(payload string)) {
+	for {
+		if conn, err := pgx.ConnectConfig(ctx, config); err == nil {
+			if begin(conn) {
+				begun()
+				keep(ctx, conn, notified)
 			}
+			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), listenPatience)
+			_ = conn.Close(closing)
+			cancel()
 		}
-		listenOnce(ctx, config, told, missed)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(listenAgain):
+		}
 	}
 }
 
-// listenOnce returns when the connection is lost, or none is made.
-func listenOnce(ctx context.Context, config *pgx.ConnConfig, told func(payload string), missed func()) {
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return
-	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), listenPatience)
-		defer cancel()
-		_ = conn.Close(ctx)
-	}()
-	if !answers(ctx, func(ctx context.Context) error {
-		_, err := conn.Exec(ctx, "LISTEN "+noteChannel)
-		return err
-	}) {
-		return
-	}
-	missed() // whatever happened until now
+// keep returns when the connection is lost, or ctx ends.
+func keep(ctx context.Context, conn *pgx.Conn, notified func(payload string)) {
 	for {
 		quiet, cancel := context.WithTimeout(ctx, listenCheck)
 		n, err := conn.WaitForNotification(quiet)
 		cancel()
 		switch {
 		case err == nil:
-			told(n.Payload)
+			notified(n.Payload)
 		case ctx.Err() != nil, !errors.Is(err, context.DeadlineExceeded) || conn.IsClosed():
 			return
 		case !answers(ctx, conn.Ping):

@@ -66,7 +66,6 @@ func openSQLiteMemory() (database, error) {
 func sqliteDatabase(write, read *sql.DB, revoked string) database {
 	return database{
 		engine: newSQLiteEngine(write, read),
-		alone:  true,
 		schema: func() schema {
 			return schema{db: write, dialect: goose.DialectSQLite3, close: func() error { return nil }}
 		},

@@ -110,7 +110,7 @@ func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 	if db.listen != nil {
 		s.listens.Go(func() { db.listen(listening, s.told, s.missed) })
 	}
-	if db.alone {
+	if db.queue == nil {
 		if err := s.loseTurns(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}

@@ -53,8 +53,12 @@ func (s *Store) QueueTurn(ctx context.Context, t store.TurnRef) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if _, ok := s.scopeOf(ctx); !ok {
+	sc, ok := s.scopeOf(ctx)
+	if !ok {
 		return errors.New("sqlstore: a turn is queued within a transaction")
+	}
+	if s.db.queue != nil {
+		return s.db.queue.push(ctx, sc.tx.(*pgTx), t)
 	}
 	s.afterCommit(ctx, func() { s.line.push(t) })
 	return nil
@@ -78,6 +82,9 @@ func (s *Store) WorkTurns(ctx context.Context, workers int, work func(context.Co
 		return err
 	}
 	defer s.calls.Done()
+	if s.db.queue != nil {
+		return s.db.queue.work(ctx, workers, work, s.reclaimTurns)
+	}
 	var calls sync.WaitGroup
 	defer calls.Wait()
 	free := make(chan struct{}, workers)
