@@ -160,11 +160,14 @@ func TestStreamsAreCutAtEveryByte(t *testing.T) {
 	want := []string{
 		"evt_001", "evt_002", "start evt_005", "Let me look.", "evt_005", "evt_006", "start evt_008", "One|Zwei, drei 三", "evt_008", "evt_009", "evt_010",
 	}
-	for _, tc := range []struct{ ends, again string }{
-		{"\n", "in pieces"}, {"\n", "in one"}, {"\n", "whole"}, {"\r\n", "in one"}, {"\r", "in one"},
+	for _, tc := range []struct {
+		ends, again string
+		step        int
+	}{
+		{"\n", "in one", 1}, {"\r\n", "in pieces", 1}, {"\n", "whole", 3}, {"\r", "in one", 3},
 	} {
 		whole := asStream(recorded, tc.ends)
-		for cut := range len(whole) + 1 {
+		for cut := 0; cut <= len(whole); cut += tc.step {
 			cutBy := []error{io.EOF, io.ErrUnexpectedEOF}[cut%2]
 			first := true
 			c, rec := scripted(t, []client.RoundTripFunc{func(req *http.Request) (*http.Response, error) {

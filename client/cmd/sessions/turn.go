@@ -25,8 +25,8 @@ type turn struct {
 	spinner func()
 }
 
-// run sends events and follows the turn to its end, which it returns. The first Ctrl-C stops the turn, and not the
-// program. See visit for each.
+// run sends events, calls each with what follows, and returns why the turn stopped. The first Ctrl-C stops the turn,
+// and not the program.
 func (t *turn) run(ctx context.Context, events []client.EventInput, each func(client.Event) error) (client.StopReason, error) {
 	t.said, t.uses, t.failure = map[client.EventID]string{}, map[client.EventID]any{}, ""
 	var interrupts sync.WaitGroup
@@ -111,7 +111,7 @@ func (t *turn) note(format string, args ...any) {
 	t.wait()
 }
 
-// ended is what is left to say, and the error, of a turn that stopped for a reason.
+// ended is the error of a turn that stopped for a reason, nil for one that is done.
 func (t *turn) ended(stop client.StopReason) error {
 	switch stop.Type {
 	case client.StopReasonEndTurn:
