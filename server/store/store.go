@@ -420,7 +420,8 @@ type Usage struct {
 }
 
 // Session is a session. Agent is the agent as it was when the session was created; it never changes,
-// and its ArchivedAt is nil.
+// and its ArchivedAt is nil. What is in it may belong to other sessions, too, and must not be changed,
+// unless by the change of UpdateSession, which ignores that.
 type Session struct {
 	ID                   string
 	Agent                Agent

@@ -24,7 +24,8 @@ func environmentState() rows[*time.Time] {
 		table:     "environments",
 		selection: `SELECT r.archived_at FROM environments r`,
 		scan: func(row scanner) (archivedAt *time.Time, err error) {
-			return archivedAt, row.Scan(timeOrNilTo{&archivedAt})
+			err = row.Scan(timeOrNilTo{&archivedAt})
+			return archivedAt, err
 		},
 	}
 }

@@ -7,22 +7,23 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// sessionRows reads a session with its agent: v is the version that the session keeps, and a is read for
-// what all versions share.
+// sessionRows reads a session; its agent comes from agentAt.
 func sessionRows() rows[store.Session] {
 	return rows[store.Session]{
 		noun:  store.NounSession,
 		table: "sessions",
-		selection: `SELECT r.id, r.environment_id, r.title, r.status, r.metadata, r.environment_variables,
+		selection: `SELECT r.id, r.agent_id, r.agent_version, r.environment_id, r.title, r.status,
+				r.metadata, r.environment_variables,
 				r.delta_flush_interval, r.memory_store_ids, r.vault_ids, r.resources,
 				r.input_tokens, r.output_tokens, r.cache_read_input_tokens,
 				r.cache_creation_5m, r.cache_creation_1h, r.credit_cents, r.turn_id, r.turn_lease, r.turn_pending,
-				r.created_at, r.updated_at, r.archived_at, a.id, a.created_at, v.created_at, ` + agentContent + `
-			FROM sessions r
-			JOIN agents a ON a.account_id = r.account_id AND a.id = r.agent_id
-			JOIN agent_versions v
-			ON v.account_id = r.account_id AND v.agent_id = r.agent_id AND v.version = r.agent_version`,
+				r.created_at, r.updated_at, r.archived_at
+			FROM sessions r`,
 		scan: scanSession,
+		complete: func(ctx context.Context, s *Store, account string, v *store.Session) (err error) {
+			v.Agent, err = s.agentAt(ctx, account, v.Agent.ID, v.Agent.Version)
+			return err
+		},
 	}
 }
 
@@ -30,15 +31,15 @@ func scanSession(row scanner) (store.Session, error) {
 	var v store.Session
 	var flushMicros int64
 	var resources []resourceJSON
-	err := row.Scan(append([]any{
-		&v.ID, &v.EnvironmentID, &v.Title, (*string)(&v.Status), fromJSON{&v.Metadata}, fromJSON{&v.EnvironmentVariables},
+	err := row.Scan(
+		&v.ID, &v.Agent.ID, &v.Agent.Version, &v.EnvironmentID, &v.Title, (*string)(&v.Status),
+		fromJSON{&v.Metadata}, fromJSON{&v.EnvironmentVariables},
 		&flushMicros, fromJSON{&v.MemoryStoreIDs}, fromJSON{&v.VaultIDs}, fromJSON{&resources},
 		&v.Usage.InputTokens, &v.Usage.OutputTokens, &v.Usage.CacheReadInputTokens,
 		&v.Usage.CacheCreation5m, &v.Usage.CacheCreation1h, &v.Usage.CreditCents,
 		&v.Turn.ID, &v.Turn.Lease, fromJSON{&v.Turn.Pending},
 		timeTo{&v.CreatedAt}, timeTo{&v.UpdatedAt}, timeOrNilTo{&v.ArchivedAt},
-		&v.Agent.ID, timeTo{&v.Agent.CreatedAt}, timeTo{&v.Agent.UpdatedAt},
-	}, contentOf(&v.Agent)...)...)
+	)
 	v.DeltaFlushInterval = time.Duration(flushMicros) * time.Microsecond
 	v.Resources = fromResourcesJSON(resources)
 	return v, err
@@ -92,9 +93,17 @@ func (s *Store) agentForUse(ctx context.Context, account string, spec store.Sess
 	if err := s.lock(ctx, "agents", account, spec.AgentID, s.db.forShare); err != nil {
 		return store.Agent{}, err
 	}
-	agent, err := s.GetAgent(ctx, account, spec.AgentID, spec.AgentVersion)
-	if err == nil && agent.ArchivedAt != nil {
-		err = &store.ArchivedError{Noun: store.NounAgent, ID: agent.ID}
+	state, err := get(ctx, s, agentStates(), account, spec.AgentID)
+	if err != nil {
+		return store.Agent{}, err
+	}
+	version := spec.AgentVersion
+	if version == 0 {
+		version = state.version
+	}
+	agent, err := s.agentAt(ctx, account, spec.AgentID, version)
+	if err == nil && state.archivedAt != nil {
+		err = &store.ArchivedError{Noun: store.NounAgent, ID: spec.AgentID}
 	}
 	return agent, err
 }

@@ -25,6 +25,7 @@ func (s *Store) UpdateSession(ctx context.Context, account, id string, change fu
 // It reads back what it stored: change may have touched what is not.
 func (s *Store) change(ctx context.Context, account string, v *store.Session, change func(*store.Session) error) (moved bool, err error) {
 	id, old, now := v.ID, stateOf(*v), cut(s.now())
+	v.Agent = ownAgent(v.Agent)
 	if err := change(v); err != nil {
 		return false, err
 	}
