@@ -66,6 +66,21 @@ func (s *Store) GetSession(ctx context.Context, account, id string) (store.Sessi
 	return get(ctx, s, sessionRows(), account, id)
 }
 
+// SessionRevision implements store.Sessions.
+func (s *Store) SessionRevision(ctx context.Context, account, id string) (int64, error) {
+	return get(ctx, s, sessionRevisions(), account, id)
+}
+
+func sessionRevisions() rows[int64] {
+	return rows[int64]{
+		noun: store.NounSession, table: "sessions", selection: `SELECT r.revision FROM sessions r`,
+		scan: func(row scanner) (revision int64, err error) {
+			err = row.Scan(&revision)
+			return revision, err
+		},
+	}
+}
+
 // ListSessions implements store.Sessions.
 func (s *Store) ListSessions(ctx context.Context, account string, filter store.SessionFilter, page store.Page) (store.List[store.Session], error) {
 	return list(ctx, s, sessionRows(), sessionsFor(account, filter), page)
