@@ -20,6 +20,7 @@ import (
 type handler struct {
 	store    store.Store
 	contract *contract.Contract
+	answers  *sessionAnswers
 	models   types.ModelList
 	gates    []string // the features that are switched on
 	now      func() time.Time

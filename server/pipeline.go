@@ -15,7 +15,7 @@ func (s *Server) operation(op *contract.Operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			infoOf(c.Request().Context()).operation = op.ID
-			reply := holdReply(c, op)
+			reply := s.replies.hold(c, op)
 			err := recovered(func() error {
 				if err := s.admit(c, op); err != nil {
 					return err
@@ -30,7 +30,7 @@ func (s *Server) operation(op *contract.Operation) echo.MiddlewareFunc {
 				reply.reset(c)
 				s.writeError(c, err)
 			}
-			return reply.release(c)
+			return s.replies.release(c, reply)
 		}
 	}
 }
