@@ -12,7 +12,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -95,7 +94,7 @@ func idempotencyKey(c echo.Context, op *contract.Operation) (store.Key, error) {
 		sum.Write(digest[:])
 	}
 	return store.Key{
-		Account:     auth.FromContext(r.Context()).Account,
+		Account:     account(r.Context()),
 		Value:       value,
 		Fingerprint: hex.EncodeToString(sum.Sum(nil)),
 	}, nil

@@ -11,14 +11,23 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// requestInfo is what is known of a request under way, for its log line and its errors.
+// requestInfo is the context of a request under way, and what is known of the request.
 type requestInfo struct {
+	context.Context
 	id        string
 	operation string // operationId; "" outside the API
-	account   string // "" until the token is checked
+	account   string // whom the request acts for; "", who owns nothing, until the token is checked
 }
 
 type infoKey struct{}
+
+// Value implements context.Context.
+func (i *requestInfo) Value(key any) any {
+	if key == (infoKey{}) {
+		return i
+	}
+	return i.Context.Value(key)
+}
 
 // infoOf returns what is known of the context's request.
 func infoOf(ctx context.Context) *requestInfo {
@@ -33,8 +42,8 @@ func infoOf(ctx context.Context) *requestInfo {
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
-		info := &requestInfo{id: s.requestID(c.Request())}
-		r := c.Request().WithContext(context.WithValue(c.Request().Context(), infoKey{}, info))
+		info := &requestInfo{Context: c.Request().Context(), id: s.requestID(c.Request())}
+		r := c.Request().WithContext(info)
 		c.SetRequest(r)
 		c.Response().Header().Set(echo.HeaderXRequestID, info.id)
 

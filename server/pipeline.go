@@ -5,7 +5,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/contract"
 )
 
@@ -44,8 +43,6 @@ func (s *Server) admit(c echo.Context, op *contract.Operation) error {
 			return err
 		}
 		infoOf(r.Context()).account = principal.Account
-		r = r.WithContext(auth.NewContext(r.Context(), principal))
-		c.SetRequest(r)
 	}
 	return op.CheckRequest(r, c.Param)
 }
