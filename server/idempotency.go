@@ -78,8 +78,11 @@ func undoFrom(status, reply int) error {
 // been checked already: bodies that mean the same are the same.
 func idempotencyKey(c echo.Context, op *contract.Operation) (store.Key, error) {
 	r := c.Request()
+	if r.Method == http.MethodGet {
+		return store.Key{}, nil
+	}
 	value := orDefault(r.Header.Get("Idempotency-Key"), r.Header.Get("X-Idempotency-Key"))
-	if value == "" || r.Method == http.MethodGet {
+	if value == "" {
 		return store.Key{}, nil
 	}
 	sum := sha256.New()

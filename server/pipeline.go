@@ -11,9 +11,11 @@ import (
 // operation returns what stands around one operation's handler. The reply is held back until it has
 // been checked, so that a breach of the contract, or a commit that fails, can still become a 500.
 func (s *Server) operation(op *contract.Operation) echo.MiddlewareFunc {
+	log := s.operationLog(op.Method, op.ID)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			infoOf(c.Request().Context()).operation = op.ID
+			info := infoOf(c.Request().Context())
+			info.operation, info.log = op.ID, log
 			reply := s.replies.hold(c, op)
 			err := recovered(func() error {
 				if err := s.admit(c, op); err != nil {

@@ -95,7 +95,7 @@ func (r *heldReply) Unwrap() http.ResponseWriter { return r.to }
 // writeChecked writes a whole JSON body, never to be changed any more, that the operation's CheckBody has
 // let pass for that status. w is what the generated code gives to a response.
 func writeChecked(w http.ResponseWriter, status int, body []byte) {
-	w.Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+	w.Header()[echo.HeaderContentType] = []string{echo.MIMEApplicationJSON}
 	w.WriteHeader(status)
 	w.(*echo.Response).Writer.(*heldReply).checked = body
 }

@@ -70,7 +70,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, header http.Header) (P
 
 // bearer reads the token out of the Authorization header.
 func bearer(header http.Header) (string, error) {
-	values := header.Values("Authorization")
+	values := header["Authorization"]
 	if len(values) == 0 {
 		if header.Get("X-Api-Key") != "" {
 			return "", &Error{"Header 'x-api-key' is not supported; send 'Authorization: Bearer <PAT>'."}

@@ -111,7 +111,7 @@ func unavailable(ctx context.Context, err error) error {
 // missing says what was not found, if that is what err is.
 func missing(err error, what store.MissingError) error {
 	if errors.Is(err, store.ErrNotFound) {
-		return &what
+		return new(what) // here, so that it costs nothing when nothing is missing
 	}
 	return err
 }

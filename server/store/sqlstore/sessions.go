@@ -68,17 +68,13 @@ func (s *Store) GetSession(ctx context.Context, account, id string) (store.Sessi
 
 // SessionRevision implements store.Sessions.
 func (s *Store) SessionRevision(ctx context.Context, account, id string) (int64, error) {
-	return get(ctx, s, sessionRevisions(), account, id)
-}
-
-func sessionRevisions() rows[int64] {
-	return rows[int64]{
-		noun: store.NounSession, table: "sessions", selection: `SELECT r.revision FROM sessions r`,
-		scan: func(row scanner) (revision int64, err error) {
-			err = row.Scan(&revision)
-			return revision, err
-		},
+	scan := func(row scanner) (revision int64, err error) {
+		err = row.Scan(&revision)
+		return revision, err
 	}
+	revision, err := one(ctx, s, scan, `SELECT revision FROM sessions WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL`,
+		account, id)
+	return revision, missing(err, store.MissingError{Noun: store.NounSession, ID: id})
 }
 
 // ListSessions implements store.Sessions.
