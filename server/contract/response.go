@@ -56,7 +56,7 @@ func (o *Operation) CheckResponse(status int, header http.Header, body []byte) e
 	if err := o.CheckHead(status, header); err != nil {
 		return err
 	}
-	return o.CheckBody(status, header.Get("Content-Type"), body)
+	return o.CheckBody(status, contentType(header), body)
 }
 
 // CheckHead is the part of CheckResponse that does not look at the body: it is enough for a body that
@@ -95,7 +95,7 @@ func (o *Operation) CheckBody(status int, media string, body []byte) error {
 	case media == streamType:
 		return nil
 	}
-	if m := check(s, string(body), o.limits.jsonDepth); m != nil {
+	if m := check(s, view(body), o.limits.jsonDepth); m != nil {
 		return o.breach(status, m.breach())
 	}
 	return nil
