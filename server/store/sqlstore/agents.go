@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -41,22 +40,6 @@ func agentRows() rows[store.Agent] {
 // agentVersionRows reads all versions of agents.
 func agentVersionRows() rows[store.Agent] {
 	return rows[store.Agent]{noun: store.NounAgent, table: "agents", selection: selectAgents, scan: scanAgent}
-}
-
-// agentState is what creating a session has to know of its agent.
-type agentState struct {
-	version    int32 // the latest
-	archivedAt *time.Time
-}
-
-func agentStates() rows[agentState] {
-	return rows[agentState]{
-		noun: store.NounAgent, table: "agents", selection: `SELECT r.version, r.archived_at FROM agents r`,
-		scan: func(row scanner) (a agentState, err error) {
-			err = row.Scan(&a.version, timeOrNilTo{&a.archivedAt})
-			return a, err
-		},
-	}
 }
 
 // CreateAgent implements store.Agents.

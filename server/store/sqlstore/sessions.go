@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -52,9 +53,6 @@ func (s *Store) CreateSession(ctx context.Context, account string, spec store.Se
 		if err != nil {
 			return err
 		}
-		if err := s.checkEnvironment(ctx, account, spec.EnvironmentID); err != nil {
-			return err
-		}
 		v = s.newSession(spec, agent)
 		return s.addSession(ctx, account, v)
 	})
@@ -99,37 +97,63 @@ func sessionsFor(account string, only store.SessionFilter) *filter {
 	return f
 }
 
-// agentForUse returns the agent that spec asks for, unless it is archived.
+// agentForUse returns the agent that spec asks for, unless that or the environment is missing or archived.
 func (s *Store) agentForUse(ctx context.Context, account string, spec store.SessionSpec) (store.Agent, error) {
-	if err := s.lock(ctx, "agents", account, spec.AgentID, s.db.forShare); err != nil {
+	agent, environment, err := s.parents(ctx, account, spec.AgentID, spec.EnvironmentID)
+	switch {
+	case err != nil:
 		return store.Agent{}, err
+	case !agent.there:
+		return store.Agent{}, &store.MissingError{Noun: store.NounAgent, ID: spec.AgentID}
 	}
-	state, err := get(ctx, s, agentStates(), account, spec.AgentID)
-	if err != nil {
-		return store.Agent{}, err
-	}
-	version := spec.AgentVersion
-	if version == 0 {
-		version = state.version
-	}
-	agent, err := s.agentAt(ctx, account, spec.AgentID, version)
-	if err == nil && state.archivedAt != nil {
+	a, err := s.agentAt(ctx, account, spec.AgentID, cmp.Or(spec.AgentVersion, agent.version))
+	switch {
+	case err != nil:
+	case agent.archived:
 		err = &store.ArchivedError{Noun: store.NounAgent, ID: spec.AgentID}
+	case !environment.there:
+		err = &store.MissingError{Noun: store.NounEnvironment, ID: spec.EnvironmentID}
+	case environment.archived:
+		err = &store.ArchivedError{Noun: store.NounEnvironment, ID: spec.EnvironmentID}
 	}
-	return agent, err
+	return a, err
 }
 
-// checkEnvironment returns an error unless the environment is there and not archived.
-func (s *Store) checkEnvironment(ctx context.Context, account, id string) error {
-	if err := s.lock(ctx, "environments", account, id, s.db.forShare); err != nil {
-		return err
-	}
-	archivedAt, err := get(ctx, s, environmentState(), account, id)
-	if err == nil && archivedAt != nil {
-		err = &store.ArchivedError{Noun: store.NounEnvironment, ID: id}
-	}
-	return err
+// parent is what a new session has to know of its agent or its environment.
+type parent struct {
+	there, archived bool
+	version         int32 // an agent's latest
 }
+
+// parents locks and reads both with one statement.
+func (s *Store) parents(ctx context.Context, account, agentID, environmentID string) (agent, environment parent, err error) {
+	if err := s.lock(ctx, "agents", account, agentID, s.db.forShare); err != nil {
+		return agent, environment, err
+	}
+	if err := s.lock(ctx, "environments", account, environmentID, s.db.forShare); err != nil {
+		return agent, environment, err
+	}
+	q := query{quick: true, args: []any{account, agentID, environmentID}, text: selectParents}
+	err = s.query(ctx, q, func(row scanner) error {
+		var archivedAt *time.Time
+		p := parent{there: true}
+		err := row.Scan(&p.version, timeOrNilTo{&archivedAt})
+		p.archived = archivedAt != nil
+		if p.version == 0 {
+			environment = p
+		} else {
+			agent = p
+		}
+		return err
+	})
+	return agent, environment, err
+}
+
+// selectParents selects an agent, whose version is at least 1, and an environment.
+const selectParents = `SELECT version, archived_at FROM agents
+		WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL
+	UNION ALL SELECT 0, archived_at FROM environments
+		WHERE account_id = $1 AND id = $3 AND deleted_at IS NULL`
 
 func (s *Store) newSession(spec store.SessionSpec, agent store.Agent) store.Session {
 	now := cut(s.now())
@@ -155,9 +179,9 @@ func (s *Store) newSession(spec store.SessionSpec, agent store.Agent) store.Sess
 	return v
 }
 
-// addSession stores a fresh session; its usage is zero.
+// addSession stores a fresh session; its usage is zero. It is the last that its transaction does.
 func (s *Store) addSession(ctx context.Context, account string, v store.Session) error {
-	return s.add(ctx, `INSERT INTO sessions (account_id, id, agent_id, agent_version, environment_id, title, status,
+	return s.finish(ctx, `INSERT INTO sessions (account_id, id, agent_id, agent_version, environment_id, title, status,
 			metadata, environment_variables, delta_flush_interval, memory_store_ids, vault_ids, resources,
 			created_at, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
