@@ -71,8 +71,12 @@ func (c *cursor) more(closing byte, first bool) bool {
 	if c.broken {
 		return false
 	}
-	c.space()
-	switch b := c.peek(); {
+	b := c.peek()
+	if b <= ' ' {
+		c.space()
+		b = c.peek()
+	}
+	switch {
 	case b == closing:
 		c.pos++
 		return false

@@ -36,14 +36,18 @@ func (w *walker) check(s *schema) *mistake {
 
 // value walks the next value, which stands that many levels deep, and returns its first mistake.
 func (w *walker) value(s *schema, depth int) *mistake {
-	w.space()
+	if w.peek() <= ' ' {
+		w.space()
+	}
 	if depth >= w.maxDepth {
 		w.skip()
 		return &mistake{rule: ruleDepth, limit: w.maxDepth}
 	}
 	start, whole, kind := w.pos, s, w.kind()
-	s, wrong := w.meant(s, kind)
-	var m *mistake
+	var m, wrong *mistake
+	if s != nil && s.kind != kind && (s.kind != integerKind || kind != numberKind) {
+		s, wrong = w.meant(s, kind)
+	}
 	switch kind {
 	case objectKind:
 		m = w.object(s, depth)
@@ -65,12 +69,10 @@ func (w *walker) value(s *schema, depth int) *mistake {
 	return wrong
 }
 
-// meant returns the schema by which to walk a value of that kind. When that is none of s's the value is
-// the mistake returned, and walked only for what is wrong with the text.
+// meant returns the schema by which to walk a value whose kind is not s's own. When s does not take that
+// kind, the value is the mistake returned, and walked only for what is wrong with the text.
 func (w *walker) meant(s *schema, found kind) (*schema, *mistake) {
 	switch {
-	case s == nil || s.kind == found || s.kind == integerKind && found == numberKind:
-		return s, nil
 	case found == nullKind && s.nullable:
 		return nil, nil
 	case found == nullKind:
@@ -135,7 +137,9 @@ func (w *walker) object(s *schema, depth int) *mistake {
 		if !first.open(position, name) {
 			child = nil // its schema's mistakes no longer matter
 		}
-		first.offer(w.value(child, depth+1), position, name)
+		if m := w.value(child, depth+1); m != nil {
+			first.offer(m, position, name)
+		}
 	}
 	if s == nil || w.broken || first.mistake != nil && first.grave() {
 		return first.mistake
