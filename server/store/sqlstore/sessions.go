@@ -133,7 +133,7 @@ func (s *Store) parents(ctx context.Context, account, agentID, environmentID str
 	if err := s.lock(ctx, "environments", account, environmentID, s.db.forShare); err != nil {
 		return agent, environment, err
 	}
-	q := query{quick: true, args: []any{account, agentID, environmentID}, text: selectParents}
+	q := query{quick: true, args: []any{account, agentID, account, environmentID}, text: selectParents}
 	err = s.query(ctx, q, func(row scanner) error {
 		var archivedAt *time.Time
 		p := parent{there: true}
@@ -153,7 +153,7 @@ func (s *Store) parents(ctx context.Context, account, agentID, environmentID str
 const selectParents = `SELECT version, archived_at FROM agents
 		WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL
 	UNION ALL SELECT 0, archived_at FROM environments
-		WHERE account_id = $1 AND id = $3 AND deleted_at IS NULL`
+		WHERE account_id = $3 AND id = $4 AND deleted_at IS NULL`
 
 func (s *Store) newSession(spec store.SessionSpec, agent store.Agent) store.Session {
 	now := cut(s.now())
