@@ -21,7 +21,7 @@ type database struct {
 	// schema returns what migrates the database, to be closed after use.
 	schema func() schema
 	// revocations is how processes tell each other of revoked tokens.
-	revocations *revocations
+	revocations revocations
 }
 
 // schema is a database as goose sees it.

@@ -45,7 +45,7 @@ func openPostgres(url string, opts Options) (database, error) {
 		forUpdate:   " FOR UPDATE",
 		forShare:    " FOR KEY SHARE", // all that it has to keep away is forUpdate
 		skipLocked:  " FOR UPDATE SKIP LOCKED",
-		revocations: &revocations{},
+		revocations: &ownRevocations{},
 		schema: func() schema {
 			db := stdlib.OpenDB(*unhurried)
 			return schema{db: db, dialect: goose.DialectPostgres, text: byteOrder, locker: pgLock{}, close: db.Close}
