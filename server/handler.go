@@ -8,7 +8,6 @@ import (
 
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
-	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/event"
@@ -20,6 +19,7 @@ import (
 type handler struct {
 	store    store.Store
 	contract *contract.Contract
+	answers  *sessionAnswers
 	models   types.ModelList
 	gates    []string // the features that are switched on
 	now      func() time.Time
@@ -34,7 +34,7 @@ type handler struct {
 var _ echoserver.StrictServerInterface = (*handler)(nil)
 
 // account returns the account that the request acts for.
-func account(ctx context.Context) string { return auth.FromContext(ctx).Account }
+func account(ctx context.Context) string { return infoOf(ctx).account }
 
 // gate returns an error when a field with n entries needs a feature that is not switched on (decision
 // "gate").

@@ -12,7 +12,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -79,8 +78,11 @@ func undoFrom(status, reply int) error {
 // been checked already: bodies that mean the same are the same.
 func idempotencyKey(c echo.Context, op *contract.Operation) (store.Key, error) {
 	r := c.Request()
+	if r.Method == http.MethodGet {
+		return store.Key{}, nil
+	}
 	value := orDefault(r.Header.Get("Idempotency-Key"), r.Header.Get("X-Idempotency-Key"))
-	if value == "" || r.Method == http.MethodGet {
+	if value == "" {
 		return store.Key{}, nil
 	}
 	sum := sha256.New()
@@ -95,7 +97,7 @@ func idempotencyKey(c echo.Context, op *contract.Operation) (store.Key, error) {
 		sum.Write(digest[:])
 	}
 	return store.Key{
-		Account:     auth.FromContext(r.Context()).Account,
+		Account:     account(r.Context()),
 		Value:       value,
 		Fingerprint: hex.EncodeToString(sum.Sum(nil)),
 	}, nil

@@ -11,14 +11,24 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// requestInfo is what is known of a request under way, for its log line and its errors.
+// requestInfo is the context of a request under way, and what is known of the request.
 type requestInfo struct {
+	context.Context
 	id        string
-	operation string // operationId; "" outside the API
-	account   string // "" until the token is checked
+	log       *slog.Logger // names the method and the operation
+	operation string       // operationId; "" outside the API
+	account   string       // whom the request acts for; "", who owns nothing, until the token is checked
 }
 
 type infoKey struct{}
+
+// Value implements context.Context.
+func (i *requestInfo) Value(key any) any {
+	if key == (infoKey{}) {
+		return i
+	}
+	return i.Context.Value(key)
+}
 
 // infoOf returns what is known of the context's request.
 func infoOf(ctx context.Context) *requestInfo {
@@ -33,27 +43,34 @@ func infoOf(ctx context.Context) *requestInfo {
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
-		info := &requestInfo{id: s.requestID(c.Request())}
-		r := c.Request().WithContext(context.WithValue(c.Request().Context(), infoKey{}, info))
+		info := &requestInfo{Context: c.Request().Context(), id: s.requestID(c.Request())}
+		r := c.Request().WithContext(info)
 		c.SetRequest(r)
-		c.Response().Header().Set(echo.HeaderXRequestID, info.id)
+		c.Response().Header()[echo.HeaderXRequestID] = []string{info.id}
 
 		if err := recovered(func() error { return next(c) }); err != nil {
 			s.writeError(c, err)
 		}
 		elapsed, status := time.Since(start), c.Response().Status
 		s.metrics.request(info.operation, status, elapsed)
-		s.log.LogAttrs(r.Context(), slog.LevelInfo, "request",
-			slog.String("request_id", info.id), slog.String("method", r.Method), slog.String("operation", info.operation),
+		if info.log == nil {
+			info.log = s.operationLog(r.Method, info.operation)
+		}
+		info.log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request_id", info.id),
 			slog.Int("status", status), slog.Duration("duration", elapsed), slog.String("account", info.account))
 		return nil
 	}
 }
 
+// operationLog returns the log for an operation's requests.
+func (s *Server) operationLog(method, operation string) *slog.Logger {
+	return s.log.With("method", method, "operation", operation)
+}
+
 // requestID keeps the caller's id when the contract allows it and makes one otherwise.
 func (s *Server) requestID(r *http.Request) string {
-	if id := r.Header.Get(echo.HeaderXRequestID); s.contract.Accepts("RequestID", id) {
-		return id
+	if sent := r.Header[echo.HeaderXRequestID]; len(sent) > 0 && s.contract.Accepts("RequestID", sent[0]) {
+		return sent[0]
 	}
 	return uuid.Must(uuid.NewV7()).String()
 }

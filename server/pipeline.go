@@ -5,17 +5,18 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/contract"
 )
 
 // operation returns what stands around one operation's handler. The reply is held back until it has
 // been checked, so that a breach of the contract, or a commit that fails, can still become a 500.
 func (s *Server) operation(op *contract.Operation) echo.MiddlewareFunc {
+	log := s.operationLog(op.Method, op.ID)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			infoOf(c.Request().Context()).operation = op.ID
-			reply := holdReply(c, op)
+			info := infoOf(c.Request().Context())
+			info.operation, info.log = op.ID, log
+			reply := s.replies.hold(c, op)
 			err := recovered(func() error {
 				if err := s.admit(c, op); err != nil {
 					return err
@@ -30,7 +31,7 @@ func (s *Server) operation(op *contract.Operation) echo.MiddlewareFunc {
 				reply.reset(c)
 				s.writeError(c, err)
 			}
-			return reply.release(c)
+			return s.replies.release(c, reply)
 		}
 	}
 }
@@ -44,8 +45,6 @@ func (s *Server) admit(c echo.Context, op *contract.Operation) error {
 			return err
 		}
 		infoOf(r.Context()).account = principal.Account
-		r = r.WithContext(auth.NewContext(r.Context(), principal))
-		c.SetRequest(r)
 	}
 	return op.CheckRequest(r, c.Param)
 }

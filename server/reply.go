@@ -2,9 +2,9 @@ package server
 
 import (
 	"bytes"
-	"maps"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 
@@ -12,33 +12,57 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// heldReply is a response that is written to memory first, so that it can be checked, recorded, or
-// taken back. It stands in for echo's writer until it is released.
+// heldReply is a response whose status and body are written to memory first, so that it can be checked,
+// recorded, or taken back. It stands in for echo's writer until it is released.
 type heldReply struct {
-	to     http.ResponseWriter
-	id     string // the request's id, which wins over whatever a handler sets
-	header http.Header
-	status int
-	body   bytes.Buffer
-
-	check func() error // holds what is held against the contract
-	open  bool         // what is written goes straight to the caller
+	to      http.ResponseWriter
+	op      *contract.Operation
+	id      []string // the request's id, which wins over whatever a handler sets
+	status  int
+	body    bytes.Buffer
+	checked []byte // stands in for body, and has passed op's check; nil for none
+	open    bool   // what is written goes straight to the caller
 }
 
-// holdReply makes the context write to memory.
-func holdReply(c echo.Context, op *contract.Operation) *heldReply {
-	reply := &heldReply{to: c.Response().Writer, id: infoOf(c.Request().Context()).id, header: http.Header{}, status: http.StatusOK}
-	reply.check = func() error { return op.CheckResponse(reply.status, reply.header, reply.body.Bytes()) }
+// replies are held replies to use again.
+type replies struct{ pool sync.Pool }
+
+// hold makes the context write to memory, until release.
+func (p *replies) hold(c echo.Context, op *contract.Operation) *heldReply {
+	reply, ok := p.pool.Get().(*heldReply)
+	if !ok {
+		reply = &heldReply{}
+	}
+	to := c.Response().Writer
+	reply.to, reply.op, reply.id, reply.open = to, op, to.Header()[echo.HeaderXRequestID], false
 	c.Response().Writer = reply
+	reply.reset(c)
 	return reply
 }
 
-// Header returns the held headers.
-func (r *heldReply) Header() http.Header { return r.header }
+// largestKept bounds the room, in bytes, that a held reply keeps for the next.
+const largestKept = 64 << 10
+
+// release sends the held reply, which must not be used any more.
+func (p *replies) release(c echo.Context, r *heldReply) (err error) {
+	c.Response().Writer = r.to
+	if !r.open {
+		r.to.Header()[echo.HeaderContentLength] = []string{strconv.Itoa(len(r.bytes()))}
+		err = r.send()
+	}
+	if r.body.Cap() <= largestKept {
+		r.to, r.checked = nil, nil
+		p.pool.Put(r)
+	}
+	return err
+}
+
+// Header returns the headers, which are not held: reset clears them.
+func (r *heldReply) Header() http.Header { return r.to.Header() }
 
 // WriteHeader keeps the status.
 func (r *heldReply) WriteHeader(status int) {
-	r.header.Set(echo.HeaderXRequestID, r.id)
+	r.Header()[echo.HeaderXRequestID] = r.id
 	r.status = status
 }
 
@@ -58,9 +82,7 @@ func (r *heldReply) FlushError() error {
 			return err
 		}
 		r.open = true
-		maps.Copy(r.to.Header(), r.header)
-		r.to.WriteHeader(r.status)
-		if _, err := r.to.Write(r.body.Bytes()); err != nil {
+		if err := r.send(); err != nil {
 			return err
 		}
 	}
@@ -70,10 +92,42 @@ func (r *heldReply) FlushError() error {
 // Unwrap returns the writer behind, for deadlines.
 func (r *heldReply) Unwrap() http.ResponseWriter { return r.to }
 
+// writeChecked writes a whole JSON body, never to be changed any more, that the operation's CheckBody has
+// let pass for that status. w is what the generated code gives to a response.
+func writeChecked(w http.ResponseWriter, status int, body []byte) {
+	w.Header()[echo.HeaderContentType] = []string{echo.MIMEApplicationJSON}
+	w.WriteHeader(status)
+	w.(*echo.Response).Writer.(*heldReply).checked = body
+}
+
+// bytes returns the body.
+func (r *heldReply) bytes() []byte {
+	if r.checked != nil {
+		return r.checked
+	}
+	return r.body.Bytes()
+}
+
+// check holds what is held against the contract.
+func (r *heldReply) check() error {
+	if r.checked != nil {
+		return r.op.CheckHead(r.status, r.Header())
+	}
+	return r.op.CheckResponse(r.status, r.Header(), r.body.Bytes())
+}
+
+// send sends what is held.
+func (r *heldReply) send() error {
+	r.to.WriteHeader(r.status)
+	_, err := r.to.Write(r.bytes())
+	return err
+}
+
 // reset forgets what was written so far.
 func (r *heldReply) reset(c echo.Context) {
-	clear(r.header)
-	r.status = http.StatusOK
+	clear(r.Header())
+	r.Header()[echo.HeaderXRequestID] = r.id
+	r.status, r.checked = http.StatusOK, nil
 	r.body.Reset()
 	c.Response().Committed, c.Response().Size, c.Response().Status = false, 0, http.StatusOK
 }
@@ -81,25 +135,11 @@ func (r *heldReply) reset(c echo.Context) {
 // replay writes a recorded reply in place of a handler's.
 func (r *heldReply) replay(c echo.Context, recorded *store.Reply) error {
 	r.reset(c)
-	r.header.Set("Idempotent-Replayed", "true")
+	r.Header().Set("Idempotent-Replayed", "true")
 	return c.Blob(recorded.Status, recorded.ContentType, recorded.Body)
 }
 
 // record returns the held reply as the store keeps it.
 func (r *heldReply) record() store.Reply {
-	return store.Reply{Status: r.status, ContentType: r.header.Get(echo.HeaderContentType), Body: bytes.Clone(r.body.Bytes())}
-}
-
-// release sends the held reply.
-func (r *heldReply) release(c echo.Context) error {
-	c.Response().Writer = r.to
-	if r.open {
-		return nil
-	}
-	header := r.to.Header()
-	maps.Copy(header, r.header)
-	header["Content-Length"] = []string{strconv.Itoa(r.body.Len())}
-	r.to.WriteHeader(r.status)
-	_, err := r.to.Write(r.body.Bytes())
-	return err
+	return store.Reply{Status: r.status, ContentType: r.Header().Get(echo.HeaderContentType), Body: bytes.Clone(r.bytes())}
 }

@@ -47,7 +47,8 @@ func (s *Server) routes() (http.Handler, error) {
 		around[op.ID] = []echo.MiddlewareFunc{s.operation(op)}
 	}
 	operations := &handler{
-		store: s.store, contract: s.contract, models: s.models, gates: s.config.Features, now: s.config.Now,
+		store: s.store, contract: s.contract, answers: newSessionAnswers(s.store, s.contract.Operation("getSession")),
+		models: s.models, gates: s.config.Features, now: s.config.Now,
 		events: s.events, broker: s.broker, maxTurns: s.config.MaxTurns,
 		heartbeat: s.config.Heartbeat, patience: s.config.StreamPatience, log: s.log,
 	}

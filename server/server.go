@@ -99,6 +99,7 @@ type Server struct {
 	auth     *auth.Authenticator
 	log      *slog.Logger
 	metrics  *metrics
+	replies  replies
 	models   types.ModelList
 	demo     *Demo
 	events   *event.Log

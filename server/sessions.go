@@ -23,12 +23,7 @@ func (h *handler) CreateSession(ctx context.Context, req echoserver.CreateSessio
 }
 
 func (h *handler) GetSession(ctx context.Context, req echoserver.GetSessionRequestObject) (echoserver.GetSessionResponseObject, error) {
-	session, err := h.store.GetSession(ctx, account(ctx), req.SessionID)
-	if err != nil {
-		return nil, err
-	}
-	wire, err := wireSession(session)
-	return echoserver.GetSession200JSONResponse{Body: wire}, err
+	return h.answers.get(ctx, sessionKey{account(ctx), req.SessionID})
 }
 
 func (h *handler) ListSessions(ctx context.Context, req echoserver.ListSessionsRequestObject) (echoserver.ListSessionsResponseObject, error) {

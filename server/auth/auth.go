@@ -70,7 +70,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, header http.Header) (P
 
 // bearer reads the token out of the Authorization header.
 func bearer(header http.Header) (string, error) {
-	values := header.Values("Authorization")
+	values := header["Authorization"]
 	if len(values) == 0 {
 		if header.Get("X-Api-Key") != "" {
 			return "", &Error{"Header 'x-api-key' is not supported; send 'Authorization: Bearer <PAT>'."}
@@ -115,17 +115,4 @@ func Mint() string {
 func Hash(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(sum[:])
-}
-
-type contextKey struct{}
-
-// NewContext returns a context that carries the principal.
-func NewContext(ctx context.Context, p Principal) context.Context {
-	return context.WithValue(ctx, contextKey{}, p)
-}
-
-// FromContext returns the context's principal; the zero Principal, which owns nothing, without one.
-func FromContext(ctx context.Context) Principal {
-	p, _ := ctx.Value(contextKey{}).(Principal)
-	return p
 }

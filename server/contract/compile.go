@@ -138,11 +138,11 @@ func (c *compiler) compileObject(place string, s *schema) (err error) {
 		if err != nil {
 			return err
 		}
-		absent, err := member(name, child)
+		p, err := newProperty(name, child)
 		if err != nil {
 			return fmt.Errorf("%s.properties.%s: default: %w", place, name, err)
 		}
-		s.properties = append(s.properties, property{name: name, schema: child, absent: absent})
+		s.properties = append(s.properties, p)
 	}
 	for _, name := range doc.Required {
 		i := slices.Index(order, name)
@@ -154,14 +154,17 @@ func (c *compiler) compileObject(place string, s *schema) (err error) {
 	return nil
 }
 
-// member returns the member that stands for an absent property, after a comma, or "".
-func member(name string, s *schema) (string, error) {
-	value, err := s.defaultJSON()
-	if err != nil || value == "" {
-		return "", err
-	}
+func newProperty(name string, s *schema) (property, error) {
 	quoted, err := json.Marshal(name)
-	return "," + string(quoted) + ":" + value, err
+	if err != nil {
+		return property{}, err
+	}
+	p := property{name: name, sent: string(quoted) + ":", schema: s}
+	value, err := s.defaultJSON()
+	if value != "" {
+		p.absent = "," + p.sent + value
+	}
+	return p, err
 }
 
 // defaultJSON returns s's default, which s itself must take; "" when there is none.

@@ -235,7 +235,7 @@ type Schema struct {
 // Check holds a JSON text against the schema and returns the first breach, or nil. Operation and Status
 // of the breach are the caller's to fill in.
 func (s *Schema) Check(data []byte) *Breach {
-	if m := check(s.root, string(data), s.maxDepth); m != nil {
+	if m := check(s.root, view(data), s.maxDepth); m != nil {
 		return m.breach()
 	}
 	return nil
@@ -248,7 +248,7 @@ func (c *Contract) CheckJSON(name string, data []byte) error {
 	if s == nil {
 		return fmt.Errorf("the contract has no schema %q", name)
 	}
-	if m := check(s.root, string(data), s.maxDepth); m != nil {
+	if m := check(s.root, view(data), s.maxDepth); m != nil {
 		return m.fault()
 	}
 	return nil

@@ -1,5 +1,7 @@
 package contract
 
+import "unsafe"
+
 // cursor walks JSON text (RFC 8259). The first thing that is no JSON breaks it; every later read is in
 // vain but safe.
 type cursor struct {
@@ -8,6 +10,10 @@ type cursor struct {
 	broken   bool
 	brokenAt int // the byte at fault, or the end of data
 }
+
+// view returns bytes as text, without a copy: nobody may change them while the text is in use. What is said
+// of a text, in faults and breaches, keeps nothing of it.
+func view(data []byte) string { return unsafe.String(unsafe.SliceData(data), len(data)) }
 
 // fail breaks the cursor where it stands.
 func (c *cursor) fail() {
@@ -65,8 +71,12 @@ func (c *cursor) more(closing byte, first bool) bool {
 	if c.broken {
 		return false
 	}
-	c.space()
-	switch b := c.peek(); {
+	b := c.peek()
+	if b <= ' ' {
+		c.space()
+		b = c.peek()
+	}
+	switch {
 	case b == closing:
 		c.pos++
 		return false

@@ -11,7 +11,7 @@ import (
 // order of names, in escapes or in how a whole number is written have the same one. It costs about what
 // checking the body did. A body that was not checked gets some digest, without a promise.
 func Digest(body []byte) [sha256.Size]byte {
-	d := digester{cursor: cursor{data: string(body)}}
+	d := digester{cursor: cursor{data: view(body)}}
 	d.value(0)
 	return sha256.Sum256(d.out)
 }

@@ -17,7 +17,7 @@ func isDateTime(s string) bool {
 	if !allDigits(day[:4]) || month < 1 || month > 12 {
 		return false
 	}
-	if d := twoDigits(day[8:]); d < 1 || d > daysIn(year, time.Month(month)) {
+	if d := twoDigits(day[8:]); d < 1 || d > 28 && d > daysIn(year, time.Month(month)) {
 		return false
 	}
 	if !within(s[date+1:date+3], 23) || !within(s[date+4:date+6], 59) || !within(s[date+7:date+9], 59) {

@@ -39,7 +39,7 @@ type metNames struct {
 	others nameSet
 }
 
-// again adds a name, with its position by schema.member, and reports whether it was met before.
+// again adds a name, with its position by schema.position, and reports whether it was met before.
 func (m *metNames) again(s *schema, position int, name string) bool {
 	if !s.names(position) {
 		return !m.others.add(name)

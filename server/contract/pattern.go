@@ -68,7 +68,11 @@ func (r row) match(s string) bool {
 				n = len(s)
 			}
 		default:
-			for n < len(s) && n != p.most && p.set[s[n]] {
+			most := len(s)
+			if p.most >= 0 {
+				most = min(most, p.most)
+			}
+			for n < most && p.set[s[n]] {
 				n++
 			}
 		}

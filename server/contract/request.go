@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -26,7 +27,7 @@ func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) st
 	if o.body == nil {
 		return nil
 	}
-	if sent := r.Header.Get("Content-Type"); sent != jsonType {
+	if sent := contentType(r.Header); sent != jsonType {
 		if media, _, err := mime.ParseMediaType(sent); err != nil || media != jsonType {
 			return &Fault{Param: "Content-Type", Message: "Header 'Content-Type' must be application/json."}
 		}
@@ -43,6 +44,14 @@ func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) st
 	checked.Reset(w.edited())
 	r.Body, r.ContentLength = checked, checked.Size()
 	return nil
+}
+
+// contentType is header.Get of it, but does not spell the name anew.
+func contentType(header http.Header) string {
+	if values := header["Content-Type"]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
 }
 
 // checkedBody is a body in memory.
@@ -63,16 +72,24 @@ func (o *Operation) readBody(r *http.Request) (string, *Fault) {
 	if r.ContentLength > o.limits.bodyBytes {
 		return "", tooLarge()
 	}
-	room := min(max(r.ContentLength, 0), eagerBytes) + bytes.MinRead
-	data := bytes.NewBuffer(make([]byte, 0, room))
-	_, err := data.ReadFrom(io.LimitReader(r.Body, o.limits.bodyBytes+1))
+	limit := int(o.limits.bodyBytes) + 1
+	data := make([]byte, 0, min(max(int(r.ContentLength), 0), eagerBytes)+1) // one more, to see the end
+	var err error
+	for err == nil && len(data) < limit {
+		if len(data) == cap(data) {
+			data = slices.Grow(data, bytes.MinRead)
+		}
+		var n int
+		n, err = r.Body.Read(data[len(data):min(cap(data), limit)])
+		data = data[:len(data)+n]
+	}
 	switch {
-	case err != nil:
+	case err != nil && err != io.EOF:
 		return "", &Fault{Param: wholeBody, Message: "The request body could not be read to its end."}
-	case int64(data.Len()) > o.limits.bodyBytes:
+	case len(data) == limit:
 		return "", tooLarge()
-	case data.Len() == 0:
+	case len(data) == 0:
 		return "", &Fault{Param: wholeBody, Message: "The request body is missing; send a JSON object."}
 	}
-	return data.String(), nil
+	return view(data), nil
 }

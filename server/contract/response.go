@@ -53,28 +53,37 @@ func (c *compiler) response(place string, doc *openapi3.Response) (*response, er
 // returns a *Breach, the first in the document's order, or nil. Event streams are checked event by event
 // instead, by whoever writes them (Contract.Schema).
 func (o *Operation) CheckResponse(status int, header http.Header, body []byte) error {
-	if b := o.breach(status, header, body); b != nil {
-		b.Operation, b.Status = o.ID, status
-		return b
+	if err := o.CheckHead(status, header); err != nil {
+		return err
 	}
-	return nil
+	return o.CheckBody(status, contentType(header), body)
 }
 
-func (o *Operation) breach(status int, header http.Header, body []byte) *Breach {
+// CheckHead is the part of CheckResponse that does not look at the body: it is enough for a body that
+// CheckBody has let pass before.
+func (o *Operation) CheckHead(status int, header http.Header) error {
 	r := o.responses[status]
 	if r == nil {
-		return &Breach{Rule: "status", Reason: "the status is not declared"}
+		return o.undeclared(status)
 	}
 	for i := range r.headers {
 		h := &r.headers[i]
 		if reason := h.broken(header[h.key]); reason != "" {
-			return &Breach{Rule: "header", Reason: h.name + " " + reason}
+			return o.breach(status, &Breach{Rule: "header", Reason: h.name + " " + reason})
 		}
+	}
+	return nil
+}
+
+// CheckBody is the part of CheckResponse that looks at the body and its content type.
+func (o *Operation) CheckBody(status int, media string, body []byte) error {
+	r := o.responses[status]
+	if r == nil {
+		return o.undeclared(status)
 	}
 	if len(r.content) == 0 && len(body) == 0 {
 		return nil
 	}
-	media := header.Get("Content-Type")
 	s := r.content[media]
 	if s == nil {
 		media, _, _ = mime.ParseMediaType(media)
@@ -82,14 +91,23 @@ func (o *Operation) breach(status int, header http.Header, body []byte) *Breach 
 	}
 	switch {
 	case s == nil:
-		return &Breach{Rule: "content", Reason: "the content type is not declared"}
+		return o.breach(status, &Breach{Rule: "content", Reason: "the content type is not declared"})
 	case media == streamType:
 		return nil
 	}
-	if m := check(s, string(body), o.limits.jsonDepth); m != nil {
-		return m.breach()
+	if m := check(s, view(body), o.limits.jsonDepth); m != nil {
+		return o.breach(status, m.breach())
 	}
 	return nil
+}
+
+func (o *Operation) undeclared(status int) error {
+	return o.breach(status, &Breach{Rule: "status", Reason: "the status is not declared"})
+}
+
+func (o *Operation) breach(status int, b *Breach) error {
+	b.Operation, b.Status = o.ID, status
+	return b
 }
 
 // broken returns what is wrong with a header's values, or "".

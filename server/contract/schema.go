@@ -54,6 +54,7 @@ type schema struct {
 // property is a named property of an object.
 type property struct {
 	name   string
+	sent   string // the name as it is usually sent, with its quotes and the colon
 	schema *schema
 	absent string // what to write for an absent property, ,"name":default; "" when it has no default
 }
@@ -80,21 +81,32 @@ type nameRules struct {
 // mistake says that the value breaks a keyword of s.
 func (s *schema) mistake(rule string) *mistake { return &mistake{rule: rule, schema: s.doc} }
 
-// member returns a property's position in the document's order, and its schema. Properties that are not
-// named come after those that are.
-func (s *schema) member(name string) (int, *schema) {
+// position returns a property's position in the document's order. Properties that are not named come
+// after those that are.
+func (s *schema) position(name string) int {
 	if s == nil {
-		return 0, nil
+		return 0
 	}
 	for i := range s.properties {
 		if s.properties[i].name == name {
-			return i, s.properties[i].schema
+			return i
 		}
 	}
-	return len(s.properties), s.extra
+	return len(s.properties)
 }
 
-// names reports whether member's position is that of a named property.
+// at returns the schema of the property at a position.
+func (s *schema) at(position int) *schema {
+	switch {
+	case s == nil:
+		return nil
+	case position < len(s.properties):
+		return s.properties[position].schema
+	}
+	return s.extra
+}
+
+// names reports whether a position is that of a named property.
 func (s *schema) names(position int) bool { return s != nil && position < len(s.properties) }
 
 // brokenText returns the first keyword that a string breaks, or "".

@@ -31,17 +31,8 @@ func (c *cursor) text() text {
 	c.pos++
 	start, escaped, paired, high := c.pos, false, true, uint64(0)
 	for {
-		for c.pos+8 <= len(c.data) {
-			w := word(c.data[c.pos : c.pos+8])
-			high |= w
-			if stop := special(w); stop != 0 {
-				c.pos += bits.TrailingZeros64(stop) / 8
-				break
-			}
-			c.pos += 8
-		}
-		b := c.peek()
-		switch {
+		high |= c.plain()
+		switch b := c.peek(); {
 		case b == '"':
 			raw := c.data[start:c.pos]
 			c.pos++
@@ -52,14 +43,32 @@ func (c *cursor) text() text {
 			if c.broken {
 				return text{}
 			}
-		case b < ' ':
+		default: // a control character, or the end
 			c.fail()
 			return text{}
-		default:
-			high |= uint64(b)
-			c.pos++
 		}
 	}
+}
+
+// plain moves to the next byte that is special in a string, or to the end. A bit of highBits is set in what
+// it returns if a byte in between is not ASCII, and perhaps if not.
+func (c *cursor) plain() (high uint64) {
+	rest := c.data[c.pos:]
+	for len(rest) >= 8 {
+		w := word(rest)
+		high |= w
+		if stop := special(w); stop != 0 {
+			c.pos = len(c.data) - len(rest) + bits.TrailingZeros64(stop)/8
+			return high
+		}
+		rest = rest[8:]
+	}
+	for len(rest) > 0 && rest[0] >= ' ' && rest[0] != '"' && rest[0] != '\\' {
+		high |= uint64(rest[0])
+		rest = rest[1:]
+	}
+	c.pos = len(c.data) - len(rest)
+	return high
 }
 
 const (

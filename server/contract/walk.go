@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/bits"
 	"strconv"
+	"strings"
 )
 
 // walker walks a JSON text once, holding it against a schema. It looks at all of the text whatever it
@@ -35,14 +36,18 @@ func (w *walker) check(s *schema) *mistake {
 
 // value walks the next value, which stands that many levels deep, and returns its first mistake.
 func (w *walker) value(s *schema, depth int) *mistake {
-	w.space()
+	if w.peek() <= ' ' {
+		w.space()
+	}
 	if depth >= w.maxDepth {
 		w.skip()
 		return &mistake{rule: ruleDepth, limit: w.maxDepth}
 	}
 	start, whole, kind := w.pos, s, w.kind()
-	s, wrong := w.meant(s, kind)
-	var m *mistake
+	var m, wrong *mistake
+	if s != nil && s.kind != kind && (s.kind != integerKind || kind != numberKind) {
+		s, wrong = w.meant(s, kind)
+	}
 	switch kind {
 	case objectKind:
 		m = w.object(s, depth)
@@ -64,12 +69,10 @@ func (w *walker) value(s *schema, depth int) *mistake {
 	return wrong
 }
 
-// meant returns the schema by which to walk a value of that kind. When that is none of s's the value is
-// the mistake returned, and walked only for what is wrong with the text.
+// meant returns the schema by which to walk a value whose kind is not s's own. When s does not take that
+// kind, the value is the mistake returned, and walked only for what is wrong with the text.
 func (w *walker) meant(s *schema, found kind) (*schema, *mistake) {
 	switch {
-	case s == nil || s.kind == found || s.kind == integerKind && found == numberKind:
-		return s, nil
 	case found == nullKind && s.nullable:
 		return nil, nil
 	case found == nullKind:
@@ -114,15 +117,15 @@ func (w *walker) variant(s *schema, found kind) *schema {
 }
 
 func (w *walker) object(s *schema, depth int) *mistake {
-	first, met, n := noMistake(), metNames{}, 0
+	first, met, n, next := noMistake(), metNames{}, 0, 0
 	w.pos++
 	for ; w.more('}', n == 0); n++ {
-		sent := w.name()
+		sent, name, position := w.member(s, next)
 		if w.broken {
 			return nil
 		}
-		name := sent.value()
-		position, child := s.member(name)
+		next = position + 1
+		child := s.at(position)
 		switch {
 		case !sent.valid:
 			first.keep(&mistake{rule: ruleUTF8}, position, name)
@@ -134,7 +137,9 @@ func (w *walker) object(s *schema, depth int) *mistake {
 		if !first.open(position, name) {
 			child = nil // its schema's mistakes no longer matter
 		}
-		first.offer(w.value(child, depth+1), position, name)
+		if m := w.value(child, depth+1); m != nil {
+			first.offer(m, position, name)
+		}
 	}
 	if s == nil || w.broken || first.mistake != nil && first.grave() {
 		return first.mistake
@@ -153,6 +158,19 @@ func (w *walker) object(s *schema, depth int) *mistake {
 		w.fillIn(s, met.named, n)
 	}
 	return first.mistake
+}
+
+// member reads a member's name and returns its position by schema.position. next is the position of the name
+// that comes if the text keeps the document's order, as encoders do: that name costs one comparison.
+func (w *walker) member(s *schema, next int) (sent text, name string, position int) {
+	if s.names(next) && strings.HasPrefix(w.data[w.pos:], s.properties[next].sent) {
+		name = s.properties[next].name
+		w.pos += len(s.properties[next].sent)
+		return text{raw: name, valid: true}, name, next
+	}
+	sent = w.name()
+	name = sent.value()
+	return sent, name, s.position(name)
 }
 
 // unnamed returns what is wrong with the name of a property that is not among s's, or nil.

@@ -140,6 +140,11 @@ type Sessions interface {
 	// GetSession returns a session, archived ones included, or ErrNotFound.
 	GetSession(ctx context.Context, account, id string) (Session, error)
 
+	// SessionRevision returns a number that is another one once anything about the session has changed,
+	// or ErrNotFound. It costs less than GetSession. What GetSession returns after it is good for that
+	// revision, or for a later one of which SessionRevision will tell.
+	SessionRevision(ctx context.Context, account, id string) (int64, error)
+
 	// ListSessions returns one page of the sessions that the filter lets pass.
 	ListSessions(ctx context.Context, account string, filter SessionFilter, page Page) (List[Session], error)
 
@@ -420,7 +425,8 @@ type Usage struct {
 }
 
 // Session is a session. Agent is the agent as it was when the session was created; it never changes,
-// and its ArchivedAt is nil.
+// and its ArchivedAt is nil. What is in it may belong to other sessions, too, and must not be changed,
+// unless by the change of UpdateSession, which ignores that.
 type Session struct {
 	ID                   string
 	Agent                Agent

@@ -25,7 +25,7 @@ type database struct {
 	// ends; nil where one process has the sessions for itself.
 	listen func(ctx context.Context, told func(payload string), missed func())
 	// revocations is how processes tell each other of revoked tokens.
-	revocations *revocations
+	revocations revocations
 }
 
 // schema is a database as goose sees it.

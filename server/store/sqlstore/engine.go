@@ -9,7 +9,7 @@ type engine interface {
 	read(ctx context.Context, q query, each func(scanner) error) error
 
 	// transact runs fn in a transaction and commits it when fn returns nil. When fn fails, panics or ends
-	// the goroutine, or when ctx ends before the commit, nothing that fn did takes effect.
+	// the goroutine, or when ctx ends before it, nothing that fn did takes effect.
 	transact(ctx context.Context, fn func(tx transaction) error) error
 
 	// close frees everything. No call is under way.
@@ -24,6 +24,8 @@ type transaction interface {
 	// soon runs a statement whose answer does not matter, before the next one that is not put off or not at all.
 	// That one fails when it fails.
 	soon(ctx context.Context, statement string, args []any) error
+	// finish is exec for the statement that fn ends with: when it succeeds, fn must return nil at once.
+	finish(ctx context.Context, statement string, args []any) (int, error)
 	// abort ends the transaction there and then: it will not be committed.
 	abort()
 }

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -14,18 +13,6 @@ func environmentRows() rows[store.Environment] {
 		selection: `SELECT r.id, r.name, r.description, r.config, r.metadata, r.created_at, r.updated_at, r.archived_at
 			FROM environments r`,
 		scan: scanEnvironment,
-	}
-}
-
-// environmentState reads no more of an environment than when it was archived; nil if it was not.
-func environmentState() rows[*time.Time] {
-	return rows[*time.Time]{
-		noun:      store.NounEnvironment,
-		table:     "environments",
-		selection: `SELECT r.archived_at FROM environments r`,
-		scan: func(row scanner) (archivedAt *time.Time, err error) {
-			return archivedAt, row.Scan(timeOrNilTo{&archivedAt})
-		},
 	}
 }
 

@@ -103,6 +103,7 @@ func TestErased(t *testing.T) {
 	kept := map[string]bool{
 		"account_id": true, "id": true, "agent_id": true, "agent_version": true, "environment_id": true,
 		"created_at": true, "updated_at": true, "archived_at": true, "deleted_at": true,
+		"revision": true,
 	}
 	secret := []string{"secret"}
 	var rows []map[string]any

@@ -19,12 +19,18 @@ type rows[T any] struct {
 	// selection is a SELECT up to its WHERE that calls the table r.
 	selection string
 	scan      func(scanner) (T, error)
+	// complete adds what is not in the row, if that is not nil.
+	complete func(ctx context.Context, s *Store, account string, v *T) error
 }
 
 // get returns the row with that id, archived ones included, or a store.MissingError.
 func get[T any](ctx context.Context, s *Store, r rows[T], account, id string) (T, error) {
 	v, err := one(ctx, s, r.scan, r.selection+` WHERE r.account_id = $1 AND r.id = $2 AND r.deleted_at IS NULL`, account, id)
-	return v, missing(err, store.MissingError{Noun: r.noun, ID: id})
+	if err != nil || r.complete == nil {
+		return v, missing(err, store.MissingError{Noun: r.noun, ID: id})
+	}
+	err = r.complete(ctx, s, account, &v)
+	return orZero(v, err)
 }
 
 // filter collects the conditions that rows of one account must meet, and their arguments.
@@ -126,6 +132,14 @@ func listFrom[T any](ctx context.Context, s *Store, r rows[T], f *filter, order 
 	}
 	hasMore := len(items) > page.Limit
 	items = items[:min(len(items), page.Limit)]
+	for i := range items {
+		if r.complete == nil {
+			break
+		}
+		if err := r.complete(ctx, s, f.account, &items[i]); err != nil {
+			return none, err
+		}
+	}
 	if page.Backward {
 		slices.Reverse(items)
 	}

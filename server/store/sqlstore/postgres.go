@@ -56,7 +56,7 @@ func openPostgres(url string, opts Options) (database, error) {
 		forUpdate:   " FOR UPDATE",
 		forShare:    " FOR KEY SHARE", // all that it has to keep away is forUpdate
 		skipLocked:  " FOR UPDATE SKIP LOCKED",
-		revocations: &revocations{},
+		revocations: &ownRevocations{},
 		listen: func(ctx context.Context, told func(string), missed func()) {
 			pgListen(ctx, unhurried, told, missed)
 		},

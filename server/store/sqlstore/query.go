@@ -77,6 +77,21 @@ func (s *Store) soon(ctx context.Context, statement string, args ...any) error {
 	return sc.tx.soon(ctx, statement, args)
 }
 
+// finish is exec for a statement that a function given to Atomically ends with: when finish returns nil, the
+// function must do so at once.
+func (s *Store) finish(ctx context.Context, statement string, args ...any) error {
+	sc, ok := s.scopeOf(ctx)
+	if !ok {
+		return errOutside
+	}
+	run := sc.tx.finish
+	if sc.depth > 0 { // the end of a part is not that of the transaction
+		run = sc.tx.exec
+	}
+	_, err := run(ctx, statement, args)
+	return err
+}
+
 // add runs an INSERT of one row; when that does nothing because of a conflict, it returns store.ErrExists.
 func (s *Store) add(ctx context.Context, insert string, args ...any) error {
 	added, err := s.exec(ctx, insert, args...)
@@ -111,7 +126,7 @@ func unavailable(ctx context.Context, err error) error {
 // missing says what was not found, if that is what err is.
 func missing(err error, what store.MissingError) error {
 	if errors.Is(err, store.ErrNotFound) {
-		return &what
+		return new(what) // here, so that it costs nothing when nothing is missing
 	}
 	return err
 }

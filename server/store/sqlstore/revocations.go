@@ -1,39 +1,22 @@
 package sqlstore
 
-import (
-	"errors"
-	"os"
-	"sync/atomic"
-)
+import "sync/atomic"
 
-// revocations tells processes that share a database that a token was revoked, at the price of a look at a
-// file's size instead of a query. The file grows by a byte for each revocation.
-type revocations struct {
-	path string // "" when no other process can share the database
-	own  atomic.Int64
+// revocations counts the tokens that were revoked, for all processes that share a database, so that they
+// notice without a query.
+type revocations interface {
+	// number is another one after each add.
+	number() int64
+	// add makes the number another one, here and in other processes, before it returns.
+	add() error
 }
 
-// number is another one after each revocation.
-func (r *revocations) number() int64 {
-	n := r.own.Load()
-	if r.path != "" {
-		if info, err := os.Stat(r.path); err == nil {
-			n += info.Size()
-		}
-	}
-	return n
-}
+// ownRevocations are those of a database that no other process can share.
+type ownRevocations struct{ atomic.Int64 }
 
-// add makes the number another one, here and in other processes.
-func (r *revocations) add() error {
-	r.own.Add(1)
-	if r.path == "" {
-		return nil
-	}
-	file, err := os.OpenFile(r.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write([]byte{'\n'})
-	return errors.Join(err, file.Close())
+func (r *ownRevocations) number() int64 { return r.Load() }
+
+func (r *ownRevocations) add() error {
+	r.Add(1)
+	return nil
 }

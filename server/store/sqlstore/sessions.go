@@ -1,28 +1,30 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// sessionRows reads a session with its agent: v is the version that the session keeps, and a is read for
-// what all versions share.
+// sessionRows reads a session; its agent comes from agentAt.
 func sessionRows() rows[store.Session] {
 	return rows[store.Session]{
 		noun:  store.NounSession,
 		table: "sessions",
-		selection: `SELECT r.id, r.environment_id, r.title, r.status, r.metadata, r.environment_variables,
+		selection: `SELECT r.id, r.agent_id, r.agent_version, r.environment_id, r.title, r.status,
+				r.metadata, r.environment_variables,
 				r.delta_flush_interval, r.memory_store_ids, r.vault_ids, r.resources,
 				r.input_tokens, r.output_tokens, r.cache_read_input_tokens,
 				r.cache_creation_5m, r.cache_creation_1h, r.credit_cents, r.turn_id, r.turn_lease, r.turn_pending,
-				r.created_at, r.updated_at, r.archived_at, a.id, a.created_at, v.created_at, ` + agentContent + `
-			FROM sessions r
-			JOIN agents a ON a.account_id = r.account_id AND a.id = r.agent_id
-			JOIN agent_versions v
-			ON v.account_id = r.account_id AND v.agent_id = r.agent_id AND v.version = r.agent_version`,
+				r.created_at, r.updated_at, r.archived_at
+			FROM sessions r`,
 		scan: scanSession,
+		complete: func(ctx context.Context, s *Store, account string, v *store.Session) (err error) {
+			v.Agent, err = s.agentAt(ctx, account, v.Agent.ID, v.Agent.Version)
+			return err
+		},
 	}
 }
 
@@ -30,15 +32,15 @@ func scanSession(row scanner) (store.Session, error) {
 	var v store.Session
 	var flushMicros int64
 	var resources []resourceJSON
-	err := row.Scan(append([]any{
-		&v.ID, &v.EnvironmentID, &v.Title, (*string)(&v.Status), fromJSON{&v.Metadata}, fromJSON{&v.EnvironmentVariables},
+	err := row.Scan(
+		&v.ID, &v.Agent.ID, &v.Agent.Version, &v.EnvironmentID, &v.Title, (*string)(&v.Status),
+		fromJSON{&v.Metadata}, fromJSON{&v.EnvironmentVariables},
 		&flushMicros, fromJSON{&v.MemoryStoreIDs}, fromJSON{&v.VaultIDs}, fromJSON{&resources},
 		&v.Usage.InputTokens, &v.Usage.OutputTokens, &v.Usage.CacheReadInputTokens,
 		&v.Usage.CacheCreation5m, &v.Usage.CacheCreation1h, &v.Usage.CreditCents,
 		&v.Turn.ID, &v.Turn.Lease, fromJSON{&v.Turn.Pending},
 		timeTo{&v.CreatedAt}, timeTo{&v.UpdatedAt}, timeOrNilTo{&v.ArchivedAt},
-		&v.Agent.ID, timeTo{&v.Agent.CreatedAt}, timeTo{&v.Agent.UpdatedAt},
-	}, contentOf(&v.Agent)...)...)
+	)
 	v.DeltaFlushInterval = time.Duration(flushMicros) * time.Microsecond
 	v.Resources = fromResourcesJSON(resources)
 	return v, err
@@ -51,9 +53,6 @@ func (s *Store) CreateSession(ctx context.Context, account string, spec store.Se
 		if err != nil {
 			return err
 		}
-		if err := s.checkEnvironment(ctx, account, spec.EnvironmentID); err != nil {
-			return err
-		}
 		v = s.newSession(spec, agent)
 		return s.addSession(ctx, account, v)
 	})
@@ -63,6 +62,17 @@ func (s *Store) CreateSession(ctx context.Context, account string, spec store.Se
 // GetSession implements store.Sessions.
 func (s *Store) GetSession(ctx context.Context, account, id string) (store.Session, error) {
 	return get(ctx, s, sessionRows(), account, id)
+}
+
+// SessionRevision implements store.Sessions.
+func (s *Store) SessionRevision(ctx context.Context, account, id string) (int64, error) {
+	scan := func(row scanner) (revision int64, err error) {
+		err = row.Scan(&revision)
+		return revision, err
+	}
+	revision, err := one(ctx, s, scan, `SELECT revision FROM sessions WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL`,
+		account, id)
+	return revision, missing(err, store.MissingError{Noun: store.NounSession, ID: id})
 }
 
 // ListSessions implements store.Sessions.
@@ -87,29 +97,63 @@ func sessionsFor(account string, only store.SessionFilter) *filter {
 	return f
 }
 
-// agentForUse returns the agent that spec asks for, unless it is archived.
+// agentForUse returns the agent that spec asks for, unless that or the environment is missing or archived.
 func (s *Store) agentForUse(ctx context.Context, account string, spec store.SessionSpec) (store.Agent, error) {
-	if err := s.lock(ctx, "agents", account, spec.AgentID, s.db.forShare); err != nil {
+	agent, environment, err := s.parents(ctx, account, spec.AgentID, spec.EnvironmentID)
+	switch {
+	case err != nil:
 		return store.Agent{}, err
+	case !agent.there:
+		return store.Agent{}, &store.MissingError{Noun: store.NounAgent, ID: spec.AgentID}
 	}
-	agent, err := s.GetAgent(ctx, account, spec.AgentID, spec.AgentVersion)
-	if err == nil && agent.ArchivedAt != nil {
-		err = &store.ArchivedError{Noun: store.NounAgent, ID: agent.ID}
+	a, err := s.agentAt(ctx, account, spec.AgentID, cmp.Or(spec.AgentVersion, agent.version))
+	switch {
+	case err != nil:
+	case agent.archived:
+		err = &store.ArchivedError{Noun: store.NounAgent, ID: spec.AgentID}
+	case !environment.there:
+		err = &store.MissingError{Noun: store.NounEnvironment, ID: spec.EnvironmentID}
+	case environment.archived:
+		err = &store.ArchivedError{Noun: store.NounEnvironment, ID: spec.EnvironmentID}
 	}
-	return agent, err
+	return a, err
 }
 
-// checkEnvironment returns an error unless the environment is there and not archived.
-func (s *Store) checkEnvironment(ctx context.Context, account, id string) error {
-	if err := s.lock(ctx, "environments", account, id, s.db.forShare); err != nil {
-		return err
-	}
-	archivedAt, err := get(ctx, s, environmentState(), account, id)
-	if err == nil && archivedAt != nil {
-		err = &store.ArchivedError{Noun: store.NounEnvironment, ID: id}
-	}
-	return err
+// parent is what a new session has to know of its agent or its environment.
+type parent struct {
+	there, archived bool
+	version         int32 // an agent's latest
 }
+
+// parents locks and reads both with one statement.
+func (s *Store) parents(ctx context.Context, account, agentID, environmentID string) (agent, environment parent, err error) {
+	if err := s.lock(ctx, "agents", account, agentID, s.db.forShare); err != nil {
+		return agent, environment, err
+	}
+	if err := s.lock(ctx, "environments", account, environmentID, s.db.forShare); err != nil {
+		return agent, environment, err
+	}
+	q := query{quick: true, args: []any{account, agentID, account, environmentID}, text: selectParents}
+	err = s.query(ctx, q, func(row scanner) error {
+		var archivedAt *time.Time
+		p := parent{there: true}
+		err := row.Scan(&p.version, timeOrNilTo{&archivedAt})
+		p.archived = archivedAt != nil
+		if p.version == 0 {
+			environment = p
+		} else {
+			agent = p
+		}
+		return err
+	})
+	return agent, environment, err
+}
+
+// selectParents selects an agent, whose version is at least 1, and an environment.
+const selectParents = `SELECT version, archived_at FROM agents
+		WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL
+	UNION ALL SELECT 0, archived_at FROM environments
+		WHERE account_id = $3 AND id = $4 AND deleted_at IS NULL`
 
 func (s *Store) newSession(spec store.SessionSpec, agent store.Agent) store.Session {
 	now := cut(s.now())
@@ -135,9 +179,9 @@ func (s *Store) newSession(spec store.SessionSpec, agent store.Agent) store.Sess
 	return v
 }
 
-// addSession stores a fresh session; its usage is zero.
+// addSession stores a fresh session; its usage is zero. It is the last that its transaction does.
 func (s *Store) addSession(ctx context.Context, account string, v store.Session) error {
-	return s.add(ctx, `INSERT INTO sessions (account_id, id, agent_id, agent_version, environment_id, title, status,
+	return s.finish(ctx, `INSERT INTO sessions (account_id, id, agent_id, agent_version, environment_id, title, status,
 			metadata, environment_variables, delta_flush_interval, memory_store_ids, vault_ids, resources,
 			created_at, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,

@@ -25,6 +25,7 @@ func (s *Store) UpdateSession(ctx context.Context, account, id string, change fu
 // It reads back what it stored: change may have touched what is not.
 func (s *Store) change(ctx context.Context, account string, v *store.Session, change func(*store.Session) error) (moved bool, err error) {
 	id, old, now := v.ID, stateOf(*v), cut(s.now())
+	v.Agent = ownAgent(v.Agent)
 	if err := change(v); err != nil {
 		return false, err
 	}
@@ -62,7 +63,7 @@ func (s *Store) DeleteSession(ctx context.Context, account, id string, allow fun
 				environment_variables = '{}', delta_flush_interval = 0, memory_store_ids = '[]', vault_ids = '[]',
 				resources = '[]', input_tokens = 0, output_tokens = 0, cache_read_input_tokens = 0,
 				cache_creation_5m = 0, cache_creation_1h = 0, credit_cents = 0, status = 'idle',
-				turn_id = '', turn_lease = 0, turn_pending = '[]'
+				turn_id = '', turn_lease = 0, turn_pending = '[]', revision = revision + 1
 			WHERE account_id = $2 AND id = $3`, toMicros(s.now()), account, id)
 		if err != nil {
 			return err
@@ -105,7 +106,7 @@ func (s *Store) setSession(ctx context.Context, account, id string, state sessio
 	_, err := s.exec(ctx, `UPDATE sessions SET title = $1, status = $2, metadata = $3, resources = $4,
 			input_tokens = $5, output_tokens = $6, cache_read_input_tokens = $7,
 			cache_creation_5m = $8, cache_creation_1h = $9, credit_cents = $10, archived_at = $11, updated_at = $12,
-			turn_id = $13, turn_lease = $14, turn_pending = $15
+			turn_id = $13, turn_lease = $14, turn_pending = $15, revision = revision + 1
 		WHERE account_id = $16 AND id = $17`,
 		state.title, state.status, state.metadata, state.resources,
 		state.usage.InputTokens, state.usage.OutputTokens, state.usage.CacheReadInputTokens,

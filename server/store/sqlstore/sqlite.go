@@ -46,7 +46,11 @@ func openSQLite(path string) (database, error) {
 	if err != nil {
 		return database{}, errors.Join(err, write.Close())
 	}
-	return sqliteDatabase(write, read, path+"-revocations"), nil
+	revoked, err := openRevocations(path + "-revocations")
+	if err != nil {
+		return database{}, errors.Join(fmt.Errorf("sqlstore: open the file of revocations: %w", err), read.Close(), write.Close())
+	}
+	return sqliteDatabase(write, read, revoked), nil
 }
 
 // openSQLiteMemory uses one connection for everything: the connection is the database.
@@ -60,16 +64,16 @@ func openSQLiteMemory() (database, error) {
 	if err != nil {
 		return database{}, err
 	}
-	return sqliteDatabase(pool, pool, ""), nil
+	return sqliteDatabase(pool, pool, &ownRevocations{}), nil
 }
 
-func sqliteDatabase(write, read *sql.DB, revoked string) database {
+func sqliteDatabase(write, read *sql.DB, revoked revocations) database {
 	return database{
 		engine: newSQLiteEngine(write, read),
 		schema: func() schema {
 			return schema{db: write, dialect: goose.DialectSQLite3, close: func() error { return nil }}
 		},
-		revocations: &revocations{path: revoked},
+		revocations: revoked,
 	}
 }
 

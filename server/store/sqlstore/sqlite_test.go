@@ -231,3 +231,20 @@ func TestNewerSchema(t *testing.T) {
 		t.Errorf("want a complaint about version 9999, got %v", err)
 	}
 }
+
+func TestNameless(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"SELECT 1":                         "SELECT 1",
+		"a = $1 AND b = $2":                "a = ? AND b = ?",
+		"($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)": "(?,?,?,?,?,?,?,?,?,?)",
+		"a = $2 AND b = $1":                "a = $2 AND b = $1",
+		"a = $1 OR b = $1":                 "a = $1 OR b = $1",
+		"a = $1 OR b = $10":                "a = $1 OR b = $10",
+		"a = $1 OR b = '$'":                "a = $1 OR b = '$'",
+	} {
+		if got := nameless(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}

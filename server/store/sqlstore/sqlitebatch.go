@@ -3,7 +3,9 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -62,13 +64,10 @@ func (b *sqliteBatch) attempt(ctx context.Context, m *sqliteMember, fn func(tx t
 	defer b.passOn()
 	return settle(
 		func() error {
-			if err := m.begin(); err != nil {
-				return err
-			}
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := fn(m); err != nil {
+			if err := fn(m); err != nil || m.finished {
 				return err
 			}
 			return ctx.Err()
@@ -80,9 +79,14 @@ func (b *sqliteBatch) attempt(ctx context.Context, m *sqliteMember, fn func(tx t
 
 // passOn passes the turn to the next in line, or else ends the batch.
 func (b *sqliteBatch) passOn() {
-	if b.lost == nil && b.kept > 0 && b.turns < b.engine.maxTurns && time.Since(b.began) < b.engine.maxTime &&
-		b.engine.line.pass(b) {
-		return
+	if b.lost == nil && b.kept > 0 && b.turns < b.engine.maxTurns && time.Since(b.began) < b.engine.maxTime {
+		if b.engine.line.pass(b) {
+			return
+		}
+		runtime.Gosched() // callers that are on their way get in line: to share the commit is worth that moment
+		if b.engine.line.pass(b) {
+			return
+		}
 	}
 	b.outcome = b.end()
 	_ = b.conn.Close()
@@ -129,27 +133,28 @@ func (b *sqliteBatch) run(ctx context.Context, command string) error {
 }
 
 // sqliteMember is one caller's part of a batch. The part that comes first needs no savepoint: to undo it is
-// to roll back the transaction.
+// to roll back the transaction. The others make theirs before they first write.
 type sqliteMember struct {
 	batch *sqliteBatch
 	first bool
 
-	mu    sync.Mutex // makes goroutines of one caller take turns
-	ended bool
+	mu       sync.Mutex // makes goroutines of one caller take turns
+	saved    bool       // there is a savepoint
+	finished bool       // its only statement has succeeded, without a savepoint
+	ended    bool
 }
 
 // sqlitePart names the savepoint of the member whose turn it is.
 const sqlitePart = "member"
 
-func (m *sqliteMember) begin() error {
-	if m.first {
+// save makes the savepoint, unless there is one or none is needed.
+func (m *sqliteMember) save(c *sqliteConn) error {
+	if m.first || m.saved {
 		return nil
 	}
-	err := m.batch.run(context.Background(), "SAVEPOINT "+sqlitePart)
-	if err != nil {
-		m.batch.lose(err)
-	}
-	return failure(context.Background(), err)
+	_, err := c.run(context.Background(), "SAVEPOINT "+sqlitePart, nil)
+	m.saved = err == nil
+	return err
 }
 
 // keep ends the part and leaves it to the commit.
@@ -158,7 +163,7 @@ func (m *sqliteMember) keep() error {
 	defer m.mu.Unlock()
 	m.ended = true
 	b := m.batch
-	if b.lost == nil && !m.first {
+	if b.lost == nil && m.saved {
 		if err := b.run(context.Background(), "RELEASE SAVEPOINT "+sqlitePart); err != nil {
 			b.lose(err)
 		}
@@ -174,7 +179,13 @@ func (m *sqliteMember) undo() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ended = true
-	if m.first || m.batch.lost != nil {
+	switch {
+	case m.first || m.batch.lost != nil:
+		return
+	case m.finished:
+		m.batch.lose(errors.New("a part of it was given up after its end"))
+		return
+	case !m.saved:
 		return
 	}
 	for _, command := range []string{"ROLLBACK TO SAVEPOINT ", "RELEASE SAVEPOINT "} {

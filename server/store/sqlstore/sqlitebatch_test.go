@@ -238,6 +238,77 @@ func TestBatchFates(t *testing.T) {
 	}
 }
 
+// TestBatchOfSingleStatements has callers that write with one statement only, which do without savepoints.
+func TestBatchOfSingleStatements(t *testing.T) {
+	onBatches(t, func(t *testing.T, s *batches) {
+		ctx := t.Context()
+		agent, err := s.CreateAgent(ctx, "acc", store.AgentSpec{Tools: []byte("[]"), McpServers: []byte("[]"), Skills: []byte("[]")})
+		check(t, err)
+		environment, err := s.CreateEnvironment(ctx, "acc", store.EnvironmentSpec{Config: []byte("{}")})
+		check(t, err)
+		s.sizes = nil
+		var ids []string // in the order of the turns
+		s.newID = func(prefix string) string {
+			if prefix != "sess" {
+				return newID(prefix)
+			}
+			id := ids[0]
+			ids = ids[1:]
+			return id
+		}
+		create := func() error {
+			_, err := s.CreateSession(ctx, "acc", store.SessionSpec{AgentID: agent.ID, EnvironmentID: environment.ID})
+			return err
+		}
+		stored := func(want ...string) {
+			t.Helper()
+			list, err := s.ListSessions(ctx, "acc", store.SessionFilter{}, store.Page{Limit: 100})
+			check(t, err)
+			var got []string
+			for _, v := range list.Items {
+				got = append(got, v.ID)
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Errorf("want %q stored, got %q", want, got)
+			}
+		}
+		ids = []string{"sess_1", "sess_2", "sess_1", "sess_3", "sess_4"}
+		errs := s.together(create, create, create, create,
+			func() error {
+				_, err := s.CreateSession(ctx, "acc", store.SessionSpec{AgentID: agent.ID, EnvironmentID: "env_none"})
+				return err
+			},
+			s.adder("mixed", nil), create)
+		if errs[2] == nil || !errors.Is(errs[4], store.ErrNotFound) {
+			t.Errorf("an id that is there, and an environment that is not: %v", errs)
+		}
+		errs[2], errs[4] = nil, nil
+		check(t, errors.Join(errs...))
+		stored("sess_1", "sess_2", "sess_3", "sess_4")
+		if !slices.Equal(s.sizes, []int{5}) {
+			t.Errorf("batches of %d", s.sizes)
+		}
+
+		// What has ended can be undone only with all of the batch, which must not be kept half.
+		late := func() error {
+			return s.Atomically(ctx, func(ctx context.Context) error {
+				check(t, s.finish(ctx, `UPDATE environments SET name = 'late' WHERE id = $1`, environment.ID))
+				return errOwn
+			})
+		}
+		ids = []string{"sess_5", "sess_6"}
+		errs = s.together(create, late, create)
+		for i, err := range errs[:2] {
+			if !errors.Is(err, sql.ErrTxDone) {
+				t.Errorf("caller %d: %v", i, err)
+			}
+		}
+		check(t, errs[2]) // it begins another batch
+		stored("sess_1", "sess_2", "sess_3", "sess_4", "sess_6")
+	})
+}
+
 // TestBatchCommitFails has commits that fail: of their own accord, with the connection, and before they
 // begin. All callers must know, those included whose error rests on what others did.
 func TestBatchCommitFails(t *testing.T) {

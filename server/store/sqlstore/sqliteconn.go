@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"modernc.org/sqlite"
 )
@@ -92,7 +94,7 @@ func (c *sqliteConn) statement(text string) (*sqliteStatement, error) {
 	if s, ok := c.statements[text]; ok {
 		return s, nil
 	}
-	made, err := c.PrepareContext(context.Background(), text)
+	made, err := c.PrepareContext(context.Background(), nameless(text))
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +116,26 @@ func (c *sqliteConn) statement(text string) (*sqliteStatement, error) {
 	}
 	c.statements[text] = s
 	return s, nil
+}
+
+// nameless returns a statement with ? for its placeholders $1, $2, … if each is there once, in that order.
+// To SQLite those are names, which the driver looks up whenever it binds an argument.
+func nameless(text string) string {
+	var out strings.Builder
+	rest := text
+	for n := 1; ; n++ {
+		before, after, found := strings.Cut(rest, "$")
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		digits := len(after) - len(strings.TrimLeft(after, "0123456789"))
+		if after[:digits] != strconv.Itoa(n) {
+			return text
+		}
+		out.WriteByte('?')
+		rest = after[digits:]
+	}
 }
 
 // run runs a statement that yields no rows and returns how many rows it wrote. When ctx ends meanwhile,

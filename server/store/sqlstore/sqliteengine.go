@@ -85,11 +85,26 @@ func (m *sqliteMember) query(ctx context.Context, q query, each func(scanner) er
 	})
 }
 
-// exec lets ctx interrupt a write only while the transaction is its caller's alone, since SQLite would undo
-// the whole of it. No write of the store takes long.
-func (m *sqliteMember) exec(ctx context.Context, statement string, args []any) (n int, err error) {
+func (m *sqliteMember) exec(ctx context.Context, statement string, args []any) (int, error) {
+	return m.write(ctx, statement, args, false)
+}
+
+func (m *sqliteMember) finish(ctx context.Context, statement string, args []any) (int, error) {
+	return m.write(ctx, statement, args, true)
+}
+
+// write lets ctx interrupt a statement only while the transaction is its caller's alone, since SQLite would
+// undo the whole of it. No write of the store takes long. A member's only statement needs no savepoint:
+// SQLite undoes it when it fails.
+func (m *sqliteMember) write(ctx context.Context, statement string, args []any, last bool) (n int, err error) {
 	err = m.statement(ctx, func(c *sqliteConn) error {
+		if !last {
+			if err := m.save(c); err != nil {
+				return err
+			}
+		}
 		n, err = c.run(watched(ctx, m.first), statement, args)
+		m.finished = last && err == nil && !m.first && !m.saved
 		return err
 	})
 	return n, err

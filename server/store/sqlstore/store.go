@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/cloud-sessions/sessions/server/cache"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -65,11 +66,12 @@ func (o Options) withDefaults() (Options, error) {
 
 // Store is a store.Store over an SQL database.
 type Store struct {
-	db    database
-	now   func() time.Time
-	newID func(prefix string) string
-	hub   hub
-	line  turnLine
+	db     database
+	now    func() time.Time
+	newID  func(prefix string) string
+	hub    hub
+	line   turnLine
+	agents *agentVersions
 
 	id      string // tells this store's notes from those of others
 	listens sync.WaitGroup
@@ -103,7 +105,7 @@ func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 	if err := db.migrate(ctx); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
-	s := &Store{db: db, now: opts.Now, newID: opts.NewID}
+	s := &Store{db: db, now: opts.Now, newID: opts.NewID, agents: cache.New[agentVersion, store.Agent](agentVersionsSize)}
 	s.id = newID("store")
 	listening, silence := context.WithCancel(context.Background())
 	s.silence = silence

@@ -37,6 +37,50 @@ func atomicTests() map[string]test {
 			}
 			b.hasNothing()
 		},
+		"UndoneAgents": func(b *bed) {
+			hold := func(ctx context.Context, name string) {
+				spec := agentSpec()
+				spec.Name = name
+				agent, err := b.CreateAgent(ctx, account, spec)
+				check(b.T, err)
+				agent, err = b.UpdateAgent(ctx, account, agent.ID, 1, func(*store.AgentSpec) error { return nil })
+				check(b.T, err)
+				environment, err := b.CreateEnvironment(ctx, account, environmentSpec())
+				check(b.T, err)
+				for _, version := range []int32{1, 2} {
+					v, err := b.CreateSession(ctx, account, store.SessionSpec{AgentID: agent.ID, AgentVersion: version, EnvironmentID: environment.ID})
+					check(b.T, err)
+					equal(b.T, "agent of the new session", name, v.Agent.Name)
+					v, err = b.GetSession(ctx, account, v.ID)
+					check(b.T, err)
+					equal(b.T, "agent of the session", name, v.Agent.Name)
+				}
+				list, err := b.ListSessions(ctx, account, store.SessionFilter{}, store.Page{Limit: 10})
+				check(b.T, err)
+				for _, v := range list.Items {
+					equal(b.T, "agent of the listed session", name, v.Agent.Name)
+				}
+			}
+			for _, undo := range []func(ctx context.Context, fn func(ctx context.Context) error) error{
+				b.Atomically,
+				func(ctx context.Context, fn func(ctx context.Context) error) error {
+					var undone error
+					check(b.T, b.Atomically(ctx, func(ctx context.Context) error {
+						undone = b.Atomically(ctx, fn)
+						return nil
+					}))
+					return undone
+				},
+			} {
+				b.ids.restart()
+				fails(b.T, "transaction", errStop, undo(b.ctx, func(ctx context.Context) error {
+					hold(ctx, "undone")
+					return errStop
+				}))
+			}
+			b.ids.restart() // so that ids and versions come again
+			hold(b.ctx, "kept")
+		},
 		"NestedRollbackAlone": func(b *bed) {
 			var kept []string
 			keep := func(ctx context.Context) {

@@ -140,6 +140,10 @@ func calls() []func(ctx context.Context, s store.Store) error {
 		},
 		func(ctx context.Context, s store.Store) error { return s.QueueTurn(ctx, store.TurnRef{}) },
 		func(ctx context.Context, s store.Store) error { return s.Publish(ctx, store.Increment{}) },
+		func(ctx context.Context, s store.Store) error {
+			_, err := s.SessionRevision(ctx, account, "x")
+			return err
+		},
 		func(ctx context.Context, s store.Store) error { return s.Ping(ctx) },
 		func(ctx context.Context, s store.Store) error {
 			return s.Atomically(ctx, func(context.Context) error { return nil })

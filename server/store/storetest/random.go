@@ -20,6 +20,7 @@ func RunRandom(t *testing.T, open Opener, seed uint64, steps int) {
 	w := &walker{
 		bed: b, Rand: rand.New(rand.NewPCG(seed, 0)),
 		model: &model{now: b.clock.Now, newID: prefixed(), logs: map[store.SessionRef][]store.Event{}},
+		seen:  map[revision]store.Session{},
 		known: map[string][]string{"agent": {"agent_x"}, "env": {"env_x"}, "sess": {"sess_x"}, "evt": {"evt_000000"}},
 	}
 	for w.step = range steps {
@@ -27,6 +28,7 @@ func RunRandom(t *testing.T, open Opener, seed uint64, steps int) {
 			t.Fatalf("stopped before step %d of seed %d", w.step, seed)
 		}
 		w.act()
+		w.revision()
 		if w.IntN(4) > 0 { // the others tie
 			b.clock.advance(time.Duration(1+w.IntN(3000)) * time.Nanosecond)
 		}
@@ -54,6 +56,13 @@ type walker struct {
 	model *model
 	known map[string][]string // ids by their prefix, with those of deleted rows and one that never was
 	step  int
+	seen  map[revision]store.Session
+}
+
+// revision is a session at some time.
+type revision struct {
+	account, id string
+	number      int64
 }
 
 // step is what to do, to the store and to the model.
@@ -107,6 +116,23 @@ func (w *walker) act() {
 	if undo {
 		w.lists()
 	}
+}
+
+// revision looks at a session, which is what it was when its revision is.
+func (w *walker) revision() {
+	acc := w.account()
+	id := w.id("sess", acc)
+	number, err := w.SessionRevision(w.ctx, acc, id)
+	got, getErr := w.GetSession(w.ctx, acc, id)
+	equal(w.T, "error of the revision", fmt.Sprint(getErr), fmt.Sprint(err))
+	if err != nil {
+		return
+	}
+	at := revision{acc, id, number}
+	if before, ok := w.seen[at]; ok {
+		equal(w.T, fmt.Sprintf("after step %d: %+v", w.step, at), before, got)
+	}
+	w.seen[at] = got
 }
 
 // remember makes a result's id known, even when the step was undone and there is no such row.

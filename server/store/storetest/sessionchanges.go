@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -88,6 +89,35 @@ func sessionChangeTests() map[string]test {
 				equal(b.T, name, want, got)
 				b.reads(sessionKind(), account, sessionRow(want))
 			}
+		},
+		"Revision": func(b *bed) {
+			v := b.session()
+			last, err := b.SessionRevision(b.ctx, account, v.ID)
+			check(b.T, err)
+			moved := func(what string, want bool) {
+				b.Helper()
+				now, err := b.SessionRevision(b.ctx, account, v.ID)
+				check(b.T, err)
+				equal(b.T, what+" makes another revision", want, now != last)
+				last = now
+			}
+			moved("nothing", false)
+			for _, title := range []string{"a", v.Title} { // back again is another one, too
+				_, err = b.UpdateSession(b.ctx, account, v.ID, func(v *store.Session) error { v.Title = title; return nil })
+				check(b.T, err)
+				moved("an update", true)
+			}
+			fails(b.T, "update", errStop, b.Atomically(b.ctx, func(ctx context.Context) error {
+				_, err := b.UpdateSession(ctx, account, v.ID, func(v *store.Session) error { v.Title = "b"; return nil })
+				check(b.T, err)
+				return errStop
+			}))
+			moved("an update that is undone", false)
+			_, err = b.SessionRevision(b.ctx, other, v.ID)
+			missing(b.T, store.MissingError{Noun: store.NounSession, ID: v.ID}, err)
+			check(b.T, b.DeleteSession(b.ctx, account, v.ID, allowed))
+			_, err = b.SessionRevision(b.ctx, account, v.ID)
+			missing(b.T, store.MissingError{Noun: store.NounSession, ID: v.ID}, err)
 		},
 		"NilsAreEmpty": func(b *bed) {
 			got, err := b.UpdateSession(b.ctx, account, b.session().ID, func(v *store.Session) error {
