@@ -13,7 +13,7 @@ import (
 // eventConcurrencyTests have many write to one log, and others read it.
 func eventConcurrencyTests() map[string]test {
 	return map[string]test{
-		"Writers": func(b *bed) { crowd(b.T, []*bed{b}, 12, 0) },
+		"Writers": func(b *bed) { crowd(b.T, []*bed{b}, 10, 0) },
 		"Readers": func(b *bed) { crowd(b.T, []*bed{b}, 4, 4) },
 	}
 }
@@ -23,7 +23,7 @@ func eventConcurrencyTests() map[string]test {
 // the log's order: none appears before one that was seen.
 func crowd(t *testing.T, beds []*bed, writers, readers int) {
 	t.Helper()
-	const rounds, events = 15, 3
+	const rounds, events = 8, 3
 	b := beds[0]
 	session := b.create(sessionKind()).id
 	var written atomic.Int32
