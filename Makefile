@@ -47,7 +47,7 @@ run: ## serve the API with a demo account
 	go run ./server/cmd/sessionsd serve --demo
 
 test: ## run all tests under the race detector, on PostgreSQL too where it is installed
-	go test -race ./...
+	go test -race -timeout 20m ./...
 	@go test -count=1 -v -run '^TestPostgreSQL$$' ./server/store/pgtest | \
 		sed -n 's/^.*skipped, since it needs PostgreSQL: /test: the tests on PostgreSQL were SKIPPED: /p' | sort -u
 

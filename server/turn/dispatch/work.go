@@ -81,12 +81,11 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	}()
 	abandoned := w.await(running, stop, ran, poke)
 	w.sink.close()
-	switch {
-	case abandoned:
+	if abandoned {
 		w.Logger.Warn("a runner did not stop", "session", w.ref.Session.ID, "turn", w.ref.TurnID, "patience", w.Patience)
-		return nil
-	case w.failure != nil && ctx.Err() != nil:
-		return ctx.Err() // the dispatcher stops, the turn does not
+	}
+	if abandoned || w.failure != nil {
+		return ctx.Err() // when the dispatcher stops, the turn does not
 	}
 	return nil
 }
