@@ -56,7 +56,7 @@ func retryable(req *http.Request, rep *reply, err error) bool {
 	harmless := req.Method == http.MethodGet || req.Method == http.MethodHead || req.Header.Get("Idempotency-Key") != ""
 	if rep == nil {
 		var untrusted *tls.CertificateVerificationError
-		return harmless && !errors.As(err, &untrusted)
+		return harmless && !errors.As(err, &untrusted) && !isPermanent(err)
 	}
 	if rep.status < 400 || rep.status == http.StatusConflict {
 		return false
@@ -76,6 +76,26 @@ func retryable(req *http.Request, rep *reply, err error) bool {
 		return harmless
 	}
 	return harmless && rep.status >= 500
+}
+
+// Permanent marks an error of a [Middleware], or of the body of an answer that it passes on, as one that another
+// attempt would meet again: the call, or the stream, ends with it. It returns nil for nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanent{err}
+}
+
+// permanent is an error that no other attempt avoids.
+type permanent struct{ error }
+
+func (p *permanent) Unwrap() error { return p.error }
+
+// isPermanent reports whether err was marked.
+func isPermanent(err error) bool {
+	var p *permanent
+	return errors.As(err, &p)
 }
 
 // wait returns how long to wait before attempt n+1, counted from 1, and whether that is worth it: not

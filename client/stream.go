@@ -197,6 +197,8 @@ func (s *stream) lost(err error) error {
 	switch {
 	case errors.Is(err, sse.ErrTooLong):
 		return unexpected("an event of the stream is larger than 32 MiB")
+	case isPermanent(err):
+		return &Error{Message: err.Error(), cause: err}
 	case silent:
 		err = errSilence
 	case err == io.EOF:

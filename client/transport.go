@@ -173,6 +173,9 @@ func (c *config) roundTrip(ctx context.Context, req *http.Request) (*http.Respon
 		if failed, ok := err.(*url.Error); ok {
 			err = failed.Err // the rest of it is the URL
 		}
+		if isPermanent(err) {
+			return nil, err
+		}
 		return nil, fmt.Errorf("no answer: %w", err)
 	}
 	if resp == nil || resp.Body == nil {

@@ -76,12 +76,12 @@ func defaultText(s *schema) (string, error) {
 
 // checkParameters holds a request's parameters against the operation, in the document's order, and
 // writes defaults into its query and headers.
-func (o *Operation) checkParameters(r *http.Request, pathParam func(string) string) *Fault {
+func (o *Operation) checkParameters(r *http.Request, pathParam func(string) string) *misuse {
 	var query url.Values
 	if r.URL.RawQuery != "" {
 		var err error
 		if query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
-			return &Fault{Param: "query", Message: "The query string is malformed; percent-encode its names and values."}
+			return &misuse{rule: ruleSyntax}
 		}
 	}
 	for i := range o.parameters {
@@ -91,10 +91,10 @@ func (o *Operation) checkParameters(r *http.Request, pathParam func(string) stri
 		case openapi3.ParameterInPath:
 			value, err := url.PathUnescape(pathParam(p.name))
 			if err != nil {
-				return p.fault("is not percent-encoded properly")
+				return &misuse{p, ruleSyntax, "is not percent-encoded properly"}
 			}
-			if fault := p.checkOne(value); fault != nil {
-				return fault
+			if wrong := p.checkOne(value); wrong != nil {
+				return wrong
 			}
 			continue
 		case openapi3.ParameterInQuery:
@@ -102,8 +102,8 @@ func (o *Operation) checkParameters(r *http.Request, pathParam func(string) stri
 		default:
 			values = r.Header[p.name]
 		}
-		if fault := p.check(values); fault != nil {
-			return fault
+		if wrong := p.check(values); wrong != nil {
+			return wrong
 		}
 		if len(values) == 0 && p.absent != "" {
 			p.fillIn(r)
@@ -113,7 +113,7 @@ func (o *Operation) checkParameters(r *http.Request, pathParam func(string) stri
 }
 
 // check holds all values of a parameter, in the order sent, against its schema.
-func (p *parameter) check(values []string) *Fault {
+func (p *parameter) check(values []string) *misuse {
 	switch {
 	case len(values) == 0:
 		if p.required {
@@ -123,19 +123,19 @@ func (p *parameter) check(values []string) *Fault {
 	case p.schema.kind == arrayKind:
 		return p.checkMany(values)
 	case len(values) > 1:
-		return p.fault("must be given only once")
+		return &misuse{p, ruleTwice, "must be given only once"}
 	}
 	return p.checkOne(values[0])
 }
 
-func (p *parameter) checkOne(value string) *Fault {
+func (p *parameter) checkOne(value string) *misuse {
 	if rule := p.schema.brokenParameter(value); rule != "" {
 		return p.broken(p.schema, rule)
 	}
 	return nil
 }
 
-func (p *parameter) checkMany(values []string) *Fault {
+func (p *parameter) checkMany(values []string) *misuse {
 	s, twice := p.schema, false
 	var met nameSet
 	switch {
@@ -171,15 +171,37 @@ func (p *parameter) fillIn(r *http.Request) {
 }
 
 // broken says what a parameter must be, whichever way it was wrong.
-func (p *parameter) broken(s *schema, rule string) *Fault {
-	return p.fault(s.mistake(rule).expectation())
+func (p *parameter) broken(s *schema, rule string) *misuse {
+	return &misuse{p, rule, s.mistake(rule).expectation()}
 }
 
-// fault makes a sentence of the end of one.
-func (p *parameter) fault(predicate string) *Fault {
-	subject := "Parameter"
-	if p.in == openapi3.ParameterInHeader {
-		subject = "Header"
+// misuse is what is wrong with a parameter.
+type misuse struct {
+	p         *parameter // nil for the query as a whole
+	rule      string
+	predicate string // the end of a sentence
+}
+
+// fault makes a misuse fit for callers; none is no fault.
+func (m *misuse) fault() *Fault {
+	switch {
+	case m == nil:
+		return nil
+	case m.p == nil:
+		return &Fault{Param: "query", Message: m.sentence()}
 	}
-	return &Fault{Param: p.doc.Name, Message: subject + " '" + p.doc.Name + "' " + predicate + "."}
+	return &Fault{Param: m.p.doc.Name, Message: m.sentence()}
+}
+
+// breach makes a misuse fit for logs.
+func (m *misuse) breach() *Breach { return &Breach{Rule: m.rule, Reason: m.sentence()} }
+
+func (m *misuse) sentence() string {
+	switch {
+	case m.p == nil:
+		return "The query string is malformed; percent-encode its names and values."
+	case m.p.in == openapi3.ParameterInHeader:
+		return "Header '" + m.p.doc.Name + "' " + m.predicate + "."
+	}
+	return "Parameter '" + m.p.doc.Name + "' " + m.predicate + "."
 }

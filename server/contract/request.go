@@ -21,16 +21,14 @@ const (
 // in and integers written as such. Defaults are written into the query and the headers, too.
 // pathParam returns a path parameter by name, percent-encoded as it was sent.
 func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) string) error {
-	if fault := o.checkParameters(r, pathParam); fault != nil {
-		return fault
+	if wrong := o.checkParameters(r, pathParam); wrong != nil {
+		return wrong.fault()
 	}
 	if o.body == nil {
 		return nil
 	}
-	if sent := contentType(r.Header); sent != jsonType {
-		if media, _, err := mime.ParseMediaType(sent); err != nil || media != jsonType {
-			return &Fault{Param: "Content-Type", Message: "Header 'Content-Type' must be application/json."}
-		}
+	if !isJSON(r.Header) {
+		return &Fault{Param: "Content-Type", Message: notJSON}
 	}
 	data, fault := o.readBody(r)
 	if fault != nil {
@@ -52,6 +50,18 @@ func contentType(header http.Header) string {
 		return values[0]
 	}
 	return ""
+}
+
+const notJSON = "Header 'Content-Type' must be application/json."
+
+// isJSON reports whether a request says that its body is JSON.
+func isJSON(h http.Header) bool {
+	sent := contentType(h)
+	if sent == jsonType {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(sent)
+	return err == nil && media == jsonType
 }
 
 // checkedBody is a body in memory.

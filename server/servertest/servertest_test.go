@@ -2,6 +2,7 @@ package servertest_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,6 +29,8 @@ func (s *scope) Cleanup(f func())          { s.cleanups = append(s.cleanups, f) 
 func (s *scope) Errorf(f string, a ...any) { s.failures = append(s.failures, fmt.Sprintf(f, a...)) }
 func (s *scope) Fatalf(f string, a ...any) { s.Errorf(f, a...); panic(s) }
 func (s *scope) Output() io.Writer         { return io.Discard }
+func (s *scope) Context() context.Context  { return context.Background() }
+func (s *scope) Helper()                   {}
 
 func (s *scope) end() {
 	for len(s.cleanups) > 0 {

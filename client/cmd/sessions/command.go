@@ -53,7 +53,7 @@ one array, with -o jsonl it is one record on each line, both written as the reco
 	}
 	long := group("sessions", "The commands on sessions, under their long names", a.sessionCommands()...)
 	long.Hidden = true // they are at the top, too
-	root.AddCommand(long, versionCommand())
+	root.AddCommand(long, a.contract(), versionCommand())
 	a.understood(root)
 	// A command that holds others is of no use by itself.
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloud-sessions/sessions/client/contractcheck"
+)
+
+// contract holds the commands on the contract.
+func (a *app) contract() *cobra.Command {
+	var o contractcheck.Options
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Try a server's operations, and say where they drift from the contract",
+		Long: `check holds a server against the contract that this program was built with, and prints how each operation
+does. It sends the contract's examples and every read with every parameter.
+
+It makes two agents, two environments and two sessions, sends two short messages, which an agent answers at
+the account's cost, and deletes all of it in the end. With --read-only it makes nothing and tries only what
+reads.
+
+It exits with 1 when an operation drifts. In JSON and YAML every breach has its place and its rule.`,
+		Example: `  sessions contract check
+  sessions contract check --read-only --base-url https://openapi.qoder.sh/api/v1/cloud
+  sessions contract check -o json | jq '.[] | select(.verdict == "drifts")'`,
+		Args: arguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			stop := a.err.spin("trying the operations")
+			results, err := contractcheck.Run(cmd.Context(), c, o)
+			stop()
+			if err != nil {
+				return err
+			}
+			return a.showResults(results)
+		},
+	}
+	cmd.Flags().BoolVar(&o.ReadOnly, "read-only", false, "make nothing: try only what reads, on what the account has")
+	return group("contract", "Hold a server against the contract", cmd)
+}
+
+// showResults writes what was found, and fails when there is drift.
+func (a *app) showResults(results []*contractcheck.Result) error {
+	records := make([]contractcheck.Result, len(results))
+	for i, r := range results {
+		records[i] = *r
+	}
+	if err := showAll(a, resultView(), records); err != nil {
+		return err
+	}
+	drifting := 0
+	for _, r := range results {
+		if r.Verdict == contractcheck.Drifts {
+			drifting++
+		}
+		for _, b := range r.Breaches {
+			if a.form() == formatTable { // whose lines are cut on a terminal
+				fmt.Fprintln(a.out, a.out.safe("\n"+b.Error()))
+			}
+		}
+	}
+	if drifting > 0 {
+		return fmt.Errorf("%d of %d operations drift from the contract", drifting, len(results))
+	}
+	return nil
+}
+
+func resultView() view[contractcheck.Result] {
+	return view[contractcheck.Result]{
+		id: func(r *contractcheck.Result) string { return r.Operation },
+		columns: []column[contractcheck.Result]{
+			{name: "OPERATION", text: func(r *contractcheck.Result) string { return r.Operation }},
+			{name: "VERDICT", text: func(r *contractcheck.Result) string { return string(r.Verdict) }, style: verdictStyle},
+			{name: "REQUESTS", text: func(r *contractcheck.Result) string { return count(r.Requests) }},
+			{name: "ANSWERS", text: func(r *contractcheck.Result) string { return strings.Trim(fmt.Sprint(r.Statuses), "[]") }},
+			{name: "REMARK", text: func(r *contractcheck.Result) string { return cmp.Or(r.Reason, breachCount(len(r.Breaches))) }},
+		},
+	}
+}
+
+func breachCount(n int) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "1 breach"
+	}
+	return strconv.Itoa(n) + " breaches"
+}
+
+// verdictStyle colours verdicts.
+func verdictStyle(verdict string) string {
+	switch contractcheck.Verdict(verdict) {
+	case contractcheck.Conforms:
+		return green
+	case contractcheck.Drifts:
+		return yellow
+	}
+	return dim
+}

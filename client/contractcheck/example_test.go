@@ -1,0 +1,81 @@
+package contractcheck_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/cloud-sessions/sessions/client"
+	"github.com/cloud-sessions/sessions/client/contractcheck"
+	"github.com/cloud-sessions/sessions/server"
+)
+
+// upstream is a server with a field that the contract does not have.
+func upstream() *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Request-Id", "req_1")
+		_, _ = io.WriteString(w, `{"data":[],"has_more":false,"total":0}`)
+	}))
+}
+
+func ExampleReport() {
+	web := upstream()
+	defer web.Close()
+	c, err := client.New(
+		client.WithBaseURL(web.URL), client.WithToken("pt-example"),
+		contractcheck.Report(func(b *contractcheck.Breach) { fmt.Println(b) }),
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	models, err := c.Models.List(context.Background())
+	fmt.Println(len(models.Data), err)
+	// Output:
+	// listModels: the answer (200) breaks the contract: additionalProperties at '/total': unknown property (request id req_1)
+	// 0 <nil>
+}
+
+func ExampleStrict() {
+	web := upstream()
+	defer web.Close()
+	c, err := client.New(client.WithBaseURL(web.URL), client.WithToken("pt-example"), contractcheck.Strict())
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = c.Models.List(context.Background())
+	if breach, ok := errors.AsType[*contractcheck.Breach](err); ok {
+		fmt.Println(breach.Operation, breach.Rule, breach.Pointer)
+	}
+	// Output: listModels additionalProperties /total
+}
+
+func ExampleRun() {
+	ctx := context.Background()
+	s, err := server.New(ctx, server.Config{Demo: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	web := httptest.NewServer(s)
+	defer web.Close()
+	c, err := client.New(client.WithBaseURL(web.URL+"/v1"), client.WithToken(s.Demo().Token))
+	if err != nil {
+		log.Fatal(err)
+	}
+	results, err := contractcheck.Run(ctx, c, contractcheck.Options{ReadOnly: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, r := range results[:3] {
+		fmt.Printf("%s %s: %d requests\n", r.Operation, r.Verdict, r.Requests)
+	}
+	// Output:
+	// listModels conforms: 1 requests
+	// createAgent unchecked: 0 requests
+	// updateAgent unchecked: 0 requests
+}

@@ -1,0 +1,220 @@
+package contractcheck_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/cloud-sessions/sessions/client"
+	"github.com/cloud-sessions/sessions/client/contractcheck"
+	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/contract"
+	"github.com/cloud-sessions/sessions/server/servertest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// open opens the gate to resources, so that every operation can be tried.
+func open(c *server.Config) { c.Features = []string{server.FeatureM3} }
+
+func ids(results []*contractcheck.Result) (all []string) {
+	for _, r := range results {
+		all = append(all, r.Operation)
+	}
+	return all
+}
+
+func operations(t *testing.T, method string) (all []string) {
+	t.Helper()
+	compiled, err := contract.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for op := range compiled.Operations() {
+		if method == "" || op.Method == method {
+			all = append(all, op.ID)
+		}
+	}
+	return all
+}
+
+// TestOurServerConforms tries every operation of this module's server, and that what the run makes is gone after it.
+func TestOurServerConforms(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, open)
+	before := count(t, s)
+	results, err := contractcheck.Run(t.Context(), s.Client(), contractcheck.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(operations(t, ""), slices.Sorted(slices.Values(ids(results)))); diff != "" {
+		t.Errorf("operations (-contract +tried):\n%s", diff)
+	}
+	for _, r := range results {
+		good := slices.ContainsFunc(r.Statuses, func(status int) bool { return status/100 == 2 })
+		if r.Verdict != contractcheck.Conforms || r.Requests == 0 || !good || len(r.Breaches) > 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+	if after := count(t, s); after != before {
+		t.Errorf("the account has %d things, before %d", after, before)
+	}
+	for _, op := range operations(t, http.MethodGet) { // one by one, each parameter that can be given was
+		if len(s.Requests(op)) == 0 {
+			t.Errorf("%s was not asked", op)
+		}
+	}
+	if queries := s.Requests("listSessions"); !slices.ContainsFunc(queries, func(r servertest.Request) bool { return r.Query.Has("created_at[gte]") }) {
+		t.Error("no request has the parameter created_at[gte]")
+	}
+}
+
+// count counts the account's agents, environments and sessions, the archived included.
+func count(t *testing.T, s *servertest.Server) (n int) {
+	t.Helper()
+	c, ctx := s.Client(), t.Context()
+	for _, err := range c.Agents.All(ctx, &client.ListAgentsParams{IncludeArchived: new(true)}) {
+		n = counted(t, n, err)
+	}
+	for _, err := range c.Environments.All(ctx, &client.ListEnvironmentsParams{IncludeArchived: new(true)}) {
+		n = counted(t, n, err)
+	}
+	for _, err := range c.Sessions.All(ctx, &client.ListSessionsParams{IncludeArchived: new(true)}) {
+		n = counted(t, n, err)
+	}
+	return n
+}
+
+func counted(t *testing.T, n int, err error) int {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n + 1
+}
+
+// What a feature that is off hides conforms when it says so.
+func TestClosedGate(t *testing.T) {
+	t.Parallel()
+	results, err := contractcheck.Run(t.Context(), servertest.New(t).Client(), contractcheck.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		want := contractcheck.Conforms
+		switch r.Operation {
+		case "deleteSessionResource":
+			want = contractcheck.Unchecked
+		case "addSessionResources", "listSessionResources", "getSessionResource":
+			if diff := cmp.Diff([]int{http.StatusNotImplemented}, r.Statuses); diff != "" {
+				t.Errorf("%s: %v", r.Operation, r.Statuses)
+			}
+		}
+		if r.Verdict != want || (r.Reason != "") != (want == contractcheck.Unchecked) {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// A run that only reads sends reads only, and all of them; of an account without sessions, too.
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	for _, sessions := range []int{0, 1} {
+		s := servertest.New(t, open)
+		c := s.Client()
+		for range sessions {
+			session, err := c.Sessions.Create(t.Context(), &client.CreateSessionRequest{Agent: client.AgentRef{ID: s.AgentID}, EnvironmentID: s.EnvironmentID})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, err := range c.Sessions.Run(t.Context(), session.ID, "hi", nil) {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		before := len(s.Requests())
+		results, err := contractcheck.Run(t.Context(), c, contractcheck.Options{ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, req := range s.Requests()[before:] {
+			if req.Method != http.MethodGet {
+				t.Errorf("%s %s", req.Method, req.Path)
+			}
+		}
+		reads := operations(t, http.MethodGet)
+		for _, r := range results {
+			want := contractcheck.Unchecked
+			if slices.Contains(reads, r.Operation) {
+				want = contractcheck.Conforms
+			}
+			if r.Verdict != want || (r.Requests > 0) != (want == contractcheck.Conforms) {
+				t.Errorf("with %d sessions: %+v", sessions, r)
+			}
+		}
+	}
+}
+
+// What no operation would answer is the error of the run.
+func TestNoRun(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, tc := range map[string]struct {
+		ctx  context.Context
+		c    *client.Client
+		want string
+	}{
+		"wrong token": {t.Context(), s.Client(client.WithToken("pt-wrong")), "401 authentication_error"},
+		"no server":   {t.Context(), s.Client(client.WithBaseURL(gone.URL), client.WithMaxRetries(0)), "no answer: "},
+		"no time":     {canceled, s.Client(), "context canceled"},
+	} {
+		results, err := contractcheck.Run(tc.ctx, tc.c, contractcheck.Options{})
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want %s", name, err, tc.want)
+		}
+		for _, r := range results {
+			if r.Verdict == contractcheck.Drifts {
+				t.Errorf("%s: %+v", name, r)
+			}
+		}
+	}
+}
+
+// A run that is cut short, in the middle of a turn, leaves nothing behind.
+func TestCutShort(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	s.Script("rules: [{steps: [{wait: 1h}]}]")
+	before := count(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c := s.Client(client.WithMiddleware(func(next client.RoundTripFunc) client.RoundTripFunc {
+		return func(req *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(req.URL.Path, "/stream") {
+				cancel()
+			}
+			return next(req)
+		}
+	}))
+	if _, err := contractcheck.Run(ctx, c, contractcheck.Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if len(s.Requests("sendEvents")) != 1 {
+		t.Error("no message was sent")
+	}
+	if after := count(t, s); after != before {
+		t.Errorf("the account has %d things, before %d", after, before)
+	}
+}

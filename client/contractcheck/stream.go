@@ -1,0 +1,129 @@
+package contractcheck
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+
+	"github.com/cloud-sessions/sessions/client/internal/sse"
+	"github.com/cloud-sessions/sessions/server/contract"
+)
+
+// streamChecks holds the events of one answer against the contract.
+type streamChecks struct {
+	*exchange
+	status int
+	schema *contract.Schema
+}
+
+// event checks an event: its data, then what its id and its name repeat of it.
+func (c *streamChecks) event(f sse.Event) error {
+	if b := c.schema.Check(f.Data); b != nil {
+		b.Status = c.status
+		return c.told(b)
+	}
+	var data struct {
+		Type string
+		ID   string // of stored events; increments have none
+	}
+	if err := json.Unmarshal(f.Data, &data); err != nil {
+		return err // never: it was checked
+	}
+	switch {
+	case f.Type != data.Type:
+		return c.broken("event", "an event's name is not its type, "+data.Type)
+	case f.ID != data.ID && data.ID == "":
+		return c.broken("event", "an event of the type "+data.Type+" is not stored and must not have an id line")
+	case f.ID != data.ID:
+		return c.broken("event", "the id line of an event of the type "+data.Type+" is not its id")
+	}
+	return nil
+}
+
+func (c *streamChecks) broken(rule, reason string) error {
+	return c.answerBreach(c.status, rule, reason)
+}
+
+// streamBody passes a stream on as it comes, and holds each event against the contract once its end has come.
+type streamBody struct {
+	io.ReadCloser
+	checks *streamChecks
+
+	events *sse.Reader  // of whole events
+	whole  bytes.Buffer // what came since the end of the last event
+	blank  bool         // the line that comes has no text so far
+	cr     bool         // the last byte was a CR, so that an LF belongs to it
+	gone   bool         // an event is too long: what follows is not checked
+	err    error
+}
+
+func newStreamBody(in io.ReadCloser, checks *streamChecks) *streamBody {
+	s := &streamBody{ReadCloser: in, checks: checks, blank: true}
+	s.events = sse.NewReader(&s.whole, maxAnswer)
+	return s
+}
+
+// Read passes on what the stream brings, up to an event that must not pass.
+func (s *streamBody) Read(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.ReadCloser.Read(p)
+	passed := 0 // the end of what was checked, or is not the end of an event
+	for i, c := range p[:n] {
+		if s.gone {
+			break
+		}
+		s.whole.WriteByte(c)
+		ends := s.ends(c)
+		switch {
+		case ends:
+			s.err = s.checkWhole()
+		case s.whole.Len() > maxAnswer:
+			s.gone, s.whole = true, bytes.Buffer{}
+			s.err = s.checks.broken("size", tooLarge)
+		}
+		if s.err != nil {
+			return passed, s.err
+		}
+		if ends {
+			passed = i + 1
+		}
+	}
+	return n, err
+}
+
+// ends reports whether c ends an event: a blank line does.
+func (s *streamBody) ends(c byte) bool {
+	second := s.cr && c == '\n' // of a line's end that has been seen
+	s.cr = c == '\r'
+	switch {
+	case second:
+		return false
+	case c == '\r' || c == '\n':
+		was := s.blank
+		s.blank = true
+		return was
+	}
+	s.blank = false
+	return false
+}
+
+// checkWhole checks what is whole.
+func (s *streamBody) checkWhole() error {
+	for {
+		f, err := s.events.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case len(f.Data) == 0:
+			continue
+		}
+		if err := s.checks.event(f); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,52 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// Do sends a request that this package has no method for, such as one to an operation of a newer server, the way the
+// methods do: with the token, retries, and an idempotency key for a write. The path is appended to the base URL and
+// begins with a slash; it is percent-encoded and may have a query. A body other than nil is sent as JSON. The answer's
+// JSON goes where out points to, nil for nowhere; a *json.RawMessage gets it as it came. Its errors are those of the
+// methods; a path or a body that is none of these is an [ErrInvalidRequest].
+func (c *Client) Do(ctx context.Context, method, path string, body, out any, opts ...Option) error {
+	const op = "Client.Do"
+	raw, err := call[json.RawMessage](ctx, c, op, opts, func(server string) (*http.Request, error) {
+		return newRequest(server, method, path, body)
+	})
+	if err != nil || out == nil {
+		return err
+	}
+	if err := json.Unmarshal(*raw, out); err != nil {
+		return c.config.finish(op, unexpected("the answer's JSON is not what was asked for: "+err.Error()))
+	}
+	return nil
+}
+
+func newRequest(server, method, path string, body any) (*http.Request, error) {
+	if !strings.HasPrefix(path, "/") {
+		return nil, fmt.Errorf("the path %q does not begin with a slash", path)
+	}
+	var data io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, fmt.Errorf("the body cannot be written as JSON: %w", err)
+		}
+		data = bytes.NewReader(text)
+	}
+	req, err := http.NewRequest(method, server+path[1:], data) // each attempt gets its context
+	if err != nil {
+		return nil, fmt.Errorf("the method %q or the path %q is malformed", method, path)
+	}
+	if data != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return req, nil
+}

@@ -1,0 +1,52 @@
+package contract
+
+import (
+	"net/http"
+	"strconv"
+)
+
+// What callers ask: they hold what they send and what they get against the contract, and change nothing of it.
+
+// CheckSent holds a request that is about to be sent, and its whole body, against the operation: token, parameters,
+// content type, body. It returns a *Breach with the status 0, the first in the document's order, or nil. pathParam is
+// as for CheckRequest.
+func (o *Operation) CheckSent(r *http.Request, body []byte, pathParam func(name string) string) error {
+	if b := o.sentBreach(r, body, pathParam); b != nil {
+		b.Operation = o.ID
+		return b
+	}
+	return nil
+}
+
+func (o *Operation) sentBreach(r *http.Request, body []byte, pathParam func(string) string) *Breach {
+	if o.Secured && r.Header.Get("Authorization") == "" {
+		return &Breach{Rule: "security", Reason: "Header 'Authorization' is missing."}
+	}
+	if wrong := o.checkParameters(r.Clone(r.Context()), pathParam); wrong != nil { // it fills in defaults
+		return wrong.breach()
+	}
+	switch {
+	case o.body == nil && len(body) > 0:
+		return &Breach{Rule: "content", Reason: "the operation takes no body"}
+	case o.body == nil:
+		return nil
+	case !isJSON(r.Header):
+		return &Breach{Rule: "content", Reason: notJSON}
+	case int64(len(body)) > o.limits.bodyBytes:
+		return &Breach{Rule: "max-body-bytes", Reason: "longer than " + strconv.FormatInt(o.limits.bodyBytes, 10) + " bytes"}
+	}
+	if m := check(o.body, string(body), o.limits.jsonDepth); m != nil {
+		return m.breach()
+	}
+	return nil
+}
+
+// Stream returns what the data of the events is that the operation answers with at a status; nil where it does not
+// answer with an event stream.
+func (o *Operation) Stream(status int) *Schema {
+	r := o.responses[status]
+	if r == nil || r.content[streamType] == nil {
+		return nil
+	}
+	return &Schema{root: r.content[streamType], maxDepth: o.limits.jsonDepth}
+}
