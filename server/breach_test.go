@@ -24,6 +24,15 @@ func nameless(t *testing.T, h *harness) {
 	}
 }
 
+// unchecked gets a path as alice, past the harness, which holds every answer against the contract itself.
+func (h *harness) unchecked(path string) *httptest.ResponseRecorder {
+	recorder := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(h.t.Context(), http.MethodGet, path, nil)
+	r.Header.Set("Authorization", "Bearer "+aliceToken)
+	h.server.ServeHTTP(recorder, r)
+	return recorder
+}
+
 func TestAResponseThatBreaksTheContractDoesNotLeave(t *testing.T) {
 	h := start(t)
 	nameless(t, h)
@@ -47,11 +56,7 @@ func TestAResponseThatBreaksTheContractDoesNotLeave(t *testing.T) {
 func TestReportModeSendsIt(t *testing.T) {
 	h := start(t, func(c *server.Config) { c.ResponseCheck = server.Report })
 	nameless(t, h)
-	// Past the harness, which holds every answer against the contract itself.
-	recorder := httptest.NewRecorder()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/agents/agent_nameless", nil)
-	r.Header.Set("Authorization", "Bearer "+aliceToken)
-	h.server.ServeHTTP(recorder, r)
+	recorder := h.unchecked("/v1/agents/agent_nameless")
 	if recorder.Code != 200 || !strings.Contains(recorder.Body.String(), `"name":""`) {
 		t.Errorf("%d %s", recorder.Code, recorder.Body)
 	}

@@ -178,16 +178,25 @@ func wireAgent(a store.Agent) (types.Agent, error) {
 		CreatedAt:          a.CreatedAt,
 		UpdatedAt:          a.UpdatedAt,
 	}
-	if err := json.Unmarshal(a.Tools, &wire.Tools); err != nil {
+	if err := fromJSON(a.Tools, &wire.Tools); err != nil {
 		return wire, fmt.Errorf("agent %s: tools: %w", a.ID, err)
 	}
-	if err := json.Unmarshal(a.McpServers, &wire.McpServers); err != nil {
+	if err := fromJSON(a.McpServers, &wire.McpServers); err != nil {
 		return wire, fmt.Errorf("agent %s: mcp_servers: %w", a.ID, err)
 	}
-	if err := json.Unmarshal(a.Skills, &wire.Skills); err != nil {
+	if err := fromJSON(a.Skills, &wire.Skills); err != nil {
 		return wire, fmt.Errorf("agent %s: skills: %w", a.ID, err)
 	}
 	return wire, nil
+}
+
+// fromJSON reads a JSON array; most are empty.
+func fromJSON[T any](data json.RawMessage, items *[]T) error {
+	if string(data) == "[]" {
+		*items = []T{}
+		return nil
+	}
+	return json.Unmarshal(data, items)
 }
 
 func environmentSpec(req *types.CreateEnvironmentRequest) (store.EnvironmentSpec, error) {

@@ -24,8 +24,9 @@ type transaction interface {
 	// soon runs a statement whose answer does not matter, before the next one that is not put off or not at all.
 	// That one fails when it fails.
 	soon(ctx context.Context, statement string, args []any) error
-	// finish is exec for the statement that fn ends with: when it succeeds, fn must return nil at once.
-	finish(ctx context.Context, statement string, args []any) (int, error)
+	// finish runs the statement that fn ends with: when it returns nil, fn must do so at once. The commit fails
+	// when the statement does.
+	finish(ctx context.Context, statement string, args []any) error
 	// abort ends the transaction there and then: it will not be committed.
 	abort()
 }

@@ -47,8 +47,8 @@ func (t plainTx) exec(ctx context.Context, statement string, args []any) (int, e
 	return int(n), failure(ctx, err)
 }
 
-func (t plainTx) finish(ctx context.Context, statement string, args []any) (int, error) {
-	return t.exec(ctx, statement, args)
+func (t plainTx) finish(ctx context.Context, statement string, args []any) error {
+	return t.soon(ctx, statement, args)
 }
 
 func (t plainTx) soon(ctx context.Context, statement string, args []any) error {

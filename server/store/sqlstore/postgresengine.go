@@ -73,8 +73,8 @@ func (t *pgTx) exec(ctx context.Context, statement string, args []any) (int, err
 	return int(tag.RowsAffected()), err
 }
 
-func (t *pgTx) finish(ctx context.Context, statement string, args []any) (int, error) {
-	return t.exec(ctx, statement, args)
+func (t *pgTx) finish(ctx context.Context, statement string, args []any) error {
+	return t.soon(ctx, statement, args)
 }
 
 func (t *pgTx) soon(ctx context.Context, statement string, args []any) error {

@@ -84,11 +84,10 @@ func (s *Store) finish(ctx context.Context, statement string, args ...any) error
 	if !ok {
 		return errOutside
 	}
-	run := sc.tx.finish
-	if sc.depth > 0 { // the end of a part is not that of the transaction
-		run = sc.tx.exec
+	if sc.depth == 0 {
+		return sc.tx.finish(ctx, statement, args)
 	}
-	_, err := run(ctx, statement, args)
+	_, err := sc.tx.exec(ctx, statement, args) // the end of a part is not that of the transaction
 	return err
 }
 

@@ -89,8 +89,9 @@ func (m *sqliteMember) exec(ctx context.Context, statement string, args []any) (
 	return m.write(ctx, statement, args, false)
 }
 
-func (m *sqliteMember) finish(ctx context.Context, statement string, args []any) (int, error) {
-	return m.write(ctx, statement, args, true)
+func (m *sqliteMember) finish(ctx context.Context, statement string, args []any) error {
+	_, err := m.write(ctx, statement, args, true)
+	return err
 }
 
 // write lets ctx interrupt a statement only while the transaction is its caller's alone, since SQLite would
