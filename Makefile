@@ -9,7 +9,7 @@ REDOCLY := @redocly/cli@2.77.0
 SPEC := api/openapi.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help gen gen-check contract-lint contract-diff contract-gate build run test fuzz bench bench-scale lint prism cross ci clean
+.PHONY: help gen gen-check contract-lint contract-diff contract-gate build run run-cluster test fuzz bench bench-scale lint prism cross ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ build: ## build bin/sessionsd and bin/sessions
 
 run: ## serve the API with a demo account
 	go run ./server/cmd/sessionsd serve --demo
+
+run-cluster: ## serve the API from three replicas on a PostgreSQL of their own, behind a proxy
+	go run ./server/internal/cluster
 
 test: ## run all tests under the race detector, on PostgreSQL too where it is installed
 	go test -race -timeout 20m ./...

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,18 +20,23 @@ type measured struct {
 }
 
 // runAll measures the chosen variants and prints the tables.
-func runAll(ctx context.Context, out io.Writer, o options) error {
+func runAll(ctx context.Context, out io.Writer, o options) (err error) {
 	list, err := chosen("0a" + o.only)
 	if err != nil {
 		return err
 	}
-	sides, err := measure(ctx, list, o, nil)
+	dbs, list, err := prepareDatabases(out, o.parent, o.dir, list)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dbs.close()) }()
+	sides, err := measure(ctx, list, dbs, o, nil)
 	if err != nil {
 		return err
 	}
 	memory := map[string]perRequest{}
 	if !strings.Contains(o.skip, "allocations") {
-		if memory, err = allocations(ctx, list, o.dir); err != nil {
+		if memory, err = allocations(ctx, list, dbs); err != nil {
 			return err
 		}
 	}
@@ -52,17 +56,18 @@ func runAll(ctx context.Context, out io.Writer, o options) error {
 
 // measure starts a process for each variant, lets them take turns, and stops them. The order of the turns
 // moves on with each round, so that no variant is always the one after the same other.
-func measure(ctx context.Context, list []variant, o options, change func(*job)) (sides []*measured, err error) {
+func measure(ctx context.Context, list []variant, dbs databases, o options, change func(*job)) (sides []*measured, err error) {
 	defer func() {
 		for _, side := range sides {
 			err = errors.Join(err, side.host.stop())
 		}
 	}()
 	for _, v := range list {
-		j := job{Variant: v.key, Dir: filepath.Join(o.dir, v.key)}
-		if err := os.Mkdir(j.Dir, 0o700); err != nil {
+		db, err := dbs.fresh(v, "measured_"+v.key)
+		if err != nil {
 			return sides, err
 		}
+		j := job{Variant: v.key, DB: db}
 		if change != nil {
 			change(&j)
 		}
@@ -88,7 +93,7 @@ func measure(ctx context.Context, list []variant, o options, change func(*job)) 
 }
 
 // runOne measures one variant alone.
-func runOne(ctx context.Context, out io.Writer, o options) error {
+func runOne(ctx context.Context, out io.Writer, o options) (err error) {
 	list, err := chosen(o.variant)
 	if err != nil {
 		return err
@@ -96,6 +101,11 @@ func runOne(ctx context.Context, out io.Writer, o options) error {
 	if len(list) != 1 {
 		return errors.New("--variant takes one letter")
 	}
+	dbs, list, err := prepareDatabases(out, o.parent, o.dir, list)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dbs.close()) }()
 	o.connections = o.connections[len(o.connections)-1:]
 	profile := o.cpuProfile
 	if profile != "" {
@@ -103,7 +113,7 @@ func runOne(ctx context.Context, out io.Writer, o options) error {
 			return err
 		}
 	}
-	sides, err := measure(ctx, list, o, func(j *job) { j.Profile = profile })
+	sides, err := measure(ctx, list, dbs, o, func(j *job) { j.Profile = profile })
 	if err != nil {
 		return err
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"runtime"
 )
 
@@ -21,17 +19,17 @@ const (
 
 // allocations calls each variant's handler in this process, without a network: net/http's own part and
 // the client's are left out on both sides of the ratio.
-func allocations(ctx context.Context, list []variant, dir string) (map[string]perRequest, error) {
+func allocations(ctx context.Context, list []variant, dbs databases) (map[string]perRequest, error) {
 	counted := map[string]perRequest{}
 	for _, v := range list {
 		if v.key == "0" {
 			continue
 		}
-		own := filepath.Join(dir, "allocations-"+v.key)
-		if err := os.Mkdir(own, 0o700); err != nil {
+		db, err := dbs.fresh(v, "allocations_"+v.key)
+		if err != nil {
 			return nil, err
 		}
-		s, err := v.prepare(ctx, own)
+		s, err := v.prepare(ctx, db)
 		if err != nil {
 			return nil, err
 		}

@@ -5,7 +5,21 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/cloud-sessions/sessions/server/store/pgtest"
 )
+
+// emptyDatabase skips the test where there is none for the variant.
+func emptyDatabase(t testing.TB, v variant) string {
+	if v.engine == postgres {
+		return pgtest.NewDatabase(t)
+	}
+	db, err := databases{dir: t.TempDir()}.fresh(v, "sessions")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
 
 // BenchmarkPipeline answers one request in process, without a network, for each variant: what it costs
 // and allocates beside (a) is what checks, storage and observation add.
@@ -15,7 +29,7 @@ func BenchmarkPipeline(b *testing.B) {
 			continue
 		}
 		b.Run(v.key, func(b *testing.B) {
-			s, err := v.prepare(b.Context(), b.TempDir())
+			s, err := v.prepare(b.Context(), emptyDatabase(b, v))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -42,7 +56,7 @@ func BenchmarkPipeline(b *testing.B) {
 func TestVariants(t *testing.T) {
 	for _, v := range variants() {
 		t.Run(v.key, func(t *testing.T) {
-			s, err := v.prepare(t.Context(), t.TempDir())
+			s, err := v.prepare(t.Context(), emptyDatabase(t, v))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -17,9 +17,8 @@ const jobVariable = "SESSIONS_BENCH_JOB"
 type job struct {
 	// Variant is a letter, or "" to serve DB as it is.
 	Variant string
-	// Dir is an empty folder.
-	Dir string
-	DB  string
+	// DB is an empty database if there is a Variant, and "" for one without.
+	DB string
 	// Profile is where the CPU profile goes; "" for none.
 	Profile string
 }
@@ -80,7 +79,7 @@ func prepareJob(ctx context.Context, j job) (*subject, error) {
 	}
 	for _, v := range variants() {
 		if v.key == j.Variant {
-			return v.prepare(ctx, j.Dir)
+			return v.prepare(ctx, j.DB)
 		}
 	}
 	return nil, fmt.Errorf("there is no variant %q", j.Variant)

@@ -30,8 +30,10 @@ type options struct {
 	variant     string
 	cpuProfile  string
 	scale       []int
+	parent      string // where dir and the folder of a PostgreSQL are
 	dir         string
 	skip        string
+	footprint   int
 }
 
 func main() {
@@ -63,12 +65,13 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.rounds, "rounds", 9, "how often each variant is measured; tables show medians")
 	flags.DurationVar(&o.duration, "duration", time.Second, "how long each variant is measured in a round")
 	connections := flags.String("connections", "1,32", "numbers of keep-alive connections")
-	flags.StringVar(&o.only, "only", "abcdef", "variants to measure, by letter; also k, (d) with an Idempotency-Key")
+	flags.StringVar(&o.only, "only", "abcdefghi", "variants to measure, by letter: g, h and i need PostgreSQL; also k, (d) with an Idempotency-Key")
 	flags.StringVar(&o.variant, "variant", "", "measure this variant alone, at the last of --connections")
 	flags.StringVar(&o.cpuProfile, "cpuprofile", "", "with --variant: write the server process's CPU profile to this file")
 	scale := flags.String("scale", "", "measure create, get and list at these numbers of sessions, such as 1000,100000")
-	flags.StringVar(&o.dir, "dir", os.TempDir(), "folder for the databases, which are removed at the end")
+	flags.StringVar(&o.parent, "dir", os.TempDir(), "folder for the databases, which are removed at the end")
 	flags.StringVar(&o.skip, "skip", "", "parts to leave out: allocations, startup (comma-separated)")
+	flags.IntVar(&o.footprint, "footprint", 0, "count what that many sessions, and their turns, add to a PostgreSQL")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -109,12 +112,14 @@ func numbers(flag, text string) ([]int, error) {
 
 // run measures what the options ask for, in a folder of its own that it removes.
 func run(ctx context.Context, out io.Writer, o options) (err error) {
-	if o.dir, err = os.MkdirTemp(o.dir, "sessions-bench-"); err != nil {
+	if o.dir, err = os.MkdirTemp(o.parent, "sessions-bench-"); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
 	describeMachine(out, o.dir)
 	switch {
+	case o.footprint > 0:
+		return runFootprint(ctx, out, o)
 	case len(o.scale) > 0:
 		return runScale(ctx, out, o)
 	case o.variant != "":

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"path/filepath"
 	"strings"
 
 	"github.com/cloud-sessions/sessions/server"
@@ -24,7 +23,9 @@ const seeded = 200
 // variant is one way to answer a request.
 type variant struct {
 	key, name string
-	prepare   func(ctx context.Context, dir string) (*subject, error)
+	engine    engine
+	// prepare makes it ready on an empty database of its engine.
+	prepare func(ctx context.Context, db string) (*subject, error)
 }
 
 // subject is a variant, ready to be measured.
@@ -39,14 +40,17 @@ type subject struct {
 // variants returns every variant by its letter; (a) is what the others are compared with.
 func variants() []variant {
 	return []variant{
-		{"0", "fixed bytes, no server", prepareCeiling},
-		{"a", "echo strict handler", stubbed(noChecks)},
-		{"b", "(a) + request check", stubbed(requestCheck)},
-		{"c", "(b) + response check", stubbed(bothChecks)},
-		{"d", "full server, create", full(createRequests)},
-		{"e", "full server, get", full(getRequests)},
-		{"f", "full server, list of 20", full(listRequests)},
-		{"k", "(d) with an idempotency key", full(keyedRequests)},
+		{"0", "fixed bytes, no server", noEngine, prepareCeiling},
+		{"a", "echo strict handler", noEngine, stubbed(noChecks)},
+		{"b", "(a) + request check", noEngine, stubbed(requestCheck)},
+		{"c", "(b) + response check", noEngine, stubbed(bothChecks)},
+		{"d", "full server, create", sqlite, full(createRequests)},
+		{"e", "full server, get", sqlite, full(getRequests)},
+		{"f", "full server, list of 20", sqlite, full(listRequests)},
+		{"g", "(d) on PostgreSQL", postgres, full(createRequests)},
+		{"h", "(e) on PostgreSQL", postgres, full(getRequests)},
+		{"i", "(f) on PostgreSQL", postgres, full(listRequests)},
+		{"k", "(d) with an idempotency key", sqlite, full(keyedRequests)},
 	}
 }
 
@@ -64,17 +68,16 @@ func chosen(letters string) ([]variant, error) {
 	return list, nil
 }
 
-// openServer runs everything that production has: a SQLite file, tokens, JSON logs, metrics, both checks.
+// openServer runs everything that production has: a database, tokens, JSON logs, metrics, both checks.
 func openServer(ctx context.Context, db string) (*server.Server, error) {
 	return server.New(ctx, server.Config{
 		DB: db, Demo: true, DemoToken: token, Logger: slog.New(slog.NewJSONHandler(io.Discard, nil)),
 	})
 }
 
-// full prepares a server on a new file with seeded sessions.
+// full prepares a server with seeded sessions.
 func full(requestsFor func(ids []string) (requests, error)) func(context.Context, string) (*subject, error) {
-	return func(ctx context.Context, dir string) (*subject, error) {
-		db := "sqlite:" + filepath.Join(dir, "sessions.db")
+	return func(ctx context.Context, db string) (*subject, error) {
 		s, err := openServer(ctx, db)
 		if err != nil {
 			return nil, err

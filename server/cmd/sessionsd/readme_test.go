@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/cloud-sessions/sessions/server/store/pgtest"
 )
 
 const root = "../../.."
@@ -81,6 +83,25 @@ func TestTheReadmesCommands(t *testing.T) {
 			}
 		default:
 			serve(t, nil, args[2:]...)
+		}
+	}
+}
+
+func TestTheReadmesReplicas(t *testing.T) {
+	lines := strings.Split(strings.TrimSpace(snippets(t, "Run it for real")[1]), "\n")
+	if !strings.HasPrefix(lines[0], "export SESSIONSD_DB=postgres://") || len(lines) < 3 {
+		t.Fatalf("%q", lines)
+	}
+	db := "SESSIONSD_DB=" + pgtest.Database(t)
+	token, err := program(t, []string{db}, "token", "create", "--account", "acme", "--name", "laptop").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range lines[1:] {
+		// The later --addr, which takes a free port, wins.
+		s := serve(t, []string{db}, append(strings.Fields(line)[2:], "--addr", "127.0.0.1:0")...)
+		if got := status(t, s.baseURL+"/v1/sessions", strings.Fields(string(token))[0]); got != 200 {
+			t.Errorf("%s: %d", line, got)
 		}
 	}
 }

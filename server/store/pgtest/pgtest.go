@@ -1,21 +1,17 @@
 // Package pgtest gives tests databases on a real PostgreSQL: one server for each test binary, started from
 // what is installed on the machine, or the server that the environment variable SESSIONS_TEST_POSTGRES names.
-// It imports pgx and the standard library only.
+// It imports pgserver, pgx and the standard library only.
 package pgtest
 
 import (
-	"context"
 	"crypto/rand"
 	"fmt"
-	"io"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/cloud-sessions/sessions/server/store/pgserver"
 )
 
 // ServerVariable names the environment variable with the URL of a server to use instead of starting one. Its
@@ -70,39 +66,29 @@ func theServer(t testing.TB) *server {
 // shared is the server of all tests in the binary. It ends with the binary.
 var shared = sync.OnceValues(func() (*server, error) {
 	if url := os.Getenv(ServerVariable); url != "" {
-		return &server{url: url}, run(url, "SELECT 1")
+		return &server{url: url}, pgserver.Execute(url, "SELECT 1")
 	}
-	url, hold, err := start()
-	return &server{url: url, hold: hold}, err
+	own, err := pgserver.Start("")
+	if err != nil {
+		return nil, fmt.Errorf("%w; the environment variable %s can name a server instead, by its URL", err, ServerVariable)
+	}
+	return &server{url: own.URL, own: own}, nil
 })
 
 // server is a server and the databases on it that are of no use at present.
 type server struct {
 	url string
-	// hold keeps a server that was started for these tests; nil for one of others.
-	hold io.Closer
+	own *pgserver.Server // nil for one of others
 
 	mu   sync.Mutex
 	free []string // URLs
 }
 
 func (s *server) create() (string, error) {
-	u, err := url.Parse(s.url)
-	if err != nil {
-		return "", fmt.Errorf("$%s is not a URL", ServerVariable)
-	}
-	name := "test_" + strings.ToLower(rand.Text())
-	u.Path = "/" + name
-	return u.String(), run(s.url, "CREATE DATABASE "+name)
+	return pgserver.CreateDatabase(s.url, "test_"+strings.ToLower(rand.Text()))
 }
 
-func (s *server) drop(database string) error {
-	u, err := url.Parse(database)
-	if err != nil {
-		return err
-	}
-	return run(s.url, "DROP DATABASE "+strings.TrimPrefix(u.Path, "/")+" WITH (FORCE)")
-}
+func (s *server) drop(database string) error { return pgserver.DropDatabase(s.url, database) }
 
 func (s *server) take() (string, error) {
 	s.mu.Lock()
@@ -117,10 +103,10 @@ func (s *server) take() (string, error) {
 
 // giveBack empties a database for the next test. On a server of others it leaves nothing behind.
 func (s *server) giveBack(database string) error {
-	if s.hold == nil {
+	if s.own == nil {
 		return s.drop(database)
 	}
-	if err := run(database, empty); err != nil {
+	if err := pgserver.Execute(database, empty); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -141,16 +127,3 @@ const empty = `
 			EXECUTE format('DELETE FROM %I', name);
 		END LOOP;
 	END $$`
-
-// run runs statements on a connection of their own.
-func run(url, statements string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, statements)
-	return err
-}

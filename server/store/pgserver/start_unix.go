@@ -1,6 +1,6 @@
 //go:build unix
 
-package pgtest
+package pgserver
 
 import (
 	"bufio"
@@ -24,21 +24,20 @@ import (
 //go:embed server.sh
 var script string
 
-// start makes a server and returns its URL. The server ends when hold is closed, or with this process, whatever
-// ends that.
-func start() (address string, hold io.Closer, err error) {
+// start makes a server and returns its URL. Closing hold ends it and waits until nothing is left of it.
+func start(parent string) (address string, hold io.Closer, err error) {
 	programs, err := programs()
 	if err != nil {
 		return "", nil, err
 	}
-	// A socket's path is short, so the folder is not below the test's own. Only its owner enters it.
-	dir, err := os.MkdirTemp("", "pgtest-")
+	// Only its owner enters the folder.
+	dir, err := os.MkdirTemp(parent, "postgres-")
 	if err != nil {
 		return "", nil, err
 	}
 	cmd := exec.Command("/bin/sh", "-c", script, "server.sh", programs, dir)
 	cmd.Dir = dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt is for the tests alone
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt is for this process alone
 	if os.Geteuid() == 0 {
 		if cmd.SysProcAttr.Credential, err = unprivileged(); err != nil {
 			return "", nil, err
@@ -75,8 +74,17 @@ func launch(cmd *exec.Cmd) (hold io.Closer, err error) {
 		rest, _ := io.ReadAll(lines)
 		return nil, fmt.Errorf("the server did not start: %s%s", line, rest)
 	}
-	return keep, nil
+	return running{cmd, keep}, nil
 }
+
+// running is the script and what keeps it from ending.
+type running struct {
+	script *exec.Cmd
+	keep   io.Closer
+}
+
+// Close implements io.Closer.
+func (r running) Close() error { return errors.Join(r.keep.Close(), r.script.Wait()) }
 
 // programs returns the folder of the newest PostgreSQL on the machine.
 func programs() (string, error) {
@@ -89,7 +97,7 @@ func programs() (string, error) {
 		found = append(found, path)
 	}
 	if len(found) == 0 {
-		return "", errors.New("initdb was not found; install PostgreSQL, or set " + ServerVariable + " to a server's URL")
+		return "", ErrNone
 	}
 	return filepath.Dir(slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) })), nil
 }
@@ -101,7 +109,7 @@ func version(path string) int {
 	return n
 }
 
-// unprivileged is the user that a server runs as when the tests run as root, whom PostgreSQL refuses.
+// unprivileged is the user that a server runs as when this process runs as root, whom PostgreSQL refuses.
 func unprivileged() (*syscall.Credential, error) {
 	for _, name := range []string{"postgres", "nobody"} {
 		u, err := user.Lookup(name)

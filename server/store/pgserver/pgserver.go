@@ -1,0 +1,71 @@
+// Package pgserver runs a PostgreSQL of its own, from what is installed on the machine, for tests, benchmarks and
+// rehearsals. It imports pgx and the standard library only.
+package pgserver
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ErrNone says that there is no PostgreSQL to start.
+var ErrNone = errors.New("PostgreSQL is not installed: initdb was found neither in its usual folders nor on the PATH")
+
+// Server is a server of PostgreSQL.
+type Server struct {
+	// URL is its database "postgres", whose user may create others.
+	URL  string
+	hold io.Closer
+}
+
+// Start makes a server in a new folder within dir, or within the one for temporary files if dir is "". It is there
+// until Close, or until this process ends, whatever ends that; nothing is left of it then. It listens on a Unix
+// socket in its folder only, and commits durably. The error is ErrNone where PostgreSQL is not installed.
+func Start(dir string) (*Server, error) {
+	url, hold, err := start(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{URL: url, hold: hold}, nil
+}
+
+// Close ends the server at once, with all connections to it, and removes its folder.
+func (s *Server) Close() error { return s.hold.Close() }
+
+// CreateDatabase makes a database on the server with that URL and returns the database's own URL. The name is lower-case
+// letters, digits and underscores.
+func CreateDatabase(server, name string) (string, error) {
+	u, err := url.Parse(server)
+	if err != nil {
+		return "", errors.New("the server's URL cannot be read")
+	}
+	u.Path = "/" + name
+	return u.String(), Execute(server, "CREATE DATABASE "+name)
+}
+
+// DropDatabase removes a database that CreateDatabase made on that server, and ends all connections to it.
+func DropDatabase(server, database string) error {
+	u, err := url.Parse(database)
+	if err != nil {
+		return errors.New("the database's URL cannot be read")
+	}
+	return Execute(server, "DROP DATABASE "+strings.TrimPrefix(u.Path, "/")+" WITH (FORCE)")
+}
+
+// Execute runs statements on a connection of their own, for at most a minute.
+func Execute(database, statements string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, database)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, statements)
+	return err
+}
