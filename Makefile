@@ -9,7 +9,7 @@ REDOCLY := @redocly/cli@2.77.0
 SPEC := api/openapi.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help gen gen-check contract-lint contract-diff contract-gate build run run-cluster test fuzz bench bench-scale lint prism cross ci clean
+.PHONY: help gen gen-check contract-lint contract-diff contract-gate build run run-cluster test test-cluster-long fuzz bench bench-scale lint prism cross ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ test: ## run all tests under the race detector, on PostgreSQL too where it is in
 	go test -race -timeout 20m ./...
 	@go test -count=1 -v -run '^TestPostgreSQL$$' ./server/store/pgtest | \
 		sed -n 's/^.*skipped, since it needs PostgreSQL: /test: the tests on PostgreSQL were SKIPPED: /p' | sort -u
+
+test-cluster-long: ## kill replicas on PostgreSQL under load for a minute
+	SESSIONSD_CLUSTER_TIME=1m go test -race -count=1 -v -run '^TestKilledReplicas$$' ./server/cmd/sessionsd
 
 fuzz: ## run every fuzz target for FUZZTIME each
 	@found=; \

@@ -47,6 +47,9 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		r := c.Request().WithContext(info)
 		c.SetRequest(r)
 		c.Response().Header()[echo.HeaderXRequestID] = []string{info.id}
+		if s.draining.Load() { // the next request is for somebody else
+			c.Response().Header().Set(echo.HeaderConnection, "close")
+		}
 
 		if err := recovered(func() error { return next(c) }); err != nil {
 			s.writeError(c, err)

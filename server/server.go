@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloud-sessions/sessions/gen/types"
@@ -81,6 +82,9 @@ type Config struct {
 	// OnBreach is called with each breach of the contract, in a response or a stream's frame, from the goroutine
 	// that answers; nothing by default.
 	OnBreach func(*contract.Breach)
+	// DrainDelay is how long Run goes on serving once it is to stop, with /readyz red, so that balancers send nobody
+	// here any more; none by default.
+	DrainDelay time.Duration
 	// ShutdownTimeout bounds how long Run waits for requests under way; 10 seconds by default.
 	ShutdownTimeout time.Duration
 	// Logger gets a line for each request and each failure; discarded by default.
@@ -106,6 +110,7 @@ type Server struct {
 	broker   *broker.Broker
 	turns    *dispatch.Dispatcher
 	handler  http.Handler
+	draining atomic.Bool // it is about to stop
 }
 
 // New opens the database, brings its schema up to date and assembles the API. It refuses a contract
@@ -238,9 +243,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // Demo returns what Config.Demo made; nil without it.
 func (s *Server) Demo() *Demo { return s.demo }
 
-// Run serves on Config.Addr until ctx ends, then drains: it takes no new requests and waits for those
-// under way, at most Config.ShutdownTimeout, after which it ends them and returns an error. listening
-// is called with the server's address, http://HOST:PORT, once it accepts connections.
+// Run serves on Config.Addr until ctx ends. Then /readyz turns red, at once, and after Config.DrainDelay it drains:
+// streams end, so that their readers resume elsewhere, no new requests are taken, and those under way are waited
+// for, at most Config.ShutdownTimeout, after which it ends them and returns an error. listening is called with the
+// server's address, http://HOST:PORT, once it accepts connections.
 func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.config.Addr)
 	if err != nil {
@@ -268,7 +274,13 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 		return err
 	case <-ctx.Done():
 	}
-	s.log.Info("shutting down", "timeout", s.config.ShutdownTimeout)
+	s.draining.Store(true)
+	s.log.Info("shutting down", "drain_delay", s.config.DrainDelay, "timeout", s.config.ShutdownTimeout)
+	select {
+	case err := <-served:
+		return err
+	case <-time.After(s.config.DrainDelay):
+	}
 	s.broker.Close()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.ShutdownTimeout)
 	defer cancel()

@@ -27,8 +27,9 @@ func serveCommand() *cobra.Command {
 
   listening on http://HOST:PORT
 
-on standard output; logs go to standard error. SIGINT or SIGTERM drains and stops it, a second one ends
-it at once. The exit status is 0 after a clean stop and 1 after an error.
+on standard output; logs go to standard error. SIGINT or SIGTERM drains and stops it: /readyz turns red,
+requests are still served for --drain-delay, then streams end and requests under way finish. A second
+signal ends it at once. The exit status is 0 after a clean stop and 1 after an error.
 
 With --demo there is an account with the agent and the environment of the documentation's curl, which
 is printed ready to paste. Its token is the value of $QODER_PAT if that is set, otherwise a new one that
@@ -85,6 +86,7 @@ file and requests give the same faults again.`,
 	flags.StringSliceVar(&config.Features, "features", nil, "features to switch on, comma-separated: m3 (resources, vault_ids)")
 	flags.StringVar(&check, "response-check", string(server.Enforce), "what to do with a response that breaks the contract: enforce (answer 500) or report (log it)")
 	flags.StringVar(&logFormat, "log-format", "text", "format of the logs: text or json")
+	flags.DurationVar(&config.DrainDelay, "drain-delay", 0, "how long to go on serving, with /readyz red, before stopping; longer than a load balancer takes to notice")
 	flags.DurationVar(&config.ShutdownTimeout, "shutdown-timeout", 10*time.Second, "how long to wait for requests under way when stopping")
 	return describeEnvironment(cmd)
 }

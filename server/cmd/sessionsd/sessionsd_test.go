@@ -48,6 +48,14 @@ type served struct {
 
 func serve(t *testing.T, env []string, args ...string) *served {
 	t.Helper()
+	s := launch(t, env, args...)
+	s.listens(t)
+	return s
+}
+
+// launch starts a process that is to serve.
+func launch(t *testing.T, env []string, args ...string) *served {
+	t.Helper()
 	s := &served{Cmd: program(t, env, append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...), stderr: &bytes.Buffer{}}
 	out, err := s.StdoutPipe()
 	if err != nil {
@@ -59,13 +67,27 @@ func serve(t *testing.T, env []string, args ...string) *served {
 	}
 	t.Cleanup(func() { _ = s.Process.Kill(); _ = s.Wait() })
 	s.stdout = bufio.NewReader(out)
+	return s
+}
+
+// listens returns once the process accepts connections.
+func (s *served) listens(t *testing.T) {
+	t.Helper()
 	line, err := s.stdout.ReadString('\n')
 	var found bool
 	if s.baseURL, found = strings.CutPrefix(strings.TrimSuffix(line, "\n"), "listening on "); err != nil || !found {
 		_ = s.Wait()
 		t.Fatalf("first line %q, %v, %s", line, err, s.stderr)
 	}
-	return s
+}
+
+// stopped waits for the end of a process that was told to stop, which must be a clean one.
+func (s *served) stopped(t *testing.T) {
+	t.Helper()
+	_, _ = io.Copy(io.Discard, s.stdout)
+	if err := s.Wait(); err != nil {
+		t.Errorf("%v: %s", err, s.stderr)
+	}
 }
 
 // status asks for a path with a token and returns the status.
@@ -163,10 +185,7 @@ func TestSignals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, nil)
 			_ = s.Process.Signal(sig)
-			_, _ = io.Copy(io.Discard, s.stdout)
-			if err := s.Wait(); err != nil {
-				t.Errorf("%v: %s", err, s.stderr)
-			}
+			s.stopped(t)
 		})
 	}
 	t.Run("a second one ends it at once", func(t *testing.T) {
