@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -151,4 +152,75 @@ func TestTurnsOnTwoReplicas(t *testing.T) {
 			t.Fatal(frames)
 		}
 	}
+}
+
+// TestATurnOutlivesItsReplicasDatabase cuts the replica that works on a turn off from PostgreSQL, or slows all down.
+// Meanwhile its streams show heartbeats. The turn ends once, on that replica or on the other, and whoever reads at
+// either sees every event once.
+func TestATurnOutlivesItsReplicasDatabase(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(*pgtest.Proxy){
+		"cut":       (*pgtest.Proxy).Cut,
+		"half open": (*pgtest.Proxy).Stall,
+		"2 s later": func(p *pgtest.Proxy) { p.Delay(2 * time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			database := pgtest.Database(t)
+			proxy := pgtest.NewProxy(t, database)
+			nearRunner, farRunner := newWaiting(), newWaiting()
+			near := startOn(t, proxy.URL, withRunner(nearRunner), func(c *server.Config) { c.Heartbeat = 50 * time.Millisecond })
+			path := near.session()
+			readers := []*stream{near.stream(path, "?event_deltas[]=agent.message", nil)}
+			near.say(path, "Hi")
+			<-nearRunner.started
+			far := startOn(t, database, withRunner(farRunner))
+			readers = append(readers, far.stream(path, "", nil))
+			read := [][]frame{readers[0].until("event_delta"), readers[1].until("span.model_request_start")}
+
+			fail(proxy)
+			readers[0].beat(3)
+			if got := near.do(request{method: "GET", path: "//readyz"}); got.status != 503 {
+				t.Errorf("/readyz: %d %s", got.status, got.body)
+			}
+			for range 3 { // whoever takes the turn over, and again
+				nearRunner.goOn <- struct{}{}
+				farRunner.goOn <- struct{}{}
+			}
+			if name == "cut" { // else PostgreSQL does not know that the replica is gone
+				read[1] = append(read[1], readers[1].until("session.status_idle")...)
+			}
+			proxy.Restore()
+			for i, r := range readers {
+				if last := read[i][len(read[i])-1]; last.Event != "session.status_idle" {
+					read[i] = append(read[i], r.until("session.status_idle")...)
+				}
+			}
+			want := ids(far.events(path))
+			for i := range readers {
+				if diff := cmp.Diff(want, ids(read[i])); diff != "" {
+					t.Errorf("reader %d: %s: %s", i, events(read[i]), diff)
+				}
+			}
+			eventually(t, "/readyz is green", func() bool { return near.do(request{method: "GET", path: "//readyz"}).status == 200 })
+			if got := near.settled(path); got != "idle" {
+				t.Error(got)
+			}
+			kinds := events(far.events(path))
+			handedOver := slices.Contains(kinds, "session.status_rescheduled")
+			if name == "cut" && !handedOver || kinds[len(kinds)-1] != "session.status_idle end_turn" {
+				t.Errorf("%s", kinds)
+			}
+		})
+	}
+}
+
+// ids are those of the frames that are stored.
+func ids(frames []frame) (all []string) {
+	for _, f := range frames {
+		if f.ID != "" {
+			all = append(all, f.ID)
+		}
+	}
+	return all
 }

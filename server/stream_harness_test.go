@@ -150,6 +150,18 @@ func (s *stream) next() (f frame, ok bool) {
 	}
 }
 
+// beat waits for n heartbeats, with no frame in between.
+func (s *stream) beat(n int) {
+	s.t.Helper()
+	for range n {
+		for _, want := range []string{": heartbeat\n", "\n"} {
+			if line, err := s.lines.ReadString('\n'); err != nil || line != want {
+				s.t.Fatalf("%q, %v, want %q", line, err, want)
+			}
+		}
+	}
+}
+
 // until returns the frames up to the first of that event, included.
 func (s *stream) until(event string) (frames []frame) {
 	s.t.Helper()

@@ -37,14 +37,7 @@ func TestAnIdleStreamHasHeartbeats(t *testing.T) {
 	h := start(t, func(c *server.Config) { c.Heartbeat = 5 * time.Millisecond })
 	path := h.session()
 	s := h.stream(path, "", nil)
-	for range 3 {
-		if line, err := s.lines.ReadString('\n'); err != nil || line != ": heartbeat\n" {
-			t.Fatalf("%q, %v", line, err)
-		}
-		if line, err := s.lines.ReadString('\n'); err != nil || line != "\n" {
-			t.Fatalf("%q, %v", line, err)
-		}
-	}
+	s.beat(3)
 	h.say(path, "Hi there")
 	if diff := cmp.Diff(echoedTurn, events(s.until("session.status_idle"))); diff != "" {
 		t.Error(diff)

@@ -15,7 +15,7 @@ const (
 	// listenCheck is how often a silent connection is asked whether it is still there, listenPatience how long it may
 	// take to answer.
 	listenCheck    = 2 * time.Second
-	listenPatience = 2 * time.Second
+	listenPatience = 5 * time.Second
 	// listenAgain is how long to wait before another connection is made.
 	listenAgain = 250 * time.Millisecond
 )
