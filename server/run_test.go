@@ -13,7 +13,7 @@ import (
 )
 
 // running starts a server on a free port and returns its address, what stops it, and what Run returned.
-func running(t *testing.T, config server.Config) (baseURL string, stop func(), done <-chan error) {
+func running(t testing.TB, config server.Config) (baseURL string, stop func(), done <-chan error) {
 	t.Helper()
 	s, err := server.New(t.Context(), config)
 	if err != nil {

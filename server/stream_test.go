@@ -103,30 +103,39 @@ func TestASlowReaderIsDropped(t *testing.T) {
 	}
 }
 
-func TestStreamsEndWhenTheServerStops(t *testing.T) {
-	url, stop, ran := running(t, server.Config{Demo: true, DemoToken: "pt-demo", ShutdownTimeout: 20 * time.Second})
-	send := func(method, path, body string) (*http.Response, error) {
-		req, _ := http.NewRequestWithContext(t.Context(), method, url+"/v1"+path, strings.NewReader(body))
-		req.Header.Set("Authorization", "Bearer pt-demo")
-		req.Header.Set("Content-Type", "application/json")
-		return http.DefaultClient.Do(req)
-	}
-	var session struct{ ID string }
-	made, err := send("POST", "/sessions", pageBody)
-	if err == nil {
-		err = json.NewDecoder(made.Body).Decode(&session)
-	}
+// demoRequest sends a request as the demo account.
+func demoRequest(t testing.TB, method, url, body string) (*http.Response, error) {
+	req, _ := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	req.Header.Set("Authorization", "Bearer pt-demo")
+	req.Header.Set("Content-Type", "application/json")
+	return http.DefaultClient.Do(req)
+}
+
+// demoSession makes a session of the demo account's.
+func demoSession(t testing.TB, url string) string {
+	t.Helper()
+	res, err := demoRequest(t, "POST", url+"/v1/sessions", pageBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = made.Body.Close()
+	defer res.Body.Close()
+	var session struct{ ID string }
+	if err := json.NewDecoder(res.Body).Decode(&session); err != nil {
+		t.Fatal(err)
+	}
+	return session.ID
+}
+
+func TestStreamsEndWhenTheServerStops(t *testing.T) {
+	url, stop, ran := running(t, server.Config{Demo: true, DemoToken: "pt-demo", ShutdownTimeout: 20 * time.Second})
+	id := demoSession(t, url)
 	const streams = 200
 	var open sync.WaitGroup
 	var ended sync.WaitGroup
 	for range streams {
 		open.Add(1)
 		ended.Go(func() {
-			res, err := send("GET", "/sessions/"+session.ID+"/events/stream", "")
+			res, err := demoRequest(t, "GET", url+"/v1/sessions/"+id+"/events/stream", "")
 			open.Done()
 			if err != nil {
 				t.Error(err)
@@ -148,7 +157,7 @@ func TestStreamsEndWhenTheServerStops(t *testing.T) {
 
 // TestEveryReaderSeesEveryEventOnce has readers that drop out and resume at random, while turns run.
 func TestEveryReaderSeesEveryEventOnce(t *testing.T) {
-	const sessions, turns, readers = 100, 14, 2 // 7 events a turn
+	const sessions, turns, readers = 100, 15, 2 // 7 events a turn: 10,500
 	h := start(t)
 	paths := make([]string, sessions)
 	for i := range paths {

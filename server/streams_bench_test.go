@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -119,4 +120,40 @@ func BenchmarkFanOut(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(readers)*float64(b.N)/b.Elapsed().Seconds(), "frames/s")
+}
+
+// BenchmarkShutdown stops a server with 1,000 open streams, and measures how long it takes until Run has returned and
+// every caller has seen the end of its stream.
+func BenchmarkShutdown(b *testing.B) {
+	const streams = 1000
+	var took time.Duration
+	for range b.N {
+		url, stop, ran := running(b, server.Config{Demo: true, DemoToken: "pt-demo", ShutdownTimeout: time.Minute, MaxStreams: streams})
+		host := strings.TrimPrefix(url, "http://")
+		id := demoSession(b, url)
+		var ended sync.WaitGroup
+		for range streams {
+			conn, err := net.Dial("tcp", host)
+			if err != nil {
+				b.Fatal(err)
+			}
+			fmt.Fprintf(conn, "GET /v1/sessions/%s/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt-demo\r\n\r\n", id)
+			if err := readUntil(conn, make([]byte, 4096), "\r\n\r\n"); err != nil {
+				b.Fatal(err)
+			}
+			ended.Go(func() {
+				_, _ = io.Copy(io.Discard, conn)
+				_ = conn.Close()
+			})
+		}
+		start := time.Now()
+		stop()
+		if err := <-ran; err != nil {
+			b.Fatal(err)
+		}
+		ended.Wait()
+		took += time.Since(start)
+	}
+	b.ReportMetric(float64(took.Milliseconds())/float64(b.N), "ms/shutdown")
+	b.ReportMetric(0, "ns/op")
 }
