@@ -74,7 +74,8 @@ func (t *pgTx) exec(ctx context.Context, statement string, args []any) (int, err
 }
 
 func (t *pgTx) finish(ctx context.Context, statement string, args []any) error {
-	return t.soon(ctx, statement, args)
+	_, err := t.exec(ctx, statement, args)
+	return err
 }
 
 func (t *pgTx) soon(ctx context.Context, statement string, args []any) error {

@@ -520,7 +520,7 @@ func TestPostgresRoundTrips(t *testing.T) {
 		want int
 		run  func(ctx context.Context, key string) error
 	}{
-		{"create", 2, func(ctx context.Context, _ string) error { return create(ctx) }},
+		{"create", 3, func(ctx context.Context, _ string) error { return create(ctx) }},
 		{"create with a key", 5, func(ctx context.Context, value string) error {
 			k := store.Key{Account: "acc", Value: value, Fingerprint: "f"}
 			return s.Atomically(ctx, func(ctx context.Context) error {
