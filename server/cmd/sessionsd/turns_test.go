@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -129,7 +131,7 @@ func TestTurnsSurviveACrash(t *testing.T) {
 		var callers sync.WaitGroup
 		busy := make(chan struct{})
 		begun := sync.OnceFunc(func() { close(busy) })
-		for session := range acknowledged {
+		for _, session := range slices.Collect(maps.Keys(acknowledged)) {
 			callers.Go(func() {
 				for n := 0; ; n++ {
 					status, answer, err := c.call("POST", "/sessions/"+session+"/events", fmt.Sprintf("%s-%d-%d", session, round, n), `{"events":[{"type":"user.message","content":"Hi"}]}`)
