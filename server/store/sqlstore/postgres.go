@@ -30,8 +30,11 @@ func openPostgres(url string, opts Options) (database, error) {
 	if err != nil {
 		return database{}, fmt.Errorf("sqlstore: %w", err)
 	}
-	// Migrations take as long as they take.
+	// Migrations take as long as they take, and who waits for a note has nothing that the server could cancel.
 	unhurried := config.ConnConfig.Copy()
+	unhurried.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.DeadlineContextWatcherHandler{Conn: c.Conn()}
+	}
 	delete(unhurried.RuntimeParams, "statement_timeout")
 	delete(unhurried.RuntimeParams, "idle_in_transaction_session_timeout")
 	for name, value := range map[string]string{ // a process whose machine is gone is found out soon
