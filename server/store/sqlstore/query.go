@@ -108,7 +108,7 @@ func failure(ctx context.Context, err error) error {
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case sqliteBusy(err) || pgUnavailable(err):
+	case sqliteUnavailable(err) || pgUnavailable(err):
 		return unavailable(ctx, err)
 	}
 	return fmt.Errorf("sqlstore: %w", err)

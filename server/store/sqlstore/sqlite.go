@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/pressly/goose/v3"
 )
@@ -50,11 +52,27 @@ func openSQLite(path string) (database, error) {
 	if err != nil {
 		return database{}, errors.Join(fmt.Errorf("sqlstore: open the file of revocations: %w", err), read.Close(), write.Close())
 	}
-	return sqliteDatabase(write, read, revoked), nil
+	return sqliteDatabase(newSQLiteEngine(write, read), revoked), nil
 }
 
-// openSQLiteMemory uses one connection for everything: the connection is the database.
+// openSQLiteMemory uses one connection for everything: the connection is the database. That begins as a copy of
+// one which was migrated once in this process, since to migrate takes far longer than to copy.
 func openSQLiteMemory() (database, error) {
+	image, err := migratedMemory()
+	if err != nil {
+		return database{}, err
+	}
+	made, err := newSQLiteMemory()
+	if err != nil {
+		return database{}, err
+	}
+	if err := onMemory(made.writers, func(c *sqliteConn) error { return c.Deserialize(image) }); err != nil {
+		return database{}, errors.Join(fmt.Errorf("sqlstore: copy the migrated database: %w", err), made.close())
+	}
+	return sqliteDatabase(made, &ownRevocations{}), nil
+}
+
+func newSQLiteMemory() (*sqliteEngine, error) {
 	options := url.Values{
 		"_pragma": {"foreign_keys(on)"},
 		"_dqs":    {"false"},
@@ -62,16 +80,43 @@ func openSQLiteMemory() (database, error) {
 	}
 	pool, err := openSQLitePool(sqliteMemory+"?"+options.Encode(), 1)
 	if err != nil {
-		return database{}, err
+		return nil, err
 	}
-	return sqliteDatabase(pool, pool, &ownRevocations{}), nil
+	return newSQLiteEngine(pool, pool), nil
 }
 
-func sqliteDatabase(write, read *sql.DB, revoked revocations) database {
+// migratedMemory returns the bytes of an empty database with the latest schema.
+var migratedMemory = sync.OnceValues(func() (image []byte, err error) {
+	made, err := newSQLiteMemory()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, made.close()) }()
+	if err := sqliteDatabase(made, nil).migrate(context.Background()); err != nil {
+		return nil, err
+	}
+	err = onMemory(made.writers, func(c *sqliteConn) (err error) {
+		image, err = c.Serialize()
+		return err
+	})
+	return image, err
+})
+
+// onMemory calls run with the connection that is the database.
+func onMemory(pool *sql.DB, run func(c *sqliteConn) error) error {
+	conn, err := pool.Conn(context.Background())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return onSQLite(conn, run)
+}
+
+func sqliteDatabase(e *sqliteEngine, revoked revocations) database {
 	return database{
-		engine: newSQLiteEngine(write, read),
+		engine: e,
 		schema: func() schema {
-			return schema{db: write, dialect: goose.DialectSQLite3, close: func() error { return nil }}
+			return schema{db: e.writers, dialect: goose.DialectSQLite3, close: func() error { return nil }}
 		},
 		revocations: revoked,
 	}

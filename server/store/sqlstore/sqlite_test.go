@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -197,6 +198,35 @@ func TestInterruptedMemory(t *testing.T) {
 	check(t, err)
 	if len(list.Items) != 1 || len(tokens) != 0 {
 		t.Errorf("want the one environment that was committed, got %d, and %d tokens", len(list.Items), len(tokens))
+	}
+}
+
+// TestNoSpaceLeft has databases that may not grow, for a while.
+func TestNoSpaceLeft(t *testing.T) {
+	t.Parallel()
+	for name, dsn := range map[string]string{"file": "sqlite:" + filepath.Join(t.TempDir(), "test.db"), "memory": "sqlite::memory:"} {
+		t.Run(name, func(t *testing.T) {
+			s := openTest(t, dsn)
+			write, _ := s.pools()
+			allow := func(pages int) {
+				conn, err := write.Conn(t.Context())
+				check(t, err)
+				defer conn.Close()
+				_, err = conn.ExecContext(t.Context(), fmt.Sprint("PRAGMA max_page_count = ", pages))
+				check(t, err)
+			}
+			allow(1)
+			spec := store.EnvironmentSpec{Config: []byte(`{"x":"` + strings.Repeat("x", 100_000) + `"}`)}
+			for range 2 {
+				if _, err := s.CreateEnvironment(t.Context(), "acc", spec); !errors.Is(err, store.ErrUnavailable) {
+					t.Errorf("want %v, got %v", store.ErrUnavailable, err)
+				}
+			}
+			allow(1 << 30)
+			_, err := s.CreateEnvironment(t.Context(), "acc", spec)
+			check(t, err)
+			equalCount(t, s, "environments", 1)
+		})
 	}
 }
 

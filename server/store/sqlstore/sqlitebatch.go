@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/cloud-sessions/sessions/server/store"
 )
 
 // sqliteBatch is a transaction that several callers share, one after the other. Each runs its part in its
@@ -113,7 +115,7 @@ func (b *sqliteBatch) end() error {
 // than a text.
 func (b *sqliteBatch) lose(cause error) {
 	_ = b.run(context.Background(), "ROLLBACK")
-	b.lost = fmt.Errorf("sqlstore: the transaction was rolled back (%v): %w", cause, sql.ErrTxDone)
+	b.lost = fmt.Errorf("sqlstore: %w: the transaction was rolled back (%v): %w", store.ErrUnavailable, cause, sql.ErrTxDone)
 }
 
 // suspect finds out whether the transaction has outlived a statement that failed: SQLite rolls back the

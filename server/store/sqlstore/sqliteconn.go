@@ -38,7 +38,7 @@ func (c sqliteConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	return &sqliteConn{sqliteDriverConn: conn, statements: map[string]*sqliteStatement{}}, nil
 }
 
-// sqliteDriverConn is all that the driver's connections can do for database/sql.
+// sqliteDriverConn is what the driver's connections can do for database/sql, and two methods for databases in memory.
 type sqliteDriverConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -48,6 +48,8 @@ type sqliteDriverConn interface {
 	driver.Pinger
 	driver.SessionResetter
 	driver.Validator
+	Serialize() ([]byte, error)
+	Deserialize(image []byte) error
 }
 
 // sqliteConn is a connection that prepares each statement of the store once. It speaks to the driver

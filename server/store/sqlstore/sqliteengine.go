@@ -64,10 +64,15 @@ func (e *sqliteEngine) transact(ctx context.Context, fn func(tx transaction) err
 	return b.take(ctx, fn)
 }
 
-// sqliteBusy reports whether another process kept the database locked for too long.
-func sqliteBusy(err error) bool {
+// sqliteUnavailable reports whether another process kept the database locked for too long, or there is no space left
+// for it, be that on disk or in memory.
+func sqliteUnavailable(err error) bool {
 	var said *sqlite.Error
-	return errors.As(err, &said) && said.Code()&0xff == sqlite3.SQLITE_BUSY // without what extends the code
+	if !errors.As(err, &said) {
+		return false
+	}
+	code := said.Code() & 0xff // without what extends it
+	return code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_FULL
 }
 
 // watched returns the context for a statement that is interrupted when ctx ends, or is not. To watch costs

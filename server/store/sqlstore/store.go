@@ -89,7 +89,7 @@ var errClosed = fmt.Errorf("sqlstore: the store is closed: %w", store.ErrUnavail
 // Open opens the database that dsn names, makes it if it is absent, and brings its schema up to date:
 //
 //	sqlite:path/to/file.db   a file; its folder is made if it is absent
-//	sqlite::memory:          a private database in memory that ends with Close
+//	sqlite::memory:          a private database in memory, of 1 GiB at most, that ends with Close
 //	postgres://…             a database on PostgreSQL, which must be there; postgresql:// is the same
 //
 // A database whose schema is newer than this program is refused.
