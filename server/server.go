@@ -120,6 +120,7 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	go func() { _, _ = contract.Load() }() // assemble waits for it; to open the database takes as long
 	db, err := sqlstore.Open(ctx, config.DB, sqlstore.Options{
 		Now: config.Now, NewID: config.NewID, MaxConns: config.DBMaxConns,
 		StatementTimeout: config.DBStatementTimeout, ConnectTimeout: config.DBConnectTimeout,
@@ -136,23 +137,20 @@ func New(ctx context.Context, config Config) (*Server, error) {
 
 // assemble builds the server over an open store, which stays the caller's when it fails.
 func assemble(ctx context.Context, config Config, db store.Store) (*Server, error) {
-	compiled, err := contract.Load()
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{
-		config: config, store: db, contract: compiled,
-		auth: auth.New(db, config.Now), log: config.Logger, metrics: newMetrics(),
-	}
-	if s.models, err = loadModels(config.Models, compiled); err != nil {
-		return nil, err
-	}
+	s := &Server{config: config, store: db, auth: auth.New(db, config.Now), log: config.Logger, metrics: newMetrics()}
+	var err error
 	if config.Demo {
 		if s.demo, err = seedDemo(ctx, db, config.DemoToken, config.Now); err != nil {
 			return nil, err
 		}
 	}
-	s.events = event.NewLog(db, compiled)
+	if s.contract, err = contract.Load(); err != nil {
+		return nil, err
+	}
+	if s.models, err = loadModels(config.Models, s.contract); err != nil {
+		return nil, err
+	}
+	s.events = event.NewLog(db, s.contract)
 	s.broker = broker.New(db, broker.Options{
 		MaxReaders: config.MaxStreams, Check: s.checkFrame, Now: config.Now, NewID: db.NewID,
 	})

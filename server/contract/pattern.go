@@ -10,8 +10,8 @@ import (
 // pattern is a regular expression. The common shapes, a row of literals and character classes between
 // ^ and $ that can be told apart by their next byte, are matched without the regexp package.
 type pattern struct {
-	rows []row // one must match; none when the regexp package is needed
-	re   *regexp.Regexp
+	rows []row          // one must match; none when the regexp package is needed
+	re   *regexp.Regexp // nil when there are rows: a repetition of 80 makes a program of 80 steps
 }
 
 // row matches a whole string part by part, each taking all that it can.
@@ -29,15 +29,18 @@ type byteSet [256]bool
 
 // compilePattern compiles an expression in RE2's syntax, unanchored as in OpenAPI.
 func compilePattern(expr string) (*pattern, error) {
-	re, err := regexp.Compile(expr)
-	if err != nil {
-		return nil, err
-	}
 	tree, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
 		return nil, err
 	}
-	return &pattern{rows: wholeRows(tree), re: re}, nil
+	if rows := wholeRows(tree); rows != nil {
+		return &pattern{rows: rows}, nil
+	}
+	re, err := regexp.Compile(expr)
+	if err != nil {
+		return nil, err
+	}
+	return &pattern{re: re}, nil
 }
 
 // match reports whether the expression matches.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -70,7 +71,10 @@ file and requests give the same faults again.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, s.Close()) }()
-			return s.Run(cmd.Context(), func(baseURL string) { announce(cmd.OutOrStdout(), s, baseURL) })
+			return s.Run(cmd.Context(), func(baseURL string) {
+				announce(cmd.OutOrStdout(), s, baseURL)
+				time.AfterFunc(time.Second, debug.FreeOSMemory) // a start needs some megabytes that serving does not
+			})
 		},
 	}
 	flags := cmd.Flags()
