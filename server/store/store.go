@@ -202,10 +202,11 @@ type Turns interface {
 // Signals tells what has happened to sessions, whichever process did it.
 type Signals interface {
 	// Watch calls fn, until stop is called, for each session whose log, status or turn has changed or that
-	// was deleted, soon after the commit, and for each increment that is published, in their order for a
-	// session. fn must return soon and must not use the store; it may call stop, and a call that is under way then
-	// may outlast stop. A change may be told of more than once, one that was undone never. The zero Signal says
-	// that some may have been missed.
+	// was deleted, soon after the commit, and for each increment that is published. What one process does to a
+	// session is told in its order; what several do, in any. A change may be told of more than once, one that was
+	// undone never. The zero Signal says that some may have been missed, as it does when a store that was just
+	// opened begins to hear the others. fn must return soon and must not use the store; it may call stop, and a call
+	// that is under way then may outlast stop.
 	Watch(fn func(Signal)) (stop func())
 
 	// Publish gives an increment to everyone who watches, in every process, at once, whatever becomes of ctx's

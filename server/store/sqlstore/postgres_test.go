@@ -15,13 +15,16 @@ func openPostgres(t *testing.T, opts storetest.Options) store.Store {
 
 func TestPostgres(t *testing.T) { storetest.Run(t, openPostgres) }
 
-func TestPostgresShared(t *testing.T) {
-	storetest.RunShared(t, func(t *testing.T) storetest.Opener {
-		dsn := pgtest.NewDatabase(t)
-		return func(t *testing.T, opts storetest.Options) store.Store {
-			return mustOpen(t, dsn, testOptions(opts))
-		}
-	})
+func TestPostgresShared(t *testing.T) { storetest.RunShared(t, postgresPlace) }
+
+func TestPostgresCluster(t *testing.T) { storetest.RunCluster(t, postgresPlace) }
+
+// postgresPlace returns what opens stores on one database.
+func postgresPlace(t *testing.T) storetest.Opener {
+	dsn := pgtest.NewDatabase(t)
+	return func(t *testing.T, opts storetest.Options) store.Store {
+		return mustOpen(t, dsn, testOptions(opts))
+	}
 }
 
 func TestPostgresRandom(t *testing.T) {

@@ -10,10 +10,9 @@ import (
 func clusterTests() map[string]func(beds []*bed) {
 	return map[string]func(beds []*bed){
 		"Signals": func(beds []*bed) {
-			v := beds[0].session()
 			for _, from := range beds {
 				for _, to := range beds {
-					ear := to.listen()
+					v, ear := beds[0].session(), to.listen()
 					equal(to.T, "signals of events", []bool{false}, ear.during(from, account, v.ID, func() { from.append(v.ID, someEvents()...) }))
 					equal(to.T, "signals of a turn", []bool{true}, ear.during(from, account, v.ID, func() { from.starts(from.ctx, v.ID) }))
 					equal(to.T, "signals of nothing", nil, ear.during(from, account, v.ID, func() {

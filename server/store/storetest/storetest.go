@@ -71,6 +71,7 @@ func RunCluster(t *testing.T, place func(t *testing.T) Opener) {
 			for i := range beds {
 				beds[i] = newBed(t, open, Options{NewID: ids.next})
 			}
+			hearEachOther(beds)
 			run(beds)
 		})
 	}
