@@ -50,12 +50,13 @@
 // # Retries
 //
 // A call is tried up to three times ([WithMaxRetries]). Reads, and writes that carry an idempotency
-// key, are tried again when the connection fails and on 408, 429 and 5xx except 501; other writes on
-// 429 only; a 409 never. Every POST, PUT and DELETE gets a key by itself, the same one over all its
+// key, are tried again when the connection fails and on 408, 429 and 5xx; other writes on 429 only; a
+// 409 never. Every POST, PUT and DELETE gets a key by itself, the same one over all its
 // attempts, so a retry cannot do a thing twice. The wait between attempts is what the server asks for
 // in Retry-After-Ms or Retry-After, or else 0.5 s doubled with every attempt up to 8 s, less a random
 // part of at most a quarter. A server that asks for more than a minute gets no further attempt: see
-// [Error.RetryAfter]. The header X-Should-Retry, true or false, decides instead of the status.
+// [Error.RetryAfter]. The header X-Should-Retry, true or false, decides instead of the status: this API
+// sends false with a 501, for a feature that is off stays off.
 //
 // # Errors
 //

@@ -70,8 +70,6 @@ func retryable(req *http.Request, rep *reply, err error) bool {
 	switch rep.status {
 	case http.StatusTooManyRequests:
 		return true
-	case http.StatusNotImplemented:
-		return false // a feature that is off stays off
 	case http.StatusRequestTimeout:
 		return harmless
 	}

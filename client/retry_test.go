@@ -52,7 +52,7 @@ func TestRetries(t *testing.T) {
 			"Sessions.Get: 400 invalid_request_error: no (request id req_body)"},
 		{"409 never", create, []client.RoundTripFunc{answer(409, envelope("conflict_error", "no"), "X-Should-Retry: true")}, nil, nil,
 			"Sessions.Create: 409 conflict_error: no (request id req_body)"},
-		{"501 never", create, []client.RoundTripFunc{answer(501, envelope("feature_not_available", "off"))}, nil, nil,
+		{"501, as this API says it", create, []client.RoundTripFunc{answer(501, envelope("feature_not_available", "off"), "X-Should-Retry: false")}, nil, nil,
 			"Sessions.Create: 501 feature_not_available: off (request id req_body)"},
 		{"x-should-retry: true", get, []client.RoundTripFunc{answer(400, "", "X-Should-Retry: true"), ok}, nil, ms(500), ""},
 		{"x-should-retry: false", get, []client.RoundTripFunc{answer(503, envelope("overloaded_error", "busy"), "X-Should-Retry: false")}, nil, nil,

@@ -136,6 +136,9 @@ func (s *Server) writeError(c echo.Context, err error) {
 	if p.status == http.StatusUnauthorized {
 		c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
 	}
+	if p.status == http.StatusNotImplemented {
+		c.Response().Header().Set("X-Should-Retry", "false")
+	}
 	if p.retryAfter > 0 {
 		c.Response().Header().Set("Retry-After", strconv.Itoa(int(p.retryAfter.Seconds())))
 	}

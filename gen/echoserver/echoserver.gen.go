@@ -1645,7 +1645,8 @@ type ConflictJSONResponse struct {
 }
 
 type FeatureNotAvailableResponseHeaders struct {
-	XRequestID RequestID
+	XRequestID   RequestID
+	XShouldRetry string
 }
 type FeatureNotAvailableJSONResponse struct {
 	Body Error
@@ -3892,6 +3893,7 @@ func (response CreateSession501JSONResponse) VisitCreateSessionResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.Header().Set("X-Should-Retry", fmt.Sprint(response.Headers.XShouldRetry))
 	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5131,6 +5133,7 @@ func (response ListSessionResources501JSONResponse) VisitListSessionResourcesRes
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.Header().Set("X-Should-Retry", fmt.Sprint(response.Headers.XShouldRetry))
 	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5285,6 +5288,7 @@ func (response AddSessionResources501JSONResponse) VisitAddSessionResourcesRespo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.Header().Set("X-Should-Retry", fmt.Sprint(response.Headers.XShouldRetry))
 	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5439,6 +5443,7 @@ func (response DeleteSessionResource501JSONResponse) VisitDeleteSessionResourceR
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.Header().Set("X-Should-Retry", fmt.Sprint(response.Headers.XShouldRetry))
 	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5570,6 +5575,7 @@ func (response GetSessionResource501JSONResponse) VisitGetSessionResourceRespons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.Header().Set("X-Should-Retry", fmt.Sprint(response.Headers.XShouldRetry))
 	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err

@@ -6153,7 +6153,8 @@ type CreateSessionResponse500Headers struct {
 
 // CreateSessionResponse501Headers the declared response headers of an HTTP 501 response for CreateSession
 type CreateSessionResponse501Headers struct {
-	XRequestID RequestID
+	XRequestID   RequestID
+	XShouldRetry string
 }
 
 // CreateSessionResponse503Headers the declared response headers of an HTTP 503 response for CreateSession
@@ -7392,7 +7393,8 @@ type ListSessionResourcesResponse500Headers struct {
 
 // ListSessionResourcesResponse501Headers the declared response headers of an HTTP 501 response for ListSessionResources
 type ListSessionResourcesResponse501Headers struct {
-	XRequestID RequestID
+	XRequestID   RequestID
+	XShouldRetry string
 }
 
 // ListSessionResourcesResponse503Headers the declared response headers of an HTTP 503 response for ListSessionResources
@@ -7535,7 +7537,8 @@ type AddSessionResourcesResponse500Headers struct {
 
 // AddSessionResourcesResponse501Headers the declared response headers of an HTTP 501 response for AddSessionResources
 type AddSessionResourcesResponse501Headers struct {
-	XRequestID RequestID
+	XRequestID   RequestID
+	XShouldRetry string
 }
 
 // AddSessionResourcesResponse503Headers the declared response headers of an HTTP 503 response for AddSessionResources
@@ -7687,7 +7690,8 @@ type DeleteSessionResourceResponse500Headers struct {
 
 // DeleteSessionResourceResponse501Headers the declared response headers of an HTTP 501 response for DeleteSessionResource
 type DeleteSessionResourceResponse501Headers struct {
-	XRequestID RequestID
+	XRequestID   RequestID
+	XShouldRetry string
 }
 
 // DeleteSessionResourceResponse503Headers the declared response headers of an HTTP 503 response for DeleteSessionResource
@@ -7832,7 +7836,8 @@ type GetSessionResourceResponse500Headers struct {
 
 // GetSessionResourceResponse501Headers the declared response headers of an HTTP 501 response for GetSessionResource
 type GetSessionResourceResponse501Headers struct {
-	XRequestID RequestID
+	XRequestID   RequestID
+	XShouldRetry string
 }
 
 // GetSessionResourceResponse503Headers the declared response headers of an HTTP 503 response for GetSessionResource
@@ -11516,6 +11521,13 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 			}
 			headers.XRequestID = value
 		}
+		if values := rsp.Header.Values("X-Should-Retry"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Should-Retry", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XShouldRetry = value
+		}
 		response.Headers501 = &headers
 	case rsp.StatusCode == 503:
 		var headers CreateSessionResponse503Headers
@@ -13121,6 +13133,13 @@ func ParseListSessionResourcesResponse(rsp *http.Response) (*ListSessionResource
 			}
 			headers.XRequestID = value
 		}
+		if values := rsp.Header.Values("X-Should-Retry"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Should-Retry", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XShouldRetry = value
+		}
 		response.Headers501 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListSessionResourcesResponse503Headers
@@ -13320,6 +13339,13 @@ func ParseAddSessionResourcesResponse(rsp *http.Response) (*AddSessionResourcesR
 				return nil, err
 			}
 			headers.XRequestID = value
+		}
+		if values := rsp.Header.Values("X-Should-Retry"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Should-Retry", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XShouldRetry = value
 		}
 		response.Headers501 = &headers
 	case rsp.StatusCode == 503:
@@ -13521,6 +13547,13 @@ func ParseDeleteSessionResourceResponse(rsp *http.Response) (*DeleteSessionResou
 			}
 			headers.XRequestID = value
 		}
+		if values := rsp.Header.Values("X-Should-Retry"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Should-Retry", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XShouldRetry = value
+		}
 		response.Headers501 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeleteSessionResourceResponse503Headers
@@ -13689,6 +13722,13 @@ func ParseGetSessionResourceResponse(rsp *http.Response) (*GetSessionResourceRes
 				return nil, err
 			}
 			headers.XRequestID = value
+		}
+		if values := rsp.Header.Values("X-Should-Retry"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Should-Retry", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XShouldRetry = value
 		}
 		response.Headers501 = &headers
 	case rsp.StatusCode == 503:
