@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"sync"
@@ -119,6 +121,42 @@ func TestARevokedTokenIsRefusedByEveryReplica(t *testing.T) {
 	if got := second.do(read); got.status != 401 {
 		t.Errorf("%d %s", got.status, got.body)
 	}
+}
+
+// TestStreamsOfTwoReplicas has an account's streams at one replica count at the other, until that one ends.
+func TestStreamsOfTwoReplicas(t *testing.T) {
+	t.Parallel()
+	config := server.Config{DB: pgtest.Database(t), Demo: true, DemoToken: "pt-demo", MaxStreams: 2}
+	first, stop, ended := running(t, config)
+	second, _, _ := running(t, config)
+	path := "/v1/sessions/" + demoSession(t, first) + "/events/stream"
+	open := func(url string) (status int, body io.Closer) {
+		res, err := demoRequest(t, http.MethodGet, url+path, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = res.Body.Close() })
+		return res.StatusCode, res.Body
+	}
+	answers := func(url string, want int) {
+		t.Helper()
+		eventually(t, fmt.Sprint("an answer ", want), func() bool {
+			status, body := open(url)
+			_ = body.Close()
+			return status == want
+		})
+	}
+	for range config.MaxStreams {
+		if status, _ := open(first); status != 200 {
+			t.Fatal(status)
+		}
+	}
+	answers(second, 429)
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	answers(second, 200)
 }
 
 // TestTurnsOnTwoReplicas starts a turn on one replica, streams it from the other, and stops one from the other.

@@ -63,7 +63,8 @@ type Config struct {
 	Workers int
 	// MaxTurns is how many turns an account may have under way, in line included; 1,000 by default.
 	MaxTurns int
-	// MaxStreams is how many event streams an account may have open; 1,000 by default.
+	// MaxStreams is how many event streams an account may have open, at all servers on the database that Run;
+	// 1,000 by default.
 	MaxStreams int
 	// Heartbeat is the longest silence on an event stream; 15 seconds by default.
 	Heartbeat time.Duration
@@ -262,6 +263,7 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	background.Go(func() { s.sweep(ctx) })
+	background.Go(func() { s.share(ctx) })
 
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()

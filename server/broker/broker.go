@@ -7,6 +7,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -23,7 +24,7 @@ func (e *TooManyError) Error() string {
 
 // Options say how a broker works.
 type Options struct {
-	// MaxReaders is how many readers an account may have.
+	// MaxReaders is how many readers an account may have, those elsewhere included.
 	MaxReaders int
 	// Check returns an error for a frame's data that breaks the contract. It is called before any reader gets it.
 	Check func(data []byte) error
@@ -38,11 +39,12 @@ type Broker struct {
 	opts   Options
 	stop   func()
 
-	mu      sync.Mutex
-	closed  chan struct{}
-	topics  map[store.SessionRef]*topic
-	readers map[string]int // by account
-	drafts  map[store.SessionRef]*draft
+	mu        sync.Mutex
+	closed    chan struct{}
+	topics    map[store.SessionRef]*topic
+	readers   map[string]int // by account
+	elsewhere map[string]int // readers of other processes, by account
+	drafts    map[store.SessionRef]*draft
 }
 
 // New returns a broker over a store.
@@ -143,7 +145,7 @@ func (b *Broker) Subscribe(ctx context.Context, session store.SessionRef, after 
 func (b *Broker) join(session store.SessionRef, after string, deltas Deltas) (*Reader, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.readers[session.Account] >= b.opts.MaxReaders {
+	if b.readers[session.Account]+b.elsewhere[session.Account] >= b.opts.MaxReaders {
 		return nil, &TooManyError{b.opts.MaxReaders}
 	}
 	b.readers[session.Account]++
@@ -179,6 +181,20 @@ func (b *Broker) Readers() (n int) {
 		n += count
 	}
 	return n
+}
+
+// ByAccount returns how many readers each account has here that has any.
+func (b *Broker) ByAccount() map[string]int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.readers)
+}
+
+// Elsewhere says how many readers accounts have at other processes. The broker keeps the map.
+func (b *Broker) Elsewhere(readers map[string]int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.elsewhere = readers
 }
 
 // frame returns the frame of an event of the log.

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Store keeps tokens, agents, environments, sessions, their events and turns, and idempotency keys.
+// Store keeps tokens, agents, environments, sessions, their events, turns and streams, and idempotency keys.
 //
 // Every method is safe for concurrent use and returns the context's error when it ends first. Every
 // method that takes an account sees that account's rows only: a row of another account is, in every
@@ -26,6 +26,7 @@ type Store interface {
 	Events
 	Turns
 	Signals
+	Streams
 	Keys
 
 	// Atomically runs fn in one transaction: what the store's methods do with the context that fn is
@@ -213,6 +214,18 @@ type Signals interface {
 	// transaction. A long text may come as several increments. It is stored nowhere.
 	Publish(ctx context.Context, inc Increment) error
 }
+
+// Streams counts the event streams that processes have open, for a bound on all of them together.
+type Streams interface {
+	// ShareStreams tells how many streams this process has open, by account, and returns how many the others have
+	// that told so within StreamsLifetime. Nobody is told of, or heard from, where one process has the sessions for
+	// itself.
+	ShareStreams(ctx context.Context, open map[string]int) (others map[string]int, err error)
+}
+
+// StreamsLifetime is how long the streams count that a process told of: those of one that was killed are its caller's to
+// open elsewhere.
+const StreamsLifetime = 6 * time.Second
 
 // Keys keeps idempotency keys and the replies they stand for. Its methods are for use within
 // Atomically, so that a key and its effect are one.

@@ -85,7 +85,7 @@ file and requests give the same faults again.`,
 	flags.StringVar(&faultFile, "faults", "", "YAML file that says which requests fail, and how; with --demo only")
 	flags.IntVar(&config.Workers, "workers", 256, "turns to work on at a time")
 	flags.IntVar(&config.MaxTurns, "max-turns", 1000, "turns that an account may have under way, in line included; more are refused with 429")
-	flags.IntVar(&config.MaxStreams, "max-streams", 1000, "event streams that an account may have open; more are refused with 429")
+	flags.IntVar(&config.MaxStreams, "max-streams", 1000, "event streams that an account may have open, at all replicas together; more are refused with 429")
 	flags.StringVar(&config.Models, "models", "", "YAML file with the models to list; a built-in list by default")
 	flags.StringSliceVar(&config.Features, "features", nil, "features to switch on, comma-separated: m3 (resources, vault_ids)")
 	flags.StringVar(&check, "response-check", string(server.Enforce), "what to do with a response that breaks the contract: enforce (answer 500) or report (log it)")

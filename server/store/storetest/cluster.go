@@ -25,6 +25,7 @@ func clusterTests() map[string]func(beds []*bed) {
 				}
 			}
 		},
+		"Streams":     sharedStreams,
 		"InOrder":     inSignalOrder,
 		"LongText":    longIncrement,
 		"WakeReaders": wake,

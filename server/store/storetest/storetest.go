@@ -38,7 +38,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		"Atomically": atomicTests(), "Accounts": accountTests(), "Life": lifeTests(),
 		"Append": appendTests(), "EventOrder": eventOrderTests(), "EventsUndone": undoneEventTests(), "EventPages": eventPageTests(),
 		"EventConcurrency": eventConcurrencyTests(), "AppendChanges": byAppending(sessionChangeTests()), "AppendRows": byAppending(rowTests(sessionKind())),
-		"Busy": busyTests(), "Signals": signalTests(), "Turns": turnTests(), "Erasures": erasureTests(),
+		"Busy": busyTests(), "Signals": signalTests(), "Turns": turnTests(), "Erasures": erasureTests(), "Streams": streamTests(),
 	} {
 		for part, run := range tests {
 			t.Run(name+"/"+part, func(t *testing.T) {

@@ -1,0 +1,37 @@
+package sqlstore
+
+import (
+	"context"
+
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// ShareStreams implements store.Streams. A row outlives its process by a hundred lifetimes, so that those who report
+// late do not meet those who tidy up.
+func (s *Store) ShareStreams(ctx context.Context, open map[string]int) (map[string]int, error) {
+	others := map[string]int{}
+	if s.db.listen == nil {
+		return others, nil
+	}
+	now := s.now()
+	err := s.Atomically(ctx, func(ctx context.Context) error {
+		if _, err := s.exec(ctx, `DELETE FROM open_streams WHERE reported_at < $1`, toMicros(now.Add(-100*store.StreamsLifetime))); err != nil {
+			return err
+		}
+		if _, err := s.exec(ctx, `INSERT INTO open_streams (process, counts, reported_at) VALUES ($1, $2, $3)
+			ON CONFLICT (process) DO UPDATE SET counts = excluded.counts, reported_at = excluded.reported_at`,
+			s.id, toJSON(open), toMicros(now)); err != nil {
+			return err
+		}
+		reports, err := all(ctx, s, func(row scanner) (counts map[string]int, err error) {
+			return counts, row.Scan(fromJSON{&counts})
+		}, `SELECT counts FROM open_streams WHERE process <> $1 AND reported_at > $2`, s.id, toMicros(now.Add(-store.StreamsLifetime)))
+		for _, report := range reports {
+			for account, n := range report {
+				others[account] += n
+			}
+		}
+		return err
+	})
+	return orZero(others, err)
+}
