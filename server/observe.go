@@ -59,7 +59,11 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if info.log == nil {
 			info.log = s.operationLog(r.Method, info.operation)
 		}
-		info.log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request_id", info.id),
+		level := slog.LevelInfo
+		if info.operation == "" && status < http.StatusBadRequest { // a probe that has nothing to say
+			level = slog.LevelDebug
+		}
+		info.log.LogAttrs(r.Context(), level, "request", slog.String("request_id", info.id),
 			slog.Int("status", status), slog.Duration("duration", elapsed), slog.String("account", info.account))
 		return nil
 	}

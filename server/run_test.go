@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 	"time"
@@ -37,18 +38,22 @@ func TestRunDrainsRequestsUnderWay(t *testing.T) {
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, baseURL+"/v1/sessions", body)
 	req.Header.Set("Authorization", "Bearer pt-demo")
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Expect", "100-continue")
+	reading := make(chan struct{}) // closed once the server reads the body: the request is under way
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{Got100Continue: func() { close(reading) }}))
 	status := make(chan int, 1)
 	go func() {
 		res, err := http.DefaultClient.Do(req)
 		if err != nil {
+			t.Errorf("the request under way: %v", err)
 			status <- 0
 			return
 		}
 		defer res.Body.Close()
 		status <- res.StatusCode
 	}()
-	_, _ = io.WriteString(feed, pageBody[:10]) // returns once the transport has it: the request is under way
-	waitUntilServed(t, baseURL)
+	_, _ = io.WriteString(feed, pageBody[:10])
+	<-reading
 	stop()
 	waitUntilClosed(t, baseURL)
 	_, _ = io.WriteString(feed, pageBody[10:])
@@ -69,8 +74,10 @@ func TestRunGivesUpAfterTheTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_, _ = io.WriteString(conn, "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt-demo\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{")
-	waitUntilServed(t, baseURL)
+	_, _ = io.WriteString(conn, "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt-demo\r\nContent-Type: application/json\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n{")
+	if _, err := io.ReadFull(conn, make([]byte, len("HTTP/1.1 100 Continue"))); err != nil { // once it reads the body
+		t.Fatal(err)
+	}
 	stop()
 	if err := <-done; err == nil || !strings.Contains(err.Error(), "still under way after 50ms") {
 		t.Errorf("Run: %v", err)
@@ -103,18 +110,6 @@ func TestNewRefusesBadConfigs(t *testing.T) {
 		} else if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q lacks %q", err, want)
 		}
-	}
-}
-
-// waitUntilServed returns once the server answers a request of its own: those sent before are under way.
-func waitUntilServed(t *testing.T, baseURL string) {
-	t.Helper()
-	for range 3 {
-		res, err := http.Get(baseURL + "/healthz")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = res.Body.Close()
 	}
 }
 
