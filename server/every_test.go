@@ -192,8 +192,9 @@ func TestEveryGateIsClosed(t *testing.T) {
 			return
 		}
 		want := refusal{501, "feature_not_available", "resources", "Field 'resources' needs the feature 'm3', which is not switched on; leave the list empty."}
-		if got := refusalOf(h.do(o.request)); got != want {
-			t.Errorf("%+v", got)
+		got := h.do(o.request)
+		if refusalOf(got) != want || got.header.Get("X-Should-Retry") != "false" {
+			t.Errorf("%+v %v", refusalOf(got), got.header)
 		}
 	})
 }

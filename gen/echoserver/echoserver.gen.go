@@ -1646,7 +1646,7 @@ type ConflictJSONResponse struct {
 
 type FeatureNotAvailableResponseHeaders struct {
 	XRequestID   RequestID
-	XShouldRetry string
+	XShouldRetry *string
 }
 type FeatureNotAvailableJSONResponse struct {
 	Body Error
@@ -3893,7 +3893,9 @@ func (response CreateSession501JSONResponse) VisitCreateSessionResponse(w http.R
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.Header().Set("X-Should-Retry", fmt.Sprint(response.Headers.XShouldRetry))
+	if response.Headers.XShouldRetry != nil {
+		w.Header().Set("X-Should-Retry", fmt.Sprint(*response.Headers.XShouldRetry))
+	}
 	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5133,7 +5135,9 @@ func (response ListSessionResources501JSONResponse) VisitListSessionResourcesRes
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.Header().Set("X-Should-Retry", fmt.Sprint(response.Headers.XShouldRetry))
+	if response.Headers.XShouldRetry != nil {
+		w.Header().Set("X-Should-Retry", fmt.Sprint(*response.Headers.XShouldRetry))
+	}
 	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5288,7 +5292,9 @@ func (response AddSessionResources501JSONResponse) VisitAddSessionResourcesRespo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.Header().Set("X-Should-Retry", fmt.Sprint(response.Headers.XShouldRetry))
+	if response.Headers.XShouldRetry != nil {
+		w.Header().Set("X-Should-Retry", fmt.Sprint(*response.Headers.XShouldRetry))
+	}
 	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5443,7 +5449,9 @@ func (response DeleteSessionResource501JSONResponse) VisitDeleteSessionResourceR
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.Header().Set("X-Should-Retry", fmt.Sprint(response.Headers.XShouldRetry))
+	if response.Headers.XShouldRetry != nil {
+		w.Header().Set("X-Should-Retry", fmt.Sprint(*response.Headers.XShouldRetry))
+	}
 	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5575,7 +5583,9 @@ func (response GetSessionResource501JSONResponse) VisitGetSessionResourceRespons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.Header().Set("X-Should-Retry", fmt.Sprint(response.Headers.XShouldRetry))
+	if response.Headers.XShouldRetry != nil {
+		w.Header().Set("X-Should-Retry", fmt.Sprint(*response.Headers.XShouldRetry))
+	}
 	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err

@@ -6154,7 +6154,7 @@ type CreateSessionResponse500Headers struct {
 // CreateSessionResponse501Headers the declared response headers of an HTTP 501 response for CreateSession
 type CreateSessionResponse501Headers struct {
 	XRequestID   RequestID
-	XShouldRetry string
+	XShouldRetry *string
 }
 
 // CreateSessionResponse503Headers the declared response headers of an HTTP 503 response for CreateSession
@@ -7394,7 +7394,7 @@ type ListSessionResourcesResponse500Headers struct {
 // ListSessionResourcesResponse501Headers the declared response headers of an HTTP 501 response for ListSessionResources
 type ListSessionResourcesResponse501Headers struct {
 	XRequestID   RequestID
-	XShouldRetry string
+	XShouldRetry *string
 }
 
 // ListSessionResourcesResponse503Headers the declared response headers of an HTTP 503 response for ListSessionResources
@@ -7538,7 +7538,7 @@ type AddSessionResourcesResponse500Headers struct {
 // AddSessionResourcesResponse501Headers the declared response headers of an HTTP 501 response for AddSessionResources
 type AddSessionResourcesResponse501Headers struct {
 	XRequestID   RequestID
-	XShouldRetry string
+	XShouldRetry *string
 }
 
 // AddSessionResourcesResponse503Headers the declared response headers of an HTTP 503 response for AddSessionResources
@@ -7691,7 +7691,7 @@ type DeleteSessionResourceResponse500Headers struct {
 // DeleteSessionResourceResponse501Headers the declared response headers of an HTTP 501 response for DeleteSessionResource
 type DeleteSessionResourceResponse501Headers struct {
 	XRequestID   RequestID
-	XShouldRetry string
+	XShouldRetry *string
 }
 
 // DeleteSessionResourceResponse503Headers the declared response headers of an HTTP 503 response for DeleteSessionResource
@@ -7837,7 +7837,7 @@ type GetSessionResourceResponse500Headers struct {
 // GetSessionResourceResponse501Headers the declared response headers of an HTTP 501 response for GetSessionResource
 type GetSessionResourceResponse501Headers struct {
 	XRequestID   RequestID
-	XShouldRetry string
+	XShouldRetry *string
 }
 
 // GetSessionResourceResponse503Headers the declared response headers of an HTTP 503 response for GetSessionResource
@@ -11523,10 +11523,10 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 		}
 		if values := rsp.Header.Values("X-Should-Retry"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Should-Retry", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Should-Retry", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.XShouldRetry = value
+			headers.XShouldRetry = &value
 		}
 		response.Headers501 = &headers
 	case rsp.StatusCode == 503:
@@ -13135,10 +13135,10 @@ func ParseListSessionResourcesResponse(rsp *http.Response) (*ListSessionResource
 		}
 		if values := rsp.Header.Values("X-Should-Retry"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Should-Retry", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Should-Retry", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.XShouldRetry = value
+			headers.XShouldRetry = &value
 		}
 		response.Headers501 = &headers
 	case rsp.StatusCode == 503:
@@ -13342,10 +13342,10 @@ func ParseAddSessionResourcesResponse(rsp *http.Response) (*AddSessionResourcesR
 		}
 		if values := rsp.Header.Values("X-Should-Retry"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Should-Retry", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Should-Retry", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.XShouldRetry = value
+			headers.XShouldRetry = &value
 		}
 		response.Headers501 = &headers
 	case rsp.StatusCode == 503:
@@ -13549,10 +13549,10 @@ func ParseDeleteSessionResourceResponse(rsp *http.Response) (*DeleteSessionResou
 		}
 		if values := rsp.Header.Values("X-Should-Retry"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Should-Retry", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Should-Retry", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.XShouldRetry = value
+			headers.XShouldRetry = &value
 		}
 		response.Headers501 = &headers
 	case rsp.StatusCode == 503:
@@ -13725,10 +13725,10 @@ func ParseGetSessionResourceResponse(rsp *http.Response) (*GetSessionResourceRes
 		}
 		if values := rsp.Header.Values("X-Should-Retry"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Should-Retry", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Should-Retry", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.XShouldRetry = value
+			headers.XShouldRetry = &value
 		}
 		response.Headers501 = &headers
 	case rsp.StatusCode == 503:

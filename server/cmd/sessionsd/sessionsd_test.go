@@ -251,10 +251,11 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 
 func TestFlagsWinOverTheEnvironment(t *testing.T) {
 	s := serve(t, []string{"SESSIONSD_LOG_FORMAT=xml", "SESSIONSD_RESPONSE_CHECK=report"}, "--log-format", "json")
-	status(t, s.baseURL+"/healthz", "")
+	status(t, s.baseURL+"/healthz", "") // leaves no line
+	status(t, s.baseURL+"/v1/sessions", "")
 	_ = s.Process.Signal(syscall.SIGTERM)
 	_, _ = io.Copy(io.Discard, s.stdout)
-	if err := s.Wait(); err != nil || !strings.Contains(s.stderr.String(), `"msg":"request"`) {
+	if err := s.Wait(); err != nil || strings.Count(s.stderr.String(), `"msg":"request"`) != 1 {
 		t.Errorf("%v: %s", err, s.stderr)
 	}
 	if _, err := os.Stat(filepath.Join(s.Dir, "data", "sessions.db")); err != nil {
