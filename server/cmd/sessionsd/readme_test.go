@@ -36,7 +36,7 @@ func snippets(t *testing.T, heading string) []string {
 }
 
 func TestTheReadmesTour(t *testing.T) {
-	s := serve(t, []string{"QODER_PAT=pt-tour"}, "--demo")
+	s := serve(t, []string{"QODER_PAT=pt-tour"}, "--demo", "--echo-delay", "300ms") // which leaves a slow curl time to connect
 	tour := snippets(t, "A tour in five curls")[0]
 	sh := exec.CommandContext(t.Context(), "sh", "-euc", tour)
 	sh.Env = append(os.Environ(), "API="+s.baseURL+"/v1", "QODER_PAT=pt-tour")
