@@ -74,10 +74,11 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	}
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	ran := make(chan struct{})
+	ran := make(chan result, 1) // with room for that of a runner that was given up
 	go func() {
-		defer close(ran)
-		w.outcome, w.failure = guarded(func() (turn.Outcome, error) { return w.Runner.Run(running, in, w.sink) })
+		var r result
+		defer func() { ran <- r }() // also when the runner ends its goroutine
+		r.outcome, r.failure = guarded(func() (turn.Outcome, error) { return w.Runner.Run(running, in, w.sink) })
 	}()
 	abandoned := w.await(running, stop, ran, poke)
 	w.sink.close()
@@ -90,20 +91,27 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	return nil
 }
 
+// result is what a runner returned.
+type result struct {
+	outcome turn.Outcome
+	failure error
+}
+
 // await waits for the runner, stops it when the caller has stopped the turn, and reports whether it gave up on it.
-func (w *work) await(running context.Context, stop context.CancelCauseFunc, ran, poke <-chan struct{}) (abandoned bool) {
+func (w *work) await(running context.Context, stop context.CancelCauseFunc, ran <-chan result, poke <-chan struct{}) (abandoned bool) {
 	for {
 		select {
-		case <-ran:
+		case r := <-ran:
+			w.outcome, w.failure = r.outcome, r.failure
 			return false
 		case <-running.Done():
 			patience := time.NewTimer(w.Patience)
 			defer patience.Stop()
 			select {
-			case <-ran:
+			case r := <-ran:
+				w.outcome, w.failure = r.outcome, r.failure
 				return false
 			case <-patience.C:
-				w.outcome, w.failure = "", nil
 				return true
 			}
 		case <-poke:
