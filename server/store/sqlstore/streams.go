@@ -6,8 +6,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// ShareStreams implements store.Streams. A row outlives its process by a hundred lifetimes, so that those who report
-// late do not meet those who tidy up.
+// ShareStreams implements store.Streams. Who has none open has no row, so that an idle process writes nothing. A row
+// outlives a process that was killed by a hundred lifetimes, so that those who report late do not meet those who tidy up.
 func (s *Store) ShareStreams(ctx context.Context, open map[string]int) (map[string]int, error) {
 	others := map[string]int{}
 	if s.db.listen == nil {
@@ -15,13 +15,16 @@ func (s *Store) ShareStreams(ctx context.Context, open map[string]int) (map[stri
 	}
 	now := s.now()
 	err := s.Atomically(ctx, func(ctx context.Context) error {
-		if _, err := s.exec(ctx, `DELETE FROM open_streams WHERE reported_at < $1`, toMicros(now.Add(-100*store.StreamsLifetime))); err != nil {
+		if _, err := s.exec(ctx, `DELETE FROM open_streams WHERE process = $1 OR reported_at < $2`,
+			s.id, toMicros(now.Add(-100*store.StreamsLifetime))); err != nil {
 			return err
 		}
-		if _, err := s.exec(ctx, `INSERT INTO open_streams (process, counts, reported_at) VALUES ($1, $2, $3)
-			ON CONFLICT (process) DO UPDATE SET counts = excluded.counts, reported_at = excluded.reported_at`,
-			s.id, toJSON(open), toMicros(now)); err != nil {
-			return err
+		if len(open) > 0 {
+			if _, err := s.exec(ctx, `INSERT INTO open_streams (process, counts, reported_at) VALUES ($1, $2, $3)
+				ON CONFLICT (process) DO UPDATE SET counts = excluded.counts, reported_at = excluded.reported_at`,
+				s.id, toJSON(open), toMicros(now)); err != nil {
+				return err
+			}
 		}
 		reports, err := all(ctx, s, func(row scanner) (counts map[string]int, err error) {
 			return counts, row.Scan(fromJSON{&counts})
