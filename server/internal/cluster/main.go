@@ -92,7 +92,7 @@ func run(ctx, hurry context.Context, out io.Writer, o options) (err error) {
 		if all[i], err = startReplica(hurry, replicaJob{Number: i + 1, DB: postgres.URL, Token: o.token}); err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "replica %d: %s, process %d\n", i+1, all[i].url, all[i].cmd.Process.Pid)
+		fmt.Fprintf(out, "replica %d: %s, process %d\n", i+1, all[i].url, all[i].Cmd.Process.Pid)
 	}
 	proxy, err := startProxy(o.addr, newBalancer(all))
 	if err != nil {

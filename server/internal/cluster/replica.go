@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,9 +13,9 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/internal/child"
 )
 
 // replicaVariable holds the job of a process that is a replica.
@@ -55,41 +54,18 @@ func serveReplica(text string, stdin io.Reader, stdout, stderr io.Writer) (err e
 
 // replica is such a process, as its parent sees it.
 type replica struct {
-	url   *url.URL
-	cmd   *exec.Cmd
-	stdin io.Closer
-	out   *bufio.Reader
+	*child.Process
+	url *url.URL
 }
 
 // startReplica starts a replica and waits until it serves. The caller stops it; it is killed when hurry ends.
 func startReplica(hurry context.Context, job replicaJob) (*replica, error) {
-	text, err := json.Marshal(job)
+	p, line, err := child.Start(hurry, replicaVariable, job)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("replica %d did not start", job.Number)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	r := &replica{cmd: exec.CommandContext(hurry, self)}
-	r.cmd.Env = append(os.Environ(), replicaVariable+"="+string(text))
-	r.cmd.Stderr = os.Stderr
-	if r.stdin, err = r.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := r.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := r.cmd.Start(); err != nil {
-		return nil, err
-	}
-	r.out = bufio.NewReader(out)
-	line, err := r.out.ReadString('\n')
-	if err == nil {
-		r.url, err = url.Parse(strings.TrimSpace(line))
-	}
-	if err != nil {
+	r := &replica{Process: p}
+	if r.url, err = url.Parse(strings.TrimSpace(line)); err != nil {
 		_ = r.stop()
 		return nil, fmt.Errorf("replica %d did not start", job.Number)
 	}
@@ -99,10 +75,7 @@ func startReplica(hurry context.Context, job replicaJob) (*replica, error) {
 // stop tells the replica to drain and waits for its end. That it was killed from outside is no error: it is what the
 // cluster is there to show.
 func (r *replica) stop() error {
-	_ = r.stdin.Close()
-	defer time.AfterFunc(patience, func() { _ = r.cmd.Process.Kill() }).Stop()
-	_, _ = io.Copy(io.Discard, r.out)
-	err := r.cmd.Wait()
+	err := r.Stop(patience)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && !exit.Exited() || errors.Is(err, context.Canceled) {
 		return nil
