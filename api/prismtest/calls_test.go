@@ -1,0 +1,390 @@
+package prismtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/cloud-sessions/sessions/api"
+)
+
+// resources are the ids that path parameters stand for.
+type resources map[string]string
+
+// makeResources sends the documentation's own curl, and finds out the ids that it used and made.
+func makeResources(t *testing.T, proxy string) resources {
+	t.Helper()
+	curl := call{name: "the documentation's curl", method: http.MethodPost, path: "/sessions", header: withToken(), body: []byte(`{
+"agent": "agent_019e390add9f7bac9b6cc806db46fcbd",
+"environment_id": "env_019e2590d33f711fabf42f2857cecd8a",
+"title": "我的会话",
+"metadata": {"purpose": "customer-support"}
+}`)}
+	curl.header.Set("Content-Type", "application/json")
+	got := do(t, proxy, curl)
+	var session struct {
+		ID            string `json:"id"`
+		AgentID       string `json:"agent_id"`
+		EnvironmentID string `json:"environment_id"`
+	}
+	if err := json.Unmarshal(got.body, &session); err != nil || got.status != http.StatusCreated || len(got.violations) > 0 {
+		t.Fatalf("the documentation's curl: status %d, violations %v, body %s", got.status, got.violations, got.body)
+	}
+	ids := resources{"session_id": session.ID, "agent_id": session.AgentID, "environment_id": session.EnvironmentID}
+	file := makeOne(t, proxy, "/sessions/"+session.ID+"/resources", `{"type":"file","file_id":"file_prism"}`)
+	ids["resource_id"] = file
+	return ids
+}
+
+// makeOne posts a body and returns the id of what came of it.
+func makeOne(t *testing.T, proxy, path, body string) string {
+	t.Helper()
+	c := call{name: "make", method: http.MethodPost, path: path, header: withToken(), body: []byte(body)}
+	c.header.Set("Content-Type", "application/json")
+	got := do(t, proxy, c)
+	var made struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal(got.body, &made); err != nil || got.status >= 300 || len(got.violations) > 0 {
+		t.Fatalf("POST %s: status %d, violations %v, body %s", path, got.status, got.violations, got.body)
+	}
+	return made.ID
+}
+
+// lifeCalls change, archive, cancel and delete one of everything, made for the purpose.
+func lifeCalls(t *testing.T, proxy string) (calls []call) {
+	agent := makeOne(t, proxy, "/agents", `{"name":"a","model":"m"}`)
+	environment := makeOne(t, proxy, "/environments", `{"name":"e","config":{"type":"cloud"}}`)
+	session := makeOne(t, proxy, "/sessions", fmt.Sprintf(`{"agent":%q,"environment_id":%q}`, agent, environment))
+	file := makeOne(t, proxy, "/sessions/"+session+"/resources", `{"type":"file","file_id":"file_1"}`)
+	elsewhere := makeOne(t, proxy, "/environments", `{"name":"f","config":{"type":"cloud"}}`)
+	talk := "/sessions/" + makeOne(t, proxy, "/sessions", fmt.Sprintf(`{"agent":%q,"environment_id":%q}`, agent, elsewhere))
+	for _, step := range []struct{ method, path, body string }{
+		{"POST", "/sessions/" + session + "/events", `{"events":[{"type":"user.interrupt"}]}`},
+		{"POST", talk + "/events", `{"events":[{"type":"user.message","content":[{"type":"text","text":"Hi"}]}]}`},
+		{"GET", talk + "/events", ""},
+		{"POST", "/sessions/" + session, `{"title":null,"metadata":{"a":"b"}}`},
+		{"POST", "/sessions/" + session + "/resources", `{"resources":[{"type":"file","file_id":"file_2"}]}`},
+		{"DELETE", "/sessions/" + session + "/resources/" + file, ""},
+		{"POST", "/sessions/" + session + "/cancel", ""},
+		{"POST", "/sessions/" + session + "/archive", ""},
+		{"DELETE", "/sessions/" + session, ""},
+		{"POST", "/agents/" + agent, `{"version":1,"tools":[]}`},
+		{"PUT", "/agents/" + agent, `{"version":2}`},
+		{"POST", "/agents/" + agent + "/archive", ""},
+		{"DELETE", "/agents/" + agent, ""},
+		{"POST", "/environments/" + environment, `{"description":"d"}`},
+		{"PUT", "/environments/" + environment, `{}`},
+		{"POST", "/environments/" + environment + "/archive", ""},
+		{"DELETE", "/environments/" + environment, ""},
+	} {
+		c := call{name: "life/" + step.method + " " + step.path, good: true, method: step.method, path: step.path, header: withToken()}
+		if step.body != "" {
+			c.header.Set("Content-Type", "application/json")
+			c.body = []byte(step.body)
+		}
+		calls = append(calls, c)
+	}
+	return calls
+}
+
+// path puts the ids, or else the examples, of a path's parameters in their places.
+func (r resources) path(op operation) string {
+	path := op.path
+	for _, p := range op.parameters {
+		if p.In != openapi3.ParameterInPath {
+			continue
+		}
+		id := r[p.Name]
+		if id == "" {
+			id = fmt.Sprint(p.Example)
+		}
+		path = strings.ReplaceAll(path, "{"+p.Name+"}", id)
+	}
+	return path
+}
+
+// operation is one of the contract's operations with everything a call needs.
+type operation struct {
+	id, method, path string
+	parameters       []*openapi3.Parameter
+	body             *openapi3.Schema
+	examples         map[string][]byte
+	streams          bool // it is answered with a stream that stays open, which Prism would wait for to the end
+}
+
+// read says whether the operation changes nothing.
+func (op operation) read() bool { return op.method == http.MethodGet }
+
+func operations(t *testing.T, doc *openapi3.T) (all []operation) {
+	t.Helper()
+	for path, item := range doc.Paths.Map() {
+		for method, spec := range item.Operations() {
+			op := operation{id: spec.OperationID, method: method, path: path, examples: map[string][]byte{}}
+			if ok := spec.Responses.Status(http.StatusOK); ok != nil {
+				op.streams = ok.Value.Content["text/event-stream"] != nil
+			}
+			for _, p := range slices.Concat(item.Parameters, spec.Parameters) {
+				op.parameters = append(op.parameters, p.Value)
+			}
+			if spec.RequestBody != nil {
+				media := spec.RequestBody.Value.Content["application/json"]
+				op.body = media.Schema.Value
+				for name, example := range media.Examples {
+					op.examples[name] = encode(t, example.Value.Value)
+				}
+			}
+			all = append(all, op)
+		}
+	}
+	slices.SortFunc(all, func(a, b operation) int { return strings.Compare(a.id, b.id) })
+	return all
+}
+
+// goodCalls are each operation's examples.
+func goodCalls(t *testing.T, doc *openapi3.T, ids resources) (calls []call) {
+	for _, op := range operations(t, doc) {
+		if !op.read() && strings.Contains(op.path, "{") {
+			continue // lifeCalls makes these, in an order that works
+		}
+		if op.streams {
+			continue
+		}
+		base := call{name: op.id, good: true, method: op.method, path: ids.path(op), header: withToken()}
+		if op.body != nil {
+			base.header.Set("Content-Type", "application/json")
+			for _, name := range slices.Sorted(maps.Keys(op.examples)) {
+				c := base
+				c.name += "/example " + name
+				c.body = op.examples[name]
+				calls = append(calls, c)
+			}
+		} else if op.read() {
+			calls = append(calls, base)
+		}
+		for _, p := range op.parameters {
+			// A cursor must name a record of the list: its example is somebody else's.
+			value := fmt.Sprint(p.Example)
+			if items, isList := p.Example.([]any); isList && len(items) > 0 {
+				value = fmt.Sprint(items[0])
+			}
+			if p.In == openapi3.ParameterInQuery && op.read() && !isCursor(p.Name) {
+				calls = append(calls, with(base, "/"+p.Name+"="+value, func(c *call) { c.path += "?" + p.Name + "=" + value }))
+			}
+		}
+		if hasParameter(op, "after_id") {
+			if cursor := ids[strings.TrimSuffix(strings.TrimPrefix(op.path, "/"), "s")+"_id"]; cursor != "" {
+				for _, name := range []string{"after_id", "before_id"} {
+					calls = append(calls, with(base, "/"+name, func(c *call) { c.path += "?" + name + "=" + cursor }))
+				}
+			}
+		}
+		if hasParameter(op, "Idempotency-Key") && len(op.examples) > 0 {
+			for _, turn := range []string{"first", "replayed"} {
+				calls = append(calls, with(base, "/idempotency key, "+turn, func(c *call) {
+					c.header.Set("Idempotency-Key", "prism-"+op.id)
+					c.body = firstExample(op)
+				}))
+			}
+		}
+	}
+	return calls
+}
+
+// badCalls break one rule of the contract each.
+func badCalls(t *testing.T, doc *openapi3.T, ids resources) (calls []call) {
+	for _, op := range operations(t, doc) {
+		base := call{name: op.id, method: op.method, path: ids.path(op), header: withToken()}
+		if op.body != nil {
+			base.header.Set("Content-Type", "application/json")
+			base.body = firstExample(op)
+		}
+		add := func(name string, change func(*call)) { calls = append(calls, with(base, "/"+name, change)) }
+
+		add("no token", func(c *call) { c.header.Del("Authorization") })
+		add("an unknown token", func(c *call) { c.header.Set("Authorization", "Bearer pt-unknown") })
+		add("another scheme", func(c *call) { c.header.Set("Authorization", "Basic cHQ6cHQ=") })
+		for _, p := range op.parameters {
+			if p.In == openapi3.ParameterInPath {
+				example := fmt.Sprint(p.Example)
+				prefix, _, _ := strings.Cut(example, "_")
+				id := ids[p.Name]
+				add("unknown "+p.Name, func(c *call) { c.path = strings.Replace(c.path, id, prefix+"_unknown", 1) })
+				add("malformed "+p.Name, func(c *call) { c.path = strings.Replace(c.path, id, "x_1", 1) })
+			}
+			if p.In == openapi3.ParameterInQuery && p.Name != "page" {
+				for _, value := range badQuery(p.Schema.Value) {
+					add(p.Name+"="+value, func(c *call) { c.path += "?" + p.Name + "=" + url.QueryEscape(value) })
+				}
+			}
+		}
+		if hasParameter(op, "after_id") {
+			after, before := exampleOf(op, "after_id"), exampleOf(op, "before_id")
+			add("both cursors", func(c *call) { c.path += "?after_id=" + after + "&before_id=" + before })
+			unknown := "999999999"
+			if prefix, _, isID := strings.Cut(after, "_"); isID {
+				unknown = prefix + "_unknown"
+			}
+			add("unknown cursor", func(c *call) { c.path += "?after_id=" + unknown })
+		}
+		if hasParameter(op, "Idempotency-Key") && op.body != nil && !strings.Contains(op.path, "{") {
+			add("idempotency key of another body", func(c *call) {
+				c.header.Set("Idempotency-Key", "prism-"+op.id) // goodCalls used it
+				c.body = variant(t, c.body)
+			})
+			add("idempotency key too long", func(c *call) { c.header.Set("Idempotency-Key", strings.Repeat("k", 256)) })
+		}
+		if op.body == nil {
+			continue
+		}
+		add("another content type", func(c *call) { c.header.Set("Content-Type", "text/plain") })
+		add("no content type", func(c *call) { c.header.Del("Content-Type") })
+		for name, body := range map[string]string{
+			// All are JSON: Prism reads bodies and writes them anew, and hangs on the ones it cannot read.
+			"an array": `[]`, "a string": `"a"`, "a number": `1`, "empty": `{}`,
+		} {
+			if name == "empty" && len(op.body.Required) == 0 {
+				continue
+			}
+			add("body: "+name, func(c *call) { c.body = []byte(body) })
+		}
+		var object map[string]any
+		if err := json.Unmarshal(base.body, &object); err != nil {
+			t.Fatalf("%s has no object for an example: %v", op.id, err)
+		}
+		field := func(name string, change func(map[string]any)) {
+			add(name, func(c *call) {
+				changed := maps.Clone(object)
+				change(changed)
+				c.body = encode(t, changed)
+			})
+		}
+		field("unknown property", func(o map[string]any) { o["unknown"] = 1 })
+		for _, name := range op.body.Required {
+			field("no "+name, func(o map[string]any) { delete(o, name) })
+		}
+		for _, name := range api.PropertyOrder(op.body) {
+			for what, value := range badValues(op.body.Properties[name].Value) {
+				field(name+": "+what, func(o map[string]any) { o[name] = value })
+			}
+		}
+		if op.body.Properties["environment_id"] != nil {
+			field("unknown environment", func(o map[string]any) { o["environment_id"] = "env_unknown" })
+			field("unknown agent", func(o map[string]any) { o["agent"] = "agent_unknown" })
+			field("unknown version", func(o map[string]any) { o["agent"] = map[string]any{"id": ids["agent_id"], "version": 1 << 30} })
+		}
+	}
+	return calls
+}
+
+// badValues are values that a property may not have: other types, and just outside its bounds.
+func badValues(s *openapi3.Schema) map[string]any {
+	bad := map[string]any{}
+	if !s.Nullable {
+		bad["null"] = nil
+	}
+	takes := func(kind string) bool {
+		return s.Type.Is(kind) || slices.ContainsFunc(s.OneOf, func(v *openapi3.SchemaRef) bool { return v.Value.Type.Is(kind) })
+	}
+	for kind, value := range map[string]any{
+		"string": "a", "integer": 7, "boolean": true, "array": []any{}, "object": map[string]any{},
+	} {
+		if !takes(kind) && (kind != "integer" || !takes("number")) {
+			bad["a "+kind] = value
+		}
+	}
+	if takes("string") {
+		bad["with NUL"] = "a\x00"
+	}
+	if s.MaxLength != nil {
+		bad["too long"] = strings.Repeat("a", int(*s.MaxLength)+1)
+	}
+	if s.MinLength > 0 {
+		bad["too short"] = ""
+	}
+	if s.Pattern != "" && s.MaxLength == nil {
+		bad["another prefix"] = "other_019e390add9f7bac9b6cc806db46fcbd"
+	}
+	if s.Type.Is("integer") {
+		bad["below the minimum"] = *s.Min - 1
+		bad["above the maximum"] = *s.Max + 1
+		bad["a fraction"] = *s.Min + 0.5
+		bad["a number as a string"] = fmt.Sprint(*s.Min)
+	}
+	if s.MaxItems != nil {
+		many := make([]any, *s.MaxItems+1)
+		for i := range many {
+			many[i] = s.Items.Value.Example
+		}
+		bad["too many"] = many
+		bad["a bad item"] = []any{nil}
+	}
+	if s.AdditionalProperties.Schema != nil {
+		many := map[string]any{}
+		for i := range *s.MaxProps + 1 {
+			many[fmt.Sprintf("K%d", i)] = "v"
+		}
+		bad["too many"] = many
+		bad["a bad value"] = map[string]any{"K": 1}
+		bad["an empty key"] = map[string]any{"": "v"}
+	}
+	return bad
+}
+
+// badQuery are values that a query parameter may not have.
+func badQuery(s *openapi3.Schema) []string {
+	switch {
+	case s.Type.Is("integer"):
+		return []string{fmt.Sprint(int64(*s.Min) - 1), fmt.Sprint(int64(*s.Max) + 1), "1.5", "a", ""}
+	case s.Type.Is("boolean"):
+		return []string{"yes", "2"}
+	}
+	return []string{"other_1", "A B"}
+}
+
+func isCursor(name string) bool { return name == "page" || name == "after_id" || name == "before_id" }
+
+func hasParameter(op operation, name string) bool { return exampleOf(op, name) != "" }
+
+func exampleOf(op operation, name string) string {
+	for _, p := range op.parameters {
+		if p.Name == name {
+			return fmt.Sprint(p.Example)
+		}
+	}
+	return ""
+}
+
+func firstExample(op operation) []byte {
+	return op.examples[slices.Sorted(maps.Keys(op.examples))[0]]
+}
+
+// variant is a body as good as the given one that says something else.
+func variant(t *testing.T, body []byte) []byte {
+	var object map[string]any
+	if err := json.Unmarshal(body, &object); err != nil {
+		t.Fatal(err)
+	}
+	object["metadata"] = map[string]any{"variant": "yes"}
+	return encode(t, object)
+}
+
+// with copies a call and changes the copy.
+func with(c call, name string, change func(*call)) call {
+	c.name += name
+	c.header = c.header.Clone()
+	change(&c)
+	return c
+}
+
+func withToken() http.Header {
+	return http.Header{"Authorization": {"Bearer " + os.Getenv("SESSIONS_PRISM_TOKEN")}}
+}
