@@ -88,12 +88,12 @@ var mutations = []mutation{
 	{"formats are known", "email", "schemas/Name", set(schemasPath+">Name>format", "email")},
 	{"formats are known", "of another type", "schemas/Name", set(schemasPath+">Name>format", "int32")},
 
-	{"unions can be told apart", "an inline variant", "schemas/McpServer/oneOf/0", set(schemasPath+">McpServer>oneOf", []any{object{"type": "object"}})},
-	{"unions can be told apart", "no discriminator", "schemas/McpServer", drop(schemasPath + ">McpServer>discriminator")},
-	{"unions can be told apart", "a value without its variant", "schemas/McpServer", drop(schemasPath + ">McpServer>discriminator>mapping>http")},
-	{"unions can be told apart", "no mapping", "schemas/McpServer", drop(schemasPath + ">McpServer>discriminator>mapping")},
-	{"unions can be told apart", "a variant of many values", "schemas/McpServer", set(schemasPath+">McpServerURL>properties>type>enum", []any{"url", "uri"})},
-	{"unions can be told apart", "an optional discriminator", "schemas/McpServer", set(schemasPath+">McpServerURL>required", []any{"name", "url"})},
+	{"unions can be told apart", "an inline variant", "schemas/MCPServer/oneOf/0", set(schemasPath+">MCPServer>oneOf", []any{object{"type": "object"}})},
+	{"unions can be told apart", "no discriminator", "schemas/MCPServer", drop(schemasPath + ">MCPServer>discriminator")},
+	{"unions can be told apart", "a value without its variant", "schemas/MCPServer", drop(schemasPath + ">MCPServer>discriminator>mapping>http")},
+	{"unions can be told apart", "no mapping", "schemas/MCPServer", drop(schemasPath + ">MCPServer>discriminator>mapping")},
+	{"unions can be told apart", "a variant of many values", "schemas/MCPServer", set(schemasPath+">MCPServerURL>properties>type>enum", []any{"url", "uri"})},
+	{"unions can be told apart", "an optional discriminator", "schemas/MCPServer", set(schemasPath+">MCPServerURL>required", []any{"name", "url"})},
 	{"unions can be told apart", "no Go type", "schemas/AgentReference", drop(schemasPath + ">AgentReference>x-go-type")},
 	{"unions can be told apart", "two strings", "schemas/AgentReference", set(schemasPath+">AgentReference>oneOf", []any{object{"$ref": "#/components/schemas/AgentID"}, object{"$ref": "#/components/schemas/Name"}})},
 

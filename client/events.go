@@ -231,6 +231,6 @@ func (s *EventService) All(ctx context.Context, id SessionID, params *ListEvents
 func eventQuery(params *ListEventsParams) ListEventsParams {
 	p := value(params)
 	p.Types = append([]EventType(nil), p.Types...)
-	wireTimes(&p.CreatedAtGt, &p.CreatedAtGte, &p.CreatedAtLt, &p.CreatedAtLte)
+	wireTimes(&p.CreatedAfter, &p.CreatedFrom, &p.CreatedBefore, &p.CreatedTo)
 	return p
 }

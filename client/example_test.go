@@ -269,8 +269,8 @@ func ExampleSessionService_List_filters() {
 	c, srv := demo()
 	defer srv.Close()
 	page, err := c.Sessions.List(context.Background(), &client.ListSessionsParams{
-		Statuses:     []client.SessionStatus{client.SessionStatusIdle, client.SessionStatusCancelled},
-		CreatedAtGte: new(time.Now().Add(-24 * time.Hour)),
+		Statuses:    []client.SessionStatus{client.SessionStatusIdle, client.SessionStatusCancelled},
+		CreatedFrom: new(time.Now().Add(-24 * time.Hour)),
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -375,10 +375,10 @@ func ExampleAgentService_Create() {
 			client.NewAgentTool(client.BuiltinToolset{
 				EnabledTools: []client.BuiltinTool{client.BuiltinToolRead, client.BuiltinToolGrep},
 			}),
-			client.NewAgentTool(client.McpToolset{McpServerName: "tracker"}),
+			client.NewAgentTool(client.MCPToolset{MCPServerName: "tracker"}),
 		},
-		McpServers: []client.McpServer{
-			client.NewMcpServer(client.McpServerURL{Name: "tracker", URL: "https://mcp.tracker.example/sse"}),
+		MCPServers: []client.MCPServer{
+			client.NewMCPServer(client.MCPServerURL{Name: "tracker", URL: "https://mcp.tracker.example/sse"}),
 		},
 	})
 	if err != nil {

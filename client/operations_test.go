@@ -47,7 +47,7 @@ func operations(ctx context.Context, c *client.Client) []operation {
 		{"createSession", "Sessions.Create", "", func(o ...client.Option) (any, error) {
 			return c.Sessions.Create(ctx, &client.CreateSessionRequest{
 				Agent: client.AgentRef{ID: "agent_1", Version: 2}, EnvironmentID: "env_1",
-				Title: new("我的会话"), Metadata: client.Metadata{"purpose": "test"}, DeltaFlushIntervalMs: new(int32(250)),
+				Title: new("我的会话"), Metadata: client.Metadata{"purpose": "test"}, DeltaFlushIntervalMS: new(int32(250)),
 				Resources: []client.SessionResourceInput{{Type: client.ResourceTypeFile, FileID: "file_1"}},
 			}, o...)
 		}},
@@ -107,11 +107,11 @@ func operations(ctx context.Context, c *client.Client) []operation {
 						Configs:       []client.NamedToolConfig{{Name: client.BuiltinToolBash, PermissionPolicy: new(client.PermissionPolicyAlwaysAsk)}},
 					}),
 					client.NewAgentTool(client.CustomTool{Name: "get_changes", InputSchema: client.JSONSchema(`{"type":"object"}`)}),
-					client.NewAgentTool(client.McpToolset{McpServerName: "tracker"}),
+					client.NewAgentTool(client.MCPToolset{MCPServerName: "tracker"}),
 				},
-				McpServers: []client.McpServer{
-					client.NewMcpServer(client.McpServerURL{Name: "tracker", URL: "https://mcp.tracker.example/sse"}),
-					client.NewMcpServer(client.McpServerHTTP{Name: "other", URL: "https://mcp.tracker.example/mcp"}),
+				MCPServers: []client.MCPServer{
+					client.NewMCPServer(client.MCPServerURL{Name: "tracker", URL: "https://mcp.tracker.example/sse"}),
+					client.NewMCPServer(client.MCPServerHTTP{Name: "other", URL: "https://mcp.tracker.example/mcp"}),
 				},
 				Skills: []client.AgentSkill{{Type: client.SkillTypeCustom, SkillID: "skill_1"}},
 			}, o...)

@@ -173,12 +173,12 @@ func TestSessionFilters(t *testing.T) {
 		{"no state", client.ListSessionsParams{Statuses: []client.SessionStatus{}}, "", url.Values{}},
 		{"agent", client.ListSessionsParams{AgentID: new("agent_1"), IncludeArchived: new(true)},
 			"include_archived=true&agent_id=agent_1", url.Values{"include_archived": {"true"}, "agent_id": {"agent_1"}}},
-		{"after", client.ListSessionsParams{CreatedAtGt: new(time.Date(2026, 5, 18, 15, 26, 15, 747298000, time.UTC))},
+		{"after", client.ListSessionsParams{CreatedAfter: new(time.Date(2026, 5, 18, 15, 26, 15, 747298000, time.UTC))},
 			"created_at%5Bgt%5D=2026-05-18T15%3A26%3A15.747298Z", url.Values{"created_at[gt]": {"2026-05-18T15:26:15.747298Z"}}},
 		{"zone and nanoseconds", client.ListSessionsParams{
-			CreatedAtGte: new(time.Date(2026, 5, 19, 7, 26, 15, 123456789, east)),
-			CreatedAtLt:  new(time.Date(2026, 5, 19, 8, 0, 0, 0, east)),
-			CreatedAtLte: new(time.Date(2026, 5, 19, 8, 0, 0, 999, east)),
+			CreatedFrom:   new(time.Date(2026, 5, 19, 7, 26, 15, 123456789, east)),
+			CreatedBefore: new(time.Date(2026, 5, 19, 8, 0, 0, 0, east)),
+			CreatedTo:     new(time.Date(2026, 5, 19, 8, 0, 0, 999, east)),
 		},
 			"created_at%5Bgte%5D=2026-05-18T23%3A26%3A15.123456Z&created_at%5Blt%5D=2026-05-19T00%3A00%3A00Z&created_at%5Blte%5D=2026-05-19T00%3A00%3A00Z",
 			url.Values{
@@ -196,7 +196,7 @@ func TestSessionFilters(t *testing.T) {
 			for i := range tc.params.Statuses {
 				tc.params.Statuses[i] = "changed"
 			}
-			for _, at := range []*client.Timestamp{tc.params.CreatedAtGt, tc.params.CreatedAtGte, tc.params.CreatedAtLt, tc.params.CreatedAtLte} {
+			for _, at := range []*client.Timestamp{tc.params.CreatedAfter, tc.params.CreatedFrom, tc.params.CreatedBefore, tc.params.CreatedTo} {
 				if at != nil {
 					*at = time.Time{}
 				}

@@ -58,7 +58,7 @@ func startReal(t *testing.T, change ...func(*server.Config)) *realServer {
 func (r *realServer) newSession(t *testing.T) client.SessionID {
 	t.Helper()
 	session, err := r.Sessions.Create(t.Context(), &client.CreateSessionRequest{
-		Agent: client.AgentRef{ID: server.DemoAgent}, EnvironmentID: server.DemoEnvironment, DeltaFlushIntervalMs: new(int32(50)),
+		Agent: client.AgentRef{ID: server.DemoAgent}, EnvironmentID: server.DemoEnvironment, DeltaFlushIntervalMS: new(int32(50)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +169,7 @@ func TestRunEvents(t *testing.T) {
 	}
 	stop := events[len(events)-1].Value.(client.SessionStatusIdleEvent).StopReason
 	more, err := readAll(r.Sessions.RunEvents(t.Context(), r.session, []client.EventInput{
-		client.NewEventInput(client.UserCustomToolResultInput{CustomToolUseID: stop.EventIds[0], Content: &client.Content{"rain"}}),
+		client.NewEventInput(client.UserCustomToolResultInput{CustomToolUseID: stop.EventIDs[0], Content: &client.Content{"rain"}}),
 	}, nil))
 	if err != nil {
 		t.Fatal(err)

@@ -103,7 +103,7 @@ func (s *SessionService) answer(ctx context.Context, op string, id SessionID, st
 
 // waiting lists the uses of tools that a turn stopped for, without those that are answered since.
 func (s *SessionService) waiting(ctx context.Context, op string, id SessionID, stop SessionStatusIdleEvent, opts []Option) ([]EventID, error) {
-	uses := slices.Clone(stop.StopReason.EventIds)
+	uses := slices.Clone(stop.StopReason.EventIDs)
 	answers := []EventType{EventTypeUserCustomToolResult, EventTypeUserToolConfirmation}
 	for event, err := range s.Events.All(ctx, id, &ListEventsParams{AfterID: &stop.ID, Types: answers}, opts...) {
 		if failure, ok := err.(*Error); ok {

@@ -35,7 +35,7 @@ type SessionCancellation struct {
 
 // Create creates a session. It starts idle; a message makes the agent answer. It returns [ErrNotFound]
 // when the agent or the environment does not exist, [ErrInvalidRequest] when one of them is archived or
-// a field is out of bounds, and [ErrFeatureNotAvailable] when Resources or VaultIds are set and the
+// a field is out of bounds, and [ErrFeatureNotAvailable] when Resources or VaultIDs are set and the
 // server has them switched off.
 //
 // Operation createSession: POST /sessions.
@@ -91,7 +91,7 @@ func (s *SessionService) All(ctx context.Context, params *ListSessionsParams, op
 func sessionQuery(params *ListSessionsParams) ListSessionsParams {
 	p := value(params)
 	p.Statuses = append([]SessionStatus(nil), p.Statuses...)
-	wireTimes(&p.CreatedAtGt, &p.CreatedAtGte, &p.CreatedAtLt, &p.CreatedAtLte)
+	wireTimes(&p.CreatedAfter, &p.CreatedFrom, &p.CreatedBefore, &p.CreatedTo)
 	return p
 }
 

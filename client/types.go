@@ -162,7 +162,7 @@ type (
 	ContentDelta = types.ContentDelta
 	// TextBlock is a piece of text.
 	TextBlock = types.TextBlock
-	// StopReason says why a session stopped working; EventIds are the uses of tools that wait for an answer.
+	// StopReason says why a session stopped working; EventIDs are the uses of tools that wait for an answer.
 	StopReason = types.StopReason
 	// StopReasonType is the kind of a [StopReason].
 	StopReasonType = types.StopReasonType
@@ -268,14 +268,14 @@ type (
 	CustomTool = types.CustomTool
 	// JSONSchema is a JSON Schema, kept as it is.
 	JSONSchema = types.JSONSchema
-	// McpToolset is an [AgentTool]: the tools of one of the agent's MCP servers.
-	McpToolset = types.McpToolset
-	// McpServer is an MCP server; make one with [NewMcpServer], read one with its methods As….
-	McpServer = types.McpServer
-	// McpServerURL is an [McpServer] by its URL.
-	McpServerURL = types.McpServerURL
-	// McpServerHTTP is an [McpServer] over streamable HTTP.
-	McpServerHTTP = types.McpServerHTTP
+	// MCPToolset is an [AgentTool]: the tools of one of the agent's MCP servers.
+	MCPToolset = types.MCPToolset
+	// MCPServer is an MCP server; make one with [NewMCPServer], read one with its methods As….
+	MCPServer = types.MCPServer
+	// MCPServerURL is an [MCPServer] by its URL.
+	MCPServerURL = types.MCPServerURL
+	// MCPServerHTTP is an [MCPServer] over streamable HTTP.
+	MCPServerHTTP = types.MCPServerHTTP
 	// AgentSkill is a skill that an agent may use; its Type is [SkillTypeCustom].
 	AgentSkill = types.AgentSkill
 	// ModelRef names the model of an agent by its id; a string constant will do, and where it is optional

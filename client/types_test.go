@@ -117,8 +117,8 @@ func TestUnions(t *testing.T) {
 		{"agent", client.AgentRef{ID: "agent_1"}, `"agent_1"`},
 		{"pinned agent", client.AgentRef{ID: "agent_1", Version: 2}, `{"id":"agent_1","type":"agent","version":2}`},
 		{"toolset", client.NewAgentTool(client.BuiltinToolset{}), `{"type":"agent_toolset_20260401"}`},
-		{"MCP toolset", client.NewAgentTool(client.McpToolset{McpServerName: "m"}), `{"mcp_server_name":"m","type":"mcp_toolset"}`},
-		{"server", client.NewMcpServer(client.McpServerHTTP{Name: "m", URL: "https://m.test"}), `{"name":"m","type":"http","url":"https://m.test"}`},
+		{"MCP toolset", client.NewAgentTool(client.MCPToolset{MCPServerName: "m"}), `{"mcp_server_name":"m","type":"mcp_toolset"}`},
+		{"server", client.NewMCPServer(client.MCPServerHTTP{Name: "m", URL: "https://m.test"}), `{"name":"m","type":"http","url":"https://m.test"}`},
 		{"model", client.UpdateAgentRequest{Version: 1, Model: new(client.ModelRef("auto"))}, `{"version":1,"model":"auto"}`},
 		{"policy", client.ToolConfig{PermissionPolicy: new(client.PermissionPolicyAlwaysDeny)}, `{"permission_policy":"always_deny"}`},
 		{"cloud", client.NewEnvironmentConfig(client.CloudConfig{}), `{"type":"cloud"}`},
@@ -148,7 +148,7 @@ func TestPatches(t *testing.T) {
 		{"empty patch", client.UpdateSessionRequest{Metadata: client.MetadataPatch{}}, `{"metadata":{}}`},
 		{"lists kept", client.UpdateAgentRequest{Version: 2}, `{"version":2}`},
 		{"lists cleared", client.UpdateAgentRequest{
-			Version: 2, Tools: []client.AgentTool{}, McpServers: []client.McpServer{}, Skills: []client.AgentSkill{}, System: new(""),
+			Version: 2, Tools: []client.AgentTool{}, MCPServers: []client.MCPServer{}, Skills: []client.AgentSkill{}, System: new(""),
 		}, `{"version":2,"system":"","tools":[],"mcp_servers":[],"skills":[]}`},
 		{"config", client.UpdateEnvironmentRequest{Config: new(client.NewEnvironmentConfig(client.CloudConfig{}))}, `{"config":{"type":"cloud"}}`},
 	}

@@ -4,7 +4,7 @@ import "fmt"
 
 // NewAgentTool makes an [AgentTool]; its Type need not be set. A tool that JSON cannot hold, such as one whose
 // InputSchema is no JSON, makes the call that sends it fail with [ErrInvalidRequest].
-func NewAgentTool[T BuiltinToolset | CustomTool | McpToolset](tool T) AgentTool {
+func NewAgentTool[T BuiltinToolset | CustomTool | MCPToolset](tool T) AgentTool {
 	var out AgentTool
 	var err error
 	switch v := any(tool).(type) {
@@ -12,22 +12,22 @@ func NewAgentTool[T BuiltinToolset | CustomTool | McpToolset](tool T) AgentTool 
 		err = out.FromBuiltinToolset(v)
 	case CustomTool:
 		err = out.FromCustomTool(v)
-	case McpToolset:
-		err = out.FromMcpToolset(v)
+	case MCPToolset:
+		err = out.FromMCPToolset(v)
 	}
 	spoil(&out, err)
 	return out
 }
 
-// NewMcpServer makes an [McpServer]; its Type need not be set.
-func NewMcpServer[T McpServerURL | McpServerHTTP](server T) McpServer {
-	var out McpServer
+// NewMCPServer makes an [MCPServer]; its Type need not be set.
+func NewMCPServer[T MCPServerURL | MCPServerHTTP](server T) MCPServer {
+	var out MCPServer
 	var err error
 	switch v := any(server).(type) {
-	case McpServerURL:
-		err = out.FromMcpServerURL(v)
-	case McpServerHTTP:
-		err = out.FromMcpServerHTTP(v)
+	case MCPServerURL:
+		err = out.FromMCPServerURL(v)
+	case MCPServerHTTP:
+		err = out.FromMCPServerHTTP(v)
 	}
 	spoil(&out, err)
 	return out

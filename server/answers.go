@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/server/cache"
-	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -58,7 +58,7 @@ func (a *sessionAnswers) get(ctx context.Context, key sessionKey) (echoserver.Ge
 		return nil, err
 	}
 	if a.op.CheckBody(http.StatusOK, "application/json", body.Bytes()) != nil {
-		return echoserver.GetSession200JSONResponse{Body: wire}, nil // a breach is for the pipeline to tell
+		return echoserver.GetSession200JSONResponse{Body: wire}, nil // a violation is for the pipeline to tell
 	}
 	answer := sessionAnswer{revision, bytes.Clone(body.Bytes())}
 	const overhead = 256

@@ -106,7 +106,7 @@ func TestASessionThatBreaksTheContractIsCheckedEachTime(t *testing.T) {
 				}
 			}
 			metrics := h.do(request{method: "GET", path: "//metrics"})
-			want := `sessions_contract_breaches_total{operation="getSession",rule="minLength"} 3`
+			want := `sessions_contract_violations_total{operation="getSession",rule="minLength"} 3`
 			if !strings.Contains(string(metrics.body), want) {
 				t.Errorf("no %q in the metrics:\n%s", want, metrics.body)
 			}

@@ -161,7 +161,7 @@ func TestCreateSessionRefusesBadBodies(t *testing.T) {
 func TestCreateSessionRefusesArchived(t *testing.T) {
 	h := start(t)
 	archived := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	agent := store.Agent{ID: "agent_archived", Version: 1, AgentSpec: store.AgentSpec{Name: "a", Model: "m", Tools: []byte("[]"), McpServers: []byte("[]"), Skills: []byte("[]")}, CreatedAt: archived, UpdatedAt: archived, ArchivedAt: &archived}
+	agent := store.Agent{ID: "agent_archived", Version: 1, AgentSpec: store.AgentSpec{Name: "a", Model: "m", Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")}, CreatedAt: archived, UpdatedAt: archived, ArchivedAt: &archived}
 	environment := store.Environment{ID: "env_archived", EnvironmentSpec: store.EnvironmentSpec{Name: "e", Config: []byte(`{"type":"cloud"}`)}, CreatedAt: archived, UpdatedAt: archived, ArchivedAt: &archived}
 	if _, err := h.db.SeedAgent(t.Context(), "alice", agent); err != nil {
 		t.Fatal(err)

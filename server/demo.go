@@ -81,7 +81,7 @@ func demoAgent() store.Agent {
 			Model:       "ultimate",
 			System:      "你是一个测试助手",
 			Tools:       json.RawMessage("[]"),
-			McpServers:  json.RawMessage("[]"),
+			MCPServers:  json.RawMessage("[]"),
 			Skills:      json.RawMessage("[]"),
 		},
 		CreatedAt: time.Date(2026, 5, 18, 3, 4, 33, 952256000, time.UTC),

@@ -10,10 +10,10 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/broker"
-	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -37,7 +37,7 @@ type problem struct {
 // caller gets a 500 that says nothing of the cause.
 func problemOf(err error) problem {
 	var (
-		fault    *contract.Fault
+		fault    *contract.RequestError
 		denied   *auth.Error
 		missing  *store.MissingError
 		archived *store.ArchivedError

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/broker"
-	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -32,7 +32,7 @@ func (h *handler) ListEvents(ctx context.Context, req echoserver.ListEventsReque
 	p := req.Params
 	filter := store.EventFilter{
 		Types:        p.Types,
-		CreatedAfter: p.CreatedAtGt, CreatedFrom: p.CreatedAtGte, CreatedBefore: p.CreatedAtLt, CreatedTo: p.CreatedAtLte,
+		CreatedAfter: p.CreatedAfter, CreatedFrom: p.CreatedFrom, CreatedBefore: p.CreatedBefore, CreatedTo: p.CreatedTo,
 	}
 	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, (*types.Order)(p.Order), nil},
 		func(page store.Page) (store.List[store.Event], error) {
@@ -55,7 +55,7 @@ func (h *handler) StreamEvents(ctx context.Context, req echoserver.StreamEventsR
 	}
 	reader, err := h.broker.Subscribe(ctx, store.SessionRef{Account: account(ctx), ID: req.SessionID}, after, deltas)
 	if errors.Is(err, store.ErrUnknownCursor) {
-		err = &contract.Fault{Param: param, Message: "'" + param + "' names no event of this session."}
+		err = &contract.RequestError{Param: param, Message: "'" + param + "' names no event of this session."}
 	}
 	if err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/cloud-sessions/sessions/server/contract"
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 

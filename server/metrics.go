@@ -11,10 +11,10 @@ import (
 
 // metrics are the server's Prometheus metrics, in a registry of its own.
 type metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.HistogramVec
-	breaches *prometheus.CounterVec
-	faults   *prometheus.CounterVec
+	registry   *prometheus.Registry
+	requests   *prometheus.HistogramVec
+	violations *prometheus.CounterVec
+	faults     *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -24,14 +24,14 @@ func newMetrics() *metrics {
 			Name: "sessions_request_duration_seconds", Help: "Time to answer a request, by operation and status.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8),
 		}, []string{"operation", "status"}),
-		breaches: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sessions_contract_breaches_total", Help: "Responses that broke the contract, by operation and rule.",
+		violations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sessions_contract_violations_total", Help: "Responses that broke the contract, by operation and rule.",
 		}, []string{"operation", "rule"}),
 		faults: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sessions_faults_injected_total", Help: "Faults injected for rehearsals, by operation and fault.",
 		}, []string{"operation", "fault"}),
 	}
-	m.registry.MustRegister(m.requests, m.breaches, m.faults)
+	m.registry.MustRegister(m.requests, m.violations, m.faults)
 	return m
 }
 
@@ -50,4 +50,6 @@ func (m *metrics) request(operation string, status int, elapsed time.Duration) {
 
 func (m *metrics) fault(operation, kind string) { m.faults.WithLabelValues(operation, kind).Inc() }
 
-func (m *metrics) breach(operation, rule string) { m.breaches.WithLabelValues(operation, rule).Inc() }
+func (m *metrics) violation(operation, rule string) {
+	m.violations.WithLabelValues(operation, rule).Inc()
+}

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
-	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -26,7 +26,7 @@ func listed[Row, Wire any](q listQuery, list func(store.Page) (store.List[Row], 
 	}
 	rows, err := list(page)
 	if errors.Is(err, store.ErrUnknownCursor) {
-		err = &contract.Fault{Param: param, Message: "Parameter '" + param + "' names no record of this list."}
+		err = &contract.RequestError{Param: param, Message: "Parameter '" + param + "' names no record of this list."}
 	}
 	if err != nil {
 		return envelope[Wire]{}, err
@@ -72,7 +72,7 @@ func (q listQuery) page() (store.Page, string, error) {
 		switch {
 		case cursor.value == nil:
 		case param != "":
-			return page, "", &contract.Fault{Param: cursor.param, Message: "Parameters '" + param + "' and '" + cursor.param + "' exclude each other."}
+			return page, "", &contract.RequestError{Param: cursor.param, Message: "Parameters '" + param + "' and '" + cursor.param + "' exclude each other."}
 		default:
 			param, page.Cursor = cursor.param, *cursor.value
 			page.Backward = param == "before_id"

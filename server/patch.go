@@ -5,8 +5,8 @@ import (
 	"errors"
 	"maps"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
-	"github.com/cloud-sessions/sessions/server/contract"
 )
 
 // set writes what a patch has for a field; nil keeps the field.
@@ -40,9 +40,9 @@ func (h *handler) checkChange(field, schema string, after any) error {
 		return err
 	}
 	err = h.contract.CheckJSON(schema, data)
-	var fault *contract.Fault
+	var fault *contract.RequestError
 	if errors.As(err, &fault) {
-		return &contract.Fault{Param: field, Message: "After the change, field '" + field + "' breaks the contract: " + fault.Message}
+		return &contract.RequestError{Param: field, Message: "After the change, field '" + field + "' breaks the contract: " + fault.Message}
 	}
 	return err
 }

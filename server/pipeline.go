@@ -5,11 +5,11 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/cloud-sessions/sessions/server/contract"
+	"github.com/cloud-sessions/sessions/api/contract"
 )
 
 // operation returns what stands around one operation's handler. The reply is held back until it has
-// been checked, so that a breach of the contract, or a commit that fails, can still become a 500.
+// been checked, so that a violation of the contract, or a commit that fails, can still become a 500.
 func (s *Server) operation(op *contract.Operation) echo.MiddlewareFunc {
 	log := s.operationLog(op.Method, op.ID)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -63,12 +63,12 @@ func (s *Server) answer(c echo.Context, reply *heldReply, op *contract.Operation
 		return nil
 	}
 	err := reply.check()
-	var breach *contract.Breach
-	if errors.As(err, &breach) {
-		s.breached(breach)
+	var violation *contract.Violation
+	if errors.As(err, &violation) {
+		s.violated(violation)
 		s.log.ErrorContext(c.Request().Context(), "response breaks the contract",
-			"request_id", infoOf(c.Request().Context()).id, "operation", breach.Operation, "status", breach.Status,
-			"pointer", breach.Pointer, "rule", breach.Rule, "reason", breach.Reason)
+			"request_id", infoOf(c.Request().Context()).id, "operation", violation.Operation, "status", violation.Status,
+			"pointer", violation.Pointer, "rule", violation.Rule, "reason", violation.Reason)
 		if s.config.ResponseCheck == Report {
 			return nil
 		}

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
-	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -90,13 +90,13 @@ func addedFiles(body *types.AddSessionResourcesRequest) ([]types.SessionResource
 	single := body.Type != nil || body.FileID != nil || body.MountPath != nil
 	switch {
 	case single && body.Resources != nil:
-		return nil, &contract.Fault{Param: "resources", Message: "Send either one resource or a list under 'resources', not both."}
+		return nil, &contract.RequestError{Param: "resources", Message: "Send either one resource or a list under 'resources', not both."}
 	case body.Resources != nil:
 		return body.Resources, nil
 	case body.Type == nil:
-		return nil, &contract.Fault{Param: "type", Message: "Missing required field: type"}
+		return nil, &contract.RequestError{Param: "type", Message: "Missing required field: type"}
 	case body.FileID == nil:
-		return nil, &contract.Fault{Param: "file_id", Message: "Missing required field: file_id"}
+		return nil, &contract.RequestError{Param: "file_id", Message: "Missing required field: file_id"}
 	}
 	return []types.SessionResourceInput{{Type: types.SessionResourceInputTypeFile, FileID: *body.FileID, MountPath: body.MountPath}}, nil
 }

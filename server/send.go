@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
-	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/store"
@@ -162,5 +162,5 @@ func outcome(i int, v types.UserDefineOutcomeInput) (string, error) {
 
 // fault is a mistake in the i-th event of a request.
 func fault(i int, path, message string) error {
-	return &contract.Fault{Param: fmt.Sprintf("events[%d]%s", i, path), Message: message}
+	return &contract.RequestError{Param: fmt.Sprintf("events[%d]%s", i, path), Message: message}
 }

@@ -14,10 +14,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/broker"
-	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/faults"
 	"github.com/cloud-sessions/sessions/server/store"
@@ -31,9 +31,9 @@ type ResponseCheck string
 
 // The modes of the response check.
 const (
-	// Enforce turns the response into a 500, logs the breach and counts it.
+	// Enforce turns the response into a 500, logs the violation and counts it.
 	Enforce ResponseCheck = "enforce"
-	// Report logs the breach and counts it, and sends the response.
+	// Report logs the violation and counts it, and sends the response.
 	Report ResponseCheck = "report"
 )
 
@@ -80,9 +80,9 @@ type Config struct {
 	Faults *faults.Injector
 	// ResponseCheck is Enforce by default.
 	ResponseCheck ResponseCheck
-	// OnBreach is called with each breach of the contract, in a response or a stream's frame, from the goroutine
+	// OnViolation is called with each violation of the contract, in a response or a stream's frame, from the goroutine
 	// that answers; nothing by default.
-	OnBreach func(*contract.Breach)
+	OnViolation func(*contract.Violation)
 	// DrainDelay is how long Run goes on serving once it is to stop, with /readyz red, so that balancers send nobody
 	// here any more; none by default.
 	DrainDelay time.Duration
@@ -173,20 +173,20 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 
 // checkFrame holds the data of a stream's frame against the contract.
 func (s *Server) checkFrame(data []byte) error {
-	breach := s.contract.Schema("StreamedEvent").Check(data)
-	if breach == nil {
+	violation := s.contract.Schema("StreamedEvent").Check(data)
+	if violation == nil {
 		return nil
 	}
-	breach.Operation, breach.Status = "streamEvents", http.StatusOK
-	s.breached(breach)
-	return breach
+	violation.Operation, violation.Status = "streamEvents", http.StatusOK
+	s.violated(violation)
+	return violation
 }
 
-// breached counts a breach and tells whoever asked for it.
-func (s *Server) breached(b *contract.Breach) {
-	s.metrics.breach(b.Operation, b.Rule)
-	if s.config.OnBreach != nil {
-		s.config.OnBreach(b)
+// violated counts a violation and tells whoever asked for it.
+func (s *Server) violated(b *contract.Violation) {
+	s.metrics.violation(b.Operation, b.Rule)
+	if s.config.OnViolation != nil {
+		s.config.OnViolation(b)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 func (h *handler) CreateSession(ctx context.Context, req echoserver.CreateSessionRequestObject) (echoserver.CreateSessionResponseObject, error) {
-	if err := errors.Join(h.gate(FeatureM3, "resources", len(req.Body.Resources)), h.gate(FeatureM3, "vault_ids", len(req.Body.VaultIds))); err != nil {
+	if err := errors.Join(h.gate(FeatureM3, "resources", len(req.Body.Resources)), h.gate(FeatureM3, "vault_ids", len(req.Body.VaultIDs))); err != nil {
 		return nil, err
 	}
 	session, err := h.store.CreateSession(ctx, account(ctx), sessionSpec(req.Body))

@@ -59,7 +59,7 @@ func fillForSweep(t *testing.T, path string) {
 		if err := db.RecordReply(ctx, key, store.Reply{Status: 201}); err != nil {
 			return err
 		}
-		agent, err := db.CreateAgent(ctx, "acc", store.AgentSpec{Tools: []byte("[]"), McpServers: []byte("[]"), Skills: []byte("[]")})
+		agent, err := db.CreateAgent(ctx, "acc", store.AgentSpec{Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")})
 		if err != nil {
 			return err
 		}

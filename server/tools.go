@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
-	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -17,7 +17,7 @@ func checkTools(spec store.AgentSpec) error {
 	if err := json.Unmarshal(spec.Tools, &tools); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(spec.McpServers, &servers); err != nil {
+	if err := json.Unmarshal(spec.MCPServers, &servers); err != nil {
 		return err
 	}
 	serverNames, toolNames := map[string]bool{}, map[string]bool{}
@@ -38,10 +38,10 @@ func checkTools(spec store.AgentSpec) error {
 				return twice(fmt.Sprintf("tools[%d].name", i), tool.Name)
 			}
 			toolNames[tool.Name] = true
-		case types.McpToolset:
-			if !serverNames[tool.McpServerName] {
+		case types.MCPToolset:
+			if !serverNames[tool.MCPServerName] {
 				param := fmt.Sprintf("tools[%d].mcp_server_name", i)
-				return &contract.Fault{Param: param, Message: fmt.Sprintf("Field '%s' must name one of mcp_servers; there is no '%s'.", param, tool.McpServerName)}
+				return &contract.RequestError{Param: param, Message: fmt.Sprintf("Field '%s' must name one of mcp_servers; there is no '%s'.", param, tool.MCPServerName)}
 			}
 		}
 	}
@@ -49,5 +49,5 @@ func checkTools(spec store.AgentSpec) error {
 }
 
 func twice(param, name string) error {
-	return &contract.Fault{Param: param, Message: fmt.Sprintf("Field '%s' must be unique; '%s' is there twice.", param, name)}
+	return &contract.RequestError{Param: param, Message: fmt.Sprintf("Field '%s' must be unique; '%s' is there twice.", param, name)}
 }

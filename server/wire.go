@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
-	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -22,9 +22,9 @@ func sessionSpec(req *types.CreateSessionRequest) store.SessionSpec {
 		Title:                value(req.Title),
 		Metadata:             req.Metadata,
 		EnvironmentVariables: req.EnvironmentVariables,
-		DeltaFlushInterval:   time.Duration(value(req.DeltaFlushIntervalMs)) * time.Millisecond,
-		MemoryStoreIDs:       req.MemoryStoreIds,
-		VaultIDs:             req.VaultIds,
+		DeltaFlushInterval:   time.Duration(value(req.DeltaFlushIntervalMS)) * time.Millisecond,
+		MemoryStoreIDs:       req.MemoryStoreIDs,
+		VaultIDs:             req.VaultIDs,
 	}
 	for _, r := range req.Resources {
 		spec.Resources = append(spec.Resources, store.ResourceSpec{FileID: r.FileID, MountPath: value(r.MountPath)})
@@ -48,8 +48,8 @@ func wireSession(s store.Session) (types.Session, error) {
 		Metadata:             s.Metadata,
 		EnvironmentVariables: s.EnvironmentVariables,
 		Resources:            wireResources(s.Resources),
-		VaultIds:             s.VaultIDs,
-		MemoryStoreIds:       s.MemoryStoreIDs,
+		VaultIDs:             s.VaultIDs,
+		MemoryStoreIDs:       s.MemoryStoreIDs,
 		Usage:                wireUsage(s.Usage),
 		ArchivedAt:           s.ArchivedAt,
 		CreatedAt:            s.CreatedAt,
@@ -68,7 +68,7 @@ func wireStatus(status store.Status) types.SessionStatus {
 func sessionFilter(p types.ListSessionsParams) store.SessionFilter {
 	filter := store.SessionFilter{
 		AgentID:      value(p.AgentID),
-		CreatedAfter: p.CreatedAtGt, CreatedFrom: p.CreatedAtGte, CreatedBefore: p.CreatedAtLt, CreatedTo: p.CreatedAtLte,
+		CreatedAfter: p.CreatedAfter, CreatedFrom: p.CreatedFrom, CreatedBefore: p.CreatedBefore, CreatedTo: p.CreatedTo,
 	}
 	for _, wanted := range p.Statuses {
 		filter.Statuses = append(filter.Statuses, store.Status(wanted))
@@ -100,8 +100,8 @@ func wireUsage(u store.Usage) types.SessionUsage {
 		OutputTokens:         u.OutputTokens,
 		CacheReadInputTokens: u.CacheReadInputTokens,
 		CacheCreation: types.CacheCreationUsage{
-			Ephemeral5MInputTokens: u.CacheCreation5m,
-			Ephemeral1HInputTokens: u.CacheCreation1h,
+			Ephemeral5mInputTokens: u.CacheCreation5m,
+			Ephemeral1hInputTokens: u.CacheCreation1h,
 		},
 		TotalCredits: new(float64(u.CreditCents) / 100),
 	}
@@ -118,7 +118,7 @@ func agentSpec(req *types.CreateAgentRequest) (store.AgentSpec, error) {
 	return spec, errors.Join(
 		setSystem(&spec, req.System, req.Instructions),
 		setJSON(&spec.Tools, orEmpty(req.Tools)),
-		setJSON(&spec.McpServers, orEmpty(req.McpServers)),
+		setJSON(&spec.MCPServers, orEmpty(req.MCPServers)),
 		setJSON(&spec.Skills, orEmpty(req.Skills)),
 	)
 }
@@ -132,7 +132,7 @@ func patchAgent(spec *store.AgentSpec, req *types.UpdateAgentRequest) error {
 	return errors.Join(
 		setSystem(spec, req.System, req.Instructions),
 		setJSON(&spec.Tools, req.Tools),
-		setJSON(&spec.McpServers, req.McpServers),
+		setJSON(&spec.MCPServers, req.MCPServers),
 		setJSON(&spec.Skills, req.Skills),
 	)
 }
@@ -140,7 +140,7 @@ func patchAgent(spec *store.AgentSpec, req *types.UpdateAgentRequest) error {
 // setSystem sets the agent's text from either of its two names.
 func setSystem(spec *store.AgentSpec, system, instructions *string) error {
 	if system != nil && instructions != nil && *system != *instructions {
-		return &contract.Fault{Param: "instructions", Message: "Fields 'system' and 'instructions' are two names of one text; send one of them."}
+		return &contract.RequestError{Param: "instructions", Message: "Fields 'system' and 'instructions' are two names of one text; send one of them."}
 	}
 	set(&spec.System, instructions)
 	set(&spec.System, system)
@@ -181,7 +181,7 @@ func wireAgent(a store.Agent) (types.Agent, error) {
 	if err := fromJSON(a.Tools, &wire.Tools); err != nil {
 		return wire, fmt.Errorf("agent %s: tools: %w", a.ID, err)
 	}
-	if err := fromJSON(a.McpServers, &wire.McpServers); err != nil {
+	if err := fromJSON(a.MCPServers, &wire.MCPServers); err != nil {
 		return wire, fmt.Errorf("agent %s: mcp_servers: %w", a.ID, err)
 	}
 	if err := fromJSON(a.Skills, &wire.Skills); err != nil {

@@ -13,9 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/client"
 	"github.com/cloud-sessions/sessions/client/contractcheck"
-	"github.com/cloud-sessions/sessions/server/contract"
 )
 
 const token = "pt-5ecre7"
@@ -49,10 +49,10 @@ func newClient(t *testing.T, n *network, opts ...client.Option) *client.Client {
 	return c
 }
 
-// breaches returns an option and the breaches that it has heard of.
-func breaches() (client.Option, *[]string) {
+// violations returns an option and the violations that it has heard of.
+func violations() (client.Option, *[]string) {
 	var heard []string
-	return contractcheck.Report(func(b *contractcheck.Breach) { heard = append(heard, b.Error()) }), &heard
+	return contractcheck.Report(func(b *contractcheck.Violation) { heard = append(heard, b.Error()) }), &heard
 }
 
 const models = `{"data":[],"has_more":false}`
@@ -79,7 +79,7 @@ func TestRequests(t *testing.T) {
 		{http.MethodPost, "/sessions", map[string]any{"agent": "agent_1", "environment_id": "env_1", "tone": "s3cret"}, nil, "createSession: the request breaks the contract: additionalProperties at '/tone': unknown property"},
 		{http.MethodPost, "/sessions", map[string]any{}, client.WithHeader("Content-Type", "text/plain"), "createSession: the request breaks the contract: content: Header 'Content-Type' must be application/json"},
 	} {
-		report, heard := breaches()
+		report, heard := violations()
 		n := says(http.StatusOK, "application/json", models)
 		err := newClient(t, n, report).Do(t.Context(), tc.method, tc.path, tc.body, nil, tc.opt)
 		heardOf := slices.DeleteFunc(*heard, func(text string) bool { return strings.Contains(text, "the answer (") })
@@ -88,14 +88,14 @@ func TestRequests(t *testing.T) {
 		}
 		n = says(http.StatusOK, "application/json", models)
 		err = newClient(t, n, contractcheck.Strict()).Do(t.Context(), tc.method, tc.path, tc.body, nil, tc.opt)
-		breach, ok := errors.AsType[*contractcheck.Breach](err)
+		violation, ok := errors.AsType[*contractcheck.Violation](err)
 		if tc.want == "" {
 			if err != nil || n.sent != 1 {
 				t.Errorf("strict: %v, %d sent", err, n.sent)
 			}
 			continue
 		}
-		if !ok || breach.Error() != tc.want || err.Error() != "Client.Do: "+tc.want || n.sent != 0 {
+		if !ok || violation.Error() != tc.want || err.Error() != "Client.Do: "+tc.want || n.sent != 0 {
 			t.Errorf("strict: %v, %d sent", err, n.sent)
 		}
 	}
@@ -128,7 +128,7 @@ func TestAnswers(t *testing.T) {
 				want = fmt.Sprintf("listModels: the answer (%d) breaks the contract: %s (request id req_1)", tc.n.status, tc.want)
 			}
 			plain, plainErr := newClient(t, tc.n, client.WithMaxRetries(0)).Models.List(t.Context())
-			report, heard := breaches()
+			report, heard := violations()
 			got, err := newClient(t, tc.n, client.WithMaxRetries(0), report).Models.List(t.Context())
 			if diff := cmp.Diff(plain, got); diff != "" || (err == nil) != (plainErr == nil) || err != nil && err.Error() != plainErr.Error() {
 				t.Errorf("with reports: %s %v, want %v", diff, err, plainErr)
@@ -141,7 +141,7 @@ func TestAnswers(t *testing.T) {
 			}
 			tc.n.sent = 0
 			_, err = newClient(t, tc.n, contractcheck.Strict()).Models.List(t.Context())
-			if breach, ok := errors.AsType[*contractcheck.Breach](err); !ok || breach.Error() != want || tc.n.sent != 1 {
+			if violation, ok := errors.AsType[*contractcheck.Violation](err); !ok || violation.Error() != want || tc.n.sent != 1 {
 				t.Errorf("strict: %v, %d sent", err, tc.n.sent)
 			}
 		})
@@ -168,7 +168,7 @@ func TestEveryOperationIsFound(t *testing.T) {
 	for _, base := range []string{"", "/v1", "/api/v1/cloud", "/sessions", "/agents/v1/sessions", "/a%2Fb"} {
 		for op := range compiled.Operations() {
 			var found []string
-			report := contractcheck.Report(func(b *contractcheck.Breach) {
+			report := contractcheck.Report(func(b *contractcheck.Violation) {
 				if b.Status != 0 {
 					found = append(found, b.Operation)
 				}

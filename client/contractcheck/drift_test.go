@@ -15,10 +15,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/client"
 	"github.com/cloud-sessions/sessions/client/contractcheck"
 	"github.com/cloud-sessions/sessions/server"
-	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/servertest"
 )
 
@@ -82,14 +82,14 @@ func TestEveryDriftIsFound(t *testing.T) {
 					want = append(want, fmt.Sprintf("%d %s %s", d.status, d.rule, d.pointer))
 				}
 				got := []string{}
-				for _, b := range r.Breaches {
+				for _, b := range r.Violations {
 					got = append(got, fmt.Sprintf("%d %s %s", b.Status, b.Rule, b.Pointer))
 					if b.Operation != r.Operation || b.Reason == "" || b.Method == "" || b.Path == "" {
 						t.Errorf("%s: %+v", r.Operation, b)
 					}
 				}
 				if diff := cmp.Diff(want, got); diff != "" || (len(want) > 0) != (r.Verdict == contractcheck.Drifts) {
-					t.Errorf("%s %s (-want +got):\n%s%v", r.Operation, r.Verdict, diff, r.Breaches)
+					t.Errorf("%s %s (-want +got):\n%s%v", r.Operation, r.Verdict, diff, r.Violations)
 				}
 			}
 		})

@@ -28,7 +28,7 @@ func ExampleReport() {
 	defer web.Close()
 	c, err := client.New(
 		client.WithBaseURL(web.URL), client.WithToken("pt-example"),
-		contractcheck.Report(func(b *contractcheck.Breach) { fmt.Println(b) }),
+		contractcheck.Report(func(b *contractcheck.Violation) { fmt.Println(b) }),
 	)
 	if err != nil {
 		log.Fatal(err)
@@ -48,8 +48,8 @@ func ExampleStrict() {
 		log.Fatal(err)
 	}
 	_, err = c.Models.List(context.Background())
-	if breach, ok := errors.AsType[*contractcheck.Breach](err); ok {
-		fmt.Println(breach.Operation, breach.Rule, breach.Pointer)
+	if violation, ok := errors.AsType[*contractcheck.Violation](err); ok {
+		fmt.Println(violation.Operation, violation.Rule, violation.Pointer)
 	}
 	// Output: listModels additionalProperties /total
 }

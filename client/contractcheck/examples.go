@@ -12,7 +12,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
-	"github.com/cloud-sessions/sessions/server/contract"
+	"github.com/cloud-sessions/sessions/api/contract"
 )
 
 // place is where an operation is tried.

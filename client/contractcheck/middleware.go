@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/client"
-	"github.com/cloud-sessions/sessions/server/contract"
 )
 
 // maxAnswer is the most bytes of an answer, or of an event, that are held against the contract: what the client reads.
@@ -18,8 +18,8 @@ const (
 	tooLarge  = "it is larger than 32 MiB"
 )
 
-// judge hears of a breach. Its error, if any, ends what broke the contract.
-type judge func(*Breach) error
+// judge hears of a violation. Its error, if any, ends what broke the contract.
+type judge func(*Violation) error
 
 // middleware holds each attempt against the contract.
 func middleware(judge judge) client.Middleware {
@@ -67,9 +67,9 @@ type exchange struct {
 	requestID    string
 }
 
-// breach is a breach of this exchange; fill says which.
-func (e *exchange) breach() *Breach {
-	b := &Breach{Method: e.method, Path: e.path, RequestID: e.requestID}
+// violation is a violation of this exchange; fill says which.
+func (e *exchange) violation() *Violation {
+	b := &Violation{Method: e.method, Path: e.path, RequestID: e.requestID}
 	if e.operation != nil {
 		b.Operation = e.operation.ID
 	}
@@ -78,21 +78,21 @@ func (e *exchange) breach() *Breach {
 
 // told hears of what the contract's checks found, nil for nothing.
 func (e *exchange) told(err error) error {
-	var found *contract.Breach
+	var found *contract.Violation
 	if !errors.As(err, &found) {
 		return nil
 	}
-	return e.judge(e.breach().fill(found))
+	return e.judge(e.violation().fill(found))
 }
 
-// answerBreach is a breach that the contract's checks do not know of.
-func (e *exchange) answerBreach(status int, rule, reason string) error {
-	return e.told(&contract.Breach{Status: status, Rule: rule, Reason: reason})
+// responseViolation is a violation that the contract's checks do not know of.
+func (e *exchange) responseViolation(status int, rule, reason string) error {
+	return e.told(&contract.Violation{Status: status, Rule: rule, Reason: reason})
 }
 
 func (e *exchange) request(req *http.Request, pathParam func(string) string) error {
 	if e.operation == nil {
-		return e.answerBreach(0, "operation", "the contract has no such operation")
+		return e.responseViolation(0, "operation", "the contract has no such operation")
 	}
 	var body []byte
 	if req.Body != nil {
@@ -110,7 +110,7 @@ func (e *exchange) request(req *http.Request, pathParam func(string) string) err
 func (e *exchange) answer(resp *http.Response) error {
 	e.requestID = resp.Header.Get("X-Request-Id")
 	if resp.Request != nil && resp.Request.Response != nil {
-		if err := e.answerBreach(resp.StatusCode, "redirect", "it was found after a redirect, which the contract does not have"); err != nil {
+		if err := e.responseViolation(resp.StatusCode, "redirect", "it was found after a redirect, which the contract does not have"); err != nil {
 			return err
 		}
 	}
@@ -127,7 +127,7 @@ func (e *exchange) answer(resp *http.Response) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	rest := io.Reader(resp.Body)
 	if err != nil {
-		rest = failing{err} // the network's breach, which the client hears of as it reads
+		rest = failing{err} // the network's violation, which the client hears of as it reads
 	}
 	resp.Body = struct {
 		io.Reader
@@ -137,7 +137,7 @@ func (e *exchange) answer(resp *http.Response) error {
 	case err != nil:
 		return nil
 	case len(body) > maxAnswer:
-		return e.answerBreach(resp.StatusCode, "size", tooLarge)
+		return e.responseViolation(resp.StatusCode, "size", tooLarge)
 	}
 	return e.told(e.operation.CheckResponse(resp.StatusCode, resp.Header, body))
 }

@@ -29,20 +29,20 @@ type Result struct {
 	Requests int `json:"requests"`
 	// Statuses are those of the answers, each once, ascending. A 501, of a feature that is switched off, is in order.
 	Statuses []int `json:"statuses"`
-	// Breaches are in the order in which they were found; those that only repeat one are left out.
-	Breaches []*Breach `json:"breaches"`
+	// Violations are in the order in which they were found; those that only repeat one are left out.
+	Violations []*Violation `json:"violations"`
 	// Reason says why the operation is Unchecked.
 	Reason string `json:"reason,omitempty"`
 }
 
-// add notes a breach, and the verdict.
-func (r *Result) add(b *Breach) {
+// add notes a violation, and the verdict.
+func (r *Result) add(b *Violation) {
 	r.Verdict = Drifts
-	same := func(known *Breach) bool {
+	same := func(known *Violation) bool {
 		return known.Status == b.Status && known.Pointer == b.Pointer && known.Rule == b.Rule && known.Reason == b.Reason
 	}
-	if !slices.ContainsFunc(r.Breaches, same) {
-		r.Breaches = append(r.Breaches, b)
+	if !slices.ContainsFunc(r.Violations, same) {
+		r.Violations = append(r.Violations, b)
 	}
 }
 
@@ -56,8 +56,8 @@ func (r *Result) answered(status int) {
 // watch notes what comes of a request.
 type watch struct {
 	res      *Result
-	strict   bool // a breach ends the call
-	breached bool
+	strict   bool // a violation ends the call
+	violated bool
 }
 
 // options are those of the request's call.
@@ -72,11 +72,11 @@ func (w *watch) options() []client.Option {
 			return resp, err
 		}
 	}
-	return []client.Option{client.WithMiddleware(middleware(w.breach), count)}
+	return []client.Option{client.WithMiddleware(middleware(w.violation), count)}
 }
 
-func (w *watch) breach(b *Breach) error {
-	w.breached = true
+func (w *watch) violation(b *Violation) error {
+	w.violated = true
 	w.res.add(b)
 	if w.strict {
 		return client.Permanent(b)
@@ -85,8 +85,8 @@ func (w *watch) breach(b *Breach) error {
 }
 
 // failed notes a request that did not end as it should, unless the contract's checks have said why.
-func (w *watch) failed(b *Breach) {
-	if !w.breached {
+func (w *watch) failed(b *Violation) {
+	if !w.violated {
 		w.res.add(b)
 	}
 }

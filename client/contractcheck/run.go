@@ -13,8 +13,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/client"
-	"github.com/cloud-sessions/sessions/server/contract"
 )
 
 // The bounds of what [Run] waits for.
@@ -64,7 +64,7 @@ func Run(ctx context.Context, c *client.Client, o Options) ([]*Result, error) {
 // document is the contract with its examples. It is read once for the process: it is never changed.
 var document = sync.OnceValues(api.Load)
 
-// ruleOutcome is the rule of a [Breach] whose status the contract allows, but not here.
+// ruleOutcome is the rule of a [Violation] whose status the contract allows, but not here.
 const ruleOutcome = "outcome"
 
 // plan is the order in which operations are tried: each after what it needs.
@@ -171,12 +171,12 @@ func (r *run) send(op *contract.Operation, res *Result, place place, query url.V
 	case r.ends(failure):
 		return nil, err
 	case err == nil && place.unknown:
-		w.failed(&Breach{Operation: op.ID, Method: op.Method, Path: path, Status: http.StatusOK, Rule: ruleOutcome, Reason: "what does not exist is due a 404"})
+		w.failed(&Violation{Operation: op.ID, Method: op.Method, Path: path, Status: http.StatusOK, Rule: ruleOutcome, Reason: "what does not exist is due a 404"})
 	case err == nil:
 		return answer, nil
 	case failure.Status == http.StatusNotImplemented, place.unknown && failure.Status == http.StatusNotFound:
 	default:
-		w.failed(&Breach{
+		w.failed(&Violation{
 			Operation: op.ID, Method: op.Method, Path: path, Status: failure.Status, Rule: ruleOutcome,
 			Reason: "a success is due; it says: " + failure.Message, RequestID: failure.RequestID,
 		})
@@ -212,7 +212,7 @@ func (r *run) follow(res *Result, place place) error {
 			return nil // it has said what it had to say
 		case err != nil:
 			failure, _ := errors.AsType[*client.Error](err)
-			w.failed(&Breach{
+			w.failed(&Violation{
 				Operation: res.Operation, Method: http.MethodGet, Path: place.fill(r.contract.Operation(res.Operation).Path), Status: failure.Status,
 				Rule: ruleOutcome, Reason: "a turn is due its end, session.status_idle; instead: " + failure.Message, RequestID: failure.RequestID,
 			})
@@ -249,7 +249,7 @@ func (r *run) result(id string) *Result {
 			return res
 		}
 	}
-	res := &Result{Operation: id, Verdict: Conforms, Statuses: []int{}, Breaches: []*Breach{}}
+	res := &Result{Operation: id, Verdict: Conforms, Statuses: []int{}, Violations: []*Violation{}}
 	r.results = append(r.results, res)
 	return res
 }

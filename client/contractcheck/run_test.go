@@ -12,10 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/client"
 	"github.com/cloud-sessions/sessions/client/contractcheck"
 	"github.com/cloud-sessions/sessions/server"
-	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/servertest"
 )
 
@@ -59,7 +59,7 @@ func TestOurServerConforms(t *testing.T) {
 	}
 	for _, r := range results {
 		good := slices.ContainsFunc(r.Statuses, func(status int) bool { return status/100 == 2 })
-		if r.Verdict != contractcheck.Conforms || r.Requests == 0 || !good || len(r.Breaches) > 0 {
+		if r.Verdict != contractcheck.Conforms || r.Requests == 0 || !good || len(r.Violations) > 0 {
 			t.Errorf("%+v", r)
 		}
 	}

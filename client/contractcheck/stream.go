@@ -6,8 +6,8 @@ import (
 	"errors"
 	"io"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/client/internal/sse"
-	"github.com/cloud-sessions/sessions/server/contract"
 )
 
 // streamChecks holds the events of one answer against the contract.
@@ -42,7 +42,7 @@ func (c *streamChecks) event(f sse.Event) error {
 }
 
 func (c *streamChecks) broken(rule, reason string) error {
-	return c.answerBreach(c.status, rule, reason)
+	return c.responseViolation(c.status, rule, reason)
 }
 
 // streamBody passes a stream on as it comes, and holds each event against the contract once its end has come.

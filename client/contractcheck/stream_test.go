@@ -41,7 +41,7 @@ func TestStreams(t *testing.T) {
 	good := running("1") + ": heartbeat\n\n" + start + running("2")
 	for name, tc := range map[string]struct {
 		text   string
-		events int // before the first breach
+		events int // before the first violation
 		want   []string
 	}{
 		"in order":        {good, 3, nil},
@@ -59,7 +59,7 @@ func TestStreams(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, size := range []int{1, 2, 7, 100, len(tc.text)} {
 				n := &network{200, "text/event-stream", func() io.Reader { return chunks{strings.NewReader(tc.text), size} }, 0}
-				report, heard := breaches()
+				report, heard := violations()
 				if got := passed(t, n, report); got != tc.text {
 					t.Errorf("%d bytes at a time: passed %q, want %q", size, got, tc.text)
 				}
@@ -75,14 +75,14 @@ func TestStreams(t *testing.T) {
 				n.sent = 0
 				events := 0
 				for _, err := range newClient(t, n, contractcheck.Strict(), client.WithMaxReconnects(3)).Sessions.Stream(t.Context(), "sess_1", nil) {
-					if breach, ok := errors.AsType[*contractcheck.Breach](err); err == nil {
+					if violation, ok := errors.AsType[*contractcheck.Violation](err); err == nil {
 						events++
-					} else if !ok || !strings.Contains(breach.Error(), tc.want[0]) || n.sent != 1 {
+					} else if !ok || !strings.Contains(violation.Error(), tc.want[0]) || n.sent != 1 {
 						t.Errorf("strict: %v, %d sent", err, n.sent)
 					}
 				}
 				if events != tc.events {
-					t.Errorf("strict, %d bytes at a time: %d events before the breach, want %d", size, events, tc.events)
+					t.Errorf("strict, %d bytes at a time: %d events before the violation, want %d", size, events, tc.events)
 				}
 			}
 		})
@@ -127,7 +127,7 @@ func TestStreamsAreNotHeldBack(t *testing.T) {
 	t.Parallel()
 	in, out := io.Pipe()
 	n := &network{200, "text/event-stream", func() io.Reader { return in }, 0}
-	report, heard := breaches()
+	report, heard := violations()
 	lines := make(chan string)
 	c := newClient(t, n, tap(func(body io.Reader) {
 		for scan := bufio.NewScanner(body); scan.Scan(); {

@@ -884,28 +884,28 @@ func (w *ServerInterfaceWrapper) ListSessions(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "created_at[gt]" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[gt]", ctx.QueryParams(), &params.CreatedAtGt, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[gt]", ctx.QueryParams(), &params.CreatedAfter, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_at[gt]: %s", err))
 	}
 
 	// ------------- Optional query parameter "created_at[gte]" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[gte]", ctx.QueryParams(), &params.CreatedAtGte, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[gte]", ctx.QueryParams(), &params.CreatedFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_at[gte]: %s", err))
 	}
 
 	// ------------- Optional query parameter "created_at[lt]" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[lt]", ctx.QueryParams(), &params.CreatedAtLt, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[lt]", ctx.QueryParams(), &params.CreatedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_at[lt]: %s", err))
 	}
 
 	// ------------- Optional query parameter "created_at[lte]" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[lte]", ctx.QueryParams(), &params.CreatedAtLte, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[lte]", ctx.QueryParams(), &params.CreatedTo, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_at[lte]: %s", err))
 	}
@@ -1236,28 +1236,28 @@ func (w *ServerInterfaceWrapper) ListEvents(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "created_at[gt]" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[gt]", ctx.QueryParams(), &params.CreatedAtGt, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[gt]", ctx.QueryParams(), &params.CreatedAfter, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_at[gt]: %s", err))
 	}
 
 	// ------------- Optional query parameter "created_at[gte]" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[gte]", ctx.QueryParams(), &params.CreatedAtGte, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[gte]", ctx.QueryParams(), &params.CreatedFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_at[gte]: %s", err))
 	}
 
 	// ------------- Optional query parameter "created_at[lt]" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[lt]", ctx.QueryParams(), &params.CreatedAtLt, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[lt]", ctx.QueryParams(), &params.CreatedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_at[lt]: %s", err))
 	}
 
 	// ------------- Optional query parameter "created_at[lte]" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[lte]", ctx.QueryParams(), &params.CreatedAtLte, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[lte]", ctx.QueryParams(), &params.CreatedTo, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_at[lte]: %s", err))
 	}

@@ -499,45 +499,45 @@ func (e ListOrder) Valid() bool {
 	}
 }
 
-// Defines values for McpServerHTTPType.
+// Defines values for MCPServerHTTPType.
 const (
-	McpServerHTTPTypeHTTP McpServerHTTPType = "http"
+	MCPServerHTTPTypeHTTP MCPServerHTTPType = "http"
 )
 
-// Valid indicates whether the value is a known member of the McpServerHTTPType enum.
-func (e McpServerHTTPType) Valid() bool {
+// Valid indicates whether the value is a known member of the MCPServerHTTPType enum.
+func (e MCPServerHTTPType) Valid() bool {
 	switch e {
-	case McpServerHTTPTypeHTTP:
+	case MCPServerHTTPTypeHTTP:
 		return true
 	default:
 		return false
 	}
 }
 
-// Defines values for McpServerURLType.
+// Defines values for MCPServerURLType.
 const (
-	McpServerURLTypeURL McpServerURLType = "url"
+	MCPServerURLTypeURL MCPServerURLType = "url"
 )
 
-// Valid indicates whether the value is a known member of the McpServerURLType enum.
-func (e McpServerURLType) Valid() bool {
+// Valid indicates whether the value is a known member of the MCPServerURLType enum.
+func (e MCPServerURLType) Valid() bool {
 	switch e {
-	case McpServerURLTypeURL:
+	case MCPServerURLTypeURL:
 		return true
 	default:
 		return false
 	}
 }
 
-// Defines values for McpToolsetType.
+// Defines values for MCPToolsetType.
 const (
-	McpToolsetTypeMcpToolset McpToolsetType = "mcp_toolset"
+	MCPToolsetTypeMCPToolset MCPToolsetType = "mcp_toolset"
 )
 
-// Valid indicates whether the value is a known member of the McpToolsetType enum.
-func (e McpToolsetType) Valid() bool {
+// Valid indicates whether the value is a known member of the MCPToolsetType enum.
+func (e MCPToolsetType) Valid() bool {
 	switch e {
-	case McpToolsetTypeMcpToolset:
+	case MCPToolsetTypeMCPToolset:
 		return true
 	default:
 		return false
@@ -1201,10 +1201,10 @@ type Agent struct {
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
 
-	// McpServers The MCP servers that the agent may call.
+	// MCPServers The MCP servers that the agent may call.
 	//
 	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
-	McpServers McpServers `json:"mcp_servers,omitzero"`
+	MCPServers MCPServers `json:"mcp_servers,omitzero"`
 
 	// Skills The skills that the agent may use.
 	//
@@ -1635,15 +1635,15 @@ type BuiltinToolsetType string
 //
 // Example: {"ephemeral_1h_input_tokens":0,"ephemeral_5m_input_tokens":0}
 type CacheCreationUsage struct {
-	// Ephemeral5MInputTokens A number of tokens.
+	// Ephemeral5mInputTokens A number of tokens.
 	//
 	// Example: 1203
-	Ephemeral5MInputTokens TokenCount `json:"ephemeral_5m_input_tokens"`
+	Ephemeral5mInputTokens TokenCount `json:"ephemeral_5m_input_tokens"`
 
-	// Ephemeral1HInputTokens A number of tokens.
+	// Ephemeral1hInputTokens A number of tokens.
 	//
 	// Example: 1203
-	Ephemeral1HInputTokens TokenCount `json:"ephemeral_1h_input_tokens"`
+	Ephemeral1hInputTokens TokenCount `json:"ephemeral_1h_input_tokens"`
 }
 
 // CloudConfig Containers that the service runs.
@@ -1730,10 +1730,10 @@ type CreateAgentRequest struct {
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
 
-	// McpServers The MCP servers that the agent may call.
+	// MCPServers The MCP servers that the agent may call.
 	//
 	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
-	McpServers McpServers `json:"mcp_servers,omitzero"`
+	MCPServers MCPServers `json:"mcp_servers,omitzero"`
 
 	// Skills The skills that the agent may use.
 	//
@@ -1802,13 +1802,13 @@ type CreateSessionRequest struct {
 	// Example: {"purpose":"customer-support"}
 	Metadata Metadata `json:"metadata,omitzero"`
 
-	// DeltaFlushIntervalMs The interval at which incremental output is flushed (增量刷新间隔), in milliseconds.
-	DeltaFlushIntervalMs *int32 `json:"delta_flush_interval_ms,omitempty"`
+	// DeltaFlushIntervalMS The interval at which incremental output is flushed (增量刷新间隔), in milliseconds.
+	DeltaFlushIntervalMS *int32 `json:"delta_flush_interval_ms,omitempty"`
 
-	// MemoryStoreIds The memory stores of the session (关联的 Memory Store ID 列表).
+	// MemoryStoreIDs The memory stores of the session (关联的 Memory Store ID 列表).
 	//
 	// Example: ["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"]
-	MemoryStoreIds MemoryStoreIDs `json:"memory_store_ids,omitempty"`
+	MemoryStoreIDs MemoryStoreIDs `json:"memory_store_ids,omitempty"`
 
 	// Resources File resources (文件资源列表). Gated (M3 门控): with the gate closed only an empty list is accepted.
 	//
@@ -1816,12 +1816,12 @@ type CreateSessionRequest struct {
 	// Example: [{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}]
 	Resources SessionResourceInputs `json:"resources,omitempty"`
 
-	// VaultIds The vaults of the session (关联的 Vault ID 列表). Gated (M3 门控): with the gate closed only an empty
+	// VaultIDs The vaults of the session (关联的 Vault ID 列表). Gated (M3 门控): with the gate closed only an empty
 	// list is accepted.
 	//
 	//
 	// Example: []
-	VaultIds VaultIDs `json:"vault_ids,omitempty"`
+	VaultIDs VaultIDs `json:"vault_ids,omitempty"`
 
 	// EnvironmentVariables Environment variables of the session's container, at most 64.
 	//
@@ -2239,80 +2239,80 @@ type JSONSchema = json.RawMessage
 // Example: desc
 type ListOrder string
 
+// MCPServer An MCP server, told apart by `type`.
+//
+// Example: {"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}
+type MCPServer struct {
+	union json.RawMessage
+}
+
+// MCPServerHTTP An MCP server over streamable HTTP.
+//
+// Example: {"name":"tracker","type":"http","url":"https://mcp.tracker.example/mcp"}
+type MCPServerHTTP struct {
+	// Type Always `http`.
+	Type MCPServerHTTPType `json:"type"`
+
+	// Name A tool's name.
+	//
+	// Example: get_changes
+	Name ToolName `json:"name"`
+
+	// URL An http or https URL.
+	//
+	// Example: https://mcp.tracker.example/sse
+	URL HTTPURL `json:"url"`
+}
+
+// MCPServerHTTPType Always `http`.
+type MCPServerHTTPType string
+
+// MCPServerURL An MCP server by its URL.
+//
+// Example: {"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}
+type MCPServerURL struct {
+	// Type Always `url`.
+	Type MCPServerURLType `json:"type"`
+
+	// Name A tool's name.
+	//
+	// Example: get_changes
+	Name ToolName `json:"name"`
+
+	// URL An http or https URL.
+	//
+	// Example: https://mcp.tracker.example/sse
+	URL HTTPURL `json:"url"`
+}
+
+// MCPServerURLType Always `url`.
+type MCPServerURLType string
+
+// MCPServers The MCP servers that the agent may call.
+//
+// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
+type MCPServers = []MCPServer
+
+// MCPToolset The tools of one of the agent's MCP servers.
+//
+// Example: {"mcp_server_name":"tracker","type":"mcp_toolset"}
+type MCPToolset struct {
+	// Type Always `mcp_toolset`.
+	Type MCPToolsetType `json:"type"`
+
+	// MCPServerName A tool's name.
+	//
+	// Example: get_changes
+	MCPServerName ToolName `json:"mcp_server_name"`
+}
+
+// MCPToolsetType Always `mcp_toolset`.
+type MCPToolsetType string
+
 // MaxIterations The most attempts at an outcome.
 //
 // Example: 3
 type MaxIterations = int32
-
-// McpServer An MCP server, told apart by `type`.
-//
-// Example: {"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}
-type McpServer struct {
-	union json.RawMessage
-}
-
-// McpServerHTTP An MCP server over streamable HTTP.
-//
-// Example: {"name":"tracker","type":"http","url":"https://mcp.tracker.example/mcp"}
-type McpServerHTTP struct {
-	// Type Always `http`.
-	Type McpServerHTTPType `json:"type"`
-
-	// Name A tool's name.
-	//
-	// Example: get_changes
-	Name ToolName `json:"name"`
-
-	// URL An http or https URL.
-	//
-	// Example: https://mcp.tracker.example/sse
-	URL HTTPURL `json:"url"`
-}
-
-// McpServerHTTPType Always `http`.
-type McpServerHTTPType string
-
-// McpServerURL An MCP server by its URL.
-//
-// Example: {"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}
-type McpServerURL struct {
-	// Type Always `url`.
-	Type McpServerURLType `json:"type"`
-
-	// Name A tool's name.
-	//
-	// Example: get_changes
-	Name ToolName `json:"name"`
-
-	// URL An http or https URL.
-	//
-	// Example: https://mcp.tracker.example/sse
-	URL HTTPURL `json:"url"`
-}
-
-// McpServerURLType Always `url`.
-type McpServerURLType string
-
-// McpServers The MCP servers that the agent may call.
-//
-// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
-type McpServers = []McpServer
-
-// McpToolset The tools of one of the agent's MCP servers.
-//
-// Example: {"mcp_server_name":"tracker","type":"mcp_toolset"}
-type McpToolset struct {
-	// Type Always `mcp_toolset`.
-	Type McpToolsetType `json:"type"`
-
-	// McpServerName A tool's name.
-	//
-	// Example: get_changes
-	McpServerName ToolName `json:"mcp_server_name"`
-}
-
-// McpToolsetType Always `mcp_toolset`.
-type McpToolsetType string
 
 // MemoryStoreID A memory store's id.
 //
@@ -2471,8 +2471,8 @@ type Networking struct {
 	// AllowedHosts The hosts that may be reached unless the network is unrestricted.
 	AllowedHosts []HostName `json:"allowed_hosts,omitempty"`
 
-	// AllowMcpServers Whether the agent's MCP servers may be reached.
-	AllowMcpServers *bool `json:"allow_mcp_servers,omitempty"`
+	// AllowMCPServers Whether the agent's MCP servers may be reached.
+	AllowMCPServers *bool `json:"allow_mcp_servers,omitempty"`
 
 	// AllowPackageManagers Whether the package registries may be reached.
 	AllowPackageManagers *bool `json:"allow_package_managers,omitempty"`
@@ -2736,17 +2736,17 @@ type Session struct {
 	// Resources The file resources (关联的文件资源).
 	Resources []SessionResource `json:"resources"`
 
-	// VaultIds The vaults of the session (关联的 Vault ID 列表). Gated (M3 门控): with the gate closed only an empty
+	// VaultIDs The vaults of the session (关联的 Vault ID 列表). Gated (M3 门控): with the gate closed only an empty
 	// list is accepted.
 	//
 	//
 	// Example: []
-	VaultIds VaultIDs `json:"vault_ids"`
+	VaultIDs VaultIDs `json:"vault_ids"`
 
-	// MemoryStoreIds The memory stores of the session (关联的 Memory Store ID 列表).
+	// MemoryStoreIDs The memory stores of the session (关联的 Memory Store ID 列表).
 	//
 	// Example: ["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"]
-	MemoryStoreIds MemoryStoreIDs `json:"memory_store_ids"`
+	MemoryStoreIDs MemoryStoreIDs `json:"memory_store_ids"`
 
 	// Usage Tokens used (Token 用量统计), summed over the session's ended turns.
 	//
@@ -3321,8 +3321,8 @@ type StopReason struct {
 	// Example: end_turn
 	Type StopReasonType `json:"type"`
 
-	// EventIds The tool uses that wait for an answer; with `requires_action` only.
-	EventIds []EventID `json:"event_ids,omitempty"`
+	// EventIDs The tool uses that wait for an answer; with `requires_action` only.
+	EventIDs []EventID `json:"event_ids,omitempty"`
 }
 
 // StopReasonType The turn is done (`end_turn`), was cut at the model's limit (`max_tokens`), waits for the caller
@@ -3447,10 +3447,10 @@ type UpdateAgentRequest struct {
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
 
-	// McpServers The MCP servers that the agent may call.
+	// MCPServers The MCP servers that the agent may call.
 	//
 	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
-	McpServers McpServers `json:"mcp_servers,omitzero"`
+	MCPServers MCPServers `json:"mcp_servers,omitzero"`
 
 	// Skills The skills that the agent may use.
 	//
@@ -4146,17 +4146,17 @@ type ListSessionsParams struct {
 	// Statuses Only sessions in one of these states.
 	Statuses []SessionStatus `form:"statuses[],omitempty" json:"statuses[],omitempty"`
 
-	// CreatedAtGt Only sessions created after this time.
-	CreatedAtGt *Timestamp `form:"created_at[gt],omitempty" json:"created_at[gt],omitempty"`
+	// CreatedAfter Only sessions created after this time.
+	CreatedAfter *Timestamp `form:"created_at[gt],omitempty" json:"created_at[gt],omitempty"`
 
-	// CreatedAtGte Only sessions created at this time or after it.
-	CreatedAtGte *Timestamp `form:"created_at[gte],omitempty" json:"created_at[gte],omitempty"`
+	// CreatedFrom Only sessions created at this time or after it.
+	CreatedFrom *Timestamp `form:"created_at[gte],omitempty" json:"created_at[gte],omitempty"`
 
-	// CreatedAtLt Only sessions created before this time.
-	CreatedAtLt *Timestamp `form:"created_at[lt],omitempty" json:"created_at[lt],omitempty"`
+	// CreatedBefore Only sessions created before this time.
+	CreatedBefore *Timestamp `form:"created_at[lt],omitempty" json:"created_at[lt],omitempty"`
 
-	// CreatedAtLte Only sessions created at this time or before it.
-	CreatedAtLte *Timestamp `form:"created_at[lte],omitempty" json:"created_at[lte],omitempty"`
+	// CreatedTo Only sessions created at this time or before it.
+	CreatedTo *Timestamp `form:"created_at[lte],omitempty" json:"created_at[lte],omitempty"`
 }
 
 // CreateSessionParams defines parameters for CreateSession.
@@ -4234,17 +4234,17 @@ type ListEventsParams struct {
 	// Types Only events of these types. Types that the server does not know match nothing.
 	Types []EventTypeName `form:"types[],omitempty" json:"types[],omitempty"`
 
-	// CreatedAtGt Only events created after this time.
-	CreatedAtGt *Timestamp `form:"created_at[gt],omitempty" json:"created_at[gt],omitempty"`
+	// CreatedAfter Only events created after this time.
+	CreatedAfter *Timestamp `form:"created_at[gt],omitempty" json:"created_at[gt],omitempty"`
 
-	// CreatedAtGte Only events created at this time or after it.
-	CreatedAtGte *Timestamp `form:"created_at[gte],omitempty" json:"created_at[gte],omitempty"`
+	// CreatedFrom Only events created at this time or after it.
+	CreatedFrom *Timestamp `form:"created_at[gte],omitempty" json:"created_at[gte],omitempty"`
 
-	// CreatedAtLt Only events created before this time.
-	CreatedAtLt *Timestamp `form:"created_at[lt],omitempty" json:"created_at[lt],omitempty"`
+	// CreatedBefore Only events created before this time.
+	CreatedBefore *Timestamp `form:"created_at[lt],omitempty" json:"created_at[lt],omitempty"`
 
-	// CreatedAtLte Only events created at this time or before it.
-	CreatedAtLte *Timestamp `form:"created_at[lte],omitempty" json:"created_at[lte],omitempty"`
+	// CreatedTo Only events created at this time or before it.
+	CreatedTo *Timestamp `form:"created_at[lte],omitempty" json:"created_at[lte],omitempty"`
 }
 
 // SendEventsParams defines parameters for SendEvents.
@@ -4509,15 +4509,15 @@ func (t *AgentTool) MergeCustomTool(v CustomTool) error {
 	return err
 }
 
-// AsMcpToolset returns the union data inside the AgentTool as a McpToolset
-func (t AgentTool) AsMcpToolset() (McpToolset, error) {
-	var body McpToolset
+// AsMCPToolset returns the union data inside the AgentTool as a MCPToolset
+func (t AgentTool) AsMCPToolset() (MCPToolset, error) {
+	var body MCPToolset
 	err := json.Unmarshal(t.union, &body)
 	return body, err
 }
 
-// FromMcpToolset overwrites any union data inside the AgentTool as the provided McpToolset
-func (t *AgentTool) FromMcpToolset(v McpToolset) error {
+// FromMCPToolset overwrites any union data inside the AgentTool as the provided MCPToolset
+func (t *AgentTool) FromMCPToolset(v MCPToolset) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -4527,8 +4527,8 @@ func (t *AgentTool) FromMcpToolset(v McpToolset) error {
 	return err
 }
 
-// MergeMcpToolset performs a merge with any union data inside the AgentTool, using the provided McpToolset
-func (t *AgentTool) MergeMcpToolset(v McpToolset) error {
+// MergeMCPToolset performs a merge with any union data inside the AgentTool, using the provided MCPToolset
+func (t *AgentTool) MergeMCPToolset(v MCPToolset) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -4562,7 +4562,7 @@ func (t AgentTool) ValueByDiscriminator() (interface{}, error) {
 	case "custom":
 		return t.AsCustomTool()
 	case "mcp_toolset":
-		return t.AsMcpToolset()
+		return t.AsMCPToolset()
 	default:
 		return nil, errors.New("unknown discriminator value: " + discriminator)
 	}
@@ -5493,15 +5493,15 @@ func (t *EventInput) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// AsMcpServerURL returns the union data inside the McpServer as a McpServerURL
-func (t McpServer) AsMcpServerURL() (McpServerURL, error) {
-	var body McpServerURL
+// AsMCPServerURL returns the union data inside the MCPServer as a MCPServerURL
+func (t MCPServer) AsMCPServerURL() (MCPServerURL, error) {
+	var body MCPServerURL
 	err := json.Unmarshal(t.union, &body)
 	return body, err
 }
 
-// FromMcpServerURL overwrites any union data inside the McpServer as the provided McpServerURL
-func (t *McpServer) FromMcpServerURL(v McpServerURL) error {
+// FromMCPServerURL overwrites any union data inside the MCPServer as the provided MCPServerURL
+func (t *MCPServer) FromMCPServerURL(v MCPServerURL) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -5511,8 +5511,8 @@ func (t *McpServer) FromMcpServerURL(v McpServerURL) error {
 	return err
 }
 
-// MergeMcpServerURL performs a merge with any union data inside the McpServer, using the provided McpServerURL
-func (t *McpServer) MergeMcpServerURL(v McpServerURL) error {
+// MergeMCPServerURL performs a merge with any union data inside the MCPServer, using the provided MCPServerURL
+func (t *MCPServer) MergeMCPServerURL(v MCPServerURL) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -5527,15 +5527,15 @@ func (t *McpServer) MergeMcpServerURL(v McpServerURL) error {
 	return err
 }
 
-// AsMcpServerHTTP returns the union data inside the McpServer as a McpServerHTTP
-func (t McpServer) AsMcpServerHTTP() (McpServerHTTP, error) {
-	var body McpServerHTTP
+// AsMCPServerHTTP returns the union data inside the MCPServer as a MCPServerHTTP
+func (t MCPServer) AsMCPServerHTTP() (MCPServerHTTP, error) {
+	var body MCPServerHTTP
 	err := json.Unmarshal(t.union, &body)
 	return body, err
 }
 
-// FromMcpServerHTTP overwrites any union data inside the McpServer as the provided McpServerHTTP
-func (t *McpServer) FromMcpServerHTTP(v McpServerHTTP) error {
+// FromMCPServerHTTP overwrites any union data inside the MCPServer as the provided MCPServerHTTP
+func (t *MCPServer) FromMCPServerHTTP(v MCPServerHTTP) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -5545,8 +5545,8 @@ func (t *McpServer) FromMcpServerHTTP(v McpServerHTTP) error {
 	return err
 }
 
-// MergeMcpServerHTTP performs a merge with any union data inside the McpServer, using the provided McpServerHTTP
-func (t *McpServer) MergeMcpServerHTTP(v McpServerHTTP) error {
+// MergeMCPServerHTTP performs a merge with any union data inside the MCPServer, using the provided MCPServerHTTP
+func (t *MCPServer) MergeMCPServerHTTP(v MCPServerHTTP) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -5561,7 +5561,7 @@ func (t *McpServer) MergeMcpServerHTTP(v McpServerHTTP) error {
 	return err
 }
 
-func (t McpServer) Discriminator() (string, error) {
+func (t MCPServer) Discriminator() (string, error) {
 	var discriminator struct {
 		Discriminator string `json:"type"`
 	}
@@ -5569,27 +5569,27 @@ func (t McpServer) Discriminator() (string, error) {
 	return discriminator.Discriminator, err
 }
 
-func (t McpServer) ValueByDiscriminator() (interface{}, error) {
+func (t MCPServer) ValueByDiscriminator() (interface{}, error) {
 	discriminator, err := t.Discriminator()
 	if err != nil {
 		return nil, err
 	}
 	switch discriminator {
 	case "http":
-		return t.AsMcpServerHTTP()
+		return t.AsMCPServerHTTP()
 	case "url":
-		return t.AsMcpServerURL()
+		return t.AsMCPServerURL()
 	default:
 		return nil, errors.New("unknown discriminator value: " + discriminator)
 	}
 }
 
-func (t McpServer) MarshalJSON() ([]byte, error) {
+func (t MCPServer) MarshalJSON() ([]byte, error) {
 	b, err := t.union.MarshalJSON()
 	return b, err
 }
 
-func (t *McpServer) UnmarshalJSON(b []byte) error {
+func (t *MCPServer) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }

@@ -88,7 +88,7 @@ func (f *filled) begin(ctx context.Context, dsn string) (err error) {
 		for i := range fillAgents {
 			agent, err := db.CreateAgent(ctx, account, store.AgentSpec{
 				Name: fmt.Sprintf("agent %d", i), Description: "E2E 测试用 Agent", Model: "ultimate", System: "你是一个测试助手",
-				Tools: []byte("[]"), McpServers: []byte("[]"), Skills: []byte("[]"),
+				Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]"),
 			})
 			if err != nil {
 				return err

@@ -13,9 +13,9 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
-	"github.com/cloud-sessions/sessions/server/contract"
 )
 
 // stub answers createSession with one ready session; it has no other operations.

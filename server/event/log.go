@@ -3,7 +3,7 @@ package event
 import (
 	"context"
 
-	"github.com/cloud-sessions/sessions/server/contract"
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -22,7 +22,7 @@ func NewLog(s store.Store, c *contract.Contract) *Log {
 type Add func(kind, turnID string, p Payload) (store.Event, error)
 
 // Append is store.Events.AppendEvents with typed payloads. An event that breaks the contract is a
-// *contract.Breach, and nothing is stored.
+// *contract.Violation, and nothing is stored.
 func (l *Log) Append(ctx context.Context, session store.SessionRef, change func(s *store.Session, add Add) error) (store.Session, error) {
 	return l.AppendNew(ctx, session, func(s *store.Session, add func(store.NewEvent) (store.Event, error)) error {
 		return change(s, func(kind, turnID string, p Payload) (store.Event, error) {
@@ -43,9 +43,9 @@ func (l *Log) AppendNew(ctx context.Context, session store.SessionRef, change fu
 			if err != nil {
 				return store.Event{}, err
 			}
-			if breach := l.schema.Check(Wire(e)); breach != nil {
-				breach.Operation = e.Type
-				return store.Event{}, breach
+			if violation := l.schema.Check(Wire(e)); violation != nil {
+				violation.Operation = e.Type
+				return store.Event{}, violation
 			}
 			return e, nil
 		})

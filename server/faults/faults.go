@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
-	"github.com/cloud-sessions/sessions/server/contract"
 )
 
 // Rule says which requests fail, and how. Requests are counted from 1, over the rule's operations together,

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/client"
-	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/faults"
 	"github.com/cloud-sessions/sessions/server/servertest"
 )

@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/client"
 	"github.com/cloud-sessions/sessions/server"
-	"github.com/cloud-sessions/sessions/server/contract"
 	"github.com/cloud-sessions/sessions/server/faults"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
@@ -43,10 +43,10 @@ func New(t testing.TB, change ...func(*server.Config)) *Server {
 	t.Helper()
 	s := &Server{t: t, AgentID: server.DemoAgent, EnvironmentID: server.DemoEnvironment, answer: &answers{}, faults: &faults.Injector{}}
 	config := server.Config{
-		Demo:     true,
-		Faults:   s.faults,
-		Logger:   slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
-		OnBreach: func(b *contract.Breach) { t.Errorf("servertest: %v", b) },
+		Demo:        true,
+		Faults:      s.faults,
+		Logger:      slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		OnViolation: func(b *contract.Violation) { t.Errorf("servertest: %v", b) },
 	}
 	for _, c := range change {
 		c(&config)

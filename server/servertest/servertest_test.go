@@ -121,7 +121,7 @@ func message(text string) string {
 	return fmt.Sprintf(`{"events": [{"type": "user.message", "content": %q}]}`, text)
 }
 
-func TestBreach(t *testing.T) {
+func TestViolation(t *testing.T) {
 	t.Parallel()
 	test := &scope{TB: t}
 	s := servertest.New(test, func(c *server.Config) { c.NewID = func(string) string { return "no id" } })

@@ -351,7 +351,7 @@ type Token struct {
 // AgentSpec is what a caller says of an agent. JSON fields hold one JSON value each, never nil.
 type AgentSpec struct {
 	Name, Description, Model, System string
-	Tools, McpServers, Skills        json.RawMessage // arrays
+	Tools, MCPServers, Skills        json.RawMessage // arrays
 	DefaultEnvironment               string
 	Metadata                         map[string]string
 }

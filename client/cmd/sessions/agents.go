@@ -26,7 +26,7 @@ func agentView() view[client.Agent] {
 			{name: "DESCRIPTION", text: func(v *client.Agent) string { return v.Description }, detail: true},
 			{name: "SYSTEM", text: func(v *client.Agent) string { return v.System }, detail: true},
 			{name: "TOOLS", text: func(v *client.Agent) string { return count(len(v.Tools)) }, detail: true},
-			{name: "MCP SERVERS", text: func(v *client.Agent) string { return count(len(v.McpServers)) }, detail: true},
+			{name: "MCP SERVERS", text: func(v *client.Agent) string { return count(len(v.MCPServers)) }, detail: true},
 			{name: "SKILLS", text: func(v *client.Agent) string { return count(len(v.Skills)) }, detail: true},
 			{name: "METADATA", text: func(v *client.Agent) string { return pairsOf(v.Metadata) }, detail: true},
 			{name: "CREATED", text: func(v *client.Agent) string { return moment(&v.CreatedAt) }, detail: true},

@@ -149,7 +149,7 @@ func (t *talk) answer(ctx context.Context, events []client.EventInput) error {
 			return err
 		}
 		events = nil
-		for _, use := range stop.EventIds {
+		for _, use := range stop.EventIDs {
 			event, ok, err := t.decide(ctx, use)
 			if err != nil || !ok {
 				return err

@@ -24,7 +24,7 @@ It makes two agents, two environments and two sessions, sends two short messages
 the account's cost, and deletes all of it in the end. With --read-only it makes nothing and tries only what
 reads.
 
-It exits with 1 when an operation drifts. In JSON and YAML every breach has its place and its rule.`,
+It exits with 1 when an operation drifts. In JSON and YAML every violation has its place and its rule.`,
 		Example: `  sessions contract check
   sessions contract check --read-only --base-url https://openapi.qoder.sh/api/v1/cloud
   sessions contract check -o json | jq '.[] | select(.verdict == "drifts")'`,
@@ -61,7 +61,7 @@ func (a *app) showResults(results []*contractcheck.Result) error {
 		if r.Verdict == contractcheck.Drifts {
 			drifting++
 		}
-		for _, b := range r.Breaches {
+		for _, b := range r.Violations {
 			if a.form() == formatTable { // whose lines are cut on a terminal
 				fmt.Fprintln(a.out, a.out.safe("\n"+b.Error()))
 			}
@@ -81,19 +81,19 @@ func resultView() view[contractcheck.Result] {
 			{name: "VERDICT", text: func(r *contractcheck.Result) string { return string(r.Verdict) }, style: verdictStyle},
 			{name: "REQUESTS", text: func(r *contractcheck.Result) string { return count(r.Requests) }},
 			{name: "ANSWERS", text: func(r *contractcheck.Result) string { return strings.Trim(fmt.Sprint(r.Statuses), "[]") }},
-			{name: "REMARK", text: func(r *contractcheck.Result) string { return cmp.Or(r.Reason, breachCount(len(r.Breaches))) }},
+			{name: "REMARK", text: func(r *contractcheck.Result) string { return cmp.Or(r.Reason, violationCount(len(r.Violations))) }},
 		},
 	}
 }
 
-func breachCount(n int) string {
+func violationCount(n int) string {
 	switch n {
 	case 0:
 		return ""
 	case 1:
-		return "1 breach"
+		return "1 violation"
 	}
-	return strconv.Itoa(n) + " breaches"
+	return strconv.Itoa(n) + " violations"
 }
 
 // verdictStyle colours verdicts.

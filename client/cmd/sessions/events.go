@@ -82,7 +82,7 @@ func (a *app) listEvents() *cobra.Command {
 		return list(a, f, eventView(), func(ctx context.Context, c *client.Client) (*client.Page[client.Event], error) {
 			return c.Sessions.Events.List(ctx, args[0], &client.ListEventsParams{
 				Limit: f.pageSize(), AfterID: optional[string](f.after), BeforeID: optional[string](f.before),
-				Order: optional[client.EventOrder](f.sort), Types: kinds, CreatedAtGte: from, CreatedAtLt: until,
+				Order: optional[client.EventOrder](f.sort), Types: kinds, CreatedFrom: from, CreatedBefore: until,
 			})
 		})
 	}

@@ -150,7 +150,7 @@ func (a *app) listSessions() *cobra.Command {
 		params := &client.ListSessionsParams{
 			Limit: f.pageSize(), AfterID: optional[string](f.after), BeforeID: optional[string](f.before),
 			Order: optional[client.ListOrder](f.sort), IncludeArchived: &f.archived,
-			AgentID: optional[string](agent), CreatedAtGte: from, CreatedAtLt: until,
+			AgentID: optional[string](agent), CreatedFrom: from, CreatedBefore: until,
 		}
 		for _, s := range statuses {
 			params.Statuses = append(params.Statuses, client.SessionStatus(s))

@@ -125,7 +125,7 @@ func (t *turn) ended(stop client.StopReason) error {
 		return errors.New(strings.TrimSuffix("the turn failed: "+t.failure, ": "))
 	case client.StopReasonRequiresAction:
 		var waits []string
-		for _, id := range stop.EventIds {
+		for _, id := range stop.EventIDs {
 			waits = append(waits, t.describe(id))
 		}
 		return fmt.Errorf("the agent waits: %s", strings.Join(waits, "; "))

@@ -21,7 +21,7 @@ const selectAgents = `SELECT r.id, r.created_at, r.archived_at,
 // contentOf returns where to scan agentContent to.
 func contentOf(a *store.Agent) []any {
 	return []any{&a.Version, &a.Name, &a.Description, &a.Model, &a.System,
-		fromJSON{&a.Tools}, fromJSON{&a.McpServers}, fromJSON{&a.Skills}, &a.DefaultEnvironment, fromJSON{&a.Metadata}}
+		fromJSON{&a.Tools}, fromJSON{&a.MCPServers}, fromJSON{&a.Skills}, &a.DefaultEnvironment, fromJSON{&a.Metadata}}
 }
 
 func scanAgent(row scanner) (a store.Agent, err error) {
@@ -196,6 +196,6 @@ func (s *Store) addAgentVersion(ctx context.Context, account string, a store.Age
 			tools, mcp_servers, skills, default_environment, metadata, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		account, a.ID, a.Version, a.Name, a.Description, a.Model, a.System,
-		string(a.Tools), string(a.McpServers), string(a.Skills), a.DefaultEnvironment,
+		string(a.Tools), string(a.MCPServers), string(a.Skills), a.DefaultEnvironment,
 		toJSON(orEmpty(a.Metadata)), toMicros(a.UpdatedAt))
 }

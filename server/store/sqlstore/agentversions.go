@@ -49,7 +49,7 @@ func (s *Store) agentAt(ctx context.Context, account, id string, version int32) 
 
 // remember keeps an agent as sessions hold it; the version must be committed.
 func (s *Store) remember(account string, a store.Agent) {
-	size := len(a.Name) + len(a.Description) + len(a.System) + len(a.Tools) + len(a.McpServers) + len(a.Skills)
+	size := len(a.Name) + len(a.Description) + len(a.System) + len(a.Tools) + len(a.MCPServers) + len(a.Skills)
 	for key, value := range a.Metadata {
 		size += len(key) + len(value)
 	}

@@ -49,7 +49,7 @@ func BenchmarkOpenFile(b *testing.B) { benchmarkOpen(b, fileDSN(b)) }
 
 func benchmarkSessions(b *testing.B, dsn string, run func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec)) {
 	s := mustOpen(b, dsn, sqlstore.Options{})
-	agent, err := s.CreateAgent(b.Context(), "acc", store.AgentSpec{Tools: []byte("[]"), McpServers: []byte("[]"), Skills: []byte("[]")})
+	agent, err := s.CreateAgent(b.Context(), "acc", store.AgentSpec{Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")})
 	if err != nil {
 		b.Fatal(err)
 	}

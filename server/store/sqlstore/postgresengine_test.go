@@ -174,7 +174,7 @@ func TestPostgresLocks(t *testing.T) {
 	url := pgtest.Database(t)
 	s := openTest(t, url)
 	conn := onPostgres(t, url)
-	agent, err := s.CreateAgent(t.Context(), "acc", store.AgentSpec{Tools: []byte("[]"), McpServers: []byte("[]"), Skills: []byte("[]")})
+	agent, err := s.CreateAgent(t.Context(), "acc", store.AgentSpec{Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")})
 	check(t, err)
 	environment, err := s.addEnvironmentNamed(t.Context(), "x")
 	check(t, err)
@@ -217,7 +217,7 @@ func TestPostgresLocks(t *testing.T) {
 	); !errors.Is(err, store.ErrArchived) {
 		t.Errorf("a session of an agent that was being archived: %v", err)
 	}
-	agent, err = s.CreateAgent(t.Context(), "acc", store.AgentSpec{Tools: []byte("[]"), McpServers: []byte("[]"), Skills: []byte("[]")})
+	agent, err = s.CreateAgent(t.Context(), "acc", store.AgentSpec{Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")})
 	check(t, err)
 	spec.AgentID = agent.ID
 	if err := whileUnderWay(
@@ -505,7 +505,7 @@ func TestPostgresRoundTrips(t *testing.T) {
 	e.pool, err = pgxpool.NewWithConfig(t.Context(), config)
 	check(t, err)
 
-	agent, err := s.CreateAgent(t.Context(), "acc", store.AgentSpec{Tools: []byte("[]"), McpServers: []byte("[]"), Skills: []byte("[]")})
+	agent, err := s.CreateAgent(t.Context(), "acc", store.AgentSpec{Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")})
 	check(t, err)
 	environment, err := s.addEnvironmentNamed(t.Context(), "x")
 	check(t, err)

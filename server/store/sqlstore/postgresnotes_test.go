@@ -42,7 +42,7 @@ func next(t *testing.T, signals <-chan store.Signal, wanted func(store.Signal) b
 func aSession(t *testing.T, s *Store) store.SessionRef {
 	t.Helper()
 	none := json.RawMessage("[]")
-	agent, err := s.CreateAgent(t.Context(), "acme", store.AgentSpec{Name: "a", Model: "m", Tools: none, McpServers: none, Skills: none})
+	agent, err := s.CreateAgent(t.Context(), "acme", store.AgentSpec{Name: "a", Model: "m", Tools: none, MCPServers: none, Skills: none})
 	check(t, err)
 	environment, err := s.CreateEnvironment(t.Context(), "acme", store.EnvironmentSpec{Name: "e", Config: json.RawMessage("{}")})
 	check(t, err)

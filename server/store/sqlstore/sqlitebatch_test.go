@@ -242,7 +242,7 @@ func TestBatchFates(t *testing.T) {
 func TestBatchOfSingleStatements(t *testing.T) {
 	onBatches(t, func(t *testing.T, s *batches) {
 		ctx := t.Context()
-		agent, err := s.CreateAgent(ctx, "acc", store.AgentSpec{Tools: []byte("[]"), McpServers: []byte("[]"), Skills: []byte("[]")})
+		agent, err := s.CreateAgent(ctx, "acc", store.AgentSpec{Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")})
 		check(t, err)
 		environment, err := s.CreateEnvironment(ctx, "acc", store.EnvironmentSpec{Config: []byte("{}")})
 		check(t, err)

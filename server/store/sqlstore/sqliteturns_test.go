@@ -63,7 +63,7 @@ func TestTurnsBesideAnotherStore(t *testing.T) {
 func beginTurn(t *testing.T, s *Store, account string, status store.Status) store.TurnRef {
 	t.Helper()
 	ctx := t.Context()
-	agent, err := s.CreateAgent(ctx, account, store.AgentSpec{Tools: []byte("[]"), McpServers: []byte("[]"), Skills: []byte("[]")})
+	agent, err := s.CreateAgent(ctx, account, store.AgentSpec{Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")})
 	check(t, err)
 	environment, err := s.CreateEnvironment(ctx, account, store.EnvironmentSpec{Config: []byte("{}")})
 	check(t, err)

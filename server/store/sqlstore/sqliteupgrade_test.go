@@ -24,7 +24,7 @@ func TestUpgrade(t *testing.T) {
 	at := time.UnixMicro(1_779_117_975_747_298).UTC()
 	agent := store.Agent{
 		AgentSpec: store.AgentSpec{
-			Name: "old", Model: "ultimate", Tools: []byte("[]"), McpServers: []byte("[]"), Skills: []byte("[]"), Metadata: map[string]string{"a": "b"},
+			Name: "old", Model: "ultimate", Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]"), Metadata: map[string]string{"a": "b"},
 		},
 		ID: "agent_1", Version: 1, CreatedAt: at, UpdatedAt: at,
 	}

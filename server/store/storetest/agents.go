@@ -70,7 +70,7 @@ func agentTests() map[string]test {
 			b.clock.advance(time.Hour)
 			changed := store.AgentSpec{
 				Name: "2", Description: "2", Model: "2", System: "2", Tools: json.RawMessage(`[ 2 ]`),
-				McpServers: json.RawMessage(`[ 3 ]`), Skills: json.RawMessage(`[ 4 ]`), DefaultEnvironment: "env_2",
+				MCPServers: json.RawMessage(`[ 3 ]`), Skills: json.RawMessage(`[ 4 ]`), DefaultEnvironment: "env_2",
 			}
 			second, err := b.UpdateAgent(b.ctx, account, first.ID, 1, func(spec *store.AgentSpec) error {
 				equal(b.T, "what the latest says", agentSpec(), *spec)

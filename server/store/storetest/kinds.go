@@ -200,7 +200,7 @@ func agentSpec() store.AgentSpec {
 	return store.AgentSpec{
 		Name: "测试 agent", Description: "says \"hi\"", Model: "ultimate", System: "Line 1\nLine 2\t'quoted' \\ 🙂",
 		Tools:              json.RawMessage(`[ {"type": "custom", "n": 1.50} ]`),
-		McpServers:         json.RawMessage(`[]`),
+		MCPServers:         json.RawMessage(`[]`),
 		Skills:             json.RawMessage(`[ "skill_1" ]`),
 		DefaultEnvironment: "env_x",
 		Metadata:           map[string]string{"team": "docs", "<&>": "\u2028é"},

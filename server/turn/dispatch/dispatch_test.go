@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/cloud-sessions/sessions/api"
-	"github.com/cloud-sessions/sessions/server/contract"
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/store"
@@ -54,7 +54,7 @@ func newBed(t *testing.T, flush time.Duration) *bed {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	none := json.RawMessage("[]")
-	agent, err := db.CreateAgent(t.Context(), "acme", store.AgentSpec{Name: "a", Model: "m", Tools: none, McpServers: none, Skills: none})
+	agent, err := db.CreateAgent(t.Context(), "acme", store.AgentSpec{Name: "a", Model: "m", Tools: none, MCPServers: none, Skills: none})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -168,7 +168,7 @@ func (w *work) stopReason(s store.Session) types.StopReason {
 	case w.outcome == turn.RequiresAction && len(w.sink.pending) > 0:
 		reason := types.StopReason{Type: types.StopReasonTypeRequiresAction}
 		for _, p := range w.sink.pending {
-			reason.EventIds = append(reason.EventIds, p.EventID)
+			reason.EventIDs = append(reason.EventIDs, p.EventID)
 		}
 		return reason
 	case w.outcome == turn.MaxTokens:

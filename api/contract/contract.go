@@ -49,8 +49,8 @@ type Operation struct {
 	responses  map[int]*response
 }
 
-// Fault is a request's breach of the contract. Its text is one plain sentence, fit for callers.
-type Fault struct {
+// RequestError is a request's violation of the contract. Its text is one plain sentence, fit for callers.
+type RequestError struct {
 	// Param names what is at fault: metadata.purpose, resources[0].type, limit, Content-Type; "body" for
 	// the body as a whole.
 	Param string
@@ -58,15 +58,15 @@ type Fault struct {
 	Message string
 }
 
-func (f *Fault) Error() string { return f.Message }
+func (f *RequestError) Error() string { return f.Message }
 
-// Breach is a response's breach of the contract. Its text is for logs, not for callers.
-type Breach struct {
+// Violation is a response's violation of the contract. Its text is for logs, not for callers.
+type Violation struct {
 	// Operation is the operationId.
 	Operation string
 	// Status is the response's status.
 	Status int
-	// Pointer is where in the body the breach is, as a JSON pointer; "" for the body as a whole, and for
+	// Pointer is where in the body the violation is, as a JSON pointer; "" for the body as a whole, and for
 	// statuses and headers.
 	Pointer string
 	// Rule is the keyword that is broken: type, required, status, header and so on.
@@ -75,7 +75,7 @@ type Breach struct {
 	Reason string
 }
 
-func (b *Breach) Error() string {
+func (b *Violation) Error() string {
 	return fmt.Sprintf("%s answered %d against the contract: %s at '%s': %s", b.Operation, b.Status, b.Rule, b.Pointer, b.Reason)
 }
 
@@ -232,16 +232,16 @@ type Schema struct {
 	maxDepth int
 }
 
-// Check holds a JSON text against the schema and returns the first breach, or nil. Operation and Status
-// of the breach are the caller's to fill in.
-func (s *Schema) Check(data []byte) *Breach {
+// Check holds a JSON text against the schema and returns the first violation, or nil. Operation and Status
+// of the violation are the caller's to fill in.
+func (s *Schema) Check(data []byte) *Violation {
 	if m := check(s.root, view(data), s.maxDepth); m != nil {
-		return m.breach()
+		return m.violation()
 	}
 	return nil
 }
 
-// CheckJSON holds a JSON text against the component schema of that name and returns a *Fault, the first
+// CheckJSON holds a JSON text against the component schema of that name and returns a *RequestError, the first
 // in the document's order, or nil. Params are relative to the value.
 func (c *Contract) CheckJSON(name string, data []byte) error {
 	s := c.schemas[name]
@@ -249,7 +249,7 @@ func (c *Contract) CheckJSON(name string, data []byte) error {
 		return fmt.Errorf("the contract has no schema %q", name)
 	}
 	if m := check(s.root, view(data), s.maxDepth); m != nil {
-		return m.fault()
+		return m.requestError()
 	}
 	return nil
 }

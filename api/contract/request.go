@@ -16,19 +16,19 @@ const (
 )
 
 // CheckRequest holds a request against the operation: parameters, then content type, then body. It
-// returns a *Fault, the first in the document's order, or nil. The body is replaced by what was checked,
+// returns a *RequestError, the first in the document's order, or nil. The body is replaced by what was checked,
 // so that nothing reads other bytes: those that were sent, or, when need be, a copy with defaults filled
 // in and integers written as such. Defaults are written into the query and the headers, too.
 // pathParam returns a path parameter by name, percent-encoded as it was sent.
 func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) string) error {
 	if wrong := o.checkParameters(r, pathParam); wrong != nil {
-		return wrong.fault()
+		return wrong.requestError()
 	}
 	if o.body == nil {
 		return nil
 	}
 	if !isJSON(r.Header) {
-		return &Fault{Param: "Content-Type", Message: notJSON}
+		return &RequestError{Param: "Content-Type", Message: notJSON}
 	}
 	data, fault := o.readBody(r)
 	if fault != nil {
@@ -36,7 +36,7 @@ func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) st
 	}
 	w := walker{cursor: cursor{data: data}, maxDepth: o.limits.jsonDepth, fill: true}
 	if m := w.check(o.body); m != nil {
-		return m.fault()
+		return m.requestError()
 	}
 	checked := new(checkedBody)
 	checked.Reset(w.edited())
@@ -74,10 +74,10 @@ func (*checkedBody) Close() error { return nil }
 const eagerBytes = 64 << 10
 
 // readBody reads the body, no further than the contract's limit.
-func (o *Operation) readBody(r *http.Request) (string, *Fault) {
-	tooLarge := func() *Fault {
+func (o *Operation) readBody(r *http.Request) (string, *RequestError) {
+	tooLarge := func() *RequestError {
 		limit := strconv.FormatInt(o.limits.bodyBytes, 10)
-		return &Fault{Param: wholeBody, Message: "The request body must be at most " + limit + " bytes long."}
+		return &RequestError{Param: wholeBody, Message: "The request body must be at most " + limit + " bytes long."}
 	}
 	if r.ContentLength > o.limits.bodyBytes {
 		return "", tooLarge()
@@ -95,11 +95,11 @@ func (o *Operation) readBody(r *http.Request) (string, *Fault) {
 	}
 	switch {
 	case err != nil && err != io.EOF:
-		return "", &Fault{Param: wholeBody, Message: "The request body could not be read to its end."}
+		return "", &RequestError{Param: wholeBody, Message: "The request body could not be read to its end."}
 	case len(data) == limit:
 		return "", tooLarge()
 	case len(data) == 0:
-		return "", &Fault{Param: wholeBody, Message: "The request body is missing; send a JSON object."}
+		return "", &RequestError{Param: wholeBody, Message: "The request body is missing; send a JSON object."}
 	}
 	return view(data), nil
 }

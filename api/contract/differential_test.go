@@ -12,20 +12,20 @@ import (
 
 // reference returns what kin-openapi, behind encoding/json, makes of a text: the first fault, or the
 // value with defaults filled in.
-func reference(doc *openapi3.Schema, data string) (any, *Fault) {
+func reference(doc *openapi3.Schema, data string) (any, *RequestError) {
 	value, fault := refDecode([]byte(data), maxDepth)
 	if fault != nil {
 		return nil, fault
 	}
 	if m := refFirstMistake(doc, value, openapi3.VisitAsRequest()); m != nil {
-		return nil, m.fault()
+		return nil, m.requestError()
 	}
 	if err := doc.VisitJSON(value, openapi3.VisitAsRequest(), openapi3.DefaultsSet(func() {})); err != nil {
-		return nil, &Fault{Param: "defaults", Message: err.Error()}
+		return nil, &RequestError{Param: "defaults", Message: err.Error()}
 	}
 	filled, err := json.Marshal(value)
 	if err != nil {
-		return nil, &Fault{Param: "defaults", Message: err.Error()}
+		return nil, &RequestError{Param: "defaults", Message: err.Error()}
 	}
 	return refDecode(filled, maxDepth)
 }
@@ -36,16 +36,16 @@ const maxDepth = 64
 // value handed on.
 func agree(t *testing.T, doc *openapi3.Schema, s *schema, data string) {
 	t.Helper()
-	want, wantFault := reference(doc, data)
+	want, wantRequestError := reference(doc, data)
 	w := walker{cursor: cursor{data: data}, maxDepth: maxDepth, fill: true}
-	var fault *Fault
+	var fault *RequestError
 	if m := w.check(s); m != nil {
-		fault = m.fault()
-		m.breach() // does not panic
+		fault = m.requestError()
+		m.violation() // does not panic
 	}
-	if diff := cmp.Diff(wantFault, fault); diff != "" {
+	if diff := cmp.Diff(wantRequestError, fault); diff != "" {
 		for _, known := range differences() {
-			if known.explains(data, wantFault, fault) {
+			if known.explains(data, wantRequestError, fault) {
 				return
 			}
 		}
@@ -55,9 +55,9 @@ func agree(t *testing.T, doc *openapi3.Schema, s *schema, data string) {
 		return
 	}
 	edited := w.edited()
-	got, gotFault := refDecode([]byte(edited), maxDepth)
-	if diff := cmp.Diff(want, got); diff != "" || gotFault != nil {
-		t.Fatalf("handed on (-kin +own) %s %v\ntext %q\nedited %q\nschema %s", diff, gotFault, data, edited, exampleJSON(t, doc))
+	got, gotRequestError := refDecode([]byte(edited), maxDepth)
+	if diff := cmp.Diff(want, got); diff != "" || gotRequestError != nil {
+		t.Fatalf("handed on (-kin +own) %s %v\ntext %q\nedited %q\nschema %s", diff, gotRequestError, data, edited, exampleJSON(t, doc))
 	}
 	again := walker{cursor: cursor{data: edited}, maxDepth: maxDepth, fill: true}
 	if m := again.check(s); m != nil || len(again.edits) > 0 {

@@ -14,7 +14,7 @@ import (
 )
 
 // refParameter returns what kin-openapi makes of a parameter's values, in this package's words.
-func refParameter(doc *openapi3.Parameter, values []string) *Fault {
+func refParameter(doc *openapi3.Parameter, values []string) *RequestError {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	input := &openapi3filter.RequestValidationInput{
 		Request: r, QueryParams: url.Values{}, PathParams: map[string]string{},
@@ -35,7 +35,7 @@ func refParameter(doc *openapi3.Parameter, values []string) *Fault {
 		input.PathParams[doc.Name] = values[0]
 	}
 	if len(values) > 1 && !doc.Schema.Value.Type.Is(openapi3.TypeArray) {
-		return &Fault{Param: doc.Name, Message: subject + " must be given only once."}
+		return &RequestError{Param: doc.Name, Message: subject + " must be given only once."}
 	}
 	err := openapi3filter.ValidateParameter(r.Context(), input, doc)
 	if err == nil {
@@ -48,7 +48,7 @@ func refParameter(doc *openapi3.Parameter, values []string) *Fault {
 	} else if errors.Is(err, openapi3filter.ErrInvalidEmptyValue) && m.schema.Pattern != "" {
 		m.rule = "pattern"
 	}
-	return &Fault{Param: doc.Name, Message: subject + " " + m.expectation() + "."}
+	return &RequestError{Param: doc.Name, Message: subject + " " + m.expectation() + "."}
 }
 
 // sampleParameters are the document's, and others of the supported kinds.
@@ -78,7 +78,7 @@ func agreeOnParameter(t *testing.T, doc *openapi3.Parameter, values []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, got := refParameter(doc, values), p.check(values).fault()
+	want, got := refParameter(doc, values), p.check(values).requestError()
 	if diff := cmp.Diff(want, got); diff != "" {
 		for _, value := range append(values, "") {
 			for _, known := range parameterDifferences() {

@@ -54,7 +54,7 @@ func (p path) pointer() string {
 	return b.String()
 }
 
-// param is what a Fault at this place names.
+// param is what a RequestError at this place names.
 func (p path) param() string {
 	if len(p) == 0 {
 		return wholeBody

@@ -12,7 +12,7 @@ type cursor struct {
 }
 
 // view returns bytes as text, without a copy: nobody may change them while the text is in use. What is said
-// of a text, in faults and breaches, keeps nothing of it.
+// of a text, in errors and violations, keeps nothing of it.
 func view(data []byte) string { return unsafe.String(unsafe.SliceData(data), len(data)) }
 
 // fail breaks the cursor where it stands.

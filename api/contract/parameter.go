@@ -183,18 +183,18 @@ type misuse struct {
 }
 
 // fault makes a misuse fit for callers; none is no fault.
-func (m *misuse) fault() *Fault {
+func (m *misuse) requestError() *RequestError {
 	switch {
 	case m == nil:
 		return nil
 	case m.p == nil:
-		return &Fault{Param: "query", Message: m.sentence()}
+		return &RequestError{Param: "query", Message: m.sentence()}
 	}
-	return &Fault{Param: m.p.doc.Name, Message: m.sentence()}
+	return &RequestError{Param: m.p.doc.Name, Message: m.sentence()}
 }
 
-// breach makes a misuse fit for logs.
-func (m *misuse) breach() *Breach { return &Breach{Rule: m.rule, Reason: m.sentence()} }
+// violation makes a misuse fit for logs.
+func (m *misuse) violation() *Violation { return &Violation{Rule: m.rule, Reason: m.sentence()} }
 
 func (m *misuse) sentence() string {
 	switch {

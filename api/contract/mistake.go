@@ -68,26 +68,26 @@ func (r *ranked) keep(m *mistake, position int, name string) {
 }
 
 // fault makes a mistake in a request's body fit for callers.
-func (m *mistake) fault() *Fault {
+func (m *mistake) requestError() *RequestError {
 	subject := m.at.field()
 	switch m.rule {
 	case ruleSyntax:
-		return &Fault{Param: wholeBody, Message: "The request body is not valid JSON (near byte " + strconv.Itoa(m.limit) + ")."}
+		return &RequestError{Param: wholeBody, Message: "The request body is not valid JSON (near byte " + strconv.Itoa(m.limit) + ")."}
 	case ruleTrailing:
-		return &Fault{Param: wholeBody, Message: "The request body must hold one JSON value and nothing after it."}
+		return &RequestError{Param: wholeBody, Message: "The request body must hold one JSON value and nothing after it."}
 	case ruleDepth:
-		return &Fault{Param: wholeBody, Message: "The request body must not be nested deeper than " + strconv.Itoa(m.limit) + " levels."}
+		return &RequestError{Param: wholeBody, Message: "The request body must not be nested deeper than " + strconv.Itoa(m.limit) + " levels."}
 	case ruleUTF8:
-		return &Fault{Param: m.at.param(), Message: subject + " must be valid UTF-8."}
+		return &RequestError{Param: m.at.param(), Message: subject + " must be valid UTF-8."}
 	case ruleTwice:
-		return &Fault{Param: m.at.param(), Message: subject + " is given twice."}
+		return &RequestError{Param: m.at.param(), Message: subject + " is given twice."}
 	}
-	return &Fault{Param: m.at.param(), Message: m.sentence(subject)}
+	return &RequestError{Param: m.at.param(), Message: m.sentence(subject)}
 }
 
-// breach makes a mistake in a response fit for logs. It quotes names, never values.
-func (m *mistake) breach() *Breach {
-	b := &Breach{Pointer: m.at.pointer(), Rule: m.rule}
+// violation makes a mistake in a response fit for logs. It quotes names, never values.
+func (m *mistake) violation() *Violation {
+	b := &Violation{Pointer: m.at.pointer(), Rule: m.rule}
 	switch m.rule {
 	case ruleSyntax:
 		b.Rule, b.Reason = "json", "no valid JSON near byte "+strconv.Itoa(m.limit)

@@ -8,24 +8,24 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// anyFault is the fault of a text under a schema that takes everything.
-func anyFault(text string) *Fault {
+// anyRequestError is the fault of a text under a schema that takes everything.
+func anyRequestError(text string) *RequestError {
 	if m := check(nil, text, maxDepth); m != nil {
-		return m.fault()
+		return m.requestError()
 	}
 	return nil
 }
 
-func near(byte string) *Fault {
-	return &Fault{Param: "body", Message: "The request body is not valid JSON (near byte " + byte + ")."}
+func near(byte string) *RequestError {
+	return &RequestError{Param: "body", Message: "The request body is not valid JSON (near byte " + byte + ")."}
 }
 
 func TestSyntax(t *testing.T) {
-	trailing := &Fault{Param: "body", Message: "The request body must hold one JSON value and nothing after it."}
-	deep := &Fault{Param: "body", Message: "The request body must not be nested deeper than 64 levels."}
-	notUTF8 := &Fault{Param: "body", Message: "The request body must be valid UTF-8."}
+	trailing := &RequestError{Param: "body", Message: "The request body must hold one JSON value and nothing after it."}
+	deep := &RequestError{Param: "body", Message: "The request body must not be nested deeper than 64 levels."}
+	notUTF8 := &RequestError{Param: "body", Message: "The request body must be valid UTF-8."}
 	nested := func(n int, inside string) string { return strings.Repeat("[", n) + inside + strings.Repeat("]", n) }
-	for text, want := range map[string]*Fault{
+	for text, want := range map[string]*RequestError{
 		"": near("0"), " ": near("1"), "\t\r\n null ": nil, "\u00a01": near("1"), "\ufeff1": near("1"), "\v1": near("1"),
 		"true": nil, "false": nil, "null": nil, "tru": near("3"), "trux": near("4"), "nul l": near("4"), "True": near("1"), "truex": trailing,
 		"0": nil, "-0": nil, "-": near("1"), "+1": near("1"), "01": trailing, "-01": trailing, "1.": near("2"), "1.x": near("3"), ".5": near("1"),
@@ -45,7 +45,7 @@ func TestSyntax(t *testing.T) {
 		strings.Repeat("[", 9000): near("9000"), nested(100, ",") + "": near("101"), nested(100, `{"a":[1,{"b":"c"}]}`): deep, nested(100, "") + "1": trailing,
 		nested(100, `{"a"}`): near("105"), nested(100, "{[["): near("102"), strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100): deep,
 	} {
-		if diff := cmp.Diff(want, anyFault(text)); diff != "" {
+		if diff := cmp.Diff(want, anyRequestError(text)); diff != "" {
 			t.Errorf("%.40q (-want +got):\n%s", text, diff)
 		}
 	}
@@ -53,10 +53,10 @@ func TestSyntax(t *testing.T) {
 
 // What is wrong with the text itself comes first, in the order of the text; bad syntax before all.
 func TestGraveMistakes(t *testing.T) {
-	twice := func(param string) *Fault {
-		return &Fault{Param: param, Message: "Field '" + param + "' is given twice."}
+	twice := func(param string) *RequestError {
+		return &RequestError{Param: param, Message: "Field '" + param + "' is given twice."}
 	}
-	for text, want := range map[string]*Fault{
+	for text, want := range map[string]*RequestError{
 		`{"a":1,"a":1}`: twice("a"), `{"a":1,"\u0061":1}`: twice("a"), `{"a":1,"A":1}`: nil, `[{"b":{"":1,"":2}}]`: twice("[0].b."),
 		`{"a":"\ud800","a":1}`: {Param: "a", Message: "Field 'a' must be valid UTF-8."},
 		`{"a":1,"a":"\ud800"}`: twice("a"),
@@ -66,7 +66,7 @@ func TestGraveMistakes(t *testing.T) {
 		`{"b":[` + nested(70) + `],"a":1,"a":2}`: {Param: "body", Message: "The request body must not be nested deeper than 64 levels."},
 		manyNames(40, "n39"):                     twice("n39"), manyNames(40, "n0"): twice("n0"), manyNames(40, "n40"): nil, manyNames(16, "n3"): twice("n3"),
 	} {
-		if diff := cmp.Diff(want, anyFault(text)); diff != "" {
+		if diff := cmp.Diff(want, anyRequestError(text)); diff != "" {
 			t.Errorf("%.60q (-want +got):\n%s", text, diff)
 		}
 	}
@@ -93,7 +93,7 @@ func FuzzSyntax(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		_, want := refDecode([]byte(text), maxDepth)
-		got := anyFault(text)
+		got := anyRequestError(text)
 		if diff := cmp.Diff(want, got); diff != "" {
 			for _, known := range differences() {
 				if known.explains(text, want, got) {

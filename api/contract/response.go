@@ -50,7 +50,7 @@ func (c *compiler) response(place string, doc *openapi3.Response) (*response, er
 }
 
 // CheckResponse holds a whole response against the operation: status, headers, content type, body. It
-// returns a *Breach, the first in the document's order, or nil. Event streams are checked event by event
+// returns a *Violation, the first in the document's order, or nil. Event streams are checked event by event
 // instead, by whoever writes them (Contract.Schema).
 func (o *Operation) CheckResponse(status int, header http.Header, body []byte) error {
 	if err := o.CheckHead(status, header); err != nil {
@@ -69,7 +69,7 @@ func (o *Operation) CheckHead(status int, header http.Header) error {
 	for i := range r.headers {
 		h := &r.headers[i]
 		if reason := h.broken(header[h.key]); reason != "" {
-			return o.breach(status, &Breach{Rule: "header", Reason: h.name + " " + reason})
+			return o.violation(status, &Violation{Rule: "header", Reason: h.name + " " + reason})
 		}
 	}
 	return nil
@@ -91,21 +91,21 @@ func (o *Operation) CheckBody(status int, media string, body []byte) error {
 	}
 	switch {
 	case s == nil:
-		return o.breach(status, &Breach{Rule: "content", Reason: "the content type is not declared"})
+		return o.violation(status, &Violation{Rule: "content", Reason: "the content type is not declared"})
 	case media == streamType:
 		return nil
 	}
 	if m := check(s, view(body), o.limits.jsonDepth); m != nil {
-		return o.breach(status, m.breach())
+		return o.violation(status, m.violation())
 	}
 	return nil
 }
 
 func (o *Operation) undeclared(status int) error {
-	return o.breach(status, &Breach{Rule: "status", Reason: "the status is not declared"})
+	return o.violation(status, &Violation{Rule: "status", Reason: "the status is not declared"})
 }
 
-func (o *Operation) breach(status int, b *Breach) error {
+func (o *Operation) violation(status int, b *Violation) error {
 	b.Operation, b.Status = o.ID, status
 	return b
 }

@@ -12,13 +12,13 @@ import (
 )
 
 // refDecode reads exactly one JSON value. What encoding/json lets pass, and two readers of the same
-// bytes might understand differently, is a Fault: invalid UTF-8, lone surrogates, a name twice in one
+// bytes might understand differently, is a RequestError: invalid UTF-8, lone surrogates, a name twice in one
 // object, bytes after the value; and so is nesting deeper than maxDepth. Numbers are json.Number, whole
 // ones written as integers (1e2 is 100).
-func refDecode(data []byte, maxDepth int) (any, *Fault) {
+func refDecode(data []byte, maxDepth int) (any, *RequestError) {
 	var whole json.RawMessage
 	if err := json.Unmarshal(data, &whole); err != nil {
-		return nil, refSyntaxFault(err)
+		return nil, refSyntaxError(err)
 	}
 	d := &refReader{Decoder: json.NewDecoder(bytes.NewReader(data)), data: data, maxDepth: maxDepth}
 	d.UseNumber()
@@ -26,7 +26,7 @@ func refDecode(data []byte, maxDepth int) (any, *Fault) {
 	return value, d.fault
 }
 
-func refSyntaxFault(err error) *Fault {
+func refSyntaxError(err error) *RequestError {
 	message := "The request body is not valid JSON."
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
@@ -36,7 +36,7 @@ func refSyntaxFault(err error) *Fault {
 			message = "The request body is not valid JSON (near byte " + strconv.FormatInt(syntax.Offset, 10) + ")."
 		}
 	}
-	return &Fault{Param: wholeBody, Message: message}
+	return &RequestError{Param: wholeBody, Message: message}
 }
 
 // jsonReader walks the tokens of valid JSON and keeps the first fault it meets.
@@ -44,7 +44,7 @@ type refReader struct {
 	*json.Decoder
 	data     []byte
 	maxDepth int
-	fault    *Fault
+	fault    *RequestError
 }
 
 func (d *refReader) value(at refPath) any {
@@ -118,7 +118,7 @@ func (d *refReader) token(at refPath) json.Token {
 
 func (d *refReader) fail(at refPath, message string) {
 	if d.fault == nil {
-		d.fault = &Fault{Param: at.outer().param(), Message: message}
+		d.fault = &RequestError{Param: at.outer().param(), Message: message}
 	}
 }
 

@@ -18,7 +18,7 @@ func nameless(t *testing.T, h *harness) {
 	t.Helper()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	_, err := h.db.SeedAgent(t.Context(), "alice", store.Agent{ID: "agent_nameless", Version: 1, CreatedAt: now, UpdatedAt: now,
-		AgentSpec: store.AgentSpec{Model: "m", Tools: []byte("[]"), McpServers: []byte("[]"), Skills: []byte("[]")}})
+		AgentSpec: store.AgentSpec{Model: "m", Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestAResponseThatBreaksTheContractDoesNotLeave(t *testing.T) {
 		}
 	}
 	metrics := h.do(request{method: "GET", path: "//metrics"})
-	if want := `sessions_contract_breaches_total{operation="getAgent",rule="minLength"} 1`; !strings.Contains(string(metrics.body), want) {
+	if want := `sessions_contract_violations_total{operation="getAgent",rule="minLength"} 1`; !strings.Contains(string(metrics.body), want) {
 		t.Errorf("no %q in the metrics:\n%s", want, metrics.body)
 	}
 }

@@ -92,10 +92,10 @@ func TestFirstMistake(t *testing.T) {
 		_, err := sent(t, c.schema, c.text)
 		var want error
 		if c.message != "" {
-			want = &Fault{Param: c.param, Message: c.message}
+			want = &RequestError{Param: c.param, Message: c.message}
 		}
 		if diff := cmp.Diff(want, err, cmp.Transformer("", func(e error) string {
-			var f *Fault
+			var f *RequestError
 			if errors.As(e, &f) {
 				return f.Param + "|" + f.Message
 			}
@@ -167,29 +167,29 @@ func TestCheckResponse(t *testing.T) {
 		status int
 		header http.Header
 		body   string
-		want   Breach
+		want   Violation
 	}{
-		{201, header(), good, Breach{}},
-		{201, header("Idempotent-Replayed", "true"), good, Breach{}},
-		{418, header(), good, Breach{Rule: "status", Reason: "the status is not declared"}},
-		{201, header("X-Request-Id", ""), good, Breach{Rule: "header", Reason: "X-Request-Id is missing"}},
-		{201, header("X-Request-Id", "a b"), good, Breach{Rule: "header", Reason: "X-Request-Id is sent twice"}},
-		{201, header("X-Request-Id", "é"), good, Breach{Rule: "header", Reason: "X-Request-Id breaks pattern"}},
-		{201, header("Content-Type", "text/plain"), good, Breach{Rule: "content", Reason: "the content type is not declared"}},
-		{201, header(), good + "x", Breach{Rule: "json", Reason: "something follows the JSON value"}},
-		{201, header(), "{", Breach{Rule: "json", Reason: "no valid JSON near byte 1"}},
-		{201, header(), strings.Repeat("[", 70) + strings.Repeat("]", 70), Breach{Rule: "json", Reason: "nested deeper than 64 levels"}},
-		{201, header(), `{"a/~b":"` + "\xff" + `"}`, Breach{Rule: "json", Pointer: "/a~1~0b", Reason: "must be valid UTF-8"}},
-		{201, header(), `{"a":1,"a":1}`, Breach{Rule: "json", Pointer: "/a", Reason: "is given twice"}},
-		{201, header(), "{}", Breach{Rule: "required", Pointer: "/id", Reason: "is missing"}},
-		{201, header(), strings.Replace(good, `"我的会话"`, "null", 1), Breach{Rule: "nullable", Pointer: "/title", Reason: "must not be null"}},
-		{201, header(), strings.Replace(good, `"title"`, `"secret":1,"title"`, 1), Breach{Rule: "additionalProperties", Pointer: "/secret", Reason: "unknown property"}},
-		{201, header(), strings.Replace(good, `{"purpose"`, `{"":"","purpose"`, 1), Breach{Rule: "x-property-names/minLength", Pointer: "/metadata/", Reason: "property name is not allowed"}},
-		{201, header(), strings.Replace(good, `"vault_ids":[]`, `"vault_ids":["v"]`, 1), Breach{Rule: "pattern", Pointer: "/vault_ids/0", Reason: "must be 'vault_' followed by 1 to 64 lower-case letters or digits"}},
+		{201, header(), good, Violation{}},
+		{201, header("Idempotent-Replayed", "true"), good, Violation{}},
+		{418, header(), good, Violation{Rule: "status", Reason: "the status is not declared"}},
+		{201, header("X-Request-Id", ""), good, Violation{Rule: "header", Reason: "X-Request-Id is missing"}},
+		{201, header("X-Request-Id", "a b"), good, Violation{Rule: "header", Reason: "X-Request-Id is sent twice"}},
+		{201, header("X-Request-Id", "é"), good, Violation{Rule: "header", Reason: "X-Request-Id breaks pattern"}},
+		{201, header("Content-Type", "text/plain"), good, Violation{Rule: "content", Reason: "the content type is not declared"}},
+		{201, header(), good + "x", Violation{Rule: "json", Reason: "something follows the JSON value"}},
+		{201, header(), "{", Violation{Rule: "json", Reason: "no valid JSON near byte 1"}},
+		{201, header(), strings.Repeat("[", 70) + strings.Repeat("]", 70), Violation{Rule: "json", Reason: "nested deeper than 64 levels"}},
+		{201, header(), `{"a/~b":"` + "\xff" + `"}`, Violation{Rule: "json", Pointer: "/a~1~0b", Reason: "must be valid UTF-8"}},
+		{201, header(), `{"a":1,"a":1}`, Violation{Rule: "json", Pointer: "/a", Reason: "is given twice"}},
+		{201, header(), "{}", Violation{Rule: "required", Pointer: "/id", Reason: "is missing"}},
+		{201, header(), strings.Replace(good, `"我的会话"`, "null", 1), Violation{Rule: "nullable", Pointer: "/title", Reason: "must not be null"}},
+		{201, header(), strings.Replace(good, `"title"`, `"secret":1,"title"`, 1), Violation{Rule: "additionalProperties", Pointer: "/secret", Reason: "unknown property"}},
+		{201, header(), strings.Replace(good, `{"purpose"`, `{"":"","purpose"`, 1), Violation{Rule: "x-property-names/minLength", Pointer: "/metadata/", Reason: "property name is not allowed"}},
+		{201, header(), strings.Replace(good, `"vault_ids":[]`, `"vault_ids":["v"]`, 1), Violation{Rule: "pattern", Pointer: "/vault_ids/0", Reason: "must be 'vault_' followed by 1 to 64 lower-case letters or digits"}},
 	} {
-		var got Breach
+		var got Violation
 		if err := c.Operation("createSession").CheckResponse(r.status, r.header, []byte(r.body)); err != nil {
-			got = *err.(*Breach)
+			got = *err.(*Violation)
 			r.want.Operation, r.want.Status = "createSession", r.status
 		}
 		if got != r.want {
@@ -220,7 +220,7 @@ func TestSchemaCheck(t *testing.T) {
 	if err := c.CheckJSON("Metadata", []byte(`{"a":"b"}`)); err != nil {
 		t.Error(err)
 	}
-	var fault *Fault
+	var fault *RequestError
 	if err := c.CheckJSON("Metadata", []byte(`{"a":1}`)); !errors.As(err, &fault) || fault.Param != "a" {
 		t.Error(err)
 	}
@@ -230,7 +230,7 @@ func TestSchemaCheck(t *testing.T) {
 	if b := c.Schema("AgentID").Check([]byte(`"agent_1"`)); b != nil {
 		t.Error(b)
 	}
-	if b := c.Schema("Error").Check([]byte(`{"type":"oops"}`)); b == nil || *b != (Breach{Pointer: "/type", Rule: "enum", Reason: "must be 'error'"}) {
+	if b := c.Schema("Error").Check([]byte(`{"type":"oops"}`)); b == nil || *b != (Violation{Pointer: "/type", Rule: "enum", Reason: "must be 'error'"}) {
 		t.Errorf("%+v", b)
 	}
 }

@@ -43,12 +43,12 @@ func (p refPath) outer() path {
 }
 
 // fault is the mistake in the package's words.
-func (m *refMistake) fault() *Fault {
+func (m *refMistake) requestError() *RequestError {
 	own := &mistake{at: m.at.outer(), rule: m.rule, schema: m.schema}
 	if m.value == nil && m.rule != "required" {
 		own.rule = "nullable"
 	}
-	return own.fault()
+	return own.requestError()
 }
 
 // refFirstMistake holds value against schema and returns the mistake that comes first in the document's
