@@ -13,19 +13,11 @@ import (
 )
 
 func (h *handler) SendEvents(ctx context.Context, req echoserver.SendEventsRequestObject) (echoserver.SendEventsResponseObject, error) {
-	stored, err := h.send(ctx, store.SessionRef{Account: account(ctx), ID: req.SessionID}, req.Body.Events)
+	sent, err := h.send(ctx, store.SessionRef{Account: account(ctx), ID: req.SessionID}, req.Body.Events)
 	if err != nil {
 		return nil, err
 	}
-	sent := types.SentEvents{Data: make([]types.Event, 0, len(stored))}
-	for _, e := range stored {
-		wire, err := wireEvent(e)
-		if err != nil {
-			return nil, err
-		}
-		sent.Data = append(sent.Data, wire)
-	}
-	return echoserver.SendEvents200JSONResponse{Body: sent}, nil
+	return h.eventsReply("sendEvents", types.SentEvents{Data: []types.Event{}}, sent, true)
 }
 
 func (h *handler) ListEvents(ctx context.Context, req echoserver.ListEventsRequestObject) (echoserver.ListEventsResponseObject, error) {
@@ -34,12 +26,23 @@ func (h *handler) ListEvents(ctx context.Context, req echoserver.ListEventsReque
 		Types:        p.Types,
 		CreatedAfter: p.CreatedAfter, CreatedFrom: p.CreatedFrom, CreatedBefore: p.CreatedBefore, CreatedTo: p.CreatedTo,
 	}
+	valid := true
 	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, (*types.Order)(p.Order), nil},
 		func(page store.Page) (store.List[store.Event], error) {
 			return h.store.ListEvents(ctx, account(ctx), req.SessionID, filter, page)
 		},
-		wireEvent, func(e store.Event) string { return e.ID })
-	return echoserver.ListEvents200JSONResponse{Body: types.EventList(list)}, err
+		func(e store.Event) (event.Stored, error) {
+			stored, violation := h.events.Encode(e)
+			valid = valid && violation == nil
+			return stored, nil
+		},
+		func(e store.Event) string { return e.ID })
+	if err != nil {
+		return nil, err
+	}
+	return h.eventsReply("listEvents", types.EventList{
+		Data: []types.Event{}, FirstID: list.FirstID, LastID: list.LastID, HasMore: list.HasMore, NextPage: list.NextPage,
+	}, list.Data, valid)
 }
 
 func (h *handler) StreamEvents(ctx context.Context, req echoserver.StreamEventsRequestObject) (echoserver.StreamEventsResponseObject, error) {
@@ -61,10 +64,4 @@ func (h *handler) StreamEvents(ctx context.Context, req echoserver.StreamEventsR
 		return nil, err
 	}
 	return &eventStream{reader: reader, ctx: ctx, heartbeat: h.heartbeat, patience: h.patience, log: h.log}, nil
-}
-
-// wireEvent returns an event as callers see it.
-func wireEvent(e store.Event) (wire types.Event, err error) {
-	err = wire.UnmarshalJSON(event.Wire(e))
-	return wire, err
 }

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/cloud-sessions/sessions/server/usage"
 )
 
 // Store keeps tokens, agents, environments, sessions, their events, turns and streams, and idempotency keys.
@@ -170,14 +172,19 @@ type Events interface {
 	// NewID returns a fresh id of a prefix, such as "turn"; the id of an event to come for "evt".
 	NewID(prefix string) string
 
-	// AppendEvents is UpdateSession that appends to the session's log, too: add, for use within change only,
-	// gives an event its id and time, and returns it; all that were added are stored, in that order, in the
-	// same transaction. They alone are no change of UpdatedAt. Within a session ids ascend and times do not fall,
-	// whatever the clocks say, and no event appears before one that was seen. AppendEvents returns the session as
-	// it is now. It is ErrNotFound when there is no session.
-	AppendEvents(ctx context.Context, account, session string, change func(s *Session, add func(NewEvent) (Event, error)) error) (Session, error)
+	// AppendEvents is UpdateSession that also appends the events that change returns to the session's log, in that
+	// order and in the same transaction. It returns the session and the events as they are stored. The store assigns
+	// each event its position, one more than the position of the event before it, and its time, which is never earlier
+	// than that event's; it keeps the id that the event has, and creates one for "". An id that the session's log has
+	// already is ErrExists, and nothing is stored. Events alone do not change UpdatedAt. A reader that has seen a
+	// position never sees a lower one appear. ErrNotFound when the session does not exist.
+	AppendEvents(ctx context.Context, account, session string, change func(*Session) ([]NewEvent, error)) (Session, []Event, error)
 
-	// ListEvents returns one page of the events of a session that the filter lets pass, ordered by id.
+	// EventPosition returns the position of the session's event with that id, 0 for "". ErrUnknownCursor when the
+	// session's log has no such event, ErrNotFound when the session does not exist.
+	EventPosition(ctx context.Context, account, session, id string) (int64, error)
+
+	// ListEvents returns one page of the session's events that match the filter, ordered by position.
 	// Page.Cursor is any event of the session, and ErrUnknownCursor otherwise; Page.IncludeArchived has no
 	// meaning. ErrNotFound when there is no session.
 	ListEvents(ctx context.Context, account, session string, filter EventFilter, page Page) (List[Event], error)
@@ -432,11 +439,7 @@ func (s Status) Busy() bool {
 }
 
 // Usage counts tokens, and credits in hundredths.
-type Usage struct {
-	InputTokens, OutputTokens, CacheReadInputTokens int64
-	CacheCreation5m, CacheCreation1h                int64
-	CreditCents                                     int64
-}
+type Usage = usage.Usage
 
 // Session is a session. Agent is the agent as it was when the session was created; it never changes,
 // and its ArchivedAt is nil. What is in it may belong to other sessions, too, and must not be changed,
@@ -484,12 +487,14 @@ type NewEvent struct {
 	TurnID string
 	// Payload is a JSON object with what events of the type have beside that which all have.
 	Payload json.RawMessage
-	// ID is the id to give to the event, from NewID; another one is given if events came in between, or for "".
+	// ID is unique within the session; "" for one that the store creates. Its order means nothing.
 	ID string
 }
 
 // Event is an event of a session's log.
 type Event struct {
+	// Position is the event's place in the order of the session's log, from 1.
+	Position                    int64
 	ID, SessionID, TurnID, Type string
 	Payload                     json.RawMessage
 	CreatedAt                   time.Time
@@ -497,6 +502,8 @@ type Event struct {
 
 // EventFilter says which events are listed; the zero value lists all.
 type EventFilter struct {
+	// AfterPosition lists the events with a greater position.
+	AfterPosition int64
 	// Types lists the events of these types.
 	Types []string
 	// CreatedAfter and CreatedBefore exclude their time, CreatedFrom and CreatedTo include it.

@@ -7,8 +7,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-const deleteSomeEvents = `DELETE FROM events WHERE account_id = $1 AND session_id = $2 AND id IN (
-	SELECT id FROM events WHERE account_id = $1 AND session_id = $2 ORDER BY id LIMIT $3)`
+const deleteSomeEvents = `DELETE FROM events WHERE account_id = $1 AND session_id = $2 AND position IN (
+	SELECT position FROM events WHERE account_id = $1 AND session_id = $2 ORDER BY position LIMIT $3)`
 
 // eraseLog removes a deleted session's events, or leaves those beyond one step to SweepEvents.
 func (s *Store) eraseLog(ctx context.Context, account, session string) error {

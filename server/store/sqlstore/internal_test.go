@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,7 +76,7 @@ func TestRowLocks(t *testing.T) {
 	wantClause("EXCLUSIVE", s.DeleteEnvironment(ctx, "acc", environment.ID))
 	_, err = s.UpdateSession(ctx, "acc", session.ID, func(*store.Session) error { return nil })
 	wantClause("EXCLUSIVE", err)
-	_, err = s.AppendEvents(ctx, "acc", session.ID, func(*store.Session, func(store.NewEvent) (store.Event, error)) error { return nil })
+	_, _, err = s.AppendEvents(ctx, "acc", session.ID, func(*store.Session) ([]store.NewEvent, error) { return nil, nil })
 	wantClause("EXCLUSIVE", err)
 	wantClause("EXCLUSIVE", s.DeleteSession(ctx, "acc", session.ID, func(store.Session) error { return nil }))
 	_, err = s.CreateSession(ctx, "acc", spec)
@@ -126,16 +127,12 @@ func TestErased(t *testing.T) {
 			return nil
 		})
 		check(t, err)
-		_, err = s.AppendEvents(ctx, "acc", v.ID, func(v *store.Session, add func(store.NewEvent) (store.Event, error)) error {
-			for range len(v.Title) * sweepStep {
-				if _, err := add(store.NewEvent{Type: "user.message", Payload: []byte(`"secret"`)}); err != nil {
-					return err
-				}
-			}
+		_, _, err = s.AppendEvents(ctx, "acc", v.ID, func(v *store.Session) ([]store.NewEvent, error) {
+			events := slices.Repeat([]store.NewEvent{{Type: "user.message", Payload: []byte(`"secret"`)}}, len(v.Title)*sweepStep)
 			if v.Title != "" {
 				v.Status, v.Turn = store.StatusCanceling, store.Turn{ID: "turn_x", Lease: 7, Pending: []store.PendingAction{{EventID: "secret"}}}
 			}
-			return nil
+			return events, nil
 		})
 		check(t, err)
 		check(t, s.DeleteSession(ctx, "acc", v.ID, func(store.Session) error { return nil }))
@@ -201,14 +198,8 @@ func TestDeletedBetweenReads(t *testing.T) {
 	s.db.engine = reads
 	for after := range 5 {
 		ref := beginTurn(t, s, "acc", store.StatusIdle).Session
-		var log []store.Event
-		_, err := s.AppendEvents(t.Context(), ref.Account, ref.ID, func(_ *store.Session, add func(store.NewEvent) (store.Event, error)) error {
-			for range 2 * sweepStep {
-				e, err := add(store.NewEvent{Type: "user.message", Payload: []byte("{}")})
-				check(t, err)
-				log = append(log, e)
-			}
-			return nil
+		_, log, err := s.AppendEvents(t.Context(), ref.Account, ref.ID, func(*store.Session) ([]store.NewEvent, error) {
+			return slices.Repeat([]store.NewEvent{{Type: "user.message", Payload: []byte("{}")}}, 2*sweepStep), nil
 		})
 		check(t, err)
 		reads.after(after, func() {

@@ -65,7 +65,7 @@ func openPostgres(url string, opts Options) (database, error) {
 		},
 		schema: func() schema {
 			db := stdlib.OpenDB(*unhurried)
-			return schema{db: db, dialect: goose.DialectPostgres, text: byteOrder, locker: pgLock{}, beside: queue.migrate, close: db.Close}
+			return schema{db: db, dialect: goose.DialectPostgres, text: inPostgres, locker: pgLock{}, beside: queue.migrate, close: db.Close}
 		},
 	}, nil
 }
@@ -111,9 +111,10 @@ func postgresConfig(url string, opts Options) (*pgxpool.Config, error) {
 
 func inMillis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// byteOrder makes text compare by bytes, as it does in SQLite, whatever the database's own collation is.
-func byteOrder(migration string) string {
-	return strings.ReplaceAll(migration, " TEXT ", ` TEXT COLLATE "C" `)
+// inPostgres adapts a migration. Text compares by bytes, as it does in SQLite, whatever the database's own collation
+// is. Tables have no rowid that could be left out.
+func inPostgres(migration string) string {
+	return strings.NewReplacer(" TEXT ", ` TEXT COLLATE "C" `, " WITHOUT ROWID", "").Replace(migration)
 }
 
 // pgLock makes processes that migrate the same database take turns. It does not poll, unlike goose's own.

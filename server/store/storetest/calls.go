@@ -37,7 +37,7 @@ func writes() []func(ctx context.Context, s store.Store) error {
 			if err != nil {
 				return err
 			}
-			_, err = s.AppendEvents(ctx, account, v.ID, startThen(no))
+			_, _, err = s.AppendEvents(ctx, account, v.ID, startThen(no))
 			return err
 		},
 		func(ctx context.Context, s store.Store) error {
@@ -126,7 +126,7 @@ func calls() []func(ctx context.Context, s store.Store) error {
 			return err
 		},
 		func(ctx context.Context, s store.Store) error {
-			_, err := s.AppendEvents(ctx, account, "x", adding())
+			_, _, err := s.AppendEvents(ctx, account, "x", adding())
 			return err
 		},
 		func(ctx context.Context, s store.Store) error {
