@@ -38,7 +38,7 @@ func TestEntry(t *testing.T) {
 		payload string
 		want    turn.Entry
 	}{
-		"user.message":            {`{"content":[{"type":"text","text":"Hi"},{"type":"text","text":" there"}]}`, turn.Entry{Text: "Hi there"}},
+		"user.message":            {`{"content":[{"type":"text","text":"Hi"},{"type":"text","text":" there"}]}`, turn.Entry{Text: "Hi\n there"}},
 		"agent.message":           {`{"content":[{"type":"text","text":"Hi"}]}`, turn.Entry{Text: "Hi"}},
 		"user.define_outcome":     {`{"outcome_id":"outc_1","description":"A report."}`, turn.Entry{Text: "A report."}},
 		"agent.tool_use":          {`{"name":"Bash","input":{"a":1},"evaluated_permission":"ask"}`, turn.Entry{Name: "Bash", Input: json.RawMessage(`{"a":1}`)}},
