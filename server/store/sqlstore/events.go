@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 func eventRows() rows[store.Event] {
 	return rows[store.Event]{
 		table:     "events",
 		selection: `SELECT r.position, r.id, r.session_id, r.turn_id, r.type, r.payload, r.created_at FROM events r`,
-		scan: func(row scanner) (e store.Event, err error) {
+		scan: func(row engine.Scanner) (e store.Event, err error) {
 			err = row.Scan(&e.Position, &e.ID, &e.SessionID, &e.TurnID, &e.Type, fromJSON{&e.Payload}, timeTo{&e.CreatedAt})
 			return e, err
 		},
@@ -81,7 +82,7 @@ const selectLastEvent = `SELECT position, created_at FROM events
 
 // lastEvent returns the position and time of a session's last event, zero when the log is empty.
 func (s *Store) lastEvent(ctx context.Context, account, session string) (store.Event, error) {
-	last, err := one(ctx, s, func(row scanner) (e store.Event, err error) {
+	last, err := one(ctx, s, func(row engine.Scanner) (e store.Event, err error) {
 		return e, row.Scan(&e.Position, timeTo{&e.CreatedAt})
 	}, selectLastEvent, account, session)
 	if errors.Is(err, store.ErrNotFound) {
@@ -112,7 +113,7 @@ func (s *Store) positionOf(ctx context.Context, account, session, id string) (in
 	if id == "" {
 		return 0, nil
 	}
-	position, err := one(ctx, s, func(row scanner) (position int64, err error) {
+	position, err := one(ctx, s, func(row engine.Scanner) (position int64, err error) {
 		return position, row.Scan(&position)
 	}, selectPosition, account, session, id)
 	if errors.Is(err, store.ErrNotFound) {

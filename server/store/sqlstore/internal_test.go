@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 func openTest(t *testing.T, dsn string) *Store {
@@ -63,7 +64,7 @@ func TestRowLocks(t *testing.T) {
 		}
 	}
 
-	s.db.forUpdate, s.db.forShare = " EXCLUSIVE x", " SHARED x"
+	s.db.ForUpdate, s.db.ForShare = " EXCLUSIVE x", " SHARED x"
 	_, err = s.UpdateAgent(ctx, "acc", agent.ID, 1, func(*store.AgentSpec) error { return nil })
 	wantClause("EXCLUSIVE", err)
 	_, err = s.ArchiveAgent(ctx, "acc", agent.ID)
@@ -81,7 +82,7 @@ func TestRowLocks(t *testing.T) {
 	wantClause("EXCLUSIVE", s.DeleteSession(ctx, "acc", session.ID, func(store.Session) error { return nil }))
 	_, err = s.CreateSession(ctx, "acc", spec)
 	wantClause("SHARED", err)
-	s.db.forUpdate, s.db.forShare = "", ""
+	s.db.ForUpdate, s.db.ForShare = "", ""
 	check(t, s.lock(ctx, "agents", "acc", agent.ID, ""))
 	if err := s.lock(ctx, "agents", "acc", agent.ID, " LIMIT 1"); err == nil {
 		t.Error("a lock without a transaction is none, but no error either")
@@ -158,7 +159,7 @@ func TestErased(t *testing.T) {
 
 func equalCount(t *testing.T, s *Store, table string, want int) {
 	t.Helper()
-	got, err := one(t.Context(), s, func(row scanner) (n int, err error) { return n, row.Scan(&n) }, `SELECT count(*) FROM `+table)
+	got, err := one(t.Context(), s, func(row engine.Scanner) (n int, err error) { return n, row.Scan(&n) }, `SELECT count(*) FROM `+table)
 	check(t, err)
 	if got != want {
 		t.Errorf("want %d %s, got %d", want, table, got)
@@ -168,22 +169,15 @@ func equalCount(t *testing.T, s *Store, table string, want int) {
 // columnsOf returns what the columns of a session hold, but for those to leave out.
 func columnsOf(t *testing.T, s *Store, id string, leaveOut map[string]bool) map[string]any {
 	t.Helper()
-	_, read := s.pools()
-	result, err := read.QueryContext(t.Context(), `SELECT * FROM sessions WHERE id = $1`, id)
+	names, err := all(t.Context(), s, func(row engine.Scanner) (name string, err error) { return name, row.Scan(&name) },
+		`SELECT name FROM pragma_table_info('sessions')`)
 	check(t, err)
-	defer result.Close()
-	names, err := result.Columns()
-	check(t, err)
-	values := make([]any, len(names))
-	for i := range values {
-		values[i] = new(any)
-	}
-	result.Next()
-	check(t, result.Scan(values...))
 	columns := map[string]any{}
-	for i, name := range names {
+	for _, name := range names {
 		if !leaveOut[name] {
-			columns[name] = *values[i].(*any)
+			columns[name], err = one(t.Context(), s, func(row engine.Scanner) (value any, err error) { return value, row.Scan(&value) },
+				`SELECT `+name+` FROM sessions WHERE id = $1`, id)
+			check(t, err)
 		}
 	}
 	return columns
@@ -194,8 +188,8 @@ func columnsOf(t *testing.T, s *Store, id string, leaveOut map[string]bool) map[
 func TestDeletedBetweenReads(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, "sqlite::memory:")
-	reads := &countedReads{engine: s.db.engine}
-	s.db.engine = reads
+	reads := &countedReads{Engine: s.db.Engine}
+	s.db.Engine = reads
 	for after := range 5 {
 		ref := beginTurn(t, s, "acc", store.StatusIdle).Session
 		_, log, err := s.AppendEvents(t.Context(), ref.Account, ref.ID, func(*store.Session) ([]store.NewEvent, error) {
@@ -221,7 +215,7 @@ func TestDeletedBetweenReads(t *testing.T) {
 
 // countedReads is an engine that does something after a read.
 type countedReads struct {
-	engine
+	engine.Engine
 	made, at int
 	then     func()
 }
@@ -234,8 +228,9 @@ func (e *countedReads) after(reads int, then func()) {
 	}
 }
 
-func (e *countedReads) read(ctx context.Context, q query, each func(scanner) error) error {
-	err := e.engine.read(ctx, q, each)
+// Read implements engine.Engine.
+func (e *countedReads) Read(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
+	err := e.Engine.Read(ctx, q, each)
 	if e.made++; e.made == e.at {
 		e.then()
 	}

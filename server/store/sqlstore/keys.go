@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 // recordedReply is a row of idempotency_keys that has a reply.
@@ -12,7 +13,7 @@ type recordedReply struct {
 	reply       store.Reply
 }
 
-func scanReply(row scanner) (r recordedReply, err error) {
+func scanReply(row engine.Scanner) (r recordedReply, err error) {
 	var body string
 	err = row.Scan(&r.fingerprint, &r.reply.Status, &r.reply.ContentType, &body)
 	r.reply.Body = []byte(body)
@@ -78,7 +79,7 @@ func (s *Store) SweepKeys(ctx context.Context, limit int) (int, error) {
 	for removed < limit {
 		step, swept := min(limit-removed, sweepStep), 0
 		err := s.Atomically(ctx, func(ctx context.Context) (err error) {
-			swept, err = s.exec(ctx, deleteOldKeys(s.db.skipLocked), before, step)
+			swept, err = s.exec(ctx, deleteOldKeys(s.db.SkipLocked), before, step)
 			return err
 		})
 		if err != nil {

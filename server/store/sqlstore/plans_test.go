@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 // TestQueryPlans asserts that every query that may meet many rows walks along its index, within all the
@@ -38,7 +39,7 @@ func TestQueryPlans(t *testing.T) {
 		}
 		plan(t, s, countBusy(10), []any{"acc"},
 			"CO-ROUTINE busy", "SEARCH sessions USING INDEX sessions_busy (account_id=?)", "SCAN busy")
-		plan(t, s, selectLost, nil, "SCAN sessions USING INDEX sessions_busy")
+		plan(t, s, engine.SelectBusy, nil, "SCAN sessions USING INDEX sessions_busy")
 		log := "PRIMARY KEY (account_id=? AND session_id=?"
 		plan(t, s, selectLastEvent, []any{"acc", "sess_x"}, "SEARCH events USING "+log+")")
 		plan(t, s, selectPosition, []any{"acc", "sess_x", "evt_x"},
@@ -151,7 +152,7 @@ func (w walk) alongEvents(t *testing.T) {
 // row may come first or last.
 func plan(t *testing.T, s *Store, query string, args []any, want ...string) {
 	t.Helper()
-	got, err := all(t.Context(), s, func(row scanner) (step string, err error) {
+	got, err := all(t.Context(), s, func(row engine.Scanner) (step string, err error) {
 		var ignored any
 		return step, row.Scan(&ignored, &ignored, &ignored, &step)
 	}, "EXPLAIN QUERY PLAN "+query, args...)

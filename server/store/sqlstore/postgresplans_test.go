@@ -7,6 +7,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/pgtest"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 // TestPostgresPlans asserts, on tables of some size, that every query that may meet many rows walks along an
@@ -66,7 +67,7 @@ func walksPostgres(t *testing.T, s *Store, query string, args []any) {
 	t.Helper()
 	var steps []string
 	check(t, s.Atomically(t.Context(), func(ctx context.Context) (err error) {
-		steps, err = all(ctx, s, func(row scanner) (step string, err error) { return step, row.Scan(&step) }, "EXPLAIN (COSTS OFF) "+query, args...)
+		steps, err = all(ctx, s, func(row engine.Scanner) (step string, err error) { return step, row.Scan(&step) }, "EXPLAIN (COSTS OFF) "+query, args...)
 		return err
 	}))
 	plan := strings.Join(steps, "\n")

@@ -1,27 +1,26 @@
-package sqlstore
+package sqliteengine
 
 import (
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 var errOwn = errors.New("own")
 
-// batches is a store whose batches a test can arrange.
+// batches is an engine whose batches a test can arrange.
 type batches struct {
-	*Store
-	t      *testing.T
-	engine *sqliteEngine
+	*pools
+	t *testing.T
 
 	mu    sync.Mutex
 	sizes []int // of the batches committed, or tried, after their holder's
@@ -30,23 +29,20 @@ type batches struct {
 // onBatches runs a test on a file and in memory.
 func onBatches(t *testing.T, run func(t *testing.T, s *batches)) {
 	t.Parallel()
-	for name, dsn := range map[string]string{
-		"memory": "sqlite::memory:", "file": "sqlite:" + filepath.Join(t.TempDir(), "test.db"),
-	} {
+	for name, open := range map[string]func(t *testing.T) *pools{"memory": openInMemory, "file": openFile} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := openTest(t, dsn)
-			b := &batches{Store: s, t: t, engine: s.db.engine.(*sqliteEngine)}
-			b.engine.maxTime = time.Hour // how slow the machine is must not matter
-			b.commits(b.engine.commit)
+			b := &batches{pools: open(t), t: t}
+			b.maxTime = time.Hour // how slow the machine is must not matter
+			b.commits(b.commit)
 			run(t, b)
 		})
 	}
 }
 
 // commits has batches commit with the given function.
-func (s *batches) commits(commit func(b *sqliteBatch) error) {
-	s.engine.commit = func(b *sqliteBatch) error {
+func (s *batches) commits(commit func(b *batch) error) {
+	s.commit = func(b *batch) error {
 		s.mu.Lock()
 		s.sizes = append(s.sizes, b.kept)
 		s.mu.Unlock()
@@ -54,33 +50,18 @@ func (s *batches) commits(commit func(b *sqliteBatch) error) {
 	}
 }
 
-// add stores an environment with that name.
+// add stores a thing with that name, in a transaction of its own.
 func (s *batches) add(ctx context.Context, name string) error {
-	spec := store.EnvironmentSpec{Name: name, Config: []byte("{}")}
-	_, err := s.CreateEnvironment(ctx, "acc", spec)
-	return err
+	return s.Transact(ctx, func(tx engine.Tx) error { return insert(ctx, tx, name) })
 }
 
-// names returns the names of the environments that are stored, sorted.
-func (s *batches) names() []string {
-	s.t.Helper()
-	list, err := s.ListEnvironments(context.Background(), "acc", store.Page{Limit: 10000})
-	check(s.t, err)
-	names := []string{}
-	for _, e := range list.Items {
-		names = append(names, e.Name)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// together makes the calls one batch, in that order: it holds the turn until all of them are in line. It
+// together makes the calls one batch, in that order: it holds the turn until all of them are in the queue. It
 // returns their errors.
 func (s *batches) together(calls ...func() error) []error {
 	s.t.Helper()
 	errs := make([]error, len(calls))
 	var all sync.WaitGroup
-	err := s.Atomically(context.Background(), func(context.Context) error {
+	err := s.Transact(context.Background(), func(engine.Tx) error {
 		for i, call := range calls {
 			all.Go(func() { errs[i] = call() })
 			s.lined(i + 1)
@@ -94,12 +75,12 @@ func (s *batches) together(calls ...func() error) []error {
 	return errs
 }
 
-// lined waits until n callers are in line.
+// lined waits until n callers are in the queue.
 func (s *batches) lined(n int) {
 	for {
-		s.engine.line.mu.Lock()
-		waiting := len(s.engine.line.waiting)
-		s.engine.line.mu.Unlock()
+		s.queue.mu.Lock()
+		waiting := len(s.queue.waiting)
+		s.queue.mu.Unlock()
 		if waiting == n {
 			return
 		}
@@ -107,23 +88,36 @@ func (s *batches) lined(n int) {
 	}
 }
 
-// adder returns a call that adds an environment and then does what then does, if anything.
-func (s *batches) adder(name string, then func(ctx context.Context) error) func() error {
+// adder returns a call that adds a thing and then does what then does, if anything.
+func (s *batches) adder(name string, then func(tx engine.Tx) error) func() error {
 	return func() error {
-		return s.Atomically(context.Background(), func(ctx context.Context) error {
-			if err := s.add(ctx, name); err != nil || then == nil {
+		return s.Transact(context.Background(), func(tx engine.Tx) error {
+			if err := insert(context.Background(), tx, name); err != nil || then == nil {
 				return err
 			}
-			return then(ctx)
+			return then(tx)
 		})
 	}
 }
 
 func (s *batches) has(want ...string) {
 	s.t.Helper()
-	if got := s.names(); !slices.Equal(got, want) {
+	if got := names(s.t, s.pools); !slices.Equal(got, want) {
 		s.t.Errorf("want %q stored, got %q", want, got)
 	}
+}
+
+// inPart runs fn as a part of a transaction that is undone alone when fn fails.
+func inPart(ctx context.Context, tx engine.Tx, fn func() error) error {
+	run := func(command string) error {
+		_, err := tx.Exec(ctx, command, nil)
+		return err
+	}
+	return engine.Settle(
+		func() error { return errors.Join(run("SAVEPOINT p"), fn()) },
+		func() error { return run("RELEASE SAVEPOINT p") },
+		func() { _ = errors.Join(run("ROLLBACK TO SAVEPOINT p"), run("RELEASE SAVEPOINT p")) },
+	)
 }
 
 func wantErrors(t *testing.T, got []error, want ...error) {
@@ -156,7 +150,7 @@ func TestBatchShares(t *testing.T) {
 // TestBatchTime has batches that are over when they have begun.
 func TestBatchTime(t *testing.T) {
 	onBatches(t, func(t *testing.T, s *batches) {
-		s.engine.maxTime = 0
+		s.maxTime = 0
 		check(t, errors.Join(s.together(s.adder("a", nil), s.adder("b", nil))...))
 		s.has("a", "b")
 		if !slices.Equal(s.sizes, []int{1, 1}) {
@@ -171,7 +165,7 @@ func TestBatchFates(t *testing.T) {
 		t.Run(first, func(t *testing.T) {
 			onBatches(t, func(t *testing.T, s *batches) {
 				cancelled, cancel := context.WithCancel(t.Context())
-				panics := func(context.Context) error { panic("oh") }
+				panics := func(engine.Tx) error { panic("oh") }
 				caught := func(call func() error) func() error {
 					return func() error {
 						defer func() {
@@ -183,41 +177,42 @@ func TestBatchFates(t *testing.T) {
 					}
 				}
 				calls := map[string]func() error{
-					"kept": s.adder("0", nil), "error": s.adder("0", func(context.Context) error { return errOwn }),
+					"kept": s.adder("0", nil), "error": s.adder("0", func(engine.Tx) error { return errOwn }),
 					"panic": caught(s.adder("0", panics)),
 				}
 				want := map[string]error{"error": errOwn}
 				errs := s.together(
 					calls[first],
 					s.adder("1", nil),
-					s.adder("2", func(context.Context) error { return errOwn }),
+					s.adder("2", func(engine.Tx) error { return errOwn }),
 					s.adder("3", nil),
 					caught(s.adder("4", panics)),
 					s.adder("5", nil),
-					s.adder("6", func(context.Context) error { runtime.Goexit(); return nil }),
-					s.adder("7", func(ctx context.Context) error { // a part of a part fails
-						err := s.Atomically(ctx, func(ctx context.Context) error {
-							check(t, s.add(ctx, "7a"))
-							check(t, s.Atomically(ctx, func(ctx context.Context) error { return s.add(ctx, "7b") }))
+					s.adder("6", func(engine.Tx) error { runtime.Goexit(); return nil }),
+					s.adder("7", func(tx engine.Tx) error { // a part of its part fails
+						ctx := t.Context()
+						err := inPart(ctx, tx, func() error {
+							check(t, insert(ctx, tx, "7a"))
+							check(t, inPart(ctx, tx, func() error { return insert(ctx, tx, "7b") }))
 							return errOwn
 						})
-						if err != errOwn {
+						if !errors.Is(err, errOwn) {
 							t.Error(err)
 						}
-						return s.Atomically(ctx, func(ctx context.Context) error { return s.add(ctx, "7c") })
+						return inPart(ctx, tx, func() error { return insert(ctx, tx, "7c") })
 					}),
 					func() error { // a context ends while its caller has the turn
-						return s.Atomically(cancelled, func(ctx context.Context) error {
-							check(t, s.add(ctx, "8"))
+						return s.Transact(cancelled, func(tx engine.Tx) error {
+							check(t, insert(cancelled, tx, "8"))
 							cancel()
-							if err := s.add(ctx, "8a"); err != context.Canceled {
+							if err := insert(cancelled, tx, "8a"); err != context.Canceled {
 								t.Errorf("a write in an ended context: %v", err)
 							}
 							return nil
 						})
 					},
-					s.adder("9", func(ctx context.Context) error { // a statement fails, and its caller goes on
-						if _, err := s.exec(ctx, "INSERT INTO tokens (id) VALUES (NULL)"); err == nil {
+					s.adder("9", func(tx engine.Tx) error { // a statement fails, and its caller continues
+						if _, err := tx.Exec(t.Context(), "INSERT INTO things (name) VALUES (NULL)", nil); err == nil {
 							t.Error("a NULL is stored")
 						}
 						return nil
@@ -242,70 +237,43 @@ func TestBatchFates(t *testing.T) {
 func TestBatchOfSingleStatements(t *testing.T) {
 	onBatches(t, func(t *testing.T, s *batches) {
 		ctx := t.Context()
-		agent, err := s.CreateAgent(ctx, "acc", store.AgentSpec{Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")})
-		check(t, err)
-		environment, err := s.CreateEnvironment(ctx, "acc", store.EnvironmentSpec{Config: []byte("{}")})
-		check(t, err)
-		s.sizes = nil
-		var ids []string // in the order of the turns
-		s.newID = func(prefix string) string {
-			if prefix != "sess" {
-				return newID(prefix)
-			}
-			id := ids[0]
-			ids = ids[1:]
-			return id
-		}
-		create := func() error {
-			_, err := s.CreateSession(ctx, "acc", store.SessionSpec{AgentID: agent.ID, EnvironmentID: environment.ID})
-			return err
-		}
-		stored := func(want ...string) {
-			t.Helper()
-			list, err := s.ListSessions(ctx, "acc", store.SessionFilter{}, store.Page{Limit: 100})
-			check(t, err)
-			var got []string
-			for _, v := range list.Items {
-				got = append(got, v.ID)
-			}
-			slices.Sort(got)
-			if !slices.Equal(got, want) {
-				t.Errorf("want %q stored, got %q", want, got)
+		only := func(name string) func() error {
+			return func() error {
+				return s.Transact(ctx, func(tx engine.Tx) error {
+					err := tx.Query(ctx, engine.Query{Text: "SELECT 1", Quick: true}, func(engine.Scanner) error { return nil })
+					check(t, err)
+					return tx.Finish(ctx, "INSERT INTO things (name) VALUES ($1)", []any{name})
+				})
 			}
 		}
-		ids = []string{"sess_1", "sess_2", "sess_1", "sess_3", "sess_4"}
-		errs := s.together(create, create, create, create,
-			func() error {
-				_, err := s.CreateSession(ctx, "acc", store.SessionSpec{AgentID: agent.ID, EnvironmentID: "env_none"})
-				return err
-			},
-			s.adder("mixed", nil), create)
-		if errs[2] == nil || !errors.Is(errs[4], store.ErrNotFound) {
-			t.Errorf("an id that is there, and an environment that is not: %v", errs)
+		errs := s.together(only("1"), only("2"), only("1"), only("3"),
+			func() error { return s.Transact(ctx, func(engine.Tx) error { return errOwn }) },
+			s.adder("mixed", nil), only("4"))
+		if errs[2] == nil || errs[4] != errOwn {
+			t.Errorf("a name that is there, and a caller that fails without a write: %v", errs)
 		}
 		errs[2], errs[4] = nil, nil
 		check(t, errors.Join(errs...))
-		stored("sess_1", "sess_2", "sess_3", "sess_4")
+		s.has("1", "2", "3", "4", "mixed")
 		if !slices.Equal(s.sizes, []int{5}) {
 			t.Errorf("batches of %d", s.sizes)
 		}
 
 		// What has ended can be undone only with all of the batch, which must not be kept half.
 		late := func() error {
-			return s.Atomically(ctx, func(ctx context.Context) error {
-				check(t, s.finish(ctx, `UPDATE environments SET name = 'late' WHERE id = $1`, environment.ID))
+			return s.Transact(ctx, func(tx engine.Tx) error {
+				check(t, tx.Finish(ctx, `UPDATE things SET name = 'late' WHERE name = $1`, []any{"1"}))
 				return errOwn
 			})
 		}
-		ids = []string{"sess_5", "sess_6"}
-		errs = s.together(create, late, create)
+		errs = s.together(only("5"), late, only("6"))
 		for i, err := range errs[:2] {
 			if !errors.Is(err, sql.ErrTxDone) {
 				t.Errorf("caller %d: %v", i, err)
 			}
 		}
 		check(t, errs[2]) // it begins another batch
-		stored("sess_1", "sess_2", "sess_3", "sess_4", "sess_6")
+		s.has("1", "2", "3", "4", "6", "mixed")
 	})
 }
 
@@ -313,28 +281,27 @@ func TestBatchOfSingleStatements(t *testing.T) {
 // begin. All callers must know, those included whose error rests on what others did.
 func TestBatchCommitFails(t *testing.T) {
 	onBatches(t, func(t *testing.T, s *batches) {
-		commit := s.engine.commit
-		for name, fail := range map[string]func(b *sqliteBatch) error{
-			"injected": func(*sqliteBatch) error { return errOwn },
-			"constraint": func(b *sqliteBatch) error {
+		commit := s.commit
+		for name, fail := range map[string]func(b *batch) error{
+			"injected": func(*batch) error { return errOwn },
+			"constraint": func(b *batch) error {
 				check(t, b.run(t.Context(), "PRAGMA defer_foreign_keys = on"))
-				check(t, b.run(t.Context(), `INSERT INTO agent_versions VALUES
-					('acc', 'none', 1, '', '', '', '', '[]', '[]', '[]', '', '{}', 0)`))
+				check(t, b.run(t.Context(), `INSERT INTO things VALUES ('child', 'none')`))
 				return b.run(t.Context(), "COMMIT")
 			},
-			"rolled back": func(b *sqliteBatch) error {
+			"rolled back": func(b *batch) error {
 				check(t, b.run(t.Context(), "ROLLBACK"))
 				return b.run(t.Context(), "COMMIT")
 			},
-			"closed": func(b *sqliteBatch) error {
+			"closed": func(b *batch) error {
 				check(t, b.conn.Close()) // back to the pool, in a transaction
 				return b.run(t.Context(), "COMMIT")
 			},
 		} {
-			s.engine.commit = fail
+			s.commit = fail
 			errs := s.together(
 				s.adder("0", nil),
-				s.adder("1", func(context.Context) error { return errOwn }),
+				s.adder("1", func(engine.Tx) error { return errOwn }),
 				s.adder("2", nil),
 			)
 			for i, err := range errs {
@@ -345,25 +312,18 @@ func TestBatchCommitFails(t *testing.T) {
 			if name == "closed" { // what came back to the pool is not clean; the next to begin finds out
 				_ = s.add(t.Context(), "x")
 			}
-			s.engine.commit = commit
+			s.commit = commit
 			s.has()
-			check(t, s.Atomically(t.Context(), func(ctx context.Context) error {
-				check(t, s.add(ctx, "x"))
-				return s.DeleteEnvironment(ctx, "acc", s.only(ctx))
+			check(t, s.Transact(t.Context(), func(tx engine.Tx) error {
+				check(t, insert(t.Context(), tx, "x"))
+				n, err := tx.Exec(t.Context(), "DELETE FROM things", nil)
+				if n != 1 {
+					t.Errorf("%s: %d rows", name, n)
+				}
+				return err
 			}))
 		}
 	})
-}
-
-// only returns the id of the one environment.
-func (s *batches) only(ctx context.Context) string {
-	s.t.Helper()
-	list, err := s.ListEnvironments(ctx, "acc", store.Page{Limit: 2})
-	check(s.t, err)
-	if len(list.Items) != 1 {
-		s.t.Fatalf("%d environments", len(list.Items))
-	}
-	return list.Items[0].ID
 }
 
 // TestBatchLost has the database give up a transaction during one caller's part, as it may when the disk
@@ -372,15 +332,15 @@ func TestBatchLost(t *testing.T) {
 	onBatches(t, func(t *testing.T, s *batches) {
 		errs := s.together(
 			s.adder("0", nil),
-			s.adder("1", func(context.Context) error { return errOwn }),
-			s.adder("2", func(ctx context.Context) error {
-				_, err := s.exec(ctx, "ROLLBACK")
+			s.adder("1", func(engine.Tx) error { return errOwn }),
+			s.adder("2", func(tx engine.Tx) error {
+				_, err := tx.Exec(t.Context(), "ROLLBACK", nil)
 				check(t, err)
-				_, err = s.exec(ctx, "INSERT INTO tokens (id) VALUES (NULL)") // fails, and is suspect
+				_, err = tx.Exec(t.Context(), "INSERT INTO things (name) VALUES (NULL)", nil) // fails, and is suspect
 				if err == nil {
 					t.Error("a NULL is stored")
 				}
-				if err := s.add(ctx, "2a"); !errors.Is(err, sql.ErrTxDone) {
+				if err := insert(t.Context(), tx, "2a"); !errors.Is(err, sql.ErrTxDone) {
 					t.Errorf("a write after the end: %v", err)
 				}
 				return nil // does not even notice
@@ -407,13 +367,13 @@ func TestBatchNotInterrupted(t *testing.T) {
 		errs := s.together(
 			s.adder("0", nil),
 			func() error {
-				return s.Atomically(ctx, func(ctx context.Context) error {
+				return s.Transact(ctx, func(tx engine.Tx) error {
 					canceller.Go(func() {
 						time.Sleep(time.Millisecond)
 						cancel()
 					})
-					_, err := s.exec(ctx, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
-						INSERT INTO tokens (account_id, id, name, hash, created_at) SELECT '', i, '', i, i FROM n`)
+					_, err := tx.Exec(ctx, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+						INSERT INTO things (name) SELECT 'x' || i FROM n`, nil)
 					<-ctx.Done() // where the write was faster
 					return err
 				})
@@ -423,21 +383,16 @@ func TestBatchNotInterrupted(t *testing.T) {
 		canceller.Wait()
 		wantErrors(t, errs, nil, context.Canceled, nil)
 		s.has("0", "2")
-		tokens, err := s.ListTokens(t.Context(), "")
-		check(t, err)
-		if len(tokens) != 0 {
-			t.Errorf("%d tokens of a cancelled caller", len(tokens))
-		}
 	})
 }
 
-// TestBatchLeave has a caller leave the line while another has the turn.
+// TestBatchLeave has a caller leave the queue while another has the turn.
 func TestBatchLeave(t *testing.T) {
 	onBatches(t, func(t *testing.T, s *batches) {
 		ctx, cancel := context.WithCancel(t.Context())
 		left := make(chan error)
 		errs := s.together(
-			s.adder("0", func(context.Context) error {
+			s.adder("0", func(engine.Tx) error {
 				cancel()
 				if err := <-left; err != context.Canceled { // now, not when it would have been its turn
 					t.Error(err)
@@ -445,7 +400,7 @@ func TestBatchLeave(t *testing.T) {
 				return nil
 			}),
 			func() error {
-				left <- s.Atomically(ctx, func(context.Context) error {
+				left <- s.Transact(ctx, func(engine.Tx) error {
 					t.Error("a caller that left has the turn")
 					return nil
 				})
@@ -458,17 +413,17 @@ func TestBatchLeave(t *testing.T) {
 	})
 }
 
-// TestBatchStray uses a part's context after the part, while the batch goes on.
+// TestBatchStray uses a part's transaction after the part, while the batch continues.
 func TestBatchStray(t *testing.T) {
 	onBatches(t, func(t *testing.T, s *batches) {
-		var kept context.Context
+		var kept engine.Tx
 		errs := s.together(
-			s.adder("0", func(ctx context.Context) error {
-				kept = ctx
+			s.adder("0", func(tx engine.Tx) error {
+				kept = tx
 				return nil
 			}),
-			s.adder("1", func(context.Context) error {
-				if err := s.add(kept, "stray"); !errors.Is(err, sql.ErrTxDone) {
+			s.adder("1", func(engine.Tx) error {
+				if err := insert(t.Context(), kept, "stray"); !errors.Is(err, sql.ErrTxDone) {
 					t.Errorf("want %v, got %v", sql.ErrTxDone, err)
 				}
 				return nil
@@ -479,13 +434,13 @@ func TestBatchStray(t *testing.T) {
 	})
 }
 
-// TestBatchHeld has a commit under way: its callers wait for it, and the next batch gathers meanwhile.
+// TestBatchHeld has a commit that lasts: its callers wait for it, and the next batch gathers meanwhile.
 func TestBatchHeld(t *testing.T) {
 	onBatches(t, func(t *testing.T, s *batches) {
 		began, end := make(chan struct{}), make(chan struct{})
 		var once sync.Once
-		commit := s.engine.commit
-		s.engine.commit = func(b *sqliteBatch) error {
+		commit := s.commit
+		s.commit = func(b *batch) error {
 			once.Do(func() {
 				close(began)
 				<-end
@@ -511,5 +466,85 @@ func TestBatchHeld(t *testing.T) {
 		if !slices.Equal(s.sizes, []int{1, 10}) {
 			t.Errorf("batches of %d", s.sizes)
 		}
+	})
+}
+
+// TestBatchStress has many callers meet every fate at random, while commits fail at random: what is stored
+// in the end is what callers were told, in the order of each caller.
+func TestBatchStress(t *testing.T) {
+	onBatches(t, func(t *testing.T, s *batches) {
+		const callers, rounds = 16, 40
+		s.maxTime, s.maxTurns = 2*time.Millisecond, 10
+		commit := s.commit
+		commits := 0
+		s.commit = func(b *batch) error {
+			if commits++; commits%13 == 0 {
+				return errOwn
+			}
+			return commit(b)
+		}
+		stored := make([][]string, callers)
+		var all sync.WaitGroup
+		for i := range callers {
+			random := rand.New(rand.NewPCG(1, uint64(i)))
+			all.Go(func() {
+				for round := range rounds {
+					name := fmt.Sprintf("%02d-%02d", i, round)
+					if s.tryFate(t, random, name) == nil {
+						stored[i] = append(stored[i], name)
+					}
+				}
+			})
+		}
+		all.Wait()
+		want := slices.Concat(stored...)
+		s.has(want...)
+		if len(want) == 0 || len(want) == callers*rounds {
+			t.Errorf("%d of %d were stored", len(want), callers*rounds)
+		}
+		t.Logf("%d writes took %d commits", callers*rounds, commits)
+	})
+}
+
+// tryFate adds a thing, unless its fate is another.
+func (s *batches) tryFate(t *testing.T, random *rand.Rand, name string) (err error) {
+	fate := random.IntN(10)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var canceller sync.WaitGroup
+	defer canceller.Wait()
+	if fate == 0 { // at whatever point
+		after := time.Duration(random.IntN(2000)) * time.Microsecond
+		canceller.Go(func() {
+			time.Sleep(after)
+			cancel()
+		})
+	}
+	defer func() {
+		if thrown := recover(); thrown != nil {
+			err = errors.New("panicked")
+		}
+	}()
+	return s.Transact(ctx, func(tx engine.Tx) error {
+		if err := insert(ctx, tx, name); err != nil {
+			return err
+		}
+		switch fate {
+		case 1:
+			return errOwn
+		case 2:
+			panic("oh")
+		case 3:
+			err := inPart(ctx, tx, func() error {
+				if err := insert(ctx, tx, "undone"); err != nil {
+					return err
+				}
+				return errOwn
+			})
+			if !errors.Is(err, errOwn) {
+				t.Error(err)
+			}
+		}
+		return nil
 	})
 }

@@ -1,4 +1,4 @@
-package sqlstore
+package sqliteengine
 
 import (
 	"context"
@@ -11,35 +11,37 @@ import (
 	"strings"
 
 	"modernc.org/sqlite"
+
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
-// sqliteStatements bounds the statements that one connection keeps prepared. The store has some dozens of
+// maxStatements bounds the statements that one connection keeps prepared. The store has some dozens of
 // fixed texts; lists make a few more for each combination of what callers ask for.
-const sqliteStatements = 100
+const maxStatements = 100
 
-// sqliteConnector connects a pool of sqliteConns.
-type sqliteConnector struct{ driver.Connector }
+// connector connects a pool of rawConns.
+type connector struct{ driver.Connector }
 
-func newSQLiteConnector(dsn string) (driver.Connector, error) {
-	connector, err := sqlite.NewConnector(dsn)
-	return sqliteConnector{connector}, err
+func newConnector(dsn string) (driver.Connector, error) {
+	driver, err := sqlite.NewConnector(dsn)
+	return connector{driver}, err
 }
 
 // Connect implements driver.Connector.
-func (c sqliteConnector) Connect(ctx context.Context) (driver.Conn, error) {
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	made, err := c.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	conn, ok := made.(sqliteDriverConn)
+	conn, ok := made.(driverConn)
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("%T lacks methods", made), made.Close())
 	}
-	return &sqliteConn{sqliteDriverConn: conn, statements: map[string]*sqliteStatement{}}, nil
+	return &rawConn{driverConn: conn, statements: map[string]*statement{}}, nil
 }
 
-// sqliteDriverConn is what the driver's connections can do for database/sql, and two methods for databases in memory.
-type sqliteDriverConn interface {
+// driverConn is what the driver's connections can do for database/sql, and two methods for databases in memory.
+type driverConn interface {
 	driver.Conn
 	driver.ConnBeginTx
 	driver.ConnPrepareContext
@@ -52,28 +54,28 @@ type sqliteDriverConn interface {
 	Deserialize(image []byte) error
 }
 
-// sqliteConn is a connection that prepares each statement of the store once. It speaks to the driver
+// conn is a connection that prepares each statement of the store once. It speaks to the driver
 // itself, as database/sql takes longer to convert and to watch over a statement than SQLite to run it; to
 // database/sql, which pools it, it is an ordinary connection. It serves one call at a time.
-type sqliteConn struct {
-	sqliteDriverConn
-	statements map[string]*sqliteStatement
+type rawConn struct {
+	driverConn
+	statements map[string]*statement
 	args       []driver.NamedValue // of the statement that runs
 }
 
-// sqliteStatement is a prepared statement.
-type sqliteStatement struct {
+// statement is a prepared statement.
+type statement struct {
 	close func() error
 	exec  driver.StmtExecContext
 	query driver.StmtQueryContext
-	row   sqliteRow // nil before the first row
+	row   row // nil before the first row
 }
 
-// onSQLite calls run with the connection that is behind conn, and keeps others from it meanwhile.
-func onSQLite(conn *sql.Conn, run func(c *sqliteConn) error) error {
+// onConn calls run with the connection that is behind conn, and keeps others from it meanwhile.
+func onConn(conn *sql.Conn, run func(c *rawConn) error) error {
 	var err error
 	if lost := conn.Raw(func(c any) error {
-		err = run(c.(*sqliteConn))
+		err = run(c.(*rawConn))
 		return nil
 	}); lost != nil {
 		return lost
@@ -82,17 +84,17 @@ func onSQLite(conn *sql.Conn, run func(c *sqliteConn) error) error {
 }
 
 // Close closes the statements first: SQLite keeps what has statements open.
-func (c *sqliteConn) Close() error {
+func (c *rawConn) Close() error {
 	errs := make([]error, 0, len(c.statements)+1)
 	for _, s := range c.statements {
 		errs = append(errs, s.close())
 	}
 	clear(c.statements)
-	return errors.Join(append(errs, c.sqliteDriverConn.Close())...)
+	return errors.Join(append(errs, c.driverConn.Close())...)
 }
 
 // statement returns the prepared statement. When there are too many, one makes room, whichever.
-func (c *sqliteConn) statement(text string) (*sqliteStatement, error) {
+func (c *rawConn) statement(text string) (*statement, error) {
 	if s, ok := c.statements[text]; ok {
 		return s, nil
 	}
@@ -100,14 +102,14 @@ func (c *sqliteConn) statement(text string) (*sqliteStatement, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sqliteStatement{close: made.Close}
+	s := &statement{close: made.Close}
 	var ok, too bool
 	s.exec, ok = made.(driver.StmtExecContext)
 	s.query, too = made.(driver.StmtQueryContext)
 	if !ok || !too {
 		return nil, errors.Join(fmt.Errorf("%T lacks methods", made), made.Close())
 	}
-	if len(c.statements) >= sqliteStatements {
+	if len(c.statements) >= maxStatements {
 		for old, s := range c.statements {
 			delete(c.statements, old)
 			if err := s.close(); err != nil {
@@ -142,7 +144,7 @@ func nameless(text string) string {
 
 // run runs a statement that yields no rows and returns how many rows it wrote. When ctx ends meanwhile,
 // the statement is interrupted; SQLite then rolls back the whole transaction that it writes in.
-func (c *sqliteConn) run(ctx context.Context, text string, args []any) (int, error) {
+func (c *rawConn) run(ctx context.Context, text string, args []any) (int, error) {
 	s, err := c.statement(text)
 	if err != nil {
 		return 0, err
@@ -160,7 +162,7 @@ func (c *sqliteConn) run(ctx context.Context, text string, args []any) (int, err
 }
 
 // read calls each for every row that a query yields, which must not use the connection or keep the row.
-func (c *sqliteConn) read(ctx context.Context, text string, args []any, each func(scanner) error) (err error) {
+func (c *rawConn) read(ctx context.Context, text string, args []any, each func(engine.Scanner) error) (err error) {
 	s, err := c.statement(text)
 	if err != nil {
 		return err
@@ -180,7 +182,7 @@ func (c *sqliteConn) read(ctx context.Context, text string, args []any, each fun
 		}
 	}()
 	if s.row == nil {
-		s.row = make(sqliteRow, len(rows.Columns()))
+		s.row = make(row, len(rows.Columns()))
 	}
 	for {
 		if err := rows.Next(s.row); err == io.EOF {
@@ -198,10 +200,10 @@ func (c *sqliteConn) read(ctx context.Context, text string, args []any, each fun
 }
 
 // bind fills c.args.
-func (c *sqliteConn) bind(args []any) error {
+func (c *rawConn) bind(args []any) error {
 	c.args = c.args[:0]
 	for i, arg := range args {
-		value, err := sqliteValue(arg)
+		value, err := toValue(arg)
 		if err != nil {
 			return fmt.Errorf("argument %d: %w", i+1, err)
 		}

@@ -1,4 +1,4 @@
-package sqlstore
+package sqliteengine
 
 import (
 	"database/sql"
@@ -6,23 +6,23 @@ import (
 	"fmt"
 )
 
-// sqliteRow is a row as the driver reads it. Its values do not change when it is overwritten.
-type sqliteRow []driver.Value
+// row is a row as the driver reads it. Its values do not change when it is overwritten.
+type row []driver.Value
 
 // Scan does what that of sql.Rows does for the types that the store scans to, without reflection.
-func (r sqliteRow) Scan(dest ...any) error {
+func (r row) Scan(dest ...any) error {
 	if len(dest) != len(r) {
 		return fmt.Errorf("%d columns are scanned into %d values", len(r), len(dest))
 	}
 	for i, value := range r {
-		if err := sqliteScan(dest[i], value); err != nil {
+		if err := scan(dest[i], value); err != nil {
 			return fmt.Errorf("column %d: %w", i+1, err)
 		}
 	}
 	return nil
 }
 
-func sqliteScan(dest any, value driver.Value) error {
+func scan(dest any, value driver.Value) error {
 	var ok bool
 	switch dest := dest.(type) {
 	case *string:
@@ -50,8 +50,8 @@ func sqliteScan(dest any, value driver.Value) error {
 	return nil
 }
 
-// sqliteValue is an argument as the driver takes it.
-func sqliteValue(arg any) (driver.Value, error) {
+// value is an argument as the driver takes it.
+func toValue(arg any) (driver.Value, error) {
 	switch arg := arg.(type) {
 	case string, int64, nil:
 		return arg, nil

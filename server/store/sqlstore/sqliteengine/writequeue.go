@@ -1,4 +1,4 @@
-package sqlstore
+package sqliteengine
 
 import (
 	"context"
@@ -6,23 +6,23 @@ import (
 	"sync"
 )
 
-// sqliteLine is the line in which writers wait for their turn. Whoever has the turn must pass it on.
-type sqliteLine struct {
+// writeQueue is where writers wait for their turn. The writer that has the turn must pass it on.
+type writeQueue struct {
 	mu      sync.Mutex
-	busy    bool                // somebody has the turn
-	waiting []chan *sqliteBatch // each takes one message: the batch to take part in, or nil to begin one
+	busy    bool          // a writer has the turn
+	waiting []chan *batch // each takes one message: the batch to take part in, or nil to begin one
 }
 
 // join waits for the turn and returns the batch to take part in, or nil to begin one. When ctx ends first,
-// join leaves the line and returns ctx's error.
-func (l *sqliteLine) join(ctx context.Context) (*sqliteBatch, error) {
+// join leaves the queue and returns ctx's error.
+func (l *writeQueue) join(ctx context.Context) (*batch, error) {
 	l.mu.Lock()
 	if !l.busy {
 		l.busy = true
 		l.mu.Unlock()
 		return nil, nil
 	}
-	turn := make(chan *sqliteBatch, 1)
+	turn := make(chan *batch, 1)
 	l.waiting = append(l.waiting, turn)
 	l.mu.Unlock()
 	select {
@@ -39,9 +39,9 @@ func (l *sqliteLine) join(ctx context.Context) (*sqliteBatch, error) {
 	return <-turn, nil // it was passed already
 }
 
-// pass passes the turn to the first in line, with the batch to take part in, or with nil to begin one. It
-// reports whether there was anyone; if not, the turn for a batch stays with the caller, any other is free.
-func (l *sqliteLine) pass(b *sqliteBatch) bool {
+// pass passes the turn to the first writer in the queue, with the batch to take part in, or with nil to begin one. It
+// reports whether there was one; if not, the turn for a batch stays with the caller, any other is free.
+func (l *writeQueue) pass(b *batch) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.waiting) == 0 {

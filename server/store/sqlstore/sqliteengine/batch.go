@@ -1,4 +1,4 @@
-package sqlstore
+package sqliteengine
 
 import (
 	"context"
@@ -10,19 +10,20 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
-// sqliteBatch is a transaction that several callers share, one after the other. Each runs its part in its
-// own goroutine when it has the turn, and passes the turn on; who finds nobody in line commits for all.
-// Fields without a comment on it belong to who has the turn.
-type sqliteBatch struct {
-	engine *sqliteEngine
-	conn   *sql.Conn
-	began  time.Time
-	turns  int
+// batch is a transaction that several callers share, one after the other. Each runs its part in its own goroutine when it
+// has the turn, and passes the turn on; the caller that finds the queue empty commits for all. The fields belong to the
+// caller that has the turn.
+type batch struct {
+	pools *pools
+	conn  *sql.Conn
+	began time.Time
+	turns int
 	// kept is how many parts a commit would keep.
 	kept int
-	// lost is why the transaction cannot be committed any more, or nil.
+	// lost is why the transaction can no longer be committed, or nil.
 	lost error
 	// done is closed when the transaction has ended; outcome is then nil if its parts are on disk.
 	done    chan struct{}
@@ -30,12 +31,12 @@ type sqliteBatch struct {
 }
 
 // begin begins a batch. ctx may end the wait for other processes.
-func (e *sqliteEngine) begin(ctx context.Context) (*sqliteBatch, error) {
+func (e *pools) begin(ctx context.Context) (*batch, error) {
 	conn, err := e.writers.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	b := &sqliteBatch{engine: e, conn: conn, began: time.Now(), done: make(chan struct{})}
+	b := &batch{pools: e, conn: conn, began: time.Now(), done: make(chan struct{})}
 	if err := b.run(ctx, "BEGIN IMMEDIATE"); err != nil {
 		_ = b.run(context.Background(), "ROLLBACK") // ctx may have ended just after the transaction began
 		_ = conn.Close()
@@ -44,12 +45,11 @@ func (e *sqliteEngine) begin(ctx context.Context) (*sqliteBatch, error) {
 	return b, nil
 }
 
-// take runs fn as a part of the batch and returns when the outcome of that part is certain. An error of fn,
-// too, waits for the parts before it, which fn may have seen: should these not be committed, the error does
-// not count either.
-func (b *sqliteBatch) take(ctx context.Context, fn func(tx transaction) error) error {
+// take runs fn as a part of the batch and returns when the outcome of that part is certain. An error of fn also waits for
+// the parts before it, which fn may have seen: when these are not committed, the error does not count either.
+func (b *batch) take(ctx context.Context, fn func(tx engine.Tx) error) error {
 	b.turns++
-	m := &sqliteMember{batch: b, first: b.kept == 0}
+	m := &member{batch: b, first: b.kept == 0}
 	err := b.attempt(ctx, m, fn)
 	if err != nil && m.first {
 		return err
@@ -61,10 +61,10 @@ func (b *sqliteBatch) take(ctx context.Context, fn func(tx transaction) error) e
 	return err
 }
 
-// attempt passes the turn on when fn panics or ends the goroutine, too.
-func (b *sqliteBatch) attempt(ctx context.Context, m *sqliteMember, fn func(tx transaction) error) error {
+// attempt runs a part and passes the turn on, also when fn panics or ends the goroutine.
+func (b *batch) attempt(ctx context.Context, m *member, fn func(tx engine.Tx) error) error {
 	defer b.passOn()
-	return settle(
+	return engine.Settle(
 		func() error {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -79,30 +79,30 @@ func (b *sqliteBatch) attempt(ctx context.Context, m *sqliteMember, fn func(tx t
 	)
 }
 
-// passOn passes the turn to the next in line, or else ends the batch.
-func (b *sqliteBatch) passOn() {
-	if b.lost == nil && b.kept > 0 && b.turns < b.engine.maxTurns && time.Since(b.began) < b.engine.maxTime {
-		if b.engine.line.pass(b) {
+// passOn passes the turn to the next caller in the queue, or else ends the batch.
+func (b *batch) passOn() {
+	if b.lost == nil && b.kept > 0 && b.turns < b.pools.maxTurns && time.Since(b.began) < b.pools.maxTime {
+		if b.pools.queue.pass(b) {
 			return
 		}
-		runtime.Gosched() // callers that are on their way get in line: to share the commit is worth that moment
-		if b.engine.line.pass(b) {
+		runtime.Gosched() // callers that are about to join the queue do: sharing the commit is worth the delay
+		if b.pools.queue.pass(b) {
 			return
 		}
 	}
 	b.outcome = b.end()
 	_ = b.conn.Close()
-	b.engine.line.pass(nil)
+	b.pools.queue.pass(nil)
 	close(b.done)
 }
 
 // end commits what is kept and ends the transaction. No context counts here: callers' outcomes depend on
 // it, and it waits for the disk only.
-func (b *sqliteBatch) end() error {
+func (b *batch) end() error {
 	ctx := context.Background()
 	err := b.lost
 	if err == nil && b.kept > 0 {
-		if err = b.engine.commit(b); err == nil {
+		if err = b.pools.commit(b); err == nil {
 			return nil
 		}
 		err = failure(ctx, err)
@@ -111,9 +111,8 @@ func (b *sqliteBatch) end() error {
 	return err
 }
 
-// lose gives the transaction up because of cause, which may be one caller's: to the others it is no more
-// than a text.
-func (b *sqliteBatch) lose(cause error) {
+// lose abandons the transaction because of cause, which may be one caller's: the others get its text only.
+func (b *batch) lose(cause error) {
 	_ = b.run(context.Background(), "ROLLBACK")
 	b.lost = fmt.Errorf("sqlstore: %w: the transaction was rolled back (%v): %w", store.ErrUnavailable, cause, sql.ErrTxDone)
 }
@@ -121,23 +120,23 @@ func (b *sqliteBatch) lose(cause error) {
 // suspect finds out whether the transaction has outlived a statement that failed: SQLite rolls back the
 // whole transaction when a write is interrupted, or when the disk is full or fails. What is run afterwards
 // would take effect at once. Nothing but an open transaction keeps another from beginning.
-func (b *sqliteBatch) suspect(cause error) {
+func (b *batch) suspect(cause error) {
 	if b.run(context.Background(), "BEGIN") == nil {
 		b.lose(cause)
 	}
 }
 
-func (b *sqliteBatch) run(ctx context.Context, command string) error {
-	return onSQLite(b.conn, func(c *sqliteConn) error {
+func (b *batch) run(ctx context.Context, command string) error {
+	return onConn(b.conn, func(c *rawConn) error {
 		_, err := c.run(ctx, command, nil)
 		return err
 	})
 }
 
-// sqliteMember is one caller's part of a batch. The part that comes first needs no savepoint: to undo it is
+// member is one caller's part of a batch. The part that comes first needs no savepoint: to undo it is
 // to roll back the transaction. The others make theirs before they first write.
-type sqliteMember struct {
-	batch *sqliteBatch
+type member struct {
+	batch *batch
 	first bool
 
 	mu       sync.Mutex // makes goroutines of one caller take turns
@@ -146,27 +145,27 @@ type sqliteMember struct {
 	ended    bool
 }
 
-// sqlitePart names the savepoint of the member whose turn it is.
-const sqlitePart = "member"
+// part names the savepoint of the member whose turn it is.
+const part = "member"
 
 // save makes the savepoint, unless there is one or none is needed.
-func (m *sqliteMember) save(c *sqliteConn) error {
+func (m *member) save(c *rawConn) error {
 	if m.first || m.saved {
 		return nil
 	}
-	_, err := c.run(context.Background(), "SAVEPOINT "+sqlitePart, nil)
+	_, err := c.run(context.Background(), "SAVEPOINT "+part, nil)
 	m.saved = err == nil
 	return err
 }
 
 // keep ends the part and leaves it to the commit.
-func (m *sqliteMember) keep() error {
+func (m *member) keep() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ended = true
 	b := m.batch
 	if b.lost == nil && m.saved {
-		if err := b.run(context.Background(), "RELEASE SAVEPOINT "+sqlitePart); err != nil {
+		if err := b.run(context.Background(), "RELEASE SAVEPOINT "+part); err != nil {
 			b.lose(err)
 		}
 	}
@@ -177,7 +176,7 @@ func (m *sqliteMember) keep() error {
 }
 
 // undo ends the part as if it had never been. The batch ends with its first member when that is undone.
-func (m *sqliteMember) undo() {
+func (m *member) undo() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ended = true
@@ -191,7 +190,7 @@ func (m *sqliteMember) undo() {
 		return
 	}
 	for _, command := range []string{"ROLLBACK TO SAVEPOINT ", "RELEASE SAVEPOINT "} {
-		if err := m.batch.run(context.Background(), command+sqlitePart); err != nil {
+		if err := m.batch.run(context.Background(), command+part); err != nil {
 			m.batch.lose(err)
 			return
 		}

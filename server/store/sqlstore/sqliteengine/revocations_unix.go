@@ -1,6 +1,6 @@
 //go:build unix
 
-package sqlstore
+package sqliteengine
 
 import (
 	"fmt"
@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"unsafe"
+
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 // mappedRevocations are a number in a file that processes have in their memory.
@@ -16,7 +18,7 @@ type mappedRevocations struct{ shared *atomic.Int64 }
 
 // openRevocations opens the file, and makes it if it is absent. It stays in memory for as long as it is in
 // use, even when the database is closed.
-func openRevocations(path string) (revocations, error) {
+func openRevocations(path string) (engine.Revocations, error) {
 	const size = int64(unsafe.Sizeof(atomic.Int64{}))
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -39,12 +41,12 @@ func openRevocations(path string) (revocations, error) {
 	return r, nil
 }
 
-func (r *mappedRevocations) number() int64 {
+func (r *mappedRevocations) Number() int64 {
 	defer runtime.KeepAlive(r)
 	return r.shared.Load()
 }
 
-func (r *mappedRevocations) add() error {
+func (r *mappedRevocations) Add() error {
 	defer runtime.KeepAlive(r)
 	r.shared.Add(1)
 	return nil
