@@ -7,9 +7,17 @@ import (
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
-// ShareStreams implements store.Streams. Who has none open has no row, so that an idle process writes nothing. A row
-// outlives a process that was killed by a hundred lifetimes, so that those who report late do not meet those who tidy up.
+// ShareStreams implements store.Streams. A process without open streams has no row, so that an idle one writes nothing. A
+// row outlives a process that was killed by a hundred lifetimes, so that late reports and the deletion of old rows do not
+// meet.
 func (s *Store) ShareStreams(ctx context.Context, open map[string]int) (map[string]int, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.calls.Done()
 	others := map[string]int{}
 	if s.db.Notifier == nil {
 		return others, nil
