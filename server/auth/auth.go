@@ -41,14 +41,14 @@ type Principal struct {
 
 // Authenticator checks tokens against the store.
 type Authenticator struct {
-	cache *cache
+	cache *tokenCache
 	now   func() time.Time
 }
 
 // New returns an Authenticator over tokens. It relies on what it read of a token for a second, unless a token is
 // revoked meanwhile: expiry and revocation take effect at once.
 func New(tokens store.Tokens, now func() time.Time) *Authenticator {
-	return &Authenticator{cache: newCache(tokens, now), now: now}
+	return &Authenticator{cache: newTokenCache(tokens, now), now: now}
 }
 
 // Authenticate returns the principal of a request's bearer token. A token that is missing, malformed,
