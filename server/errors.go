@@ -53,48 +53,48 @@ func problemOf(err error) problem {
 	case errors.As(err, &fault):
 		return invalid(http.StatusBadRequest, fault.Message, fault.Param)
 	case errors.As(err, &denied):
-		return newProblem(http.StatusUnauthorized, types.ErrorKindAuthenticationError, denied.Message)
+		return newProblem(http.StatusUnauthorized, types.ErrorTypeAuthenticationError, denied.Message)
 	case errors.As(err, &missing):
-		return newProblem(http.StatusNotFound, types.ErrorKindNotFoundError, missing.Error())
+		return newProblem(http.StatusNotFound, types.ErrorTypeNotFoundError, missing.Error())
 	case errors.As(err, &busy):
-		return newProblem(http.StatusConflict, types.ErrorKindInvalidRequestError, busy.Error())
+		return newProblem(http.StatusConflict, types.ErrorTypeInvalidRequestError, busy.Error())
 	case errors.As(err, &streams):
 		return tooMany(streams.Error())
 	case errors.As(err, &turns):
 		return tooMany(turns.Error())
 	case errors.Is(err, store.ErrUnavailable):
-		p := newProblem(http.StatusServiceUnavailable, types.ErrorKindOverloadedError, "The server cannot answer for the moment. Try again with the same idempotency key.")
+		p := newProblem(http.StatusServiceUnavailable, types.ErrorTypeOverloadedError, "The server cannot answer for the moment. Try again with the same idempotency key.")
 		p.retryAfter = time.Second
 		return p
 	case errors.As(err, &archived):
 		return invalid(http.StatusBadRequest, archived.Error(), referenceTo[archived.Noun])
 	case errors.As(err, &state):
-		return newProblem(http.StatusConflict, types.ErrorKindConflictError, state.Error())
+		return newProblem(http.StatusConflict, types.ErrorTypeConflictError, state.Error())
 	case errors.As(err, &version):
 		return conflict(version.Error(), "version")
 	case errors.Is(err, store.ErrKeyReused):
 		return conflict("Idempotency key reused with a different request body.", "Idempotency-Key")
 	case errors.As(err, &feature):
-		p := newProblem(http.StatusNotImplemented, types.ErrorKindFeatureNotAvailable, feature.Error())
+		p := newProblem(http.StatusNotImplemented, types.ErrorTypeFeatureNotAvailable, feature.Error())
 		p.detail.Param, p.detail.Feature = &feature.param, &feature.feature
 		return p
 	case errors.As(err, &routing) && routing.Code == http.StatusNotFound:
-		return newProblem(http.StatusNotFound, types.ErrorKindNotFoundError, "There is no such path; see /openapi.yaml for those there are.")
+		return newProblem(http.StatusNotFound, types.ErrorTypeNotFoundError, "There is no such path; see /openapi.yaml for those there are.")
 	case errors.As(err, &routing) && routing.Code == http.StatusMethodNotAllowed:
-		return newProblem(http.StatusMethodNotAllowed, types.ErrorKindInvalidRequestError, "The path does not take this method; header Allow has those it takes.")
+		return newProblem(http.StatusMethodNotAllowed, types.ErrorTypeInvalidRequestError, "The path does not take this method; header Allow has those it takes.")
 	}
-	return newProblem(http.StatusInternalServerError, types.ErrorKindAPIError, "The server failed to answer. Try again with the same idempotency key.")
+	return newProblem(http.StatusInternalServerError, types.ErrorTypeAPIError, "The server failed to answer. Try again with the same idempotency key.")
 }
 
 // referenceTo names the field of a request that refers to a kind of resource.
 var referenceTo = map[store.Noun]string{store.NounAgent: "agent", store.NounEnvironment: "environment_id"}
 
-func newProblem(status int, kind types.ErrorKind, message string) problem {
+func newProblem(status int, kind types.ErrorType, message string) problem {
 	return problem{status: status, detail: types.ErrorDetail{Type: kind, Message: message}}
 }
 
 func invalid(status int, message, param string) problem {
-	p := newProblem(status, types.ErrorKindInvalidRequestError, message)
+	p := newProblem(status, types.ErrorTypeInvalidRequestError, message)
 	if param != "" {
 		p.detail.Param = &param
 	}
@@ -102,13 +102,13 @@ func invalid(status int, message, param string) problem {
 }
 
 func tooMany(message string) problem {
-	p := newProblem(http.StatusTooManyRequests, types.ErrorKindRateLimitError, message)
+	p := newProblem(http.StatusTooManyRequests, types.ErrorTypeRateLimitError, message)
 	p.retryAfter = time.Second
 	return p
 }
 
 func conflict(message, param string) problem {
-	p := newProblem(http.StatusConflict, types.ErrorKindConflictError, message)
+	p := newProblem(http.StatusConflict, types.ErrorTypeConflictError, message)
 	p.detail.Param = &param
 	return p
 }
@@ -123,7 +123,7 @@ func (s *Server) writeError(c echo.Context, err error) {
 	p := problemOf(err)
 	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
 		s.log.InfoContext(c.Request().Context(), "caller went away", "request_id", info.id, "operation", info.operation)
-	} else if p.status >= http.StatusInternalServerError && p.detail.Type == types.ErrorKindAPIError {
+	} else if p.status >= http.StatusInternalServerError && p.detail.Type == types.ErrorTypeAPIError {
 		attrs := []any{"request_id", info.id, "operation", info.operation, "error", err}
 		var panicked *panicError
 		if errors.As(err, &panicked) {
@@ -142,7 +142,7 @@ func (s *Server) writeError(c echo.Context, err error) {
 	if p.retryAfter > 0 {
 		c.Response().Header().Set("Retry-After", strconv.Itoa(int(p.retryAfter.Seconds())))
 	}
-	body := types.Error{Type: types.ErrorTypeError, Error: p.detail, RequestID: info.id}
+	body := types.Error{Type: types.ErrorEnvelopeTypeError, Error: p.detail, RequestID: info.id}
 	if err := c.JSON(p.status, body); err != nil {
 		s.log.WarnContext(c.Request().Context(), "error not sent", "request_id", info.id, "error", err)
 	}
