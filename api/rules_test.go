@@ -396,7 +396,7 @@ func securityRule(doc object) (faults []string) {
 var keywords = map[string]string{
 	"document":  "openapi info servers tags security paths components x-request-limits",
 	"operation": "operationId tags summary description parameters requestBody responses security",
-	"parameter": "name in required description schema example examples style explode",
+	"parameter": "name in required description schema example examples style explode x-go-name",
 	"header":    "required description schema example",
 	"response":  "description headers content",
 	"content":   "schema example examples",
@@ -404,7 +404,7 @@ var keywords = map[string]string{
 		"minLength maxLength pattern x-pattern-description minimum maximum " +
 		"properties required additionalProperties maxProperties minProperties x-property-names " +
 		"items minItems maxItems uniqueItems oneOf discriminator x-max-bytes " +
-		"x-go-type x-go-type-import x-go-type-skip-optional-pointer x-omitzero x-omitempty",
+		"x-go-name x-oapi-codegen-only-honour-go-name x-go-type x-go-type-import x-go-type-name x-go-type-skip-optional-pointer x-omitzero x-omitempty x-go-error x-go-constants",
 }
 
 func keywordRule(doc object) (faults []string) {
@@ -429,7 +429,7 @@ func keywordRule(doc object) (faults []string) {
 	references = func(at string, value any) {
 		switch v := value.(type) {
 		case object:
-			if _, ok := v["$ref"].(string); ok && len(v) > 1 {
+			if _, ok := v["$ref"].(string); ok && len(v) > 1 && text(v, "x-go-name") == "" { // the generator reads that one
 				faults = append(faults, fmt.Sprintf("%s: keywords beside $ref are ignored", at))
 			}
 			for key, next := range sorted(v) {
