@@ -41,12 +41,12 @@ func (o *Operation) sentViolation(r *http.Request, body []byte, pathParam func(s
 	return nil
 }
 
-// Stream returns what the data of the events is that the operation answers with at a status; nil where it does not
-// answer with an event stream.
+// Stream returns the schema of the event data in the event stream that the operation responds with at a
+// status; nil when the response is not an event stream.
 func (o *Operation) Stream(status int) *Schema {
 	r := o.responses[status]
 	if r == nil || r.content[streamType] == nil {
 		return nil
 	}
-	return &Schema{root: r.content[streamType], maxDepth: o.limits.jsonDepth}
+	return &Schema{place: o.ID + " stream", root: r.content[streamType], maxDepth: o.limits.jsonDepth}
 }

@@ -104,7 +104,7 @@ func Compile(doc *openapi3.T) (*Contract, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.schemas[name] = &Schema{root: root, maxDepth: limits.jsonDepth}
+		c.schemas[name] = &Schema{place: name, root: root, maxDepth: limits.jsonDepth}
 	}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
@@ -215,44 +215,6 @@ func phrase(extensions map[string]any, name string) string {
 
 // Len returns the number of operations.
 func (c *Contract) Len() int { return len(c.operations) }
-
-// Accepts reports whether a string fits the component schema of that name.
-func (c *Contract) Accepts(schema, value string) bool {
-	s := c.schemas[schema]
-	return s != nil && s.root.kind == stringKind && s.root.brokenText(value) == ""
-}
-
-// Schema returns the component schema of that name, or nil.
-func (c *Contract) Schema(name string) *Schema { return c.schemas[name] }
-
-// Schema is a component schema, for JSON that is neither a request nor a whole response, such as an event
-// of a stream. Its methods are safe for concurrent use.
-type Schema struct {
-	root     *schema
-	maxDepth int
-}
-
-// Check holds a JSON text against the schema and returns the first violation, or nil. Operation and Status
-// of the violation are the caller's to fill in.
-func (s *Schema) Check(data []byte) *Violation {
-	if m := check(s.root, view(data), s.maxDepth); m != nil {
-		return m.violation()
-	}
-	return nil
-}
-
-// CheckJSON holds a JSON text against the component schema of that name and returns a *RequestError, the first
-// in the document's order, or nil. Params are relative to the value.
-func (c *Contract) CheckJSON(name string, data []byte) error {
-	s := c.schemas[name]
-	if s == nil {
-		return fmt.Errorf("the contract has no schema %q", name)
-	}
-	if m := check(s.root, view(data), s.maxDepth); m != nil {
-		return m.requestError()
-	}
-	return nil
-}
 
 // TakesBody reports whether the operation's requests have a body.
 func (o *Operation) TakesBody() bool { return o.body != nil }
