@@ -37,7 +37,7 @@ var _ echoserver.StrictServerInterface = (*handler)(nil)
 func account(ctx context.Context) string { return infoOf(ctx).account }
 
 // gate returns an error when a field with n entries needs a feature that is not switched on (decision
-// "gate").
+// "Gate").
 func (h *handler) gate(feature, param string, n int) error {
 	if n == 0 || slices.Contains(h.gates, feature) {
 		return nil

@@ -18,7 +18,7 @@ type listQuery struct {
 }
 
 // listed runs a list's query: it reads the cursors, and makes of the rows what the list's envelope
-// holds (decision "list envelope").
+// holds (decision "List envelope").
 func listed[Row, Wire any](q listQuery, list func(store.Page) (store.List[Row], error), wire func(Row) (Wire, error), id func(Row) string) (envelope[Wire], error) {
 	page, param, err := q.page()
 	if err != nil {
