@@ -36,7 +36,7 @@ func read[T any](data []byte) any {
 	return v
 }
 
-// AddedSessionResources The session, or the resource, told apart by `type`. It holds a Session or SessionResource.
+// AddedSessionResources Session or session resource, distinguished by `type`. It holds a Session or SessionResource.
 type AddedSessionResources struct{ oneOf }
 
 // NewAddedSessionResources returns a AddedSessionResources that holds v. It sets v's discriminator, Type.
@@ -73,7 +73,7 @@ func (u AddedSessionResources) AsAny() any {
 	return nil
 }
 
-// AgentTool A tool, or a set of them, told apart by `type`. It holds a BuiltinToolset, CustomTool or MCPToolset.
+// AgentTool Tool or set of tools, distinguished by `type`. It holds a BuiltinToolset, CustomTool or MCPToolset.
 type AgentTool struct{ oneOf }
 
 // NewAgentTool returns a AgentTool that holds v. It sets v's discriminator, Type.
@@ -115,7 +115,7 @@ func (u AgentTool) AsAny() any {
 	return nil
 }
 
-// MCPServer An MCP server, told apart by `type`. It holds a MCPServerURL or MCPServerHTTP.
+// MCPServer MCP server, distinguished by `type`. It holds a MCPServerURL or MCPServerHTTP.
 type MCPServer struct{ oneOf }
 
 // NewMCPServer returns a MCPServer that holds v. It sets v's discriminator, Type.
@@ -152,7 +152,7 @@ func (u MCPServer) AsAny() any {
 	return nil
 }
 
-// EnvironmentConfig What the environment's containers are made of, told apart by `type`. It holds a CloudConfig or
+// EnvironmentConfig Configuration of the environment's containers, distinguished by `type`. It holds a CloudConfig or
 // SelfHostedConfig.
 type EnvironmentConfig struct{ oneOf }
 
@@ -190,7 +190,7 @@ func (u EnvironmentConfig) AsAny() any {
 	return nil
 }
 
-// EventInput An event that callers send, at most 1 MiB of JSON. It holds a UserMessageInput, UserInterruptInput,
+// EventInput Event that a caller sends, at most 1 MiB of JSON. It holds a UserMessageInput, UserInterruptInput,
 // UserDefineOutcomeInput, UserToolConfirmationInput or UserCustomToolResultInput.
 type EventInput struct{ oneOf }
 
@@ -243,7 +243,7 @@ func (u EventInput) AsAny() any {
 	return nil
 }
 
-// Rubric How to tell that an outcome is achieved. It holds a RubricText or RubricFile.
+// Rubric Criteria for an outcome. It holds a RubricText or RubricFile.
 type Rubric struct{ oneOf }
 
 // NewRubric returns a Rubric that holds v. It sets v's discriminator, Type.
@@ -280,7 +280,7 @@ func (u Rubric) AsAny() any {
 	return nil
 }
 
-// Event An event of a session's log. It holds a UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent,
+// Event Event of a session's log. It holds a UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent,
 // UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent,
 // SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent,
 // AgentToolResultEvent, AgentCustomToolUseEvent, SpanModelRequestStartEvent or SpanModelRequestEndEvent.
@@ -390,7 +390,7 @@ func (u Event) AsAny() any {
 	return nil
 }
 
-// StreamedEvent An event of a stream - one of the log, or one that is not stored. It holds a UserMessageEvent,
+// StreamedEvent Event of a stream - one of the log, or one that is not stored. It holds a UserMessageEvent,
 // UserInterruptEvent, UserDefineOutcomeEvent, UserToolConfirmationEvent, UserCustomToolResultEvent,
 // SessionStatusRunningEvent, SessionStatusRescheduledEvent, SessionStatusIdleEvent, SessionErrorEvent,
 // AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent, AgentToolResultEvent, AgentCustomToolUseEvent,
@@ -519,7 +519,7 @@ func (u StreamedEvent) AsAny() any {
 // Error returns the value of t: each ErrorType is an error that errors.Is finds.
 func (t ErrorType) Error() string { return string(t) }
 
-// EventType An event's type.
+// EventType Type of an event.
 type EventType string
 
 // The values of EventType that this version knows.
