@@ -30,8 +30,8 @@ const maxValidated = 1 << 16
 func NewLog(s store.Store, c *contract.Contract) *Log {
 	return &Log{
 		store: s, schema: c.Schema("Event"),
-		maxText:         c.Schema("Text").MaxLength(),
-		maxErrorMessage: c.Schema("SessionErrorDetail").Property("message").MaxLength(),
+		maxText:         c.Schema("TextBlock").At("text").MaxLength(),
+		maxErrorMessage: c.Schema("SessionErrorDetail").At("message").MaxLength(),
 		validated:       cache.New[uint64, struct{}](maxValidated), seed: maphash.MakeSeed(),
 	}
 }
