@@ -57,7 +57,7 @@ func fillForSweep(t *testing.T, path string) {
 		if _, err := db.ClaimKey(ctx, key); err != nil {
 			return err
 		}
-		if err := db.RecordReply(ctx, key, store.Reply{Status: 201}); err != nil {
+		if err := db.RecordResponse(ctx, key, store.RecordedResponse{Status: 201}); err != nil {
 			return err
 		}
 		agent, err := db.CreateAgent(ctx, "acc", store.AgentSpec{Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")})

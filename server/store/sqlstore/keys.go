@@ -10,7 +10,7 @@ import (
 // recordedReply is a row of idempotency_keys that has a reply.
 type recordedReply struct {
 	fingerprint string
-	reply       store.Reply
+	reply       store.RecordedResponse
 }
 
 func scanReply(row engine.Scanner) (r recordedReply, err error) {
@@ -22,11 +22,11 @@ func scanReply(row engine.Scanner) (r recordedReply, err error) {
 
 // ClaimKey claims with one statement that takes over whatever counts as absent: a row that is not
 // younger than KeyLifetime, and one without a status, which a transaction left behind that committed
-// without RecordReply. So a claim never outlives its transaction.
+// without RecordResponse. So a claim never outlives its transaction.
 //
 // While another transaction holds the key, the statement waits: in SQLite for the one writer, in
 // PostgreSQL for the row.
-func (s *Store) ClaimKey(ctx context.Context, k store.Key) (reply *store.Reply, err error) {
+func (s *Store) ClaimKey(ctx context.Context, k store.Key) (reply *store.RecordedResponse, err error) {
 	err = s.Atomically(ctx, func(ctx context.Context) error {
 		now := s.now()
 		claimed, err := s.exec(ctx, `INSERT INTO idempotency_keys (account_id, key, fingerprint, created_at)
@@ -49,8 +49,8 @@ func (s *Store) ClaimKey(ctx context.Context, k store.Key) (reply *store.Reply, 
 	return orZero(reply, err)
 }
 
-// RecordReply returns store.ErrNotFound when the key is not claimed, or claimed for another fingerprint.
-func (s *Store) RecordReply(ctx context.Context, k store.Key, r store.Reply) error {
+// RecordResponse returns store.ErrNotFound when the key is not claimed, or claimed for another fingerprint.
+func (s *Store) RecordResponse(ctx context.Context, k store.Key, r store.RecordedResponse) error {
 	return s.Atomically(ctx, func(ctx context.Context) error {
 		recorded, err := s.exec(ctx, `UPDATE idempotency_keys
 			SET status = $1, content_type = $2, body = $3, created_at = $4

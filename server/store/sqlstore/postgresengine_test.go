@@ -200,7 +200,7 @@ func TestPostgresLocks(t *testing.T) {
 			if _, err := s.ClaimKey(ctx, k); err != nil {
 				return err
 			}
-			return s.RecordReply(ctx, k, store.Reply{Status: 201, Body: []byte("once")})
+			return s.RecordResponse(ctx, k, store.RecordedResponse{Status: 201, Body: []byte("once")})
 		},
 		func() error {
 			reply, err := s.ClaimKey(t.Context(), k)

@@ -117,12 +117,12 @@ func writes() []call {
 			_, err = s.RevokeToken(ctx, t.ID)
 			return err
 		}},
-		{"ClaimKey RecordReply", func(ctx context.Context, s store.Store) error {
+		{"ClaimKey RecordResponse", func(ctx context.Context, s store.Store) error {
 			recorded, err := s.ClaimKey(ctx, key("every"))
 			if err != nil || recorded != nil {
 				return err
 			}
-			return s.RecordReply(ctx, key("every"), reply())
+			return s.RecordResponse(ctx, key("every"), reply())
 		}},
 		{"SweepEvents", func(ctx context.Context, s store.Store) error { _, err := s.SweepEvents(ctx, 1); return err }},
 		{"SweepKeys", func(ctx context.Context, s store.Store) error { _, err := s.SweepKeys(ctx, 1); return err }},
@@ -232,7 +232,7 @@ func calls() []call {
 		call{"TokenByHash", func(ctx context.Context, s store.Store) error { _, err := s.TokenByHash(ctx, "h"); return err }},
 		call{"ListTokens", func(ctx context.Context, s store.Store) error { _, err := s.ListTokens(ctx, account); return err }},
 		call{"RevokeToken", func(ctx context.Context, s store.Store) error { _, err := s.RevokeToken(ctx, "tok_x"); return err }},
-		call{"RecordReply", func(ctx context.Context, s store.Store) error { return s.RecordReply(ctx, key("x"), reply()) }},
+		call{"RecordResponse", func(ctx context.Context, s store.Store) error { return s.RecordResponse(ctx, key("x"), reply()) }},
 		call{"SweepKeys", func(ctx context.Context, s store.Store) error { _, err := s.SweepKeys(ctx, 1); return err }},
 	)
 }

@@ -57,7 +57,7 @@ func TestRoundTrips(t *testing.T) {
 				if err := s.Atomically(ctx, create); err != nil {
 					return err
 				}
-				return s.RecordReply(ctx, k, store.Reply{Status: 201})
+				return s.RecordResponse(ctx, k, store.RecordedResponse{Status: 201})
 			})
 		}},
 		{"get", 1, func(ctx context.Context, _ string) error {
