@@ -15,7 +15,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// tooManyTurns is one turn more than an account may have under way. Its text is fit for callers.
+// tooManyTurns is one turn more than an account may have. Its text is fit for callers.
 type tooManyTurns struct{ most int }
 
 func (e *tooManyTurns) Error() string {
