@@ -104,7 +104,7 @@ func TestAStreamResumesAnywhere(t *testing.T) {
 	other := h.session()
 	h.expectRefusal(t, request{method: "GET", path: other + "/events/stream", header: map[string]string{"Last-Event-ID": all[3].ID}},
 		badRequest("Last-Event-ID", "'Last-Event-ID' names no event of this session."))
-	h.expectRefusal(t, request{method: "GET", path: other + "/events?after_id=" + all[3].ID}, badRequest("after_id", "Parameter 'after_id' names no record of this list."))
+	h.expectRefusal(t, request{method: "GET", path: other + "/events?after_id=" + all[3].ID}, badRequest("after_id", "Parameter 'after_id' is not the cursor of a record in this list."))
 }
 
 func TestDeltas(t *testing.T) {

@@ -42,7 +42,7 @@ func TestAResponseThatBreaksTheContractDoesNotLeave(t *testing.T) {
 	}
 	h.expectRefusal(t, request{method: "POST", path: "/sessions", body: h.createBody(map[string]any{"agent": "agent_nameless"}), header: keyed("k")},
 		refusal{500, "api_error", "", "The server failed to answer. Try again with the same idempotency key."})
-	for _, want := range []string{"response breaks the contract", "operation=getAgent", "pointer=/name", "rule=minLength"} {
+	for _, want := range []string{"response violates the contract", "operation=getAgent", "pointer=/name", "rule=minLength"} {
 		if !strings.Contains(h.log.String(), want) {
 			t.Errorf("no %q in the log:\n%s", want, h.log)
 		}
@@ -60,7 +60,7 @@ func TestReportModeSendsIt(t *testing.T) {
 	if recorder.Code != 200 || !strings.Contains(recorder.Body.String(), `"name":""`) {
 		t.Errorf("%d %s", recorder.Code, recorder.Body)
 	}
-	if !strings.Contains(h.log.String(), "response breaks the contract") {
+	if !strings.Contains(h.log.String(), "response violates the contract") {
 		t.Errorf("log:\n%s", h.log)
 	}
 }

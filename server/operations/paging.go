@@ -26,7 +26,7 @@ func listed[Row, Wire any](q listQuery, list func(store.Page) (store.List[Row], 
 	}
 	rows, err := list(page)
 	if errors.Is(err, store.ErrUnknownCursor) {
-		err = &contract.RequestError{Param: param, Message: "Parameter '" + param + "' names no record of this list."}
+		err = &contract.RequestError{Param: param, Message: "Parameter '" + param + "' is not the cursor of a record in this list."}
 	}
 	if err != nil {
 		return envelope[Wire]{}, err
