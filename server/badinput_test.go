@@ -16,7 +16,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// refusal is what a request that is refused must answer.
+// refusal is the response that a refused request must get.
 type refusal struct {
 	Status               int
 	Type, Param, Message string
@@ -27,7 +27,7 @@ func refusalOf(got answer) refusal {
 	return refusal{got.status, text("error", "type"), text("error", "param"), text("error", "message")}
 }
 
-// expectRefusal sends a request and checks its refusal, and that no session came of it.
+// expectRefusal sends a request and checks that it is refused and creates no session.
 func (h *harness) expectRefusal(t *testing.T, r request, want refusal) {
 	t.Helper()
 	before := h.sessions()
@@ -206,7 +206,7 @@ func TestCreateSessionBounds(t *testing.T) {
 	}
 }
 
-// jsonText is JSON that json.Marshal takes over as it is.
+// jsonText is JSON that json.Marshal copies unchanged.
 type jsonText string
 
 func (j jsonText) MarshalJSON() ([]byte, error) { return []byte(j), nil }

@@ -17,7 +17,7 @@ const module = "github.com/cloud-sessions/sessions/"
 // importRule keeps a package out of most of the module.
 type importRule struct {
 	why string
-	// imports are import paths; the packages below them are meant, too.
+	// imports are import paths; the packages below them are included.
 	imports []string
 	// by is the folder that the rule is about; "" is the module.
 	by string

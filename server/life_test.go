@@ -27,7 +27,7 @@ func (h *harness) remove(path string) answer {
 	return h.do(request{method: "DELETE", path: path})
 }
 
-// expect checks the status, and some fields, of an answer.
+// expect checks the status and some fields of a response.
 func expect(t *testing.T, got answer, status int, fields map[string]any) {
 	t.Helper()
 	if got.status != status {
@@ -40,7 +40,7 @@ func expect(t *testing.T, got answer, status int, fields map[string]any) {
 	}
 }
 
-// ids lists the ids of a list's answer.
+// ids returns the ids in the response of a list.
 func (a answer) ids() []string {
 	ids := []string{}
 	data, _ := a.field("data").([]any)

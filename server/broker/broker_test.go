@@ -160,7 +160,7 @@ func TestASlowReaderMissesNothing(t *testing.T) {
 	}
 }
 
-// The window is bounded in bytes, too: a reader that is a few large events behind reads them from the store.
+// The window is bounded in bytes as well: a reader that is a few large events behind reads them from the store.
 func TestLargeEventsAreNotKept(t *testing.T) {
 	t.Parallel()
 	l := newLogs(session)
