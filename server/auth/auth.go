@@ -18,7 +18,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// Prefix starts every token (api-facts 1.2).
+// Prefix starts every token (decision "Tokens").
 const Prefix = "pt-"
 
 // Error says why a request is not authenticated. Its text is for callers.
@@ -28,7 +28,7 @@ func (e *Error) Error() string { return e.Message }
 
 // Problem implements problem.Error.
 func (e *Error) Problem() problem.Problem {
-	return problem.Problem{Type: types.ErrorKindAuthenticationError, Message: e.Message}
+	return problem.Problem{Type: types.ErrorTypeAuthenticationError, Message: e.Message}
 }
 
 // Principal is whom a request acts for.

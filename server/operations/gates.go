@@ -11,7 +11,7 @@ import (
 // FeatureM3 is the feature that the documentation calls "M3 gated": resources and vault_ids.
 const FeatureM3 = "m3"
 
-// gate returns an error when a field with n entries needs a feature that is not switched on (decision "gate").
+// gate returns an error when a field with n entries needs a feature that is not switched on (decision "Gate").
 func (h *handler) gate(feature, param string, n int) error {
 	if n == 0 || slices.Contains(h.features, feature) {
 		return nil
@@ -28,5 +28,5 @@ func (e *featureError) Error() string {
 
 // Problem implements problem.Error.
 func (e *featureError) Problem() problem.Problem {
-	return problem.Problem{Type: types.ErrorKindFeatureNotAvailable, Message: e.Error(), Param: e.param, Feature: e.feature}
+	return problem.Problem{Type: types.ErrorTypeFeatureNotAvailable, Message: e.Error(), Param: e.param, Feature: e.feature}
 }
