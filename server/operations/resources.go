@@ -22,10 +22,7 @@ func (h *handler) AddSessionResources(ctx context.Context, req echoserver.AddSes
 	if err != nil {
 		return nil, err
 	}
-	session, err := h.store.UpdateSession(ctx, request.Account(ctx), req.SessionID, func(s *store.Session) error {
-		if err := lifecycle.Advance(s, lifecycle.OnChange, h.now()); err != nil {
-			return err
-		}
+	session, err := h.changeSession(ctx, req.SessionID, lifecycle.OnChange, func(s *store.Session) error {
 		for _, file := range files {
 			s.Resources = append(s.Resources, store.Resource{FileID: file.FileID, MountPath: value(file.MountPath)})
 		}
@@ -34,8 +31,7 @@ func (h *handler) AddSessionResources(ctx context.Context, req echoserver.AddSes
 	if err != nil {
 		return nil, err
 	}
-	body, err := addedResources(req.Body, session)
-	return echoserver.AddSessionResources200JSONResponse{Body: body}, err
+	return echoserver.AddSessionResources200JSONResponse{Body: addedResources(req.Body, session)}, nil
 }
 
 func (h *handler) ListSessionResources(ctx context.Context, req echoserver.ListSessionResourcesRequestObject) (echoserver.ListSessionResourcesResponseObject, error) {
@@ -104,15 +100,11 @@ func addedFiles(body *types.AddSessionResourcesRequest) ([]types.SessionResource
 }
 
 // addedResources returns the response in the form of the body: the one resource, or the session.
-func addedResources(body *types.AddSessionResourcesRequest, session store.Session) (added types.AddedSessionResources, err error) {
+func addedResources(body *types.AddSessionResourcesRequest, session types.Session) types.AddedSessionResources {
 	if body.Resources == nil {
-		return types.NewAddedSessionResources(wireResource(session.Resources[len(session.Resources)-1])), nil
+		return types.NewAddedSessionResources(session.Resources[len(session.Resources)-1])
 	}
-	wire, err := wireSession(session)
-	if err != nil {
-		return added, err
-	}
-	return types.NewAddedSessionResources(wire), nil
+	return types.NewAddedSessionResources(session)
 }
 
 // checkResources returns an error for more files than the contract allows a session, and for two files at one path.
