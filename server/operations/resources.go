@@ -22,12 +22,7 @@ func (h *handler) AddSessionResources(ctx context.Context, req echoserver.AddSes
 	if err != nil {
 		return nil, err
 	}
-	session, err := h.changeSession(ctx, req.SessionID, lifecycle.OnChange, func(s *store.Session) error {
-		for _, file := range files {
-			s.Resources = append(s.Resources, store.Resource{FileID: file.FileID, MountPath: value(file.MountPath)})
-		}
-		return h.checkResources(s)
-	})
+	session, err := h.addFiles(ctx, req.SessionID, files)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +68,16 @@ func (h *handler) DeleteSessionResource(ctx context.Context, req echoserver.Dele
 		return err
 	})
 	return echoserver.DeleteSessionResource200JSONResponse{Body: types.DeletedSessionResource{ID: req.ResourceID, Type: types.DeletedSessionResourceTypeSessionResourceDeleted}}, err
+}
+
+// addFiles adds resources to a session, all of them or none.
+func (h *handler) addFiles(ctx context.Context, id string, files []types.SessionResourceInput) (types.Session, error) {
+	return h.changeSession(ctx, id, lifecycle.OnChange, func(s *store.Session) error {
+		for _, file := range files {
+			s.Resources = append(s.Resources, store.Resource{FileID: file.FileID, MountPath: value(file.MountPath)})
+		}
+		return h.checkResources(s)
+	})
 }
 
 // gatedSession returns the session of an operation on its resources, which are gated.
