@@ -116,6 +116,33 @@ func TestAMessageThatIsAbandoned(t *testing.T) {
 	idle(t, subscribe(t, b, "", broker.Deltas{Message: true}))
 }
 
+// Nothing stays in memory of a session without readers and without a turn.
+func TestNothingIsKeptWithoutReaders(t *testing.T) {
+	t.Parallel()
+	l := newLogs(session)
+	b := open(t, l)
+	kept := func(topics, drafts int) {
+		t.Helper()
+		if gotTopics, gotDrafts := b.Kept(); gotTopics != topics || gotDrafts != drafts {
+			t.Errorf("%d topics and %d drafts are kept, want %d and %d", gotTopics, gotDrafts, topics, drafts)
+		}
+	}
+	ended := store.Signal{Session: session, State: true}
+	l.grow(session, l.newID(), 0, "nobody reads this")
+	kept(0, 1)
+	l.signal(ended)
+	kept(0, 0)
+	r, err := b.Subscribe(t.Context(), session, "", broker.Deltas{Message: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.grow(session, l.newID(), 0, "one reader")
+	l.signal(ended)
+	kept(1, 1)
+	r.Close()
+	kept(0, 0)
+}
+
 func TestThinkingHasAStartOnly(t *testing.T) {
 	t.Parallel()
 	l := newLogs(session)

@@ -56,7 +56,17 @@ type operations struct {
 	echoserver.StrictServerInterface
 	listModels func(ctx context.Context) (echoserver.ListModelsResponseObject, error)
 	getSession func(ctx context.Context) (echoserver.GetSessionResponseObject, error)
+	stream     func(w http.ResponseWriter) error
 }
+
+func (o operations) StreamEvents(context.Context, echoserver.StreamEventsRequestObject) (echoserver.StreamEventsResponseObject, error) {
+	return streamed(o.stream), nil
+}
+
+// streamed is a function that writes the response of streamEvents.
+type streamed func(w http.ResponseWriter) error
+
+func (s streamed) VisitStreamEventsResponse(w http.ResponseWriter) error { return s(w) }
 
 func (o operations) ListModels(ctx context.Context, _ echoserver.ListModelsRequestObject) (echoserver.ListModelsResponseObject, error) {
 	return o.listModels(ctx)
@@ -219,6 +229,27 @@ func TestValidatedBodiesAreSentUnchanged(t *testing.T) {
 		}
 		if status == http.StatusOK && (got.Body.String() != body || got.Header().Get("Content-Length") != fmt.Sprint(len(body))) {
 			t.Errorf("%s, %v", got.Body, got.Header())
+		}
+	}
+}
+
+// A stream is validated up to its first flush: status, headers, content type. After that its frames are on their way, and
+// an error ends it.
+func TestStreamsAreValidatedBeforeTheyOpen(t *testing.T) {
+	t.Parallel()
+	for want, tc := range map[string]struct{ status, got int }{
+		"":           {http.StatusAccepted, http.StatusInternalServerError},
+		"data: {}\n": {http.StatusOK, http.StatusOK},
+	} {
+		p := open(t, operations{stream: func(w http.ResponseWriter) error {
+			w.Header().Set("Content-Type", "text/event-stream")
+			w.WriteHeader(tc.status)
+			_, _ = io.WriteString(w, "data: {}\n")
+			return errors.Join(http.NewResponseController(w).Flush(), errors.New("the stream ends in the middle"))
+		}})
+		got := get(t, p, "/v1/sessions/sess_1/events/stream")
+		if got.Code != tc.got || want != "" && got.Body.String() != want || got.Flushed != (want != "") {
+			t.Errorf("%d %q, want %d %q", got.Code, got.Body, tc.got, want)
 		}
 	}
 }
