@@ -100,10 +100,10 @@ func TestAStreamResumesAnywhere(t *testing.T) {
 		}
 		s.close()
 	}
-	h.expectRefusal(t, request{method: "GET", path: path + "/events/stream?after_id=evt_unknown"}, badRequest("after_id", "'after_id' names no event of this session."))
+	h.expectRefusal(t, request{method: "GET", path: path + "/events/stream?after_id=evt_unknown"}, badRequest("after_id", "'after_id' is not the id of an event of this session."))
 	other := h.session()
 	h.expectRefusal(t, request{method: "GET", path: other + "/events/stream", header: map[string]string{"Last-Event-ID": all[3].ID}},
-		badRequest("Last-Event-ID", "'Last-Event-ID' names no event of this session."))
+		badRequest("Last-Event-ID", "'Last-Event-ID' is not the id of an event of this session."))
 	h.expectRefusal(t, request{method: "GET", path: other + "/events?after_id=" + all[3].ID}, badRequest("after_id", "Parameter 'after_id' is not the cursor of a record in this list."))
 }
 
