@@ -392,9 +392,9 @@ func securityRule(doc object) (findings []string) {
 	return findings
 }
 
-// generatorKeywords are those of oapi-codegen that name or choose Go types.
+// generatorKeywords are those of the generators, oapi-codegen and clientgen, that name or choose Go types.
 const generatorKeywords = " x-go-name x-oapi-codegen-only-honour-go-name x-go-type x-go-type-name x-go-type-import " +
-	"x-go-type-skip-optional-pointer x-omitzero x-omitempty"
+	"x-go-type-skip-optional-pointer x-omitzero x-omitempty x-go-error x-go-constants"
 
 // keywords are those that something enforces or shows, by the kind of their object. Any other keyword would
 // be a promise that nothing keeps.

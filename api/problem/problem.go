@@ -16,7 +16,7 @@ import (
 // Problem is an error as the caller sees it.
 type Problem struct {
 	// Type is the contract's type of error.
-	Type types.ErrorKind
+	Type types.ErrorType
 	// Status overrides the HTTP status of Type; 0 keeps it.
 	Status int
 	// Message is one plain sentence for callers.
@@ -54,20 +54,20 @@ func Of(err error) (p Problem, ok bool) {
 
 // statuses has each type of error with its HTTP status. There are two exceptions, which set Problem.Status: a
 // message to a busy session is an invalid_request_error of 409, a method that a path does not have one of 405.
-var statuses = map[types.ErrorKind]int{
-	types.ErrorKindInvalidRequestError: http.StatusBadRequest,
-	types.ErrorKindAuthenticationError: http.StatusUnauthorized,
-	types.ErrorKindPermissionError:     http.StatusForbidden,
-	types.ErrorKindNotFoundError:       http.StatusNotFound,
-	types.ErrorKindConflictError:       http.StatusConflict,
-	types.ErrorKindRateLimitError:      http.StatusTooManyRequests,
-	types.ErrorKindAPIError:            http.StatusInternalServerError,
-	types.ErrorKindFeatureNotAvailable: http.StatusNotImplemented,
-	types.ErrorKindOverloadedError:     http.StatusServiceUnavailable,
+var statuses = map[types.ErrorType]int{
+	types.ErrorTypeInvalidRequestError: http.StatusBadRequest,
+	types.ErrorTypeAuthenticationError: http.StatusUnauthorized,
+	types.ErrorTypePermissionError:     http.StatusForbidden,
+	types.ErrorTypeNotFoundError:       http.StatusNotFound,
+	types.ErrorTypeConflictError:       http.StatusConflict,
+	types.ErrorTypeRateLimitError:      http.StatusTooManyRequests,
+	types.ErrorTypeAPIError:            http.StatusInternalServerError,
+	types.ErrorTypeFeatureNotAvailable: http.StatusNotImplemented,
+	types.ErrorTypeOverloadedError:     http.StatusServiceUnavailable,
 }
 
 // StatusOf returns the HTTP status of a type of error; 500 for a type that the contract does not have.
-func StatusOf(kind types.ErrorKind) int {
+func StatusOf(kind types.ErrorType) int {
 	if status, ok := statuses[kind]; ok {
 		return status
 	}
@@ -75,7 +75,7 @@ func StatusOf(kind types.ErrorKind) int {
 }
 
 // TypeOf returns the type of error of an HTTP status; "" for a status that has none.
-func TypeOf(status int) types.ErrorKind {
+func TypeOf(status int) types.ErrorType {
 	for kind, s := range statuses {
 		if s == status {
 			return kind

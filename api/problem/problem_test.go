@@ -22,11 +22,11 @@ func TestTheTableIsTheContracts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := doc.Components.Schemas["ErrorKind"].Value.Enum
+	kinds := doc.Components.Schemas["ErrorType"].Value.Enum
 	seen := map[int]bool{}
 	for _, kind := range kinds {
-		status := problem.StatusOf(types.ErrorKind(kind.(string)))
-		if got := problem.TypeOf(status); got != types.ErrorKind(kind.(string)) {
+		status := problem.StatusOf(types.ErrorType(kind.(string)))
+		if got := problem.TypeOf(status); got != types.ErrorType(kind.(string)) {
 			t.Errorf("%s has the status %d, which has the type %q", kind, status, got)
 		}
 		seen[status] = true
@@ -49,7 +49,7 @@ func TestTheTableIsTheContracts(t *testing.T) {
 				for name, example := range response.Value.Content["application/json"].Examples {
 					examples++
 					kind := exampleType(example.Value.Value)
-					busy := status == http.StatusConflict && kind == types.ErrorKindInvalidRequestError
+					busy := status == http.StatusConflict && kind == types.ErrorTypeInvalidRequestError
 					if kind != problem.TypeOf(status) && !busy {
 						t.Errorf("%s %s: example %s of %d is of type %q", method, path, name, status, kind)
 					}
@@ -63,11 +63,11 @@ func TestTheTableIsTheContracts(t *testing.T) {
 }
 
 // exampleType returns the type of error in an example of the error envelope.
-func exampleType(example any) types.ErrorKind {
+func exampleType(example any) types.ErrorType {
 	envelope, _ := example.(map[string]any)
 	detail, _ := envelope["error"].(map[string]any)
 	kind, _ := detail["type"].(string)
-	return types.ErrorKind(kind)
+	return types.ErrorType(kind)
 }
 
 // known is an error that says what it is.
@@ -77,8 +77,8 @@ func (known) Error() string              { return "for the log" }
 func (k known) Problem() problem.Problem { return k.seen }
 
 func TestOf(t *testing.T) {
-	busy := known{problem.Problem{Type: types.ErrorKindInvalidRequestError, Status: 409, Message: "busy"}}
-	slow := known{problem.Problem{Type: types.ErrorKindOverloadedError, Message: "slow", RetryAfter: time.Second}}
+	busy := known{problem.Problem{Type: types.ErrorTypeInvalidRequestError, Status: 409, Message: "busy"}}
+	slow := known{problem.Problem{Type: types.ErrorTypeOverloadedError, Message: "slow", RetryAfter: time.Second}}
 	cases := map[string]struct {
 		err    error
 		status int

@@ -74,7 +74,7 @@ func TestStreams(t *testing.T) {
 				}
 				n.sent = 0
 				events := 0
-				for _, err := range newClient(t, n, contractcheck.Strict(), client.WithMaxReconnects(3)).Sessions.Stream(t.Context(), "sess_1", nil) {
+				for _, err := range newClient(t, n, contractcheck.Strict(), client.WithMaxReconnects(3)).Sessions.Events.Stream(t.Context(), "sess_1", nil) {
 					if violation, ok := errors.AsType[*contractcheck.Violation](err); err == nil {
 						events++
 					} else if !ok || !strings.Contains(violation.Error(), tc.want[0]) || n.sent != 1 {
@@ -118,7 +118,7 @@ func tap(read func(io.Reader)) client.Option {
 }
 
 func readAll(c *client.Client) {
-	for range c.Sessions.Stream(context.Background(), "sess_1", nil) {
+	for range c.Sessions.Events.Stream(context.Background(), "sess_1", nil) {
 	}
 }
 

@@ -28,7 +28,7 @@ func (e *Error) Error() string { return e.Message }
 
 // Problem implements problem.Error.
 func (e *Error) Problem() problem.Problem {
-	return problem.Problem{Type: types.ErrorKindAuthenticationError, Message: e.Message}
+	return problem.Problem{Type: types.ErrorTypeAuthenticationError, Message: e.Message}
 }
 
 // Principal is whom a request acts for.

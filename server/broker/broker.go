@@ -26,7 +26,7 @@ func (e *TooManyError) Error() string {
 
 // Problem implements problem.Error.
 func (e *TooManyError) Problem() problem.Problem {
-	return problem.Problem{Type: types.ErrorKindRateLimitError, Message: e.Error(), RetryAfter: time.Second}
+	return problem.Problem{Type: types.ErrorTypeRateLimitError, Message: e.Error(), RetryAfter: time.Second}
 }
 
 // Options say how a broker works.

@@ -50,7 +50,7 @@ func (*BusyError) Error() string {
 
 // Problem implements problem.Error. The type is the documentation's, the status that of a conflict.
 func (e *BusyError) Problem() problem.Problem {
-	return problem.Problem{Type: types.ErrorKindInvalidRequestError, Status: http.StatusConflict, Message: e.Error()}
+	return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Status: http.StatusConflict, Message: e.Error()}
 }
 
 // Is reports whether target is store.ErrConflict.

@@ -28,11 +28,7 @@ func checkTools(spec store.AgentSpec) error {
 		serverNames[server.Name] = true
 	}
 	for i, tool := range tools {
-		kind, err := tool.ValueByDiscriminator()
-		if err != nil {
-			return err
-		}
-		switch tool := kind.(type) {
+		switch tool := tool.AsAny().(type) {
 		case types.CustomTool:
 			if toolNames[tool.Name] {
 				return twice(fmt.Sprintf("tools[%d].name", i), tool.Name)

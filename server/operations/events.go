@@ -32,8 +32,10 @@ func (h *handler) SendEvents(ctx context.Context, req echoserver.SendEventsReque
 func (h *handler) ListEvents(ctx context.Context, req echoserver.ListEventsRequestObject) (echoserver.ListEventsResponseObject, error) {
 	p := req.Params
 	filter := store.EventFilter{
-		Types:        p.Types,
 		CreatedAfter: p.CreatedAfter, CreatedFrom: p.CreatedFrom, CreatedBefore: p.CreatedBefore, CreatedTo: p.CreatedTo,
+	}
+	for _, t := range p.Types {
+		filter.Types = append(filter.Types, string(t))
 	}
 	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, (*types.Order)(p.Order), nil},
 		func(page store.Page) (store.List[store.Event], error) {

@@ -28,5 +28,5 @@ func (e *featureError) Error() string {
 
 // Problem implements problem.Error.
 func (e *featureError) Problem() problem.Problem {
-	return problem.Problem{Type: types.ErrorKindFeatureNotAvailable, Message: e.Error(), Param: e.param, Feature: e.feature}
+	return problem.Problem{Type: types.ErrorTypeFeatureNotAvailable, Message: e.Error(), Param: e.param, Feature: e.feature}
 }

@@ -106,13 +106,13 @@ func addedFiles(body *types.AddSessionResourcesRequest) ([]types.SessionResource
 // addedResources returns the response in the form of the body: the one resource, or the session.
 func addedResources(body *types.AddSessionResourcesRequest, session store.Session) (added types.AddedSessionResources, err error) {
 	if body.Resources == nil {
-		return added, added.FromSessionResource(wireResource(session.Resources[len(session.Resources)-1]))
+		return types.NewAddedSessionResources(wireResource(session.Resources[len(session.Resources)-1])), nil
 	}
 	wire, err := wireSession(session)
 	if err != nil {
 		return added, err
 	}
-	return added, added.FromSession(wire)
+	return types.NewAddedSessionResources(wire), nil
 }
 
 // checkResources returns an error for more files than the contract allows a session, and for two files at one path.

@@ -24,7 +24,7 @@ func (e *tooManyTurns) Error() string {
 
 // Problem implements problem.Error.
 func (e *tooManyTurns) Problem() problem.Problem {
-	return problem.Problem{Type: types.ErrorKindRateLimitError, Message: e.Error(), RetryAfter: time.Second}
+	return problem.Problem{Type: types.ErrorTypeRateLimitError, Message: e.Error(), RetryAfter: time.Second}
 }
 
 // send stores all of the events or none, and returns them as stored. A turn that they start, or let go on, is put
@@ -67,11 +67,7 @@ type batch struct {
 
 // take stores the event that is the i-th of the request.
 func (b *batch) take(i int, input types.EventInput) error {
-	v, err := input.ValueByDiscriminator()
-	if err != nil {
-		return err
-	}
-	switch v := v.(type) {
+	switch v := input.AsAny().(type) {
 	case types.UserMessageInput:
 		return b.start(i, string(turn.UserMessage), event.Payload{Content: &v.Content})
 	case types.UserDefineOutcomeInput:
@@ -91,7 +87,7 @@ func (b *batch) take(i int, input types.EventInput) error {
 		return b.answer(i, "custom_tool_use_id", v.CustomToolUseID, event.AgentCustomTool, string(turn.CustomToolResult),
 			event.Payload{CustomToolUseID: v.CustomToolUseID, Content: event.Content(value(v.Content)...), IsError: new(value(v.IsError))})
 	}
-	return fmt.Errorf("the contract has an event that the server does not take: %T", v)
+	return fmt.Errorf("the contract has an event that the server does not take: %T", input.AsAny())
 }
 
 // start begins a turn (decision "Order of a turn"). What an earlier one waits for does not come any more.

@@ -20,7 +20,7 @@ import (
 func problemOf(err error) problem.Problem {
 	var invalid *contract.RequestError
 	if errors.As(err, &invalid) {
-		return problem.Problem{Type: types.ErrorKindInvalidRequestError, Message: invalid.Message, Param: invalid.Param}
+		return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Message: invalid.Message, Param: invalid.Param}
 	}
 	if p, ok := problem.Of(err); ok {
 		return p
@@ -29,15 +29,15 @@ func problemOf(err error) problem.Problem {
 	if errors.As(err, &routing) {
 		switch routing.Code {
 		case http.StatusNotFound:
-			return problem.Problem{Type: types.ErrorKindNotFoundError, Message: "There is no such path; see /openapi.yaml for those there are."}
+			return problem.Problem{Type: types.ErrorTypeNotFoundError, Message: "There is no such path; see /openapi.yaml for those there are."}
 		case http.StatusMethodNotAllowed:
 			return problem.Problem{
-				Type: types.ErrorKindInvalidRequestError, Status: http.StatusMethodNotAllowed,
+				Type: types.ErrorTypeInvalidRequestError, Status: http.StatusMethodNotAllowed,
 				Message: "The path does not take this method; header Allow has those it takes.",
 			}
 		}
 	}
-	return problem.Problem{Type: types.ErrorKindAPIError, Message: "The server failed to answer. Try again with the same idempotency key."}
+	return problem.Problem{Type: types.ErrorTypeAPIError, Message: "The server failed to answer. Try again with the same idempotency key."}
 }
 
 // writeError is the only writer of error envelopes. It logs what the caller does not see, and does nothing once the
@@ -52,16 +52,16 @@ func (p *Pipeline) writeError(c echo.Context, err error) {
 	p.logError(ctx, info, pr, err)
 	header := c.Response().Header()
 	switch pr.Type {
-	case types.ErrorKindAuthenticationError:
+	case types.ErrorTypeAuthenticationError:
 		header.Set(echo.HeaderWWWAuthenticate, "Bearer")
-	case types.ErrorKindFeatureNotAvailable:
+	case types.ErrorTypeFeatureNotAvailable:
 		header.Set("X-Should-Retry", "false")
 	}
 	if pr.RetryAfter > 0 {
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(int(pr.RetryAfter.Seconds())))
 	}
 	detail := types.ErrorDetail{Type: pr.Type, Message: pr.Message, Param: optional(pr.Param), Feature: optional(pr.Feature)}
-	body := types.Error{Type: types.ErrorTypeError, Error: detail, RequestID: info.ID}
+	body := types.Error{Type: types.ErrorEnvelopeTypeError, Error: detail, RequestID: info.ID}
 	if err := c.JSON(pr.HTTPStatus(), body); err != nil {
 		p.log.WarnContext(ctx, "error not sent", "request_id", info.ID, "error", err)
 	}
@@ -73,14 +73,14 @@ func (p *Pipeline) logError(ctx context.Context, info *request.Info, pr problem.
 	switch {
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		p.log.InfoContext(ctx, "caller went away", attrs...)
-	case pr.Type == types.ErrorKindAPIError:
+	case pr.Type == types.ErrorTypeAPIError:
 		attrs = append(attrs, "error", err)
 		var panicked *panics.Error
 		if errors.As(err, &panicked) {
 			attrs = append(attrs, "stack", string(panicked.Stack))
 		}
 		p.log.ErrorContext(ctx, "request failed", attrs...)
-	case pr.Type == types.ErrorKindOverloadedError:
+	case pr.Type == types.ErrorTypeOverloadedError:
 		p.log.WarnContext(ctx, "request refused", append(attrs, "error", err)...)
 	}
 }

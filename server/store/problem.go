@@ -20,7 +20,7 @@ func (f *failure) Problem() problem.Problem { return f.seen }
 
 // Problem implements problem.Error.
 func (e *MissingError) Problem() problem.Problem {
-	return problem.Problem{Type: types.ErrorKindNotFoundError, Message: e.Error()}
+	return problem.Problem{Type: types.ErrorTypeNotFoundError, Message: e.Error()}
 }
 
 // fieldOf names the field of a request that refers to a kind of resource.
@@ -28,27 +28,27 @@ var fieldOf = map[Noun]string{NounAgent: "agent", NounEnvironment: "environment_
 
 // Problem implements problem.Error.
 func (e *ArchivedError) Problem() problem.Problem {
-	return problem.Problem{Type: types.ErrorKindInvalidRequestError, Message: e.Error(), Param: fieldOf[e.Noun]}
+	return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Message: e.Error(), Param: fieldOf[e.Noun]}
 }
 
 // Problem implements problem.Error.
 func (e *VersionError) Problem() problem.Problem {
-	return problem.Problem{Type: types.ErrorKindConflictError, Message: e.Error(), Param: "version"}
+	return problem.Problem{Type: types.ErrorTypeConflictError, Message: e.Error(), Param: "version"}
 }
 
 // Problem implements problem.Error.
 func (e *StateError) Problem() problem.Problem {
-	return problem.Problem{Type: types.ErrorKindConflictError, Message: e.Error()}
+	return problem.Problem{Type: types.ErrorTypeConflictError, Message: e.Error()}
 }
 
 // unavailable is what callers see of ErrUnavailable.
 var unavailable = problem.Problem{
-	Type: types.ErrorKindOverloadedError, RetryAfter: time.Second,
+	Type: types.ErrorTypeOverloadedError, RetryAfter: time.Second,
 	Message: "The server cannot answer for the moment. Try again with the same idempotency key.",
 }
 
 // keyReused is what callers see of ErrKeyReused.
 var keyReused = problem.Problem{
-	Type: types.ErrorKindConflictError, Param: "Idempotency-Key",
+	Type: types.ErrorTypeConflictError, Param: "Idempotency-Key",
 	Message: "Idempotency key reused with a different request body.",
 }

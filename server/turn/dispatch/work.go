@@ -193,7 +193,7 @@ func (w *work) lastEvents(stop types.StopReason) (events []store.NewEvent, err e
 	failed := stop.Type == types.StopReasonTypeError
 	if failed {
 		add(event.SessionError, event.Payload{Error: &types.SessionErrorDetail{
-			Type: types.ErrorKindAPIError, Message: w.publicMessage(),
+			Type: types.ErrorTypeAPIError, Message: w.publicMessage(),
 		}})
 	}
 	usage := event.Usage(w.sink.used)
