@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -156,9 +155,9 @@ func (d *oracleReader) token(at place) json.Token {
 		d.fail(at, &mistake{rule: err.Error()})
 		return nil
 	}
-	if _, isText := token.(string); isText {
+	if decoded, isText := token.(string); isText {
 		raw := d.text[start:d.InputOffset()]
-		if !utf8.ValidString(raw) || halfSurrogate(raw) {
+		if !utf8.ValidString(raw) || halfSurrogate(raw, decoded) {
 			d.fail(at, &mistake{rule: ruleUTF8})
 			return nil
 		}
@@ -173,34 +172,11 @@ func (d *oracleReader) fail(at place, m *mistake) {
 	}
 }
 
-// halfSurrogate reports whether a JSON string has a \u escape that is half of a surrogate pair.
-func halfSurrogate(raw string) bool {
-	unit := func(i int) (rune, bool) {
-		if i+6 > len(raw) || raw[i] != '\\' || raw[i+1] != 'u' {
-			return 0, false
-		}
-		u, err := strconv.ParseUint(raw[i+2:i+6], 16, 16)
-		return rune(u), err == nil
-	}
-	for i := 0; i < len(raw); i++ {
-		if raw[i] != '\\' {
-			continue
-		}
-		first, ok := unit(i)
-		switch {
-		case !ok:
-			i++ // an escape of two bytes such as \\ or \"
-		case !utf16.IsSurrogate(first):
-			i += 5
-		default:
-			second, _ := unit(i + 6)
-			if utf16.DecodeRune(first, second) == utf8.RuneError {
-				return true
-			}
-			i += 11
-		}
-	}
-	return false
+// halfSurrogate reports whether a JSON string has a \u escape that is half of a surrogate pair, which encoding/json replaces
+// by U+FFFD.
+func halfSurrogate(raw, decoded string) bool {
+	raw = strings.ToLower(strings.ReplaceAll(raw, `\\`, "")) // an escaped backslash starts no escape
+	return strings.Count(decoded, "\ufffd") > strings.Count(raw, "\ufffd")+strings.Count(raw, `\ufffd`)
 }
 
 // canonical writes a number with an integer value as an integer.
