@@ -92,16 +92,16 @@ const (
 )
 
 // errorKinds are the types of error that a status has.
-var errorKinds = map[int]types.ErrorKind{
-	http.StatusBadRequest:          types.ErrorKindInvalidRequestError,
-	http.StatusUnauthorized:        types.ErrorKindAuthenticationError,
-	http.StatusForbidden:           types.ErrorKindPermissionError,
-	http.StatusNotFound:            types.ErrorKindNotFoundError,
-	http.StatusConflict:            types.ErrorKindConflictError,
-	http.StatusTooManyRequests:     types.ErrorKindRateLimitError,
-	http.StatusInternalServerError: types.ErrorKindAPIError,
-	http.StatusNotImplemented:      types.ErrorKindFeatureNotAvailable,
-	http.StatusServiceUnavailable:  types.ErrorKindOverloadedError,
+var errorKinds = map[int]types.ErrorType{
+	http.StatusBadRequest:          types.ErrorTypeInvalidRequestError,
+	http.StatusUnauthorized:        types.ErrorTypeAuthenticationError,
+	http.StatusForbidden:           types.ErrorTypePermissionError,
+	http.StatusNotFound:            types.ErrorTypeNotFoundError,
+	http.StatusConflict:            types.ErrorTypeConflictError,
+	http.StatusTooManyRequests:     types.ErrorTypeRateLimitError,
+	http.StatusInternalServerError: types.ErrorTypeAPIError,
+	http.StatusNotImplemented:      types.ErrorTypeFeatureNotAvailable,
+	http.StatusServiceUnavailable:  types.ErrorTypeOverloadedError,
 }
 
 // Plan is rules that make sense, and the seed of their probabilities. It does not change once it is made.

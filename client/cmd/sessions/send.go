@@ -47,7 +47,7 @@ With -o the events of the turn are printed instead, as they come in the forms js
 		}
 		if noWait {
 			stop := a.err.spin("waiting for the server")
-			sent, err := c.Sessions.Send(cmd.Context(), args[0], req, options(cmd)...)
+			sent, err := c.Sessions.Events.Send(cmd.Context(), args[0], req, options(cmd)...)
 			stop()
 			if err != nil {
 				return err
@@ -134,7 +134,7 @@ func (b *body) eventsToSend(message []string) ([]client.EventInput, error) {
 			}
 			text = string(data)
 		}
-		addEvent(doc, client.UserMessage(text))
+		addEvent(doc, client.NewUserMessage(text))
 	}
 	if len(doc) == 0 {
 		return nil, usageError{fmt.Errorf("there is nothing to send: give a MESSAGE; see '%s --help'", b.cmd.CommandPath())}
