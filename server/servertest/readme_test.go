@@ -11,11 +11,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestTheReadmesTest checks that the README's test is the one in the folder support, which passes there, and that it
+// TestTheReadmesTest checks that the README's test is the one in internal/support, which passes there, and that it
 // imports only what a module of its own may import.
 func TestTheReadmesTest(t *testing.T) {
 	t.Parallel()
-	const path = "support/support_test.go"
+	const path = "internal/support/support_test.go"
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
