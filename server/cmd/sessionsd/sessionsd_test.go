@@ -228,14 +228,14 @@ func refused(baseURL string) string {
 func TestMistakesOnTheCommandLine(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
-		"sessionsd: --account must be given, in 1 to 128 bytes\n":                                                                              {"token", "create"},
+		"sessionsd: set --account to the account, in 1 to 128 bytes\n":                                                                         {"token", "create"},
 		"sessionsd: --expires-in must not be negative\n":                                                                                       {"token", "create", "--account", "a", "--expires-in", "-1h"},
-		"sessionsd: there is no token \"tok_1\"; 'sessionsd token list' shows those there are\n":                                               {"token", "revoke", "tok_1"},
-		"sessionsd: unknown log format \"xml\"; --log-format takes text or json\n":                                                             {"serve", "--log-format", "xml"},
+		"sessionsd: token \"tok_1\" does not exist; list the tokens with 'sessionsd token list'\n":                                             {"token", "revoke", "tok_1"},
+		"sessionsd: unknown log format \"xml\"; set --log-format to text or json\n":                                                            {"serve", "--log-format", "xml"},
 		"sessionsd: unknown feature \"m4\"; known is \"m3\"\n":                                                                                 {"serve", "--features", "m4"},
-		"sessionsd: --faults makes requests fail on purpose, which is for rehearsals; it needs --demo\n":                                       {"serve", "--faults", "faults.yaml"},
+		"sessionsd: --faults makes requests fail on purpose, for rehearsals; add --demo\n":                                                     {"serve", "--faults", "faults.yaml"},
 		"sessionsd: --faults: fault file: open faults.yaml: no such file or directory\n":                                                       {"serve", "--demo", "--faults", "faults.yaml"},
-		"sessionsd: --script has no runner that reads it; add --runner script or --route MODEL=script\n":                                       {"serve", "--script", "a.yaml", "--runner", "echo"},
+		"sessionsd: no runner plays --script; add --runner script or --route MODEL=script\n":                                                   {"serve", "--script", "a.yaml", "--runner", "echo"},
 		"sessionsd: unknown flag: --port; see 'sessionsd serve --help'\n":                                                                      {"serve", "--port", "1"},
 		"sessionsd: unknown command \"srve\" for \"sessionsd\"\n\nDid you mean this?\n\tserve\n\n":                                             {"srve"},
 		"sessionsd: $SESSIONSD_SHUTDOWN_TIMEOUT: invalid argument \"soon\" for \"--shutdown-timeout\" flag: time: invalid duration \"soon\"\n": {"serve"},
