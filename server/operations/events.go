@@ -3,6 +3,7 @@ package operations
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/echoserver"
@@ -18,7 +19,7 @@ func (h *handler) SendEvents(ctx context.Context, req echoserver.SendEventsReque
 	if err != nil {
 		return nil, err
 	}
-	return h.eventsBody("sendEvents", types.SentEvents{Data: []types.Event{}}, sent)
+	return h.eventsResponse("sendEvents", types.SentEvents{Data: []types.Event{}}, sent, true)
 }
 
 func (h *handler) ListEvents(ctx context.Context, req echoserver.ListEventsRequestObject) (echoserver.ListEventsResponseObject, error) {
@@ -43,14 +44,9 @@ func (h *handler) ListEvents(ctx context.Context, req echoserver.ListEventsReque
 	if err != nil {
 		return nil, err
 	}
-	wire := types.EventList{
+	return h.eventsResponse("listEvents", types.EventList{
 		Data: []types.Event{}, FirstID: list.FirstID, LastID: list.LastID, HasMore: list.HasMore, NextPage: list.NextPage,
-	}
-	if valid {
-		return h.eventsBody("listEvents", wire, list.Data)
-	}
-	wire.Data, err = decoded(list.Data) // the pipeline finds the violation and reports it
-	return echoserver.ListEvents200JSONResponse{Body: wire}, err
+	}, list.Data, valid)
 }
 
 func (h *handler) StreamEvents(ctx context.Context, req echoserver.StreamEventsRequestObject) (echoserver.StreamEventsResponseObject, error) {
@@ -59,14 +55,12 @@ func (h *handler) StreamEvents(ctx context.Context, req echoserver.StreamEventsR
 	if p.LastEventID != nil {
 		after, param = *p.LastEventID, "Last-Event-ID"
 	}
-	var deltas broker.Deltas
-	for _, kind := range p.EventDeltas {
-		deltas.Message = deltas.Message || kind == types.DeltaTypeAgentMessage
-		deltas.Thinking = deltas.Thinking || kind == types.DeltaTypeAgentThinking
+	deltas := broker.Deltas{
+		Message: slices.Contains(p.EventDeltas, types.DeltaTypeAgentMessage), Thinking: slices.Contains(p.EventDeltas, types.DeltaTypeAgentThinking),
 	}
 	reader, err := h.broker.Subscribe(ctx, store.SessionRef{Account: request.Account(ctx), ID: req.SessionID}, after, deltas)
 	if errors.Is(err, store.ErrUnknownCursor) {
-		err = &contract.RequestError{Param: param, Message: "'" + param + "' names no event of this session."}
+		err = &contract.RequestError{Param: param, Message: "'" + param + "' is not the id of an event of this session."}
 	}
 	if err != nil {
 		return nil, err
