@@ -14,7 +14,7 @@ import (
 // turnTests are about QueueTurn and WorkTurns.
 func turnTests() map[string]test {
 	return map[string]test{
-		"HandedOutOnce": func(b *bed) { dispatchEach([]*bed{b}, 12) },
+		"DispatchedOnce": func(b *bed) { dispatchEach([]*bed{b}, 12) },
 		"OfManyWriters": func(b *bed) { // and over several calls of WorkTurns
 			dispatchEach([]*bed{b, b, b}, 40)
 		},
@@ -64,7 +64,7 @@ func turnTests() map[string]test {
 			}
 			c.gets(b, []store.TurnRef{b.turn()})
 		},
-		"QueuedAgain": func(b *bed) { // as it is when it goes on, which may be before its call has returned
+		"QueuedAgain": func(b *bed) { // as when it continues, which may be before its call has returned
 			v := b.session()
 			ref := store.TurnRef{Session: store.SessionRef{Account: account, ID: v.ID}, TurnID: "turn_1"}
 			queue := func() error {
