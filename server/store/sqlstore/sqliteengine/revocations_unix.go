@@ -41,11 +41,13 @@ func openRevocations(path string) (engine.Revocations, error) {
 	return r, nil
 }
 
+// Number implements engine.Revocations.
 func (r *mappedRevocations) Number() int64 {
 	defer runtime.KeepAlive(r)
 	return r.shared.Load()
 }
 
+// Add implements engine.Revocations.
 func (r *mappedRevocations) Add() error {
 	defer runtime.KeepAlive(r)
 	r.shared.Add(1)
