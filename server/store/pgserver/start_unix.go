@@ -20,6 +20,8 @@ import (
 )
 
 // script starts a server and stops it when its standard input ends.
+//
+//go:embed server.sh
 var script string
 
 // start starts a server and returns its URL. Closing hold stops it and waits until nothing is left of it.
