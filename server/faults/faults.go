@@ -5,14 +5,13 @@ package faults
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/contract"
-	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/api/problem"
 )
 
 // Rule describes which requests fail, and how. Requests are counted from 1, for the rule's operations together,
@@ -90,19 +89,6 @@ const (
 	maxWait  = time.Hour
 	maxCount = 1_000_000_000
 )
-
-// errorKinds are the types of error that a status has.
-var errorKinds = map[int]types.ErrorType{
-	http.StatusBadRequest:          types.ErrorTypeInvalidRequestError,
-	http.StatusUnauthorized:        types.ErrorTypeAuthenticationError,
-	http.StatusForbidden:           types.ErrorTypePermissionError,
-	http.StatusNotFound:            types.ErrorTypeNotFoundError,
-	http.StatusConflict:            types.ErrorTypeConflictError,
-	http.StatusTooManyRequests:     types.ErrorTypeRateLimitError,
-	http.StatusInternalServerError: types.ErrorTypeAPIError,
-	http.StatusNotImplemented:      types.ErrorTypeFeatureNotAvailable,
-	http.StatusServiceUnavailable:  types.ErrorTypeOverloadedError,
-}
 
 // Plan is valid rules, and the seed of their probabilities. It is immutable.
 type Plan struct {
@@ -214,9 +200,9 @@ func (a *Answer) mistake() string {
 		return fmt.Sprintf("body must be error, html, broken_json or empty, not %q", body)
 	case a.Status < 200 || a.Status > 599:
 		return fmt.Sprintf("status must be a whole number from 200 to 599, not %d", a.Status)
-	case body == ErrorBody && errorKinds[a.Status] == "":
+	case body == ErrorBody && problem.TypeOf(a.Status) == "":
 		return fmt.Sprintf("the contract has no error for the status %d, only for %s; choose another body: html, broken_json or empty",
-			a.Status, strings.Trim(fmt.Sprint(slices.Sorted(maps.Keys(errorKinds))), "[]"))
+			a.Status, strings.Trim(fmt.Sprint(problem.Statuses()), "[]"))
 	case body != EmptyBody && (a.Status == http.StatusNoContent || a.Status == http.StatusNotModified):
 		return fmt.Sprintf("a response with the status %d has no body; choose body: empty", a.Status)
 	case !within(a.RetryAfter):

@@ -102,7 +102,7 @@ func TestMistakes(t *testing.T) {
 		{"list --verbose=x", "", `--verbose cannot be "x": it must be true or false; see 'sessions list --help'`},
 		{"list --order up", "", "Parameter 'order' must be one of 'desc', 'asc'; change --order" + rejected},
 		{"list --status odd", "", "Parameter 'statuses[]' must be one of 'idle', 'processing', 'cancelled'; change --status" + rejected},
-		{"list --after sess_1", "", "Parameter 'after_id' names no record of this list; change --after" + rejected},
+		{"list --after sess_1", "", "Parameter 'after_id' is not the cursor of a record in this list; change --after" + rejected},
 		{"list --agent 1", "", "Parameter 'agent_id' must be 'agent_' followed by 1 to 64 lower-case letters or digits; change --agent" + rejected},
 		{"list --created-after noon", "", `--created-after: "noon" is no time; give a duration before now such as 24h, a day such as 2026-05-18, or 2026-05-18T15:26:15Z`},
 		{"models list --base-url localhost:1", "", `base URL "localhost:1" is malformed: want http or https, a host and a path, such as https://openapi.qoder.sh/api/v1/cloud; change --base-url`},
