@@ -42,6 +42,7 @@ type Options struct {
 
 // Store is what a broker uses of the store.
 type Store interface {
+	EventPosition(ctx context.Context, account, session, id string) (int64, error)
 	ListEvents(ctx context.Context, account, session string, filter store.EventFilter, page store.Page) (store.List[store.Event], error)
 	Watch(fn func(store.Signal)) (stop func())
 }
@@ -144,18 +145,18 @@ func (b *Broker) draftOf(session store.SessionRef) (d draft, ok bool) {
 // for "". It returns a *TooManyError when the account has as many readers as it may, store.ErrNotFound when there
 // is no session and store.ErrUnknownCursor when it has no such event. The reader must be closed.
 func (b *Broker) Subscribe(ctx context.Context, session store.SessionRef, after string, deltas Deltas) (*Reader, error) {
-	r, err := b.join(session, after, deltas)
+	r, err := b.join(session, deltas)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := b.events.ListEvents(ctx, session.Account, session.ID, store.EventFilter{}, store.Page{Limit: 1, Ascending: true, Cursor: after}); err != nil {
+	if r.cursor, err = b.events.EventPosition(ctx, session.Account, session.ID, after); err != nil {
 		r.Close()
 		return nil, err
 	}
 	return r, nil
 }
 
-func (b *Broker) join(session store.SessionRef, after string, deltas Deltas) (*Reader, error) {
+func (b *Broker) join(session store.SessionRef, deltas Deltas) (*Reader, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.readers[session.Account]+b.elsewhere[session.Account] >= b.opts.MaxReaders {
@@ -168,7 +169,7 @@ func (b *Broker) join(session store.SessionRef, after string, deltas Deltas) (*R
 		b.topics[session] = t
 	}
 	t.readers++
-	return &Reader{topic: t, cursor: after, deltas: deltas}, nil
+	return &Reader{topic: t, deltas: deltas}, nil
 }
 
 func (b *Broker) leave(t *topic) {
@@ -212,6 +213,6 @@ func (b *Broker) Elsewhere(readers map[string]int) {
 
 // frame returns the frame of an event of the log.
 func (b *Broker) frame(e store.Event) (Frame, error) {
-	f := Frame{ID: e.ID, Type: e.Type, Data: event.Wire(e)}
+	f := Frame{ID: e.ID, Type: e.Type, Data: event.Wire(e), position: e.Position}
 	return f, b.opts.Check(f.Data)
 }

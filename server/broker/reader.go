@@ -25,6 +25,8 @@ type Frame struct {
 	Type string
 	// Data is one line of JSON. It must not be changed.
 	Data []byte
+
+	position int64 // in the log
 }
 
 // Deltas says which types of events a reader gets in pieces, too.
@@ -33,7 +35,7 @@ type Deltas struct{ Message, Thinking bool }
 // Reader reads one session's log. It is for one goroutine.
 type Reader struct {
 	topic  *topic
-	cursor string
+	cursor int64 // the position of the last event that was given
 	deltas Deltas
 	ended  bool
 
@@ -66,8 +68,8 @@ func (r *Reader) Next(ctx context.Context) ([]Frame, error) {
 		switch {
 		case len(frames) > 0:
 			out, err = r.weave(frames)
-		case drafted && r.deltas.Message && !d.stale && d.eventID > r.cursor:
-			err = r.pieces(&out, d)
+		case drafted && r.deltas.Message && !d.stale:
+			out, err = r.draft(ctx, d)
 		}
 		if err != nil || len(out) > 0 {
 			return out, err
@@ -79,6 +81,18 @@ func (r *Reader) Next(ctx context.Context) ([]Frame, error) {
 		case <-changed:
 		}
 	}
+}
+
+// draft gives what is new of a message in the making, unless its event is in the log already.
+func (r *Reader) draft(ctx context.Context, d draft) (out []Frame, err error) {
+	if r.started != d.eventID {
+		stored, err := r.topic.holds(ctx, d.eventID, r.cursor)
+		if err != nil || stored {
+			return nil, err
+		}
+	}
+	err = r.pieces(&out, d)
+	return out, err
 }
 
 // weave moves the cursor past the frames, and puts the pieces that the reader wants in between.
@@ -94,6 +108,7 @@ func (r *Reader) weave(frames []Frame) ([]Frame, error) {
 			if err := r.finish(&out, f); err != nil {
 				return nil, err
 			}
+			r.started = "" // increments that come after their message are not given
 		case r.deltas.Thinking && f.Type == event.AgentThinking:
 			if err := r.give(&out, event.Start, startOf(f.ID, types.DeltaTypeAgentThinking)); err != nil {
 				return nil, err
@@ -108,7 +123,7 @@ func (r *Reader) weave(frames []Frame) ([]Frame, error) {
 func (r *Reader) pass(frames []Frame) {
 	if len(frames) > 0 {
 		last := frames[len(frames)-1]
-		r.cursor, r.ended = last.ID, last.Type == event.SessionDeleted
+		r.cursor, r.ended = last.position, last.Type == event.SessionDeleted
 	}
 }
 

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -31,9 +32,13 @@ type topic struct {
 	window  []Frame       // the log after from up to to; none before the log was read to its end
 	bytes   int
 	known   bool // from and to are set
-	from    string
-	to      string
+	from    int64
+	to      int64
 	gone    *Frame // the session was deleted; the last frame
+
+	message  string // the agent.message that was read from the log last
+	absent   string // an event that was not in the log when that was read up to absentTo
+	absentTo int64
 
 	reading chan struct{} // holds a token for whoever reads the log's end
 }
@@ -51,7 +56,7 @@ func (t *topic) wake() {
 }
 
 // after returns the frames that follow the cursor, and, when there are none, what is closed once there may be.
-func (t *topic) after(ctx context.Context, cursor string) ([]Frame, <-chan struct{}, error) {
+func (t *topic) after(ctx context.Context, cursor int64) ([]Frame, <-chan struct{}, error) {
 	for {
 		t.mu.Lock()
 		changed, behind := t.changed, t.known && cursor < t.from
@@ -61,11 +66,8 @@ func (t *topic) after(ctx context.Context, cursor string) ([]Frame, <-chan struc
 			t.mu.Unlock()
 			return frames, changed, nil
 		case t.known && !behind && cursor < t.to:
-			at, _ := slices.BinarySearchFunc(t.window, cursor, func(f Frame, id string) int {
-				if f.ID <= id {
-					return -1
-				}
-				return 1
+			at, _ := slices.BinarySearchFunc(t.window, cursor+1, func(f Frame, position int64) int {
+				return cmp.Compare(f.position, position)
 			})
 			frames := slices.Clone(t.window[at:])
 			t.mu.Unlock()
@@ -86,7 +88,7 @@ func (t *topic) after(ctx context.Context, cursor string) ([]Frame, <-chan struc
 }
 
 // advance reads on at the log's end, or at the cursor while the end is not known. One reader at a time does it.
-func (t *topic) advance(ctx context.Context, cursor string) ([]Frame, error) {
+func (t *topic) advance(ctx context.Context, cursor int64) ([]Frame, error) {
 	select {
 	case t.reading <- struct{}{}:
 		defer func() { <-t.reading }()
@@ -128,10 +130,10 @@ func (t *topic) advance(ctx context.Context, cursor string) ([]Frame, error) {
 func (t *topic) fresh() bool { return t.known && t.read == t.signals }
 
 // page returns the frames of a page of the log. When the session is gone it notes that, and returns none.
-func (t *topic) page(ctx context.Context, after string) ([]Frame, error) {
-	list, err := t.broker.events.ListEvents(ctx, t.session.Account, t.session.ID, store.EventFilter{},
-		store.Page{Limit: pageSize, Ascending: true, Cursor: after})
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUnknownCursor) {
+func (t *topic) page(ctx context.Context, after int64) ([]Frame, error) {
+	list, err := t.broker.events.ListEvents(ctx, t.session.Account, t.session.ID, store.EventFilter{AfterPosition: after},
+		store.Page{Limit: pageSize, Ascending: true})
+	if errors.Is(err, store.ErrNotFound) {
 		return nil, t.end()
 	}
 	if err != nil {
@@ -146,6 +148,32 @@ func (t *topic) page(ctx context.Context, after string) ([]Frame, error) {
 		frames = append(frames, f)
 	}
 	return frames, nil
+}
+
+// holds reports whether an agent.message is in the log. A reader that has given all events up to the cursor asks before it
+// begins with the message's increments. When the message is not in the log now, it can only come after the cursor, and
+// after that of every reader that is no further: so they are spared the question.
+func (t *topic) holds(ctx context.Context, id string, cursor int64) (bool, error) {
+	t.mu.Lock()
+	stored, absent := t.message == id, t.absent == id && cursor <= t.absentTo
+	t.mu.Unlock()
+	if stored || absent {
+		return stored, nil
+	}
+	_, err := t.broker.events.EventPosition(ctx, t.session.Account, t.session.ID, id)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case err == nil:
+		t.message = id
+		return true, nil
+	case errors.Is(err, store.ErrUnknownCursor):
+		t.absent, t.absentTo = id, cursor
+		return false, nil
+	case errors.Is(err, store.ErrNotFound): // the next read of the log ends the stream
+		return true, nil
+	}
+	return false, err
 }
 
 // end notes that the session was deleted.
@@ -171,14 +199,17 @@ func (t *topic) extend(frames []Frame) {
 		return
 	}
 	t.window = append(t.window, frames...)
-	t.to = frames[len(frames)-1].ID
+	t.to = frames[len(frames)-1].position
 	for _, f := range frames {
 		t.bytes += len(f.Data)
+		if f.Type == event.AgentMessage {
+			t.message = f.ID
+		}
 	}
 	drop := 0
 	for len(t.window)-drop > windowSize || t.bytes > windowBytes && drop < len(t.window) {
 		t.bytes -= len(t.window[drop].Data)
-		t.from = t.window[drop].ID
+		t.from = t.window[drop].position
 		drop++
 	}
 	t.window = slices.Delete(t.window, 0, drop)

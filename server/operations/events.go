@@ -15,19 +15,11 @@ import (
 )
 
 func (h *handler) SendEvents(ctx context.Context, req echoserver.SendEventsRequestObject) (echoserver.SendEventsResponseObject, error) {
-	stored, err := h.send(ctx, store.SessionRef{Account: request.Account(ctx), ID: req.SessionID}, req.Body.Events)
+	sent, err := h.send(ctx, store.SessionRef{Account: request.Account(ctx), ID: req.SessionID}, req.Body.Events)
 	if err != nil {
 		return nil, err
 	}
-	sent := types.SentEvents{Data: make([]types.Event, 0, len(stored))}
-	for _, e := range stored {
-		wire, err := wireEvent(e)
-		if err != nil {
-			return nil, err
-		}
-		sent.Data = append(sent.Data, wire)
-	}
-	return echoserver.SendEvents200JSONResponse{Body: sent}, nil
+	return h.eventsBody("sendEvents", types.SentEvents{Data: []types.Event{}}, sent)
 }
 
 func (h *handler) ListEvents(ctx context.Context, req echoserver.ListEventsRequestObject) (echoserver.ListEventsResponseObject, error) {
@@ -38,12 +30,28 @@ func (h *handler) ListEvents(ctx context.Context, req echoserver.ListEventsReque
 	for _, t := range p.Types {
 		filter.Types = append(filter.Types, string(t))
 	}
+	valid := true
 	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, (*types.Order)(p.Order), nil},
 		func(page store.Page) (store.List[store.Event], error) {
 			return h.store.ListEvents(ctx, request.Account(ctx), req.SessionID, filter, page)
 		},
-		wireEvent, func(e store.Event) string { return e.ID })
-	return echoserver.ListEvents200JSONResponse{Body: types.EventList(list)}, err
+		func(e store.Event) (event.Stored, error) {
+			stored, violation := h.events.Encode(e)
+			valid = valid && violation == nil
+			return stored, nil
+		},
+		func(e store.Event) string { return e.ID })
+	if err != nil {
+		return nil, err
+	}
+	wire := types.EventList{
+		Data: []types.Event{}, FirstID: list.FirstID, LastID: list.LastID, HasMore: list.HasMore, NextPage: list.NextPage,
+	}
+	if valid {
+		return h.eventsBody("listEvents", wire, list.Data)
+	}
+	wire.Data, err = decoded(list.Data) // the pipeline finds the violation and reports it
+	return echoserver.ListEvents200JSONResponse{Body: wire}, err
 }
 
 func (h *handler) StreamEvents(ctx context.Context, req echoserver.StreamEventsRequestObject) (echoserver.StreamEventsResponseObject, error) {
@@ -63,10 +71,4 @@ func (h *handler) StreamEvents(ctx context.Context, req echoserver.StreamEventsR
 		return nil, err
 	}
 	return h.eventStream(ctx, reader), nil
-}
-
-// wireEvent returns an event as callers see it.
-func wireEvent(e store.Event) (wire types.Event, err error) {
-	err = wire.UnmarshalJSON(event.Wire(e))
-	return wire, err
 }

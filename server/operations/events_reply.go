@@ -1,0 +1,34 @@
+package operations
+
+import (
+	"encoding/json"
+
+	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/event"
+	"github.com/cloud-sessions/sessions/server/validated"
+)
+
+// eventsBody returns the response of an operation: the envelope, whose data is empty, with events that were encoded and
+// validated for the log.
+func (h *handler) eventsBody(operation string, envelope any, events []event.Stored) (validated.Body, error) {
+	empty, err := json.Marshal(envelope)
+	if err != nil {
+		return nil, err
+	}
+	items := make([][]byte, len(events))
+	for i, e := range events {
+		items[i] = e.Wire
+	}
+	return validated.WithItems(h.contract.Operation(operation), empty, items)
+}
+
+// decoded returns events as the types of the contract.
+func decoded(events []event.Stored) ([]types.Event, error) {
+	wire := make([]types.Event, len(events))
+	for i, e := range events {
+		if err := wire[i].UnmarshalJSON(e.Wire); err != nil {
+			return nil, err
+		}
+	}
+	return wire, nil
+}
