@@ -123,6 +123,9 @@ func parse(data []byte) (*document, error) {
 	return &doc, nil
 }
 
+// SchemaNames returns the names of the component schemas.
+func (d *document) SchemaNames() []string { return d.Components.Schemas.names }
+
 // schema follows a reference. It panics when there is nothing at its end: the contract's own tests come first.
 func (d *document) schema(s *schema) *schema {
 	if s.Ref == "" {

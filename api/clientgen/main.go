@@ -1,5 +1,5 @@
 // Command clientgen writes the Go code that follows mechanically from the contract and that oapi-codegen does not write:
-// the unions of gen/types.
+// the unions of gen/types, and its types by the names of their schemas.
 //
 //	go run ./api/clientgen api/openapi.yaml
 package main
@@ -15,7 +15,8 @@ import (
 
 // outputs are the files that the generator writes, by their templates.
 var outputs = map[string]string{
-	"unions.tmpl": "gen/types/unions.gen.go",
+	"schemas.tmpl": "gen/types/schemas.gen.go",
+	"unions.tmpl":  "gen/types/unions.gen.go",
 }
 
 //go:embed *.tmpl
