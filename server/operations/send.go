@@ -15,7 +15,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// tooManyTurns is one turn more than an account may have under way. Its text is fit for callers.
+// tooManyTurns is one turn more than an account may have under way. Its text is for callers.
 type tooManyTurns struct{ most int }
 
 func (e *tooManyTurns) Error() string {
@@ -76,7 +76,7 @@ func (h *handler) accept(s *store.Session, inputs []types.EventInput) (events []
 			events = append(events, e)
 		case string(turn.UserMessage), string(turn.DefineOutcome):
 			if starts {
-				return nil, false, fault(i, "", "Only one event of a request may start a turn; send this one once the turn has ended.")
+				return nil, false, requestError(i, "", "Only one event of a request may start a turn; send this one once the turn has ended.")
 			}
 			starts, err = true, h.startTurn(s)
 			running.TurnID, e.TurnID = s.Turn.ID, s.Turn.ID
@@ -154,7 +154,7 @@ func (h *handler) takeResult(s *store.Session, i int, e event.New) (last bool, e
 	}
 	at := slices.Index(s.Turn.Pending, use)
 	if at < 0 {
-		return false, fault(i, "."+param, fmt.Sprintf("'%s' names no %s that waits for a %s.", param, use.Type, e.Type))
+		return false, requestError(i, "."+param, fmt.Sprintf("'%s' is not the id of an %s that waits for a %s.", param, use.Type, e.Type))
 	}
 	s.Turn.Pending = slices.Delete(slices.Clone(s.Turn.Pending), at, at+1)
 	if len(s.Turn.Pending) > 0 {
@@ -171,10 +171,10 @@ func outcome(i int, v types.UserDefineOutcomeInput) (string, error) {
 	case v.Description == nil && v.Content != nil:
 		return v.Content.Text(), nil
 	}
-	return "", fault(i, ".description", "An outcome has either 'description' or 'content'; send one of them.")
+	return "", requestError(i, ".description", "An outcome has either 'description' or 'content'; send one of them.")
 }
 
-// fault is a request error in the i-th event of a request.
-func fault(i int, path, message string) error {
+// requestError is a request error in the i-th event of a request.
+func requestError(i int, path, message string) error {
 	return &contract.RequestError{Param: fmt.Sprintf("events[%d]%s", i, path), Message: message}
 }
