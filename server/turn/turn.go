@@ -1,11 +1,14 @@
 // Package turn is what happens when a message arrives: a Runner runs the turn and reports what the
 // agent thinks, says and does. It knows nothing about sessions' states, storage or HTTP, and imports only
-// the standard library and the decoder of YAML files; runners that need more are packages below it.
+// the standard library, the decoder of YAML files, the contract's event types and package usage; runners that need more are packages below it.
 package turn
 
 import (
 	"context"
 	"encoding/json"
+
+	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/usage"
 )
 
 // Runner runs turns. One Runner serves many sessions at the same time, so it is safe for concurrent use and
@@ -61,14 +64,14 @@ type EntryKind string
 
 // The kinds of entries.
 const (
-	UserMessage      EntryKind = "user.message"
-	DefineOutcome    EntryKind = "user.define_outcome"
-	AgentMessage     EntryKind = "agent.message"
-	ToolUse          EntryKind = "agent.tool_use"
-	ToolResult       EntryKind = "agent.tool_result"
-	CustomToolUse    EntryKind = "agent.custom_tool_use"
-	CustomToolResult EntryKind = "user.custom_tool_result"
-	ToolConfirmation EntryKind = "user.tool_confirmation"
+	UserMessage      = EntryKind(types.UserMessageEventTypeUserMessage)
+	DefineOutcome    = EntryKind(types.UserDefineOutcomeEventTypeUserDefineOutcome)
+	AgentMessage     = EntryKind(types.AgentMessageEventTypeAgentMessage)
+	ToolUse          = EntryKind(types.AgentToolUseEventTypeAgentToolUse)
+	ToolResult       = EntryKind(types.AgentToolResultEventTypeAgentToolResult)
+	CustomToolUse    = EntryKind(types.AgentCustomToolUseEventTypeAgentCustomToolUse)
+	CustomToolResult = EntryKind(types.UserCustomToolResultEventTypeUserCustomToolResult)
+	ToolConfirmation = EntryKind(types.UserToolConfirmationEventTypeUserToolConfirmation)
 )
 
 // Entry is one event of a conversation, as far as a runner needs it.
@@ -111,25 +114,7 @@ type Sink interface {
 }
 
 // Usage counts tokens, and credits in hundredths. No field is negative.
-type Usage struct {
-	// InputTokens excludes tokens that were read from or written to a cache.
-	InputTokens, OutputTokens, CacheReadInputTokens int64
-	// CacheCreation5m and CacheCreation1h are input tokens written to a cache that lives that long.
-	CacheCreation5m, CacheCreation1h int64
-	CreditCents                      int64
-}
-
-// Add returns the sum of u and v.
-func (u Usage) Add(v Usage) Usage {
-	return Usage{
-		InputTokens:          u.InputTokens + v.InputTokens,
-		OutputTokens:         u.OutputTokens + v.OutputTokens,
-		CacheReadInputTokens: u.CacheReadInputTokens + v.CacheReadInputTokens,
-		CacheCreation5m:      u.CacheCreation5m + v.CacheCreation5m,
-		CacheCreation1h:      u.CacheCreation1h + v.CacheCreation1h,
-		CreditCents:          u.CreditCents + v.CreditCents,
-	}
-}
+type Usage = usage.Usage
 
 // Outcome is why a runner stopped, in the words of the contract's stop_reason.
 type Outcome string

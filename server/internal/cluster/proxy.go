@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/cloud-sessions/sessions/api/problem"
 	"github.com/cloud-sessions/sessions/gen/types"
 )
 
@@ -155,7 +156,7 @@ func refuse(w http.ResponseWriter, r *http.Request, _ error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Request-Id", id)
 	w.Header().Set("Retry-After", "1")
-	w.WriteHeader(http.StatusServiceUnavailable)
+	w.WriteHeader(problem.StatusOf(types.ErrorTypeOverloadedError))
 	_ = json.NewEncoder(w).Encode(types.Error{ // a caller that is gone needs no response
 		Type: types.ErrorEnvelopeTypeError, RequestID: id,
 		Error: types.ErrorDetail{
