@@ -41,7 +41,8 @@ const (
 	Deleted      = Phase("deleted")
 )
 
-// BusyError is a message to a session that processes a turn (decision "Busy session"). Its text is for callers.
+// BusyError is a message to a session that processes a turn (decision "Busy session"). Its text is for
+// callers.
 type BusyError struct{}
 
 func (*BusyError) Error() string {
