@@ -121,13 +121,13 @@ func TestReadingTheBody(t *testing.T) {
 		length int64
 		want   string
 	}{
-		"at the limit":       {strings.NewReader(full), 1000, ""},
-		"no length":          {iotest.OneByteReader(strings.NewReader(full)), -1, ""},
-		"too long":           {strings.NewReader(full + " "), 1001, "The request body must be at most 1000 bytes long."},
-		"too long, no length":   {strings.NewReader(full + " "), -1, "The request body must be at most 1000 bytes long."},
+		"at the limit":            {strings.NewReader(full), 1000, ""},
+		"no length":               {iotest.OneByteReader(strings.NewReader(full)), -1, ""},
+		"too long":                {strings.NewReader(full + " "), 1001, "The request body must be at most 1000 bytes long."},
+		"too long, no length":     {strings.NewReader(full + " "), -1, "The request body must be at most 1000 bytes long."},
 		"shorter than its length": {strings.NewReader("{}"), 900, ""},
-		"broken":             {iotest.ErrReader(errors.New("gone")), 5, "The request body could not be read to its end."},
-		"empty":              {strings.NewReader(""), 0, "The request body is missing; send a JSON object."},
+		"broken":                  {iotest.ErrReader(errors.New("gone")), 5, "The request body could not be read to its end."},
+		"empty":                   {strings.NewReader(""), 0, "The request body is missing; send a JSON object."},
 	} {
 		request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/a", r.body)
 		request.ContentLength = r.length
