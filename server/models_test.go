@@ -12,7 +12,7 @@ import (
 )
 
 func TestModelsComeFromAFile(t *testing.T) {
-	builtin, err := os.ReadFile("models.yaml")
+	builtin, err := os.ReadFile("operations/models.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

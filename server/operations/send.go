@@ -1,11 +1,13 @@
-package server
+package operations
 
 import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/api/problem"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
@@ -18,6 +20,11 @@ type tooManyTurns struct{ most int }
 
 func (e *tooManyTurns) Error() string {
 	return fmt.Sprintf("The account has %d turns under way already; wait for one to end and try again.", e.most)
+}
+
+// Problem implements problem.Error.
+func (e *tooManyTurns) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeRateLimitError, Message: e.Error(), RetryAfter: time.Second}
 }
 
 // send stores all of the events or none, and returns them as stored. A turn that they start, or let go on, is put

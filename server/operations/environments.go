@@ -1,10 +1,11 @@
-package server
+package operations
 
 import (
 	"context"
 
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -13,7 +14,7 @@ func (h *handler) CreateEnvironment(ctx context.Context, req echoserver.CreateEn
 	if err != nil {
 		return nil, err
 	}
-	environment, err := h.store.CreateEnvironment(ctx, account(ctx), spec)
+	environment, err := h.store.CreateEnvironment(ctx, request.Account(ctx), spec)
 	if err != nil {
 		return nil, err
 	}
@@ -22,7 +23,7 @@ func (h *handler) CreateEnvironment(ctx context.Context, req echoserver.CreateEn
 }
 
 func (h *handler) GetEnvironment(ctx context.Context, req echoserver.GetEnvironmentRequestObject) (echoserver.GetEnvironmentResponseObject, error) {
-	environment, err := h.store.GetEnvironment(ctx, account(ctx), req.EnvironmentID)
+	environment, err := h.store.GetEnvironment(ctx, request.Account(ctx), req.EnvironmentID)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +35,7 @@ func (h *handler) ListEnvironments(ctx context.Context, req echoserver.ListEnvir
 	p := req.Params
 	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, p.IncludeArchived},
 		func(page store.Page) (store.List[store.Environment], error) {
-			return h.store.ListEnvironments(ctx, account(ctx), page)
+			return h.store.ListEnvironments(ctx, request.Account(ctx), page)
 		},
 		wireEnvironment, func(e store.Environment) string { return e.ID })
 	return echoserver.ListEnvironments200JSONResponse{Body: types.EnvironmentList(list)}, err
@@ -51,7 +52,7 @@ func (h *handler) PutEnvironment(ctx context.Context, req echoserver.PutEnvironm
 }
 
 func (h *handler) updateEnvironment(ctx context.Context, id string, body *types.UpdateEnvironmentRequest) (types.Environment, error) {
-	environment, err := h.store.UpdateEnvironment(ctx, account(ctx), id, func(spec *store.EnvironmentSpec) (err error) {
+	environment, err := h.store.UpdateEnvironment(ctx, request.Account(ctx), id, func(spec *store.EnvironmentSpec) (err error) {
 		if err := patchEnvironment(spec, body); err != nil {
 			return err
 		}
@@ -65,7 +66,7 @@ func (h *handler) updateEnvironment(ctx context.Context, id string, body *types.
 }
 
 func (h *handler) ArchiveEnvironment(ctx context.Context, req echoserver.ArchiveEnvironmentRequestObject) (echoserver.ArchiveEnvironmentResponseObject, error) {
-	environment, err := h.store.ArchiveEnvironment(ctx, account(ctx), req.EnvironmentID)
+	environment, err := h.store.ArchiveEnvironment(ctx, request.Account(ctx), req.EnvironmentID)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +75,6 @@ func (h *handler) ArchiveEnvironment(ctx context.Context, req echoserver.Archive
 }
 
 func (h *handler) DeleteEnvironment(ctx context.Context, req echoserver.DeleteEnvironmentRequestObject) (echoserver.DeleteEnvironmentResponseObject, error) {
-	err := h.store.DeleteEnvironment(ctx, account(ctx), req.EnvironmentID)
+	err := h.store.DeleteEnvironment(ctx, request.Account(ctx), req.EnvironmentID)
 	return echoserver.DeleteEnvironment200JSONResponse{Body: types.DeletedEnvironment{ID: req.EnvironmentID, Type: types.DeletedEnvironmentTypeEnvironmentDeleted}}, err
 }

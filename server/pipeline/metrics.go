@@ -1,4 +1,4 @@
-package server
+package pipeline
 
 import (
 	"net/http"
@@ -21,11 +21,11 @@ func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "sessions_request_duration_seconds", Help: "Time to answer a request, by operation and status.",
+			Name: "sessions_request_duration_seconds", Help: "Time to serve a request, by operation and status.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8),
 		}, []string{"operation", "status"}),
 		violations: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sessions_contract_violations_total", Help: "Responses that broke the contract, by operation and rule.",
+			Name: "sessions_contract_violations_total", Help: "Responses that violated the contract, by operation and rule.",
 		}, []string{"operation", "rule"}),
 		faults: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sessions_faults_injected_total", Help: "Faults injected for rehearsals, by operation and fault.",
@@ -35,8 +35,8 @@ func newMetrics() *metrics {
 	return m
 }
 
-// watch shows what fn counts as long as the server lives.
-func (m *metrics) watch(name, help string, fn func() int) {
+// gauge adds a metric whose value is what fn returns.
+func (m *metrics) gauge(name, help string, fn func() int) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(fn()) }))
 }
 

@@ -1,4 +1,4 @@
-package server
+package operations
 
 import (
 	"encoding/json"
@@ -11,8 +11,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// The functions of this file turn wire types into what the store keeps, and rows into wire types. They
-// are pure. An error means that a row does not hold what was written.
+// The functions of this file turn wire types into what the store keeps, and rows into wire types. They are pure. An
+// error means that a row does not hold what was written.
 
 func sessionSpec(req *types.CreateSessionRequest) store.SessionSpec {
 	spec := store.SessionSpec{
@@ -57,7 +57,7 @@ func wireSession(s store.Session) (types.Session, error) {
 	}, nil
 }
 
-// wireStatus returns a status as callers see it: they do not tell a turn that stops from one that goes on.
+// wireStatus returns a status as callers see it: a turn that is being stopped is still processing.
 func wireStatus(status store.Status) types.SessionStatus {
 	if status.Busy() {
 		status = store.StatusProcessing
@@ -123,7 +123,7 @@ func agentSpec(req *types.CreateAgentRequest) (store.AgentSpec, error) {
 	)
 }
 
-// patchAgent writes what an update has for an agent, but for its metadata.
+// patchAgent applies an update to an agent, except its metadata.
 func patchAgent(spec *store.AgentSpec, req *types.UpdateAgentRequest) error {
 	set(&spec.Name, req.Name)
 	set(&spec.Description, req.Description)
@@ -147,7 +147,7 @@ func setSystem(spec *store.AgentSpec, system, instructions *string) error {
 	return nil
 }
 
-// setJSON writes a slice as a JSON array; nil keeps what is there.
+// setJSON sets a field to a slice as a JSON array; nil keeps the field.
 func setJSON[T any](field *json.RawMessage, items []T) (err error) {
 	if items != nil {
 		*field, err = json.Marshal(items)
@@ -209,7 +209,7 @@ func environmentSpec(req *types.CreateEnvironmentRequest) (store.EnvironmentSpec
 	}, err
 }
 
-// patchEnvironment writes what an update has for an environment, but for its metadata.
+// patchEnvironment applies an update to an environment, except its metadata.
 func patchEnvironment(spec *store.EnvironmentSpec, req *types.UpdateEnvironmentRequest) (err error) {
 	set(&spec.Name, req.Name)
 	set(&spec.Description, req.Description)

@@ -1,4 +1,4 @@
-package server
+package operations
 
 import (
 	"encoding/json"
@@ -9,15 +9,14 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 )
 
-// set writes what a patch has for a field; nil keeps the field.
+// set sets a field to the value of a patch; nil keeps the field.
 func set[T any](field *T, patch *T) {
 	if patch != nil {
 		*field = *patch
 	}
 }
 
-// patched returns metadata after a patch: a value sets its key, nil deletes it. The result must fit the
-// contract's Metadata.
+// patched returns metadata after a patch: a value sets its key, nil deletes it. The result is validated.
 func (h *handler) patched(metadata map[string]string, patch types.MetadataPatch) (map[string]string, error) {
 	if patch == nil {
 		return metadata, nil
@@ -33,16 +32,16 @@ func (h *handler) patched(metadata map[string]string, patch types.MetadataPatch)
 	return after, h.checkChange("metadata", "Metadata", after)
 }
 
-// checkChange holds what a field becomes by a change against the contract's schema for it.
+// checkChange validates the value that a change gives a field.
 func (h *handler) checkChange(field, schema string, after any) error {
 	data, err := json.Marshal(after)
 	if err != nil {
 		return err
 	}
 	err = h.contract.CheckJSON(schema, data)
-	var fault *contract.RequestError
-	if errors.As(err, &fault) {
-		return &contract.RequestError{Param: field, Message: "After the change, field '" + field + "' breaks the contract: " + fault.Message}
+	var invalid *contract.RequestError
+	if errors.As(err, &invalid) {
+		return &contract.RequestError{Param: field, Message: "After the change, field '" + field + "' breaks the contract: " + invalid.Message}
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package server
+package pipeline
 
 import (
 	"bytes"
@@ -10,21 +10,24 @@ import (
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/validated"
 )
 
-// heldReply is a response whose status and body are written to memory first, so that it can be checked,
-// recorded, or taken back. It stands in for echo's writer until it is released.
+var _ validated.Writer = (*heldReply)(nil)
+
+// heldReply is a response whose status and body are written to memory first, so that it can be validated, recorded or
+// taken back. It replaces echo's writer until it is released.
 type heldReply struct {
-	to      http.ResponseWriter
-	op      *contract.Operation
-	id      []string // the request's id, which wins over whatever a handler sets
-	status  int
-	body    bytes.Buffer
-	checked []byte // stands in for body, and has passed op's check; nil for none
-	open    bool   // what is written goes straight to the caller
+	to        http.ResponseWriter
+	op        *contract.Operation
+	id        []string // the request's id, which overrides the one that a handler sets
+	status    int
+	body      bytes.Buffer
+	validated []byte // replaces body, and has passed op.CheckBody; nil for none
+	open      bool   // what is written goes straight to the caller
 }
 
-// replies are held replies to use again.
+// replies are held replies to be reused.
 type replies struct{ pool sync.Pool }
 
 // hold makes the context write to memory, until release.
@@ -40,10 +43,10 @@ func (p *replies) hold(c echo.Context, op *contract.Operation) *heldReply {
 	return reply
 }
 
-// largestKept bounds the room, in bytes, that a held reply keeps for the next.
+// largestKept bounds the buffer, in bytes, that a held reply keeps for its next use.
 const largestKept = 64 << 10
 
-// release sends the held reply, which must not be used any more.
+// release sends the held reply, which must not be used afterwards.
 func (p *replies) release(c echo.Context, r *heldReply) (err error) {
 	c.Response().Writer = r.to
 	if !r.open {
@@ -51,7 +54,7 @@ func (p *replies) release(c echo.Context, r *heldReply) (err error) {
 		err = r.send()
 	}
 	if r.body.Cap() <= largestKept {
-		r.to, r.checked = nil, nil
+		r.to, r.validated = nil, nil
 		p.pool.Put(r)
 	}
 	return err
@@ -74,8 +77,8 @@ func (r *heldReply) Write(p []byte) (int, error) {
 	return r.body.Write(p)
 }
 
-// FlushError sends what is held, unless that breaks the contract, and from then on holds nothing back: it makes a
-// stream of the reply. http.ResponseController finds it.
+// FlushError sends what is held, unless that violates the contract, and from then on holds nothing back: the reply
+// becomes a stream. http.ResponseController finds it.
 func (r *heldReply) FlushError() error {
 	if !r.open {
 		if err := r.check(); err != nil {
@@ -89,34 +92,36 @@ func (r *heldReply) FlushError() error {
 	return http.NewResponseController(r.to).Flush()
 }
 
-// Unwrap returns the writer behind, for deadlines.
+// Unwrap returns the wrapped writer, for deadlines.
 func (r *heldReply) Unwrap() http.ResponseWriter { return r.to }
 
-// writeChecked writes a whole JSON body, never to be changed any more, that the operation's CheckBody has
-// let pass for that status. w is what the generated code gives to a response.
-func writeChecked(w http.ResponseWriter, status int, body []byte) {
-	w.Header()[echo.HeaderContentType] = []string{echo.MIMEApplicationJSON}
-	w.WriteHeader(status)
-	w.(*echo.Response).Writer.(*heldReply).checked = body
+// WriteValidated implements validated.Writer.
+func (r *heldReply) WriteValidated(body []byte) error {
+	if r.open {
+		_, err := r.to.Write(body)
+		return err
+	}
+	r.validated = body
+	return nil
 }
 
 // bytes returns the body.
 func (r *heldReply) bytes() []byte {
-	if r.checked != nil {
-		return r.checked
+	if r.validated != nil {
+		return r.validated
 	}
 	return r.body.Bytes()
 }
 
-// check holds what is held against the contract.
+// check validates the held reply.
 func (r *heldReply) check() error {
-	if r.checked != nil {
+	if r.validated != nil {
 		return r.op.CheckHead(r.status, r.Header())
 	}
 	return r.op.CheckResponse(r.status, r.Header(), r.body.Bytes())
 }
 
-// send sends what is held.
+// send sends the held status and body.
 func (r *heldReply) send() error {
 	r.to.WriteHeader(r.status)
 	_, err := r.to.Write(r.bytes())
@@ -127,7 +132,7 @@ func (r *heldReply) send() error {
 func (r *heldReply) reset(c echo.Context) {
 	clear(r.Header())
 	r.Header()[echo.HeaderXRequestID] = r.id
-	r.status, r.checked = http.StatusOK, nil
+	r.status, r.validated = http.StatusOK, nil
 	r.body.Reset()
 	c.Response().Committed, c.Response().Size, c.Response().Status = false, 0, http.StatusOK
 }

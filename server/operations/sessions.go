@@ -1,4 +1,4 @@
-package server
+package operations
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
+	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -14,7 +15,7 @@ func (h *handler) CreateSession(ctx context.Context, req echoserver.CreateSessio
 	if err := errors.Join(h.gate(FeatureM3, "resources", len(req.Body.Resources)), h.gate(FeatureM3, "vault_ids", len(req.Body.VaultIDs))); err != nil {
 		return nil, err
 	}
-	session, err := h.store.CreateSession(ctx, account(ctx), sessionSpec(req.Body))
+	session, err := h.store.CreateSession(ctx, request.Account(ctx), sessionSpec(req.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -23,14 +24,14 @@ func (h *handler) CreateSession(ctx context.Context, req echoserver.CreateSessio
 }
 
 func (h *handler) GetSession(ctx context.Context, req echoserver.GetSessionRequestObject) (echoserver.GetSessionResponseObject, error) {
-	return h.answers.get(ctx, sessionKey{account(ctx), req.SessionID})
+	return h.cached.get(ctx, sessionKey{request.Account(ctx), req.SessionID})
 }
 
 func (h *handler) ListSessions(ctx context.Context, req echoserver.ListSessionsRequestObject) (echoserver.ListSessionsResponseObject, error) {
 	p := req.Params
 	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, p.IncludeArchived},
 		func(page store.Page) (store.List[store.Session], error) {
-			return h.store.ListSessions(ctx, account(ctx), sessionFilter(p), page)
+			return h.store.ListSessions(ctx, request.Account(ctx), sessionFilter(p), page)
 		},
 		wireSession, func(s store.Session) string { return s.ID })
 	return echoserver.ListSessions200JSONResponse{Body: types.SessionList(list)}, err
@@ -54,7 +55,7 @@ func (h *handler) ArchiveSession(ctx context.Context, req echoserver.ArchiveSess
 
 func (h *handler) CancelSession(ctx context.Context, req echoserver.CancelSessionRequestObject) (echoserver.CancelSessionResponseObject, error) {
 	busy := false
-	_, err := h.store.UpdateSession(ctx, account(ctx), req.SessionID, func(s *store.Session) error {
+	_, err := h.store.UpdateSession(ctx, request.Account(ctx), req.SessionID, func(s *store.Session) error {
 		busy = s.Status.Busy()
 		return lifecycle.Advance(s, lifecycle.OnCancel, h.now())
 	})
@@ -66,13 +67,13 @@ func (h *handler) CancelSession(ctx context.Context, req echoserver.CancelSessio
 }
 
 func (h *handler) DeleteSession(ctx context.Context, req echoserver.DeleteSessionRequestObject) (echoserver.DeleteSessionResponseObject, error) {
-	err := h.store.DeleteSession(ctx, account(ctx), req.SessionID, func(s store.Session) error { return lifecycle.Advance(&s, lifecycle.OnDelete, h.now()) })
+	err := h.store.DeleteSession(ctx, request.Account(ctx), req.SessionID, func(s store.Session) error { return lifecycle.Advance(&s, lifecycle.OnDelete, h.now()) })
 	return echoserver.DeleteSession200JSONResponse{Body: types.DeletedSession{ID: req.SessionID, Type: types.DeletedSessionTypeSessionDeleted}}, err
 }
 
-// changeSession lets a trigger happen to a session, and change to what it holds.
+// changeSession applies a trigger, then change, to a session.
 func (h *handler) changeSession(ctx context.Context, id string, t lifecycle.Trigger, change func(*store.Session) error) (types.Session, error) {
-	session, err := h.store.UpdateSession(ctx, account(ctx), id, func(s *store.Session) error {
+	session, err := h.store.UpdateSession(ctx, request.Account(ctx), id, func(s *store.Session) error {
 		if err := lifecycle.Advance(s, t, h.now()); err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package server
+package operations
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// listQuery is the query that all lists have, cursors apart by name.
+// listQuery holds the query parameters that all lists have.
 type listQuery struct {
 	limit                 *types.Limit
 	after, before, cursor *string
@@ -17,8 +17,8 @@ type listQuery struct {
 	archived              *types.IncludeArchived
 }
 
-// listed runs a list's query: it reads the cursors, and makes of the rows what the list's envelope
-// holds (decision "list envelope").
+// listed runs a list's query: it reads the cursors, and returns the rows in the list's envelope (decision "list
+// envelope").
 func listed[Row, Wire any](q listQuery, list func(store.Page) (store.List[Row], error), wire func(Row) (Wire, error), id func(Row) string) (envelope[Wire], error) {
 	page, param, err := q.page()
 	if err != nil {
@@ -81,7 +81,7 @@ func (q listQuery) page() (store.Page, string, error) {
 	return page, param, nil
 }
 
-// pageOf returns a page of rows that are at hand, oldest first.
+// pageOf returns a page of rows that are in memory, oldest first.
 func pageOf[Row any](rows []Row, id func(Row) string, page store.Page) (store.List[Row], error) {
 	ordered := slices.Clone(rows)
 	if !page.Ascending {

@@ -1,7 +1,8 @@
-package server
+package pipeline
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,16 +14,17 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// errUndo takes a transaction back without being an error of the request: its reply is an error.
+// errUndo rolls a transaction back without being an error of the request: the reply reports one already.
 var errUndo = errors.New("undo")
 
-// once runs a write at most once for its idempotency key: the key, the reply and the effect commit
-// together (decision "Idempotency-Key"). A reply of 4xx is recorded without its effect, one of 5xx not
-// at all. Requests without a key, and reads, simply run.
-func (s *Server) once(c echo.Context, reply *heldReply, op *contract.Operation, run func() error) error {
+// once runs a write at most once for its idempotency key: the key, the reply and the effect commit together
+// (decision "Idempotency-Key"). A reply of 4xx is recorded without its effect, one of 5xx is not recorded. Reads and
+// requests without a key just run.
+func (p *Pipeline) once(c echo.Context, reply *heldReply, op *contract.Operation, run func() error) error {
 	original := c.Request()
 	key, err := idempotencyKey(c, op)
 	if err != nil {
@@ -33,13 +35,13 @@ func (s *Server) once(c echo.Context, reply *heldReply, op *contract.Operation, 
 	}
 	defer func() { c.SetRequest(original) }()
 	within := func(ctx context.Context, fn func(ctx context.Context) error) error {
-		return s.store.Atomically(ctx, func(ctx context.Context) error {
+		return p.opts.Store.Atomically(ctx, func(ctx context.Context) error {
 			c.SetRequest(original.WithContext(ctx))
 			return fn(ctx)
 		})
 	}
 	err = within(original.Context(), func(ctx context.Context) error {
-		recorded, err := s.store.ClaimKey(ctx, key)
+		recorded, err := p.opts.Store.ClaimKey(ctx, key)
 		if err != nil {
 			return err
 		}
@@ -58,7 +60,7 @@ func (s *Server) once(c echo.Context, reply *heldReply, op *contract.Operation, 
 		if err := undoFrom(http.StatusInternalServerError, reply.status); err != nil {
 			return err
 		}
-		return s.store.RecordReply(ctx, key, reply.record())
+		return p.opts.Store.RecordReply(ctx, key, reply.record())
 	})
 	if errors.Is(err, errUndo) {
 		return nil
@@ -66,7 +68,7 @@ func (s *Server) once(c echo.Context, reply *heldReply, op *contract.Operation, 
 	return err
 }
 
-// undoFrom returns errUndo for replies of that status and above.
+// undoFrom returns errUndo for replies of that status and higher ones.
 func undoFrom(status, reply int) error {
 	if reply >= status {
 		return errUndo
@@ -74,14 +76,14 @@ func undoFrom(status, reply int) error {
 	return nil
 }
 
-// idempotencyKey reads the key of a write, if it has one, and what the key stands for. The body has
-// been checked already: bodies that mean the same are the same.
+// idempotencyKey reads the key of a write, if it has one, and the fingerprint of the request that the key stands for.
+// The body has been validated already: bodies that mean the same have the same fingerprint.
 func idempotencyKey(c echo.Context, op *contract.Operation) (store.Key, error) {
 	r := c.Request()
 	if r.Method == http.MethodGet {
 		return store.Key{}, nil
 	}
-	value := orDefault(r.Header.Get("Idempotency-Key"), r.Header.Get("X-Idempotency-Key"))
+	value := cmp.Or(r.Header.Get("Idempotency-Key"), r.Header.Get("X-Idempotency-Key"))
 	if value == "" {
 		return store.Key{}, nil
 	}
@@ -97,7 +99,7 @@ func idempotencyKey(c echo.Context, op *contract.Operation) (store.Key, error) {
 		sum.Write(digest[:])
 	}
 	return store.Key{
-		Account:     account(r.Context()),
+		Account:     request.Account(r.Context()),
 		Value:       value,
 		Fingerprint: hex.EncodeToString(sum.Sum(nil)),
 	}, nil

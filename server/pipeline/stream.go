@@ -1,4 +1,4 @@
-package server
+package pipeline
 
 import (
 	"context"
@@ -9,24 +9,29 @@ import (
 
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/server/broker"
+	"github.com/cloud-sessions/sessions/server/request"
 )
 
-// retryRead is how long a stream waits before it reads on after the store has failed.
+// retryRead is how long a stream waits before it reads again after the store has failed.
 const retryRead = time.Second
 
-// eventStream is the answer of streamEvents: server-sent events for as long as the caller, the session and the
-// server are there. A caller who does not take a frame in time is let go, to resume from its cursor.
+// EventStream returns the response of streamEvents: the reader's frames as server-sent events, until the caller leaves,
+// the session is deleted or the server stops. A caller that does not read a frame in time is disconnected, to resume
+// from its cursor. The response closes the reader.
+func (p *Pipeline) EventStream(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject {
+	return &eventStream{reader: reader, ctx: ctx, heartbeat: p.opts.Heartbeat, patience: p.opts.StreamPatience, log: p.log}
+}
+
 type eventStream struct {
 	reader *broker.Reader
 	ctx    context.Context
-	// heartbeat is the longest silence; patience is how long the caller may take for a frame.
+	// heartbeat is the longest silence; patience is how long the caller may take to read a frame.
 	heartbeat, patience time.Duration
 	log                 *slog.Logger
 }
 
-var _ echoserver.StreamEventsResponseObject = (*eventStream)(nil)
-
-// VisitStreamEventsResponse sends the headers at once, then the stream.
+// VisitStreamEventsResponse implements echoserver.StreamEventsResponseObject. It sends the headers at once, then the
+// stream.
 func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 	defer s.reader.Close()
 	out := http.NewResponseController(w)
@@ -34,7 +39,7 @@ func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
-	_ = out.SetReadDeadline(time.Time{}) // the server's is for requests, not for how long their answers take
+	_ = out.SetReadDeadline(time.Time{}) // the server's deadline is for requests, not for the time that their responses take
 	var text []byte
 	for first := true; ; first = false {
 		if !first {
@@ -43,7 +48,7 @@ func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 				return nil
 			}
 		}
-		_ = out.SetWriteDeadline(time.Now().Add(s.patience)) // not every writer can
+		_ = out.SetWriteDeadline(time.Now().Add(s.patience)) // not every writer has deadlines
 		if len(text) > 0 {
 			if _, err := w.Write(text); err != nil {
 				return nil
@@ -58,7 +63,7 @@ func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 	}
 }
 
-// next appends what comes next to text; more is false at the stream's end.
+// next appends the next frames, or a heartbeat, to text; more is false at the stream's end.
 func (s *eventStream) next(text []byte) (_ []byte, more bool) {
 	ctx, cancel := context.WithTimeout(s.ctx, s.heartbeat)
 	defer cancel()
@@ -72,7 +77,7 @@ func (s *eventStream) next(text []byte) (_ []byte, more bool) {
 	case s.ctx.Err() != nil, errors.Is(err, broker.ErrClosed), errors.Is(err, broker.ErrEnded):
 		return nil, false
 	case ctx.Err() == nil:
-		s.log.WarnContext(s.ctx, "a stream could not read on", "request_id", infoOf(s.ctx).id, "error", err)
+		s.log.WarnContext(s.ctx, "a stream could not read its session", "request_id", request.From(s.ctx).ID, "error", err)
 		select {
 		case <-s.ctx.Done():
 			return nil, false

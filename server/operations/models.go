@@ -1,4 +1,4 @@
-package server
+package operations
 
 import (
 	"context"
@@ -21,8 +21,8 @@ func (h *handler) ListModels(context.Context, echoserver.ListModelsRequestObject
 	return echoserver.ListModels200JSONResponse{Body: h.models}, nil
 }
 
-// loadModels reads the list of models from a file, or the built-in one for "". What does not fit the
-// contract is refused with the place of the mistake.
+// loadModels reads the list of models from a file, or the built-in one for "". The error for a list that violates the
+// contract names the place.
 func loadModels(path string, c *contract.Contract) (types.ModelList, error) {
 	name, data := "the built-in models", builtinModels
 	var list types.ModelList

@@ -1,6 +1,7 @@
-package server
+package operations
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
+	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -20,7 +22,7 @@ func (h *handler) AddSessionResources(ctx context.Context, req echoserver.AddSes
 	if err != nil {
 		return nil, err
 	}
-	session, err := h.store.UpdateSession(ctx, account(ctx), req.SessionID, func(s *store.Session) error {
+	session, err := h.store.UpdateSession(ctx, request.Account(ctx), req.SessionID, func(s *store.Session) error {
 		if err := lifecycle.Advance(s, lifecycle.OnChange, h.now()); err != nil {
 			return err
 		}
@@ -77,15 +79,15 @@ func (h *handler) DeleteSessionResource(ctx context.Context, req echoserver.Dele
 	return echoserver.DeleteSessionResource200JSONResponse{Body: types.DeletedSessionResource{ID: req.ResourceID, Type: types.DeletedSessionResourceTypeSessionResourceDeleted}}, err
 }
 
-// gatedSession returns a session for an operation that only its resources are gated for.
+// gatedSession returns the session of an operation on its resources, which are gated.
 func (h *handler) gatedSession(ctx context.Context, id string) (store.Session, error) {
 	if err := h.gate(FeatureM3, "resources", 1); err != nil {
 		return store.Session{}, err
 	}
-	return h.store.GetSession(ctx, account(ctx), id)
+	return h.store.GetSession(ctx, request.Account(ctx), id)
 }
 
-// addedFiles reads either form of the body: one resource, or a list of them.
+// addedFiles returns the files of either form of the body: one resource, or a list of them.
 func addedFiles(body *types.AddSessionResourcesRequest) ([]types.SessionResourceInput, error) {
 	single := body.Type != nil || body.FileID != nil || body.MountPath != nil
 	switch {
@@ -101,7 +103,7 @@ func addedFiles(body *types.AddSessionResourcesRequest) ([]types.SessionResource
 	return []types.SessionResourceInput{{Type: types.SessionResourceInputTypeFile, FileID: *body.FileID, MountPath: body.MountPath}}, nil
 }
 
-// addedResources answers in the form of the body: the one resource, or the session.
+// addedResources returns the response in the form of the body: the one resource, or the session.
 func addedResources(body *types.AddSessionResourcesRequest, session store.Session) (added types.AddedSessionResources, err error) {
 	if body.Resources == nil {
 		return types.NewAddedSessionResources(wireResource(session.Resources[len(session.Resources)-1])), nil
@@ -113,14 +115,14 @@ func addedResources(body *types.AddSessionResourcesRequest, session store.Sessio
 	return types.NewAddedSessionResources(wire), nil
 }
 
-// checkResources refuses more files than the contract allows a session, and two files at one place.
+// checkResources returns an error for more files than the contract allows a session, and for two files at one path.
 func (h *handler) checkResources(s *store.Session) error {
 	files := make([]types.SessionResourceInput, 0, len(s.Resources))
 	taken := map[string]bool{}
 	for _, r := range s.Resources {
-		path := orDefault(r.MountPath, store.DefaultMountPath(r.FileID))
+		path := cmp.Or(r.MountPath, store.DefaultMountPath(r.FileID))
 		if taken[path] {
-			return &store.StateError{Noun: store.NounSession, ID: s.ID, Problem: fmt.Sprintf("has a resource at '%s' already.", path)}
+			return &store.StateError{Noun: store.NounSession, ID: s.ID, Reason: fmt.Sprintf("has a resource at '%s' already.", path)}
 		}
 		taken[path] = true
 		files = append(files, types.SessionResourceInput{Type: types.SessionResourceInputTypeFile, FileID: r.FileID, MountPath: &path})

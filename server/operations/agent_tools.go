@@ -1,4 +1,4 @@
-package server
+package operations
 
 import (
 	"encoding/json"
@@ -9,8 +9,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// checkTools refuses what the contract's schemas cannot say of an agent's tools: two MCP servers or two
-// custom tools of one name, and an MCP toolset without its server.
+// checkTools checks what the contract's schemas cannot express about an agent's tools: names of MCP servers and of
+// custom tools are unique, and an MCP toolset names one of the servers.
 func checkTools(spec store.AgentSpec) error {
 	var tools []types.AgentTool
 	var servers []struct{ Name string }

@@ -1,4 +1,4 @@
-package server
+package operations
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -17,7 +18,7 @@ func (h *handler) CreateAgent(ctx context.Context, req echoserver.CreateAgentReq
 	if err := checkTools(spec); err != nil {
 		return nil, err
 	}
-	agent, err := h.store.CreateAgent(ctx, account(ctx), spec)
+	agent, err := h.store.CreateAgent(ctx, request.Account(ctx), spec)
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +27,7 @@ func (h *handler) CreateAgent(ctx context.Context, req echoserver.CreateAgentReq
 }
 
 func (h *handler) GetAgent(ctx context.Context, req echoserver.GetAgentRequestObject) (echoserver.GetAgentResponseObject, error) {
-	agent, err := h.store.GetAgent(ctx, account(ctx), req.AgentID, value(req.Params.Version))
+	agent, err := h.store.GetAgent(ctx, request.Account(ctx), req.AgentID, value(req.Params.Version))
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +39,7 @@ func (h *handler) ListAgents(ctx context.Context, req echoserver.ListAgentsReque
 	p := req.Params
 	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, p.IncludeArchived},
 		func(page store.Page) (store.List[store.Agent], error) {
-			return h.store.ListAgents(ctx, account(ctx), page)
+			return h.store.ListAgents(ctx, request.Account(ctx), page)
 		},
 		wireAgent, func(a store.Agent) string { return a.ID })
 	return echoserver.ListAgents200JSONResponse{Body: types.AgentList(list)}, err
@@ -55,7 +56,7 @@ func (h *handler) PutAgent(ctx context.Context, req echoserver.PutAgentRequestOb
 }
 
 func (h *handler) updateAgent(ctx context.Context, id string, body *types.UpdateAgentRequest) (types.Agent, error) {
-	agent, err := h.store.UpdateAgent(ctx, account(ctx), id, body.Version, func(spec *store.AgentSpec) (err error) {
+	agent, err := h.store.UpdateAgent(ctx, request.Account(ctx), id, body.Version, func(spec *store.AgentSpec) (err error) {
 		if err := patchAgent(spec, body); err != nil {
 			return err
 		}
@@ -71,7 +72,7 @@ func (h *handler) updateAgent(ctx context.Context, id string, body *types.Update
 }
 
 func (h *handler) ArchiveAgent(ctx context.Context, req echoserver.ArchiveAgentRequestObject) (echoserver.ArchiveAgentResponseObject, error) {
-	agent, err := h.store.ArchiveAgent(ctx, account(ctx), req.AgentID)
+	agent, err := h.store.ArchiveAgent(ctx, request.Account(ctx), req.AgentID)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +81,7 @@ func (h *handler) ArchiveAgent(ctx context.Context, req echoserver.ArchiveAgentR
 }
 
 func (h *handler) DeleteAgent(ctx context.Context, req echoserver.DeleteAgentRequestObject) (echoserver.DeleteAgentResponseObject, error) {
-	err := h.store.DeleteAgent(ctx, account(ctx), req.AgentID)
+	err := h.store.DeleteAgent(ctx, request.Account(ctx), req.AgentID)
 	return echoserver.DeleteAgent200JSONResponse{Body: types.DeletedAgent{ID: req.AgentID, Type: types.DeletedAgentTypeAgentDeleted}}, err
 }
 
@@ -88,7 +89,7 @@ func (h *handler) ListAgentVersions(ctx context.Context, req echoserver.ListAgen
 	p := req.Params
 	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, nil},
 		func(page store.Page) (store.List[store.Agent], error) {
-			return h.store.ListAgentVersions(ctx, account(ctx), req.AgentID, page)
+			return h.store.ListAgentVersions(ctx, request.Account(ctx), req.AgentID, page)
 		},
 		wireAgent, func(a store.Agent) string { return strconv.Itoa(int(a.Version)) })
 	return echoserver.ListAgentVersions200JSONResponse{Body: types.AgentVersionList(list)}, err

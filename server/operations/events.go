@@ -1,4 +1,4 @@
-package server
+package operations
 
 import (
 	"context"
@@ -9,11 +9,12 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/event"
+	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
 func (h *handler) SendEvents(ctx context.Context, req echoserver.SendEventsRequestObject) (echoserver.SendEventsResponseObject, error) {
-	stored, err := h.send(ctx, store.SessionRef{Account: account(ctx), ID: req.SessionID}, req.Body.Events)
+	stored, err := h.send(ctx, store.SessionRef{Account: request.Account(ctx), ID: req.SessionID}, req.Body.Events)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +39,7 @@ func (h *handler) ListEvents(ctx context.Context, req echoserver.ListEventsReque
 	}
 	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, (*types.Order)(p.Order), nil},
 		func(page store.Page) (store.List[store.Event], error) {
-			return h.store.ListEvents(ctx, account(ctx), req.SessionID, filter, page)
+			return h.store.ListEvents(ctx, request.Account(ctx), req.SessionID, filter, page)
 		},
 		wireEvent, func(e store.Event) string { return e.ID })
 	return echoserver.ListEvents200JSONResponse{Body: types.EventList(list)}, err
@@ -55,14 +56,14 @@ func (h *handler) StreamEvents(ctx context.Context, req echoserver.StreamEventsR
 		deltas.Message = deltas.Message || kind == types.DeltaTypeAgentMessage
 		deltas.Thinking = deltas.Thinking || kind == types.DeltaTypeAgentThinking
 	}
-	reader, err := h.broker.Subscribe(ctx, store.SessionRef{Account: account(ctx), ID: req.SessionID}, after, deltas)
+	reader, err := h.broker.Subscribe(ctx, store.SessionRef{Account: request.Account(ctx), ID: req.SessionID}, after, deltas)
 	if errors.Is(err, store.ErrUnknownCursor) {
 		err = &contract.RequestError{Param: param, Message: "'" + param + "' names no event of this session."}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &eventStream{reader: reader, ctx: ctx, heartbeat: h.heartbeat, patience: h.patience, log: h.log}, nil
+	return h.eventStream(ctx, reader), nil
 }
 
 // wireEvent returns an event as callers see it.
