@@ -395,7 +395,7 @@ func securityRule(doc object) (faults []string) {
 // that is missing here would be a promise nobody keeps.
 var keywords = map[string]string{
 	"document":  "openapi info servers tags security paths components x-request-limits",
-	"operation": "operationId tags summary description parameters requestBody responses security",
+	"operation": "operationId tags summary description parameters requestBody responses security x-go-handwritten",
 	"parameter": "name in required description schema example examples style explode x-go-name",
 	"header":    "required description schema example",
 	"response":  "description headers content",
@@ -404,7 +404,7 @@ var keywords = map[string]string{
 		"minLength maxLength pattern x-pattern-description minimum maximum " +
 		"properties required additionalProperties maxProperties minProperties x-property-names " +
 		"items minItems maxItems uniqueItems oneOf discriminator x-max-bytes " +
-		"x-go-name x-oapi-codegen-only-honour-go-name x-go-type x-go-type-import x-go-type-name x-go-type-skip-optional-pointer x-omitzero x-omitempty x-go-error x-go-constants",
+		"x-go-name x-oapi-codegen-only-honour-go-name x-go-type x-go-type-import x-go-type-name x-go-type-skip-optional-pointer x-omitzero x-omitempty x-go-error x-go-constants x-go-handwritten",
 }
 
 func keywordRule(doc object) (faults []string) {

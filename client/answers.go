@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloud-sessions/sessions/api/problem"
 	"github.com/cloud-sessions/sessions/gen/types"
 )
 
@@ -65,16 +66,11 @@ func answerError(rep *reply, now time.Time) *Error {
 // the server. A bare 404 is not ErrNotFound: it more likely means a wrong base URL than a missing
 // resource.
 func statusType(status int) ErrorType {
-	switch {
-	case status == http.StatusUnauthorized:
-		return ErrAuthentication
-	case status == http.StatusForbidden:
-		return ErrPermission
-	case status == http.StatusTooManyRequests:
-		return ErrRateLimit
-	case status == http.StatusServiceUnavailable:
-		return ErrOverloaded
-	case status >= 500:
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return problem.TypeOf(status)
+	}
+	if status >= 500 {
 		return ErrAPI
 	}
 	return ErrUnexpectedResponse

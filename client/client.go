@@ -5,22 +5,6 @@ import (
 	"os"
 )
 
-// Client gives access to the operations of the contract, one field for each of its tags. Make one with
-// [New]. It may be used by several goroutines at once; it starts none of its own and needs no closing.
-type Client struct {
-	// Sessions holds the operations on sessions.
-	Sessions *SessionService
-	// Agents holds the operations on agents.
-	Agents *AgentService
-	// Environments holds the operations on environments.
-	Environments *EnvironmentService
-	// Models holds the operations on models.
-	Models *ModelService
-
-	// config is a pointer so that printing a Client prints no token.
-	config *config
-}
-
 // New returns a client. Without options the token is the environment variable QODER_PAT, the base URL
 // is QODER_BASE_URL or else [DefaultBaseURL], a call is tried three times and an attempt may take a
 // minute. The environment is read here, once.
@@ -38,10 +22,5 @@ func New(opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, cfg.finish("client.New", err)
 	}
-	c := &Client{config: cfg}
-	c.Sessions = &SessionService{c: c, Events: &EventService{c}, Resources: &SessionResourceService{c}}
-	c.Agents = &AgentService{c}
-	c.Environments = &EnvironmentService{c}
-	c.Models = &ModelService{c}
-	return c, nil
+	return newClient(cfg), nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"iter"
 	"net/http"
 	"time"
 
@@ -85,46 +84,18 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 
 // eventValue reads an event. It returns nil for a type that this version does not know.
 func eventValue(data []byte, kind EventType) (any, error) {
-	read, known := eventReaders[kind]
+	read, known := eventTypeReaders[kind]
 	if !known {
 		return nil, nil
 	}
 	return read(data)
 }
 
-// readEvent reads an event that is a T.
-func readEvent[T any](data []byte) (any, error) {
+// decodeEvent reads an event that is a T.
+func decodeEvent[T any](data []byte) (any, error) {
 	var v T
 	err := json.Unmarshal(data, &v)
 	return v, err
-}
-
-// eventReaders read the events of a stream, by their type.
-var eventReaders = map[EventType]func([]byte) (any, error){
-	EventTypeUserMessage:              readEvent[UserMessageEvent],
-	EventTypeUserInterrupt:            readEvent[UserInterruptEvent],
-	EventTypeUserDefineOutcome:        readEvent[UserDefineOutcomeEvent],
-	EventTypeUserToolConfirmation:     readEvent[UserToolConfirmationEvent],
-	EventTypeUserCustomToolResult:     readEvent[UserCustomToolResultEvent],
-	EventTypeSessionStatusRunning:     readEvent[SessionStatusRunningEvent],
-	EventTypeSessionStatusRescheduled: readEvent[SessionStatusRescheduledEvent],
-	EventTypeSessionStatusIdle:        readEvent[SessionStatusIdleEvent],
-	EventTypeSessionError:             readEvent[SessionErrorEvent],
-	EventTypeSessionDeleted:           readEvent[SessionDeletedEvent],
-	EventTypeAgentThinking:            readEvent[AgentThinkingEvent],
-	EventTypeAgentMessage:             readEvent[AgentMessageEvent],
-	EventTypeAgentToolUse:             readEvent[AgentToolUseEvent],
-	EventTypeAgentToolResult:          readEvent[AgentToolResultEvent],
-	EventTypeAgentCustomToolUse:       readEvent[AgentCustomToolUseEvent],
-	EventTypeSpanModelRequestStart:    readEvent[SpanModelRequestStartEvent],
-	EventTypeSpanModelRequestEnd:      readEvent[SpanModelRequestEndEvent],
-	EventTypeStart:                    readEvent[EventStart],
-	EventTypeDelta:                    readEvent[EventDelta],
-}
-
-// NewEventInput returns an [EventInput]; its Type need not be set. [NewUserMessage] and [NewInterrupt] are shorter.
-func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput](event T) EventInput {
-	return types.NewEventInput(event)
 }
 
 // NewUserMessage returns a message, of one text block for each text.
@@ -189,42 +160,4 @@ func (s *EventService) send(ctx context.Context, op string, id SessionID, events
 		return nil, &Error{Op: op, Type: ErrUnexpectedResponse, Message: "the answer does not have the events that were sent"}
 	}
 	return sent.Data, nil
-}
-
-// EventService holds the operations on the logs of sessions; it is [SessionService.Events].
-type EventService struct{ c *Client }
-
-// List returns one page of a session's events, oldest first and 20 of them unless params says otherwise. A nil params
-// asks for the first page; params.Limit is 1 to 100. The filters of params hold together: any of Types, at most 50,
-// and the bounds of the creation time, sent in UTC and cut to the microsecond. It returns [ErrNotFound] when there
-// is no such session. An unknown cursor is an [ErrInvalidRequest].
-//
-// Operation listEvents: GET /sessions/{session_id}/events.
-func (s *EventService) List(ctx context.Context, id SessionID, params *ListEventsParams, opts ...Option) (*Page[Event], error) {
-	p := eventQuery(params)
-	start := cursor{p.Page, p.AfterID, p.BeforeID}
-	return list[Event](ctx, s.c, "Sessions.Events.List", opts, start, func(server string, at cursor) (*http.Request, error) {
-		if err := checkID("session_id", id); err != nil {
-			return nil, err
-		}
-		query := p
-		query.Page, query.AfterID, query.BeforeID = at.page, at.after, at.before
-		return httpclient.NewListEventsRequest(server, id, &query)
-	})
-}
-
-// All yields the events that [EventService.List] returns for params and, page by page as the loop goes on, those that
-// follow; params.Limit is the size of a page. An error is yielded once, at the end. Ranging again starts anew.
-// Changing params afterwards has no effect.
-func (s *EventService) All(ctx context.Context, id SessionID, params *ListEventsParams, opts ...Option) iter.Seq2[Event, error] {
-	p := eventQuery(params)
-	return all(ctx, func() (*Page[Event], error) { return s.List(ctx, id, &p, opts...) })
-}
-
-// eventQuery is a copy of params that fits the contract whatever the caller's times.
-func eventQuery(params *ListEventsParams) ListEventsParams {
-	p := value(params)
-	p.Types = append([]EventType(nil), p.Types...)
-	wireTimes(&p.CreatedAfter, &p.CreatedFrom, &p.CreatedBefore, &p.CreatedTo)
-	return p
 }

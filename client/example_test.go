@@ -341,7 +341,7 @@ func ExampleSessionResourceService() {
 	defer srv.Close()
 	ctx := context.Background()
 	file, err := c.Sessions.Resources.Add(ctx, "sess_1", &client.SessionResourceInput{
-		Type:      client.ResourceTypeFile,
+		Type:      client.SessionResourceInputTypeFile,
 		FileID:    "file_1",
 		MountPath: new("/mnt/report.csv"),
 	})

@@ -23,7 +23,7 @@ type RunParams struct {
 // is no error of Run. A nil params stands for none. An error is yielded once, at the end.
 //
 // When the agent waits for the results of params.Tools or for params.Confirm, Run answers and goes on. When it waits for
-// anything else, Run ends with a stop reason [StopReasonRequiresAction], and [SessionService.RunEvents] goes on with the
+// anything else, Run ends with a stop reason [StopReasonTypeRequiresAction], and [SessionService.RunEvents] goes on with the
 // caller's answer.
 //
 // Leaving the loop, or an end of ctx, does not stop the turn: see [EventService.Interrupt]. Its errors are those of
@@ -80,7 +80,7 @@ func (s *SessionService) run(ctx context.Context, op string, id SessionID, event
 
 // answer sends the answers that a turn stopped for, as far as params has them, and reports whether the turn goes on.
 func (s *SessionService) answer(ctx context.Context, op string, id SessionID, stop SessionStatusIdleEvent, uses map[EventID]any, params RunParams, opts []Option) (goesOn bool, err error) {
-	if stop.StopReason.Type != StopReasonRequiresAction || len(params.Tools) == 0 && params.Confirm == nil {
+	if stop.StopReason.Type != StopReasonTypeRequiresAction || len(params.Tools) == 0 && params.Confirm == nil {
 		return false, nil
 	}
 	waiting, err := s.waiting(ctx, op, id, stop, opts)
@@ -136,9 +136,9 @@ func (p RunParams) answer(ctx context.Context, use any) (answer EventInput, ok b
 		if p.Confirm == nil {
 			return answer, false
 		}
-		confirmation := UserToolConfirmationInput{ToolUseID: v.ID, Result: ToolConfirmationAllow}
+		confirmation := UserToolConfirmationInput{ToolUseID: v.ID, Result: ToolConfirmationResultAllow}
 		if err := p.Confirm(ctx, v); err != nil {
-			confirmation.Result, confirmation.DenyMessage = ToolConfirmationDeny, new(err.Error())
+			confirmation.Result, confirmation.DenyMessage = ToolConfirmationResultDeny, new(err.Error())
 		}
 		return NewEventInput(confirmation), true
 	}

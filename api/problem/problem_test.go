@@ -22,7 +22,7 @@ func TestTheTableIsTheContracts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := doc.Components.Schemas["ErrorKind"].Value.Enum
+	kinds := doc.Components.Schemas["ErrorType"].Value.Enum
 	seen := map[int]bool{}
 	for _, kind := range kinds {
 		status := problem.StatusOf(types.ErrorType(kind.(string)))

@@ -1358,11 +1358,11 @@ type AgentMessageEvent struct {
 // AgentMessageEventType Always `agent.message`.
 type AgentMessageEventType string
 
-// AgentReference The agent of a new session: an agent's id, which stands for its latest version, or an object that
+// AgentRef The agent of a new session: an agent's id, which stands for its latest version, or an object that
 // pins a version.
 //
 // Example: agent_019e390add9f7bac9b6cc806db46fcbd
-type AgentReference = union.Agent
+type AgentRef = union.Agent
 
 // AgentSkill A skill by its id.
 //
@@ -1692,7 +1692,7 @@ type CreateAgentRequest struct {
 	// Model A model - its id, or an object that holds it.
 	//
 	// Example: ultimate
-	Model ModelReference `json:"model"`
+	Model ModelRef `json:"model"`
 
 	// Description A description for people.
 	//
@@ -1769,7 +1769,7 @@ type CreateSessionRequest struct {
 	//
 	//
 	// Example: agent_019e390add9f7bac9b6cc806db46fcbd
-	Agent AgentReference `json:"agent"`
+	Agent AgentRef `json:"agent"`
 
 	// EnvironmentID An environment's id.
 	//
@@ -2372,10 +2372,10 @@ type ModelObject struct {
 	ID ModelID `json:"id"`
 }
 
-// ModelReference A model - its id, or an object that holds it.
+// ModelRef A model - its id, or an object that holds it.
 //
 // Example: ultimate
-type ModelReference = union.Model
+type ModelRef = union.Model
 
 // ModelSource Who offers the model, the service or the account's owner.
 //
@@ -3362,7 +3362,7 @@ type UpdateAgentRequest struct {
 	// Model A model - its id, or an object that holds it.
 	//
 	// Example: ultimate
-	Model *ModelReference `json:"model,omitempty"`
+	Model *ModelRef `json:"model,omitempty"`
 
 	// Description A description for people.
 	//
