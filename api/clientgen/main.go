@@ -1,6 +1,6 @@
 // Command clientgen writes the Go code that follows mechanically from the contract and that oapi-codegen does not write:
 // the unions of gen/types, and of package client the names of types, the services with their plain operations, and the rows
-// of the tests that walk every operation.
+// of the tests that walk every operation; of contractcheck the steps of a conformance run.
 //
 // A method's name and place follow from the operationId and the path. An operation or a schema with x-go-handwritten is left
 // to package client.
@@ -25,6 +25,7 @@ var outputs = []struct {
 	{"wiretypes.tmpl", "gen/types/unions.gen.go", func(d *document) any { return d.wireTypes() }},
 	{"types.tmpl", "client/types.gen.go", func(d *document) any { return d.clientTypes() }},
 	{"services.tmpl", "client/services.gen.go", func(d *document) any { return d.services }},
+	{"plan.tmpl", "client/contractcheck/plan.gen.go", func(d *document) any { return d.plan() }},
 	{"operations.tmpl", "client/operations_gen_test.go", func(d *document) any { return d.services }},
 }
 
@@ -52,7 +53,7 @@ func generate(spec string) error {
 		return fmt.Errorf("%s: %w", spec, err)
 	}
 	functions := template.FuncMap{
-		"all": all, "camel": camel, "comment": comment, "constant": constant, "does": does, "links": links, "list": list, "named": named, "unexported": unexported,
+		"all": all, "camel": camel, "comment": comment, "constant": constant, "does": does, "links": links, "list": list, "named": named, "quote": quote, "unexported": unexported,
 	}
 	templates, err := template.New("").Funcs(functions).ParseFS(files, "*.tmpl")
 	if err != nil {

@@ -16,6 +16,7 @@ type service struct {
 
 	Children []*service
 	Methods  []*method
+	Aliases  []*operation // PUTs that only repeat a POST
 }
 
 // Type is the Go type.
@@ -98,9 +99,6 @@ func (d *document) collectServices() {
 	known := map[string]*service{}
 	for _, op := range d.operations {
 		segments, verb, noun := op.collection()
-		if verb == "put" {
-			continue
-		}
 		suffix := ""
 		if last := len(segments) - 1; last > 0 && operations[strings.Join(segments, "/")] == 1 {
 			suffix, segments = camel(segments[last]), segments[:last]
@@ -109,6 +107,10 @@ func (d *document) collectServices() {
 		if known[path] == nil {
 			known[path] = &service{Noun: strings.TrimSuffix(noun, "s")}
 			known[path].place(segments, known[strings.Join(segments[:len(segments)-1], "/")], &d.services)
+		}
+		if verb == "put" {
+			known[path].Aliases = append(known[path].Aliases, op)
+			continue
 		}
 		known[path].Methods = append(known[path].Methods, d.method(op, known[path], exported(verb)+suffix, suffix))
 	}
