@@ -5,12 +5,11 @@ import (
 	"os"
 )
 
-// New returns a client. Without options the token is the environment variable QODER_PAT, the base URL
-// is QODER_BASE_URL or else [DefaultBaseURL], a call is tried three times and an attempt may take a
-// minute. The environment is read here, once.
+// New returns a client. Without options the token is the environment variable QODER_PAT, the base URL is QODER_BASE_URL or
+// else [DefaultBaseURL], a call is attempted three times and an attempt may take a minute. New reads the environment once.
 //
-// A client without a token is allowed: its calls need [WithToken] and fail with [ErrAuthentication]
-// without it. New itself fails, with [ErrInvalidRequest], when an option or a variable is malformed.
+// A client may have no token: then its calls need [WithToken] and otherwise fail with [ErrAuthentication]. New fails with
+// [ErrInvalidRequest] when an option or a variable is invalid.
 func New(opts ...Option) (*Client, error) {
 	cfg, err := newConfig().with(opts)
 	if err == nil {

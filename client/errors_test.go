@@ -77,17 +77,17 @@ func TestForeignErrors(t *testing.T) {
 		length int
 	}{
 		{name: "HTML", step: answer(502, "<html>\n<title>Bad   Gateway</title>", "Content-Type: text/html; charset=utf-8"), is: client.ErrAPI,
-			err: `Sessions.Get: 502 api_error: the answer is text/html, not JSON: "<html> <title>Bad Gateway</title>" (request id req_1)`},
+			err: `Sessions.Get: 502 api_error: the response is text/html, not JSON: "<html> <title>Bad Gateway</title>" (request id req_1)`},
 		{name: "empty 503", step: answer(503, ""), is: client.ErrOverloaded,
-			err: `Sessions.Get: 503 overloaded_error: the answer is empty (request id req_1)`},
+			err: `Sessions.Get: 503 overloaded_error: the response is empty (request id req_1)`},
 		{name: "empty 429", step: answer(429, ""), is: client.ErrRateLimit,
-			err: `Sessions.Get: 429 rate_limit_error: the answer is empty (request id req_1)`},
+			err: `Sessions.Get: 429 rate_limit_error: the response is empty (request id req_1)`},
 		{name: "empty 401", step: answer(401, ""), is: client.ErrAuthentication,
-			err: `Sessions.Get: 401 authentication_error: the answer is empty (request id req_1)`},
+			err: `Sessions.Get: 401 authentication_error: the response is empty (request id req_1)`},
 		{name: "other JSON", step: answer(403, `{"error":"no"}`), is: client.ErrPermission,
-			err: `Sessions.Get: 403 permission_error: the answer is not the contract's: "{\"error\":\"no\"}" (request id req_1)`},
+			err: `Sessions.Get: 403 permission_error: the response is not the contract's: "{\"error\":\"no\"}" (request id req_1)`},
 		{name: "404 of a wrong base URL", step: answer(404, "404 page not found", "Content-Type: text/plain"), is: client.ErrUnexpectedResponse, isnt: client.ErrNotFound,
-			err: `Sessions.Get: 404 unexpected_response: the answer is text/plain, not JSON: "404 page not found" (request id req_1)`},
+			err: `Sessions.Get: 404 unexpected_response: the response is text/plain, not JSON: "404 page not found" (request id req_1)`},
 		{name: "terminal escapes", step: answer(400, `{"error":{"type":"invalid_request_error","message":"a\u001b[2J\nb"}}`), is: client.ErrInvalidRequest,
 			err: `Sessions.Get: 400 invalid_request_error: a [2J b (request id req_1)`},
 		{name: "endless", step: answer(400, envelope("invalid_request_error", strings.Repeat("é", 2<<20))), is: client.ErrUnexpectedResponse, length: 500},
@@ -186,5 +186,5 @@ func TestMiddlewareWithoutAnswer(t *testing.T) {
 		client.WithMiddleware(func(client.RoundTripFunc) client.RoundTripFunc {
 			return func(*http.Request) (*http.Response, error) { return nil, nil }
 		}))
-	wantText(t, get(t.Context(), c), "Sessions.Get: a middleware returned no answer and no error")
+	wantText(t, get(t.Context(), c), "Sessions.Get: a middleware returned no response and no error")
 }

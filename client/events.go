@@ -11,7 +11,7 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 )
 
-// Event is an event of a session's log or of a stream. Value says what happened:
+// Event is an event of a session's log or of a stream. Value is what happened:
 //
 //	switch v := event.Value.(type) {
 //	case client.AgentMessageEvent:
@@ -27,17 +27,17 @@ type Event struct {
 	// SessionID is the event's session and TurnID its turn; both may be "".
 	SessionID SessionID
 	TurnID    TurnID
-	// CreatedAt is when the event happened.
+	// CreatedAt is the time of the event.
 	CreatedAt time.Time
-	// Value is the event itself, of one of this package's types …Event, or [EventStart] or [EventDelta]; nil when
-	// this version does not know the type: see [Event.Raw].
+	// Value is the event itself, of one of this package's types …Event, or [EventStart] or [EventDelta]; nil for a type
+	// that this version does not know: see [Event.Raw].
 	Value any
 
 	raw json.RawMessage
 }
 
-// Text is what was said: the text of a message of the user or the agent, or of a piece of one. It is "" for all
-// other events. Whoever asked for pieces gets a message's text twice, in pieces and then whole.
+// Text returns the text of a message of the user or the agent, or of a piece of one; "" for any other event. A caller that
+// asked for pieces gets the text of a message twice, in pieces and then complete.
 func (e Event) Text() string {
 	switch v := e.Value.(type) {
 	case AgentMessageEvent:
@@ -50,7 +50,7 @@ func (e Event) Text() string {
 	return ""
 }
 
-// Raw is the event as the server sent it, with the fields that this version does not know. It must not be changed.
+// Raw returns the event as the server sent it, with the fields that this version does not know. It must not be changed.
 func (e Event) Raw() json.RawMessage { return e.raw }
 
 // MarshalJSON returns the event as the server sent it.
@@ -61,8 +61,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	return e.raw, nil
 }
 
-// UnmarshalJSON reads any object with a type. It fails for an event of a known type with a field of another kind
-// than the contract's.
+// UnmarshalJSON accepts any object with a type. It fails for an event of a known type whose fields have other JSON types
+// than in the contract.
 func (e *Event) UnmarshalJSON(data []byte) error {
 	var head struct {
 		ID        EventID   `json:"id"`
@@ -82,7 +82,7 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// eventValue reads an event. It returns nil for a type that this version does not know.
+// eventValue decodes an event. It returns nil for a type that this version does not know.
 func eventValue(data []byte, kind EventType) (any, error) {
 	read, known := eventTypeReaders[kind]
 	if !known {
@@ -91,42 +91,41 @@ func eventValue(data []byte, kind EventType) (any, error) {
 	return read(data)
 }
 
-// decodeEvent reads an event that is a T.
+// decodeEvent decodes an event that is a T.
 func decodeEvent[T any](data []byte) (any, error) {
 	var v T
 	err := json.Unmarshal(data, &v)
 	return v, err
 }
 
-// NewUserMessage returns a message, of one text block for each text.
+// NewUserMessage returns a message with one text block for each text.
 func NewUserMessage(texts ...string) EventInput {
 	return NewEventInput(UserMessageInput{Content: texts})
 }
 
-// NewInterrupt returns an interruption, which stops the turn under way.
+// NewInterrupt returns an interruption, which stops the running turn.
 func NewInterrupt() EventInput { return NewEventInput(UserInterruptInput{}) }
 
-// Send sends events to a session, all of them or none, and returns them as they were stored. A message starts a
-// turn: see [SessionService.Run] to read what comes of it. It returns [ErrNotFound] when there is no such session,
-// [ErrInvalidRequest] when an event is malformed or, with status 409, the session is processing a turn already,
-// [ErrConflict] when it is archived, and [ErrRateLimit] when the account has too many turns under way.
+// Send sends events to a session, all of them or none, and returns them as stored. A message starts a turn: see
+// [SessionService.Run] to read the events that follow. It returns [ErrNotFound] when the session does not exist,
+// [ErrInvalidRequest] when an event is invalid or, with status 409, the session is already processing a turn,
+// [ErrConflict] when it is archived, and [ErrRateLimit] when the account has too many running turns.
 //
 // Operation sendEvents: POST /sessions/{session_id}/events.
 func (s *EventService) Send(ctx context.Context, id SessionID, events []EventInput, opts ...Option) ([]Event, error) {
 	return s.send(ctx, "Sessions.Events.Send", id, events, opts)
 }
 
-// SendMessage sends a message and returns it as it was stored, without waiting for the answer. Its errors are those
-// of [EventService.Send].
+// SendMessage sends a message and returns it as stored, without waiting for the reply. Its errors are those of
+// [EventService.Send].
 //
 // Operation sendEvents: POST /sessions/{session_id}/events.
 func (s *EventService) SendMessage(ctx context.Context, id SessionID, text string, opts ...Option) (*Event, error) {
 	return s.sendOne(ctx, "Sessions.Events.SendMessage", id, NewUserMessage(text), opts)
 }
 
-// Interrupt stops the turn under way, if there is one, and leaves the session idle, where [SessionService.Cancel] leaves
-// it cancelled. It does not wait. It returns the interruption as it was stored. Its errors are those of
-// [EventService.Send].
+// Interrupt stops the running turn, if there is one, and leaves the session idle, whereas [SessionService.Cancel] leaves
+// it cancelled. It does not wait. It returns the interruption as stored. Its errors are those of [EventService.Send].
 //
 // Operation sendEvents: POST /sessions/{session_id}/events.
 func (s *EventService) Interrupt(ctx context.Context, id SessionID, opts ...Option) (*Event, error) {
@@ -149,7 +148,7 @@ func (s *EventService) send(ctx context.Context, op string, id SessionID, events
 			return nil, err
 		}
 		if len(events) == 0 {
-			return nil, &Error{Type: ErrInvalidRequest, Message: "there is no event to send", Param: "events"}
+			return nil, &Error{Type: ErrInvalidRequest, Message: "events is empty", Param: "events"}
 		}
 		return httpclient.NewSendEventsRequest(server, id, nil, types.SendEventsRequest{Events: events})
 	})
@@ -157,7 +156,7 @@ func (s *EventService) send(ctx context.Context, op string, id SessionID, events
 		return nil, err
 	}
 	if len(sent.Data) != len(events) {
-		return nil, &Error{Op: op, Type: ErrUnexpectedResponse, Message: "the answer does not have the events that were sent"}
+		return nil, &Error{Op: op, Type: ErrUnexpectedResponse, Message: "the response does not have the events that were sent"}
 	}
 	return sent.Data, nil
 }

@@ -132,8 +132,8 @@ func TestRun(t *testing.T) {
 				return "never called", nil
 			})}},
 			[]string{"Let me look outside.", "idle: requires_action",
-				`result: the input does not fit the tool's schema: validating root: validating /properties/days: type: 1 has type "integer", want "string" (error)`,
-				`The weather: the input does not fit the tool's schema: validating root: validating /properties/days: type: 1 has type "integer", want "string".`, "idle: end_turn"}},
+				`result: the input does not satisfy the schema of the tool: validating root: validating /properties/days: type: 1 has type "integer", want "string" (error)`,
+				`The weather: the input does not satisfy the schema of the tool: validating root: validating /properties/days: type: 1 has type "integer", want "string".`, "idle: end_turn"}},
 		{"a tool of the caller's", "weather?", nil, []string{"Let me look outside.", "idle: requires_action"}},
 		{"a tool of another name", "weather?", &client.RunParams{Tools: []client.Tool{
 			client.NewTool("get_time", "", func(context.Context, struct{}) (string, error) { return "", nil })}},
@@ -230,7 +230,7 @@ func TestRunFails(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	_, err = readAll(r.Sessions.RunEvents(t.Context(), r.session, nil, nil))
-	wantText(t, err, "Sessions.RunEvents: there is no event to send (param events)")
+	wantText(t, err, "Sessions.RunEvents: events is empty (param events)")
 	_, err = readAll(r.Sessions.Run(t.Context(), r.session, "", nil))
 	if e := asError(t, err); !errors.Is(err, client.ErrInvalidRequest) || e.Status != 400 || e.Op != "Sessions.Run" {
 		t.Errorf("%v", err)
@@ -306,7 +306,7 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// flaky is a proxy that fails about one request in three: before the server sees it, while the answer is on its way, or
+// flaky is a proxy that fails about one request in three: before the server sees it, while the response is on its way, or
 // after all is done, when nothing comes back.
 type flaky struct {
 	*httptest.Server

@@ -10,9 +10,9 @@ import (
 )
 
 // Add adds one file to a session and returns it; req.Type is [SessionResourceInputTypeFile]. A nil req.MountPath stands
-// for /mnt/session/uploads/ and the file's id; a path is absolute and at most 1024 characters long. It
-// returns [ErrNotFound] when there is no such session, [ErrConflict] when the path is taken or the session
-// is archived, and [ErrInvalidRequest] when a field is out of bounds or the session has its 100 files.
+// for /mnt/session/uploads/ and the file's id; a path is absolute. It returns [ErrNotFound] when the session does not
+// exist, [ErrConflict] when the path is in use or the session is archived, [ErrInvalidRequest] when a field is invalid or
+// the session has the maximum number of files, and [ErrFeatureNotAvailable] when the server has files switched off.
 //
 // Operation addSessionResources: POST /sessions/{session_id}/resources.
 func (s *SessionResourceService) Add(ctx context.Context, sessionID SessionID, req *SessionResourceInput, opts ...Option) (*SessionResource, error) {
@@ -26,8 +26,8 @@ func (s *SessionResourceService) Add(ctx context.Context, sessionID SessionID, r
 	})
 }
 
-// AddAll adds 1 to 100 files to a session, all of them or none, and returns the session as it is now. Its
-// errors are those of [SessionResourceService.Add], and [ErrInvalidRequest] for no file at all.
+// AddAll adds files to a session, all of them or none, and returns the session after the change. Its errors are those of
+// [SessionResourceService.Add], and [ErrInvalidRequest] without a file.
 //
 // Operation addSessionResources: POST /sessions/{session_id}/resources.
 func (s *SessionResourceService) AddAll(ctx context.Context, sessionID SessionID, files []SessionResourceInput, opts ...Option) (*Session, error) {
@@ -36,7 +36,7 @@ func (s *SessionResourceService) AddAll(ctx context.Context, sessionID SessionID
 			return nil, err
 		}
 		if len(files) == 0 { // the body would be empty, which asks for one file
-			return nil, &Error{Type: ErrInvalidRequest, Message: "there is no file to add", Param: "resources"}
+			return nil, &Error{Type: ErrInvalidRequest, Message: "files is empty", Param: "resources"}
 		}
 		return httpclient.NewAddSessionResourcesRequest(server, sessionID, nil, types.AddSessionResourcesRequest{Resources: files})
 	})

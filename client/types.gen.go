@@ -462,23 +462,32 @@ var eventTypeReaders = map[EventType]func([]byte) (any, error){
 	EventTypeDelta:                    decodeEvent[EventDelta],
 }
 
-// NewAgentTool returns the [AgentTool] that v is. It sets the field Type.
+// What the contract allows in an idempotency key.
+const (
+	idempotencyKeyPattern = `^[\x20-\x7e]{1,255}$`
+	idempotencyKeyRule    = `must be 1 to 255 printable ASCII characters`
+)
+
+// maxErrorMessage is the most characters of an error's message.
+const maxErrorMessage = 1024
+
+// NewAgentTool returns the AgentTool that holds v; its field Type need not be set.
 func NewAgentTool[T BuiltinToolset | CustomTool | MCPToolset](v T) AgentTool {
 	return types.NewAgentTool(v)
 }
 
-// NewMCPServer returns the [MCPServer] that v is. It sets the field Type.
+// NewMCPServer returns the MCPServer that holds v; its field Type need not be set.
 func NewMCPServer[T MCPServerURL | MCPServerHTTP](v T) MCPServer { return types.NewMCPServer(v) }
 
-// NewEnvironmentConfig returns the [EnvironmentConfig] that v is. It sets the field Type.
+// NewEnvironmentConfig returns the EnvironmentConfig that holds v; its field Type need not be set.
 func NewEnvironmentConfig[T CloudConfig | SelfHostedConfig](v T) EnvironmentConfig {
 	return types.NewEnvironmentConfig(v)
 }
 
-// NewEventInput returns the [EventInput] that v is. It sets the field Type.
+// NewEventInput returns the EventInput that holds v; its field Type need not be set.
 func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput](v T) EventInput {
 	return types.NewEventInput(v)
 }
 
-// NewRubric returns the [Rubric] that v is. It sets the field Type.
+// NewRubric returns the Rubric that holds v; its field Type need not be set.
 func NewRubric[T RubricText | RubricFile](v T) Rubric { return types.NewRubric(v) }

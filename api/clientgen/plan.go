@@ -68,7 +68,11 @@ func (d *document) plan() (p plan) {
 		}
 		ends = append(ends, of(archives, deletes))
 	}
-	for _, s := range d.services {
+	roots := slices.Clone(d.services)
+	slices.SortStableFunc(roots, func(a, b *service) int { // what is only read comes first
+		return -cmp.Compare(a.operations()[0].rank(), b.operations()[0].rank())
+	})
+	for _, s := range roots {
 		visit(s)
 	}
 	for _, steps := range slices.Backward(ends) {

@@ -13,6 +13,9 @@ type clientTypes struct {
 	Enums     []enum
 	Unions    []union
 	Constants []constants
+
+	IdempotencyKey *schema
+	ErrorMessage   *schema
 }
 
 // alias is a type of package client that is one of gen/types.
@@ -97,6 +100,7 @@ func (d *document) clientTypes() (t clientTypes) {
 			t.Constants = append(t.Constants, constants{s, d.named(s.GoConstants).union()})
 		}
 	}
+	t.IdempotencyKey, t.ErrorMessage = d.named("IdempotencyKey"), d.named("ErrorDetail").Properties.values["message"]
 	return t
 }
 

@@ -5,6 +5,9 @@ package contractcheck
 // plan is the operations in the order in which they are tried, with the contract's examples.
 var plan = []step{
 	{
+		operation: "listModels",
+	},
+	{
 		operation: "createAgent", holds: "agent_id",
 		bodies: []string{
 			`{"description":"E2E 测试用 Agent","model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手"}`,
@@ -170,9 +173,6 @@ var plan = []step{
 	},
 	{
 		operation: "cancelSession",
-	},
-	{
-		operation: "listModels",
 	},
 	{
 		operation: "archiveSession",

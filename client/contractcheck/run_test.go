@@ -177,7 +177,7 @@ func TestNoRun(t *testing.T) {
 		want string
 	}{
 		"wrong token": {t.Context(), s.Client(client.WithToken("pt-wrong")), "401 authentication_error"},
-		"no server":   {t.Context(), s.Client(client.WithBaseURL(gone.URL), client.WithMaxRetries(0)), "no answer: "},
+		"no server":   {t.Context(), s.Client(client.WithBaseURL(gone.URL), client.WithMaxRetries(0)), "no response: "},
 		"no time":     {canceled, s.Client(), "context canceled"},
 	} {
 		results, err := contractcheck.Run(tc.ctx, tc.c, contractcheck.Options{})
