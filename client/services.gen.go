@@ -48,10 +48,10 @@ type SessionService struct {
 }
 
 // Create creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
-// makes the agent process it.
+// starts a turn of the agent.
 //
-// The checks run in this order: token, content type, body against the schema, feature gate, agent, environment. A 404
-// names which of the two is missing. An archived agent or environment is a 400.
+// The request is checked in this order: token, content type, body, feature gate, agent, environment. A 404 names
+// which of the two is missing. An archived agent or environment is a 400.
 //
 // Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrFeatureNotAvailable].
 //
@@ -65,8 +65,8 @@ func (s *SessionService) Create(ctx context.Context, req *CreateSessionRequest, 
 	})
 }
 
-// List lists the account's sessions, newest first unless `order` says otherwise. Archived sessions are left out
-// unless `include_archived` is true. A nil params asks for the first page.
+// List lists the account's sessions, newest first unless `order` is `asc`. Archived sessions are omitted unless
+// `include_archived` is true. A nil params asks for the first page.
 //
 // Its errors include [ErrInvalidRequest].
 //
@@ -111,8 +111,8 @@ func (s *SessionService) Get(ctx context.Context, sessionID SessionID, opts ...O
 	})
 }
 
-// Update changes the session's title and metadata; nothing else may be sent. A field that is left out keeps its
-// value, a null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session is a 409.
+// Update changes the session's title and metadata; other fields are not accepted. An omitted field keeps its value; a
+// null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session is a 409.
 //
 // Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
 //
@@ -126,7 +126,7 @@ func (s *SessionService) Update(ctx context.Context, sessionID SessionID, req *U
 	})
 }
 
-// Delete deletes the session and its events, for good. One that is processing a turn is a 409.
+// Delete permanently deletes the session and its events. A session that is processing a turn is a 409.
 //
 // Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
 //
@@ -140,8 +140,8 @@ func (s *SessionService) Delete(ctx context.Context, sessionID SessionID, opts .
 	})
 }
 
-// Archive archives the session, for good: it leaves the default list and takes no more changes, reads keep working.
-// Archiving twice is the same as once. One that is processing a turn is a 409.
+// Archive permanently archives the session: it leaves the default list and can no longer be changed, but can still be
+// read. Archiving it again has no effect. A session that is processing a turn is a 409.
 //
 // Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
 //
@@ -160,8 +160,8 @@ type SessionResourceService struct {
 	c *Client
 }
 
-// List lists the session's files, the newest first unless `order` says otherwise. Gated (M3 门控). A nil params
-// asks for the first page.
+// List lists the session's files, newest first unless `order` is `asc`. Gated (M3 门控). A nil params asks for the
+// first page.
 //
 // Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrFeatureNotAvailable].
 //
@@ -220,8 +220,7 @@ type EventService struct {
 	c *Client
 }
 
-// List lists the session's events, the oldest first unless `order` says otherwise. A nil params asks for the first
-// page.
+// List lists the session's events, oldest first unless `order` is `desc`. A nil params asks for the first page.
 //
 // Its errors include [ErrInvalidRequest] and [ErrNotFound].
 //
@@ -274,8 +273,8 @@ func (s *AgentService) Create(ctx context.Context, req *CreateAgentRequest, opts
 	})
 }
 
-// List lists the account's agents in their latest version, newest first unless `order` says otherwise. Archived
-// agents are left out unless `include_archived` is true. A nil params asks for the first page.
+// List lists the account's agents in their latest version, newest first unless `order` is `asc`. Archived agents are
+// omitted unless `include_archived` is true. A nil params asks for the first page.
 //
 // Its errors include [ErrInvalidRequest].
 //
@@ -298,7 +297,7 @@ func (s *AgentService) All(ctx context.Context, params *ListAgentsParams, opts .
 	return all(ctx, func() (*Page[Agent], error) { return s.List(ctx, &p, opts...) })
 }
 
-// Get returns the agent in its latest version, or in the version asked for.
+// Get returns the agent in its latest version, or in the requested one.
 //
 // Its errors include [ErrInvalidRequest] and [ErrNotFound].
 //
@@ -312,10 +311,10 @@ func (s *AgentService) Get(ctx context.Context, agentID AgentID, params *GetAgen
 	})
 }
 
-// Update makes a new version of the agent. `version` is the version that the change is based on: one that is not the
-// latest is a 409, so that no change is lost. A field that is left out keeps its value, an array that is sent
-// replaces the whole array, metadata is a patch. Sessions keep the version that they were created with. An archived
-// agent is a 409.
+// Update creates a new version of the agent. `version` is the version that the change is based on: if it is not the
+// latest, the response is 409, so that no change is lost. An omitted field keeps its value, an array replaces the
+// complete array, and metadata is a patch. Sessions keep the version that they were created with. An archived agent
+// is a 409.
 //
 // Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
 //
@@ -329,7 +328,7 @@ func (s *AgentService) Update(ctx context.Context, agentID AgentID, req *UpdateA
 	})
 }
 
-// Delete deletes the agent and its versions, for good. Sessions keep the agent they were created with.
+// Delete permanently deletes the agent and its versions. Sessions keep the agent that they were created with.
 //
 // Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
 //
@@ -343,8 +342,8 @@ func (s *AgentService) Delete(ctx context.Context, agentID AgentID, opts ...Opti
 	})
 }
 
-// Archive archives the agent, for good: it leaves the default list and new sessions cannot use it; sessions that do
-// go on. Archiving twice is the same as once.
+// Archive permanently archives the agent: it leaves the default list and new sessions cannot use it; existing
+// sessions are not affected. Archiving it again has no effect.
 //
 // Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
 //
@@ -358,8 +357,8 @@ func (s *AgentService) Archive(ctx context.Context, agentID AgentID, opts ...Opt
 	})
 }
 
-// ListVersions lists every version of the agent, the newest first unless `order` says otherwise. The cursors are
-// version numbers. A nil params asks for the first page.
+// ListVersions lists every version of the agent, newest first unless `order` is `asc`. The cursors are version
+// numbers. A nil params asks for the first page.
 //
 // Its errors include [ErrInvalidRequest] and [ErrNotFound].
 //
@@ -390,7 +389,7 @@ type EnvironmentService struct {
 	c *Client
 }
 
-// Create creates an environment that is ready for sessions at once.
+// Create creates an environment, which sessions can use immediately.
 //
 // Its errors include [ErrInvalidRequest] and [ErrConflict].
 //
@@ -404,8 +403,8 @@ func (s *EnvironmentService) Create(ctx context.Context, req *CreateEnvironmentR
 	})
 }
 
-// List lists the account's environments, newest first unless `order` says otherwise. Archived environments are left
-// out unless `include_archived` is true. A nil params asks for the first page.
+// List lists the account's environments, newest first unless `order` is `asc`. Archived environments are omitted
+// unless `include_archived` is true. A nil params asks for the first page.
 //
 // Its errors include [ErrInvalidRequest].
 //
@@ -442,8 +441,8 @@ func (s *EnvironmentService) Get(ctx context.Context, environmentID EnvironmentI
 	})
 }
 
-// Update changes the environment for sessions to come. A field that is left out keeps its value; a config that is
-// sent replaces the whole config, metadata is a patch. An archived environment is a 409.
+// Update changes the environment for future sessions. An omitted field keeps its value, `config` replaces the
+// complete configuration, and metadata is a patch. An archived environment is a 409.
 //
 // Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
 //
@@ -457,7 +456,7 @@ func (s *EnvironmentService) Update(ctx context.Context, environmentID Environme
 	})
 }
 
-// Delete deletes the environment, for good. One that a session refers to is a 409; archive it instead.
+// Delete permanently deletes the environment. If a session refers to it, the response is 409; archive it instead.
 //
 // Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
 //
@@ -471,8 +470,8 @@ func (s *EnvironmentService) Delete(ctx context.Context, environmentID Environme
 	})
 }
 
-// Archive archives the environment, for good: it leaves the default list and new sessions cannot use it; sessions
-// that do go on. One that is archived already is a 409.
+// Archive permanently archives the environment: it leaves the default list and new sessions cannot use it; existing
+// sessions are not affected. An environment that is already archived is a 409.
 //
 // Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
 //
@@ -491,7 +490,7 @@ type ModelService struct {
 	c *Client
 }
 
-// List lists the models that agents may name.
+// List lists the models that agents can use.
 //
 // Its errors include [ErrInvalidRequest].
 //

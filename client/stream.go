@@ -11,7 +11,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cloud-sessions/sessions/client/internal/sse"
+	"github.com/cloud-sessions/sessions/api/sse"
 	"github.com/cloud-sessions/sessions/gen/httpclient"
 	"github.com/cloud-sessions/sessions/gen/types"
 )

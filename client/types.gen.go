@@ -8,40 +8,40 @@ import (
 
 // The types of the contract.
 type (
-	// SessionID is a session's id.
+	// SessionID: Identifier of a session.
 	SessionID = types.SessionID
-	// AgentID is an agent's id.
+	// AgentID: Identifier of an agent.
 	AgentID = types.AgentID
-	// EnvironmentID is an environment's id.
+	// EnvironmentID: Identifier of an environment.
 	EnvironmentID = types.EnvironmentID
-	// MemoryStoreID is a memory store's id.
+	// MemoryStoreID: Identifier of a memory store.
 	MemoryStoreID = types.MemoryStoreID
-	// VaultID is a vault's id.
+	// VaultID: Identifier of a vault.
 	VaultID = types.VaultID
-	// FileID is a file's id.
+	// FileID: Identifier of a file.
 	FileID = types.FileID
-	// SkillID is a skill's id.
+	// SkillID: Identifier of a skill.
 	SkillID = types.SkillID
-	// SessionResourceID is a session resource's id.
+	// SessionResourceID: Identifier of a session resource.
 	SessionResourceID = types.SessionResourceID
 	// EventID is an event's id. Ids ascend in time within a session, and each is a cursor.
 	EventID = types.EventID
-	// TurnID: Ties the events of one turn together.
+	// TurnID: Identifier of a turn, which all of its events have.
 	TurnID = types.TurnID
-	// OutcomeID is an outcome's id.
+	// OutcomeID: Identifier of an outcome.
 	OutcomeID = types.OutcomeID
-	// AgentVersion: Counts an agent's states, from 1.
+	// AgentVersion: Version number of an agent, starting at 1.
 	AgentVersion = types.AgentVersion
-	// ListOrder: Newest (`desc`) or oldest (`asc`) first.
+	// ListOrder: Order of a list, newest (`desc`) or oldest (`asc`) first.
 	ListOrder = types.ListOrder
 	// Metadata: Custom key-value pairs (自定义元数据键值对), at most 16.
 	Metadata = types.Metadata
 	// EnvironmentVariables: Environment variables of the session's container, at most 64.
 	EnvironmentVariables = types.EnvironmentVariables
-	// MetadataPatch: Changes to metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the
+	// MetadataPatch: Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the
 	// change.
 	MetadataPatch = types.MetadataPatch
-	// CreateSessionRequest: The body of createSession (请求体). It is the request of [SessionService.Create].
+	// CreateSessionRequest: Request body of createSession (请求体). It is the request of [SessionService.Create].
 	//
 	//   - Title: at most 256 characters
 	//   - Metadata: at most 16 keys
@@ -51,37 +51,36 @@ type (
 	//   - VaultIDs: at most 20 entries
 	//   - EnvironmentVariables: at most 64 keys
 	CreateSessionRequest = types.CreateSessionRequest
-	// AgentRef: The agent of a new session: an agent's id, which stands for its latest version, or an object that pins a
-	// version.
+	// AgentRef: Agent of a new session: an agent id, which means its latest version, or an object that pins a version.
 	AgentRef = types.AgentRef
-	// SessionResourceInput is a file for a session.
+	// SessionResourceInput: File to add to a session.
 	SessionResourceInput = types.SessionResourceInput
-	// SessionResource is a file of a session (关联的文件资源).
+	// SessionResource: File of a session (关联的文件资源).
 	SessionResource = types.SessionResource
-	// Session is a session (会话). The fields that are not required are always sent by this server and absent from the
-	// answers of some earlier ones; `archived_at` is sent only once archived.
+	// Session: Conversation between an agent and a user (会话). This server always sends the optional fields, which
+	// some earlier servers omit; `archived_at` is present only in an archived session.
 	Session = types.Session
-	// UpdateSessionRequest: The body of updateSession. It is the request of [SessionService.Update].
+	// UpdateSessionRequest: Request body of updateSession. It is the request of [SessionService.Update].
 	//
 	//   - Title: at most 256 characters
 	//   - Metadata: at most 32 keys
 	UpdateSessionRequest = types.UpdateSessionRequest
-	// DeletedSession: What is left of something deleted.
+	// DeletedSession: Identifier of a deleted session.
 	DeletedSession = types.DeletedSession
-	// DeletedSessionResource: What is left of something deleted.
+	// DeletedSessionResource: Identifier of a deleted session resource.
 	DeletedSessionResource = types.DeletedSessionResource
-	// SessionStatus: The session's state (会话状态): `idle` waits for a message, `processing` works on a turn,
-	// `cancelled` had its last turn cancelled and takes the next message like an idle one.
+	// SessionStatus: State of a session (会话状态). An `idle` session waits for a message, a `processing` one runs a
+	// turn. The last turn of a `cancelled` one was cancelled; it accepts a message like an idle one.
 	SessionStatus = types.SessionStatus
-	// SessionUsage: Tokens used (Token 用量统计), summed over the session's ended turns.
+	// SessionUsage: Token usage (Token 用量统计), summed over the session's completed turns.
 	SessionUsage = types.SessionUsage
 	// CacheCreationUsage: Tokens written to the prompt cache, by lifetime.
 	CacheCreationUsage = types.CacheCreationUsage
-	// ModelRef is a model - its id, or an object that holds it.
+	// ModelRef: Model, as its id or as an object with its id.
 	ModelRef = types.ModelRef
-	// ModelID is a model's id.
+	// ModelID: Identifier of a model.
 	ModelID = types.ModelID
-	// CreateAgentRequest: The body of createAgent. It is the request of [AgentService.Create].
+	// CreateAgentRequest: Request body of createAgent. It is the request of [AgentService.Create].
 	//
 	//   - Name: 1 to 256 characters
 	//   - Description: at most 2048 characters
@@ -92,36 +91,36 @@ type (
 	//   - Skills: at most 20 entries
 	//   - Metadata: at most 16 keys
 	CreateAgentRequest = types.CreateAgentRequest
-	// AgentTool is a tool, or a set of them, told apart by `type`. Make one with [NewAgentTool]; AsAny returns what it
-	// is: [BuiltinToolset], [CustomTool] or [MCPToolset].
+	// AgentTool: Tool or set of tools, distinguished by `type`. Make one with [NewAgentTool]; AsAny returns what it is:
+	// [BuiltinToolset], [CustomTool] or [MCPToolset].
 	AgentTool = types.AgentTool
-	// BuiltinToolset: The built-in tools; all of them when `enabled_tools` is left out or empty.
+	// BuiltinToolset: Set of built-in tools; all of them when `enabled_tools` is omitted or empty.
 	BuiltinToolset = types.BuiltinToolset
-	// ToolConfig: How tools may be used.
+	// ToolConfig: Configuration of tools.
 	ToolConfig = types.ToolConfig
-	// NamedToolConfig: How one built-in tool may be used.
+	// NamedToolConfig: Configuration of one built-in tool.
 	NamedToolConfig = types.NamedToolConfig
-	// PermissionPolicy: Whether a tool runs without asking - a policy's name, or an object that holds it.
+	// PermissionPolicy: Permission policy of a tool, as its name or as an object with its name.
 	PermissionPolicy = types.PermissionPolicy
-	// BuiltinTool is a built-in tool.
+	// BuiltinTool: Name of a built-in tool.
 	BuiltinTool = types.BuiltinTool
-	// CustomTool is a tool that the caller runs; the session waits for its result.
+	// CustomTool: Tool that the caller runs; the session waits for its result.
 	CustomTool = types.CustomTool
-	// JSONSchema is a JSON Schema, kept as it is.
+	// JSONSchema: JSON Schema, stored unchanged.
 	JSONSchema = types.JSONSchema
-	// MCPToolset: The tools of one of the agent's MCP servers.
+	// MCPToolset: Tools of one of the agent's MCP servers.
 	MCPToolset = types.MCPToolset
-	// MCPServer is an MCP server, told apart by `type`. Make one with [NewMCPServer]; AsAny returns what it is:
+	// MCPServer: MCP server, distinguished by `type`. Make one with [NewMCPServer]; AsAny returns what it is:
 	// [MCPServerURL] or [MCPServerHTTP].
 	MCPServer = types.MCPServer
-	// MCPServerURL is an MCP server by its URL.
+	// MCPServerURL: MCP server at a URL.
 	MCPServerURL = types.MCPServerURL
-	// MCPServerHTTP is an MCP server over streamable HTTP.
+	// MCPServerHTTP: MCP server with the streamable HTTP transport.
 	MCPServerHTTP = types.MCPServerHTTP
-	// Agent is an agent in one of its versions. `instructions` and `system` are always equal. `metadata` and `skills`
-	// are always sent by this server; `archived_at` only once archived.
+	// Agent: Agent in one of its versions. `instructions` and `system` are always equal. This server always sends
+	// `metadata` and `skills`; `archived_at` is present only in an archived agent.
 	Agent = types.Agent
-	// UpdateAgentRequest: The body of updateAgent and putAgent. It is the request of [AgentService.Update].
+	// UpdateAgentRequest: Request body of updateAgent and putAgent. It is the request of [AgentService.Update].
 	//
 	//   - Version: 1 to 2147483647
 	//   - Name: 1 to 256 characters
@@ -133,142 +132,142 @@ type (
 	//   - Skills: at most 20 entries
 	//   - Metadata: at most 32 keys
 	UpdateAgentRequest = types.UpdateAgentRequest
-	// AgentSkill is a skill by its id.
+	// AgentSkill: Skill, as an object with its id.
 	AgentSkill = types.AgentSkill
-	// DeletedAgent: What is left of something deleted.
+	// DeletedAgent: Identifier of a deleted agent.
 	DeletedAgent = types.DeletedAgent
-	// CreateEnvironmentRequest: The body of createEnvironment. It is the request of [EnvironmentService.Create].
+	// CreateEnvironmentRequest: Request body of createEnvironment. It is the request of [EnvironmentService.Create].
 	//
 	//   - Name: 1 to 256 characters
 	//   - Description: at most 2048 characters
 	//   - Metadata: at most 16 keys
 	CreateEnvironmentRequest = types.CreateEnvironmentRequest
-	// EnvironmentConfig: What the environment's containers are made of, told apart by `type`. Make one with
+	// EnvironmentConfig: Configuration of the environment's containers, distinguished by `type`. Make one with
 	// [NewEnvironmentConfig]; AsAny returns what it is: [CloudConfig] or [SelfHostedConfig].
 	EnvironmentConfig = types.EnvironmentConfig
 	// CloudConfig: Containers that the service runs.
 	CloudConfig = types.CloudConfig
 	// SelfHostedConfig: Containers that the caller runs.
 	SelfHostedConfig = types.SelfHostedConfig
-	// Networking: What the containers may reach.
+	// Networking: Network access of the containers.
 	Networking = types.Networking
-	// NetworkingType: How the network is limited.
+	// NetworkingType: Type of network restriction.
 	NetworkingType = types.NetworkingType
-	// Packages: The packages to install, by package manager.
+	// Packages: Packages to install, by package manager.
 	Packages = types.Packages
-	// EnvironmentStatus: Whether new sessions may use the environment.
+	// EnvironmentStatus: Whether new sessions can use the environment.
 	EnvironmentStatus = types.EnvironmentStatus
-	// Environment is an environment. `metadata` is always sent by this server; `archived_at` only once archived.
+	// Environment: Environment. This server always sends `metadata`; `archived_at` is present only in an archived one.
 	Environment = types.Environment
-	// UpdateEnvironmentRequest: The body of updateEnvironment and putEnvironment. It is the request of
+	// UpdateEnvironmentRequest: Request body of updateEnvironment and putEnvironment. It is the request of
 	// [EnvironmentService.Update].
 	//
 	//   - Name: 1 to 256 characters
 	//   - Description: at most 2048 characters
 	//   - Metadata: at most 32 keys
 	UpdateEnvironmentRequest = types.UpdateEnvironmentRequest
-	// DeletedEnvironment: What is left of something deleted.
+	// DeletedEnvironment: Identifier of a deleted environment.
 	DeletedEnvironment = types.DeletedEnvironment
 	// ModelList: All models.
 	ModelList = types.ModelList
-	// Model is a model that agents may name.
+	// Model: Model that agents can use.
 	Model = types.Model
-	// ModelSource: Who offers the model, the service or the account's owner.
+	// ModelSource: Provider of the model, the service or the owner of the account.
 	ModelSource = types.ModelSource
-	// EventInput is an event that callers send, at most 1 MiB of JSON. Make one with [NewEventInput]; AsAny returns what
-	// it is: [UserMessageInput], [UserInterruptInput], [UserDefineOutcomeInput], [UserToolConfirmationInput] or
+	// EventInput: Event that a caller sends, at most 1 MiB of JSON. Make one with [NewEventInput]; AsAny returns what it
+	// is: [UserMessageInput], [UserInterruptInput], [UserDefineOutcomeInput], [UserToolConfirmationInput] or
 	// [UserCustomToolResultInput].
 	EventInput = types.EventInput
-	// UserMessageInput is a message, which starts a turn.
+	// UserMessageInput: Message from the user; it starts a turn.
 	UserMessageInput = types.UserMessageInput
-	// UserInterruptInput: Stops the turn; without one it has no effect.
+	// UserInterruptInput: Interrupt of the current turn; without one it has no effect.
 	UserInterruptInput = types.UserInterruptInput
-	// UserDefineOutcomeInput: Says what is to be achieved, which starts a turn. It has either `description` or
-	// `content`.
+	// UserDefineOutcomeInput: Outcome to achieve; it starts a turn. It has either `description` or `content`.
 	UserDefineOutcomeInput = types.UserDefineOutcomeInput
-	// UserToolConfirmationInput: Allows or denies the use of a tool.
+	// UserToolConfirmationInput: Permission or refusal of a tool use.
 	UserToolConfirmationInput = types.UserToolConfirmationInput
-	// UserCustomToolResultInput: The result of a tool that the caller ran.
+	// UserCustomToolResultInput: Result of a tool that the caller ran.
 	UserCustomToolResultInput = types.UserCustomToolResultInput
-	// Content: What is said - blocks, or a plain string, which stands for one text block.
+	// Content: Content of a message - blocks, or a plain string, which means one text block.
 	Content = types.Content
-	// TextBlock is a piece of text.
+	// TextBlock: Block of text.
 	TextBlock = types.TextBlock
-	// Rubric: How to tell that an outcome is achieved. Make one with [NewRubric]; AsAny returns what it is: [RubricText]
-	// or [RubricFile].
+	// Rubric: Criteria for an outcome. Make one with [NewRubric]; AsAny returns what it is: [RubricText] or
+	// [RubricFile].
 	Rubric = types.Rubric
-	// RubricText is a rubric in words.
+	// RubricText: Rubric as text.
 	RubricText = types.RubricText
-	// RubricFile is a rubric in a file.
+	// RubricFile: Rubric in a file.
 	RubricFile = types.RubricFile
-	// ToolConfirmationResult: Whether the tool may be used.
+	// ToolConfirmationResult: Whether the agent may use the tool.
 	ToolConfirmationResult = types.ToolConfirmationResult
-	// ToolInput is a tool's arguments, kept as they are.
+	// ToolInput: Arguments of a tool, stored unchanged.
 	ToolInput = types.ToolInput
-	// EvaluatedPermission: Whether the tool is used without asking (`allow`), after asking (`ask`) or not at all
-	// (`deny`).
+	// EvaluatedPermission: Whether the tool runs without confirmation (`allow`), after confirmation (`ask`) or not at
+	// all (`deny`).
 	EvaluatedPermission = types.EvaluatedPermission
-	// EventSchemaVersion: The version of the event's form.
+	// EventSchemaVersion: Version of the event's format.
 	EventSchemaVersion = types.EventSchemaVersion
-	// EventType is an event's type.
+	// EventType: Type of an event.
 	EventType = types.EventType
-	// EventOrder: Oldest (`asc`) or newest (`desc`) first.
+	// EventOrder: Order of a list of events, oldest (`asc`) or newest (`desc`) first.
 	EventOrder = types.EventOrder
-	// DeltaType is a type of event that can be sent in pieces; of `agent.thinking` there is only the start.
+	// DeltaType: Type of event that can be sent in pieces; for `agent.thinking` only the start is sent.
 	DeltaType = types.DeltaType
-	// StopReason: Why the session stopped working.
+	// StopReason: Reason why the session became idle.
 	StopReason = types.StopReason
-	// StopReasonType: The turn is done (`end_turn`), was cut at the model's limit (`max_tokens`), waits for the caller
-	// (`requires_action`), was stopped by cancelSession (`cancelled`) or a `user.interrupt` (`interrupted`), or failed
-	// (`error`; a `session.error` says how).
+	// StopReasonType: Kind of stop. The turn is complete (`end_turn`), reached the limit of the model (`max_tokens`),
+	// waits for the caller (`requires_action`), was stopped by cancelSession (`cancelled`) or by a `user.interrupt`
+	// (`interrupted`), or failed (`error`; a `session.error` has the reason).
 	StopReasonType = types.StopReasonType
-	// EventUsage: What was used.
+	// EventUsage: Resources used.
 	EventUsage = types.EventUsage
-	// SessionErrorDetail: What went wrong in a turn.
+	// SessionErrorDetail: Error that ended a turn.
 	SessionErrorDetail = types.SessionErrorDetail
-	// UserMessageEvent is a message of the user.
+	// UserMessageEvent: Message from the user.
 	UserMessageEvent = types.UserMessageEvent
-	// UserInterruptEvent: The user stopped the turn; it has no turn when there was none to stop.
+	// UserInterruptEvent: Interrupt by the user; it has no `turn_id` when no turn was running.
 	UserInterruptEvent = types.UserInterruptEvent
-	// UserDefineOutcomeEvent: The user said what is to be achieved.
+	// UserDefineOutcomeEvent: Outcome that the user defined.
 	UserDefineOutcomeEvent = types.UserDefineOutcomeEvent
-	// UserToolConfirmationEvent: The user allowed or denied the use of a tool.
+	// UserToolConfirmationEvent: Permission or refusal of a tool use by the user.
 	UserToolConfirmationEvent = types.UserToolConfirmationEvent
-	// UserCustomToolResultEvent: The result of a tool that the caller ran.
+	// UserCustomToolResultEvent: Result of a tool that the caller ran.
 	UserCustomToolResultEvent = types.UserCustomToolResultEvent
-	// SessionStatusRunningEvent: The session works on the turn.
+	// SessionStatusRunningEvent: The session started or resumed the turn.
 	SessionStatusRunningEvent = types.SessionStatusRunningEvent
-	// SessionStatusRescheduledEvent: The turn was interrupted by the infrastructure and goes on elsewhere.
+	// SessionStatusRescheduledEvent: The infrastructure interrupted the turn, which continues elsewhere.
 	SessionStatusRescheduledEvent = types.SessionStatusRescheduledEvent
-	// SessionStatusIdleEvent: The session has stopped working on the turn, and says why. It comes once for each
-	// `session.status_running`.
+	// SessionStatusIdleEvent: The session stopped running the turn, for the reason in `stop_reason`. There is exactly
+	// one for each `session.status_running`.
 	SessionStatusIdleEvent = types.SessionStatusIdleEvent
 	// SessionErrorEvent: The turn failed.
 	SessionErrorEvent = types.SessionErrorEvent
-	// AgentThinkingEvent: The model thinks.
+	// AgentThinkingEvent: The model is thinking.
 	AgentThinkingEvent = types.AgentThinkingEvent
-	// AgentMessageEvent: The agent said something.
+	// AgentMessageEvent: Message from the agent.
 	AgentMessageEvent = types.AgentMessageEvent
-	// AgentToolUseEvent: The agent uses a built-in tool. With the permission `ask` it waits for a
+	// AgentToolUseEvent: Use of a built-in tool by the agent. With the permission `ask` it waits for a
 	// `user.tool_confirmation`.
 	AgentToolUseEvent = types.AgentToolUseEvent
-	// AgentToolResultEvent: The result of a built-in tool.
+	// AgentToolResultEvent: Result of a built-in tool.
 	AgentToolResultEvent = types.AgentToolResultEvent
-	// AgentCustomToolUseEvent: The agent asks the caller to run a tool and waits for a `user.custom_tool_result`.
+	// AgentCustomToolUseEvent: Request of the agent that the caller run a tool; the turn waits for a
+	// `user.custom_tool_result`.
 	AgentCustomToolUseEvent = types.AgentCustomToolUseEvent
-	// SpanModelRequestStartEvent: The model is asked.
+	// SpanModelRequestStartEvent: Start of a request to the model.
 	SpanModelRequestStartEvent = types.SpanModelRequestStartEvent
-	// SpanModelRequestEndEvent: The model has answered, or failed.
+	// SpanModelRequestEndEvent: End of a request to the model, which responded or failed.
 	SpanModelRequestEndEvent = types.SpanModelRequestEndEvent
-	// SessionDeletedEvent: The session was deleted; the stream's last event. It is not stored.
+	// SessionDeletedEvent: The session was deleted. It is the last event of the stream and is not stored.
 	SessionDeletedEvent = types.SessionDeletedEvent
-	// EventStart: The beginning of an event that comes in pieces. Its id becomes the id of the whole event.
+	// EventStart: Start of an event that is sent in pieces. Its id becomes the id of the complete event.
 	EventStart = types.EventStart
-	// StartedEvent is an event to come.
+	// StartedEvent: Event that has started.
 	StartedEvent = types.StartedEvent
-	// EventDelta is a piece of an event; the pieces joined are its content.
+	// EventDelta: Piece of an event; the pieces joined are its content.
 	EventDelta = types.EventDelta
-	// ContentDelta: What is added to a block of an event's content.
+	// ContentDelta: Addition to a block of an event's content.
 	ContentDelta = types.ContentDelta
 )
 

@@ -10,13 +10,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain runs the tests, then, when all of them ran, asks that every operation was seen with every
-// status that the contract declares for it.
+// TestMain runs the tests. When all of them ran, every operation must have responded with every status that the contract
+// declares for it.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if code == 0 && wholeRun() {
+	if code == 0 && completeRun() {
 		if missing := unseen(); len(missing) > 0 {
-			fmt.Printf("FAIL: never answered, though the contract declares it: %s\n", strings.Join(missing, ", "))
+			fmt.Printf("FAIL: no test has seen these responses, which the contract declares: %s\n", strings.Join(missing, ", "))
 			code = 1
 		}
 		if err := goleak.Find(goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop")); err != nil {
@@ -27,15 +27,15 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// wholeRun reports whether nothing was left out by -run, -skip, -list, -bench or fuzzing.
-func wholeRun() bool {
+// completeRun reports whether -run, -skip, -list, -bench and fuzzing left no test out.
+func completeRun() bool {
 	return !slices.ContainsFunc(os.Args[1:], func(arg string) bool {
 		name, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimLeft(arg, "-"), "test."), "=")
 		return slices.Contains([]string{"run", "skip", "list", "fuzz", "bench", "fuzzworker"}, name) && value != "" && value != "^$"
 	})
 }
 
-// unseen lists the operations' declared statuses that no test has met.
+// unseen lists the declared statuses of operations that no test has seen.
 func unseen() []string {
 	doc, err := document()
 	if err != nil {

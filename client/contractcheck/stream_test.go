@@ -49,7 +49,7 @@ func TestStreams(t *testing.T) {
 		"CR":              {strings.ReplaceAll(good, "\n", "\r"), 3, nil},
 		"cut off":         {good[:len(good)-2], 2, nil},
 		"unknown field":   {running("1") + stored("2", "session.status_running", `"more":1,`) + good, 1, []string{"additionalProperties at '/more': unknown property"}},
-		"no JSON":         {running("1") + "data: [DONE]\n\n", 1, []string{"json: no valid JSON near byte 2"}},
+		"no JSON":         {running("1") + "data: [DONE]\n\n", 1, []string{"json: invalid JSON near byte 2"}},
 		"other id":        {strings.Replace(good, "id: evt_1", "id: evt_0", 1), 0, []string{"event: the id line of an event of type session.status_running is not its id"}},
 		"no id":           {strings.Replace(good, "id: evt_1\n", "", 1), 0, []string{"event: the id line of an event of type session.status_running is not its id"}},
 		"id of increment": {running("1") + "id: evt_5\n" + start, 1, []string{"event: an event of type event_start is not stored and must not have an id line"}},

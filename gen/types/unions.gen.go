@@ -36,7 +36,7 @@ func read[T any](data []byte) any {
 	return v
 }
 
-// AddedSessionResources: The session, or the resource, told apart by `type`.
+// AddedSessionResources: Session or session resource, distinguished by `type`.
 type AddedSessionResources struct{ oneOf }
 
 // NewAddedSessionResources returns the union that holds v. It sets the field Type.
@@ -73,7 +73,7 @@ func (u AddedSessionResources) AsAny() any {
 	return nil
 }
 
-// AgentTool is a tool, or a set of them, told apart by `type`.
+// AgentTool: Tool or set of tools, distinguished by `type`.
 type AgentTool struct{ oneOf }
 
 // NewAgentTool returns the union that holds v. It sets the field Type.
@@ -115,7 +115,7 @@ func (u AgentTool) AsAny() any {
 	return nil
 }
 
-// MCPServer is an MCP server, told apart by `type`.
+// MCPServer: MCP server, distinguished by `type`.
 type MCPServer struct{ oneOf }
 
 // NewMCPServer returns the union that holds v. It sets the field Type.
@@ -152,7 +152,7 @@ func (u MCPServer) AsAny() any {
 	return nil
 }
 
-// EnvironmentConfig: What the environment's containers are made of, told apart by `type`.
+// EnvironmentConfig: Configuration of the environment's containers, distinguished by `type`.
 type EnvironmentConfig struct{ oneOf }
 
 // NewEnvironmentConfig returns the union that holds v. It sets the field Type.
@@ -189,7 +189,7 @@ func (u EnvironmentConfig) AsAny() any {
 	return nil
 }
 
-// EventInput is an event that callers send, at most 1 MiB of JSON.
+// EventInput: Event that a caller sends, at most 1 MiB of JSON.
 type EventInput struct{ oneOf }
 
 // NewEventInput returns the union that holds v. It sets the field Type.
@@ -242,7 +242,7 @@ func (u EventInput) AsAny() any {
 	return nil
 }
 
-// Rubric: How to tell that an outcome is achieved.
+// Rubric: Criteria for an outcome.
 type Rubric struct{ oneOf }
 
 // NewRubric returns the union that holds v. It sets the field Type.
@@ -279,7 +279,7 @@ func (u Rubric) AsAny() any {
 	return nil
 }
 
-// Event is an event of a session's log.
+// Event: Event of a session's log.
 type Event struct{ oneOf }
 
 // NewEvent returns the union that holds v. It sets the field Type.
@@ -389,7 +389,7 @@ func (u Event) AsAny() any {
 	return nil
 }
 
-// StreamedEvent is an event of a stream - one of the log, or one that is not stored.
+// StreamedEvent: Event of a stream - one of the log, or one that is not stored.
 type StreamedEvent struct{ oneOf }
 
 // NewStreamedEvent returns the union that holds v. It sets the field Type.
@@ -517,7 +517,7 @@ func (u StreamedEvent) AsAny() any {
 // Error returns the value of t: each ErrorType is an error that errors.Is finds.
 func (t ErrorType) Error() string { return string(t) }
 
-// EventType is an event's type.
+// EventType: Type of an event.
 type EventType string
 
 // The values of EventType that this version knows.

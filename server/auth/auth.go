@@ -18,7 +18,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// Prefix starts every token (api-facts 1.2).
+// Prefix starts every token (decision "Tokens").
 const Prefix = "pt-"
 
 // Error says why a request is not authenticated. Its text is for callers.

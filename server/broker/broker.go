@@ -40,9 +40,15 @@ type Options struct {
 	NewID func(prefix string) string
 }
 
-// Broker wakes readers. Make it with New, end it with Close.
+// Store is what a broker uses of the store.
+type Store interface {
+	ListEvents(ctx context.Context, account, session string, filter store.EventFilter, page store.Page) (store.List[store.Event], error)
+	Watch(fn func(store.Signal)) (stop func())
+}
+
+// Broker wakes readers. Create it with New, end it with Close.
 type Broker struct {
-	events store.Events
+	events Store
 	opts   Options
 	stop   func()
 
@@ -55,7 +61,7 @@ type Broker struct {
 }
 
 // New returns a broker over a store.
-func New(s store.Store, opts Options) *Broker {
+func New(s Store, opts Options) *Broker {
 	b := &Broker{
 		events: s, opts: opts, closed: make(chan struct{}),
 		topics: map[store.SessionRef]*topic{}, readers: map[string]int{}, drafts: map[store.SessionRef]*draft{},

@@ -41,8 +41,8 @@ const (
 	Deleted      = Phase("deleted")
 )
 
-// BusyError is a message to a session that processes a turn (decision "second user.message while processing"). Its text
-// is for callers.
+// BusyError is a message to a session that processes a turn (decision "Busy session"). Its text is fit for
+// callers.
 type BusyError struct{}
 
 func (*BusyError) Error() string {
@@ -69,7 +69,7 @@ const (
 	takesNoEvents = "is archived and takes no new events."
 )
 
-// table is a session's whole life (decisions "status", "archive", "delete").
+// table is a session's whole life (decisions "Status", "Archive", "Delete").
 var table = map[Phase]map[Trigger]move{
 	Idle: {
 		OnMessage: {to: Processing}, OnEvent: {to: Idle}, OnTurnEnded: {to: Idle}, OnInterrupt: {to: Idle}, OnCancel: {to: Idle},

@@ -3,6 +3,7 @@ package operations
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/echoserver"
@@ -51,14 +52,12 @@ func (h *handler) StreamEvents(ctx context.Context, req echoserver.StreamEventsR
 	if p.LastEventID != nil {
 		after, param = *p.LastEventID, "Last-Event-ID"
 	}
-	var deltas broker.Deltas
-	for _, kind := range p.EventDeltas {
-		deltas.Message = deltas.Message || kind == types.DeltaTypeAgentMessage
-		deltas.Thinking = deltas.Thinking || kind == types.DeltaTypeAgentThinking
+	deltas := broker.Deltas{
+		Message: slices.Contains(p.EventDeltas, types.DeltaTypeAgentMessage), Thinking: slices.Contains(p.EventDeltas, types.DeltaTypeAgentThinking),
 	}
 	reader, err := h.broker.Subscribe(ctx, store.SessionRef{Account: request.Account(ctx), ID: req.SessionID}, after, deltas)
 	if errors.Is(err, store.ErrUnknownCursor) {
-		err = &contract.RequestError{Param: param, Message: "'" + param + "' names no event of this session."}
+		err = &contract.RequestError{Param: param, Message: "'" + param + "' is not the id of an event of this session."}
 	}
 	if err != nil {
 		return nil, err

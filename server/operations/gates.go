@@ -11,7 +11,7 @@ import (
 // FeatureM3 is the feature that the documentation calls "M3 gated": resources and vault_ids.
 const FeatureM3 = "m3"
 
-// gate returns an error when a field with n entries needs a feature that is not switched on (decision "gate").
+// gate returns an error when a field with n entries needs a feature that is not switched on (decision "Gate").
 func (h *handler) gate(feature, param string, n int) error {
 	if n == 0 || slices.Contains(h.features, feature) {
 		return nil

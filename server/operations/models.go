@@ -6,10 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-
-	"go.yaml.in/yaml/v3"
+	"reflect"
 
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/api/yamlfile"
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
 )
@@ -21,8 +21,8 @@ func (h *handler) ListModels(context.Context, echoserver.ListModelsRequestObject
 	return echoserver.ListModels200JSONResponse{Body: h.models}, nil
 }
 
-// loadModels reads the list of models from a file, or the built-in one for "". The error for a list that violates the
-// contract names the place.
+// loadModels reads the list of models from a file, or the built-in list for "". A list that violates the
+// contract is an error that names the place of the mistake.
 func loadModels(path string, c *contract.Contract) (types.ModelList, error) {
 	name, data := "the built-in models", builtinModels
 	var list types.ModelList
@@ -33,12 +33,18 @@ func loadModels(path string, c *contract.Contract) (types.ModelList, error) {
 		}
 		name = path
 	}
-	models := []map[string]any{}
-	if err := yaml.Unmarshal(data, &models); err != nil {
-		return list, fmt.Errorf("models: %s is not a list of models: %w", name, err)
+	value, err := yamlfile.Value(name, data, reflect.TypeFor[[]types.Model]())
+	if err != nil {
+		return list, fmt.Errorf("models: %w", err)
+	}
+	models, ok := value.([]any)
+	if !ok {
+		return list, fmt.Errorf("models: %s is not a list of models", name)
 	}
 	for _, model := range models {
-		model["type"] = types.ModelTypeModel
+		if fields, ok := model.(map[string]any); ok {
+			fields["type"] = types.ModelTypeModel
+		}
 	}
 	wire, err := json.Marshal(map[string]any{"data": models, "has_more": false})
 	if err != nil {

@@ -90,7 +90,7 @@ func (b *batch) take(i int, input types.EventInput) error {
 	return fmt.Errorf("the contract has an event that the server does not take: %T", input.AsAny())
 }
 
-// start begins a turn (decision "order of a turn"). What an earlier one waits for does not come any more.
+// start begins a turn (decision "Order of a turn"). What an earlier one waits for does not come any more.
 func (b *batch) start(i int, kind string, p event.Payload) error {
 	if b.starts {
 		return fault(i, "", "Only one event of a request may start a turn; send this one once the turn has ended.")

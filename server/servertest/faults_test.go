@@ -20,12 +20,12 @@ import (
 	"github.com/cloud-sessions/sessions/server/servertest"
 )
 
-// answer is what a request got: an answer, read as far as it goes, or nothing.
+// answer is the outcome of a request: a response, read as far as it goes, or nothing.
 type answer struct {
 	status int
 	header http.Header
 	body   string
-	// lost is whether there was no answer; cut is whether it ended too early.
+	// lost is whether there was no response; cut is whether it ended too early.
 	lost, cut bool
 }
 
@@ -99,7 +99,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestDrops tests which requests take effect although nobody hears of it.
+// TestDrops tests which requests take effect although the caller gets no response.
 func TestDrops(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)

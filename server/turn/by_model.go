@@ -10,33 +10,33 @@ import (
 	"strings"
 )
 
-// Routes is a Runner that passes each turn on to the runner of its agent's model.
-type Routes struct {
+// ByModel is a Runner that passes each turn on to the runner of its agent's model.
+type ByModel struct {
 	exact    map[string]Runner
-	prefixes []prefixRoute
+	prefixes []modelPrefix
 	fallback Runner
 }
 
-// prefixRoute sends the models that start with prefix to runner.
-type prefixRoute struct {
+// modelPrefix sends the models that start with prefix to runner.
+type modelPrefix struct {
 	prefix string
 	runner Runner
 }
 
-// NewRoutes returns the Routes that config describes: it maps patterns of models to names of runners. A
-// pattern is a model's name, or the start of one and a "*"; "*" alone is every model. The exact name
-// goes before patterns, and of these the longest first. Models that no pattern fits go to the runner
+// NewByModel returns the ByModel that config describes: it maps patterns of models to names of runners. A
+// pattern is a model's name, or the start of one and a "*"; "*" alone is every model. An exact
+// name wins over patterns, and of these the longest wins. Models that no pattern fits go to the runner
 // named fallback; when that is "", their turns fail.
 //
 // The error names every pattern that is malformed and every runner that is not in runners, nil ones
 // included.
-func NewRoutes(config map[string]string, runners map[string]Runner, fallback string) (*Routes, error) {
-	routes := &Routes{exact: map[string]Runner{}}
+func NewByModel(config map[string]string, runners map[string]Runner, fallback string) (*ByModel, error) {
+	m := &ByModel{exact: map[string]Runner{}}
 	var errs []error
 	lookup := func(what, name string) Runner {
 		if runners[name] == nil {
 			known := slices.DeleteFunc(slices.Sorted(maps.Keys(runners)), func(k string) bool { return runners[k] == nil })
-			errs = append(errs, fmt.Errorf("%s: unknown runner %q; there are: %s",
+			errs = append(errs, fmt.Errorf("%s: unknown runner %q; the runners are: %s",
 				what, name, cmp.Or(strings.Join(known, ", "), "none")))
 		}
 		return runners[name]
@@ -48,45 +48,45 @@ func NewRoutes(config map[string]string, runners map[string]Runner, fallback str
 		}
 		runner := lookup(what, config[pattern])
 		if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
-			routes.prefixes = append(routes.prefixes, prefixRoute{prefix, runner})
+			m.prefixes = append(m.prefixes, modelPrefix{prefix, runner})
 		} else {
-			routes.exact[pattern] = runner
+			m.exact[pattern] = runner
 		}
 	}
 	if fallback != "" {
-		routes.fallback = lookup("fallback", fallback)
+		m.fallback = lookup("fallback", fallback)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(routes.prefixes, func(a, b prefixRoute) int {
+	slices.SortStableFunc(m.prefixes, func(a, b modelPrefix) int {
 		return cmp.Compare(len(b.prefix), len(a.prefix))
 	})
-	return routes, nil
+	return m, nil
 }
 
 // Run implements Runner. A model without a runner is an error that names it.
-func (r *Routes) Run(ctx context.Context, in Input, out Sink) (Outcome, error) {
-	runner := r.pick(in.Agent.Model)
+func (m *ByModel) Run(ctx context.Context, in Input, out Sink) (Outcome, error) {
+	runner := m.pick(in.Agent.Model)
 	if runner == nil {
 		return "", Failuref("no runner for the model %q", in.Agent.Model)
 	}
 	return runner.Run(ctx, in, out)
 }
 
-func (r *Routes) pick(model string) Runner {
-	if runner, ok := r.exact[model]; ok {
+func (m *ByModel) pick(model string) Runner {
+	if runner, ok := m.exact[model]; ok {
 		return runner
 	}
-	for _, route := range r.prefixes {
-		if strings.HasPrefix(model, route.prefix) {
-			return route.runner
+	for _, p := range m.prefixes {
+		if strings.HasPrefix(model, p.prefix) {
+			return p.runner
 		}
 	}
-	return r.fallback
+	return m.fallback
 }
 
-// checkPattern returns an error unless pattern is one of models: not empty, "*" only at its end.
+// checkPattern returns an error unless pattern is a pattern of models: not empty, "*" only at its end.
 func checkPattern(pattern string) error {
 	switch at := strings.Index(pattern, "*"); {
 	case pattern == "":
@@ -97,7 +97,7 @@ func checkPattern(pattern string) error {
 	return nil
 }
 
-// fits reports whether model is one that pattern, which checkPattern accepts, stands for.
+// fits reports whether model fits pattern, which checkPattern must accept.
 func fits(pattern, model string) bool {
 	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
 		return strings.HasPrefix(model, prefix)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cloud-sessions/sessions/client/internal/sse"
+	"github.com/cloud-sessions/sessions/api/sse"
 )
 
 // event is an sse.Event that keeps its data.
@@ -106,6 +106,37 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+func TestIgnored(t *testing.T) {
+	var ignored []string
+	r := sse.NewReader(strings.NewReader(": ping\n\nerror: {}\n{\"a\":1}\ndata: d\n\n:\nretry: 1\nid: 1\nevent: e\n\n"), 100)
+	r.Ignored = func(line []byte) { ignored = append(ignored, string(line)) }
+	for err := error(nil); err == nil; {
+		_, err = r.Next()
+	}
+	if want := []string{": ping", "error: {}", `{"a":1}`, ":"}; !slices.Equal(ignored, want) {
+		t.Errorf("ignored lines %q, want %q", ignored, want)
+	}
+}
+
+func TestUnfinished(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "none", "data: a\n\n": "none", "data: a\n\nid: 1\n": "none", "data: a\n\ndata: b\n": "b",
+		"data: a\ndata: b\n": "a\nb", "data: a\ndata: b": "a", "data\n": "",
+	} {
+		r := sse.NewReader(strings.NewReader(in), 100)
+		for err := error(nil); err == nil; {
+			_, err = r.Next()
+		}
+		got := "none"
+		if data, ok := r.Unfinished(); ok {
+			got = string(data)
+		}
+		if got != want {
+			t.Errorf("%q leaves %q, want %q", in, got, want)
+		}
+	}
+}
+
 // endless is a reader of the same bytes over and over.
 func endless(b ...byte) io.Reader { return &repeated{b: b} }
 
@@ -122,7 +153,7 @@ func (r *repeated) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// However a stream arrives, and wherever its lines end, the events are the same.
+// FuzzReader tests that the events do not depend on how the stream arrives and how its lines end.
 func FuzzReader(f *testing.F) {
 	f.Add([]byte("id: 1\r\nevent: e\rdata: d\n\n: c\nretry: 5\n\n"))
 	f.Fuzz(func(t *testing.T, in []byte) {

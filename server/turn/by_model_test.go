@@ -9,11 +9,11 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn/turntest"
 )
 
-func TestRoutesConformance(t *testing.T) {
+func TestByModelConformance(t *testing.T) {
 	t.Parallel()
 	turntest.Run(t, func(t *testing.T) turn.Runner {
 		runners := map[string]turn.Runner{"echo": turn.NewEcho(turn.EchoOptions{})}
-		return must(turn.NewRoutes(map[string]string{"te*": "echo"}, runners, ""))(t)
+		return must(turn.NewByModel(map[string]string{"te*": "echo"}, runners, ""))(t)
 	})
 }
 
@@ -35,7 +35,7 @@ func (n named) Run(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outco
 	return turn.EndTurn, out.Say(ctx, string(n))
 }
 
-func TestRoutes(t *testing.T) {
+func TestByModel(t *testing.T) {
 	t.Parallel()
 	runners := map[string]turn.Runner{"a": named("a"), "b": named("b"), "c": named("c"), "d": named("d")}
 	config := map[string]string{"gpt-5": "a", "gpt-*": "b", "gpt-5*": "c"}
@@ -57,11 +57,11 @@ func TestRoutes(t *testing.T) {
 		"model with a star": {map[string]string{"x*": "b"}, "d", "x*", "b"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			routes := must(turn.NewRoutes(c.config, runners, c.fallback))(t)
+			runner := must(turn.NewByModel(c.config, runners, c.fallback))(t)
 			in := turntest.Input("hi")
 			in.Agent.Model = c.model
 			var rec turntest.Recorder
-			_, err := routes.Run(t.Context(), in, &rec)
+			_, err := runner.Run(t.Context(), in, &rec)
 			if c.want == "" {
 				if err == nil || !strings.Contains(err.Error(), `"`+c.model+`"`) {
 					t.Errorf("error %v, want one that names the model", err)
@@ -75,7 +75,7 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-func TestRoutesErrors(t *testing.T) {
+func TestByModelErrors(t *testing.T) {
 	t.Parallel()
 	runners := map[string]turn.Runner{"echo": named("echo"), "script": named("script"), "off": nil}
 	for name, c := range map[string]struct {
@@ -83,24 +83,24 @@ func TestRoutesErrors(t *testing.T) {
 		fallback string
 		want     []string
 	}{
-		"unknown":     {map[string]string{"gpt-*": "opnai"}, "echo", []string{`route "gpt-*": unknown runner "opnai"; there are: echo, script`}},
-		"nil":         {map[string]string{"gpt-*": "off"}, "", []string{`route "gpt-*": unknown runner "off"; there are: echo, script`}},
-		"fallback":    {nil, "ecko", []string{`fallback: unknown runner "ecko"; there are: echo, script`}},
+		"unknown":     {map[string]string{"gpt-*": "opnai"}, "echo", []string{`route "gpt-*": unknown runner "opnai"; the runners are: echo, script`}},
+		"nil":         {map[string]string{"gpt-*": "off"}, "", []string{`route "gpt-*": unknown runner "off"; the runners are: echo, script`}},
+		"fallback":    {nil, "ecko", []string{`fallback: unknown runner "ecko"; the runners are: echo, script`}},
 		"empty":       {map[string]string{"": "echo"}, "", []string{`route "": a model pattern must not be empty`}},
 		"star inside": {map[string]string{"g*t": "echo"}, "", []string{`route "g*t": in a model pattern, '*' may only be the last character`}},
 		"two stars":   {map[string]string{"g**": "echo"}, "", []string{`route "g**": in a model pattern, '*' may only be the last character`}},
 		"several": {map[string]string{"b": "y", "a": "x"}, "", []string{
-			`route "a": unknown runner "x"; there are: echo, script`, `route "b": unknown runner "y"; there are: echo, script`,
+			`route "a": unknown runner "x"; the runners are: echo, script`, `route "b": unknown runner "y"; the runners are: echo, script`,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := turn.NewRoutes(c.config, runners, c.fallback)
+			_, err := turn.NewByModel(c.config, runners, c.fallback)
 			if err == nil || err.Error() != strings.Join(c.want, "\n") {
 				t.Errorf("error %v\n want %s", err, strings.Join(c.want, "\n"))
 			}
 		})
 	}
-	if _, err := turn.NewRoutes(nil, nil, "echo"); err == nil || !strings.HasSuffix(err.Error(), "there are: none") {
+	if _, err := turn.NewByModel(nil, nil, "echo"); err == nil || !strings.HasSuffix(err.Error(), "the runners are: none") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -1,5 +1,6 @@
-// Package sse reads server-sent events, as the HTML standard has them (section 9.2). Lines may be of any
-// length up to a limit. It imports the standard library only.
+// Package sse reads server-sent events as the HTML standard defines them (section 9.2): a byte order mark, lines that
+// end in CR, LF or both, comments, and events of any length up to a limit. The client reads the server's streams with
+// it, the server those of model endpoints. It imports the standard library only.
 package sse
 
 import (
@@ -11,15 +12,15 @@ import (
 	"time"
 )
 
-// ErrTooLong is an event, or a line, that is longer than the reader's limit.
+// ErrTooLong is returned for an event, or a line, that is longer than the reader's limit.
 var ErrTooLong = errors.New("sse: an event is too long")
 
-// longestRetry bounds the wait that a server may ask for.
+// longestRetry bounds the wait that a server may request.
 const longestRetry = time.Minute
 
 // Event is one event. A field that it does not have is empty.
 type Event struct {
-	// ID is the event's own id; unlike the standard's, it is not kept for the events that follow.
+	// ID is the event's own id. Unlike in the standard, the events that follow do not inherit it.
 	ID string
 	// Type is the event's name.
 	Type string
@@ -27,8 +28,12 @@ type Event struct {
 	Data []byte
 }
 
-// Reader reads events from a stream.
+// Reader reads events from a stream. It is not safe for concurrent use.
 type Reader struct {
+	// Ignored, unless it is nil, is called with every line that adds nothing to an event, without the line's end:
+	// comments, which begin with a colon, and unknown fields. The line is valid during the call.
+	Ignored func(line []byte)
+
 	in    *bufio.Reader
 	limit int
 
@@ -36,22 +41,27 @@ type Reader struct {
 	after bool // the last line ended in CR, so that an LF belongs to it
 	line  []byte
 	data  []byte
+	open  bool // the current event has data
 	retry time.Duration
 }
 
-// NewReader returns a reader of r that takes events of up to limit bytes.
+// NewReader returns a reader of r that accepts events with up to limit bytes of data.
 func NewReader(r io.Reader, limit int) *Reader {
 	return &Reader{in: bufio.NewReader(r), limit: limit}
 }
 
-// Retry is how long the server asks to wait before the next connection, at most a minute; 0 when it does not ask.
+// Retry returns how long the server asks to wait before the next connection, at most a minute; 0 when it does not ask.
 func (r *Reader) Retry() time.Duration { return r.retry }
 
+// Unfinished returns the data of an event that the end of the stream cut off before its blank line, which Next drops
+// as the standard demands; ok is false when there is none. The data is valid until the next call of Next.
+func (r *Reader) Unfinished() (data []byte, ok bool) { return r.data, r.open }
+
 // Next returns the next event that has data or an id. It returns the error of the stream, io.EOF at its end, and
-// ErrTooLong. An event that the end cut off, even of its blank line, is none.
+// ErrTooLong. An event without its blank line is dropped.
 func (r *Reader) Next() (Event, error) {
 	var e Event
-	hasData := false
+	r.open = false
 	r.data = r.data[:0]
 	for {
 		line, err := r.readLine()
@@ -59,8 +69,8 @@ func (r *Reader) Next() (Event, error) {
 			return Event{}, err
 		}
 		if len(line) == 0 {
-			if hasData || e.ID != "" {
-				e.Data = r.data
+			if r.open || e.ID != "" {
+				e.Data, r.open = r.data, false
 				return e, nil
 			}
 			e = Event{}
@@ -70,10 +80,10 @@ func (r *Reader) Next() (Event, error) {
 		value = bytes.TrimPrefix(value, []byte(" "))
 		switch string(name) {
 		case "data":
-			if hasData {
+			if r.open {
 				r.data = append(r.data, '\n')
 			}
-			hasData = true
+			r.open = true
 			if len(r.data)+len(value) > r.limit {
 				return Event{}, ErrTooLong
 			}
@@ -87,6 +97,10 @@ func (r *Reader) Next() (Event, error) {
 		case "retry":
 			if ms, err := strconv.ParseUint(string(value), 10, 63); err == nil {
 				r.retry = time.Duration(min(ms, uint64(longestRetry/time.Millisecond))) * time.Millisecond
+			}
+		default:
+			if r.Ignored != nil {
+				r.Ignored(line)
 			}
 		}
 	}
