@@ -24,7 +24,7 @@ type (
 	SkillID = types.SkillID
 	// SessionResourceID: Identifier of a session resource.
 	SessionResourceID = types.SessionResourceID
-	// EventID is an event's id. Ids ascend in time within a session, and each is a cursor.
+	// EventID: An event's id. Ids ascend in time within a session, and each is a cursor.
 	EventID = types.EventID
 	// TurnID: Identifier of a turn, which all of its events have.
 	TurnID = types.TurnID
@@ -41,7 +41,7 @@ type (
 	// MetadataPatch: Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the
 	// change.
 	MetadataPatch = types.MetadataPatch
-	// CreateSessionRequest: Request body of createSession (请求体). It is the request of [SessionService.Create].
+	// CreateSessionRequest is the request of [SessionService.Create].
 	//
 	//   - Title: at most 256 characters
 	//   - Metadata: at most 16 keys
@@ -60,7 +60,7 @@ type (
 	// Session: Conversation between an agent and a user (会话). This server always sends the optional fields, which
 	// some earlier servers omit; `archived_at` is present only in an archived session.
 	Session = types.Session
-	// UpdateSessionRequest: Request body of updateSession. It is the request of [SessionService.Update].
+	// UpdateSessionRequest is the request of [SessionService.Update].
 	//
 	//   - Title: at most 256 characters
 	//   - Metadata: at most 32 keys
@@ -80,7 +80,7 @@ type (
 	ModelRef = types.ModelRef
 	// ModelID: Identifier of a model.
 	ModelID = types.ModelID
-	// CreateAgentRequest: Request body of createAgent. It is the request of [AgentService.Create].
+	// CreateAgentRequest is the request of [AgentService.Create].
 	//
 	//   - Name: 1 to 256 characters
 	//   - Description: at most 2048 characters
@@ -120,7 +120,7 @@ type (
 	// Agent: Agent in one of its versions. `instructions` and `system` are always equal. This server always sends
 	// `metadata` and `skills`; `archived_at` is present only in an archived agent.
 	Agent = types.Agent
-	// UpdateAgentRequest: Request body of updateAgent and putAgent. It is the request of [AgentService.Update].
+	// UpdateAgentRequest is the request of [AgentService.Update].
 	//
 	//   - Version: 1 to 2147483647
 	//   - Name: 1 to 256 characters
@@ -136,7 +136,7 @@ type (
 	AgentSkill = types.AgentSkill
 	// DeletedAgent: Identifier of a deleted agent.
 	DeletedAgent = types.DeletedAgent
-	// CreateEnvironmentRequest: Request body of createEnvironment. It is the request of [EnvironmentService.Create].
+	// CreateEnvironmentRequest is the request of [EnvironmentService.Create].
 	//
 	//   - Name: 1 to 256 characters
 	//   - Description: at most 2048 characters
@@ -159,8 +159,7 @@ type (
 	EnvironmentStatus = types.EnvironmentStatus
 	// Environment: Environment. This server always sends `metadata`; `archived_at` is present only in an archived one.
 	Environment = types.Environment
-	// UpdateEnvironmentRequest: Request body of updateEnvironment and putEnvironment. It is the request of
-	// [EnvironmentService.Update].
+	// UpdateEnvironmentRequest is the request of [EnvironmentService.Update].
 	//
 	//   - Name: 1 to 256 characters
 	//   - Description: at most 2048 characters

@@ -5,10 +5,12 @@ import (
 	"go/ast"
 	"go/parser"
 	gotoken "go/token"
+	"maps"
 	"os/exec"
 	"path"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,7 +54,7 @@ func TestOneImport(t *testing.T) {
 		tag := typ.Kind() == reflect.String && (strings.HasSuffix(typ.Name(), "Type") || strings.HasSuffix(typ.Name(), "EventStatus"))
 		name, _, _ := strings.Cut(pkg+"."+typ.Name(), "[")
 		if (pkg == "types" || pkg == "union" || pkg == "nullable") && !named[name] && !tag {
-			t.Errorf("%v has no alias in types.gen.go", typ)
+			t.Errorf("%v has no alias in types.gen.go: see hasGoType in api/clientgen", typ)
 		}
 		switch typ.Kind() {
 		case reflect.Pointer, reflect.Slice, reflect.Map:
@@ -134,6 +136,22 @@ func TestImports(t *testing.T) {
 	}
 	if !strings.Contains(string(out), "sessions/gen/httpclient") {
 		t.Error("go list says nothing of gen/httpclient")
+	}
+}
+
+// A program that imports the client alone gets at most five other modules.
+func TestModules(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules := map[string]bool{}
+	for _, module := range strings.Fields(string(out)) {
+		modules[module] = true
+	}
+	delete(modules, "github.com/cloud-sessions/sessions")
+	if len(modules) == 0 || len(modules) > 5 {
+		t.Errorf("the client needs the modules %v", slices.Sorted(maps.Keys(modules)))
 	}
 }
 

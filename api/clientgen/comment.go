@@ -37,16 +37,8 @@ func comment(indent string, text string) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// named begins a description with the name of what it describes: "AgentTool is a tool …", or "AgentID: Identifier …".
-func named(name, description string) string {
-	description = strings.TrimSpace(description)
-	for _, article := range []string{"A ", "An "} {
-		if rest, ok := strings.CutPrefix(description, article); ok {
-			return name + " is " + strings.ToLower(article) + rest
-		}
-	}
-	return name + ": " + description
-}
+// named begins a description with the name of what it describes: "AgentID: Identifier of an agent."
+func named(name, description string) string { return name + ": " + strings.TrimSpace(description) }
 
 // does begins the description of an operation with the name of its method: "Archive archives the session …".
 func does(name, description string) string {

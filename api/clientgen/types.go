@@ -60,7 +60,7 @@ func (s *schema) parts() []*schema {
 // clientTypes names what the methods take and return.
 func (d *document) clientTypes() (t clientTypes) {
 	var sent, got []*schema
-	docs := map[string]string{} // what there is to say of a schema beside its description
+	methods := map[string]string{} // of a request's schema
 	for _, m := range d.methods() {
 		body, result := d.schema(m.body()), d.schema(m.result())
 		if m.Handwritten { // in a form of its own
@@ -76,7 +76,7 @@ func (d *document) clientTypes() (t clientTypes) {
 			t.Params = append(t.Params, alias{m.Params, d.paramsDoc(m)})
 		}
 		if m.Request != "" && !m.Handwritten {
-			docs[m.Request] += " It is the request of [" + m.Link() + "]."
+			methods[m.Request] = m.Link()
 		}
 	}
 	sentSchemas, schemas := d.reach(sent), d.reach(append(sent, got...))
@@ -86,13 +86,13 @@ func (d *document) clientTypes() (t clientTypes) {
 			continue
 		}
 		goTypes[s.GoType] = true
-		doc := named(s.Name, s.Description) + docs[s.Name]
+		doc := named(s.Name, s.Description)
+		if method := methods[s.Name]; method != "" {
+			doc = fmt.Sprintf("%s is the request of [%s].", s.Name, method) + d.boundsDoc(s)
+		}
 		if s.Discriminator.Property != "" {
 			t.Unions = append(t.Unions, s.union())
 			doc += fmt.Sprintf(" Make one with [New%s]; AsAny returns what it is: %s.", s.Name, list(links(s.union().Names()), "or"))
-		}
-		if docs[s.Name] != "" {
-			doc += d.boundsDoc(s)
 		}
 		t.Aliases = append(t.Aliases, alias{s.Name, doc})
 		t.Enums = append(t.Enums, d.enums(s, sentSchemas[s])...)
