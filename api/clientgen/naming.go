@@ -25,7 +25,7 @@ func camel(word string) string {
 	return b.String()
 }
 
-// constant returns the name of a constant of an enumeration. A value that repeats the beginning of the type's name does
+// constant returns the name of a constant of a type with x-go-constants. A value that repeats the beginning of the type's name does
 // not repeat it in Go: EventType's "event_start" is EventTypeStart.
 func constant(typeName, value string) string {
 	name := camel(value)

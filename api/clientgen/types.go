@@ -124,11 +124,11 @@ func (d *document) enums(s *schema, sent bool) (all []enum) {
 	add := func(typeName string, from *schema, fromName string) {
 		e := enum{Type: typeName}
 		for _, value := range from.Enum {
-			expression := "types." + constant(fromName, value)
+			expression := "types." + fromName + camel(value)
 			if fromName != typeName {
 				expression = typeName + "(" + expression + ")"
 			}
-			e.Values = append(e.Values, struct{ Name, Value string }{constant(typeName, value), expression})
+			e.Values = append(e.Values, struct{ Name, Value string }{typeName + camel(value), expression})
 		}
 		all = append(all, e)
 	}
