@@ -174,7 +174,7 @@ func TestBadAnswers(t *testing.T) {
 	}
 }
 
-// write answers with a body.
+// write responds with a body.
 func write(status int, media, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", media)

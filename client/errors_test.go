@@ -66,7 +66,7 @@ func TestErrorFields(t *testing.T) {
 	wantText(t, err, "Sessions.Create: 501 feature_not_available: Field 'vault_ids' needs the feature 'm3'. (param vault_ids, feature m3, request id req_body)")
 }
 
-// Answers of what stands in front of a server.
+// Responses of what stands in front of a server.
 func TestForeignErrors(t *testing.T) {
 	cases := []struct {
 		name   string
@@ -112,7 +112,7 @@ func TestForeignErrors(t *testing.T) {
 	}
 }
 
-// No text holds the token, wherever it comes back from.
+// No text contains the token, wherever it comes from.
 func TestNoTextHoldsTheToken(t *testing.T) {
 	leak := errors.New("dial: Authorization: Bearer " + token)
 	both := func(err error) client.RoundTripFunc { return refuse(fmt.Errorf("proxy: %w", err)) }
@@ -167,7 +167,7 @@ type quiet struct{ err error }
 func (quiet) Error() string   { return "quiet" }
 func (q quiet) Unwrap() error { return q.err }
 
-// The cause of a context's end is told too.
+// The cause of a context's end is part of the error.
 func TestContextCause(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	shutdown := errors.New("shutting down")
@@ -180,8 +180,8 @@ func TestContextCause(t *testing.T) {
 	}
 }
 
-// A middleware that breaks its promise is an error, not a panic.
-func TestMiddlewareWithoutAnswer(t *testing.T) {
+// A middleware that returns neither a response nor an error is an error, not a panic.
+func TestMiddlewareWithoutResponse(t *testing.T) {
 	c, _ := scripted(t, []client.RoundTripFunc{answer(200, sessionJSON)}, client.WithMaxRetries(0),
 		client.WithMiddleware(func(client.RoundTripFunc) client.RoundTripFunc {
 			return func(*http.Request) (*http.Response, error) { return nil, nil }

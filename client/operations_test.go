@@ -33,15 +33,15 @@ const (
 	exampleFile    = "sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0"
 )
 
-// aliases are operations without a method: each is another one under a second HTTP method, for callers
-// that send it, and would add nothing but a name.
+// aliases are operations without a method: each is another operation with a second HTTP method, and would only add a
+// name.
 var aliases = map[string]string{"putAgent": "updateAgent", "putEnvironment": "updateEnvironment"}
 
 // operation is a method of the client.
 type operation struct {
 	id      string // the operation that it calls; two methods may share one
 	op      string // the method's name in errors
-	example string // the component example of its answer, when the operation's own is another method's
+	example string // the component example of its response, when the operation's own is another method's
 	call    func(...client.Option) (any, error)
 }
 
@@ -207,7 +207,7 @@ func examplePath(template string) string {
 	return template
 }
 
-// sent is the answer of sendEvents again.
+// sent is the response of sendEvents again.
 func sent(events []client.Event, err error) (map[string][]client.Event, error) {
 	if err != nil {
 		return nil, err
@@ -342,9 +342,9 @@ func TestEveryServiceHasAnExample(t *testing.T) {
 	}
 }
 
-// An alias takes and answers what the operation that stands for it does, at the same path.
+// An alias has the path, the body and the response of the operation that it stands for.
 func TestAliases(t *testing.T) {
-	type shape struct{ Path, Body, Answer string }
+	type shape struct{ Path, Body, Response string }
 	shapes := map[string]shape{}
 	eachOperation(t, func(_ *testing.T, _, path string, op *openapi3.Operation) {
 		s := shape{Path: path}
@@ -352,7 +352,7 @@ func TestAliases(t *testing.T) {
 			s.Body = op.RequestBody.Value.Content["application/json"].Schema.Ref
 		}
 		if ok := op.Responses.Status(http.StatusOK); ok != nil && ok.Value.Content["application/json"] != nil {
-			s.Answer = ok.Value.Content["application/json"].Schema.Ref
+			s.Response = ok.Value.Content["application/json"].Schema.Ref
 		}
 		shapes[op.OperationID] = s
 	})
@@ -382,7 +382,7 @@ func TestEveryOperationOnTheWire(t *testing.T) {
 	})
 }
 
-// onTheWire holds one method against its operation.
+// onTheWire compares what one method sends and returns with its operation.
 func onTheWire(t *testing.T, name, method, path string, op *openapi3.Operation) {
 	steps := make([]client.RoundTripFunc, 1)
 	c, rec := scripted(t, steps)

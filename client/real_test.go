@@ -160,7 +160,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// The caller answers what Run cannot, and the same turn goes on.
+// The caller resolves what Run cannot, and the same turn continues.
 func TestRunEvents(t *testing.T) {
 	r := startReal(t)
 	events, err := readAll(r.Sessions.Run(t.Context(), r.session, "weather?", nil))
@@ -182,7 +182,7 @@ func TestRunEvents(t *testing.T) {
 	}
 }
 
-// A program that stops in the middle of a run takes it up again by the message's key: nothing is said or answered
+// A program that stops in the middle of a run resumes it by the key of the message: nothing is sent or resolved
 // twice, and no tool is called twice whose result was sent.
 func TestARunIsTakenUpAgain(t *testing.T) {
 	r := startReal(t)
@@ -371,7 +371,7 @@ type cutBody struct {
 
 func (c *cutBody) Read(p []byte) (int, error) {
 	if c.left == 0 {
-		return 0, net.ErrClosed // the proxy aborts what it answers
+		return 0, net.ErrClosed // the proxy aborts the response
 	}
 	n, err := c.ReadCloser.Read(p[:min(len(p), c.left)])
 	c.left -= n

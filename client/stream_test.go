@@ -57,7 +57,7 @@ func idle(n int, reason string) frame {
 // deleted is the end of a stream.
 func deleted(n int) frame { return stored(n, "session.deleted", "") }
 
-// streamBody answers with a stream that says text and then fails with err, or hangs until the reader leaves when err is nil.
+// streamBody responds with a stream of text that then fails with err, or hangs until the reader leaves when err is nil.
 func streamBody(text string, err error) client.RoundTripFunc {
 	return func(req *http.Request) (*http.Response, error) {
 		resp, _ := answer(200, "", "Content-Type: text/event-stream; charset=utf-8")(req)

@@ -18,8 +18,8 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 )
 
-// Whoever uses the client needs no second import: every type that a method takes or returns has its
-// name here. Single-valued enums, the `type` of an object or the `status` of an event, need none.
+// Callers need no second import: every type that a method accepts or returns has a name in the package. Enums with a single
+// value, the `type` of an object or the `status` of an event, need none.
 func TestOneImport(t *testing.T) {
 	named := map[string]bool{}
 	for _, name := range []string{"types.gen.go", "patches.go", "errors.go"} {
@@ -96,7 +96,7 @@ func TestOneImport(t *testing.T) {
 	}
 }
 
-// variants lists the types that a union's AsAny returns, of the contract's examples; a type that is no union has none.
+// variants lists the types that a union's AsAny returns, of the contract's examples; a type that is not a union has none.
 func variants(t *testing.T, typ reflect.Type) (all []reflect.Type) {
 	t.Helper()
 	union, ok := reflect.New(typ).Interface().(interface {

@@ -20,7 +20,7 @@ import (
 
 const token = "pt-5ecre7"
 
-// network answers every request alike and counts them.
+// network gives every request the same response and counts them.
 type network struct {
 	status int
 	media  string
@@ -101,9 +101,9 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestAnswers tests what is found in an answer, that a client that reports does as one without, and that a strict one
+// TestResponses tests what is found in a response, that a client that reports does as one without, and that a strict one
 // fails at once.
-func TestAnswers(t *testing.T) {
+func TestResponses(t *testing.T) {
 	t.Parallel()
 	zeros := func() io.Reader { return io.LimitReader(zero{}, 10<<30) }
 	broken := func() io.Reader {

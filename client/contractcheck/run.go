@@ -257,19 +257,29 @@ func (r *run) clean() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), endPatience)
 	defer cancel()
 	for _, id := range r.made["session_id"] {
-		if stopped, err := r.c.Sessions.Cancel(ctx, id); err == nil && stopped.Stopping {
-			for event, err := range r.c.Sessions.Events.Stream(ctx, id, nil) {
-				if err != nil || event.Type == client.EventTypeSessionStatusIdle {
-					break
-				}
-			}
+		r.stop(ctx, id)
+	}
+	for _, step := range plan {
+		op := target{step, r.contract.Operation(step.operation), nil}
+		if op.Method != http.MethodDelete {
+			continue
 		}
-		_, _ = r.c.Sessions.Delete(ctx, id)
+		places, _ := r.places(op)
+		for _, place := range places {
+			_ = r.c.Do(ctx, op.Method, place.fill(op.Path), nil, nil)
+		}
 	}
-	for _, id := range r.made["environment_id"] {
-		_, _ = r.c.Environments.Delete(ctx, id)
+}
+
+// stop cancels the turn of a session and waits for its end.
+func (r *run) stop(ctx context.Context, id string) {
+	stopped, err := r.c.Sessions.Cancel(ctx, id)
+	if err != nil || !stopped.Stopping {
+		return
 	}
-	for _, id := range r.made["agent_id"] {
-		_, _ = r.c.Agents.Delete(ctx, id)
+	for event, err := range r.c.Sessions.Events.Stream(ctx, id, nil) {
+		if err != nil || event.Type == client.EventTypeSessionStatusIdle {
+			return
+		}
 	}
 }

@@ -102,7 +102,7 @@ func passed(t *testing.T, n *network, check client.Option) (text string) {
 	return text
 }
 
-// tap is an option that takes the bodies of answers for itself.
+// tap is an option that keeps the bodies of responses.
 func tap(read func(io.Reader)) client.Option {
 	return client.WithMiddleware(func(next client.RoundTripFunc) client.RoundTripFunc {
 		return func(req *http.Request) (*http.Response, error) {
