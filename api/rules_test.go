@@ -392,7 +392,7 @@ func securityRule(doc object) (findings []string) {
 	return findings
 }
 
-// generatorKeywords are those of oapi-codegen that name or choose Go types.
+// generatorKeywords are those of the generators, oapi-codegen and clientgen, that name or choose Go types.
 const generatorKeywords = " x-go-name x-oapi-codegen-only-honour-go-name x-go-type x-go-type-name x-go-type-import " +
 	"x-go-type-skip-optional-pointer x-omitzero x-omitempty x-go-error x-go-constants"
 

@@ -32,14 +32,14 @@ type model struct {
 	seenStatuses map[string]bool
 }
 
-// TestRandomOperationsAgreeWithAModel runs 10,000 random operations on a database on disk and on a model
+// TestRandomOperationsAgreeWithAModel runs 3,000 random operations on a database on disk and on a model
 // in memory, and compares every response.
 func TestRandomOperationsAgreeWithAModel(t *testing.T) {
 	h := start(t, func(c *server.Config) { c.Features = []string{server.FeatureM3} })
 	m := &model{t: t, h: h, random: rand.New(rand.NewPCG(20261124, 1)), things: map[string][]*thing{}, seenStatuses: map[string]bool{}}
 	m.things["agents"] = []*thing{{id: h.agent, name: "a", version: 1, names: []string{"a"}}}
 	m.things["environments"] = []*thing{{id: h.environment, name: "e"}}
-	for m.operations < 10_000 && !t.Failed() {
+	for m.operations < 3_000 && !t.Failed() {
 		m.h.clock.advance(time.Microsecond)
 		m.step()
 	}

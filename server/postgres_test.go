@@ -41,7 +41,7 @@ func TestADatabaseThatGoesAway(t *testing.T) {
 	t.Parallel()
 	proxy := pgtest.NewProxy(t, pgtest.Database(t))
 	h := startOn(t, proxy.URL, func(c *server.Config) {
-		c.DBMaxConns, c.DBStatementTimeout, c.DBConnectTimeout = 4, time.Second, time.Second
+		c.DBMaxConns, c.DBStatementTimeout, c.DBConnectTimeout = 4, 500*time.Millisecond, 500*time.Millisecond
 	})
 	outside := func(path string, want int) {
 		t.Helper()

@@ -157,7 +157,7 @@ func TestStreamsEndWhenTheServerStops(t *testing.T) {
 
 // TestEveryReaderSeesEveryEventOnce has readers that drop out and resume at random, while turns run.
 func TestEveryReaderSeesEveryEventOnce(t *testing.T) {
-	const sessions, turns, readers = 100, 15, 2 // 7 events a turn: 10,500
+	const sessions, turns, readers = 25, 8, 2 // 7 events a turn: 1,400
 	h := start(t)
 	paths := make([]string, sessions)
 	for i := range paths {

@@ -1,6 +1,9 @@
 // Command clientgen writes the Go code that follows mechanically from the contract and that oapi-codegen does not write:
-// the unions of gen/types, and of package client the names of types, the services with their plain operations, and the rows
-// of the tests that walk every operation; of contractcheck the steps of a conformance run.
+//
+//   - of gen/types the unions, and the types by the names of their schemas,
+//   - of client the names of types, the services with their plain operations, and the rows of the tests that walk every
+//     operation,
+//   - of client/contractcheck the steps of a conformance run.
 //
 // A method's name and place follow from the operationId and the path. An operation or a schema with x-go-handwritten is left
 // to package client.
@@ -23,6 +26,7 @@ var outputs = []struct {
 	data           func(*document) any
 }{
 	{"wiretypes.tmpl", "gen/types/unions.gen.go", func(d *document) any { return d.wireTypes() }},
+	{"schemas.tmpl", "gen/types/schemas.gen.go", func(d *document) any { return d.Components.Schemas.names }},
 	{"types.tmpl", "client/types.gen.go", func(d *document) any { return d.clientTypes() }},
 	{"services.tmpl", "client/services.gen.go", func(d *document) any { return d.services }},
 	{"plan.tmpl", "client/contractcheck/plan.gen.go", func(d *document) any { return d.plan() }},

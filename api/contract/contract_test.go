@@ -72,6 +72,10 @@ func TestFirstMistake(t *testing.T) {
 		{zone, `"2026-02-29T00:00:00Z"`, "body", "The request body must be an RFC 3339 time such as 2026-05-18T15:26:15Z."},
 		{"{type: integer}", "9223372036854775807", "", ""},
 		{"{type: integer}", "9223372036854775808", "body", "The request body must be an integer."},
+		{"{type: integer}", "9007199254740992.0", "", ""},
+		{"{type: integer}", "9007199254740994.0", "body", "The request body must be an integer."}, // its neighbour is the same float64
+		{"{type: object, x-max-bytes: 9}", `{"a":"b"}`, "", ""},
+		{"{type: object, x-max-bytes: 8}", `{"a":"b"}`, "body", "The request body must be at most 8 bytes of JSON."},
 		{"{type: integer, minimum: 1, exclusiveMinimum: true}", "1", "body", "The request body must be an integer of at least 1."},
 		{"{type: integer, minimum: 1.5, maximum: 2.5}", "2", "", ""},
 		{"{type: integer, minimum: 1e19}", "9223372036854775807", "body", "The request body must be an integer of at least 10000000000000000000."},
@@ -131,6 +135,32 @@ func TestReadingTheBody(t *testing.T) {
 		err := c.Operation("post").CheckRequest(request, nil)
 		if (err == nil) != (r.want == "") || err != nil && err.Error() != r.want {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Values that kin-openapi, with which the differential tests compare, accepts and the contract does not.
+func TestParametersAreStrict(t *testing.T) {
+	const parameters = "{name: on, in: query, schema: {type: boolean}}, {name: n, in: query, schema: {type: integer}}, {name: f, in: query, schema: {type: number}}"
+	c, err := Compile(tiny(t, parameters, "{type: object}", "{type: object}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for query, want := range map[string]string{
+		"on=true&n=-1&f=1e2": "", "on=false&n=0&f=-0.5": "",
+		"on=1": "on", "on=t": "on", "on=TRUE": "on", "on=": "on", "n=1.0": "n", "n=": "n", "n=0x1": "n", "f=.5": "f", "f=%2B1": "f", "f=01": "f", "f=NaN": "f",
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/a?"+query, strings.NewReader("{}"))
+		r.Header.Set("Content-Type", jsonType)
+		var got string
+		var invalid *RequestError
+		if err := c.Operation("post").CheckRequest(r, nil); errors.As(err, &invalid) {
+			got = invalid.Param
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if got != want {
+			t.Errorf("%s: got an error for %q, want one for %q", query, got, want)
 		}
 	}
 }

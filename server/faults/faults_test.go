@@ -156,7 +156,7 @@ func TestParsePlanErrors(t *testing.T) {
 		"seed: 1":                            `test.yaml:1:1: the fault file needs the key "rules"`,
 		"seed: -1\nrules: []":                `test.yaml:1:7: seed must be a whole number from 0 to 9223372036854775807, not the number -1`,
 		"rules: {}":                          `test.yaml:1:8: rules must be a list, not a mapping`,
-		"rules:\n- drop":                     `test.yaml:2:3: a rule must be a mapping, not a text`,
+		"rules:\n- drop":                     `test.yaml:2:3: a rule must be a mapping, not "drop"`,
 		"rules:\n- nth: 1":                   `test.yaml:2:3: a rule needs a fault: latency, answer, drop or cut`,
 		"rules:\n- {status: 429}":            `test.yaml:2:4: a rule has no key "status"; its keys are: operations, nth, every, first, latency, answer, drop, cut, probability`,
 		"rules:\n- {latency: 5}":             `test.yaml:2:13: latency must be a duration from 0s to 1h, such as 50ms, not the number 5`,

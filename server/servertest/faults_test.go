@@ -241,7 +241,7 @@ func TestMalformedFiles(t *testing.T) {
 	}
 }
 
-// TestManyCreates tests that a thousand creates leave a thousand sessions although one request in three fails.
+// TestManyCreates tests that 300 creates leave 300 sessions although one request in three fails.
 func TestManyCreates(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -253,7 +253,7 @@ rules:
   - {operations: createSession, every: 6, answer: {status: 429, retry_after: 1ms}}
   - {operations: createSession, every: 3, answer: {status: 503, retry_after: 1ms}}
 `)
-	const creates, callers = 1000, 50
+	const creates, callers = 300, 50
 	c := s.Client(client.WithMaxRetries(20))
 	var all sync.WaitGroup
 	for range callers {

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// refParameter returns what kin-openapi makes of a parameter's values, in this package's words.
-func refParameter(doc *openapi3.Parameter, values []string) *RequestError {
+// oracleParameter returns kin-openapi's verdict on the values of a parameter, in this package's words.
+func oracleParameter(doc *openapi3.Parameter, values []string) *RequestError {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	input := &openapi3filter.RequestValidationInput{
 		Request: r, QueryParams: url.Values{}, PathParams: map[string]string{},
@@ -51,7 +51,7 @@ func refParameter(doc *openapi3.Parameter, values []string) *RequestError {
 	return &RequestError{Param: doc.Name, Message: subject + " " + m.expectation() + "."}
 }
 
-// sampleParameters are the document's, and others of the supported kinds.
+// sampleParameters returns the document's parameters and others of the supported kinds.
 func sampleParameters(tb testing.TB) []*openapi3.Parameter {
 	doc, _ := document(tb)
 	var all []*openapi3.Parameter
@@ -72,13 +72,14 @@ func sampleParameters(tb testing.TB) []*openapi3.Parameter {
 		openapi3.NewPathParameter("number").WithSchema(openapi3.NewIntegerSchema().WithFormat("int32")))
 }
 
+// agreeOnParameter compares this package with kin-openapi: the same verdict in the same words.
 func agreeOnParameter(t *testing.T, doc *openapi3.Parameter, values []string) {
 	t.Helper()
 	p, err := (&compiler{done: map[*openapi3.Schema]*schema{}}).parameter(doc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, got := refParameter(doc, values), p.check(values).requestError()
+	want, got := oracleParameter(doc, values), p.check(values).requestError()
 	if diff := cmp.Diff(want, got); diff != "" {
 		for _, value := range append(values, "") {
 			for _, known := range parameterDifferences() {
@@ -105,7 +106,7 @@ func TestParametersAgree(t *testing.T) {
 	}
 }
 
-// FuzzParameter holds any one value against any parameter.
+// FuzzParameter compares the verdicts on any value of any of the sample parameters.
 func FuzzParameter(f *testing.F) {
 	all := sampleParameters(f)
 	for i := range all {
