@@ -32,9 +32,9 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"done", api, "get " + session, exitOK, ""},
 		{"no server", nobody, "models list --retries 0", exitFailure,
-			"no answer: dial tcp " + strings.TrimPrefix(nobody, "http://") + ": connect: connection refused; is the server up, and --base-url right?"},
+			"no response: dial tcp " + strings.TrimPrefix(nobody, "http://") + ": connect: connection refused; is the server up, and --base-url right?"},
 		{"another server", serve(t, answer(200, "<html>")), "models list", exitFailure,
-			"the answer is not the contract's JSON: invalid character '<' looking for beginning of value (200 unexpected_response)"},
+			"the response is not the contract's JSON: invalid character '<' looking for beginning of value (200 unexpected_response)"},
 		{"a failing server", busy(500, "api_error"), "models list --retries 0", exitFailure, "Try later. (500 api_error, request id r1)"},
 		{"feature off", api, "resources add " + session + " file_1", exitFailure,
 			"Field 'resources' needs the feature 'm3', which is not switched on; leave the list empty. (501 feature_not_available, param resources, request id …)"},
@@ -206,7 +206,7 @@ func TestVerbose(t *testing.T) {
 		t.Errorf("exit code %d, %s", code, &p.err)
 	}
 	p = prepare(t, unused(t), "models", "list", "-v", "--retries", "1")
-	if p.end(t); strings.Count(p.err.String(), ": no answer after ") != 2 {
+	if p.end(t); strings.Count(p.err.String(), ": no response after ") != 2 {
 		t.Errorf("%s", &p.err)
 	}
 }
