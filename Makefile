@@ -59,8 +59,8 @@ test: ## run all tests under the race detector, on PostgreSQL too where it is in
 	@go test -count=1 -v -run '^TestPostgreSQL$$' ./server/store/pgtest | \
 		sed -n 's/^.*skipped, since it needs PostgreSQL: /test: the tests on PostgreSQL were SKIPPED: /p' | sort -u
 
-test-cluster-long: ## kill replicas on PostgreSQL under load for a minute
-	SESSIONSD_CLUSTER_TIME=1m go test $(RACE) -count=1 -v -run '^TestKilledReplicas$$' ./server/cmd/sessionsd
+test-cluster-long: ## kill replicas on PostgreSQL for a minute, and a server on SQLite a hundred times, under load
+	SESSIONSD_CLUSTER_TIME=1m SESSIONSD_CRASH_ROUNDS=100 go test $(RACE) -count=1 -v -run '^(TestKilledReplicas|TestNothingAcknowledgedIsLost)$$' ./server/cmd/sessionsd
 
 fuzz: ## run every fuzz target for FUZZTIME each
 	@found=; \

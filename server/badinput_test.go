@@ -16,7 +16,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// refusal is what a request that is refused must answer.
+// refusal is the response that a refused request must get.
 type refusal struct {
 	Status               int
 	Type, Param, Message string
@@ -27,7 +27,7 @@ func refusalOf(got answer) refusal {
 	return refusal{got.status, text("error", "type"), text("error", "param"), text("error", "message")}
 }
 
-// expectRefusal sends a request and checks its refusal, and that no session came of it.
+// expectRefusal sends a request and checks that it is refused and creates no session.
 func (h *harness) expectRefusal(t *testing.T, r request, want refusal) {
 	t.Helper()
 	before := h.sessions()
@@ -81,7 +81,7 @@ func TestCreateSessionRefusesBadBodies(t *testing.T) {
 		"an array":      {"[]", badRequest("body", "The request body must be an object.")},
 		"a string":      {`"agent"`, badRequest("body", "The request body must be an object.")},
 		"null":          {"null", badRequest("body", "The request body must not be null.")},
-		"a second JSON": {body(nil) + "{}", badRequest("body", "The request body must hold one JSON value and nothing after it.")},
+		"a second JSON": {body(nil) + "{}", badRequest("body", "The request body must be one JSON value with nothing after it.")},
 
 		"agent missing":       {set("agent", nil), badRequest("agent", "Missing required field: agent")},
 		"agent null":          {null("agent"), badRequest("agent", "Field 'agent' must not be null.")},
@@ -107,7 +107,7 @@ func TestCreateSessionRefusesBadBodies(t *testing.T) {
 		"title 257":            {set("title", strings.Repeat("话", 257)), badRequest("title", "Field 'title' must be a string of at most 256 characters.")},
 		"title NUL":            {set("title", "a\x00b"), badRequest("title", "Field 'title' must not contain NUL.")},
 		"title a number":       {set("title", 1), badRequest("title", "Field 'title' must be a string of at most 256 characters.")},
-		"title twice":          {strings.Replace(set("title", "a"), "{", `{"title":"b",`, 1), badRequest("title", "Field 'title' is given twice.")},
+		"title twice":          {strings.Replace(set("title", "a"), "{", `{"title":"b",`, 1), badRequest("title", "Field 'title' occurs twice.")},
 		"title in other case":  {strings.Replace(set("title", "a"), "{", `{"TITLE":"b",`, 1), badRequest("TITLE", "Unknown field 'TITLE'; did you mean 'title'?")},
 		"title invalid UTF-8":  {strings.Replace(set("title", "X"), "X", "\xff", 1), badRequest("title", "Field 'title' must be valid UTF-8.")},
 		"title lone surrogate": {strings.Replace(set("title", "X"), "X", `\ud800`, 1), badRequest("title", "Field 'title' must be valid UTF-8.")},
@@ -119,7 +119,7 @@ func TestCreateSessionRefusesBadBodies(t *testing.T) {
 		"metadata 17 keys":       {set("metadata", sixteen), badRequest("metadata", "Field 'metadata' must have at most 16 entries.")},
 		"metadata empty key":     {set("metadata", map[string]any{"": "x"}), badRequest("metadata.", "The name of field 'metadata.' must be 1 to 64 characters long.")},
 		"metadata key 65":        {set("metadata", map[string]any{strings.Repeat("k", 65): "x"}), badRequest("metadata."+strings.Repeat("k", 64)+"…", "The name of field 'metadata."+strings.Repeat("k", 64)+"…' must be 1 to 64 characters long.")},
-		"metadata key twice":     {strings.Replace(set("metadata", "X"), `"X"`, `{"a":"1","a":"2"}`, 1), badRequest("metadata.a", "Field 'metadata.a' is given twice.")},
+		"metadata key twice":     {strings.Replace(set("metadata", "X"), `"X"`, `{"a":"1","a":"2"}`, 1), badRequest("metadata.a", "Field 'metadata.a' occurs twice.")},
 		"variable name":          {set("environment_variables", map[string]any{"1A": "x"}), badRequest("environment_variables.1A", "The name of field 'environment_variables.1A' must be a letter or '_' followed by letters, digits or '_'.")},
 		"interval 49":            {set("delta_flush_interval_ms", 49), badRequest("delta_flush_interval_ms", flushBounds)},
 		"interval 5001":          {set("delta_flush_interval_ms", 5001), badRequest("delta_flush_interval_ms", flushBounds)},
@@ -130,7 +130,7 @@ func TestCreateSessionRefusesBadBodies(t *testing.T) {
 		"memory stores a string": {set("memory_store_ids", "memstore_1"), badRequest("memory_store_ids", "Field 'memory_store_ids' must be an array of at most 20 items.")},
 		"memory store prefix":    {set("memory_store_ids", []string{"memstore_1", "mem_1"}), badRequest("memory_store_ids[1]", "Field 'memory_store_ids[1]' must be 'memstore_' followed by 1 to 64 lower-case letters or digits.")},
 		"memory stores 21":       {set("memory_store_ids", many("memstore_", 21)), badRequest("memory_store_ids", "Field 'memory_store_ids' must be an array of at most 20 items.")},
-		"memory store twice":     {set("memory_store_ids", []string{"memstore_1", "memstore_1"}), badRequest("memory_store_ids", "Field 'memory_store_ids' must not hold the same item twice.")},
+		"memory store twice":     {set("memory_store_ids", []string{"memstore_1", "memstore_1"}), badRequest("memory_store_ids", "Field 'memory_store_ids' must not contain the same item twice.")},
 		"vault null in list":     {strings.Replace(set("vault_ids", "X"), `"X"`, "[null]", 1), badRequest("vault_ids[0]", "Field 'vault_ids[0]' must not be null.")},
 		"resource without file":  {set("resources", []any{map[string]any{"type": "file"}}), badRequest("resources[0].file_id", "Missing required field: resources[0].file_id")},
 		"resource of a type":     {set("resources", []any{map[string]any{"type": "memory", "file_id": "file_1"}}), badRequest("resources[0].type", "Field 'resources[0].type' must be 'file'.")},
@@ -138,7 +138,7 @@ func TestCreateSessionRefusesBadBodies(t *testing.T) {
 		"unknown property":         {set("colour", "red"), badRequest("colour", "Unknown field 'colour'.")},
 		"unknown property, long":   {set(strings.Repeat("x", 10_000), 1), badRequest(strings.Repeat("x", 64)+"…", "Unknown field '"+strings.Repeat("x", 64)+"…'.")},
 		"10,000 deep":              {deep, badRequest("body", "The request body must not be nested deeper than 64 levels.")},
-		"20,000 deep":              {deep + deep, badRequest("body", "The request body must hold one JSON value and nothing after it.")},
+		"20,000 deep":              {deep + deep, badRequest("body", "The request body must be one JSON value with nothing after it.")},
 		"several: document order":  {`{"zzz":1,"delta_flush_interval_ms":1,"title":5,"agent":"x"}`, badRequest("agent", "Field 'agent' "+agentForm)},
 		"several: without agent":   {set("title", 5)[:len(set("title", 5))-1] + `,"aaa":1}`, badRequest("title", "Field 'title' must be a string of at most 256 characters.")},
 		"gate closed: resources":   {set("resources", []any{map[string]any{"type": "file", "file_id": "file_1"}}), refusal{501, "feature_not_available", "resources", "Field 'resources' needs the feature 'm3', which is not switched on; leave the list empty."}},
@@ -206,7 +206,7 @@ func TestCreateSessionBounds(t *testing.T) {
 	}
 }
 
-// jsonText is JSON that json.Marshal takes over as it is.
+// jsonText is JSON that json.Marshal copies unchanged.
 type jsonText string
 
 func (j jsonText) MarshalJSON() ([]byte, error) { return []byte(j), nil }
@@ -254,9 +254,9 @@ func TestCreateSessionRefusesBadEnvelopes(t *testing.T) {
 		"33 MiB, no length":  {request{raw: io.LimitReader(zeros{}, 33<<20)}, badRequest("body", "The request body must be at most 33554432 bytes long.")},
 		"idempotency key":    {request{body: good, header: map[string]string{"Idempotency-Key": strings.Repeat("k", 256)}}, badRequest("Idempotency-Key", "Header 'Idempotency-Key' must be 1 to 255 printable ASCII characters.")},
 		"x-idempotency key":  {request{body: good, header: map[string]string{"X-Idempotency-Key": "schlüssel"}}, badRequest("X-Idempotency-Key", "Header 'X-Idempotency-Key' must be 1 to 255 printable ASCII characters.")},
-		"unknown route":      {request{path: "/session", body: good}, refusal{404, "not_found_error", "", "There is no such path; see /openapi.yaml for those there are."}},
-		"unknown at root":    {request{path: "//", body: good}, refusal{404, "not_found_error", "", "There is no such path; see /openapi.yaml for those there are."}},
-		"wrong method":       {request{method: "DELETE", body: good}, refusal{405, "invalid_request_error", "", "The path does not take this method; header Allow has those it takes."}},
+		"unknown route":      {request{path: "/session", body: good}, refusal{404, "not_found_error", "", "Unknown path; see /openapi.yaml for the paths of the API."}},
+		"unknown at root":    {request{path: "//", body: good}, refusal{404, "not_found_error", "", "Unknown path; see /openapi.yaml for the paths of the API."}},
+		"wrong method":       {request{method: "DELETE", body: good}, refusal{405, "invalid_request_error", "", "Method not allowed; the header Allow lists the methods of the path."}},
 		"malformed id":       {request{method: "GET", path: "/sessions/agent_1"}, badRequest("session_id", "Parameter 'session_id' must be 'sess_' followed by 1 to 64 lower-case letters or digits.")},
 		"encoded id":         {request{method: "GET", path: "/sessions/sess_%2e%2e%2f"}, badRequest("session_id", "Parameter 'session_id' must be 'sess_' followed by 1 to 64 lower-case letters or digits.")},
 		"unknown id":         {request{method: "GET", path: "/sessions/sess_1"}, refusal{404, "not_found_error", "", "Session 'sess_1' was not found."}},
@@ -264,16 +264,16 @@ func TestCreateSessionRefusesBadEnvelopes(t *testing.T) {
 		"limit 101":          {request{method: "GET", path: "/agents?limit=101"}, badRequest("limit", "Parameter 'limit' must be an integer between 1 and 100.")},
 		"limit abc":          {request{method: "GET", path: "/environments?limit=abc"}, badRequest("limit", "Parameter 'limit' must be an integer between 1 and 100.")},
 		"limit empty":        {request{method: "GET", path: "/sessions?limit="}, badRequest("limit", "Parameter 'limit' must be an integer between 1 and 100.")},
-		"limit twice":        {request{method: "GET", path: "/sessions?limit=1&limit=2"}, badRequest("limit", "Parameter 'limit' must be given only once.")},
+		"limit twice":        {request{method: "GET", path: "/sessions?limit=1&limit=2"}, badRequest("limit", "Parameter 'limit' must occur only once.")},
 		"limit 1.5":          {request{method: "GET", path: "/sessions?limit=1.5"}, badRequest("limit", "Parameter 'limit' must be an integer between 1 and 100.")},
 		"order":              {request{method: "GET", path: "/sessions?order=up"}, badRequest("order", "Parameter 'order' must be one of 'desc', 'asc'.")},
 		"include_archived":   {request{method: "GET", path: "/sessions?include_archived=maybe"}, badRequest("include_archived", "Parameter 'include_archived' must be true or false.")},
 		"include_archived=1": {request{method: "GET", path: "/sessions?include_archived=1"}, badRequest("include_archived", "Parameter 'include_archived' must be true or false.")},
 		"both cursors":       {request{method: "GET", path: "/sessions?after_id=sess_1&before_id=sess_2"}, badRequest("before_id", "Parameters 'after_id' and 'before_id' exclude each other.")},
 		"cursor and page":    {request{method: "GET", path: "/sessions?after_id=sess_1&page=sess_2"}, badRequest("page", "Parameters 'after_id' and 'page' exclude each other.")},
-		"unknown cursor":     {request{method: "GET", path: "/sessions?after_id=sess_1"}, badRequest("after_id", "Parameter 'after_id' names no record of this list.")},
+		"unknown cursor":     {request{method: "GET", path: "/sessions?after_id=sess_1"}, badRequest("after_id", "Parameter 'after_id' is not the cursor of a record in this list.")},
 		"malformed cursor":   {request{method: "GET", path: "/agents?before_id=sess_1"}, badRequest("before_id", "Parameter 'before_id' must be 'agent_' followed by 1 to 64 lower-case letters or digits.")},
-		"unknown page":       {request{method: "GET", path: "/environments?page=2"}, badRequest("page", "Parameter 'page' names no record of this list.")},
+		"unknown page":       {request{method: "GET", path: "/environments?page=2"}, badRequest("page", "Parameter 'page' is not the cursor of a record in this list.")},
 		"malformed query":    {request{method: "GET", path: "/sessions?limit=%zz"}, badRequest("query", "The query string is malformed; percent-encode its names and values.")},
 		"agent version 0":    {request{method: "GET", path: "/agents/" + h.agent + "?version=0"}, badRequest("version", "Parameter 'version' must be an integer between 1 and 2147483647.")},
 		"two texts":          {request{path: "/agents", body: `{"name":"a","model":"m","system":"x","instructions":"y"}`}, badRequest("instructions", "Fields 'system' and 'instructions' are two names of one text; send one of them.")},

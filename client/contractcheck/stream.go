@@ -7,7 +7,7 @@ import (
 	"io"
 
 	"github.com/cloud-sessions/sessions/api/contract"
-	"github.com/cloud-sessions/sessions/client/internal/sse"
+	"github.com/cloud-sessions/sessions/api/sse"
 )
 
 // streamChecks holds the events of one answer against the contract.

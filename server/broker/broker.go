@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cloud-sessions/sessions/api/problem"
+	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -20,6 +22,11 @@ type TooManyError struct{ Most int }
 
 func (e *TooManyError) Error() string {
 	return fmt.Sprintf("The account has %d open streams already; close one and try again.", e.Most)
+}
+
+// Problem implements problem.Error.
+func (e *TooManyError) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeRateLimitError, Message: e.Error(), RetryAfter: time.Second}
 }
 
 // Options say how a broker works.
@@ -33,9 +40,15 @@ type Options struct {
 	NewID func(prefix string) string
 }
 
-// Broker wakes readers. Make it with New, end it with Close.
+// Store is what a broker uses of the store.
+type Store interface {
+	ListEvents(ctx context.Context, account, session string, filter store.EventFilter, page store.Page) (store.List[store.Event], error)
+	Watch(fn func(store.Signal)) (stop func())
+}
+
+// Broker wakes readers. Create it with New, end it with Close.
 type Broker struct {
-	events store.Events
+	events Store
 	opts   Options
 	stop   func()
 
@@ -48,7 +61,7 @@ type Broker struct {
 }
 
 // New returns a broker over a store.
-func New(s store.Store, opts Options) *Broker {
+func New(s Store, opts Options) *Broker {
 	b := &Broker{
 		events: s, opts: opts, closed: make(chan struct{}),
 		topics: map[store.SessionRef]*topic{}, readers: map[string]int{}, drafts: map[store.SessionRef]*draft{},

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/cloud-sessions/sessions/api/problem"
 	"github.com/cloud-sessions/sessions/gen/types"
 )
 
@@ -80,8 +81,8 @@ func (a *Answer) write(w http.ResponseWriter, requestID string) {
 
 func (a *Answer) envelope(requestID string) []byte {
 	body, err := json.Marshal(types.Error{
-		Type:      types.ErrorTypeError,
-		Error:     types.ErrorDetail{Type: errorKinds[a.Status], Message: "This failure is a rehearsal: the server was told to inject it."},
+		Type:      types.ErrorEnvelopeTypeError,
+		Error:     types.ErrorDetail{Type: problem.TypeOf(a.Status), Message: "This failure is a rehearsal: the server was told to inject it."},
 		RequestID: requestID,
 	})
 	if err != nil {

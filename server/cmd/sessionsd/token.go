@@ -20,14 +20,14 @@ func tokenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Create, list and revoke access tokens",
-		Long: `Access tokens (PATs) belong to an account: what is created with a token is seen with the tokens of its
-account, and no others. An account exists by having a token. The commands work while the server runs.`,
+		Long: `Access tokens (PATs) belong to an account: what is created with a token is visible with the tokens of its
+account only. An account exists as soon as it has a token. The commands work while the server runs.`,
 	}
 	cmd.AddCommand(tokenCreateCommand(), tokenListCommand(), tokenRevokeCommand())
 	return cmd
 }
 
-// tokenFlags are the flags that all token commands have.
+// tokenFlags are the flags of all token commands.
 type tokenFlags struct {
 	db     databaseFlags
 	asJSON bool
@@ -71,7 +71,7 @@ func tokenCreateCommand() *cobra.Command {
 	var expiresIn time.Duration
 	cmd := &cobra.Command{
 		Use:     "create",
-		Short:   "Create a token and print it, once",
+		Short:   "Create a token and print it once",
 		Long:    "Creates a token and prints it. Only its hash is kept: it cannot be shown again.",
 		Example: "  export QODER_PAT=$(sessionsd token create --account acme --name ci --expires-in 720h --json | jq -r .token)",
 		Args:    cobra.NoArgs,
@@ -100,17 +100,17 @@ func tokenCreateCommand() *cobra.Command {
 		},
 	}
 	flags.register(cmd)
-	cmd.Flags().StringVar(&account, "account", "", "account that the token acts for, required")
+	cmd.Flags().StringVar(&account, "account", "", "account that the token acts for; required")
 	cmd.Flags().StringVar(&name, "name", "", "what the token is for")
 	cmd.Flags().DurationVar(&expiresIn, "expires-in", 0, "how long the token works, such as 720h; forever by default")
 	return describeEnvironment(cmd)
 }
 
-// checkNewToken refuses what a token cannot be made of.
+// checkNewToken validates the flags of a new token.
 func checkNewToken(account, name string, expiresIn time.Duration) error {
 	switch {
 	case account == "" || len(account) > 128:
-		return errors.New("--account must be given, in 1 to 128 bytes")
+		return errors.New("set --account to the account, in 1 to 128 bytes")
 	case len(name) > 256:
 		return errors.New("--name must be at most 256 bytes long")
 	case expiresIn < 0:
@@ -144,7 +144,7 @@ func tokenListCommand() *cobra.Command {
 		},
 	}
 	flags.register(cmd)
-	cmd.Flags().StringVar(&account, "account", "", "list this account's tokens only")
+	cmd.Flags().StringVar(&account, "account", "", "list only the tokens of this account")
 	return describeEnvironment(cmd)
 }
 
@@ -152,15 +152,15 @@ func tokenRevokeCommand() *cobra.Command {
 	var flags tokenFlags
 	cmd := &cobra.Command{
 		Use:     "revoke ID",
-		Short:   "Revoke a token, for good",
-		Long:    "Revokes a token, for good. A running server refuses it from then on.",
+		Short:   "Revoke a token permanently",
+		Long:    "Revokes a token permanently. A running server refuses it from then on.",
 		Example: "  sessionsd token revoke tok_019e3bb1e8c171fd9abbb1477ffb84cc",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return flags.withStore(cmd.Context(), func(db store.Store) error {
 				token, err := db.RevokeToken(cmd.Context(), args[0])
 				if errors.Is(err, store.ErrNotFound) {
-					return fmt.Errorf("there is no token %q; 'sessionsd token list' shows those there are", args[0])
+					return fmt.Errorf("token %q does not exist; list the tokens with 'sessionsd token list'", args[0])
 				}
 				if err != nil {
 					return err
@@ -192,7 +192,7 @@ func printTokens(w io.Writer, tokens []tokenView) error {
 	return table.Flush()
 }
 
-// day writes a time for a table, and a dash for none.
+// day formats a time for a table, and a missing one as a dash.
 func day(t *time.Time) string {
 	if t == nil {
 		return "-"

@@ -1,0 +1,66 @@
+package operations
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/gen/echoserver"
+	"github.com/cloud-sessions/sessions/server/cache"
+	"github.com/cloud-sessions/sessions/server/encoded"
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// cachedSessions caches the responses of getSession, encoded and validated: they are the same for as long as the
+// session has the same revision.
+type cachedSessions struct {
+	sessions  store.Sessions
+	op        *contract.Operation
+	responses *cache.Cache[sessionKey, cachedResponse]
+}
+
+type sessionKey struct{ account, id string }
+
+// cachedResponse is the response for one revision of a session.
+type cachedResponse struct {
+	revision int64
+	body     []byte
+}
+
+// cacheSize bounds the cached responses, in bytes.
+const cacheSize = 16 << 20
+
+func newCachedSessions(sessions store.Sessions, op *contract.Operation) *cachedSessions {
+	return &cachedSessions{sessions, op, cache.New[sessionKey, cachedResponse](cacheSize)}
+}
+
+// get returns the response for the session's current revision. The revision is read before the session, which may be
+// a later one by then: that response is cached under a revision that no later request asks for.
+func (c *cachedSessions) get(ctx context.Context, key sessionKey) (echoserver.GetSessionResponseObject, error) {
+	revision, err := c.sessions.SessionRevision(ctx, key.account, key.id)
+	if err != nil {
+		return nil, err
+	}
+	if cached, ok := c.responses.Get(key); ok && cached.revision == revision {
+		return encoded.Response{Body: cached.body, Validated: true}, nil
+	}
+	session, err := c.sessions.GetSession(ctx, key.account, key.id)
+	if err != nil {
+		return nil, err
+	}
+	wire, err := wireSession(session)
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(wire)
+	if err != nil {
+		return nil, err
+	}
+	body = append(body, '\n') // as all responses end
+	if c.op.CheckBody(encoded.Status, "application/json", body) != nil {
+		return encoded.Response{Body: body}, nil // the pipeline reports the violation
+	}
+	const overhead = 256
+	c.responses.Add(key, cachedResponse{revision, body}, len(body)+len(key.account)+len(key.id)+overhead)
+	return encoded.Response{Body: body, Validated: true}, nil
+}
