@@ -12,24 +12,24 @@ import (
 )
 
 const (
-	// pageSize is how many events are read from the log at once.
+	// pageSize is how many events are read from the log at a time.
 	pageSize = 100
-	// windowSize and windowBytes bound what a topic remembers of a log's end.
+	// windowSize and windowBytes bound the part of a log's end that a topic keeps in memory.
 	windowSize  = 64
 	windowBytes = 256 << 10
 )
 
-// topic is what the readers of one session have in common: the end of the log, read once for all of them.
+// topic is what the readers of one session share: the end of its log, read once for all of them.
 type topic struct {
 	broker  *Broker
 	session store.SessionRef
 	readers int // guarded by the broker
 
 	mu      sync.Mutex
-	changed chan struct{} // closed, and another one made, at each wake
+	changed chan struct{} // closed and replaced at each wake
 	signals int           // counts the wakes
-	read    int           // what signals was when the log was last read to its end
-	window  []Frame       // the log after from up to to; none before the log was read to its end
+	read    int           // the value of signals before the log was last read to its end
+	window  []Frame       // the log after from, up to and including to; empty until known
 	bytes   int
 	known   bool // from and to are set
 	from    int64
@@ -40,7 +40,7 @@ type topic struct {
 	absent   string // an event that was not in the log when that was read up to absentTo
 	absentTo int64
 
-	reading chan struct{} // holds a token for whoever reads the log's end
+	reading chan struct{} // a semaphore for reading the log's end
 }
 
 func newTopic(b *Broker, session store.SessionRef) *topic {
@@ -55,7 +55,7 @@ func (t *topic) wake() {
 	t.changed = make(chan struct{})
 }
 
-// after returns the frames that follow the cursor, and, when there are none, what is closed once there may be.
+// after returns the frames after the cursor. If there are none, the channel is closed once there may be some.
 func (t *topic) after(ctx context.Context, cursor int64) ([]Frame, <-chan struct{}, error) {
 	for {
 		t.mu.Lock()
@@ -87,7 +87,7 @@ func (t *topic) after(ctx context.Context, cursor int64) ([]Frame, <-chan struct
 	}
 }
 
-// advance reads on at the log's end, or at the cursor while the end is not known. One reader at a time does it.
+// advance reads on at the log's end, or at the cursor while the end is not known. One reader at a time does so.
 func (t *topic) advance(ctx context.Context, cursor int64) ([]Frame, error) {
 	select {
 	case t.reading <- struct{}{}:
@@ -126,10 +126,10 @@ func (t *topic) advance(ctx context.Context, cursor int64) ([]Frame, error) {
 	return nil, nil
 }
 
-// fresh reports whether the window ends where the log does, for all that was signalled.
+// fresh reports whether the window ends where the log ends, as far as signals say.
 func (t *topic) fresh() bool { return t.known && t.read == t.signals }
 
-// page returns the frames of a page of the log. When the session is gone it notes that, and returns none.
+// page returns the frames of a page of the log. If the session was deleted it records that and returns none.
 func (t *topic) page(ctx context.Context, after int64) ([]Frame, error) {
 	list, err := t.broker.events.ListEvents(ctx, t.session.Account, t.session.ID, store.EventFilter{AfterPosition: after},
 		store.Page{Limit: pageSize, Ascending: true})
@@ -150,9 +150,9 @@ func (t *topic) page(ctx context.Context, after int64) ([]Frame, error) {
 	return frames, nil
 }
 
-// holds reports whether an agent.message is in the log. A reader that has given all events up to the cursor asks before it
-// begins with the message's increments. When the message is not in the log now, it can only come after the cursor, and
-// after that of every reader that is no further: so they are spared the question.
+// holds reports whether an agent.message is in the log. A reader that has returned all events up to the cursor asks before
+// it starts with the message's increments. A message that is not in the log now can only come after the cursor, and after
+// the cursor of every reader that is not ahead of it: they need not read the store again.
 func (t *topic) holds(ctx context.Context, id string, cursor int64) (bool, error) {
 	t.mu.Lock()
 	stored, absent := t.message == id, t.absent == id && cursor <= t.absentTo
@@ -176,7 +176,7 @@ func (t *topic) holds(ctx context.Context, id string, cursor int64) (bool, error
 	return false, err
 }
 
-// end notes that the session was deleted.
+// end records that the session was deleted.
 func (t *topic) end() error {
 	f, err := t.broker.frame(store.Event{
 		ID: t.broker.opts.NewID("evt"), SessionID: t.session.ID, Type: event.SessionDeleted, Payload: []byte("{}"),
@@ -193,7 +193,7 @@ func (t *topic) end() error {
 	return nil
 }
 
-// extend adds frames to the window, and lets the oldest go.
+// extend adds frames to the window and drops the oldest.
 func (t *topic) extend(frames []Frame) {
 	if len(frames) == 0 {
 		return

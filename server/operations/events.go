@@ -9,7 +9,6 @@ import (
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/broker"
-	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -19,34 +18,20 @@ func (h *handler) SendEvents(ctx context.Context, req echoserver.SendEventsReque
 	if err != nil {
 		return nil, err
 	}
-	return h.eventsResponse("sendEvents", types.SentEvents{Data: []types.Event{}}, sent, true)
+	return h.eventsBody("sendEvents", types.SentEvents{Data: []types.Event{}}, sent)
 }
 
 func (h *handler) ListEvents(ctx context.Context, req echoserver.ListEventsRequestObject) (echoserver.ListEventsResponseObject, error) {
 	p := req.Params
-	filter := store.EventFilter{
-		CreatedAfter: p.CreatedAfter, CreatedFrom: p.CreatedFrom, CreatedBefore: p.CreatedBefore, CreatedTo: p.CreatedTo,
-	}
-	for _, t := range p.Types {
-		filter.Types = append(filter.Types, string(t))
-	}
-	valid := true
 	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, (*types.Order)(p.Order), nil},
 		func(page store.Page) (store.List[store.Event], error) {
-			return h.store.ListEvents(ctx, request.Account(ctx), req.SessionID, filter, page)
+			return h.store.ListEvents(ctx, request.Account(ctx), req.SessionID, eventFilter(p), page)
 		},
-		func(e store.Event) (event.Stored, error) {
-			stored, violation := h.events.Encode(e)
-			valid = valid && violation == nil
-			return stored, nil
-		},
-		func(e store.Event) string { return e.ID })
+		func(e store.Event) (store.Event, error) { return e, nil }, func(e store.Event) string { return e.ID })
 	if err != nil {
 		return nil, err
 	}
-	return h.eventsResponse("listEvents", types.EventList{
-		Data: []types.Event{}, FirstID: list.FirstID, LastID: list.LastID, HasMore: list.HasMore, NextPage: list.NextPage,
-	}, list.Data, valid)
+	return h.eventList(list)
 }
 
 func (h *handler) StreamEvents(ctx context.Context, req echoserver.StreamEventsRequestObject) (echoserver.StreamEventsResponseObject, error) {
@@ -66,4 +51,14 @@ func (h *handler) StreamEvents(ctx context.Context, req echoserver.StreamEventsR
 		return nil, err
 	}
 	return h.eventStream(ctx, reader), nil
+}
+
+func eventFilter(p types.ListEventsParams) store.EventFilter {
+	filter := store.EventFilter{
+		CreatedAfter: p.CreatedAfter, CreatedFrom: p.CreatedFrom, CreatedBefore: p.CreatedBefore, CreatedTo: p.CreatedTo,
+	}
+	for _, t := range p.Types {
+		filter.Types = append(filter.Types, string(t))
+	}
+	return filter
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// tooManyTurns is one turn more than an account may have. Its text is fit for callers.
+// tooManyTurns is one turn more than an account may have. Its text is for callers.
 type tooManyTurns struct{ most int }
 
 func (e *tooManyTurns) Error() string {
@@ -77,7 +77,7 @@ func (h *handler) accept(s *store.Session, inputs []types.EventInput) (events []
 			accepted, err = h.interrupt(s, e)
 		case string(turn.UserMessage), string(turn.DefineOutcome):
 			if slices.ContainsFunc(events, running) {
-				return nil, invalid(i, "", "Only one event of a request may start a turn; send this one once the turn has ended.")
+				return nil, requestError(i, "", "Only one event of a request may start a turn; send this one once the turn has ended.")
 			}
 			accepted, err = h.startTurn(s, e)
 		default:
@@ -149,7 +149,7 @@ func (h *handler) resolve(s *store.Session, i int, e event.New) ([]event.New, er
 	}
 	at := slices.Index(s.Turn.Pending, use)
 	if at < 0 {
-		return nil, invalid(i, "."+param, fmt.Sprintf("'%s' names no %s that waits for a %s.", param, use.Type, e.Type))
+		return nil, requestError(i, "."+param, fmt.Sprintf("'%s' is not the id of an %s that waits for a %s.", param, use.Type, e.Type))
 	}
 	s.Turn.Pending = slices.Delete(slices.Clone(s.Turn.Pending), at, at+1)
 	e.TurnID = s.Turn.ID
@@ -168,10 +168,10 @@ func outcome(i int, v types.UserDefineOutcomeInput) (string, error) {
 	case v.Description == nil && v.Content != nil:
 		return v.Content.Text(), nil
 	}
-	return "", invalid(i, ".description", "An outcome has either 'description' or 'content'; send one of them.")
+	return "", requestError(i, ".description", "An outcome has either 'description' or 'content'; send one of them.")
 }
 
-// invalid returns a request error about the i-th event of a request.
-func invalid(i int, path, message string) error {
+// requestError returns a request error about the i-th event of a request.
+func requestError(i int, path, message string) error {
 	return &contract.RequestError{Param: fmt.Sprintf("events[%d]%s", i, path), Message: message}
 }
