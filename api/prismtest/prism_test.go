@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package prismtest asks Prism, another implementation of OpenAPI, whether a server's answers keep to the
 // contract. It stands between a caller and a running server as a proxy and reports what it finds in the
 // header sl-violations. `make prism` runs it; without $SESSIONS_PRISM its tests are skipped.
