@@ -21,6 +21,9 @@ type Runner interface {
 	// turn with a session.error event, which has the text of a *Failure. What out has recorded before
 	// remains. The Outcome is valid only without an error.
 	//
+	// What Run reports is brought within the contract. A turn is bounded in time, in silence, during which no method of
+	// out is called, and in text: at each bound ctx ends.
+	//
 	// A runner that uses tools does nothing and returns RequiresAction if Entries have a use that still
 	// waits for its action.
 	Run(ctx context.Context, in Input, out Sink) (Outcome, error)
@@ -97,7 +100,7 @@ type Sink interface {
 	// empty piece does nothing.
 	Say(ctx context.Context, piece string) error
 	// EndMessage ends the current message, which becomes an event; without a message it does nothing. Every
-	// other method except Say and Spend also ends it, and so does the end of Run.
+	// other method except Say, Spend and Alive also ends it, and so does the end of Run.
 	EndMessage(ctx context.Context) error
 	// UseTool records the use of a built-in tool and returns its event's id. The input is a JSON object.
 	// With ask, the runner must stop with RequiresAction; it continues once the use is confirmed or denied.
@@ -111,6 +114,9 @@ type Sink interface {
 	// Spend adds to what the turn has used: the amounts since the last Spend, not a running total. It
 	// may still be called after another method failed or ctx ended.
 	Spend(Usage)
+	// Alive reports a sign of life of the model that nothing else shows, such as a keep-alive comment. It never blocks
+	// and may be called as often as bytes arrive, also after another method failed or ctx ended.
+	Alive()
 }
 
 // Usage counts tokens, and credits in hundredths. No field is negative.

@@ -46,6 +46,7 @@ type Recorder struct {
 	mu        sync.Mutex
 	calls     []Call
 	uses      int
+	signs     int
 	refused   int
 	failAfter int
 	failure   error
@@ -107,6 +108,13 @@ func (r *Recorder) Usage() turn.Usage {
 		sum = sum.Add(c.Usage)
 	}
 	return sum
+}
+
+// SignsOfLife returns how often Alive was called.
+func (r *Recorder) SignsOfLife() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.signs
 }
 
 // Entries returns the messages, uses and results that the calls add to a turn.
@@ -174,6 +182,13 @@ func (r *Recorder) ToolResult(ctx context.Context, useID, text string, failed bo
 // UseCustomTool implements turn.Sink.
 func (r *Recorder) UseCustomTool(ctx context.Context, name string, input json.RawMessage) (string, error) {
 	return r.take(ctx, Call{Method: UseCustomTool, Name: name, Input: string(input)})
+}
+
+// Alive implements turn.Sink.
+func (r *Recorder) Alive() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.signs++
 }
 
 // Spend implements turn.Sink.
