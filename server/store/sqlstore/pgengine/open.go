@@ -60,23 +60,19 @@ func Open(url string, opts Options) (engine.Database, error) {
 		// The server is the first to stop waiting, which leaves the connection usable.
 		statementTimeout: opts.StatementTimeout + time.Second,
 	}
-	turns, err := newQueue(e, unhurried)
-	if err != nil {
-		pool.Close()
-		return engine.Database{}, fmt.Errorf("sqlstore: %w", err)
-	}
 	return engine.Database{
 		Engine:      e,
 		ForUpdate:   " FOR UPDATE",
 		ForShare:    " FOR KEY SHARE", // it only has to exclude ForUpdate
 		SkipLocked:  " FOR UPDATE SKIP LOCKED",
-		Queue:       turns,
+		LockAccount: `SELECT pg_advisory_xact_lock(hashtextextended($1, ` + strconv.FormatInt(accountLocks, 10) + `))`,
+		Queue:       &queue{postgres: e, unhurried: unhurried},
 		Notifier:    &notifier{config: unhurried},
 		Revocations: &engine.OwnRevocations{},
 		Migrate: func(ctx context.Context) (err error) {
 			db := stdlib.OpenDB(*unhurried)
 			defer func() { err = errors.Join(err, db.Close()) }()
-			return migrations.Postgres(ctx, db, schemaLock{}, turns.migrate)
+			return migrations.Postgres(ctx, db, schemaLock{})
 		},
 	}, nil
 }
@@ -128,6 +124,9 @@ type schemaLock struct{}
 // lockID is the advisory lock of the schema, and the seed of the locks that workers hold: any number that nothing else in
 // the database uses.
 const lockID int64 = 7365737369 // "sessi" in ASCII
+
+// accountLocks is the seed of the locks of accounts.
+const accountLocks = lockID + 1
 
 // SessionLock implements lock.SessionLocker.
 func (schemaLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
