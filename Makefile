@@ -21,20 +21,24 @@ SPEC := api/openapi.yaml
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-gen: ## generate gen/ from the contract
+# The files that make gen writes, for find and for git.
+GENERATED := \( -path 'gen/*' -o -name '*.gen.go' -o -name '*_gen_test.go' \)
+GENERATED_GIT := gen ':(glob)client/**/*.gen.go' ':(glob)client/**/*_gen_test.go'
+
+gen: ## generate gen/ and the generated files of the client from the contract
 	go generate ./...
 
-gen-check: ## fail when gen/ differs from what the contract generates
+gen-check: ## fail when a generated file differs from what the contract generates
 	@stamp=$$(mktemp) && trap 'rm -f "$$stamp"' EXIT && \
 	sleep 0.01 && $(MAKE) --no-print-directory gen && \
-	orphans=$$(find gen -type f ! -newer "$$stamp") && \
-	new=$$(git ls-files --others --exclude-standard -- gen) && \
-	if ! git diff --exit-code --stat -- gen || [ -n "$$orphans$$new" ]; then \
+	orphans=$$(find gen client -type f $(GENERATED) ! -newer "$$stamp") && \
+	new=$$(git ls-files --others --exclude-standard -- $(GENERATED_GIT)) && \
+	if ! git diff --exit-code --stat -- $(GENERATED_GIT) || [ -n "$$orphans$$new" ]; then \
 		[ -z "$$new" ] || printf 'not committed:\n%s\n' "$$new"; \
 		[ -z "$$orphans" ] || printf 'no longer generated:\n%s\n' "$$orphans"; \
-		echo "gen-check: gen/ is stale. Run 'make gen', delete what is no longer generated, commit gen/."; \
+		echo "gen-check: generated files are stale. Run 'make gen', delete what is no longer generated, commit the result."; \
 		exit 1; \
-	fi && echo "gen-check: gen/ is fresh"
+	fi && echo "gen-check: generated files are fresh"
 
 contract-lint: ## lint the contract with Redocly and Spectral; a warning fails
 	.ci/npm-run $(REDOCLY) redocly lint --config api/.redocly.yaml $(SPEC)

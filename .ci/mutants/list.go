@@ -178,10 +178,9 @@ var list = []mutant{
 	{
 		name:     "fences: an event that violates the contract is stored",
 		in:       "server/event",
-		before:   "violation := l.schema.Check(Wire(e)); violation != nil",
-		after:    "violation := l.schema.Check(Wire(e)); violation != nil && false",
-		packages: "server",
-		tests:    "TestEventsThatViolateTheContractAreNotStored",
+		before:   "violation := l.schema.Check(stored.Wire); violation != nil",
+		after:    "violation := l.schema.Check(stored.Wire); violation != nil && false",
+		packages: "server/event",
 	},
 	{
 		name:     "fences: a panic during a request's checks is not a response",
@@ -216,7 +215,7 @@ var list = []mutant{
 	{
 		name:     "fences: a reader that is behind skips events",
 		in:       "server/broker",
-		before:   "		t.from = t.window[drop].ID\n",
+		before:   "		t.from = t.window[drop].position\n",
 		after:    "",
 		packages: "server/broker",
 	},
@@ -378,7 +377,7 @@ var list = []mutant{
 	{
 		name:     "locks: a change does not lock its row",
 		in:       "server/store/sqlstore",
-		before:   "if err := s.lock(ctx, r.table, account, id, s.db.forUpdate); err != nil {",
+		before:   "if err := s.lock(ctx, r.table, account, id, s.db.ForUpdate); err != nil {",
 		after:    "if err := s.lock(ctx, r.table, account, id, \"\"); err != nil {",
 		packages: "server/store/sqlstore",
 		tests:    "TestRowLocks TestPostgresLocks",
@@ -396,7 +395,7 @@ var list = []mutant{
 		in:       "server/store/sqlstore",
 		before:   "url.Values{\"_query_only\": {\"on\"}}",
 		after:    "url.Values{}",
-		packages: "server/store/sqlstore",
+		packages: "server/store/sqlstore/sqliteengine",
 		tests:    "TestConnections",
 	},
 	{
@@ -404,8 +403,17 @@ var list = []mutant{
 		in:       "server/store/sqlstore",
 		before:   "	if b.run(context.Background(), \"BEGIN\") == nil {",
 		after:    "	if false {",
-		packages: "server/store/sqlstore",
-		tests:    "TestInterruptedMemory TestNoSpaceLeft TestBatchLost",
+		packages: "server/store/sqlstore/sqliteengine",
+		tests:    "TestBatchLost TestNoSpaceLeft",
+	},
+
+	{
+		name:     "leases: a turn that no queue has is never run",
+		in:       "server/store/sqlstore",
+		before:   "if _, err := q.Enqueue(ctx, tx, t); err != nil {",
+		after:    "if err := error(nil); err != nil {",
+		packages: "server/store/sqlstore/pgengine",
+		tests:    "TestStraysAreEnqueued",
 	},
 
 	// The client.
@@ -460,8 +468,8 @@ var list = []mutant{
 	{
 		name:     "limits: the client reads a response of any size",
 		in:       "client",
-		before:   "io.ReadAll(io.LimitReader(resp.Body, limit+1))",
-		after:    "io.ReadAll(resp.Body)",
+		before:   "io.ReadAll(io.LimitReader(in.Body, limit+1))",
+		after:    "io.ReadAll(in.Body)",
 		packages: "client",
 		tests:    "TestHugeAnswers",
 	},

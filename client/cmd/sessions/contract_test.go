@@ -52,7 +52,7 @@ func TestContractCheckFindsDrift(t *testing.T) {
 	t.Cleanup(proxy.Close)
 	said := fmt.Sprintf("sessions: 1 of %d operations drift from the contract\n", len(contract(t)))
 	for form, want := range map[string]string{
-		"table": "\n\nlistModels: the answer (200) breaks the contract: content: the content type is not declared (request id ",
+		"table": "\n\nlistModels: the response (200) violates the contract: content: the content type is not declared (request id ",
 		"json":  `"rule": "content",`,
 		"yaml":  "\n      rule: content\n",
 	} {

@@ -32,9 +32,9 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"done", api, "get " + session, exitOK, ""},
 		{"no server", nobody, "models list --retries 0", exitFailure,
-			"no answer: dial tcp " + strings.TrimPrefix(nobody, "http://") + ": connect: connection refused; check that the server is running and --base-url is right"},
+			"no response: dial tcp " + strings.TrimPrefix(nobody, "http://") + ": connect: connection refused; check that the server is running and --base-url is right"},
 		{"another server", serve(t, answer(200, "<html>")), "models list", exitFailure,
-			"the answer is not the contract's JSON: invalid character '<' looking for beginning of value (200 unexpected_response)"},
+			"the response is not the contract's JSON: invalid character '<' looking for beginning of value (200 unexpected_response)"},
 		{"a failing server", busy(500, "api_error"), "models list --retries 0", exitFailure, "Try later. (500 api_error, request id r1)"},
 		{"feature off", api, "resources add " + session + " file_1", exitFailure,
 			"Field 'resources' needs the feature 'm3', which is not switched on; leave the list empty. (501 feature_not_available, param resources, request id …)"},
@@ -124,7 +124,7 @@ func TestMistakes(t *testing.T) {
 
 		{"create " + both + " -f FILE", `{"metadata":{"a":"` + long + `"}}`, "Field 'metadata.a' must be a string of at most 512 characters; change metadata.a in --file FILE" + rejected},
 		{"create " + both + " -f FILE", `{"metadata":{"a":1}}`, "metadata.a must be a string, not a number; change metadata.a in --file FILE"},
-		{"create " + both + " -f FILE --metadata a=1", `{"metadata":[]}`, "metadata is no object; change --metadata"},
+		{"create " + both + " -f FILE --metadata a=1", `{"metadata":[]}`, "metadata is not an object; change --metadata"},
 		{"create " + both + " -f FILE", `{"titel":"t"}`, `--file: unknown field "titel"` + see},
 		{"create " + both + " -f FILE", `[]`, `--file: FILE must contain one object, such as {"name": "notes"}`},
 		{"create " + both + " -f FILE", `{} {}`, `--file: FILE: the file must be only one document`},

@@ -89,7 +89,7 @@ func agentRef(text string) (client.AgentRef, error) {
 // fileInput reads FILE_ID or FILE_ID:PATH.
 func fileInput(text string) client.SessionResourceInput {
 	id, path, placed := strings.Cut(text, ":")
-	file := client.SessionResourceInput{Type: client.ResourceTypeFile, FileID: id}
+	file := client.SessionResourceInput{Type: client.SessionResourceInputTypeFile, FileID: id}
 	if placed {
 		file.MountPath = &path
 	}
