@@ -159,7 +159,7 @@ func (t *talk) answer(ctx context.Context, events []client.EventInput) error {
 	}
 }
 
-// decide asks the person what to answer to the use of a tool.
+// decide asks the person whether to allow the use of a tool, or for its result.
 func (t *talk) decide(ctx context.Context, use client.EventID) (event client.EventInput, ok bool, err error) {
 	if v, custom := t.uses[use].(client.AgentCustomToolUseEvent); custom {
 		text, ok, err := t.ask(ctx, oneLine(fmt.Sprintf("result of %s %s: ", v.Name, v.Input)))

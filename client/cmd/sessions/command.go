@@ -52,7 +52,7 @@ array, with -o jsonl one record per line. Both are written as the records arrive
 		root.AddCommand(cmd)
 	}
 	long := group("sessions", "The commands on sessions, also available at the top level", a.sessionCommands()...)
-	long.Hidden = true // they are at the top, too
+	long.Hidden = true // the top level has them as well
 	root.AddCommand(long, a.contract(), versionCommand())
 	a.understood(root)
 	// A command that holds others is of no use by itself.
@@ -133,7 +133,7 @@ func options(cmd *cobra.Command) []client.Option {
 	return nil
 }
 
-// perform makes one call and shows its answer.
+// perform makes one call and shows its response.
 func perform[T any](a *app, cmd *cobra.Command, v view[T], call func(ctx context.Context, c *client.Client, opts ...client.Option) (*T, error)) error {
 	c, err := a.connect(cmd.Context())
 	if err != nil {

@@ -211,7 +211,7 @@ func flagsFor(cmd *cobra.Command, param string) []*pflag.Flag {
 	})
 }
 
-// changed is 1 for a flag that was given.
+// changed is 1 for a flag that was set.
 func changed(f *pflag.Flag) int {
 	if f.Changed {
 		return 1

@@ -63,7 +63,7 @@ func (f *listFlags) pageSize() *int32 {
 	return new(int32(min(f.limit, largestPage)))
 }
 
-// optional is nil for a flag that was not given.
+// optional is nil for a flag that was not set.
 func optional[T ~string](v string) *T {
 	if v == "" {
 		return nil
