@@ -20,7 +20,9 @@ import (
 func problemOf(err error) problem.Problem {
 	var invalid *contract.RequestError
 	if errors.As(err, &invalid) {
-		return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Message: invalid.Message, Param: invalid.Param}
+		return problem.Problem{
+			Type: types.ErrorTypeInvalidRequestError, Status: invalid.Status, Message: invalid.Message, Param: invalid.Param,
+		}
 	}
 	if p, ok := problem.Of(err); ok {
 		return p
@@ -56,6 +58,9 @@ func (p *Pipeline) writeError(c echo.Context, err error) {
 		header.Set(echo.HeaderWWWAuthenticate, "Bearer")
 	case types.ErrorTypeFeatureNotAvailable:
 		header.Set("X-Should-Retry", "false")
+	}
+	if pr.HTTPStatus() == http.StatusUnsupportedMediaType {
+		header.Set(echo.HeaderAcceptEncoding, "identity")
 	}
 	if pr.RetryAfter > 0 {
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(int(pr.RetryAfter.Seconds())))
