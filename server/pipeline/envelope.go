@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -51,6 +52,7 @@ func (p *Pipeline) writeError(c echo.Context, err error) {
 	ctx := c.Request().Context()
 	info := request.From(ctx)
 	pr := problemOf(err)
+	info.HungUp = errors.Is(err, context.Canceled) && ctx.Err() != nil
 	p.logError(ctx, info, pr, err)
 	header := c.Response().Header()
 	switch pr.Type {
@@ -67,7 +69,10 @@ func (p *Pipeline) writeError(c echo.Context, err error) {
 	}
 	detail := types.ErrorDetail{Type: pr.Type, Message: pr.Message, Param: optional(pr.Param), Feature: optional(pr.Feature)}
 	body := types.Error{Type: types.ErrorEnvelopeTypeError, Error: detail, RequestID: info.ID}
-	if err := c.JSON(pr.HTTPStatus(), body); err != nil {
+	data, _ := json.Marshal(body) // text always marshals
+	data = append(data, '\n')
+	header.Set(echo.HeaderContentLength, strconv.Itoa(len(data))) // the response is complete before linger ends
+	if err := c.JSONBlob(pr.HTTPStatus(), data); err != nil {
 		p.log.WarnContext(ctx, "error not sent", "request_id", info.ID, "error", err)
 	}
 }
@@ -76,7 +81,7 @@ func (p *Pipeline) writeError(c echo.Context, err error) {
 func (p *Pipeline) logError(ctx context.Context, info *request.Info, pr problem.Problem, err error) {
 	attrs := []any{"request_id", info.ID, "operation", info.Operation}
 	switch {
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+	case info.HungUp:
 		p.log.InfoContext(ctx, "caller went away", attrs...)
 	case pr.Type == types.ErrorTypeAPIError:
 		attrs = append(attrs, "error", err)
