@@ -403,7 +403,7 @@ const generatorKeywords = " x-go-name x-oapi-codegen-only-honour-go-name x-go-ty
 // be a promise that nothing keeps.
 var keywords = map[string]string{
 	"document":  "openapi info servers tags security paths components x-request-limits",
-	"operation": "operationId tags summary description parameters requestBody responses security",
+	"operation": "operationId tags summary description parameters requestBody responses security x-go-handwritten",
 	"parameter": "name in required description schema example examples style explode" + generatorKeywords,
 	"header":    "required description schema example",
 	"response":  "description headers content",
@@ -411,7 +411,7 @@ var keywords = map[string]string{
 	"schema": "type format description example default nullable enum " +
 		"minLength maxLength pattern x-pattern-description minimum maximum " +
 		"properties required additionalProperties maxProperties minProperties x-property-names " +
-		"items minItems maxItems uniqueItems oneOf discriminator x-max-bytes" + generatorKeywords,
+		"items minItems maxItems uniqueItems oneOf discriminator x-max-bytes x-go-handwritten" + generatorKeywords,
 }
 
 func keywordRule(doc object) (findings []string) {

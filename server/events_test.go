@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,8 +38,8 @@ func TestATurn(t *testing.T) {
 		if f.Data["turn_id"] != turn || f.Data["session_id"] != strings.TrimPrefix(path, "/sessions/") || f.Data["schema_version"] != "1.0" || f.Data["id"] != f.ID {
 			t.Errorf("%v", f)
 		}
-		if i > 0 && f.ID <= frames[i-1].ID {
-			t.Errorf("%s does not come after %s", f.ID, frames[i-1].ID)
+		if slices.Contains(ids(frames[:i]), f.ID) {
+			t.Errorf("%s is there twice", f.ID)
 		}
 	}
 	expect(t, h.get(path), 200, map[string]any{"status": "idle"})
@@ -192,9 +193,9 @@ func TestWhatCannotBeSent(t *testing.T) {
 		`{"events":[` + message + `,` + message + `]}`:        badRequest("events[1]", "Only one event of a request may start a turn; send this one once the turn has ended."),
 		`{"events":[{"type":"user.define_outcome"}]}`:         badRequest("events[0].description", "An outcome has either 'description' or 'content'; send one of them."),
 		`{"events":[` + message + `,{"type":"user.custom_tool_result","custom_tool_use_id":"evt_1"}]}`: badRequest("events[1].custom_tool_use_id",
-			"'custom_tool_use_id' names no agent.custom_tool_use that waits for a user.custom_tool_result."),
+			"'custom_tool_use_id' is not the id of an agent.custom_tool_use that waits for a user.custom_tool_result."),
 		`{"events":[{"type":"user.tool_confirmation","tool_use_id":"evt_1","result":"allow"}]}`: badRequest("events[0].tool_use_id",
-			"'tool_use_id' names no agent.tool_use that waits for a user.tool_confirmation."),
+			"'tool_use_id' is not the id of an agent.tool_use that waits for a user.tool_confirmation."),
 		`{"events":[{"type":"user.message","content":[` + strings.Repeat(`{"type":"text","text":"`+strings.Repeat("x", 100_000)+`"},`, 10) + `{"type":"text","text":"` + strings.Repeat("x", 100_000) + `"}]}]}`: badRequest("events[0]", "Field 'events[0]' must be at most 1048576 bytes of JSON."),
 	} {
 		h.expectRefusal(t, request{method: "POST", path: path, body: body}, want)
@@ -314,7 +315,7 @@ func TestCustomTools(t *testing.T) {
 		t.Error("the answer began another turn")
 	}
 	h.expectRefusal(t, request{method: "POST", path: path + "/events", body: fmt.Sprintf(`{"events":[{"type":"user.custom_tool_result","custom_tool_use_id":%q}]}`, use.ID)},
-		badRequest("events[0].custom_tool_use_id", "'custom_tool_use_id' names no agent.custom_tool_use that waits for a user.custom_tool_result."))
+		badRequest("events[0].custom_tool_use_id", "'custom_tool_use_id' is not the id of an agent.custom_tool_use that waits for a user.custom_tool_result."))
 }
 
 func TestATurnWaitsForAllToolResults(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// sent checks a body as the tiny document's operation and returns what is handed on.
+// sent validates a body by a schema and returns the body that the handler reads.
 func sent(t *testing.T, schema, body string) (string, error) {
 	t.Helper()
 	c, err := Compile(tiny(t, "", schema, "{type: object}"))
@@ -58,7 +58,7 @@ in: {type: object, properties: {n: {type: integer, default: 1}}}, any: {type: ob
 	}
 }
 
-// One table of schemas, texts and the first mistake each has; the differential tests have the breadth.
+// Schemas, texts and the first mistake of each; the differential tests compare many more with the oracle.
 func TestFirstMistake(t *testing.T) {
 	const whole, zone = "{type: object, additionalProperties: false, required: [c, a], properties: {z: {type: string, maxLength: 2}, a: {type: integer, format: int32}, c: {type: boolean}}}", "{type: string, format: date-time}"
 	for _, c := range []struct{ schema, text, param, message string }{
@@ -121,13 +121,13 @@ func TestReadingTheBody(t *testing.T) {
 		length int64
 		want   string
 	}{
-		"at the limit":       {strings.NewReader(full), 1000, ""},
-		"no length":          {iotest.OneByteReader(strings.NewReader(full)), -1, ""},
-		"too long":           {strings.NewReader(full + " "), 1001, "The request body must be at most 1000 bytes long."},
-		"too long, unsaid":   {strings.NewReader(full + " "), -1, "The request body must be at most 1000 bytes long."},
-		"longer than it was": {strings.NewReader("{}"), 900, ""},
-		"broken":             {iotest.ErrReader(errors.New("gone")), 5, "The request body could not be read to its end."},
-		"empty":              {strings.NewReader(""), 0, "The request body is missing; send a JSON object."},
+		"at the limit":            {strings.NewReader(full), 1000, ""},
+		"no length":               {iotest.OneByteReader(strings.NewReader(full)), -1, ""},
+		"too long":                {strings.NewReader(full + " "), 1001, "The request body must be at most 1000 bytes long."},
+		"too long, no length":     {strings.NewReader(full + " "), -1, "The request body must be at most 1000 bytes long."},
+		"shorter than its length": {strings.NewReader("{}"), 900, ""},
+		"broken":                  {iotest.ErrReader(errors.New("gone")), 5, "The request body could not be read to its end."},
+		"empty":                   {strings.NewReader(""), 0, "The request body is missing; send a JSON object."},
 	} {
 		request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/a", r.body)
 		request.ContentLength = r.length
@@ -242,7 +242,7 @@ func TestCheckResponse(t *testing.T) {
 func TestSchemaCheck(t *testing.T) {
 	_, c := document(t)
 	if c.Schema("Nothing") != nil || c.Accepts("Nothing", "") || c.Accepts("Session", "{}") {
-		t.Error("a schema that is not there")
+		t.Error("there is a schema Nothing, or Session accepts a string")
 	}
 	if !c.Accepts("RequestID", "r-1") || c.Accepts("RequestID", "") {
 		t.Error("RequestID")
@@ -250,11 +250,11 @@ func TestSchemaCheck(t *testing.T) {
 	if err := c.CheckJSON("Metadata", []byte(`{"a":"b"}`)); err != nil {
 		t.Error(err)
 	}
-	var fault *RequestError
-	if err := c.CheckJSON("Metadata", []byte(`{"a":1}`)); !errors.As(err, &fault) || fault.Param != "a" {
+	var invalid *RequestError
+	if err := c.CheckJSON("Metadata", []byte(`{"a":1}`)); !errors.As(err, &invalid) || invalid.Param != "a" {
 		t.Error(err)
 	}
-	if err := c.CheckJSON("Nothing", nil); err == nil || errors.As(err, &fault) {
+	if err := c.CheckJSON("Nothing", nil); err == nil || errors.As(err, &invalid) {
 		t.Error(err)
 	}
 	if b := c.Schema("AgentID").Check([]byte(`"agent_1"`)); b != nil {
@@ -287,7 +287,7 @@ func TestDigest(t *testing.T) {
 	Digest(bytes.Repeat([]byte("[{\"a\":"), 1<<20)) // ends
 }
 
-// A good request and a good reply cost a few allocations, however many members they have.
+// A valid response costs few allocations, however many members it has.
 func TestAllocations(t *testing.T) {
 	doc, c := document(t)
 	reply := []byte(exampleJSON(t, doc.Components.Examples["Session"].Value.Value))

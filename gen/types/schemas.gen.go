@@ -58,8 +58,8 @@ func ForSchema(name string) any {
 		return new(MemoryStoreIDs)
 	case "VaultIDs":
 		return new(VaultIDs)
-	case "AgentReference":
-		return new(AgentReference)
+	case "AgentRef":
+		return new(AgentRef)
 	case "PinnedAgent":
 		return new(PinnedAgent)
 	case "SessionResourceInputs":
@@ -96,8 +96,8 @@ func ForSchema(name string) any {
 		return new(SessionList)
 	case "SessionResourceList":
 		return new(SessionResourceList)
-	case "ModelReference":
-		return new(ModelReference)
+	case "ModelRef":
+		return new(ModelRef)
 	case "ModelID":
 		return new(ModelID)
 	case "ModelObject":

@@ -27,6 +27,8 @@ type logs struct {
 	fail   error        // that reads return; nil for none
 	hold   chan struct{}
 	ids    int
+
+	lookups int // calls of EventPosition
 }
 
 func newLogs(sessions ...store.SessionRef) *logs {
@@ -49,8 +51,29 @@ func (l *logs) Watch(fn func(store.Signal)) (stop func()) {
 	}
 }
 
+// EventPosition implements broker.Store.
+func (l *logs) EventPosition(_ context.Context, account, session, id string) (int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lookups++
+	events, ok := l.events[store.SessionRef{Account: account, ID: session}]
+	switch {
+	case l.fail != nil:
+		return 0, l.fail
+	case !ok:
+		return 0, store.ErrNotFound
+	case id == "":
+		return 0, nil
+	}
+	at := slices.IndexFunc(events, func(e store.Event) bool { return e.ID == id })
+	if at < 0 {
+		return 0, store.ErrUnknownCursor
+	}
+	return events[at].Position, nil
+}
+
 // ListEvents implements broker.Store.
-func (l *logs) ListEvents(ctx context.Context, account, id string, _ store.EventFilter, page store.Page) (store.List[store.Event], error) {
+func (l *logs) ListEvents(ctx context.Context, account, id string, filter store.EventFilter, page store.Page) (store.List[store.Event], error) {
 	l.mu.Lock()
 	hold := l.hold
 	l.mu.Unlock()
@@ -71,24 +94,17 @@ func (l *logs) ListEvents(ctx context.Context, account, id string, _ store.Event
 	case !ok:
 		return store.List[store.Event]{}, store.ErrNotFound
 	}
-	from := 0
-	if page.Cursor != "" {
-		at := slices.IndexFunc(events, func(e store.Event) bool { return e.ID == page.Cursor })
-		if at < 0 {
-			return store.List[store.Event]{}, store.ErrUnknownCursor
-		}
-		from = at + 1
-	}
+	from := int(filter.AfterPosition)
 	to := min(len(events), from+page.Limit)
 	return store.List[store.Event]{Items: slices.Clone(events[from:to]), HasMore: to < len(events)}, nil
 }
 
-// newID returns the id of the next event.
+// newID returns a fresh id. Ids do not ascend: the order of a log is that of its positions.
 func (l *logs) newID() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ids++
-	return fmt.Sprintf("evt_%06d", l.ids)
+	return fmt.Sprintf("evt_%06d", l.ids*7919%1_000_003)
 }
 
 // write appends an event to a session's log and returns its id. It signals nothing.
@@ -102,7 +118,8 @@ func (l *logs) write(s store.SessionRef, kind, id string, fields map[string]any)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.events[s] = append(l.events[s], store.Event{ID: id, SessionID: s.ID, Type: kind, Payload: payload, CreatedAt: start})
+	position := int64(len(l.events[s]) + 1)
+	l.events[s] = append(l.events[s], store.Event{Position: position, ID: id, SessionID: s.ID, Type: kind, Payload: payload, CreatedAt: start})
 	return id
 }
 

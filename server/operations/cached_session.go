@@ -1,14 +1,15 @@
 package operations
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/server/cache"
-	"github.com/cloud-sessions/sessions/server/encoded"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/validated"
 )
 
 // cachedSessions caches the responses of getSession, encoded and validated: they are the same for as long as the
@@ -24,7 +25,7 @@ type sessionKey struct{ account, id string }
 // cachedResponse is the response for one revision of a session.
 type cachedResponse struct {
 	revision int64
-	body     []byte
+	body     validated.Body
 }
 
 // cacheSize bounds the cached responses, in bytes.
@@ -42,7 +43,7 @@ func (c *cachedSessions) get(ctx context.Context, key sessionKey) (echoserver.Ge
 		return nil, err
 	}
 	if cached, ok := c.responses.Get(key); ok && cached.revision == revision {
-		return encoded.Response{Body: cached.body, Validated: true}, nil
+		return cached.body, nil
 	}
 	session, err := c.sessions.GetSession(ctx, key.account, key.id)
 	if err != nil {
@@ -52,15 +53,15 @@ func (c *cachedSessions) get(ctx context.Context, key sessionKey) (echoserver.Ge
 	if err != nil {
 		return nil, err
 	}
-	body, err := json.Marshal(wire)
-	if err != nil {
+	var encoded bytes.Buffer
+	if err := json.NewEncoder(&encoded).Encode(wire); err != nil {
 		return nil, err
 	}
-	body = append(body, '\n') // as all responses end
-	if c.op.CheckBody(encoded.Status, "application/json", body) != nil {
-		return encoded.Response{Body: body}, nil // the pipeline reports the violation
+	body := validated.Body(bytes.Clone(encoded.Bytes()))
+	if body.Check(c.op) != nil {
+		return echoserver.GetSession200JSONResponse{Body: wire}, nil // the pipeline reports the violation
 	}
 	const overhead = 256
 	c.responses.Add(key, cachedResponse{revision, body}, len(body)+len(key.account)+len(key.id)+overhead)
-	return encoded.Response{Body: body, Validated: true}, nil
+	return body, nil
 }

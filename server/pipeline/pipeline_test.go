@@ -25,11 +25,11 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/broker"
-	"github.com/cloud-sessions/sessions/server/encoded"
 	"github.com/cloud-sessions/sessions/server/internal/panics"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/validated"
 )
 
 // tokens has one token, of the account acme.
@@ -218,10 +218,9 @@ func TestTheRequestsInfo(t *testing.T) {
 func TestValidatedBodiesAreSentUnchanged(t *testing.T) {
 	t.Parallel()
 	const body = `{"not": "a session"}`
-	for response, status := range map[echoserver.GetSessionResponseObject]int{
-		&encoded.Response{Body: []byte(body), Validated: true}: http.StatusOK,
-		&encoded.Response{Body: []byte(body)}:                  http.StatusInternalServerError,
-		&echoserver.GetSession200JSONResponse{}:                http.StatusInternalServerError,
+	for status, response := range map[int]echoserver.GetSessionResponseObject{
+		http.StatusOK:                  validated.Body(body),
+		http.StatusInternalServerError: echoserver.GetSession200JSONResponse{},
 	} {
 		var violations []*contract.Violation
 		p := open(t, operations{getSession: func(context.Context) (echoserver.GetSessionResponseObject, error) { return response, nil }},

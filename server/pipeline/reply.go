@@ -9,11 +9,11 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/cloud-sessions/sessions/api/contract"
-	"github.com/cloud-sessions/sessions/server/encoded"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/validated"
 )
 
-var _ encoded.ValidatedWriter = (*heldReply)(nil)
+var _ validated.Writer = (*heldReply)(nil)
 
 // heldReply is a response whose status and body are written to memory first, so that it can be validated, recorded or
 // taken back. It replaces echo's writer until it is released.
@@ -95,7 +95,7 @@ func (r *heldReply) FlushError() error {
 // Unwrap returns the wrapped writer, for deadlines.
 func (r *heldReply) Unwrap() http.ResponseWriter { return r.to }
 
-// WriteValidated implements encoded.ValidatedWriter.
+// WriteValidated implements validated.Writer.
 func (r *heldReply) WriteValidated(body []byte) error {
 	if r.open {
 		_, err := r.to.Write(body)
@@ -138,13 +138,13 @@ func (r *heldReply) reset(c echo.Context) {
 }
 
 // replay writes a recorded reply in place of a handler's.
-func (r *heldReply) replay(c echo.Context, recorded *store.Reply) error {
+func (r *heldReply) replay(c echo.Context, recorded *store.RecordedResponse) error {
 	r.reset(c)
 	r.Header().Set("Idempotent-Replayed", "true")
 	return c.Blob(recorded.Status, recorded.ContentType, recorded.Body)
 }
 
 // record returns the held reply as the store keeps it.
-func (r *heldReply) record() store.Reply {
-	return store.Reply{Status: r.status, ContentType: r.Header().Get(echo.HeaderContentType), Body: bytes.Clone(r.bytes())}
+func (r *heldReply) record() store.RecordedResponse {
+	return store.RecordedResponse{Status: r.status, ContentType: r.Header().Get(echo.HeaderContentType), Body: bytes.Clone(r.bytes())}
 }

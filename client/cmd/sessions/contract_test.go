@@ -52,7 +52,7 @@ func TestContractCheckFindsDrift(t *testing.T) {
 	t.Cleanup(proxy.Close)
 	said := fmt.Sprintf("sessions: 1 of %d operations drift from the contract\n", len(contract(t)))
 	for form, want := range map[string]string{
-		"table": "\n\nlistModels: the answer (200) breaks the contract: content: the content type is not declared (request id ",
+		"table": "\n\nlistModels: the response (200) violates the contract: content: the content type is not declared (request id ",
 		"json":  `"rule": "content",`,
 		"yaml":  "\n      rule: content\n",
 	} {
@@ -73,7 +73,7 @@ func TestContractCheckMistakes(t *testing.T) {
 		t.Errorf("exit code %d: %s%s", code, &p.out, &p.err)
 	}
 	p = prepare(t, "http://127.0.0.1:1/v1", "contract", "check", "--retries", "0")
-	if code := p.end(t); code != exitFailure || !strings.Contains(p.said(), "is the server up, and --base-url right?") {
+	if code := p.end(t); code != exitFailure || !strings.Contains(p.said(), "check that the server is running and --base-url is right") {
 		t.Errorf("exit code %d: %s", code, &p.err)
 	}
 }

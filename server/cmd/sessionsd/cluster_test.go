@@ -296,16 +296,16 @@ func (l *load) check(cl *client.Client) (turns, handedOver int) {
 func (l *load) answers(cl *client.Client, session string) (answers [][]string, handedOver int) {
 	l.Helper()
 	var types []string
-	last, turn := "", ""
+	seen, turn := map[string]bool{}, ""
 	for event, err := range cl.Sessions.Events.All(l.Context(), session, nil) {
 		if err != nil {
 			l.Fatal(err)
 		}
 		types = append(types, string(event.Type))
-		if event.ID <= last {
-			l.Errorf("session %s: %s comes after %s", session, event.ID, last)
+		if seen[event.ID] {
+			l.Errorf("session %s: %s is there twice", session, event.ID)
 		}
-		last = event.ID
+		seen[event.ID] = true
 		switch {
 		case event.Type == "session.status_running":
 			turn = event.TurnID

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -50,6 +51,17 @@ func (f *tokenFlags) withStore(ctx context.Context, fn func(store.Store) error) 
 	return fn(db)
 }
 
+// print writes view as JSON if the flags say so, and otherwise text.
+func (f *tokenFlags) print(w io.Writer, view any, text string) error {
+	if !f.asJSON {
+		_, err := io.WriteString(w, text)
+		return err
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(view)
+}
+
 // tokenView is a token as the commands print it.
 type tokenView struct {
 	ID        string     `json:"id"`
@@ -91,11 +103,7 @@ func tokenCreateCommand() *cobra.Command {
 				}
 				view := viewOf(token)
 				view.Token = secret
-				if flags.asJSON {
-					return printJSON(cmd.OutOrStdout(), view)
-				}
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), secret)
-				return err
+				return flags.print(cmd.OutOrStdout(), view, secret+"\n")
 			})
 		},
 	}
@@ -136,10 +144,7 @@ func tokenListCommand() *cobra.Command {
 				for _, t := range tokens {
 					views = append(views, viewOf(t))
 				}
-				if flags.asJSON {
-					return printJSON(cmd.OutOrStdout(), views)
-				}
-				return printTokens(cmd.OutOrStdout(), views)
+				return flags.print(cmd.OutOrStdout(), views, tokenTable(views))
 			})
 		},
 	}
@@ -165,11 +170,7 @@ func tokenRevokeCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if flags.asJSON {
-					return printJSON(cmd.OutOrStdout(), viewOf(token))
-				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "revoked %s\n", token.ID)
-				return err
+				return flags.print(cmd.OutOrStdout(), viewOf(token), "revoked "+token.ID+"\n")
 			})
 		},
 	}
@@ -177,19 +178,16 @@ func tokenRevokeCommand() *cobra.Command {
 	return describeEnvironment(cmd)
 }
 
-func printJSON(w io.Writer, v any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(v)
-}
-
-func printTokens(w io.Writer, tokens []tokenView) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+// tokenTable formats tokens as a table.
+func tokenTable(tokens []tokenView) string {
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tACCOUNT\tNAME\tCREATED\tEXPIRES\tREVOKED")
 	for _, t := range tokens {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Account, t.Name, day(&t.CreatedAt), day(t.ExpiresAt), day(t.RevokedAt))
 	}
-	return table.Flush()
+	_ = table.Flush() // a strings.Builder accepts every write
+	return text.String()
 }
 
 // day formats a time for a table, and a missing one as a dash.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 func environmentRows() rows[store.Environment] {
@@ -16,7 +17,7 @@ func environmentRows() rows[store.Environment] {
 	}
 }
 
-func scanEnvironment(row scanner) (e store.Environment, err error) {
+func scanEnvironment(row engine.Scanner) (e store.Environment, err error) {
 	err = row.Scan(&e.ID, &e.Name, &e.Description, fromJSON{&e.Config}, fromJSON{&e.Metadata},
 		timeTo{&e.CreatedAt}, timeTo{&e.UpdatedAt}, timeOrNilTo{&e.ArchivedAt})
 	return e, err
@@ -88,7 +89,7 @@ func (s *Store) DeleteEnvironment(ctx context.Context, account, id string) error
 	return err
 }
 
-// SeedEnvironment takes the id of a deleted environment for one that the account has.
+// SeedEnvironment treats the id of a deleted environment as one that the account has.
 func (s *Store) SeedEnvironment(ctx context.Context, account string, e store.Environment) (bool, error) {
 	return seeded(s.Atomically(ctx, func(ctx context.Context) error {
 		return s.addEnvironment(ctx, account, e)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 // sessionRows reads a session; its agent comes from agentAt.
@@ -28,7 +29,7 @@ func sessionRows() rows[store.Session] {
 	}
 }
 
-func scanSession(row scanner) (store.Session, error) {
+func scanSession(row engine.Scanner) (store.Session, error) {
 	var v store.Session
 	var flushMicros int64
 	var resources []resourceJSON
@@ -66,7 +67,7 @@ func (s *Store) GetSession(ctx context.Context, account, id string) (store.Sessi
 
 // SessionRevision implements store.Sessions.
 func (s *Store) SessionRevision(ctx context.Context, account, id string) (int64, error) {
-	scan := func(row scanner) (revision int64, err error) {
+	scan := func(row engine.Scanner) (revision int64, err error) {
 		err = row.Scan(&revision)
 		return revision, err
 	}
@@ -80,7 +81,7 @@ func (s *Store) ListSessions(ctx context.Context, account string, filter store.S
 	return list(ctx, s, sessionRows(), sessionsFor(account, filter), page)
 }
 
-// sessionsFor returns a filter that the account's sessions pass when they pass the given one, too.
+// sessionsFor returns a filter that matches the account's sessions that match the given filter.
 func sessionsFor(account string, only store.SessionFilter) *filter {
 	f := filterFor(account)
 	if only.AgentID != "" {
@@ -97,7 +98,7 @@ func sessionsFor(account string, only store.SessionFilter) *filter {
 	return f
 }
 
-// agentForUse returns the agent that spec asks for, unless that or the environment is missing or archived.
+// agentForUse returns the agent that spec asks for, unless the agent or the environment is missing or archived.
 func (s *Store) agentForUse(ctx context.Context, account string, spec store.SessionSpec) (store.Agent, error) {
 	agent, environment, err := s.parents(ctx, account, spec.AgentID, spec.EnvironmentID)
 	switch {
@@ -119,7 +120,7 @@ func (s *Store) agentForUse(ctx context.Context, account string, spec store.Sess
 	return a, err
 }
 
-// parent is what a new session has to know of its agent or its environment.
+// parent is what a new session needs to know about its agent or its environment.
 type parent struct {
 	there, archived bool
 	version         int32 // an agent's latest
@@ -127,14 +128,14 @@ type parent struct {
 
 // parents locks and reads both with one statement.
 func (s *Store) parents(ctx context.Context, account, agentID, environmentID string) (agent, environment parent, err error) {
-	if err := s.lock(ctx, "agents", account, agentID, s.db.forShare); err != nil {
+	if err := s.lock(ctx, "agents", account, agentID, s.db.ForShare); err != nil {
 		return agent, environment, err
 	}
-	if err := s.lock(ctx, "environments", account, environmentID, s.db.forShare); err != nil {
+	if err := s.lock(ctx, "environments", account, environmentID, s.db.ForShare); err != nil {
 		return agent, environment, err
 	}
-	q := query{quick: true, args: []any{account, agentID, account, environmentID}, text: selectParents}
-	err = s.query(ctx, q, func(row scanner) error {
+	q := engine.Query{Quick: true, Args: []any{account, agentID, account, environmentID}, Text: selectParents}
+	err = s.query(ctx, q, func(row engine.Scanner) error {
 		var archivedAt *time.Time
 		p := parent{there: true}
 		err := row.Scan(&p.version, timeOrNilTo{&archivedAt})
@@ -179,7 +180,7 @@ func (s *Store) newSession(spec store.SessionSpec, agent store.Agent) store.Sess
 	return v
 }
 
-// addSession stores a fresh session; its usage is zero. It is the last that its transaction does.
+// addSession stores a new session; its usage is zero. It is the last call in its transaction.
 func (s *Store) addSession(ctx context.Context, account string, v store.Session) error {
 	return s.finish(ctx, `INSERT INTO sessions (account_id, id, agent_id, agent_version, environment_id, title, status,
 			metadata, environment_variables, delta_flush_interval, memory_store_ids, vault_ids, resources,

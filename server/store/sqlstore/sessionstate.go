@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 // UpdateSession implements store.Sessions.
@@ -21,8 +22,8 @@ func (s *Store) UpdateSession(ctx context.Context, account, id string, change fu
 	})
 }
 
-// change stores what change makes of a session that is locked, and reports whether its status or turn is another.
-// It reads back what it stored: change may have touched what is not.
+// change stores what change makes of a locked session and reports whether its status or turn differs. It reads back
+// what it stored, since change may have touched what is not stored.
 func (s *Store) change(ctx context.Context, account string, v *store.Session, change func(*store.Session) error) (moved bool, err error) {
 	id, old, now := v.ID, stateOf(*v), cut(s.now())
 	v.Agent = ownAgent(v.Agent)
@@ -42,16 +43,13 @@ func (s *Store) change(ctx context.Context, account string, v *store.Session, ch
 
 // CountBusySessions implements store.Sessions.
 func (s *Store) CountBusySessions(ctx context.Context, account string, limit int) (int, error) {
-	return one(ctx, s, func(row scanner) (n int, err error) { return n, row.Scan(&n) },
+	return one(ctx, s, func(row engine.Scanner) (n int, err error) { return n, row.Scan(&n) },
 		countBusy(limit), account)
 }
 
 func countBusy(limit int) string {
-	return `SELECT count(*) FROM (SELECT 1 FROM sessions WHERE account_id = $1 AND ` + isBusy + ` LIMIT ` + strconv.Itoa(limit) + `) AS busy`
+	return `SELECT count(*) FROM (SELECT 1 FROM sessions WHERE account_id = $1 AND ` + engine.Busy + ` LIMIT ` + strconv.Itoa(limit) + `) AS busy`
 }
-
-// isBusy says the same of a row as store.Status.Busy, in the words of the index sessions_busy.
-const isBusy = `status IN ('processing', 'canceling', 'interrupting')`
 
 // DeleteSession implements store.Sessions.
 func (s *Store) DeleteSession(ctx context.Context, account, id string, allow func(store.Session) error) error {
@@ -76,8 +74,7 @@ func (s *Store) DeleteSession(ctx context.Context, account, id string, allow fun
 	return err
 }
 
-// sessionState is what may change about a session, in the form that is stored: when nothing has changed,
-// it is equal.
+// sessionState is what may change about a session, in its stored form: it is equal when nothing has changed.
 type sessionState struct {
 	progress
 	title, metadata, resources string
@@ -85,7 +82,7 @@ type sessionState struct {
 	archivedAt                 sql.NullInt64
 }
 
-// progress is the part of a session's state that signals tell of.
+// progress is the part of a session's state that signals are about.
 type progress struct {
 	status, turnID, turnPending string
 	turnLease                   int64
@@ -115,7 +112,7 @@ func (s *Store) setSession(ctx context.Context, account, id string, state sessio
 	return err
 }
 
-// withIDs returns the resources with all that the store gives to those that have no id yet.
+// withIDs returns the resources, and completes those that have no id.
 func (s *Store) withIDs(resources []store.Resource, now time.Time) []store.Resource {
 	resources = slices.Clone(resources)
 	for i := range resources {
@@ -140,7 +137,7 @@ type resourceJSON struct {
 	UpdatedAt int64  `json:"updated_at"`
 }
 
-// resourcesText is how a session's resources are stored.
+// resourcesText returns the stored form of a session's resources.
 func resourcesText(resources []store.Resource) string {
 	list := make([]resourceJSON, len(resources))
 	for i, r := range resources {

@@ -1,7 +1,7 @@
-// Package sqlstore keeps the store in an SQL database: one SQL text for every database, written for
-// what SQLite and PostgreSQL have in common ($1 placeholders, ON CONFLICT, row-value comparisons, TEXT
-// and BIGINT columns). What differs between them lives in dialect.go and in one file per database. It
-// imports package store, database/sql, a driver per database and goose.
+// Package sqlstore keeps the store in an SQL database: one SQL text for every database, written for what SQLite and
+// PostgreSQL have in common ($1 placeholders, ON CONFLICT, row-value comparisons, TEXT and BIGINT columns). What differs
+// between them is behind package engine, which sqliteengine and pgengine implement; Open chooses one of them. Their
+// schemas come from the same files, in package migrations. sqlstore itself imports no driver.
 package sqlstore
 
 import (
@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,14 +18,17 @@ import (
 
 	"github.com/cloud-sessions/sessions/server/cache"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/pgengine"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/sqliteengine"
 )
 
-// Options are what a store takes from its surroundings. The zero value is ready for use.
+// Options configure a store. The zero value is ready for use.
 type Options struct {
 	// Now is the clock; time.Now by default.
 	Now func() time.Time
-	// NewID returns a fresh id with the given prefix. Ids made later should sort later. The default is
-	// the prefix, "_" and the 32 lower-case hex digits of a UUIDv7.
+	// NewID returns a fresh id with the given prefix. Later ids should sort later. The default is the prefix, "_" and
+	// the 32 lower-case hex digits of a UUIDv7.
 	NewID func(prefix string) string
 
 	// MaxConns bounds the connections to PostgreSQL that are open at once, 1 to 1000; DefaultMaxConns by default.
@@ -33,8 +37,8 @@ type Options struct {
 	// StatementTimeout bounds each statement, the wait for locks included, on PostgreSQL; DefaultStatementTimeout
 	// by default. It counts in milliseconds and is at least one.
 	StatementTimeout time.Duration
-	// ConnectTimeout bounds how long a call waits for a connection to PostgreSQL, be it made or given back by
-	// another call; DefaultConnectTimeout by default. It is at least a millisecond.
+	// ConnectTimeout bounds how long a call waits for a connection to PostgreSQL, new or released by another call;
+	// DefaultConnectTimeout by default. It is at least a millisecond.
 	ConnectTimeout time.Duration
 }
 
@@ -66,16 +70,15 @@ func (o Options) withDefaults() (Options, error) {
 
 // Store is a store.Store over an SQL database.
 type Store struct {
-	db     database
+	db     engine.Database
 	now    func() time.Time
 	newID  func(prefix string) string
 	hub    hub
-	line   turnLine
 	agents *agentVersions
 
-	id      string // tells this store's notes from those of others
+	id      string // distinguishes this store's notes from those of others
 	listens sync.WaitGroup
-	silence context.CancelFunc // ends what listens
+	silence context.CancelFunc // stops listening
 
 	mu     sync.Mutex // guards closed, and orders calls.Add before calls.Wait
 	closed bool
@@ -86,11 +89,11 @@ var _ store.Store = (*Store)(nil)
 
 var errClosed = fmt.Errorf("sqlstore: the store is closed: %w", store.ErrUnavailable)
 
-// Open opens the database that dsn names, makes it if it is absent, and brings its schema up to date:
+// Open opens the database that dsn names and brings its schema up to date:
 //
-//	sqlite:path/to/file.db   a file; its folder is made if it is absent
-//	sqlite::memory:          a private database in memory, of 1 GiB at most, that ends with Close
-//	postgres://…             a database on PostgreSQL, which must be there; postgresql:// is the same
+//	sqlite:path/to/file.db   a file, which is created with its folder if absent
+//	sqlite::memory:          a private database in memory, of 1 GiB at most, that Close removes
+//	postgres://…             an existing database on PostgreSQL; postgresql:// is the same
 //
 // A database whose schema is newer than this program is refused.
 func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
@@ -102,22 +105,43 @@ func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := db.migrate(ctx); err != nil {
-		return nil, errors.Join(err, db.close())
+	return New(ctx, db, opts)
+}
+
+// New returns a store over an open database and brings its schema up to date; when that fails, New closes the
+// database. The options about PostgreSQL have no effect.
+func New(ctx context.Context, db engine.Database, opts Options) (*Store, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if err := db.Migrate(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	s := &Store{db: db, now: opts.Now, newID: opts.NewID, agents: cache.New[agentVersion, store.Agent](agentVersionsSize)}
 	s.id = newID("store")
 	listening, silence := context.WithCancel(context.Background())
 	s.silence = silence
-	if db.listen != nil {
-		s.listens.Go(func() { db.listen(listening, s.told, s.missed) })
+	if db.Notifier != nil {
+		s.listens.Go(func() { db.Notifier.Listen(listening, s.notified, s.missed) })
 	}
-	if db.queue == nil {
-		if err := s.loseTurns(ctx); err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
+	if err := db.Queue.Restore(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// openDatabase opens the database that dsn names; it does not touch the schema.
+func openDatabase(dsn string, opts Options) (engine.Database, error) {
+	switch scheme, rest, _ := strings.Cut(dsn, ":"); scheme {
+	case "sqlite":
+		return sqliteengine.Open(rest)
+	case "postgres", "postgresql":
+		return pgengine.Open(dsn, pgengine.Options{
+			MaxConns: opts.MaxConns, StatementTimeout: opts.StatementTimeout, ConnectTimeout: opts.ConnectTimeout,
+		})
+	}
+	return engine.Database{}, engine.ErrDSN
 }
 
 // newID panics only if the system has no randomness, which crypto/rand makes fatal in any case.
@@ -126,9 +150,9 @@ func newID(prefix string) string {
 	return prefix + "_" + hex.EncodeToString(id[:])
 }
 
-// Ping reads from the schema, so that a database that is gone or foreign does not pass.
+// Ping reads from the schema, so that it fails for a database that is gone or foreign.
 func (s *Store) Ping(ctx context.Context) error {
-	_, err := all(ctx, s, func(row scanner) (n int, err error) { return n, row.Scan(&n) },
+	_, err := all(ctx, s, func(row engine.Scanner) (n int, err error) { return n, row.Scan(&n) },
 		`SELECT 1 FROM tokens LIMIT 1`)
 	return err
 }
@@ -141,10 +165,10 @@ func (s *Store) Close() error {
 	s.calls.Wait()
 	s.silence()
 	s.listens.Wait()
-	return s.db.close()
+	return s.db.Close()
 }
 
-// enter counts a call that Close has to wait for; the caller must call s.calls.Done after it.
+// enter registers a call that Close has to wait for; the caller must call s.calls.Done after it.
 func (s *Store) enter() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

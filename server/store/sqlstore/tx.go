@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"sync"
+
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 // scopeKey is the context key of the scope that belongs to s; another store's is another key.
@@ -11,19 +13,19 @@ type scopeKey struct{ s *Store }
 
 // scope is a transaction, or the part of one that a nested call makes up.
 type scope struct {
-	tx transaction
-	// depth is how many parts the scope lies within. It names the savepoints in the scope: there is one at
-	// a time, and the statements stay few, so that they can be kept prepared.
+	tx engine.Tx
+	// depth is how many parts the scope lies within. It names the savepoints in the scope: only one exists at a time,
+	// and the statements stay few, so that they can be kept prepared.
 	depth int
-	// turn holds one token. Who nests in the scope takes it, so that the parts of a transaction follow
-	// one another even when goroutines make them: savepoints are a stack.
+	// turn holds one token. A nested call holds it while it runs, so that the parts of a transaction follow one
+	// another even when several goroutines start them: savepoints are a stack.
 	turn chan struct{}
 
 	mu    sync.Mutex
 	after []func() // what to do once the scope is committed
 }
 
-func newScope(tx transaction, depth int) *scope {
+func newScope(tx engine.Tx, depth int) *scope {
 	return &scope{tx: tx, depth: depth, turn: make(chan struct{}, 1)}
 }
 
@@ -45,7 +47,7 @@ func (s *Store) afterCommit(ctx context.Context, fn ...func()) {
 	}
 }
 
-// Atomically rolls back when fn panics, too, and lets the panic go on.
+// Atomically also rolls back when fn panics, and lets the panic continue.
 func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) error) error {
 	if outer, ok := s.scopeOf(ctx); ok {
 		return s.nest(ctx, outer, fn)
@@ -55,7 +57,7 @@ func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) err
 	}
 	defer s.calls.Done()
 	var sc *scope
-	err := s.db.transact(ctx, func(tx transaction) error {
+	err := s.db.Transact(ctx, func(tx engine.Tx) error {
 		sc = newScope(tx, 0)
 		return fn(s.within(ctx, sc))
 	})
@@ -67,12 +69,12 @@ func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) err
 	return err
 }
 
-// nest runs fn as a part of outer's transaction. Savepoints do not heed the context: they are quick, and
-// must not be left half done.
+// nest runs fn as a part of outer's transaction. Savepoints ignore the context: they are quick, and must not be left
+// half done.
 //
-// When the database has given up the whole transaction, because an interrupted or failed statement made
-// it, the savepoint is gone, too, and what is done next would take effect at once. So when a savepoint
-// cannot be undone, the transaction ends there and then, and all later use of it fails.
+// When the database has rolled back the whole transaction, because of an interrupted or failed statement, the
+// savepoint is gone, and the next statement would take effect at once. So when a savepoint cannot be undone, the
+// transaction ends, and all later use of it fails.
 func (s *Store) nest(ctx context.Context, outer *scope, fn func(ctx context.Context) error) error {
 	select {
 	case outer.turn <- struct{}{}:
@@ -88,19 +90,19 @@ func (s *Store) nest(ctx context.Context, outer *scope, fn func(ctx context.Cont
 		if err == nil {
 			return nil
 		}
-		outer.tx.abort()
+		outer.tx.Abort()
 		if ctxErr := ctx.Err(); ctxErr != nil {
 			return ctxErr
 		}
 		return err
 	}
 	unhurried := context.WithoutCancel(ctx)
-	soon := func(command string) error { return checked(outer.tx.soon(unhurried, command+name, nil)) }
+	soon := func(command string) error { return checked(outer.tx.Soon(unhurried, command+name, nil)) }
 	if err := soon("SAVEPOINT "); err != nil {
 		return err
 	}
 	part := newScope(outer.tx, outer.depth+1)
-	return settle(
+	return engine.Settle(
 		func() error { return fn(s.within(ctx, part)) },
 		func() error {
 			err := soon("RELEASE SAVEPOINT ")
@@ -110,24 +112,9 @@ func (s *Store) nest(ctx context.Context, outer *scope, fn func(ctx context.Cont
 			return err
 		},
 		func() {
-			if _, err := outer.tx.exec(unhurried, "ROLLBACK TO SAVEPOINT "+name, nil); checked(err) == nil {
+			if _, err := outer.tx.Exec(unhurried, "ROLLBACK TO SAVEPOINT "+name, nil); checked(err) == nil {
 				_ = soon("RELEASE SAVEPOINT ")
 			}
 		},
 	)
-}
-
-// settle runs run, then keep. When run fails, panics or ends the goroutine, it runs undo instead of keep.
-func settle(run, keep func() error, undo func()) error {
-	ok := false
-	defer func() {
-		if !ok {
-			undo()
-		}
-	}()
-	if err := run(); err != nil {
-		return err
-	}
-	ok = true
-	return keep()
 }

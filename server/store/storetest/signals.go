@@ -64,7 +64,7 @@ func signalTests() map[string]test {
 					return errStop
 				},
 				"failed change": func(ctx context.Context) error {
-					_, err := b.AppendEvents(ctx, account, v.ID, startThen(func() error { return errStop }))
+					_, _, err := b.AppendEvents(ctx, account, v.ID, startThen(func() error { return errStop }))
 					return err
 				},
 				"kept part": func(ctx context.Context) error {
@@ -261,7 +261,7 @@ func hearEachOther(beds []*bed) {
 	}
 }
 
-// ear hears the signals of a store, but for the zero Signal.
+// ear receives the signals of a store, except the zero Signal.
 type ear struct {
 	stop func()
 

@@ -4,28 +4,28 @@ import (
 	"context"
 	"errors"
 	"time"
-	"unicode/utf8"
 
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/internal/panics"
+	"github.com/cloud-sessions/sessions/server/internal/text"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// work is one turn that is worked on, from taking it out of the line to its end.
+// work is one turn that runs, from its claim to its end.
 type work struct {
 	*Dispatcher
 	ref     store.TurnRef
-	session store.Session // as it was taken
+	session store.Session // as it was claimed
 	span    string        // the event of the request to the model; "" before there is one
 	sink    *sink
 	outcome turn.Outcome
 	failure error
 }
 
-// ours returns an error unless the session's turn is the one that is worked on, by nobody else.
+// ours returns an error unless this worker has the session's turn.
 func (w *work) ours(s *store.Session) error {
 	if s.Turn.ID != w.ref.TurnID || !s.Status.Busy() || w.session.Turn.Lease != 0 && s.Turn.Lease != w.session.Turn.Lease {
 		return errNotOurs
@@ -33,32 +33,31 @@ func (w *work) ours(s *store.Session) error {
 	return nil
 }
 
-// take takes the turn: from here on whoever had it before can write nothing.
-func (w *work) take(ctx context.Context) (err error) {
-	w.session, err = w.Log.Append(ctx, w.ref.Session, func(s *store.Session, add event.Add) error {
+// claim claims the turn: from here on a worker that claimed it before can write nothing.
+func (w *work) claim(ctx context.Context) (err error) {
+	w.session, _, err = w.Log.Append(ctx, w.ref.Session, func(s *store.Session) (events []event.New, err error) {
 		if err := w.ours(s); err != nil {
-			return err
+			return nil, err
 		}
 		s.Turn.Lease++
 		if w.ref.Lost || stopping(*s) {
-			return nil
+			return nil, nil
 		}
 		if w.ref.Again {
-			if _, err := add(event.Rescheduled, w.ref.TurnID, event.Payload{}); err != nil {
-				return err
-			}
+			events = append(events, event.New{Type: event.Rescheduled, TurnID: w.ref.TurnID})
 		}
-		e, err := add(event.RequestStart, w.ref.TurnID, event.Payload{Model: s.Agent.Model})
-		w.span = e.ID
-		return err
+		w.span = w.Store.NewID("evt")
+		return append(events, event.New{
+			Type: event.RequestStart, TurnID: w.ref.TurnID, Payload: event.Payload{Model: s.Agent.Model}, ID: w.span,
+		}), nil
 	})
 	return err
 }
 
-// errLost is a turn that was under way when the server stopped.
+// errLost is a turn that was running when the server stopped.
 var errLost = &turn.Failure{Message: "The server was restarted during the turn. Send the message again."}
 
-// play lets the runner work on the turn. It returns an error only when the turn is to be left as it is.
+// play lets the runner work on the turn. It returns an error only when the turn must be left unchanged.
 func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	w.sink = newSink(w)
 	switch {
@@ -75,7 +74,7 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	}
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	ran := make(chan result, 1) // with room for that of a runner that was given up
+	ran := make(chan result, 1) // buffered, so that an abandoned runner can return
 	go func() {
 		var r result
 		defer func() { ran <- r }() // also when the runner ends its goroutine
@@ -101,7 +100,8 @@ type result struct {
 	failure error
 }
 
-// await waits for the runner, stops it when the caller has stopped the turn, and reports whether it gave up on it.
+// await waits for the runner, stops it when the caller has stopped the turn, and reports whether it abandoned the
+// runner.
 func (w *work) await(running context.Context, stop context.CancelCauseFunc, ran <-chan result, poke <-chan struct{}) (abandoned bool) {
 	for {
 		select {
@@ -129,12 +129,12 @@ func (w *work) await(running context.Context, stop context.CancelCauseFunc, ran 
 	}
 }
 
-// finish ends the turn, or leaves it to the caller's answers: what is left to write down, the state and the usage
-// in one step.
+// finish ends the turn, or leaves it to wait for the caller: it writes what is left to write, the state and the usage in
+// one step.
 func (w *work) finish(ctx context.Context) error {
-	_, err := w.Log.AppendNew(ctx, w.ref.Session, func(s *store.Session, add func(store.NewEvent) (store.Event, error)) error {
+	_, _, err := w.Log.Append(ctx, w.ref.Session, func(s *store.Session) ([]event.New, error) {
 		if err := w.ours(s); err != nil {
-			return err
+			return nil, err
 		}
 		stop := w.stopReason(*s)
 		if stop.Type == types.StopReasonTypeRequiresAction {
@@ -143,24 +143,15 @@ func (w *work) finish(ctx context.Context) error {
 			s.Turn.ID, s.Turn.Pending = "", nil
 		}
 		if err := lifecycle.Advance(s, lifecycle.OnTurnEnded, w.Now()); err != nil {
-			return err
+			return nil, err
 		}
-		s.Usage = sum(s.Usage, w.sink.used)
-		last, err := w.lastEvents(stop)
-		if err != nil {
-			return err
-		}
-		for _, e := range last {
-			if _, err := add(e); err != nil {
-				return err
-			}
-		}
-		return nil
+		s.Usage = s.Usage.Add(w.sink.used)
+		return w.lastEvents(stop), nil
 	})
 	return err
 }
 
-// stopReason says why the work has stopped, given the session's state by now.
+// stopReason returns why the work has stopped, given the session's current state.
 func (w *work) stopReason(s store.Session) types.StopReason {
 	switch phase := lifecycle.PhaseOf(s); {
 	case phase == lifecycle.Canceling:
@@ -181,14 +172,11 @@ func (w *work) stopReason(s store.Session) types.StopReason {
 	return types.StopReason{Type: types.StopReasonTypeEndTurn}
 }
 
-// lastEvents are the events that end the work on a turn.
-func (w *work) lastEvents(stop types.StopReason) (events []store.NewEvent, err error) {
+// lastEvents returns the events that end the work on a turn.
+func (w *work) lastEvents(stop types.StopReason) []event.New {
+	events := w.sink.lastMessage()
 	add := func(kind string, p event.Payload) {
-		e, newErr := event.New(kind, w.ref.TurnID, p)
-		events, err = append(events, e), errors.Join(err, newErr)
-	}
-	if e, ok := w.sink.lastMessage(); ok {
-		events = append(events, e)
+		events = append(events, event.New{Type: kind, TurnID: w.ref.TurnID, Payload: p})
 	}
 	failed := stop.Type == types.StopReasonTypeError
 	if failed {
@@ -201,14 +189,11 @@ func (w *work) lastEvents(stop types.StopReason) (events []store.NewEvent, err e
 		add(event.RequestEnd, event.Payload{RequestStartID: w.span, IsError: &failed, ModelUsage: usage})
 	}
 	add(event.StatusIdle, event.Payload{Status: types.SessionStatusIdleEventStatusIdle, StopReason: &stop, Usage: usage})
-	return events, err
+	return events
 }
 
-// maxMessage is the most bytes of a failure that callers are told of.
-const maxMessage = 1000
-
-// publicMessage is what callers are told of the failure: what it says itself if it is meant for them. The log has
-// all of it.
+// publicMessage returns the failure's text for callers: its own if it has one that is meant for them. The log of the
+// process gets the complete error.
 func (w *work) publicMessage() string {
 	attrs := []any{"session", w.ref.Session.ID, "turn", w.ref.TurnID, "error", w.failure}
 	var panicked *panics.Error
@@ -220,22 +205,9 @@ func (w *work) publicMessage() string {
 	if !errors.As(w.failure, &public) {
 		return "The agent failed. Send the message again."
 	}
-	message := clean(public.Public())
-	for len(message) > maxMessage {
-		_, size := utf8.DecodeLastRuneInString(message)
-		message = message[:len(message)-size]
-	}
+	message := text.Cut(clean(public.Public()), w.Log.MaxErrorMessage())
 	if message == "" {
 		return "The agent failed."
 	}
 	return message
-}
-
-func sum(u store.Usage, v turn.Usage) store.Usage {
-	return store.Usage{
-		InputTokens: u.InputTokens + v.InputTokens, OutputTokens: u.OutputTokens + v.OutputTokens,
-		CacheReadInputTokens: u.CacheReadInputTokens + v.CacheReadInputTokens,
-		CacheCreation5m:      u.CacheCreation5m + v.CacheCreation5m, CacheCreation1h: u.CacheCreation1h + v.CacheCreation1h,
-		CreditCents: u.CreditCents + v.CreditCents,
-	}
 }

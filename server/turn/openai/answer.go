@@ -14,13 +14,13 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// The bounds of one answer's tool calls: how many, and the bytes of their arguments together.
+// The bounds of one reply's tool calls: their number, and the bytes of their arguments together.
 const (
 	maxCalls     = 128
 	maxArguments = 4 << 20
 )
 
-// answer is what one completion had besides its text.
+// answer is what one completion contains in addition to its text.
 type answer struct {
 	finish    string
 	calls     []*call
@@ -28,8 +28,8 @@ type answer struct {
 	usage     turn.Usage
 }
 
-// ask sends the request and says the answer's text while it arrives. The answer has the usage also when
-// there is an error, if the endpoint told.
+// ask sends the request and says the reply's text while it arrives. The answer contains the usage even
+// with an error, if the endpoint reported it.
 func (r *Runner) ask(ctx context.Context, request openai.ChatCompletionNewParams, out turn.Sink) (answer, error) {
 	var (
 		got      answer
@@ -77,18 +77,18 @@ func (r *Runner) ask(ctx context.Context, request openai.ChatCompletionNewParams
 	return got, nil
 }
 
-// cut says why a stream may have ended without a reason to finish.
+// cut returns why a stream may have ended without a finish reason.
 func cut(response *http.Response) error {
 	if response != nil {
 		kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 		if kind != "" && kind != "text/event-stream" {
-			return fmt.Errorf("the endpoint did not stream its answer but sent %s", kind)
+			return fmt.Errorf("the endpoint did not stream its reply but sent %s", kind)
 		}
 	}
-	return turn.Failuref("the endpoint's answer ended early")
+	return turn.Failuref("the endpoint's reply ended early")
 }
 
-// usage counts as the contract does: cached tokens are no input tokens.
+// usage counts as the contract does: cached tokens are not input tokens.
 func usage(u openai.CompletionUsage) turn.Usage {
 	cached := max(0, min(u.PromptTokensDetails.CachedTokens, u.PromptTokens))
 	return turn.Usage{
@@ -105,8 +105,8 @@ type call struct {
 	arguments []byte
 }
 
-// add adds a piece of a tool call. Pieces belong together by their index; but some endpoints give every
-// call the index 0 and tell them apart by id.
+// add adds a piece of a tool call. Pieces belong together by their index; some endpoints, however, give every
+// call the index 0 and distinguish them by id.
 func (a *answer) add(delta openai.ChatCompletionChunkChoiceDeltaToolCall) error {
 	var c *call
 	for _, old := range slices.Backward(a.calls) {
@@ -119,7 +119,7 @@ func (a *answer) add(delta openai.ChatCompletionChunkChoiceDeltaToolCall) error 
 	}
 	if c == nil {
 		if len(a.calls) == maxCalls {
-			return turn.Failuref("the model made more than %d tool calls in one answer", maxCalls)
+			return turn.Failuref("the model made more than %d tool calls in one reply", maxCalls)
 		}
 		c = &call{index: delta.Index}
 		a.calls = append(a.calls, c)
@@ -131,13 +131,13 @@ func (a *answer) add(delta openai.ChatCompletionChunkChoiceDeltaToolCall) error 
 		c.name = delta.Function.Name
 	}
 	if a.arguments += len(delta.Function.Arguments); a.arguments > maxArguments {
-		return turn.Failuref("the model sent more than %d bytes of tool arguments in one answer", maxArguments)
+		return turn.Failuref("the model sent more than %d bytes of tool arguments in one reply", maxArguments)
 	}
 	c.arguments = append(c.arguments, delta.Function.Arguments...)
 	return nil
 }
 
-// check returns an error unless the call is one of a known tool, with a JSON object.
+// check returns an error unless the call is of a known tool, with a JSON object.
 func (c *call) check(tools []tool) error {
 	if !slices.ContainsFunc(tools, func(t tool) bool { return t.Name == c.name }) {
 		return turn.Failuref("the model called the tool %q, which the agent does not have", c.name)
@@ -149,7 +149,7 @@ func (c *call) check(tools []tool) error {
 	return nil
 }
 
-// input returns the arguments; models leave them out for tools that take none.
+// input returns the arguments; models omit them for tools that accept none.
 func (c *call) input() json.RawMessage {
 	if len(c.arguments) == 0 {
 		return json.RawMessage("{}")

@@ -9,16 +9,18 @@ import (
 	"strings"
 
 	"github.com/openai/openai-go/v3/packages/ssestream"
+
+	"github.com/cloud-sessions/sessions/server/internal/text"
 )
 
 // maxMessage is the length in bytes that an endpoint's message is cut to.
 const maxMessage = 1000
 
-// EndpointError is what the endpoint itself said went wrong.
+// EndpointError is an error that the endpoint itself reported.
 type EndpointError struct {
-	// Status is the HTTP status of a refused request; 200 when the error came within an answer.
+	// Status is the HTTP status of a refused request; 200 if the error came within a reply.
 	Status int
-	// Message is the endpoint's own, cut to 1000 bytes and without the API key; "" when it sent none that
+	// Message is the endpoint's own, cut to 1000 bytes and without the API key; "" if it sent none that
 	// could be read.
 	Message string
 }
@@ -38,8 +40,8 @@ func (e *EndpointError) Error() string {
 // Public returns the same as Error: callers may see it.
 func (e *EndpointError) Public() string { return e.Error() }
 
-// failure turns an error of the client library into ours. Nothing of the library's is wrapped: its errors
-// hold the request, and with it the key.
+// failure converts an error of the client library. It does not wrap the library's errors, since they contain
+// the request, and with it the key.
 func (r *Runner) failure(response *http.Response, err error) error {
 	if response != nil && response.StatusCode >= http.StatusBadRequest {
 		// The library has read the body and put it back.
@@ -53,19 +55,19 @@ func (r *Runner) failure(response *http.Response, err error) error {
 	return errors.New("asking the endpoint failed: " + r.clean(err.Error()))
 }
 
-// clean takes the key out of text and cuts it.
-func (r *Runner) clean(text string) string {
+// clean removes the key from a message and cuts it.
+func (r *Runner) clean(message string) string {
 	if r.secret != "" {
-		text = strings.ReplaceAll(text, r.secret, "[key]")
+		message = strings.ReplaceAll(message, r.secret, "[key]")
 	}
-	if len(text) > maxMessage {
-		text = text[:maxMessage] + "..."
+	if beginning := text.Cut(message, maxMessage); beginning != message {
+		message = beginning + "..."
 	}
-	return strings.TrimSpace(strings.ToValidUTF8(text, ""))
+	return strings.TrimSpace(strings.ToValidUTF8(message, ""))
 }
 
 // message finds the message in an error body, in the shapes that endpoints use: {"error":{"message"}},
-// {"error":"…"}, {"message"}, {"detail"}; a text that is no JSON is the message itself.
+// {"error":"…"}, {"message"}, {"detail"}; a text that is not JSON is the message itself.
 func message(body []byte) string {
 	var shape struct {
 		Error   json.RawMessage

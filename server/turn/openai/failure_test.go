@@ -111,7 +111,7 @@ func TestNoStream(t *testing.T) {
 		refuse(w, http.StatusOK, `{"choices":[{"message":{"content":"all at once"},"finish_reason":"stop"}]}`)
 	})
 	_, err := e.runner(t, nil).Run(t.Context(), turntest.Input("hi"), &turntest.Recorder{})
-	if err == nil || err.Error() != "the endpoint did not stream its answer but sent application/json" {
+	if err == nil || err.Error() != "the endpoint did not stream its reply but sent application/json" {
 		t.Errorf("error %v", err)
 	}
 }

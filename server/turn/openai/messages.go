@@ -11,7 +11,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// What the model is told about uses that have no result of their own.
+// What stands for the results of uses that have none.
 const (
 	noResult  = "No result: the turn was stopped before the tool was done."
 	wasDenied = "The user did not allow this tool use."
@@ -37,7 +37,7 @@ func customTools(tools json.RawMessage) ([]tool, error) {
 	return slices.DeleteFunc(all, func(t tool) bool { return t.Type != "custom" }), nil
 }
 
-// request returns the request that lets the model go on with the turn.
+// request returns the request that makes the model continue the turn.
 func (r *Runner) request(in turn.Input, tools []tool) openai.ChatCompletionNewParams {
 	p := openai.ChatCompletionNewParams{
 		Model:         cmp.Or(r.model, in.Agent.Model),
@@ -60,7 +60,7 @@ func (r *Runner) request(in turn.Input, tools []tool) openai.ChatCompletionNewPa
 	return p
 }
 
-// messages returns the conversation as the endpoint takes it.
+// messages returns the conversation in the form of the endpoint.
 func messages(in turn.Input) []openai.ChatCompletionMessageParamUnion {
 	entries := slices.Concat(in.History, in.Entries)
 	c := conversation{results: map[string]string{}}

@@ -1,5 +1,5 @@
-// Package openai answers turns with any endpoint that speaks OpenAI's chat completions. It is a package
-// of its own so that whoever does not use it does not carry github.com/openai/openai-go.
+// Package openai runs turns with any endpoint that implements OpenAI's chat completions. It is a package
+// of its own so that only its importers depend on github.com/openai/openai-go.
 package openai
 
 import (
@@ -18,7 +18,7 @@ import (
 // MaxRetries is the largest number of retries that Options allows.
 const MaxRetries = 10
 
-// Options says which endpoint answers, and how. The environment is never read.
+// Options configure the endpoint. The environment is never read.
 type Options struct {
 	// BaseURL is what "/chat/completions" is added to, as "https://api.openai.com/v1". It is required,
 	// http or https, without user, query and fragment.
@@ -29,21 +29,21 @@ type Options struct {
 	Model string
 	// MaxRetries is how often a request that failed on the way, or with 408, 409, 429 or 5xx, is sent
 	// again, 0 to MaxRetries. It waits as long as Retry-After says, unless that is over two minutes, or
-	// else about half a second, doubled each time. An answer that has begun is never asked for again.
+	// else about half a second, doubled each time. A reply that has begun is never requested again.
 	MaxRetries int
-	// HTTPClient makes the requests; http.DefaultClient when nil. Its Timeout, if any, covers a whole
-	// answer.
+	// HTTPClient sends the requests; nil is http.DefaultClient. Its Timeout, if any, covers a complete
+	// reply.
 	HTTPClient *http.Client
 }
 
-// Runner is a turn.Runner that lets a model answer. Each call is one request for a streamed completion.
+// Runner is a turn.Runner whose replies come from a model. Each call is one request for a streamed completion.
 //
 // The model sees the agent's system text, the session's history, the turn so far, and the agent's custom
-// tools. Built-in and MCP tools are not offered: there is nothing here to run them. Tool calls of an
-// answer become uses of custom tools, and the turn stops for all their results. An answer that was cut at
-// the token limit ends the turn with MaxTokens; tool calls in it, which may be cut too, are dropped.
+// tools. Built-in and MCP tools are not offered: there is nothing here to run them. Tool calls of a
+// reply become uses of custom tools, and the turn stops for all their results. A reply that was cut at the
+// token limit ends the turn with MaxTokens; its tool calls, which may also be cut, are dropped.
 //
-// Tokens are the endpoint's, also those of an answer that failed halfway, if it told; credits are 0.
+// Tokens are those that the endpoint reports, even of a reply that failed halfway; credits are 0.
 type Runner struct {
 	completions openai.ChatCompletionService
 	model       string
@@ -52,7 +52,7 @@ type Runner struct {
 
 var _ turn.Runner = (*Runner)(nil)
 
-// New returns a Runner, or an error that says which option is wrong.
+// New returns a Runner, or an error that names the invalid option.
 func New(o Options) (*Runner, error) {
 	switch base, err := url.Parse(o.BaseURL); {
 	case err != nil:
@@ -85,7 +85,7 @@ func New(o Options) (*Runner, error) {
 	}, nil
 }
 
-// Run implements turn.Runner. When the endpoint refuses a request or reports an error in its answer, the
+// Run implements turn.Runner. When the endpoint refuses a request or reports an error in its reply, the
 // error is an *EndpointError.
 func (r *Runner) Run(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
 	if err := ctx.Err(); err != nil {
@@ -115,12 +115,12 @@ func (r *Runner) Run(ctx context.Context, in turn.Input, out turn.Sink) (turn.Ou
 	case "length":
 		return turn.MaxTokens, nil
 	case "content_filter":
-		return "", turn.Failuref("the endpoint's content filter stopped the answer")
+		return "", turn.Failuref("the endpoint's content filter stopped the reply")
 	}
 	return use(ctx, got.calls, tools, out)
 }
 
-// use turns the answer's tool calls into uses, all of them or none.
+// use converts the reply's tool calls into uses, all of them or none.
 func use(ctx context.Context, calls []*call, tools []tool, out turn.Sink) (turn.Outcome, error) {
 	if len(calls) == 0 {
 		return turn.EndTurn, nil

@@ -149,7 +149,7 @@ func TestAnswers(t *testing.T) {
 		"refusal":       {events: []string{delta(`{"refusal":"I will not."}`), finished("stop")}, outcome: turn.EndTurn, messages: "I will not."},
 		"length":        {events: []string{said("a"), finished("length"), used(1, 0, 2)}, outcome: turn.MaxTokens, messages: "a", usage: turn.Usage{InputTokens: 1, OutputTokens: 2}},
 		"length, tools": {events: []string{called(0, "1", "get_weather", `{"ci`), finished("length")}, outcome: turn.MaxTokens},
-		"filter":        {events: []string{said("a"), finished("content_filter")}, err: "the endpoint's content filter stopped the answer", messages: "a"},
+		"filter":        {events: []string{said("a"), finished("content_filter")}, err: "the endpoint's content filter stopped the reply", messages: "a"},
 		"several calls, mixed": {events: []string{
 			called(0, "1", "get_weather", `{"n"`), called(1, "2", "get_weather", `{"m"`), called(0, "", "", `:1}`), called(1, "", "", `:2}`),
 			finished("tool_calls"), "[DONE]",
@@ -162,12 +162,12 @@ func TestAnswers(t *testing.T) {
 			err: `the model called the tool "rm", which the agent does not have`},
 		"bad arguments":  {events: []string{called(0, "1", "get_weather", `{"a"`), finished("tool_calls")}, err: `the model called the tool "get_weather" with arguments that are not a JSON object`},
 		"null arguments": {events: []string{called(0, "1", "get_weather", `null`), finished("tool_calls")}, err: `the model called the tool "get_weather" with arguments that are not a JSON object`},
-		"much":           {events: []string{called(0, "1", "get_weather", long), called(0, "", "", long), called(0, "", "", "x")}, err: "the model sent more than 4194304 bytes of tool arguments in one answer"},
+		"much":           {events: []string{called(0, "1", "get_weather", long), called(0, "", "", long), called(0, "", "", "x")}, err: "the model sent more than 4194304 bytes of tool arguments in one reply"},
 		"other choice":   {events: []string{`{"choices":[{"index":1,"delta":{"content":"no"},"finish_reason":"stop"}]}`, said("a"), finished("stop")}, outcome: turn.EndTurn, messages: "a"},
 		"running usage": {events: []string{used(3, 0, 1), said("a"), used(3, 9, 2), finished("stop"), `{"choices":[]}`},
 			outcome: turn.EndTurn, messages: "a", usage: turn.Usage{CacheReadInputTokens: 3, OutputTokens: 2}},
-		"cut":           {events: []string{said("a"), used(1, 0, 1)}, err: "the endpoint's answer ended early", messages: "a", usage: turn.Usage{InputTokens: 1, OutputTokens: 1}},
-		"cut, but done": {events: []string{said("a"), "[DONE]"}, err: "the endpoint's answer ended early", messages: "a"},
+		"cut":           {events: []string{said("a"), used(1, 0, 1)}, err: "the endpoint's reply ended early", messages: "a", usage: turn.Usage{InputTokens: 1, OutputTokens: 1}},
+		"cut, but done": {events: []string{said("a"), "[DONE]"}, err: "the endpoint's reply ended early", messages: "a"},
 		"error within": {events: []string{said("a"), `{"error":{"message":"overloaded, ` + secret + `","code":503}}`},
 			err: "the endpoint broke off its answer: overloaded, [key]", messages: "a"},
 		"not JSON": {events: []string{"nonsense"}, err: "asking the endpoint failed: "},
@@ -206,7 +206,7 @@ func TestManyCalls(t *testing.T) {
 	}
 	e := newEndpoint(t, func(_ int, w http.ResponseWriter, _ received) { stream(w, events...) })
 	_, err := e.runner(t, nil).Run(t.Context(), turntest.Input("hi"), &turntest.Recorder{})
-	if err == nil || err.Error() != "the model made more than 128 tool calls in one answer" {
+	if err == nil || err.Error() != "the model made more than 128 tool calls in one reply" {
 		t.Errorf("error %v", err)
 	}
 }
