@@ -24,6 +24,7 @@ import (
 	"github.com/cloud-sessions/sessions/api/sse"
 	"github.com/cloud-sessions/sessions/client"
 	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/internal/needs"
 )
 
 const (
@@ -85,13 +86,7 @@ func start(t *testing.T, target, configuration string, command func(folder, conf
 		t.Fatal(err)
 	}
 	arguments := command(folder, config)
-	program, err := exec.LookPath(arguments[0])
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("%s is not installed", arguments[0])
-		}
-		t.Skipf("skipped, since it needs %s", arguments[0])
-	}
+	program := needs.Program(t, arguments[0])
 	var output bytes.Buffer
 	process := exec.CommandContext(t.Context(), program, arguments[1:]...)
 	process.Stdout, process.Stderr = &output, &output
