@@ -87,6 +87,7 @@ func readable(t *testing.T, template string) bool {
 // HEAD of a stream holds no stream: an account may ask as often as it likes.
 func TestHeadOfAStreamEnds(t *testing.T) {
 	h := start(t, func(c *server.Config) { c.MaxStreams = 1 })
+	t.Cleanup(h.web.CloseClientConnections) // those of streams that do not end
 	head := request{method: http.MethodHead, path: h.session() + "/events/stream"}
 	for range 5 {
 		began := time.Now()
