@@ -74,6 +74,12 @@ func (s *sink) Spend(u turn.Usage) {
 	}
 }
 
+// Keep implements turn.Sink.
+func (s *sink) Keep(ctx context.Context, memo json.RawMessage) error { return ctx.Err() }
+
+// Alive implements turn.Sink.
+func (s *sink) Alive() {}
+
 // Thinking implements turn.Sink.
 func (s *sink) Thinking(ctx context.Context) error {
 	_, err := s.append(ctx, event.AgentThinking, event.Payload{})
