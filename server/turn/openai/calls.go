@@ -45,12 +45,22 @@ func (cs *calls) add(raw json.RawMessage) error {
 	if kind(raw) == '{' {
 		pieces = []json.RawMessage{raw}
 	}
+	var here []*call // the calls that this chunk has had a piece of
 	for position, raw := range pieces {
-		if o := asObject(raw); o != nil {
-			if err := cs.addPiece(newPiece(o), position, len(pieces)); err != nil {
-				return err
-			}
+		o := asObject(raw)
+		if len(o) == 0 {
+			continue
 		}
+		p := newPiece(o)
+		c := cs.find(p, position, len(pieces))
+		if p.index < 0 && p.id == "" && p.name != "" && slices.Contains(here, c) {
+			c = nil // no chunk has two pieces of one call
+		}
+		c, err := cs.addPiece(p, c)
+		if err != nil {
+			return err
+		}
+		here = append(here, c)
 	}
 	return nil
 }
@@ -88,15 +98,14 @@ func newPiece(o object) piece {
 	return p
 }
 
-// addPiece adds a piece to the call that it belongs to.
-func (cs *calls) addPiece(p piece, position, pieces int) error {
-	c := cs.find(p, position, pieces)
-	if c == nil && len(cs.list) > 0 && p.name == "" && len(bytes.TrimSpace(p.arguments)) == 0 {
-		return nil // it says nothing
+// addPiece adds a piece to a call, or to a new one when it is nil, and returns the call.
+func (cs *calls) addPiece(p piece, c *call) (*call, error) {
+	if c == nil && p.name == "" && len(bytes.TrimSpace(p.arguments)) == 0 && (len(cs.list) > 0 || p.id == "") {
+		return nil, nil // it says nothing
 	}
 	if c == nil {
 		if len(cs.list) == maxCalls {
-			return permanent("The model made more than %d tool calls in one reply.", maxCalls)
+			return nil, permanent("The model made more than %d tool calls in one reply.", maxCalls)
 		}
 		c = &call{index: p.index}
 		cs.list = append(cs.list, c)
@@ -108,7 +117,7 @@ func (cs *calls) addPiece(p piece, position, pieces int) error {
 		c.name += p.name
 	}
 	if cs.bytes += len(p.arguments); cs.bytes > maxArguments {
-		return permanent("The model sent more than %d bytes of tool arguments in one reply.", maxArguments)
+		return nil, permanent("The model sent more than %d bytes of tool arguments in one reply.", maxArguments)
 	}
 	c.append(p.arguments)
 	for name, value := range p.call {
@@ -119,7 +128,7 @@ func (cs *calls) addPiece(p piece, position, pieces int) error {
 		c.functionExtra.add(name, value)
 		cs.bytes += len(value)
 	}
-	return nil
+	return c, nil
 }
 
 // append adds arguments. An empty object that more follows was a placeholder; the arguments once more are a repetition.

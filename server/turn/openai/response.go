@@ -66,6 +66,8 @@ func (r *response) read(ctx context.Context, body io.Reader) error {
 		return r.refused
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case err == errNotJSON:
+		return temporary("The model endpoint sent an event that is not JSON.")
 	}
 	var lost *connectionError
 	if r.end != unfinished && errors.As(err, &lost) {
@@ -73,6 +75,9 @@ func (r *response) read(ctx context.Context, body io.Reader) error {
 	}
 	return err
 }
+
+// errNotJSON is an event that begins like JSON and is not.
+var errNotJSON = errors.New("not JSON")
 
 // begins returns the first byte of the response that means something.
 func begins(in *bufio.Reader) byte {
@@ -134,8 +139,8 @@ func (r *response) readEvents(ctx context.Context, in io.Reader) error {
 	for !r.done {
 		event, err := events.Next()
 		if data, ok := events.Unfinished(); err == io.EOF && ok {
-			// The standard drops it. But its JSON is complete, or else it is refused like any other half.
-			if err := r.event(ctx, "", data); err != nil {
+			// The standard drops it. But some endpoints do not end their last event; half an event is the early end.
+			if err := r.event(ctx, "", data); err != nil && err != errNotJSON {
 				return err
 			}
 		}
@@ -199,7 +204,7 @@ func (r *response) event(ctx context.Context, kindOfEvent string, data []byte) e
 				return err
 			}
 		case value[0] == '{' || value[0] == '"':
-			return temporary("The model endpoint sent an event that is not JSON.")
+			return errNotJSON
 		default:
 			r.unknown = words(value) // a keep-alive, if all goes well
 		}
