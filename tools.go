@@ -8,3 +8,4 @@ package tools
 //go:generate go run ./api/inorder api/types.cfg.yaml api/openapi.yaml
 //go:generate go run ./api/inorder api/echoserver.cfg.yaml api/openapi.yaml
 //go:generate go run ./api/inorder api/httpclient.cfg.yaml api/openapi.yaml
+//go:generate go run ./api/clientgen api/openapi.yaml

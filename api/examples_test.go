@@ -63,7 +63,7 @@ var goTypes = map[string]func() any{
 	"EnvironmentVariables":          fresh[types.EnvironmentVariables],
 	"Error":                         fresh[types.Error],
 	"ErrorDetail":                   fresh[types.ErrorDetail],
-	"ErrorKind":                     fresh[types.ErrorKind],
+	"ErrorType":                     fresh[types.ErrorType],
 	"EvaluatedPermission":           fresh[types.EvaluatedPermission],
 	"Event":                         fresh[types.Event],
 	"EventDelta":                    fresh[types.EventDelta],
@@ -73,7 +73,7 @@ var goTypes = map[string]func() any{
 	"EventOrder":                    fresh[types.EventOrder],
 	"EventSchemaVersion":            fresh[types.EventSchemaVersion],
 	"EventStart":                    fresh[types.EventStart],
-	"EventTypeName":                 fresh[types.EventTypeName],
+	"EventType":                     fresh[types.EventType],
 	"EventUsage":                    fresh[types.EventUsage],
 	"FileID":                        fresh[types.FileID],
 	"HTTPURL":                       fresh[types.HTTPURL],
@@ -288,10 +288,10 @@ func checkExample(e example) (faults []string) {
 	}
 	faults = append(faults, sameJSON(typed, value)...)
 	// A generated union keeps its bytes until asked, so ask: the variant must say the same.
-	if union, ok := typed.(interface{ ValueByDiscriminator() (any, error) }); ok {
-		variant, err := union.ValueByDiscriminator()
-		if err != nil {
-			return append(faults, fmt.Sprintf("%T knows no variant: %v", typed, err))
+	if union, ok := typed.(interface{ AsAny() any }); ok {
+		variant := union.AsAny()
+		if variant == nil {
+			return append(faults, fmt.Sprintf("%T holds no variant", typed))
 		}
 		faults = append(faults, sameJSON(variant, value)...)
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// The document's parts, each with the place to name in a fault, in a stable order.
+// The parts of the document in a stable order, each with the place that a finding names.
 
 // operations yields "POST /sessions" and its operation.
 func operations(doc object) iter.Seq2[string, object] {
@@ -104,8 +104,8 @@ func contents(doc object) iter.Seq2[string, object] {
 	}
 }
 
-// schemas yields every schema that is written out, nested ones too. The schema of a map's keys
-// (x-property-names) is one of strings.
+// schemas yields every schema that is written out, including nested ones. The schema of a map's keys
+// (x-property-names) is yielded as one of strings.
 func schemas(doc object) iter.Seq2[string, object] {
 	return func(yield func(string, object) bool) {
 		var visit func(at string, value any) bool

@@ -13,13 +13,14 @@ import (
 // object is one JSON object of the document.
 type object = map[string]any
 
-// rule is a house rule of the contract: check names every place that breaks it.
+// rule is a house rule of the contract. check returns a finding for every place that violates it: the place,
+// what is wrong and, where it is not obvious, why or what to write.
 type rule struct {
 	name  string
 	check func(doc object) []string
 }
 
-// rules are the house rules. Every one has at least one mutation in mutations that it must catch.
+// rules are the house rules. For each of them, mutations has at least one that it must find.
 var rules = []rule{
 	{"the version is 3.0.x", versionRule},
 	{"every operation is named, tagged and described", operationRule},
@@ -44,19 +45,19 @@ var rules = []rule{
 // freeForm are the component schemas that may hold any properties.
 var freeForm = []string{"JSONSchema", "ToolInput"}
 
-// unsecured are the operations that may override the document's security.
+// unsecured are the operations that may override the security of the document.
 var unsecured = []string{}
 
 var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
-func versionRule(doc object) (faults []string) {
+func versionRule(doc object) (findings []string) {
 	if v := text(doc, "openapi"); !regexp.MustCompile(`^3\.0\.\d+$`).MatchString(v) {
-		faults = append(faults, fmt.Sprintf("openapi: %q is not 3.0.x", v))
+		findings = append(findings, fmt.Sprintf("openapi: %q is not 3.0.x", v))
 	}
-	return faults
+	return findings
 }
 
-func operationRule(doc object) (faults []string) {
+func operationRule(doc object) (findings []string) {
 	var declared []string
 	for _, tag := range list(doc, "tags") {
 		declared = append(declared, text(tag.(object), "name"))
@@ -65,40 +66,40 @@ func operationRule(doc object) (faults []string) {
 	for at, op := range operations(doc) {
 		id := text(op, "operationId")
 		if !regexp.MustCompile(`^[a-z]+([A-Z][a-z0-9]*)*$`).MatchString(id) {
-			faults = append(faults, fmt.Sprintf("%s: operationId %q is not camelCase", at, id))
+			findings = append(findings, fmt.Sprintf("%s: operationId %q is not camelCase: it becomes the name of a Go method", at, id))
 		}
 		if other, ok := seen[id]; ok {
-			faults = append(faults, fmt.Sprintf("%s: operationId %q is also that of %s", at, id, other))
+			findings = append(findings, fmt.Sprintf("%s: operationId %q is used by %s as well", at, id, other))
 		}
 		seen[id] = at
 		tags := list(op, "tags")
 		if len(tags) != 1 {
-			faults = append(faults, fmt.Sprintf("%s: has %d tags, not one", at, len(tags)))
+			findings = append(findings, fmt.Sprintf("%s: has %d tags; give it exactly one: the tag names the file of its handler", at, len(tags)))
 		}
 		for _, tag := range tags {
 			if !slices.Contains(declared, tag.(string)) {
-				faults = append(faults, fmt.Sprintf("%s: tag %q is not declared", at, tag))
+				findings = append(findings, fmt.Sprintf("%s: tag %q is not declared; add it to the document's tags", at, tag))
 			}
 		}
 		for _, key := range []string{"summary", "description"} {
 			if strings.TrimSpace(text(op, key)) == "" {
-				faults = append(faults, fmt.Sprintf("%s: no %s", at, key))
+				findings = append(findings, fmt.Sprintf("%s: no %s: it becomes documentation of the client and help of the command line", at, key))
 			}
 		}
 	}
-	return faults
+	return findings
 }
 
-func errorRule(doc object) (faults []string) {
+func errorRule(doc object) (findings []string) {
 	for at, op := range operations(doc) {
 		responses := child(op, "responses")
-		expected := []string{"400", "401", "500"}
+		expected := object{"400": "a parameter or the body is invalid", "401": "the token is missing or invalid", "500": "the server failed"}
 		if strings.Contains(at, "{") {
-			expected = append(expected, "404")
+			expected["404"] = "the resource in the path does not exist"
 		}
-		for _, status := range expected {
+		for status, reason := range sorted(expected) {
 			if responses[status] == nil {
-				faults = append(faults, fmt.Sprintf("%s: no response %s", at, status))
+				findings = append(findings, fmt.Sprintf("%s: no response %s (%s)", at, status, reason))
 			}
 		}
 		successes := 0
@@ -106,38 +107,38 @@ func errorRule(doc object) (faults []string) {
 			code, err := strconv.Atoi(status)
 			switch {
 			case err != nil:
-				faults = append(faults, fmt.Sprintf("%s: response %q is not one status", at, status))
+				findings = append(findings, fmt.Sprintf("%s: response %q is not a single status; list each status", at, status))
 			case code < 400:
 				successes++
 			default:
 				for media, content := range sorted(child(resolve(doc, response), "content")) {
 					if media != "application/json" || text(child(content.(object), "schema"), "$ref") != "#/components/schemas/Error" {
-						faults = append(faults, fmt.Sprintf("%s: response %s is not the Error schema as application/json", at, status))
+						findings = append(findings, fmt.Sprintf("%s: response %s is not application/json with the schema Error", at, status))
 					}
 				}
 				if len(child(resolve(doc, response), "content")) == 0 {
-					faults = append(faults, fmt.Sprintf("%s: response %s has no content", at, status))
+					findings = append(findings, fmt.Sprintf("%s: response %s has no content; refer to one of components/responses", at, status))
 				}
 			}
 		}
 		if successes == 0 {
-			faults = append(faults, fmt.Sprintf("%s: no success response", at))
+			findings = append(findings, fmt.Sprintf("%s: no response below 400", at))
 		}
 	}
-	return faults
+	return findings
 }
 
-func requestIDRule(doc object) (faults []string) {
+func requestIDRule(doc object) (findings []string) {
 	for at, response := range responses(doc) {
 		header := resolve(doc, child(response, "headers")["X-Request-Id"])
 		if header == nil || header["required"] != true {
-			faults = append(faults, fmt.Sprintf("%s: no required header X-Request-Id", at))
+			findings = append(findings, fmt.Sprintf("%s: no required header X-Request-Id; refer to components/headers/RequestId", at))
 		}
 	}
-	return faults
+	return findings
 }
 
-func idempotencyRule(doc object) (faults []string) {
+func idempotencyRule(doc object) (findings []string) {
 	for at, op := range operations(doc) {
 		switch method, _, _ := strings.Cut(at, " "); method {
 		case "GET", "HEAD", "OPTIONS":
@@ -151,23 +152,23 @@ func idempotencyRule(doc object) (faults []string) {
 		}
 		for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 			if !slices.Contains(headers, name) {
-				faults = append(faults, fmt.Sprintf("%s: no header parameter %s", at, name))
+				findings = append(findings, fmt.Sprintf("%s: no header parameter %s: a write can be repeated safely; refer to components/parameters", at, name))
 			}
 		}
 		responses := child(op, "responses")
 		if responses["409"] == nil {
-			faults = append(faults, fmt.Sprintf("%s: no response 409", at))
+			findings = append(findings, fmt.Sprintf("%s: no response 409 (the idempotency key was used for another request)", at))
 		}
 		for status, response := range sorted(responses) {
 			if status < "300" && child(resolve(doc, response), "headers")["Idempotent-Replayed"] == nil {
-				faults = append(faults, fmt.Sprintf("%s: response %s has no header Idempotent-Replayed", at, status))
+				findings = append(findings, fmt.Sprintf("%s: response %s has no header Idempotent-Replayed, which marks a repeated response", at, status))
 			}
 		}
 	}
-	return faults
+	return findings
 }
 
-func closedRule(doc object) (faults []string) {
+func closedRule(doc object) (findings []string) {
 	for at, s := range schemas(doc) {
 		if text(s, "type") != "object" {
 			continue
@@ -175,84 +176,84 @@ func closedRule(doc object) (faults []string) {
 		switch additional := s["additionalProperties"].(type) {
 		case bool:
 			if additional && !slices.Contains(freeForm, strings.TrimPrefix(at, "#/components/schemas/")) {
-				faults = append(faults, fmt.Sprintf("%s: open to any property", at))
+				findings = append(findings, fmt.Sprintf("%s: additionalProperties is true; only %s may be open", at, strings.Join(freeForm, " and ")))
 			}
 			if additional && s["maxProperties"] == nil {
-				faults = append(faults, fmt.Sprintf("%s: no maxProperties", at))
+				findings = append(findings, fmt.Sprintf("%s: an open object without maxProperties", at))
 			}
 		case object:
 			if s["maxProperties"] == nil {
-				faults = append(faults, fmt.Sprintf("%s: a map without maxProperties", at))
+				findings = append(findings, fmt.Sprintf("%s: a map without maxProperties", at))
 			}
 			if child(s, "x-property-names")["maxLength"] == nil {
-				faults = append(faults, fmt.Sprintf("%s: a map without x-property-names and its maxLength", at))
+				findings = append(findings, fmt.Sprintf("%s: a map without x-property-names and its maxLength", at))
 			}
 		default:
-			faults = append(faults, fmt.Sprintf("%s: no additionalProperties", at))
+			findings = append(findings, fmt.Sprintf("%s: no additionalProperties; write additionalProperties: false", at))
 		}
 		for _, name := range list(s, "required") {
 			if child(s, "properties")[name.(string)] == nil {
-				faults = append(faults, fmt.Sprintf("%s: requires %q, which is not a property", at, name))
+				findings = append(findings, fmt.Sprintf("%s: requires %q, which is not a property", at, name))
 			}
 		}
 	}
-	return faults
+	return findings
 }
 
-func stringRule(doc object) (faults []string) {
+func stringRule(doc object) (findings []string) {
 	for at, s := range schemas(doc) {
 		if text(s, "type") == "string" && s["maxLength"] == nil && s["enum"] == nil && s["pattern"] == nil {
-			faults = append(faults, fmt.Sprintf("%s: a string without maxLength, enum or pattern", at))
+			findings = append(findings, fmt.Sprintf("%s: a string without maxLength, enum or pattern: whatever a caller can send is bounded", at))
 		}
 	}
-	return faults
+	return findings
 }
 
-func patternRule(doc object) (faults []string) {
+func patternRule(doc object) (findings []string) {
 	for at, s := range schemas(doc) {
 		if (s["pattern"] == nil) != (text(s, "x-pattern-description") == "") {
-			faults = append(faults, fmt.Sprintf("%s: pattern and x-pattern-description come together", at))
+			findings = append(findings, fmt.Sprintf("%s: pattern and x-pattern-description need each other: the description ends the sentence of an error", at))
 		}
 		if s["pattern"] == nil {
 			continue
 		}
 		re, err := syntax.Parse(text(s, "pattern"), syntax.Perl)
 		if err != nil {
-			faults = append(faults, fmt.Sprintf("%s: %v", at, err))
+			findings = append(findings, fmt.Sprintf("%s: %v", at, err))
 			continue
 		}
 		if re.Op != syntax.OpConcat || re.Sub[0].Op != syntax.OpBeginText || re.Sub[len(re.Sub)-1].Op != syntax.OpEndText {
-			faults = append(faults, fmt.Sprintf("%s: pattern %s is not anchored at both ends", at, s["pattern"]))
+			findings = append(findings, fmt.Sprintf("%s: pattern %s is not anchored at both ends", at, s["pattern"]))
 		}
 	}
-	return faults
+	return findings
 }
 
-func arrayRule(doc object) (faults []string) {
+func arrayRule(doc object) (findings []string) {
 	for at, s := range schemas(doc) {
 		if text(s, "type") == "array" && (s["maxItems"] == nil || s["items"] == nil) {
-			faults = append(faults, fmt.Sprintf("%s: an array without maxItems or items", at))
+			findings = append(findings, fmt.Sprintf("%s: an array without maxItems or items: whatever a caller can send is bounded", at))
 		}
 	}
-	return faults
+	return findings
 }
 
-func numberRule(doc object) (faults []string) {
+func numberRule(doc object) (findings []string) {
 	for at, s := range schemas(doc) {
 		if t := text(s, "type"); t != "integer" && t != "number" {
 			continue
 		}
 		if s["minimum"] == nil || s["maximum"] == nil || s["format"] == nil {
-			faults = append(faults, fmt.Sprintf("%s: a number without minimum, maximum or format", at))
+			findings = append(findings, fmt.Sprintf("%s: a number without minimum, maximum or format", at))
 		}
 	}
-	return faults
+	return findings
 }
 
-func idRule(doc object) (faults []string) {
+func idRule(doc object) (findings []string) {
 	for at, s := range schemas(doc) {
 		if text(s, "format") == "uuid" {
-			faults = append(faults, fmt.Sprintf("%s: format uuid", at))
+			findings = append(findings, fmt.Sprintf("%s: format uuid; ids are patterns with a prefix", at))
 		}
 		for name, property := range sorted(child(s, "properties")) {
 			p := resolve(doc, property)
@@ -262,30 +263,30 @@ func idRule(doc object) (faults []string) {
 				continue
 			}
 			if text(p, "pattern") == "" {
-				faults = append(faults, fmt.Sprintf("%s/properties/%s: an id without a pattern", at, name))
+				findings = append(findings, fmt.Sprintf("%s/properties/%s: an id without a pattern", at, name))
 			}
 		}
 	}
-	return faults
+	return findings
 }
 
-func formatRule(doc object) (faults []string) {
-	// What each of them demands is checked by kin-openapi; any other would be decoration.
+func formatRule(doc object) (findings []string) {
+	// Package contract validates these formats; any other would not be checked.
 	known := map[string][]string{"string": {"date-time"}, "integer": {"int32", "int64"}, "number": {"double"}}
 	for at, s := range schemas(doc) {
 		if format := text(s, "format"); format != "" && !slices.Contains(known[text(s, "type")], format) {
-			faults = append(faults, fmt.Sprintf("%s: format %s of a %s is not known", at, format, text(s, "type")))
+			findings = append(findings, fmt.Sprintf("%s: format %s of a %s is not validated by package contract", at, format, text(s, "type")))
 		}
 	}
-	return faults
+	return findings
 }
 
-func unionRule(doc object) (faults []string) {
+func unionRule(doc object) (findings []string) {
 	for at, s := range schemas(doc) {
 		variants := list(s, "oneOf")
 		if len(variants) == 0 {
 			if s["discriminator"] != nil {
-				faults = append(faults, fmt.Sprintf("%s: a discriminator without oneOf", at))
+				findings = append(findings, fmt.Sprintf("%s: a discriminator without oneOf", at))
 			}
 			continue
 		}
@@ -293,7 +294,7 @@ func unionRule(doc object) (faults []string) {
 		for i, variant := range variants {
 			ref := text(variant.(object), "$ref")
 			if ref == "" {
-				faults = append(faults, fmt.Sprintf("%s/oneOf/%d: not a $ref", at, i))
+				findings = append(findings, fmt.Sprintf("%s/oneOf/%d: not a $ref; a variant is a component schema, so that it has a Go type", at, i))
 				continue
 			}
 			refs = append(refs, ref)
@@ -302,7 +303,7 @@ func unionRule(doc object) (faults []string) {
 		if s["discriminator"] == nil {
 			slices.Sort(types)
 			if text(s, "x-go-type") == "" || len(slices.Compact(types)) != len(variants) {
-				faults = append(faults, fmt.Sprintf("%s: neither a discriminator nor an x-go-type over variants of different JSON types", at))
+				findings = append(findings, fmt.Sprintf("%s: neither a discriminator nor an x-go-type over variants of different JSON types", at))
 			}
 			continue
 		}
@@ -314,56 +315,56 @@ func unionRule(doc object) (faults []string) {
 			variant := resolve(doc, object{"$ref": target})
 			enum := list(resolve(doc, child(variant, "properties")[by]), "enum")
 			if len(enum) != 1 || enum[0] != value {
-				faults = append(faults, fmt.Sprintf("%s: %s does not pin %s to %q", at, target, by, value))
+				findings = append(findings, fmt.Sprintf("%s: %s does not pin %s to %q", at, target, by, value))
 			}
 			if !slices.Contains(list(variant, "required"), any(by)) {
-				faults = append(faults, fmt.Sprintf("%s: %s does not require %s", at, target, by))
+				findings = append(findings, fmt.Sprintf("%s: %s does not require %s", at, target, by))
 			}
 		}
 		slices.Sort(refs)
 		slices.Sort(mapped)
 		if !slices.Equal(refs, mapped) {
-			faults = append(faults, fmt.Sprintf("%s: the mapping does not cover each variant once", at))
+			findings = append(findings, fmt.Sprintf("%s: the mapping does not cover each variant once", at))
 		}
 	}
-	return faults
+	return findings
 }
 
-func descriptionRule(doc object) (faults []string) {
+func descriptionRule(doc object) (findings []string) {
 	for at, s := range schemas(doc) {
 		bare := strings.HasSuffix(at, "/schema") || strings.HasSuffix(at, "/items") ||
 			strings.HasSuffix(at, "/additionalProperties") || strings.HasSuffix(at, "/x-property-names")
 		if !bare && strings.TrimSpace(text(s, "description")) == "" {
-			faults = append(faults, fmt.Sprintf("%s: no description", at))
+			findings = append(findings, fmt.Sprintf("%s: no description", at))
 		}
 	}
 	for _, group := range []iter.Seq2[string, object]{parameters(doc), headers(doc)} {
 		for at, o := range group {
 			if strings.TrimSpace(text(o, "description")) == "" {
-				faults = append(faults, fmt.Sprintf("%s: no description", at))
+				findings = append(findings, fmt.Sprintf("%s: no description", at))
 			}
 		}
 	}
-	return faults
+	return findings
 }
 
-func exampleRule(doc object) (faults []string) {
+func exampleRule(doc object) (findings []string) {
 	for name, s := range sorted(child(child(doc, "components"), "schemas")) {
 		if _, ok := s.(object)["example"]; !ok {
-			faults = append(faults, fmt.Sprintf("#/components/schemas/%s: no example", name))
+			findings = append(findings, fmt.Sprintf("#/components/schemas/%s: no example", name))
 		}
 	}
 	for _, group := range []iter.Seq2[string, object]{parameters(doc), headers(doc), contents(doc)} {
 		for at, o := range group {
 			if _, ok := o["example"]; !ok && len(child(o, "examples")) == 0 {
-				faults = append(faults, fmt.Sprintf("%s: no example", at))
+				findings = append(findings, fmt.Sprintf("%s: no example", at))
 			}
 		}
 	}
-	return faults
+	return findings
 }
 
-func pathRule(doc object) (faults []string) {
+func pathRule(doc object) (findings []string) {
 	parameter := regexp.MustCompile(`\{([^}]*)\}`)
 	names := map[string]string{}
 	for path := range sorted(child(doc, "paths")) {
@@ -371,43 +372,46 @@ func pathRule(doc object) (faults []string) {
 			shape := parameter.ReplaceAllString(path[:at[0]], "{}") + "{}"
 			name := path[at[2]:at[3]]
 			if other, ok := names[shape]; ok && other != name {
-				faults = append(faults, fmt.Sprintf("%s: {%s} is {%s} in another path", path, name, other))
+				findings = append(findings, fmt.Sprintf("%s: {%s} is called {%s} in another path", path, name, other))
 			}
 			names[shape] = name
 		}
 	}
-	return faults
+	return findings
 }
 
-func securityRule(doc object) (faults []string) {
+func securityRule(doc object) (findings []string) {
 	if len(list(doc, "security")) == 0 {
-		faults = append(faults, "#/security: the document has none")
+		findings = append(findings, "#/security: the document has none")
 	}
 	for at, op := range operations(doc) {
 		if _, overridden := op["security"]; overridden && !slices.Contains(unsecured, text(op, "operationId")) {
-			faults = append(faults, fmt.Sprintf("%s: overrides security", at))
+			findings = append(findings, fmt.Sprintf("%s: overrides the security of the document; only the operations in unsecured may", at))
 		}
 	}
-	return faults
+	return findings
 }
 
-// keywords are the ones whose meaning something enforces or shows, by the kind of their object. A keyword
-// that is missing here would be a promise nobody keeps.
+// generatorKeywords are those of oapi-codegen that name or choose Go types.
+const generatorKeywords = " x-go-name x-oapi-codegen-only-honour-go-name x-go-type x-go-type-name x-go-type-import " +
+	"x-go-type-skip-optional-pointer x-omitzero x-omitempty x-go-error x-go-constants"
+
+// keywords are those that something enforces or shows, by the kind of their object. Any other keyword would
+// be a promise that nothing keeps.
 var keywords = map[string]string{
 	"document":  "openapi info servers tags security paths components x-request-limits",
 	"operation": "operationId tags summary description parameters requestBody responses security",
-	"parameter": "name in required description schema example examples style explode",
+	"parameter": "name in required description schema example examples style explode" + generatorKeywords,
 	"header":    "required description schema example",
 	"response":  "description headers content",
 	"content":   "schema example examples",
 	"schema": "type format description example default nullable enum " +
 		"minLength maxLength pattern x-pattern-description minimum maximum " +
 		"properties required additionalProperties maxProperties minProperties x-property-names " +
-		"items minItems maxItems uniqueItems oneOf discriminator x-max-bytes " +
-		"x-go-type x-go-type-import x-go-type-skip-optional-pointer x-omitzero x-omitempty",
+		"items minItems maxItems uniqueItems oneOf discriminator x-max-bytes" + generatorKeywords,
 }
 
-func keywordRule(doc object) (faults []string) {
+func keywordRule(doc object) (findings []string) {
 	for kind, group := range map[string]iter.Seq2[string, object]{
 		"document":  func(yield func(string, object) bool) { yield("#", doc) },
 		"operation": operations(doc),
@@ -420,7 +424,7 @@ func keywordRule(doc object) (faults []string) {
 		for at, o := range group {
 			for key := range sorted(o) {
 				if !slices.Contains(strings.Fields(keywords[kind]), key) {
-					faults = append(faults, fmt.Sprintf("%s: unknown %s keyword %s", at, kind, key))
+					findings = append(findings, fmt.Sprintf("%s: unknown %s keyword %s: nothing would enforce it", at, kind, key))
 				}
 			}
 		}
@@ -429,10 +433,11 @@ func keywordRule(doc object) (faults []string) {
 	references = func(at string, value any) {
 		switch v := value.(type) {
 		case object:
-			if _, ok := v["$ref"].(string); ok && len(v) > 1 {
-				faults = append(faults, fmt.Sprintf("%s: keywords beside $ref are ignored", at))
-			}
+			_, isReference := v["$ref"].(string)
 			for key, next := range sorted(v) {
+				if isReference && key != "$ref" && !slices.Contains(strings.Fields(generatorKeywords), key) {
+					findings = append(findings, fmt.Sprintf("%s: keyword %s next to a $ref is ignored", at, key))
+				}
 				references(at+"/"+key, next)
 			}
 		case []any:
@@ -442,5 +447,5 @@ func keywordRule(doc object) (faults []string) {
 		}
 	}
 	references("#", doc)
-	return faults
+	return findings
 }

@@ -11,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// The documentation page that the API was asked for by, word for word.
+// The documentation page that the API implements, word for word.
 const (
 	pageRequest = `{
 "agent": "agent_019e390add9f7bac9b6cc806db46fcbd",
@@ -62,8 +62,8 @@ func TestHouseRules(t *testing.T) {
 	doc := tree(t)
 	for _, r := range rules {
 		t.Run(r.name, func(t *testing.T) {
-			for _, fault := range r.check(doc) {
-				t.Error(fault)
+			for _, finding := range r.check(doc) {
+				t.Error(finding)
 			}
 		})
 	}
@@ -83,7 +83,7 @@ func TestDocumentationPage(t *testing.T) {
 			examples := child(child(child(c.content, "content"), "application/json"), "examples")
 			got := child(examples, "page")["value"]
 			if want := parse(t, []byte(c.page)); !reflect.DeepEqual(got, want) {
-				t.Errorf("example %q of createSession's %s is not the page's:\n got %s\nwant %s", "page", c.name, encode(t, got), encode(t, want))
+				t.Errorf("example %q of the %s of createSession differs from the page:\n got %s\nwant %s", "page", c.name, encode(t, got), encode(t, want))
 			}
 		})
 	}
@@ -152,7 +152,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// TestCopies holds that callers cannot change the contract under each other.
+// TestCopies tests that a caller cannot change the contract of another.
 func TestCopies(t *testing.T) {
 	clear(Spec())
 	data, err := JSON()
@@ -174,7 +174,7 @@ func TestCopies(t *testing.T) {
 	}
 }
 
-// TestTheContractIsValid is why Load does not validate.
+// TestTheContractIsValid validates the document, so that Load does not have to.
 func TestTheContractIsValid(t *testing.T) {
 	doc := load(t)
 	if err := doc.Validate(t.Context(), openapi3.EnableSchemaFormatValidation()); err != nil {

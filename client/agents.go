@@ -104,16 +104,16 @@ func (s *AgentService) Archive(ctx context.Context, id AgentID, opts ...Option) 
 	})
 }
 
-// Versions returns one page of an agent's versions, newest first and 20 of them unless params says
+// ListVersions returns one page of an agent's versions, newest first and 20 of them unless params says
 // otherwise. A nil params asks for the first page; params.Limit is 1 to 100. The cursors, [Page.FirstID]
 // among them, are version numbers in decimal. It returns [ErrNotFound] when there is no such agent. A version
 // that the agent does not have is as cursor an [ErrInvalidRequest].
 //
 // Operation listAgentVersions: GET /agents/{agent_id}/versions.
-func (s *AgentService) Versions(ctx context.Context, id AgentID, params *ListAgentVersionsParams, opts ...Option) (*Page[Agent], error) {
+func (s *AgentService) ListVersions(ctx context.Context, id AgentID, params *ListAgentVersionsParams, opts ...Option) (*Page[Agent], error) {
 	p := value(params)
 	start := cursor{p.Page, p.AfterID, p.BeforeID}
-	return list[Agent](ctx, s.c, "Agents.Versions", opts, start, func(server string, at cursor) (*http.Request, error) {
+	return list[Agent](ctx, s.c, "Agents.ListVersions", opts, start, func(server string, at cursor) (*http.Request, error) {
 		if err := checkID("agent_id", id); err != nil {
 			return nil, err
 		}
@@ -123,10 +123,10 @@ func (s *AgentService) Versions(ctx context.Context, id AgentID, params *ListAge
 	})
 }
 
-// AllVersions yields the versions that [AgentService.Versions] returns for params and, page by page as the
+// AllVersions yields the versions that [AgentService.ListVersions] returns for params and, page by page as the
 // loop goes on, those that follow; params.Limit is the size of a page. An error is yielded once, at the end.
 // Ranging again starts anew. Changing params afterwards has no effect.
 func (s *AgentService) AllVersions(ctx context.Context, id AgentID, params *ListAgentVersionsParams, opts ...Option) iter.Seq2[Agent, error] {
 	p := value(params)
-	return all(ctx, func() (*Page[Agent], error) { return s.Versions(ctx, id, &p, opts...) })
+	return all(ctx, func() (*Page[Agent], error) { return s.ListVersions(ctx, id, &p, opts...) })
 }

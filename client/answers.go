@@ -18,7 +18,7 @@ import (
 func decode[T any](rep *reply) (*T, error) {
 	fail := func(message string) (*T, error) {
 		return nil, &Error{
-			Status: rep.status, Type: ErrUnexpectedResponse, Message: message, RequestID: rep.header.Get("X-Request-Id"),
+			Status: rep.status, Type: ErrUnexpectedResponse, Message: message, RequestID: rep.header.Get("X-Request-Id"), Raw: rep.body,
 		}
 	}
 	if rep.tooLarge {
@@ -43,13 +43,13 @@ func decode[T any](rep *reply) (*T, error) {
 // answerError turns an answer that is no success into an error.
 func answerError(rep *reply, now time.Time) *Error {
 	var wire types.Error
-	e := &Error{Status: rep.status, RequestID: rep.header.Get("X-Request-Id")}
+	e := &Error{Status: rep.status, RequestID: rep.header.Get("X-Request-Id"), Raw: rep.body}
 	e.RetryAfter, _ = retryAfter(rep.header, now)
 	switch {
 	case rep.status < 400:
 		e.Type, e.Message = ErrUnexpectedResponse, "the server redirects"+target(rep)+" and the client does not follow; is the base URL right?"
 	case json.Unmarshal(rep.body, &wire) == nil && wire.Error.Type != "":
-		e.Type, e.Message = ErrorType(wire.Error.Type), wire.Error.Message
+		e.Type, e.Message = wire.Error.Type, wire.Error.Message
 		e.Param, e.Feature = value(wire.Error.Param), value(wire.Error.Feature)
 		e.AvailableFrom = value(wire.Error.AvailableFrom)
 		if wire.RequestID != "" {

@@ -118,14 +118,14 @@ func TestBadCalls(t *testing.T) {
 			_, err := c.Sessions.Resources.AddAll(t.Context(), "sess_1", nil)
 			return err
 		}, "Sessions.Resources.AddAll: there is no file to add (param resources)"},
-		{"empty id in a list", func(c *client.Client) error { _, err := c.Agents.Versions(t.Context(), "", nil); return err },
-			`Agents.Versions: "" is no id (param agent_id)`},
+		{"empty id in a list", func(c *client.Client) error { _, err := c.Agents.ListVersions(t.Context(), "", nil); return err },
+			`Agents.ListVersions: "" is no id (param agent_id)`},
 		{"schema that is no JSON", func(c *client.Client) error {
 			_, err := c.Agents.Create(t.Context(), &client.CreateAgentRequest{Tools: []client.AgentTool{
 				client.NewAgentTool(client.CustomTool{InputSchema: client.JSONSchema("{oops")}),
 			}})
 			return err
-		}, "Agents.Create: json: error calling MarshalJSON for type types.AgentTool: invalid character 'i' looking for beginning of value"},
+		}, "Agents.Create: json: error calling MarshalJSON for type types.AgentTool: json: error calling MarshalJSON for type json.RawMessage: invalid character 'o' looking for beginning of object key string"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {

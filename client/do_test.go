@@ -73,9 +73,9 @@ func TestPermanent(t *testing.T) {
 		t.Errorf("%v after %d attempts", err, len(rec.requests))
 	}
 	c, rec = scripted(t, []client.RoundTripFunc{streamBody("data: {}\n\n", client.Permanent(cause))})
-	for _, err = range c.Sessions.Stream(t.Context(), "sess_1", nil) {
+	for _, err = range c.Sessions.Events.Stream(t.Context(), "sess_1", nil) {
 	}
-	wantText(t, err, "Sessions.Stream: no more of this")
+	wantText(t, err, "Sessions.Events.Stream: no more of this")
 	if !errors.Is(err, cause) || len(rec.requests) != 1 {
 		t.Errorf("%v after %d attempts", err, len(rec.requests))
 	}

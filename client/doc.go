@@ -27,7 +27,7 @@
 //		}
 //	}
 //
-// [SessionService.Send] sends and does not wait, [SessionService.Stream] follows a session for as long as it is there,
+// [EventService.Send] sends and does not wait, [EventService.Stream] follows a session for as long as it is there,
 // [EventService.All] reads its log. A stream that breaks is taken up again where it was.
 //
 // # Updates
@@ -36,7 +36,7 @@
 // and a title may be cleared:
 //
 //	session, err = c.Sessions.Update(ctx, session.ID, &client.UpdateSessionRequest{
-//		Title:    client.Null[string](), // client.Value("Refunds") sets it
+//		Title:    client.Clear[string](), // client.Set("Refunds") sets it
 //		Metadata: client.MetadataPatch{"ticket": new("T-1029"), "purpose": nil},
 //	})
 //

@@ -11,35 +11,32 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 )
 
-// ErrorType is the kind of an [Error], the error.type of the contract. Each is a sentinel for
+// ErrorType is the kind of an [Error] or of a [SessionErrorDetail], the error.type of the contract. Each is a sentinel for
 // errors.Is, one that this package does not list too: errors.Is(err, client.ErrorType("new_error")).
-type ErrorType string
-
-// Error returns the type's name.
-func (t ErrorType) Error() string { return string(t) }
+type ErrorType = types.ErrorType
 
 // The kinds of errors, one for each error.type of the contract, and [ErrUnexpectedResponse].
 const (
 	// ErrInvalidRequest is a malformed request or a field missing or out of bounds (400); [Error.Param]
 	// names it. With status 0 the client found it and sent nothing.
-	ErrInvalidRequest = ErrorType(types.ErrorKindInvalidRequestError)
+	ErrInvalidRequest = types.ErrorTypeInvalidRequestError
 	// ErrAuthentication is a missing, unknown, expired or revoked token (401). With status 0 there was
 	// no token to send.
-	ErrAuthentication = ErrorType(types.ErrorKindAuthenticationError)
+	ErrAuthentication = types.ErrorTypeAuthenticationError
 	// ErrPermission is a valid token that may not do this (403).
-	ErrPermission = ErrorType(types.ErrorKindPermissionError)
+	ErrPermission = types.ErrorTypePermissionError
 	// ErrNotFound is a resource that does not exist in the token's account (404).
-	ErrNotFound = ErrorType(types.ErrorKindNotFoundError)
+	ErrNotFound = types.ErrorTypeNotFoundError
 	// ErrConflict is a request that disagrees with the state of a resource or of an idempotency key (409).
-	ErrConflict = ErrorType(types.ErrorKindConflictError)
+	ErrConflict = types.ErrorTypeConflictError
 	// ErrRateLimit is one request too many (429); see [Error.RetryAfter].
-	ErrRateLimit = ErrorType(types.ErrorKindRateLimitError)
+	ErrRateLimit = types.ErrorTypeRateLimitError
 	// ErrAPI is a failure of the server (500).
-	ErrAPI = ErrorType(types.ErrorKindAPIError)
+	ErrAPI = types.ErrorTypeAPIError
 	// ErrFeatureNotAvailable is a feature that is not switched on (501); [Error.Feature] names it.
-	ErrFeatureNotAvailable = ErrorType(types.ErrorKindFeatureNotAvailable)
+	ErrFeatureNotAvailable = types.ErrorTypeFeatureNotAvailable
 	// ErrOverloaded is a server that is too busy (503); see [Error.RetryAfter].
-	ErrOverloaded = ErrorType(types.ErrorKindOverloadedError)
+	ErrOverloaded = types.ErrorTypeOverloadedError
 	// ErrUnexpectedResponse is an answer that the contract does not know: no JSON, half of it, nothing,
 	// more than 32 MiB, or a redirect. It is the client's word, never the server's.
 	ErrUnexpectedResponse ErrorType = "unexpected_response"
@@ -69,6 +66,8 @@ type Error struct {
 	RetryAfter time.Duration
 	// Attempts is how often the request was sent, 0 when it never was.
 	Attempts int
+	// Raw is the body of the response as the server sent it, except for credentials, up to 64 KiB; nil without a response.
+	Raw []byte
 
 	cause error
 }
@@ -143,6 +142,10 @@ func (c *config) finish(op string, err error) error {
 	for _, s := range []*string{&e.Message, &e.Param, &e.Feature, &e.AvailableFrom, &e.RequestID} {
 		*s = clip(scrub(*s))
 	}
+	if e.Raw != nil {
+		raw := scrub(string(e.Raw[:min(len(e.Raw), 2*maxRaw)])) // so that no half of a secret is left at the end
+		e.Raw = []byte(raw[:min(len(raw), maxRaw)])
+	}
 	e.Op, e.Type = op, ErrorType(clip(scrub(string(e.Type))))
 	for link := e.cause; link != nil; link = errors.Unwrap(link) {
 		if text := link.Error(); scrub(text) != text {
@@ -152,6 +155,9 @@ func (c *config) finish(op string, err error) error {
 	}
 	return e
 }
+
+// maxRaw is the most bytes of [Error.Raw].
+const maxRaw = 64 << 10
 
 // clip makes a text that came from outside fit for a log or a terminal: one line, no control characters,
 // no longer than the contract's longest message.

@@ -27,7 +27,7 @@ func TestSentinels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := doc.Components.Schemas["ErrorKind"].Value.Enum
+	kinds := doc.Components.Schemas["ErrorType"].Value.Enum
 	if len(kinds) != len(sentinels) {
 		t.Errorf("%d kinds in the spec, %d sentinels", len(kinds), len(sentinels))
 	}
@@ -57,7 +57,7 @@ func TestErrorFields(t *testing.T) {
 	}
 	want := &client.Error{
 		Op: "Sessions.Create", Status: 501, Type: client.ErrFeatureNotAvailable,
-		Message: "Field 'vault_ids' needs the feature 'm3'.", Param: "vault_ids", Feature: "m3",
+		Raw: []byte(body), Message: "Field 'vault_ids' needs the feature 'm3'.", Param: "vault_ids", Feature: "m3",
 		AvailableFrom: "m3-2026", RequestID: "req_body", RetryAfter: 120e9, Attempts: 1,
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(client.Error{})); diff != "" {
@@ -99,6 +99,9 @@ func TestForeignErrors(t *testing.T) {
 			err := get(t.Context(), c)
 			if !errors.Is(err, tc.is) || tc.isnt != nil && errors.Is(err, tc.isnt) {
 				t.Errorf("%v: want %v", err, tc.is)
+			}
+			if raw := asError(t, err).Raw; len(raw) > 64<<10 {
+				t.Errorf("%d bytes of Raw", len(raw))
 			}
 			if tc.length > 0 && len(err.Error()) > tc.length {
 				t.Errorf("%d bytes of text", len(err.Error()))
@@ -145,6 +148,9 @@ func TestNoTextHoldsTheToken(t *testing.T) {
 			texts := []string{fmt.Sprintf("%v %+v %#v", err, err, err), fmt.Sprintf("%v %+v %#v", c, c, c), fmt.Sprintf("%+v", *c.Sessions)}
 			for link := err; link != nil; link = errors.Unwrap(link) {
 				texts = append(texts, fmt.Sprintf("%v %+v %#v", link, link, link))
+				if e, ok := link.(*client.Error); ok {
+					texts = append(texts, string(e.Raw))
+				}
 			}
 			for _, text := range texts {
 				if strings.Contains(text, token) || strings.Contains(text, "c2VjcmV0") {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"iter"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/cloud-sessions/sessions/gen/httpclient"
@@ -30,7 +29,7 @@ type Event struct {
 	SessionID SessionID
 	TurnID    TurnID
 	// CreatedAt is when the event happened.
-	CreatedAt Timestamp
+	CreatedAt time.Time
 	// Value is the event itself, of one of this package's types …Event, or [EventStart] or [EventDelta]; nil when
 	// this version does not know the type: see [Event.Raw].
 	Value any
@@ -43,22 +42,13 @@ type Event struct {
 func (e Event) Text() string {
 	switch v := e.Value.(type) {
 	case AgentMessageEvent:
-		return TextOf(v.Content)
+		return v.Content.Text()
 	case UserMessageEvent:
-		return TextOf(v.Content)
+		return v.Content.Text()
 	case EventDelta:
 		return v.Delta.Content.Text
 	}
 	return ""
-}
-
-// TextOf is the text of blocks, a line break between two.
-func TextOf(blocks []TextBlock) string {
-	texts := make([]string, len(blocks))
-	for i, b := range blocks {
-		texts[i] = b.Text
-	}
-	return strings.Join(texts, "\n")
 }
 
 // Raw is the event as the server sent it, with the fields that this version does not know. It must not be changed.
@@ -85,61 +75,65 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &head); err != nil {
 		return err
 	}
-	value, err := eventValue(data)
-	if err != nil && eventKnown(head.Type) {
+	value, err := eventValue(data, head.Type)
+	if err != nil {
 		return err
 	}
 	*e = Event{head.ID, head.Type, head.SessionID, head.TurnID, head.CreatedAt, value, bytes.Clone(data)}
 	return nil
 }
 
-// eventValue reads an event of a type that the contract has.
-func eventValue(data []byte) (any, error) {
-	var union types.StreamedEvent
-	if err := union.UnmarshalJSON(data); err != nil {
-		return nil, err
+// eventValue reads an event. It returns nil for a type that this version does not know.
+func eventValue(data []byte, kind EventType) (any, error) {
+	read, known := eventReaders[kind]
+	if !known {
+		return nil, nil
 	}
-	value, err := union.ValueByDiscriminator()
-	if err != nil {
-		return nil, err
-	}
-	return value, nil
+	return read(data)
 }
 
-// eventKnown reports whether the contract has a type: then an object of that type alone can be read.
-func eventKnown(t EventType) bool {
-	data, err := json.Marshal(map[string]EventType{"type": t})
-	if err == nil {
-		_, err = eventValue(data)
-	}
-	return err == nil
+// readEvent reads an event that is a T.
+func readEvent[T any](data []byte) (any, error) {
+	var v T
+	err := json.Unmarshal(data, &v)
+	return v, err
 }
 
-// NewEventInput makes an [EventInput]; its Type need not be set. [UserMessage] and [Interrupt] are shorter.
+// eventReaders read the events of a stream, by their type.
+var eventReaders = map[EventType]func([]byte) (any, error){
+	EventTypeUserMessage:              readEvent[UserMessageEvent],
+	EventTypeUserInterrupt:            readEvent[UserInterruptEvent],
+	EventTypeUserDefineOutcome:        readEvent[UserDefineOutcomeEvent],
+	EventTypeUserToolConfirmation:     readEvent[UserToolConfirmationEvent],
+	EventTypeUserCustomToolResult:     readEvent[UserCustomToolResultEvent],
+	EventTypeSessionStatusRunning:     readEvent[SessionStatusRunningEvent],
+	EventTypeSessionStatusRescheduled: readEvent[SessionStatusRescheduledEvent],
+	EventTypeSessionStatusIdle:        readEvent[SessionStatusIdleEvent],
+	EventTypeSessionError:             readEvent[SessionErrorEvent],
+	EventTypeSessionDeleted:           readEvent[SessionDeletedEvent],
+	EventTypeAgentThinking:            readEvent[AgentThinkingEvent],
+	EventTypeAgentMessage:             readEvent[AgentMessageEvent],
+	EventTypeAgentToolUse:             readEvent[AgentToolUseEvent],
+	EventTypeAgentToolResult:          readEvent[AgentToolResultEvent],
+	EventTypeAgentCustomToolUse:       readEvent[AgentCustomToolUseEvent],
+	EventTypeSpanModelRequestStart:    readEvent[SpanModelRequestStartEvent],
+	EventTypeSpanModelRequestEnd:      readEvent[SpanModelRequestEndEvent],
+	EventTypeStart:                    readEvent[EventStart],
+	EventTypeDelta:                    readEvent[EventDelta],
+}
+
+// NewEventInput returns an [EventInput]; its Type need not be set. [NewUserMessage] and [NewInterrupt] are shorter.
 func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput](event T) EventInput {
-	var out EventInput
-	var err error
-	switch v := any(event).(type) {
-	case UserMessageInput:
-		err = out.FromUserMessageInput(v)
-	case UserInterruptInput:
-		err = out.FromUserInterruptInput(v)
-	case UserDefineOutcomeInput:
-		err = out.FromUserDefineOutcomeInput(v)
-	case UserToolConfirmationInput:
-		err = out.FromUserToolConfirmationInput(v)
-	case UserCustomToolResultInput:
-		err = out.FromUserCustomToolResultInput(v)
-	}
-	spoil(&out, err)
-	return out
+	return types.NewEventInput(event)
 }
 
-// UserMessage makes a message, of one text block for each text.
-func UserMessage(texts ...string) EventInput { return NewEventInput(UserMessageInput{Content: texts}) }
+// NewUserMessage returns a message, of one text block for each text.
+func NewUserMessage(texts ...string) EventInput {
+	return NewEventInput(UserMessageInput{Content: texts})
+}
 
-// Interrupt makes an interruption, which stops the turn under way.
-func Interrupt() EventInput { return NewEventInput(UserInterruptInput{}) }
+// NewInterrupt returns an interruption, which stops the turn under way.
+func NewInterrupt() EventInput { return NewEventInput(UserInterruptInput{}) }
 
 // Send sends events to a session, all of them or none, and returns them as they were stored. A message starts a
 // turn: see [SessionService.Run] to read what comes of it. It returns [ErrNotFound] when there is no such session,
@@ -147,29 +141,29 @@ func Interrupt() EventInput { return NewEventInput(UserInterruptInput{}) }
 // [ErrConflict] when it is archived, and [ErrRateLimit] when the account has too many turns under way.
 //
 // Operation sendEvents: POST /sessions/{session_id}/events.
-func (s *SessionService) Send(ctx context.Context, id SessionID, events []EventInput, opts ...Option) ([]Event, error) {
-	return s.send(ctx, "Sessions.Send", id, events, opts)
+func (s *EventService) Send(ctx context.Context, id SessionID, events []EventInput, opts ...Option) ([]Event, error) {
+	return s.send(ctx, "Sessions.Events.Send", id, events, opts)
 }
 
 // SendMessage sends a message and returns it as it was stored, without waiting for the answer. Its errors are those
-// of [SessionService.Send].
+// of [EventService.Send].
 //
 // Operation sendEvents: POST /sessions/{session_id}/events.
-func (s *SessionService) SendMessage(ctx context.Context, id SessionID, text string, opts ...Option) (*Event, error) {
-	return s.sendOne(ctx, "Sessions.SendMessage", id, UserMessage(text), opts)
+func (s *EventService) SendMessage(ctx context.Context, id SessionID, text string, opts ...Option) (*Event, error) {
+	return s.sendOne(ctx, "Sessions.Events.SendMessage", id, NewUserMessage(text), opts)
 }
 
 // Interrupt stops the turn under way, if there is one, and leaves the session idle, where [SessionService.Cancel] leaves
 // it cancelled. It does not wait. It returns the interruption as it was stored. Its errors are those of
-// [SessionService.Send].
+// [EventService.Send].
 //
 // Operation sendEvents: POST /sessions/{session_id}/events.
-func (s *SessionService) Interrupt(ctx context.Context, id SessionID, opts ...Option) (*Event, error) {
-	return s.sendOne(ctx, "Sessions.Interrupt", id, Interrupt(), opts)
+func (s *EventService) Interrupt(ctx context.Context, id SessionID, opts ...Option) (*Event, error) {
+	return s.sendOne(ctx, "Sessions.Events.Interrupt", id, NewInterrupt(), opts)
 }
 
 // sendOne sends one event for the method op.
-func (s *SessionService) sendOne(ctx context.Context, op string, id SessionID, event EventInput, opts []Option) (*Event, error) {
+func (s *EventService) sendOne(ctx context.Context, op string, id SessionID, event EventInput, opts []Option) (*Event, error) {
 	sent, err := s.send(ctx, op, id, []EventInput{event}, opts)
 	if err != nil {
 		return nil, err
@@ -178,7 +172,7 @@ func (s *SessionService) sendOne(ctx context.Context, op string, id SessionID, e
 }
 
 // send sends events, at least one, for the method op.
-func (s *SessionService) send(ctx context.Context, op string, id SessionID, events []EventInput, opts []Option) ([]Event, error) {
+func (s *EventService) send(ctx context.Context, op string, id SessionID, events []EventInput, opts []Option) ([]Event, error) {
 	sent, err := call[struct{ Data []Event }](ctx, s.c, op, opts, func(server string) (*http.Request, error) {
 		if err := checkID("session_id", id); err != nil {
 			return nil, err

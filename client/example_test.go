@@ -74,7 +74,7 @@ func ExampleNewTool() {
 		}
 		switch v := event.Value.(type) {
 		case client.UserCustomToolResultEvent:
-			fmt.Println("tool:", client.TextOf(v.Content))
+			fmt.Println("tool:", v.Content.Text())
 		case client.AgentMessageEvent:
 			fmt.Println("agent:", event.Text())
 		}
@@ -100,10 +100,10 @@ func ExampleRunParams() {
 
 // A session is followed for as long as the loop goes on, over connections that break. To go on in another process
 // keep the id of the last event.
-func ExampleSessionService_Stream() {
+func ExampleEventService_Stream() {
 	c, srv := demo()
 	defer srv.Close()
-	for event, err := range c.Sessions.Stream(context.Background(), "sess_1", &client.StreamParams{AfterID: "evt_2"}) {
+	for event, err := range c.Sessions.Events.Stream(context.Background(), "sess_1", &client.StreamParams{AfterID: "evt_2"}) {
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -118,12 +118,12 @@ func ExampleSessionService_Stream() {
 }
 
 // Several events at once, all or none.
-func ExampleSessionService_Send() {
+func ExampleEventService_Send() {
 	c, srv := demo()
 	defer srv.Close()
-	sent, err := c.Sessions.Send(context.Background(), "sess_1", []client.EventInput{
-		client.Interrupt(), // what it does now
-		client.UserMessage("Do this instead."),
+	sent, err := c.Sessions.Events.Send(context.Background(), "sess_1", []client.EventInput{
+		client.NewInterrupt(), // what it does now
+		client.NewUserMessage("Do this instead."),
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -284,7 +284,7 @@ func ExampleSessionService_Update() {
 	c, srv := demo()
 	defer srv.Close()
 	session, err := c.Sessions.Update(context.Background(), "sess_1", &client.UpdateSessionRequest{
-		Title:    client.Null[string](),
+		Title:    client.Clear[string](),
 		Metadata: client.MetadataPatch{"ticket": new("T-1029"), "purpose": nil},
 	})
 	if err != nil {

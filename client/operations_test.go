@@ -55,26 +55,26 @@ func operations(ctx context.Context, c *client.Client) []operation {
 		{"listSessions", "Sessions.List", "", func(o ...client.Option) (any, error) { return c.Sessions.List(ctx, nil, o...) }},
 		{"updateSession", "Sessions.Update", "", func(o ...client.Option) (any, error) {
 			return c.Sessions.Update(ctx, "sess_1", &client.UpdateSessionRequest{
-				Title: client.Null[string](), Metadata: client.MetadataPatch{"purpose": nil, "ticket": new("T-1029")},
+				Title: client.Clear[string](), Metadata: client.MetadataPatch{"purpose": nil, "ticket": new("T-1029")},
 			}, o...)
 		}},
 		{"deleteSession", "Sessions.Delete", "", func(o ...client.Option) (any, error) { return c.Sessions.Delete(ctx, "sess_1", o...) }},
 		{"archiveSession", "Sessions.Archive", "", func(o ...client.Option) (any, error) { return c.Sessions.Archive(ctx, "sess_1", o...) }},
 		{"cancelSession", "Sessions.Cancel", "", func(o ...client.Option) (any, error) { return c.Sessions.Cancel(ctx, "sess_1", o...) }},
-		{"sendEvents", "Sessions.Send", "", func(o ...client.Option) (any, error) {
-			return sent(c.Sessions.Send(ctx, "sess_1", []client.EventInput{client.UserMessage("你好", "!")}, o...))
+		{"sendEvents", "Sessions.Events.Send", "", func(o ...client.Option) (any, error) {
+			return sent(c.Sessions.Events.Send(ctx, "sess_1", []client.EventInput{client.NewUserMessage("你好", "!")}, o...))
 		}},
-		{"sendEvents", "Sessions.SendMessage", "", func(o ...client.Option) (any, error) {
-			return sentOne(c.Sessions.SendMessage(ctx, "sess_1", "你好", o...))
+		{"sendEvents", "Sessions.Events.SendMessage", "", func(o ...client.Option) (any, error) {
+			return sentOne(c.Sessions.Events.SendMessage(ctx, "sess_1", "你好", o...))
 		}},
-		{"sendEvents", "Sessions.Interrupt", "", func(o ...client.Option) (any, error) {
-			return sentOne(c.Sessions.Interrupt(ctx, "sess_1", o...))
+		{"sendEvents", "Sessions.Events.Interrupt", "", func(o ...client.Option) (any, error) {
+			return sentOne(c.Sessions.Events.Interrupt(ctx, "sess_1", o...))
 		}},
 		{"listEvents", "Sessions.Events.List", "", func(o ...client.Option) (any, error) {
 			return c.Sessions.Events.List(ctx, "sess_1", &client.ListEventsParams{Types: []client.EventType{client.EventTypeAgentMessage}}, o...)
 		}},
-		{"streamEvents", "Sessions.Stream", "", func(o ...client.Option) (any, error) {
-			for event, err := range c.Sessions.Stream(ctx, "sess_1", nil, o...) {
+		{"streamEvents", "Sessions.Events.Stream", "", func(o ...client.Option) (any, error) {
+			for event, err := range c.Sessions.Events.Stream(ctx, "sess_1", nil, o...) {
 				if err != nil {
 					return (*client.Event)(nil), err
 				}
@@ -128,8 +128,8 @@ func operations(ctx context.Context, c *client.Client) []operation {
 		}},
 		{"deleteAgent", "Agents.Delete", "", func(o ...client.Option) (any, error) { return c.Agents.Delete(ctx, "agent_1", o...) }},
 		{"archiveAgent", "Agents.Archive", "", func(o ...client.Option) (any, error) { return c.Agents.Archive(ctx, "agent_1", o...) }},
-		{"listAgentVersions", "Agents.Versions", "", func(o ...client.Option) (any, error) {
-			return c.Agents.Versions(ctx, "agent_1", nil, o...)
+		{"listAgentVersions", "Agents.ListVersions", "", func(o ...client.Option) (any, error) {
+			return c.Agents.ListVersions(ctx, "agent_1", nil, o...)
 		}},
 		{"createEnvironment", "Environments.Create", "", func(o ...client.Option) (any, error) {
 			return c.Environments.Create(ctx, &client.CreateEnvironmentRequest{

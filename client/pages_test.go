@@ -196,7 +196,7 @@ func TestSessionFilters(t *testing.T) {
 			for i := range tc.params.Statuses {
 				tc.params.Statuses[i] = "changed"
 			}
-			for _, at := range []*client.Timestamp{tc.params.CreatedAfter, tc.params.CreatedFrom, tc.params.CreatedBefore, tc.params.CreatedTo} {
+			for _, at := range []*time.Time{tc.params.CreatedAfter, tc.params.CreatedFrom, tc.params.CreatedBefore, tc.params.CreatedTo} {
 				if at != nil {
 					*at = time.Time{}
 				}

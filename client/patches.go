@@ -2,8 +2,8 @@ package client
 
 import "github.com/oapi-codegen/nullable"
 
-// Value makes a field of an update that may be null hold v.
-func Value[T any](v T) Nullable[T] { return nullable.NewNullableWithValue(v) }
+// Set returns a field of an update that sets it to v.
+func Set[T any](v T) Nullable[T] { return nullable.NewNullableWithValue(v) }
 
-// Null makes a field of an update null, which clears it; a field that is left out keeps its value.
-func Null[T any]() Nullable[T] { return nullable.NewNullNullable[T]() }
+// Clear returns a field of an update that clears it. A field that is left out keeps its value.
+func Clear[T any]() Nullable[T] { return nullable.NewNullNullable[T]() }

@@ -83,7 +83,7 @@ func conversation(events []client.Event) (lines []string) {
 		case client.AgentMessageEvent:
 			lines = append(lines, e.Text())
 		case client.UserCustomToolResultEvent:
-			lines = append(lines, "result: "+client.TextOf(v.Content))
+			lines = append(lines, "result: "+v.Content.Text())
 			if v.IsError {
 				lines[len(lines)-1] += " (error)"
 			}
@@ -256,7 +256,7 @@ func TestEventsOfASession(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		types = append(types, e.Type)
+		types = append(types, string(e.Type))
 	}
 	want := []string{
 		"session.status_running", "user.message", "span.model_request_start", "agent.message", "span.model_request_end", "session.status_idle",
@@ -271,7 +271,7 @@ func TestEventsOfASession(t *testing.T) {
 	if _, err := r.Sessions.Delete(t.Context(), r.session); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readAll(r.Sessions.Stream(t.Context(), r.session, nil)); !errors.Is(err, client.ErrNotFound) {
+	if _, err := readAll(r.Sessions.Events.Stream(t.Context(), r.session, nil)); !errors.Is(err, client.ErrNotFound) {
 		t.Errorf("%v", err)
 	}
 }
@@ -293,11 +293,11 @@ func TestInterrupt(t *testing.T) {
 		if _, ok := e.Value.(client.AgentMessageEvent); !ok {
 			continue
 		}
-		_, err := r.Sessions.SendMessage(t.Context(), r.session, "me, too")
+		_, err := r.Sessions.Events.SendMessage(t.Context(), r.session, "me, too")
 		if e := asError(t, err); e.Status != 409 || !errors.Is(err, client.ErrInvalidRequest) {
 			t.Errorf("a second message: %v", err)
 		}
-		if e, err := r.Sessions.Interrupt(t.Context(), r.session); err != nil || e.Type != client.EventTypeUserInterrupt {
+		if e, err := r.Sessions.Events.Interrupt(t.Context(), r.session); err != nil || e.Type != client.EventTypeUserInterrupt {
 			t.Errorf("%v, %v", e, err)
 		}
 	}
@@ -441,7 +441,7 @@ func TestStreamsThroughAFlakyProxy(t *testing.T) {
 	var reader sync.WaitGroup
 	reader.Go(func() {
 		ended := 0
-		for e, err := range c.Sessions.Stream(t.Context(), r.session, params, noWait()) {
+		for e, err := range c.Sessions.Events.Stream(t.Context(), r.session, params, noWait()) {
 			if err != nil {
 				t.Error(err)
 				return

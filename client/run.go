@@ -26,13 +26,13 @@ type RunParams struct {
 // anything else, Run ends with a stop reason [StopReasonRequiresAction], and [SessionService.RunEvents] goes on with the
 // caller's answer.
 //
-// Leaving the loop, or an end of ctx, does not stop the turn: see [SessionService.Interrupt]. Its errors are those of
-// [SessionService.Send] and [SessionService.Stream].
+// Leaving the loop, or an end of ctx, does not stop the turn: see [EventService.Interrupt]. Its errors are those of
+// [EventService.Send] and [EventService.Stream].
 //
 // An idempotency key is the message's. With it a program that was stopped in the middle of a Run takes it up again: the
 // events come again from the first, what was answered is not answered again, and the turn goes on.
 func (s *SessionService) Run(ctx context.Context, id SessionID, message string, params *RunParams, opts ...Option) iter.Seq2[Event, error] {
-	return s.run(ctx, "Sessions.Run", id, []EventInput{UserMessage(message)}, params, opts)
+	return s.run(ctx, "Sessions.Run", id, []EventInput{NewUserMessage(message)}, params, opts)
 }
 
 // RunEvents is [SessionService.Run] with other events than a message, such as the answers that the agent waits for. The
@@ -46,14 +46,14 @@ func (s *SessionService) run(ctx context.Context, op string, id SessionID, event
 	p := value(params)
 	later := append(slices.Clone(opts), withoutIdempotencyKey)
 	return func(yield func(Event, error) bool) {
-		sent, err := s.send(ctx, op, id, events, opts)
+		sent, err := s.Events.send(ctx, op, id, events, opts)
 		if err != nil {
 			yield(Event{}, err)
 			return
 		}
 		last := sent[len(sent)-1]
 		uses := map[EventID]any{}
-		for event, err := range s.stream(ctx, op, id, StreamParams{last.ID, p.Deltas}, later) {
+		for event, err := range s.Events.stream(ctx, op, id, StreamParams{last.ID, p.Deltas}, later) {
 			if !yield(event, err) || err != nil {
 				return
 			}
@@ -94,7 +94,7 @@ func (s *SessionService) answer(ctx context.Context, op string, id SessionID, st
 			goesOn = false
 			continue
 		}
-		if _, err := s.send(ctx, op, id, []EventInput{answer}, opts); err != nil {
+		if _, err := s.Events.send(ctx, op, id, []EventInput{answer}, opts); err != nil {
 			return false, err
 		}
 	}

@@ -96,7 +96,7 @@ func sessionQuery(params *ListSessionsParams) ListSessionsParams {
 }
 
 // wireTimes makes times fit the contract, in copies: they are sent in UTC and to the microsecond.
-func wireTimes(times ...**Timestamp) {
+func wireTimes(times ...**time.Time) {
 	for _, t := range times {
 		if *t != nil {
 			*t = new((*t).UTC().Truncate(time.Microsecond))

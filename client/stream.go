@@ -22,7 +22,7 @@ const settled = 5 * time.Second
 // errSilence is a connection that says nothing for too long.
 var errSilence = errors.New("the server was silent for too long")
 
-// StreamParams are the parameters of [SessionService.Stream].
+// StreamParams are the parameters of [EventService.Stream].
 type StreamParams struct {
 	// AfterID is the id of the event to go on after; "" stands for the beginning of the session's log.
 	AfterID EventID
@@ -43,12 +43,12 @@ type StreamParams struct {
 // no event of it, and [ErrRateLimit] when the account has too many streams open.
 //
 // Operation streamEvents: GET /sessions/{session_id}/events/stream.
-func (s *SessionService) Stream(ctx context.Context, id SessionID, params *StreamParams, opts ...Option) iter.Seq2[Event, error] {
-	return s.stream(ctx, "Sessions.Stream", id, value(params), opts)
+func (s *EventService) Stream(ctx context.Context, id SessionID, params *StreamParams, opts ...Option) iter.Seq2[Event, error] {
+	return s.stream(ctx, "Sessions.Events.Stream", id, value(params), opts)
 }
 
 // stream is Stream for the method op.
-func (s *SessionService) stream(ctx context.Context, op string, id SessionID, params StreamParams, opts []Option) iter.Seq2[Event, error] {
+func (s *EventService) stream(ctx context.Context, op string, id SessionID, params StreamParams, opts []Option) iter.Seq2[Event, error] {
 	params.Deltas = slices.Clone(params.Deltas)
 	return func(yield func(Event, error) bool) {
 		cfg, err := s.c.config.with(opts)
@@ -176,7 +176,7 @@ func eventError(data []byte) *Error {
 		return unexpected("the stream ended with an error that is not the contract's")
 	}
 	return &Error{
-		Status: http.StatusOK, Type: ErrorType(wire.Error.Type), Message: wire.Error.Message, Param: value(wire.Error.Param), RequestID: wire.RequestID,
+		Status: http.StatusOK, Type: wire.Error.Type, Message: wire.Error.Message, Param: value(wire.Error.Param), RequestID: wire.RequestID, Raw: data,
 	}
 }
 
@@ -258,7 +258,7 @@ func (s *stream) connect() error {
 			s.opened = true
 			return nil
 		case rep != nil && rep.status/100 == 2:
-			return &Error{Status: rep.status, Type: ErrUnexpectedResponse, Message: describe(rep) + "; is the base URL right?"}
+			return &Error{Status: rep.status, Type: ErrUnexpectedResponse, Message: describe(rep) + "; is the base URL right?", Raw: rep.body}
 		}
 		failure := &Error{cause: err}
 		if rep != nil {

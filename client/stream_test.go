@@ -177,7 +177,7 @@ func TestStreamsAreCutAtEveryByte(t *testing.T) {
 				}
 				return streamBody(asStream(replay(req, recorded, tc.again), tc.ends), io.EOF)(req)
 			}})
-			events, err := readAll(c.Sessions.Stream(t.Context(), "sess_1", &client.StreamParams{Deltas: []client.DeltaType{client.DeltaTypeAgentMessage}}))
+			events, err := readAll(c.Sessions.Events.Stream(t.Context(), "sess_1", &client.StreamParams{Deltas: []client.DeltaType{client.DeltaTypeAgentMessage}}))
 			if err != nil {
 				t.Fatalf("cut at %d: %v", cut, err)
 			}
@@ -246,7 +246,7 @@ func TestStreamRequests(t *testing.T) {
 	})
 	deltas := []client.DeltaType{client.DeltaTypeAgentMessage, client.DeltaTypeAgentThinking}
 	params := &client.StreamParams{AfterID: "evt_000", Deltas: deltas}
-	stream := c.Sessions.Stream(t.Context(), "sess_1", params, client.WithHeader("X-Own", "1"))
+	stream := c.Sessions.Events.Stream(t.Context(), "sess_1", params, client.WithHeader("X-Own", "1"))
 	params.AfterID, deltas[0] = "evt_changed", "changed"
 	if _, err := readAll(stream); err != nil {
 		t.Fatal(err)
@@ -281,50 +281,50 @@ func TestStreamErrors(t *testing.T) {
 		err      string
 	}{
 		{"no session", []client.RoundTripFunc{answer(404, envelope("not_found_error", "No such session."))}, nil, 1, client.ErrNotFound,
-			"Sessions.Stream: 404 not_found_error: No such session. (request id req_body)"},
+			"Sessions.Events.Stream: 404 not_found_error: No such session. (request id req_body)"},
 		{"unknown cursor", []client.RoundTripFunc{answer(400, envelope("invalid_request_error", "No such event."))}, nil, 1, client.ErrInvalidRequest,
-			"Sessions.Stream: 400 invalid_request_error: No such event. (request id req_body)"},
-		{"no connection", []client.RoundTripFunc{refuse(cut)}, nil, 3, cut, "Sessions.Stream: no answer: cut (3 attempts)"},
+			"Sessions.Events.Stream: 400 invalid_request_error: No such event. (request id req_body)"},
+		{"no connection", []client.RoundTripFunc{refuse(cut)}, nil, 3, cut, "Sessions.Events.Stream: no answer: cut (3 attempts)"},
 		{"busy", []client.RoundTripFunc{answer(503, envelope("overloaded_error", "Busy."))}, nil, 3, client.ErrOverloaded,
-			"Sessions.Stream: 503 overloaded_error: Busy. (request id req_body, 3 attempts)"},
+			"Sessions.Events.Stream: 503 overloaded_error: Busy. (request id req_body, 3 attempts)"},
 		{"too many streams for long", []client.RoundTripFunc{answer(429, envelope("rate_limit_error", "Too many."), "Retry-After: 3600")}, nil, 1, client.ErrRateLimit,
-			"Sessions.Stream: 429 rate_limit_error: Too many. (request id req_body)"},
+			"Sessions.Events.Stream: 429 rate_limit_error: Too many. (request id req_body)"},
 		{"HTML", []client.RoundTripFunc{answer(200, "<html>", "Content-Type: text/html")}, nil, 1, client.ErrUnexpectedResponse,
-			`Sessions.Stream: 200 unexpected_response: the answer is text/html, not JSON: "<html>"; is the base URL right?`},
+			`Sessions.Events.Stream: 200 unexpected_response: the answer is text/html, not JSON: "<html>"; is the base URL right?`},
 		{"JSON", []client.RoundTripFunc{answer(200, "{}")}, nil, 1, client.ErrUnexpectedResponse,
-			`Sessions.Stream: 200 unexpected_response: the answer is not the contract's: "{}"; is the base URL right?`},
+			`Sessions.Events.Stream: 200 unexpected_response: the answer is not the contract's: "{}"; is the base URL right?`},
 		{"a redirect elsewhere", []client.RoundTripFunc{answer(302, "", "Location: https://other.test/stream?key=1")}, nil, 1, client.ErrUnexpectedResponse,
-			"Sessions.Stream: 302 unexpected_response: the server redirects to https://other.test/stream and the client does not follow; is the base URL right? (request id req_1)"},
+			"Sessions.Events.Stream: 302 unexpected_response: the server redirects to https://other.test/stream and the client does not follow; is the base URL right? (request id req_1)"},
 		{"no JSON in an event", []client.RoundTripFunc{streamBody("data: oops\n\n", nil)}, nil, 1, client.ErrUnexpectedResponse,
-			"Sessions.Stream: 200 unexpected_response: an event of the stream is not the contract's: invalid character 'o' looking for beginning of value"},
+			"Sessions.Events.Stream: 200 unexpected_response: an event of the stream is not the contract's: invalid character 'o' looking for beginning of value"},
 		{"another form of event", []client.RoundTripFunc{streamBody(text(stored(1, "agent.message", `,"content":7`)), nil)}, nil, 1, client.ErrUnexpectedResponse,
-			"Sessions.Stream: 200 unexpected_response: an event of the stream is not the contract's: json: cannot unmarshal number into Go struct field AgentMessageEvent.content of type []types.TextBlock"},
+			"Sessions.Events.Stream: 200 unexpected_response: an event of the stream is not the contract's: json: cannot unmarshal number into Go struct field AgentMessageEvent.content of type []union.block"},
 		{"an error as an event", []client.RoundTripFunc{streamBody("event: error\ndata: "+envelope("overloaded_error", "Busy.")+"\n\n", nil)}, nil, 1, client.ErrOverloaded,
-			"Sessions.Stream: 200 overloaded_error: Busy. (request id req_body)"},
+			"Sessions.Events.Stream: 200 overloaded_error: Busy. (request id req_body)"},
 		{"an endless event", []client.RoundTripFunc{streamBody("data: "+strings.Repeat("x", 33<<20), nil)}, nil, 1, client.ErrUnexpectedResponse,
-			"Sessions.Stream: 200 unexpected_response: an event of the stream is larger than 32 MiB"},
+			"Sessions.Events.Stream: 200 unexpected_response: an event of the stream is larger than 32 MiB"},
 		{"deleted while away", []client.RoundTripFunc{streamBody(one, cut), answer(404, envelope("not_found_error", "No such session."))}, nil, 2, client.ErrNotFound,
-			"Sessions.Stream: 404 not_found_error: No such session. (request id req_body)"},
-		{"gone for good", []client.RoundTripFunc{streamBody(one, cut), refuse(cut)}, nil, 11, cut, "Sessions.Stream: no answer: cut (11 attempts)"},
+			"Sessions.Events.Stream: 404 not_found_error: No such session. (request id req_body)"},
+		{"gone for good", []client.RoundTripFunc{streamBody(one, cut), refuse(cut)}, nil, 11, cut, "Sessions.Events.Stream: no answer: cut (11 attempts)"},
 		{"nothing but ends", []client.RoundTripFunc{streamBody(": hello\n\n", io.EOF)}, nil, 11, io.ErrUnexpectedEOF,
-			"Sessions.Stream: the stream was cut off: unexpected EOF (11 attempts)"},
+			"Sessions.Events.Stream: the stream was cut off: unexpected EOF (11 attempts)"},
 		{"no reconnects", []client.RoundTripFunc{streamBody(one, cut)}, []client.Option{client.WithMaxReconnects(0)}, 1, cut,
-			"Sessions.Stream: the stream was cut off: cut"},
-		{"no retries", []client.RoundTripFunc{refuse(cut)}, []client.Option{client.WithMaxRetries(0)}, 1, cut, "Sessions.Stream: no answer: cut"},
-		{"a bad option", nil, []client.Option{client.WithMaxReconnects(-1)}, 0, client.ErrInvalidRequest, "Sessions.Stream: WithMaxReconnects: -1 is negative"},
+			"Sessions.Events.Stream: the stream was cut off: cut"},
+		{"no retries", []client.RoundTripFunc{refuse(cut)}, []client.Option{client.WithMaxRetries(0)}, 1, cut, "Sessions.Events.Stream: no answer: cut"},
+		{"a bad option", nil, []client.Option{client.WithMaxReconnects(-1)}, 0, client.ErrInvalidRequest, "Sessions.Events.Stream: WithMaxReconnects: -1 is negative"},
 		{"silence", []client.RoundTripFunc{streamBody(one, nil)}, []client.Option{client.WithTimeout(time.Millisecond), client.WithMaxReconnects(0)}, 1, nil,
-			"Sessions.Stream: the stream was cut off: the server was silent for too long"},
+			"Sessions.Events.Stream: the stream was cut off: the server was silent for too long"},
 		{"no answer", []client.RoundTripFunc{func(req *http.Request) (*http.Response, error) {
 			<-req.Context().Done()
 			return nil, req.Context().Err()
 		}},
 			[]client.Option{client.WithTimeout(time.Millisecond), client.WithMaxRetries(0)}, 1, context.DeadlineExceeded,
-			"Sessions.Stream: no answer within 1ms: context deadline exceeded"},
+			"Sessions.Events.Stream: no answer within 1ms: context deadline exceeded"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			c, rec := scripted(t, tc.steps)
-			_, err := readAll(c.Sessions.Stream(t.Context(), "sess_1", nil, tc.opts...))
+			_, err := readAll(c.Sessions.Events.Stream(t.Context(), "sess_1", nil, tc.opts...))
 			wantText(t, err, tc.err)
 			if tc.kind != nil && !errors.Is(err, tc.kind) {
 				t.Errorf("kind %v, want %v", err, tc.kind)
@@ -335,11 +335,11 @@ func TestStreamErrors(t *testing.T) {
 		})
 	}
 	c, _ := scripted(t, nil)
-	_, err := readAll(c.Sessions.Stream(t.Context(), "..", nil))
-	wantText(t, err, `Sessions.Stream: ".." is no id (param session_id)`)
+	_, err := readAll(c.Sessions.Events.Stream(t.Context(), "..", nil))
+	wantText(t, err, `Sessions.Events.Stream: ".." is no id (param session_id)`)
 	var none context.Context
-	_, err = readAll(c.Sessions.Stream(none, "sess_1", nil))
-	wantText(t, err, "Sessions.Stream: the context is nil")
+	_, err = readAll(c.Sessions.Events.Stream(none, "sess_1", nil))
+	wantText(t, err, "Sessions.Events.Stream: the context is nil")
 }
 
 // A connection that brings an event starts the count of failures, and the waits, anew.
@@ -349,7 +349,7 @@ func TestStreamsGoOnForAsLongAsTheyBringSomething(t *testing.T) {
 		steps = append(steps, streamBody(text(stored(n, "agent.thinking", "")), io.EOF), refuse(io.ErrClosedPipe))
 	}
 	c, rec := scripted(t, append(steps, streamBody(text(deleted(99)), io.EOF)))
-	events, err := readAll(c.Sessions.Stream(t.Context(), "sess_1", nil))
+	events, err := readAll(c.Sessions.Events.Stream(t.Context(), "sess_1", nil))
 	if err != nil || len(events) != 51 {
 		t.Errorf("%d events, %v", len(events), err)
 	}
@@ -367,7 +367,7 @@ func TestStreamsEndWithTheirLoop(t *testing.T) {
 		sent = req.Context()
 		return streamBody(text(stored(1, "agent.thinking", ""), stored(2, "agent.thinking", "")), nil)(req)
 	}})
-	for e, err := range c.Sessions.Stream(t.Context(), "sess_1", nil) {
+	for e, err := range c.Sessions.Events.Stream(t.Context(), "sess_1", nil) {
 		if err != nil || e.ID != "evt_001" {
 			t.Errorf("%s, %v", e.ID, err)
 		}
@@ -379,17 +379,17 @@ func TestStreamsEndWithTheirLoop(t *testing.T) {
 
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
-	for _, err := range c.Sessions.Stream(ctx, "sess_1", nil) {
+	for _, err := range c.Sessions.Events.Stream(ctx, "sess_1", nil) {
 		if err != nil {
-			wantText(t, err, "Sessions.Stream: context canceled: enough")
+			wantText(t, err, "Sessions.Events.Stream: context canceled: enough")
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("kind %v", err)
 			}
 		}
 		cancel(errors.New("enough"))
 	}
-	_, err := readAll(c.Sessions.Stream(ctx, "sess_1", nil))
-	wantText(t, err, "Sessions.Stream: context canceled: enough")
+	_, err := readAll(c.Sessions.Events.Stream(ctx, "sess_1", nil))
+	wantText(t, err, "Sessions.Events.Stream: context canceled: enough")
 }
 
 // Types, reasons and fields that this version does not know are kept.
@@ -402,7 +402,7 @@ func TestUnknownEventsAreKept(t *testing.T) {
 		deleted(3),
 	}
 	c, _ := scripted(t, []client.RoundTripFunc{streamBody(text(stream...), io.EOF)})
-	events, err := readAll(c.Sessions.Stream(t.Context(), "sess_1", nil))
+	events, err := readAll(c.Sessions.Events.Stream(t.Context(), "sess_1", nil))
 	if err != nil || len(events) != 5 {
 		t.Fatalf("%d events, %v", len(events), err)
 	}
@@ -428,7 +428,7 @@ func TestUnknownEventsAreKept(t *testing.T) {
 func TestTexts(t *testing.T) {
 	c, _ := scripted(t, []client.RoundTripFunc{streamBody(text(
 		stored(2, "user.message", `,"content":[{"type":"text","text":"Hi"}]`), piece(3, 0, "a"), said(3, "a", "b"), idle(4, "end_turn"), deleted(5)), io.EOF)})
-	events, err := readAll(c.Sessions.Stream(t.Context(), "sess_1", nil))
+	events, err := readAll(c.Sessions.Events.Stream(t.Context(), "sess_1", nil))
 	if err != nil {
 		t.Fatal(err)
 	}

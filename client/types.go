@@ -14,11 +14,9 @@ type (
 	// MetadataPatch changes metadata: new("v") sets a key, nil deletes it, the other keys stay. It holds at
 	// most 32 keys, and at most 16 may be left after the change.
 	MetadataPatch = types.MetadataPatch
-	// Nullable is a field of an update that may be null: [Value] sets it, [Null] clears it, and the zero
+	// Nullable is a field of an update that may be null: [Set] sets it, [Clear] clears it, and the zero
 	// value leaves it as it is.
 	Nullable[T any] = nullable.Nullable[T]
-	// Timestamp is a point in time, in UTC, to the microsecond.
-	Timestamp = types.Timestamp
 	// ListOrder is the order of a list by creation time.
 	ListOrder = types.ListOrder
 )
@@ -85,8 +83,8 @@ type (
 	// TurnID ties the events of one turn together, "turn_…".
 	TurnID = types.TurnID
 	// EventType names what an event is.
-	EventType = types.EventTypeName
-	// EventInput is an event to send; make one with [UserMessage], [Interrupt] or [NewEventInput].
+	EventType = types.EventType
+	// EventInput is an event to send; make one with [NewUserMessage], [NewInterrupt] or [NewEventInput].
 	EventInput = types.EventInput
 	// UserMessageInput is an [EventInput]: a message, which starts a turn.
 	UserMessageInput = types.UserMessageInput
@@ -100,7 +98,7 @@ type (
 	UserCustomToolResultInput = types.UserCustomToolResultInput
 	// Content is what is said: texts, one for each block.
 	Content = union.Content
-	// Rubric tells whether an outcome is achieved; make one with [NewRubric], read one with its methods As….
+	// Rubric tells whether an outcome is achieved; make one with [NewRubric], read one with its method AsAny.
 	Rubric = types.Rubric
 	// RubricText is a [Rubric] in words.
 	RubricText = types.RubricText
@@ -170,8 +168,6 @@ type (
 	EventUsage = types.EventUsage
 	// SessionErrorDetail is what went wrong in a turn.
 	SessionErrorDetail = types.SessionErrorDetail
-	// ErrorKind is the kind of a [SessionErrorDetail]; ErrorType(kind) is the same for errors.Is.
-	ErrorKind = types.ErrorKind
 	// EvaluatedPermission says whether a tool is used without asking.
 	EvaluatedPermission = types.EvaluatedPermission
 	// EventSchemaVersion is the version of an event's form.
@@ -180,25 +176,25 @@ type (
 
 // The types of events. Servers may know more.
 const (
-	EventTypeUserMessage              = EventType(types.UserMessageEventTypeUserMessage)
-	EventTypeUserInterrupt            = EventType(types.UserInterruptEventTypeUserInterrupt)
-	EventTypeUserDefineOutcome        = EventType(types.UserDefineOutcomeEventTypeUserDefineOutcome)
-	EventTypeUserToolConfirmation     = EventType(types.UserToolConfirmationEventTypeUserToolConfirmation)
-	EventTypeUserCustomToolResult     = EventType(types.UserCustomToolResultEventTypeUserCustomToolResult)
-	EventTypeSessionStatusRunning     = EventType(types.SessionStatusRunningEventTypeSessionStatusRunning)
-	EventTypeSessionStatusRescheduled = EventType(types.SessionStatusRescheduledEventTypeSessionStatusRescheduled)
-	EventTypeSessionStatusIdle        = EventType(types.SessionStatusIdleEventTypeSessionStatusIdle)
-	EventTypeSessionError             = EventType(types.SessionErrorEventTypeSessionError)
-	EventTypeSessionDeleted           = EventType(types.SessionDeletedEventTypeSessionDeleted)
-	EventTypeAgentThinking            = EventType(types.AgentThinkingEventTypeAgentThinking)
-	EventTypeAgentMessage             = EventType(types.AgentMessageEventTypeAgentMessage)
-	EventTypeAgentToolUse             = EventType(types.AgentToolUseEventTypeAgentToolUse)
-	EventTypeAgentToolResult          = EventType(types.AgentToolResultEventTypeAgentToolResult)
-	EventTypeAgentCustomToolUse       = EventType(types.AgentCustomToolUseEventTypeAgentCustomToolUse)
-	EventTypeSpanModelRequestStart    = EventType(types.SpanModelRequestStartEventTypeSpanModelRequestStart)
-	EventTypeSpanModelRequestEnd      = EventType(types.SpanModelRequestEndEventTypeSpanModelRequestEnd)
-	EventTypeEventStart               = EventType(types.EventStartTypeEventStart)
-	EventTypeEventDelta               = EventType(types.EventDeltaTypeEventDelta)
+	EventTypeUserMessage              = types.EventTypeUserMessage
+	EventTypeUserInterrupt            = types.EventTypeUserInterrupt
+	EventTypeUserDefineOutcome        = types.EventTypeUserDefineOutcome
+	EventTypeUserToolConfirmation     = types.EventTypeUserToolConfirmation
+	EventTypeUserCustomToolResult     = types.EventTypeUserCustomToolResult
+	EventTypeSessionStatusRunning     = types.EventTypeSessionStatusRunning
+	EventTypeSessionStatusRescheduled = types.EventTypeSessionStatusRescheduled
+	EventTypeSessionStatusIdle        = types.EventTypeSessionStatusIdle
+	EventTypeSessionError             = types.EventTypeSessionError
+	EventTypeSessionDeleted           = types.EventTypeSessionDeleted
+	EventTypeAgentThinking            = types.EventTypeAgentThinking
+	EventTypeAgentMessage             = types.EventTypeAgentMessage
+	EventTypeAgentToolUse             = types.EventTypeAgentToolUse
+	EventTypeAgentToolResult          = types.EventTypeAgentToolResult
+	EventTypeAgentCustomToolUse       = types.EventTypeAgentCustomToolUse
+	EventTypeSpanModelRequestStart    = types.EventTypeSpanModelRequestStart
+	EventTypeSpanModelRequestEnd      = types.EventTypeSpanModelRequestEnd
+	EventTypeStart                    = types.EventTypeStart
+	EventTypeDelta                    = types.EventTypeDelta
 )
 
 // Why a session stopped working. Servers may know more reasons.
@@ -211,7 +207,7 @@ const (
 	StopReasonRequiresAction = types.StopReasonTypeRequiresAction
 	// StopReasonCancelled is a turn that [SessionService.Cancel] stopped.
 	StopReasonCancelled = types.StopReasonTypeCancelled
-	// StopReasonInterrupted is a turn that [SessionService.Interrupt] stopped.
+	// StopReasonInterrupted is a turn that [EventService.Interrupt] stopped.
 	StopReasonInterrupted = types.StopReasonTypeInterrupted
 	// StopReasonError is a turn that failed; a [SessionErrorEvent] says how.
 	StopReasonError = types.StopReasonTypeError
@@ -252,7 +248,7 @@ type (
 	AgentID = types.AgentID
 	// AgentVersion counts an agent's states, from 1.
 	AgentVersion = types.AgentVersion
-	// AgentTool is a tool or a set of them; make one with [NewAgentTool], read one with its methods As….
+	// AgentTool is a tool or a set of them; make one with [NewAgentTool], read one with its method AsAny.
 	AgentTool = types.AgentTool
 	// BuiltinToolset is an [AgentTool]: the built-in tools, all of them when EnabledTools is empty.
 	BuiltinToolset = types.BuiltinToolset
@@ -270,7 +266,7 @@ type (
 	JSONSchema = types.JSONSchema
 	// MCPToolset is an [AgentTool]: the tools of one of the agent's MCP servers.
 	MCPToolset = types.MCPToolset
-	// MCPServer is an MCP server; make one with [NewMCPServer], read one with its methods As….
+	// MCPServer is an MCP server; make one with [NewMCPServer], read one with its method AsAny.
 	MCPServer = types.MCPServer
 	// MCPServerURL is an [MCPServer] by its URL.
 	MCPServerURL = types.MCPServerURL
@@ -290,7 +286,7 @@ type (
 	// ListAgentsParams are the parameters of [AgentService.List]. At most one of Page, AfterID and
 	// BeforeID may be set.
 	ListAgentsParams = types.ListAgentsParams
-	// ListAgentVersionsParams are the parameters of [AgentService.Versions]. At most one of Page, AfterID and
+	// ListAgentVersionsParams are the parameters of [AgentService.ListVersions]. At most one of Page, AfterID and
 	// BeforeID may be set; AfterID and BeforeID are version numbers in decimal.
 	ListAgentVersionsParams = types.ListAgentVersionsParams
 	// DeletedAgent is what is left of an agent: its id.
@@ -341,7 +337,7 @@ type (
 	// EnvironmentStatus says whether new sessions may use an environment.
 	EnvironmentStatus = types.EnvironmentStatus
 	// EnvironmentConfig is what an environment's containers are made of; make one with
-	// [NewEnvironmentConfig], read one with its methods As….
+	// [NewEnvironmentConfig], read one with its method AsAny.
 	EnvironmentConfig = types.EnvironmentConfig
 	// CloudConfig is an [EnvironmentConfig]: containers that the service runs.
 	CloudConfig = types.CloudConfig

@@ -117,12 +117,12 @@ func TestUnions(t *testing.T) {
 		{"agent", client.AgentRef{ID: "agent_1"}, `"agent_1"`},
 		{"pinned agent", client.AgentRef{ID: "agent_1", Version: 2}, `{"id":"agent_1","type":"agent","version":2}`},
 		{"toolset", client.NewAgentTool(client.BuiltinToolset{}), `{"type":"agent_toolset_20260401"}`},
-		{"MCP toolset", client.NewAgentTool(client.MCPToolset{MCPServerName: "m"}), `{"mcp_server_name":"m","type":"mcp_toolset"}`},
-		{"server", client.NewMCPServer(client.MCPServerHTTP{Name: "m", URL: "https://m.test"}), `{"name":"m","type":"http","url":"https://m.test"}`},
+		{"MCP toolset", client.NewAgentTool(client.MCPToolset{MCPServerName: "m"}), `{"type":"mcp_toolset","mcp_server_name":"m"}`},
+		{"server", client.NewMCPServer(client.MCPServerHTTP{Name: "m", URL: "https://m.test"}), `{"type":"http","name":"m","url":"https://m.test"}`},
 		{"model", client.UpdateAgentRequest{Version: 1, Model: new(client.ModelRef("auto"))}, `{"version":1,"model":"auto"}`},
 		{"policy", client.ToolConfig{PermissionPolicy: new(client.PermissionPolicyAlwaysDeny)}, `{"permission_policy":"always_deny"}`},
 		{"cloud", client.NewEnvironmentConfig(client.CloudConfig{}), `{"type":"cloud"}`},
-		{"self-hosted", client.NewEnvironmentConfig(client.SelfHostedConfig{SetupScript: new("true")}), `{"setup_script":"true","type":"self_hosted"}`},
+		{"self-hosted", client.NewEnvironmentConfig(client.SelfHostedConfig{SetupScript: new("true")}), `{"type":"self_hosted","setup_script":"true"}`},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -141,9 +141,9 @@ func TestPatches(t *testing.T) {
 		want string
 	}{
 		{"nothing", client.UpdateSessionRequest{}, `{}`},
-		{"title", client.UpdateSessionRequest{Title: client.Value("退款")}, `{"title":"退款"}`},
-		{"empty title", client.UpdateSessionRequest{Title: client.Value("")}, `{"title":""}`},
-		{"no title", client.UpdateSessionRequest{Title: client.Null[string]()}, `{"title":null}`},
+		{"title", client.UpdateSessionRequest{Title: client.Set("退款")}, `{"title":"退款"}`},
+		{"empty title", client.UpdateSessionRequest{Title: client.Set("")}, `{"title":""}`},
+		{"no title", client.UpdateSessionRequest{Title: client.Clear[string]()}, `{"title":null}`},
 		{"metadata", client.UpdateSessionRequest{Metadata: client.MetadataPatch{"a": new("1"), "b": nil}}, `{"metadata":{"a":"1","b":null}}`},
 		{"empty patch", client.UpdateSessionRequest{Metadata: client.MetadataPatch{}}, `{"metadata":{}}`},
 		{"lists kept", client.UpdateAgentRequest{Version: 2}, `{"version":2}`},

@@ -11,25 +11,25 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// The demo account holds the agent and the environment of the seed page's curl.
+// The demo account has the agent and the environment of the documentation page's curl command.
 const (
 	DemoAccount     = "demo"
 	DemoAgent       = "agent_019e390add9f7bac9b6cc806db46fcbd"
 	DemoEnvironment = "env_019e2590d33f711fabf42f2857cecd8a"
 )
 
-// demoTokenLifetime ends the tokens that each start of a demo makes anew.
+// demoTokenLifetime is how long a token lasts that is created at the start of a demo.
 const demoTokenLifetime = 30 * 24 * time.Hour
 
-// Demo is what a demo server has to show.
+// Demo is how to use a demo server.
 type Demo struct {
 	// Token is the demo account's token.
 	Token string
-	// Expires is when the token ends; nil for a token that was given and does not.
+	// Expires is when the token expires; nil for a token from the configuration, which does not.
 	Expires *time.Time
 }
 
-// Curl returns the seed page's curl for a server at baseURL, ready to paste into a shell.
+// Curl returns the documentation page's curl command for a server at baseURL, ready to paste into a shell.
 func (d *Demo) Curl(baseURL string) string {
 	return fmt.Sprintf(`curl -X POST "%s/api/v1/cloud/sessions" \
   -H "Authorization: Bearer %s" \
@@ -42,8 +42,8 @@ func (d *Demo) Curl(baseURL string) string {
   }'`, baseURL, d.Token, DemoAgent, DemoEnvironment)
 }
 
-// seedDemo makes the demo account's agent and environment, once, and its token: the given one, or a new
-// one at each start.
+// seedDemo creates the demo account's agent and environment, unless they exist, and its token: the given one, or a new one
+// at each start.
 func seedDemo(ctx context.Context, db store.Store, token string, now func() time.Time) (*Demo, error) {
 	demo := &Demo{Token: token}
 	if token == "" {
@@ -63,14 +63,14 @@ func seedDemo(ctx context.Context, db store.Store, token string, now func() time
 		}
 		_, err = db.CreateToken(ctx, store.NewToken{Account: DemoAccount, Name: "demo", Hash: auth.Hash(demo.Token), ExpiresAt: demo.Expires})
 		if errors.Is(err, store.ErrExists) {
-			return nil // given at an earlier start, too
+			return nil // it was given at an earlier start already
 		}
 		return err
 	})
 	return demo, err
 }
 
-// demoAgent is the agent of the seed page's response, to the letter.
+// demoAgent is the agent of the documentation page's response, field for field.
 func demoAgent() store.Agent {
 	return store.Agent{
 		ID:      DemoAgent,

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +13,7 @@ import (
 )
 
 func TestModelsComeFromAFile(t *testing.T) {
-	builtin, err := os.ReadFile("models.yaml")
+	builtin, err := os.ReadFile("operations/models.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +22,13 @@ func TestModelsComeFromAFile(t *testing.T) {
 		"renamed":        {yaml: strings.ReplaceAll(string(builtin), "ultimate", "mine")},
 		"empty":          {yaml: "[]"},
 		"not a list":     {yaml: "id: x", wrong: "is not a list of models"},
-		"not YAML":       {yaml: "- [", wrong: "is not a list of models"},
+		"not YAML":       {yaml: "- [", wrong: "models.yaml:1: not valid YAML: did not find expected node content"},
+		"a text":         {yaml: "- x", wrong: "Field 'data[0]' must be an object."},
+		"two documents":  {yaml: "[]\n---\n[]", wrong: "models.yaml:2:1: the file must be only one document; a second one begins here"},
+		"a key twice":    {yaml: "- id: a\n  id: b", wrong: "models.yaml:2: not valid YAML: mapping key \"id\" already defined at line 1"},
+		"after a BOM":    {yaml: "\ufeff" + string(builtin)},
+		"alias bomb":     {yaml: bomb(), wrong: "models.yaml: not valid YAML: document contains excessive aliasing"},
+		"nothing":        {yaml: "# nothing", wrong: "models.yaml: the file is empty"},
 		"a field less":   {yaml: strings.Replace(string(builtin), "  price_factor: 1.6\n", "", 1), wrong: "Missing required field: data[0].price_factor"},
 		"a field more":   {yaml: strings.Replace(string(builtin), "  price_factor: 1.6\n", "  price_factor: 1.6\n  speed: 9\n", 1), wrong: "Unknown field 'data[0].speed'."},
 		"a wrong number": {yaml: strings.Replace(string(builtin), "price_factor: 1.6", "price_factor: -1", 1), wrong: "Field 'data[0].price_factor' must be a number between 0 and 1000."},
@@ -42,11 +49,27 @@ func TestModelsComeFromAFile(t *testing.T) {
 	if _, err := server.New(t.Context(), server.Config{Models: file + ".gone"}); err == nil || !strings.Contains(err.Error(), "models: open") {
 		t.Errorf("%v", err)
 	}
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(string(builtin), "ultimate", "mine")), 0o600); err != nil {
+	// A name keeps its spelling.
+	ids := []string{"mine", "1.10", "012", "yes", "true", "0x1F", "2026-05-18"}
+	one, _, _ := strings.Cut(string(builtin), "- id: auto")
+	var several strings.Builder
+	for _, id := range ids {
+		several.WriteString(strings.Replace(one, "id: ultimate", "id: "+id, 1))
+	}
+	if err := os.WriteFile(file, []byte(several.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	h := start(t, func(c *server.Config) { c.Models = file })
-	if diff := cmp.Diff("mine", h.get("/models").ids()[0]); diff != "" {
+	if diff := cmp.Diff(ids, h.get("/models").ids()); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// bomb is a small file that means 10^9 texts.
+func bomb() string {
+	text := "- &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := range 8 {
+		text += fmt.Sprintf("- &a%d [%s]\n", i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 10), ", "))
+	}
+	return text
 }

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// How the sweeper works: a few rows in each transaction, so that writers hardly wait for it.
+// The sweeper removes a few rows in each transaction, so that writers hardly wait for it.
 const (
 	sweepEvery = time.Minute
 	sweepBatch = 200
 )
 
-// sweep removes expired idempotency keys, and what is left of deleted sessions, until ctx ends.
+// sweep removes expired idempotency keys and the events of deleted sessions, until ctx ends.
 func (s *Server) sweep(ctx context.Context) {
 	for ticker := time.NewTicker(sweepEvery); ; {
 		for what, some := range map[string]func(context.Context, int) (int, error){

@@ -8,19 +8,20 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// wholeBounds are inclusive, and within the format's. under and over are the keywords that set them.
+// wholeBounds are the inclusive bounds of an integer, within those of its format. under and over are the
+// keywords that a smaller and a larger integer violates.
 type wholeBounds struct {
 	least, most int64
 	under, over string
 }
 
-// floatBounds are infinite where there is none.
+// floatBounds are the bounds of a number, infinite where the document has none.
 type floatBounds struct {
 	least, most          float64
-	overLeast, underMost bool // the bound itself is not allowed
+	overLeast, underMost bool // exclusive bounds
 }
 
-// compileWhole makes the inclusive bounds of integers.
+// compileWhole compiles the inclusive bounds of an integer.
 func (s *schema) compileWhole(place string) error {
 	b := wholeBounds{least: math.MinInt64, most: math.MaxInt64, under: "format", over: "format"}
 	if s.doc.Format == "int32" {
@@ -28,7 +29,7 @@ func (s *schema) compileWhole(place string) error {
 	}
 	f := newFloatBounds(s.doc)
 	if f.overLeast && math.Abs(f.least) >= 1<<53 || f.underMost && math.Abs(f.most) >= 1<<53 {
-		return fmt.Errorf("%s: exclusiveMinimum or exclusiveMaximum: the next integer to the bound is not exact", place)
+		return fmt.Errorf("%s: exclusiveMinimum or exclusiveMaximum: the integer next to the bound is not exact in a float64", place)
 	}
 	switch least := math.Ceil(f.least); {
 	case f.overLeast && least == f.least:
@@ -46,7 +47,7 @@ func (s *schema) compileWhole(place string) error {
 	return nil
 }
 
-// raise lifts the lower bound to a whole number, unless it is as high already.
+// raise raises the lower bound to an integer, unless it is already as high.
 func (b *wholeBounds) raise(least float64, keyword string) {
 	switch {
 	case least >= math.MaxInt64: // 2^63, which no int64 reaches
@@ -56,7 +57,7 @@ func (b *wholeBounds) raise(least float64, keyword string) {
 	}
 }
 
-// lower is raise for the upper bound.
+// lower lowers the upper bound to an integer, unless it is already as low.
 func (b *wholeBounds) lower(most float64, keyword string) {
 	switch {
 	case most < math.MinInt64:
@@ -81,7 +82,7 @@ func newFloatBounds(doc *openapi3.Schema) floatBounds {
 
 func isTrue(b *bool) bool { return b != nil && *b }
 
-// brokenWhole returns the keyword that an integer breaks, or "".
+// brokenWhole returns the keyword that an integer violates, or "".
 func (s *schema) brokenWhole(value int64) string {
 	switch {
 	case value < s.whole.least:
@@ -92,7 +93,7 @@ func (s *schema) brokenWhole(value int64) string {
 	return ""
 }
 
-// brokenFloat returns the first keyword that a number breaks, or "".
+// brokenFloat returns the first keyword that a number violates, or "".
 func (s *schema) brokenFloat(value float64) string {
 	b := &s.float
 	switch {
@@ -108,7 +109,7 @@ func (s *schema) brokenFloat(value float64) string {
 	return ""
 }
 
-// brokenNumber returns the first keyword that a number in JSON's spelling breaks, or "".
+// brokenNumber returns the first keyword that a number, as written in JSON, violates, or "".
 func (s *schema) brokenNumber(raw string) string {
 	value, err := strconv.ParseFloat(raw, 64)
 	if err != nil {

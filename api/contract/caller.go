@@ -5,15 +5,13 @@ import (
 	"strconv"
 )
 
-// What callers ask: they hold what they send and what they get against the contract, and change nothing of it.
-
-// CheckSent holds a request that is about to be sent, and its whole body, against the operation: token, parameters,
-// content type, body. It returns a *Violation with the status 0, the first in the document's order, or nil. pathParam is
-// as for CheckRequest.
+// CheckSent validates a request that a client is about to send, with its complete body: token, parameters,
+// content type, body. It returns the first violation in the document's order as a *Violation with status 0, or
+// nil. Unlike CheckRequest, whose pathParam it shares, it does not change the request.
 func (o *Operation) CheckSent(r *http.Request, body []byte, pathParam func(name string) string) error {
-	if b := o.sentViolation(r, body, pathParam); b != nil {
-		b.Operation = o.ID
-		return b
+	if v := o.sentViolation(r, body, pathParam); v != nil {
+		v.Operation = o.ID
+		return v
 	}
 	return nil
 }
@@ -27,7 +25,7 @@ func (o *Operation) sentViolation(r *http.Request, body []byte, pathParam func(s
 	}
 	switch {
 	case o.body == nil && len(body) > 0:
-		return &Violation{Rule: "content", Reason: "the operation takes no body"}
+		return &Violation{Rule: "content", Reason: "the operation has no request body"}
 	case o.body == nil:
 		return nil
 	case !isJSON(r.Header):
@@ -41,12 +39,12 @@ func (o *Operation) sentViolation(r *http.Request, body []byte, pathParam func(s
 	return nil
 }
 
-// Stream returns what the data of the events is that the operation answers with at a status; nil where it does not
-// answer with an event stream.
+// Stream returns the schema of the event data in the event stream that the operation responds with at a
+// status; nil when the response is not an event stream.
 func (o *Operation) Stream(status int) *Schema {
 	r := o.responses[status]
 	if r == nil || r.content[streamType] == nil {
 		return nil
 	}
-	return &Schema{root: r.content[streamType], maxDepth: o.limits.jsonDepth}
+	return &Schema{place: o.ID + " stream", root: r.content[streamType], maxDepth: o.limits.jsonDepth}
 }

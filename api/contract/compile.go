@@ -11,18 +11,18 @@ import (
 	"github.com/cloud-sessions/sessions/api"
 )
 
-// maxProperties is the most named properties of one object: walkers keep a bit for each in 64.
+// maxProperties is the maximum number of named properties of one object: walkers have one bit of 64 for each.
 const maxProperties = 64
 
-// compiler makes schemas of the document's, each once, so that cycles end. Its errors name the place and
-// the keyword.
+// compiler compiles the document's schemas, each once, so that cycles end. Its errors name the place and the
+// keyword.
 type compiler struct {
 	done map[*openapi3.Schema]*schema
 }
 
 func (c *compiler) compile(place string, ref *openapi3.SchemaRef) (*schema, error) {
 	if ref == nil || ref.Value == nil {
-		return nil, fmt.Errorf("%s: there is no schema", place)
+		return nil, fmt.Errorf("%s: no schema", place)
 	}
 	doc := ref.Value
 	if s := c.done[doc]; s != nil {
@@ -65,7 +65,7 @@ func maxBytes(doc *openapi3.Schema) (int, error) {
 	}
 	n, isNumber := number(value)
 	if !isNumber || n < 1 || n != math.Trunc(n) {
-		return 0, fmt.Errorf("%s: it must be a whole number of at least 1", ruleMaxBytes)
+		return 0, fmt.Errorf("%s: must be an integer of at least 1", ruleMaxBytes)
 	}
 	return int(n), nil
 }
@@ -86,7 +86,7 @@ func (s *schema) compileText(place string) (err error) {
 	return nil
 }
 
-// compileOptional compiles an expression; "" is none.
+// compileOptional compiles a regular expression; it returns nil for "".
 func compileOptional(expr string) (*pattern, error) {
 	if expr == "" {
 		return nil, nil
@@ -109,7 +109,7 @@ func (c *compiler) compileArray(place string, s *schema) (err error) {
 	}
 	s.unique = s.doc.UniqueItems
 	if s.unique && (s.items.kind != stringKind && s.items.kind != integerKind || s.items.nullable) {
-		return fmt.Errorf("%s: uniqueItems: only strings and integers, not nullable, are held against one another", place)
+		return fmt.Errorf("%s: uniqueItems: only strings and integers that are not nullable are supported", place)
 	}
 	return nil
 }
@@ -128,7 +128,7 @@ func (c *compiler) compileObject(place string, s *schema) (err error) {
 	}
 	order := api.PropertyOrder(doc)
 	if s.nameRules != nil && len(order) > 0 {
-		return fmt.Errorf("%s: x-property-names: only objects without named properties have it", place)
+		return fmt.Errorf("%s: x-property-names: only objects without named properties can have it", place)
 	}
 	if len(order) > maxProperties {
 		return fmt.Errorf("%s: properties: more than %d", place, maxProperties)
@@ -147,7 +147,7 @@ func (c *compiler) compileObject(place string, s *schema) (err error) {
 	for _, name := range doc.Required {
 		i := slices.Index(order, name)
 		if i < 0 {
-			return fmt.Errorf("%s: required: there is no property %q", place, name)
+			return fmt.Errorf("%s: required: no property %q", place, name)
 		}
 		s.required |= 1 << i
 	}
@@ -167,7 +167,7 @@ func newProperty(name string, s *schema) (property, error) {
 	return p, err
 }
 
-// defaultJSON returns s's default, which s itself must take; "" when there is none.
+// defaultJSON returns the default of s, which must be valid by s, in JSON; "" when there is none.
 func (s *schema) defaultJSON() (string, error) {
 	if s.doc.Default == nil {
 		return "", nil
@@ -177,13 +177,13 @@ func (s *schema) defaultJSON() (string, error) {
 		return "", err
 	}
 	if m := check(s, string(data), 1); m != nil {
-		return "", fmt.Errorf("it breaks %s", m.rule)
+		return "", fmt.Errorf("it violates %s", m.rule)
 	}
 	return string(data), nil
 }
 
-// compileUnion takes unions whose variants a reader can tell apart beforehand: by a discriminator, or by
-// their JSON types.
+// compileUnion compiles a union whose variants can be distinguished before they are read: by a discriminator
+// or by their JSON types.
 func (c *compiler) compileUnion(place string, s *schema) error {
 	variants := map[string]*schema{}
 	for i, ref := range s.doc.OneOf {
@@ -193,14 +193,14 @@ func (c *compiler) compileUnion(place string, s *schema) error {
 			return err
 		}
 		if variant.nullable || variant.kind == unionKind {
-			return fmt.Errorf("%s: oneOf: a variant is neither nullable nor a oneOf itself", at)
+			return fmt.Errorf("%s: oneOf: a variant must be neither nullable nor a oneOf", at)
 		}
 		found := variant.kind
 		if found == integerKind {
 			found = numberKind
 		}
 		if s.doc.Discriminator == nil && s.byKind[found] != nil {
-			return fmt.Errorf("%s: oneOf: without a discriminator each variant must be of another type", at)
+			return fmt.Errorf("%s: oneOf: without a discriminator the variants must have different types", at)
 		}
 		s.byKind[found] = variant
 		variants[ref.Ref] = variant
@@ -218,12 +218,12 @@ func (s *schema) compileDiscriminator(place string, variants map[string]*schema)
 	for value, ref := range d.Mapping {
 		variant := variants[ref.Ref]
 		if variant == nil || variant.kind != objectKind {
-			return fmt.Errorf("%s: discriminator: %q names no object of the oneOf", place, value)
+			return fmt.Errorf("%s: discriminator: %q must refer to an object of the oneOf", place, value)
 		}
 		s.byValue[value], named[variant] = variant, true
 	}
 	if d.PropertyName == "" || len(variants) != len(s.doc.OneOf) || len(named) != len(variants) {
-		return fmt.Errorf("%s: discriminator: the mapping must name every variant, each a reference of its own", place)
+		return fmt.Errorf("%s: discriminator: the mapping must name every variant, each with its own reference", place)
 	}
 	return nil
 }
@@ -236,7 +236,7 @@ func compileNames(extensions map[string]any) (*nameRules, error) {
 	}
 	names, ok := value.(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("it must be an object")
+		return nil, fmt.Errorf("must be an object")
 	}
 	rules := &nameRules{size: span{most: -1}}
 	for keyword, value := range names {

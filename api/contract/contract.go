@@ -1,8 +1,9 @@
-// Package contract holds requests and responses against the OpenAPI document. It knows net/http and
-// the document, not the router: whoever serves an operation asks its Operation before and after.
+// Package contract validates requests, responses and events by the OpenAPI document. It knows net/http and
+// the document, but no router: a server calls the methods of an Operation before and after it runs the
+// operation, a client before it sends a request and after it receives the response.
 //
-// kin-openapi reads the document. Compile makes checkers of its schemas that walk the bytes of a text
-// once and build nothing of them; it refuses a document that asks for something they do not know.
+// kin-openapi parses the document. Compile turns its schemas into validators that walk the bytes of a JSON
+// text once and build no values from it; it refuses a document with a keyword that they do not implement.
 package contract
 
 import (
@@ -19,7 +20,7 @@ import (
 	"github.com/cloud-sessions/sessions/api"
 )
 
-// Contract is the document, compiled: an Operation for each operationId, and the component schemas.
+// Contract is the compiled document: an Operation for each operationId, and the component schemas.
 type Contract struct {
 	operations map[string]*Operation
 	schemas    map[string]*Schema
@@ -35,9 +36,9 @@ type limits struct {
 type Operation struct {
 	// ID is the operationId as the document spells it.
 	ID string
-	// Method and Path are the operation's place, the path as a template relative to a server URL.
+	// Method and Path locate the operation. Path is a template, relative to a server URL.
 	Method, Path string
-	// Secured is whether the operation asks for a token.
+	// Secured reports whether the operation requires a token.
 	Secured bool
 	// Statuses are the declared response statuses, ascending.
 	Statuses []int
@@ -45,41 +46,49 @@ type Operation struct {
 	segments   []string // of Path
 	limits     limits
 	parameters []parameter
-	body       *schema // nil when the operation takes no body
+	body       *schema // nil when the operation has no request body
 	responses  map[int]*response
 }
 
-// RequestError is a request's violation of the contract. Its text is one plain sentence, fit for callers.
+// RequestError is a caller's mistake in a request. Its text is one plain sentence for the caller.
 type RequestError struct {
-	// Param names what is at fault: metadata.purpose, resources[0].type, limit, Content-Type; "body" for
-	// the body as a whole.
+	// Param names the invalid part: metadata.purpose, resources[0].type, limit, Content-Type; "body" for
+	// the body as a whole, "query" for a malformed query string.
 	Param string
 	// Message says what is wrong and what is allowed.
 	Message string
 }
 
-func (f *RequestError) Error() string { return f.Message }
+func (e *RequestError) Error() string { return e.Message }
 
-// Violation is a response's violation of the contract. Its text is for logs, not for callers.
+// Violation is a breach of the contract by a response, by an event, or by a request that a client is about
+// to send. Its text is for logs and reports, not for callers.
 type Violation struct {
 	// Operation is the operationId.
 	Operation string
-	// Status is the response's status.
+	// Status is the response's status; 0 for a request.
 	Status int
-	// Pointer is where in the body the violation is, as a JSON pointer; "" for the body as a whole, and for
-	// statuses and headers.
+	// Pointer is the place in the body, as a JSON pointer; "" for the body as a whole, for statuses, headers
+	// and parameters.
 	Pointer string
-	// Rule is the keyword that is broken: type, required, status, header and so on.
+	// Rule is the violated keyword: type, required, status, header and so on.
 	Rule string
 	// Reason says what is wrong. It quotes no values.
 	Reason string
 }
 
-func (b *Violation) Error() string {
-	return fmt.Sprintf("%s answered %d against the contract: %s at '%s': %s", b.Operation, b.Status, b.Rule, b.Pointer, b.Reason)
+func (v *Violation) Error() string {
+	subject := "the value"
+	switch {
+	case v.Status != 0:
+		subject = fmt.Sprintf("%s: response %d", v.Operation, v.Status)
+	case v.Operation != "":
+		subject = v.Operation + ": the request"
+	}
+	return fmt.Sprintf("%s violates the contract: %s at '%s': %s", subject, v.Rule, v.Pointer, v.Reason)
 }
 
-// Load returns the contract of package api, compiled. It is compiled once for the process: it is never changed.
+// Load returns the compiled contract of package api. It is compiled once per process and never changed.
 func Load() (*Contract, error) { return embedded() }
 
 var embedded = sync.OnceValues(func() (*Contract, error) {
@@ -90,8 +99,8 @@ var embedded = sync.OnceValues(func() (*Contract, error) {
 	return Compile(doc)
 })
 
-// Compile makes a Contract of a loaded document. It fails, with the place and the keyword, when the
-// document asks for something that would go unchecked.
+// Compile compiles a loaded document. It returns an error with the place and the keyword if the document
+// has a keyword that would not be enforced.
 func Compile(doc *openapi3.T) (*Contract, error) {
 	limits, err := readLimits(doc)
 	if err != nil {
@@ -104,7 +113,7 @@ func Compile(doc *openapi3.T) (*Contract, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.schemas[name] = &Schema{root: root, maxDepth: limits.jsonDepth}
+		c.schemas[name] = &Schema{place: name, root: root, maxDepth: limits.jsonDepth}
 	}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
@@ -160,7 +169,7 @@ func (c *compiler) operation(doc *openapi3.T, item *openapi3.PathItem, path, met
 	if op.RequestBody != nil {
 		media := op.RequestBody.Value.Content[jsonType]
 		if media == nil || len(op.RequestBody.Value.Content) != 1 || !op.RequestBody.Value.Required {
-			return nil, fmt.Errorf("only required %s bodies are checked", jsonType)
+			return nil, fmt.Errorf("only required %s bodies are supported", jsonType)
 		}
 		var err error
 		if o.body, err = c.compile("request body", media.Schema); err != nil {
@@ -192,7 +201,7 @@ func readLimits(doc *openapi3.T) (limits, error) {
 	return limits{bodyBytes: int64(bytes), jsonDepth: int(depth)}, nil
 }
 
-// number reads a number out of an extension, whatever the YAML reader made of it.
+// number reads a number from an extension, in any type that the YAML parser may have chosen.
 func number(v any) (float64, bool) {
 	switch v := v.(type) {
 	case float64:
@@ -207,7 +216,7 @@ func number(v any) (float64, bool) {
 	return 0, false
 }
 
-// phrase reads a string out of a schema's extensions; "" when it is not there.
+// phrase reads a string from a schema's extensions; "" when it is absent.
 func phrase(extensions map[string]any, name string) string {
 	s, _ := extensions[name].(string)
 	return strings.TrimSpace(s)
@@ -216,48 +225,10 @@ func phrase(extensions map[string]any, name string) string {
 // Len returns the number of operations.
 func (c *Contract) Len() int { return len(c.operations) }
 
-// Accepts reports whether a string fits the component schema of that name.
-func (c *Contract) Accepts(schema, value string) bool {
-	s := c.schemas[schema]
-	return s != nil && s.root.kind == stringKind && s.root.brokenText(value) == ""
-}
-
-// Schema returns the component schema of that name, or nil.
-func (c *Contract) Schema(name string) *Schema { return c.schemas[name] }
-
-// Schema is a component schema, for JSON that is neither a request nor a whole response, such as an event
-// of a stream. Its methods are safe for concurrent use.
-type Schema struct {
-	root     *schema
-	maxDepth int
-}
-
-// Check holds a JSON text against the schema and returns the first violation, or nil. Operation and Status
-// of the violation are the caller's to fill in.
-func (s *Schema) Check(data []byte) *Violation {
-	if m := check(s.root, view(data), s.maxDepth); m != nil {
-		return m.violation()
-	}
-	return nil
-}
-
-// CheckJSON holds a JSON text against the component schema of that name and returns a *RequestError, the first
-// in the document's order, or nil. Params are relative to the value.
-func (c *Contract) CheckJSON(name string, data []byte) error {
-	s := c.schemas[name]
-	if s == nil {
-		return fmt.Errorf("the contract has no schema %q", name)
-	}
-	if m := check(s.root, view(data), s.maxDepth); m != nil {
-		return m.requestError()
-	}
-	return nil
-}
-
-// TakesBody reports whether the operation's requests have a body.
+// TakesBody reports whether the operation has a request body.
 func (o *Operation) TakesBody() bool { return o.body != nil }
 
-// RouterPath returns the path as routers of the :name kind spell it.
+// RouterPath returns the path with its parameters written as :name.
 func (o *Operation) RouterPath() string {
 	return strings.ReplaceAll(strings.ReplaceAll(o.Path, "{", ":"), "}", "")
 }

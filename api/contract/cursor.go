@@ -2,27 +2,27 @@ package contract
 
 import "unsafe"
 
-// cursor walks JSON text (RFC 8259). The first thing that is no JSON breaks it; every later read is in
-// vain but safe.
+// cursor reads JSON text (RFC 8259). The first syntax error breaks it; later reads are safe and return
+// nothing useful.
 type cursor struct {
 	data     string
 	pos      int
 	broken   bool
-	brokenAt int // the byte at fault, or the end of data
+	brokenAt int // the offset of the error, or the end of data
 }
 
-// view returns bytes as text, without a copy: nobody may change them while the text is in use. What is said
-// of a text, in errors and violations, keeps nothing of it.
+// view returns bytes as a string without a copy: the bytes must not change while the string is in use. Errors
+// and violations do not refer to it.
 func view(data []byte) string { return unsafe.String(unsafe.SliceData(data), len(data)) }
 
-// fail breaks the cursor where it stands.
+// fail breaks the cursor at its position.
 func (c *cursor) fail() {
 	if !c.broken {
 		c.broken, c.brokenAt = true, c.pos
 	}
 }
 
-// peek returns the next byte, or 0, which no JSON has outside of strings, at the end.
+// peek returns the next byte; at the end it returns 0, which valid JSON does not contain.
 func (c *cursor) peek() byte {
 	if c.pos < len(c.data) {
 		return c.data[c.pos]
@@ -42,8 +42,8 @@ func (c *cursor) space() {
 	}
 }
 
-// kind tells the kind of the value that begins at the next byte. What begins no value is anyKind, and
-// breaks the cursor.
+// kind returns the kind of the value that starts at the next byte. If no value starts there it breaks the
+// cursor and returns anyKind.
 func (c *cursor) kind() kind {
 	switch b := c.peek(); b {
 	case '"':
@@ -65,8 +65,8 @@ func (c *cursor) kind() kind {
 	}
 }
 
-// more moves to the next member of an object or an array, and reports whether there is one; when there
-// is none it moves past the closing byte. first says that the opening byte came just before.
+// more moves to the next member of an object or an item of an array and reports whether there is one; if
+// not, it moves past the closing byte. first means that the opening byte has just been read.
 func (c *cursor) more(closing byte, first bool) bool {
 	if c.broken {
 		return false
@@ -124,7 +124,7 @@ func (c *cursor) literal() {
 	}
 }
 
-// number reads a number. whole tells that it is written as an integer, without fraction and exponent.
+// number reads a number. whole reports whether it is written as an integer, without fraction and exponent.
 func (c *cursor) number() (raw string, whole bool) {
 	start := c.pos
 	if c.peek() == '-' {
@@ -152,7 +152,7 @@ func (c *cursor) number() (raw string, whole bool) {
 	return c.data[start:c.pos], whole
 }
 
-// digits reads one digit or more.
+// digits reads one or more digits.
 func (c *cursor) digits() {
 	start := c.pos
 	for isDigit(c.peek()) {
@@ -165,7 +165,7 @@ func (c *cursor) digits() {
 
 func isDigit(b byte) bool { return b-'0' < 10 }
 
-// skip reads a value, however deep, without looking at more than its syntax.
+// skip reads a value of any depth and validates its syntax only.
 func (c *cursor) skip() {
 	var room [64]byte
 	closing := room[:0] // what closes the open objects and arrays, outermost first
@@ -186,7 +186,7 @@ func (c *cursor) skip() {
 		default:
 			c.literal()
 		}
-		for { // up to where the next value begins
+		for { // up to the start of the next value
 			if c.broken || len(closing) == 0 {
 				return
 			}

@@ -21,7 +21,7 @@ func near(byte string) *RequestError {
 }
 
 func TestSyntax(t *testing.T) {
-	trailing := &RequestError{Param: "body", Message: "The request body must hold one JSON value and nothing after it."}
+	trailing := &RequestError{Param: "body", Message: "The request body must be one JSON value with nothing after it."}
 	deep := &RequestError{Param: "body", Message: "The request body must not be nested deeper than 64 levels."}
 	notUTF8 := &RequestError{Param: "body", Message: "The request body must be valid UTF-8."}
 	nested := func(n int, inside string) string { return strings.Repeat("[", n) + inside + strings.Repeat("]", n) }
@@ -54,7 +54,7 @@ func TestSyntax(t *testing.T) {
 // What is wrong with the text itself comes first, in the order of the text; bad syntax before all.
 func TestGraveMistakes(t *testing.T) {
 	twice := func(param string) *RequestError {
-		return &RequestError{Param: param, Message: "Field '" + param + "' is given twice."}
+		return &RequestError{Param: param, Message: "Field '" + param + "' occurs twice."}
 	}
 	for text, want := range map[string]*RequestError{
 		`{"a":1,"a":1}`: twice("a"), `{"a":1,"\u0061":1}`: twice("a"), `{"a":1,"A":1}`: nil, `[{"b":{"":1,"":2}}]`: twice("[0].b."),

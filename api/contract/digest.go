@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// Digest returns a digest of what a checked body means. Bodies that differ only in whitespace, in the
-// order of names, in escapes or in how a whole number is written have the same one. It costs about what
-// checking the body did. A body that was not checked gets some digest, without a promise.
+// Digest returns a digest of the meaning of a validated body. Bodies that differ only in whitespace, in the
+// order of names, in escapes or in the notation of an integer have the same digest. It costs about as much as
+// validating the body. The digest of a body that was not validated is not specified.
 func Digest(body []byte) [sha256.Size]byte {
 	d := digester{cursor: cursor{data: view(body)}}
 	d.value(0)
 	return sha256.Sum256(d.out)
 }
 
-// digester writes a text in a form that depends on its meaning alone.
+// digester writes a text in a form that depends only on its meaning.
 type digester struct {
 	cursor
 	out []byte
 }
 
-// deepest ends the recursion for bodies that were not checked.
+// deepest bounds the recursion for bodies that were not validated.
 const deepest = 1000
 
 func (d *digester) value(depth int) {

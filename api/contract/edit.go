@@ -2,14 +2,14 @@ package contract
 
 import "strings"
 
-// edit replaces a part of a checked text.
+// edit replaces a part of a validated text.
 type edit struct {
 	from, to int
 	text     string
 }
 
-// fillIn writes down the defaults of the properties that an object with n members does not have. The
-// object has just been walked.
+// fillIn adds edits for the defaults of the properties that an object does not have. The object, of n
+// members, has just been walked.
 func (w *walker) fillIn(s *schema, seen uint64, n int) {
 	for i := range s.properties {
 		absent := s.properties[i].absent
@@ -24,7 +24,7 @@ func (w *walker) fillIn(s *schema, seen uint64, n int) {
 	}
 }
 
-// edited returns the text with the edits made: the text itself when there are none.
+// edited returns the text with the edits applied: the text itself when there are none.
 func (w *walker) edited() string {
 	if len(w.edits) == 0 {
 		return w.data

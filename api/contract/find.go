@@ -2,9 +2,9 @@ package contract
 
 import "strings"
 
-// Find returns the operation at a path, relative to a server URL and percent-encoded as it was sent, and what
-// CheckRequest takes for its path parameters; nil when the contract has none there. It is for those who have no
-// router: callers, and whoever looks on from outside.
+// Find returns the operation at a path, which is relative to a server URL and percent-encoded as sent, and the
+// pathParam function for CheckRequest; nil when the contract has no operation there. It is for programs
+// without a router, such as clients and proxies.
 func (c *Contract) Find(method, path string) (*Operation, func(name string) string) {
 	segments := strings.Split(path, "/")
 	var found *Operation
@@ -27,7 +27,7 @@ func (c *Contract) Find(method, path string) (*Operation, func(name string) stri
 	}
 }
 
-// fits reports whether a path is one of the operation's, and in how many segments it is the template's own.
+// fits reports whether a path matches the operation's template, and how many segments match literally.
 func (o *Operation) fits(path []string) (literal int, ok bool) {
 	if len(path) != len(o.segments) {
 		return 0, false

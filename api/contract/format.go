@@ -2,8 +2,8 @@ package contract
 
 import "time"
 
-// isDateTime reports whether s is an RFC 3339 date-time in the spelling that Go's time package reads: a
-// real day, capital T and Z, no leap second.
+// isDateTime reports whether s is an RFC 3339 date-time in the form that Go's time package parses: an
+// existing day, capital T and Z, no leap second.
 func isDateTime(s string) bool {
 	const date, clock = len("2006-01-02"), len("T15:04:05")
 	if len(s) < date+clock || s[date] != 'T' || s[date+3] != ':' || s[date+6] != ':' {
@@ -55,7 +55,7 @@ func twoDigits(s string) int {
 	return int(s[0]-'0')*10 + int(s[1]-'0')
 }
 
-// within reports whether s is two digits of at most that value.
+// within reports whether s is two digits with a value of at most most.
 func within(s string, most int) bool {
 	n := twoDigits(s)
 	return n >= 0 && n <= most

@@ -9,10 +9,10 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// kindOf tells a schema's kind. It is an error for the schema to have a keyword that would go unchecked:
-// one that schemas of its kind do not have, or that this package does not know.
+// kindOf returns a schema's kind. A keyword that would not be enforced is an error: one that schemas of this
+// kind do not have, or that this package does not implement.
 func kindOf(doc *openapi3.Schema) (kind, error) {
-	kind, rest := unionKind, *doc // rest is to be left without any keyword
+	kind, rest := unionKind, *doc // what remains of it after the known keywords is an error
 	rest.Extensions, rest.Origin, rest.Title, rest.Description, rest.Deprecated = nil, nil, "", "", false
 	rest.Example, rest.Examples, rest.ExternalDocs, rest.Nullable = nil, nil, nil, false
 	switch {
@@ -43,7 +43,7 @@ func kindOf(doc *openapi3.Schema) (kind, error) {
 		rest.Type, rest.Properties, rest.Required = nil, nil, nil
 		rest.AdditionalProperties, rest.MinProps, rest.MaxProps = openapi3.AdditionalProperties{}, 0, nil
 	default:
-		return anyKind, fmt.Errorf("type: one of string, integer, number, boolean, array and object is needed")
+		return anyKind, fmt.Errorf("type: must be string, integer, number, boolean, array or object")
 	}
 	if _, named := doc.Extensions["x-property-names"]; named && kind != objectKind {
 		return kind, fmt.Errorf("keyword x-property-names is for objects")
@@ -54,19 +54,19 @@ func kindOf(doc *openapi3.Schema) (kind, error) {
 	return kind, nil
 }
 
-// takeFormat takes a format away if it is among those.
+// takeFormat removes a format if it is one of formats.
 func takeFormat(rest *openapi3.Schema, formats ...string) {
 	if slices.Contains(formats, rest.Format) {
 		rest.Format = ""
 	}
 }
 
-// takeBounds takes the bounds of numbers away, as OpenAPI 3.0 writes them.
+// takeBounds removes the bounds of numbers, as OpenAPI 3.0 writes them.
 func takeBounds(rest *openapi3.Schema) {
 	rest.Min, rest.Max, rest.ExclusiveMin.Bool, rest.ExclusiveMax.Bool = nil, nil, nil, nil
 }
 
-// anyKeyword names a keyword that a schema has; "" when it has none.
+// anyKeyword returns a keyword that a schema has; "" when it has none.
 func anyKeyword(s *openapi3.Schema) string {
 	fields := reflect.ValueOf(*s)
 	for i := range fields.NumField() {

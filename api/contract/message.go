@@ -10,8 +10,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// sentence says what is wrong with the named thing (Field 'title', Parameter 'limit') and what is
-// allowed.
+// sentence says what is wrong with the subject (Field 'title', Parameter 'limit') and what is allowed.
 func (m *mistake) sentence(subject string) string {
 	switch m.rule {
 	case "required":
@@ -27,7 +26,7 @@ func (m *mistake) sentence(subject string) string {
 	return subject + " " + m.expectation() + "."
 }
 
-// suggestion helps with a name that is right but for its letter case.
+// suggestion ends the sentence; it names a property that differs only in letter case.
 func (m *mistake) suggestion() string {
 	name := m.at[0].name
 	for _, known := range slices.Sorted(maps.Keys(m.schema.Properties)) {
@@ -49,7 +48,7 @@ func (m *mistake) nameSentence(rule string) string {
 	return fmt.Sprintf("%s must be %.0f to %.0f characters long.", subject, least, most)
 }
 
-// expectation says what a schema allows, as the end of a sentence.
+// expectation returns the end of a sentence that says what a schema allows.
 func (m *mistake) expectation() string {
 	s := m.schema
 	switch m.rule {
@@ -61,7 +60,7 @@ func (m *mistake) expectation() string {
 		most, _ := number(s.Extensions[ruleMaxBytes])
 		return fmt.Sprintf("must be at most %.0f bytes of JSON", most)
 	case "uniqueItems":
-		return "must not hold the same item twice"
+		return "must not contain the same item twice"
 	case "maxProperties":
 		return "must have at most " + strconv.FormatUint(*s.MaxProps, 10) + " entries"
 	case "minProperties":
@@ -73,7 +72,7 @@ func (m *mistake) expectation() string {
 	return "must be " + describe(s)
 }
 
-// allowed lists the values of an enum, or of a union's discriminator, quoted.
+// allowed returns the values of an enum or of a union's discriminator in quotes, and the words before them.
 func allowed(s *openapi3.Schema) (values []string, intro string) {
 	for _, v := range s.Enum {
 		values = append(values, fmt.Sprintf("'%v'", v))
@@ -90,7 +89,7 @@ func allowed(s *openapi3.Schema) (values []string, intro string) {
 	return values, "one of "
 }
 
-// describe names a schema's type and bounds with an article: an integer between 50 and 5000.
+// describe returns a schema's type and bounds with an article: an integer between 50 and 5000.
 func describe(s *openapi3.Schema) string {
 	switch {
 	case len(s.OneOf) > 0:
@@ -114,7 +113,7 @@ func describe(s *openapi3.Schema) string {
 	case s.Type.Is(openapi3.TypeObject):
 		return "an object"
 	}
-	return "as the API's contract says"
+	return "valid by the contract"
 }
 
 func bounds(s *openapi3.Schema) string {

@@ -7,7 +7,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// The rules that are not keywords of a schema: what a JSON text must be before any schema is asked.
+// The rules that are not keywords of a schema: most of them say what any JSON text must be.
 const (
 	ruleSyntax   = "syntax"
 	ruleTrailing = "trailing"
@@ -18,30 +18,30 @@ const (
 	ruleMaxBytes = "x-max-bytes"
 )
 
-// mistake is one disagreement between a JSON text and what it should be.
+// mistake is a place where a JSON text is not valid. A request's becomes a RequestError, a response's a
+// Violation.
 type mistake struct {
 	at     path
-	rule   string           // the keyword that is broken, or one of the rules above
-	schema *openapi3.Schema // the schema that holds the keyword; nil for the rules above
+	rule   string           // the violated keyword, or one of the rules above
+	schema *openapi3.Schema // the schema with the keyword; nil for the rules of any JSON text
 	limit  int              // the byte for ruleSyntax, the levels for ruleDepth
 }
 
-// grave reports whether the text itself is at fault, which matters more than any schema.
+// grave reports whether the text itself is invalid, which takes precedence over any schema.
 func (m *mistake) grave() bool { return m.schema == nil }
 
-// ranked keeps that one of an object's mistakes which comes first: grave ones in the order of the text,
-// then the others in the order of the document's properties. Those that the document does not know come
-// last, by name.
+// ranked keeps the first of an object's mistakes: grave ones in the order of the text, then the others in the
+// order of the document's properties. Properties that the document does not name come last, by name.
 type ranked struct {
 	*mistake
 	position int
 	name     string
 }
 
-// noMistake is before the first one.
+// noMistake returns a ranked without a mistake.
 func noMistake() ranked { return ranked{position: math.MaxInt} }
 
-// open reports whether a schema's mistake at that property would come first.
+// open reports whether a schema's mistake at that property would be the first.
 func (r *ranked) open(position int, name string) bool {
 	switch {
 	case r.mistake == nil:
@@ -52,7 +52,7 @@ func (r *ranked) open(position int, name string) bool {
 	return position < r.position || position == r.position && name < r.name
 }
 
-// offer keeps a mistake at a property, or in it, if it comes first. nil is none.
+// offer keeps a mistake at a property, or in it, if it is the first. A nil mistake is ignored.
 func (r *ranked) offer(m *mistake, position int, name string) {
 	if m != nil {
 		m.at = append(m.at, key(name))
@@ -60,55 +60,55 @@ func (r *ranked) offer(m *mistake, position int, name string) {
 	}
 }
 
-// keep is offer for a mistake whose place is the object itself.
+// keep is offer for a mistake whose path is that of the object itself.
 func (r *ranked) keep(m *mistake, position int, name string) {
 	if r.open(position, name) || m.grave() && !r.grave() {
 		r.mistake, r.position, r.name = m, position, name
 	}
 }
 
-// fault makes a mistake in a request's body fit for callers.
+// requestError returns a mistake in a request's body in words for the caller.
 func (m *mistake) requestError() *RequestError {
 	subject := m.at.field()
 	switch m.rule {
 	case ruleSyntax:
 		return &RequestError{Param: wholeBody, Message: "The request body is not valid JSON (near byte " + strconv.Itoa(m.limit) + ")."}
 	case ruleTrailing:
-		return &RequestError{Param: wholeBody, Message: "The request body must hold one JSON value and nothing after it."}
+		return &RequestError{Param: wholeBody, Message: "The request body must be one JSON value with nothing after it."}
 	case ruleDepth:
 		return &RequestError{Param: wholeBody, Message: "The request body must not be nested deeper than " + strconv.Itoa(m.limit) + " levels."}
 	case ruleUTF8:
 		return &RequestError{Param: m.at.param(), Message: subject + " must be valid UTF-8."}
 	case ruleTwice:
-		return &RequestError{Param: m.at.param(), Message: subject + " is given twice."}
+		return &RequestError{Param: m.at.param(), Message: subject + " occurs twice."}
 	}
 	return &RequestError{Param: m.at.param(), Message: m.sentence(subject)}
 }
 
-// violation makes a mistake in a response fit for logs. It quotes names, never values.
+// violation returns a mistake in words for logs. It quotes names, never values.
 func (m *mistake) violation() *Violation {
-	b := &Violation{Pointer: m.at.pointer(), Rule: m.rule}
+	v := &Violation{Pointer: m.at.pointer(), Rule: m.rule}
 	switch m.rule {
 	case ruleSyntax:
-		b.Rule, b.Reason = "json", "no valid JSON near byte "+strconv.Itoa(m.limit)
+		v.Rule, v.Reason = "json", "invalid JSON near byte "+strconv.Itoa(m.limit)
 	case ruleTrailing:
-		b.Rule, b.Reason = "json", "something follows the JSON value"
+		v.Rule, v.Reason = "json", "bytes after the JSON value"
 	case ruleDepth:
-		b.Rule, b.Pointer, b.Reason = "json", "", "nested deeper than "+strconv.Itoa(m.limit)+" levels"
+		v.Rule, v.Pointer, v.Reason = "json", "", "nested deeper than "+strconv.Itoa(m.limit)+" levels"
 	case ruleUTF8:
-		b.Rule, b.Reason = "json", "must be valid UTF-8"
+		v.Rule, v.Reason = "json", "must be valid UTF-8"
 	case ruleTwice:
-		b.Rule, b.Reason = "json", "is given twice"
+		v.Rule, v.Reason = "json", "occurs twice"
 	case "required":
-		b.Reason = "is missing"
+		v.Reason = "is missing"
 	case "additionalProperties":
-		b.Reason = "unknown property"
+		v.Reason = "unknown property"
 	case "nullable":
-		b.Reason = "must not be null"
+		v.Reason = "must not be null"
 	case ruleNames + "minLength", ruleNames + "maxLength", ruleNames + "pattern":
-		b.Reason = "property name is not allowed"
+		v.Reason = "property name is not allowed"
 	default:
-		b.Reason = m.expectation()
+		v.Reason = m.expectation()
 	}
-	return b
+	return v
 }

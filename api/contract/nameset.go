@@ -2,13 +2,13 @@ package contract
 
 import "slices"
 
-// nameSet is a set of strings that costs nothing while it is empty and little while it is small.
+// nameSet is a set of strings that allocates nothing while it is empty and little while it is small.
 type nameSet struct {
 	few  []string
 	many map[string]struct{}
 }
 
-// fewNames is the size up to which comparing them all is faster than hashing.
+// fewNames is the size up to which comparing with all names is faster than hashing.
 const fewNames = 16
 
 // add adds a string and reports whether it is new.
@@ -33,13 +33,13 @@ func (s *nameSet) add(name string) bool {
 	return true
 }
 
-// metNames are the names met so far in one object.
+// metNames are the names read so far in one object.
 type metNames struct {
 	named  uint64 // bit i for properties[i]
 	others nameSet
 }
 
-// again adds a name, with its position by schema.position, and reports whether it was met before.
+// again adds a name, with its position by schema.position, and reports whether it was there already.
 func (m *metNames) again(s *schema, position int, name string) bool {
 	if !s.names(position) {
 		return !m.others.add(name)

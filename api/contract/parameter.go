@@ -10,17 +10,17 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// parameter is a parameter of the path, the query or the headers, compiled.
+// parameter is a compiled parameter of the path, the query or the headers.
 type parameter struct {
-	name     string // headers in their canonical spelling
+	name     string // canonical for headers
 	in       string
 	doc      *openapi3.Parameter
 	required bool
 	schema   *schema
-	absent   string // the value that stands for an absent parameter; "" when there is none
+	absent   string // the default; "" when there is none
 }
 
-// parameter compiles a parameter of the plain kinds: one value, or in the query several under one name.
+// parameter compiles a parameter with one value or, in the query, with several values of one name.
 func (c *compiler) parameter(doc *openapi3.Parameter) (p parameter, err error) {
 	place := doc.In + " parameter " + doc.Name
 	inQuery, style := doc.In == openapi3.ParameterInQuery, openapi3.SerializationSimple
@@ -28,7 +28,7 @@ func (c *compiler) parameter(doc *openapi3.Parameter) (p parameter, err error) {
 		style = openapi3.SerializationForm
 	}
 	if doc.Style != "" && doc.Style != style || doc.Explode != nil && *doc.Explode != inQuery {
-		return p, fmt.Errorf("%s: style and explode: only the default is supported", place)
+		return p, fmt.Errorf("%s: style and explode: only the defaults are supported", place)
 	}
 	if doc.Schema == nil || doc.Content != nil || doc.AllowEmptyValue || doc.AllowReserved {
 		return p, fmt.Errorf("%s: only a schema is supported, without content, allowEmptyValue and allowReserved", place)
@@ -47,7 +47,7 @@ func (c *compiler) parameter(doc *openapi3.Parameter) (p parameter, err error) {
 		value = value.items
 	}
 	if p.schema.unique && value.kind != stringKind {
-		return p, fmt.Errorf("%s: uniqueItems: only strings are held against one another", place)
+		return p, fmt.Errorf("%s: uniqueItems: only strings are supported", place)
 	}
 	if value.kind > stringKind || value.kind == anyKind {
 		return p, fmt.Errorf("%s: only strings, numbers and booleans are supported, and arrays of them in the query", place)
@@ -56,12 +56,12 @@ func (c *compiler) parameter(doc *openapi3.Parameter) (p parameter, err error) {
 		return p, fmt.Errorf("%s: default: %w", place, err)
 	}
 	if p.absent != "" && doc.In == openapi3.ParameterInPath {
-		return p, fmt.Errorf("%s: default: paths have none", place)
+		return p, fmt.Errorf("%s: default: not supported in paths", place)
 	}
 	return p, nil
 }
 
-// defaultText returns a schema's default outside of JSON, or "".
+// defaultText returns a schema's default as a parameter writes it, or "".
 func defaultText(s *schema) (string, error) {
 	value, err := s.defaultJSON()
 	if err != nil || s.kind != stringKind || value == "" {
@@ -69,13 +69,13 @@ func defaultText(s *schema) (string, error) {
 	}
 	var text string
 	if err = json.Unmarshal([]byte(value), &text); err == nil && text == "" {
-		err = errors.New("it must not be empty")
+		err = errors.New("must not be empty")
 	}
 	return text, err
 }
 
-// checkParameters holds a request's parameters against the operation, in the document's order, and
-// writes defaults into its query and headers.
+// checkParameters validates a request's parameters in the document's order and adds defaults to its query and
+// headers.
 func (o *Operation) checkParameters(r *http.Request, pathParam func(string) string) *misuse {
 	var query url.Values
 	if r.URL.RawQuery != "" {
@@ -91,7 +91,7 @@ func (o *Operation) checkParameters(r *http.Request, pathParam func(string) stri
 		case openapi3.ParameterInPath:
 			value, err := url.PathUnescape(pathParam(p.name))
 			if err != nil {
-				return &misuse{p, ruleSyntax, "is not percent-encoded properly"}
+				return &misuse{p, ruleSyntax, "is not valid percent-encoding"}
 			}
 			if wrong := p.checkOne(value); wrong != nil {
 				return wrong
@@ -112,7 +112,7 @@ func (o *Operation) checkParameters(r *http.Request, pathParam func(string) stri
 	return nil
 }
 
-// check holds all values of a parameter, in the order sent, against its schema.
+// check validates all values of a parameter, in the order sent.
 func (p *parameter) check(values []string) *misuse {
 	switch {
 	case len(values) == 0:
@@ -123,7 +123,7 @@ func (p *parameter) check(values []string) *misuse {
 	case p.schema.kind == arrayKind:
 		return p.checkMany(values)
 	case len(values) > 1:
-		return &misuse{p, ruleTwice, "must be given only once"}
+		return &misuse{p, ruleTwice, "must occur only once"}
 	}
 	return p.checkOne(values[0])
 }
@@ -158,7 +158,7 @@ func (p *parameter) checkMany(values []string) *misuse {
 	return nil
 }
 
-// fillIn writes the default into the request.
+// fillIn adds the default to the request.
 func (p *parameter) fillIn(r *http.Request) {
 	if p.in == openapi3.ParameterInHeader {
 		r.Header[p.name] = []string{p.absent}
@@ -170,19 +170,19 @@ func (p *parameter) fillIn(r *http.Request) {
 	r.URL.RawQuery += url.QueryEscape(p.name) + "=" + url.QueryEscape(p.absent)
 }
 
-// broken says what a parameter must be, whichever way it was wrong.
+// broken returns the misuse of a parameter whose value violates a keyword of s.
 func (p *parameter) broken(s *schema, rule string) *misuse {
 	return &misuse{p, rule, s.mistake(rule).expectation()}
 }
 
-// misuse is what is wrong with a parameter.
+// misuse is an invalid parameter, or an invalid query string.
 type misuse struct {
-	p         *parameter // nil for the query as a whole
+	p         *parameter // nil for the query string as a whole
 	rule      string
 	predicate string // the end of a sentence
 }
 
-// fault makes a misuse fit for callers; none is no fault.
+// requestError returns a misuse in words for the caller; nil for nil.
 func (m *misuse) requestError() *RequestError {
 	switch {
 	case m == nil:
@@ -193,7 +193,7 @@ func (m *misuse) requestError() *RequestError {
 	return &RequestError{Param: m.p.doc.Name, Message: m.sentence()}
 }
 
-// violation makes a misuse fit for logs.
+// violation returns a misuse in words for logs.
 func (m *misuse) violation() *Violation { return &Violation{Rule: m.rule, Reason: m.sentence()} }
 
 func (m *misuse) sentence() string {

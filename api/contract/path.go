@@ -6,16 +6,16 @@ import (
 	"unicode/utf8"
 )
 
-// wholeBody is the Param of a fault that concerns the body as a whole.
+// wholeBody is the Param of a RequestError that concerns the body as a whole.
 const wholeBody = "body"
 
-// quotedLength is the most characters of a caller's text that a message or a param repeats.
+// quotedLength is the maximum number of characters of a name that a message or a param repeats.
 const quotedLength = 64
 
-// path is a place in a JSON value, innermost step first: it is put together on the way out.
+// path is a place in a JSON value, innermost step first: it is built on the way out.
 type path []step
 
-// step is a property's name, or an array's index when it is not negative.
+// step is an index of an array or, when index is negative, the name of a property.
 type step struct {
 	name  string
 	index int
@@ -24,8 +24,7 @@ type step struct {
 func key(name string) step { return step{name: name, index: -1} }
 func item(i int) step      { return step{index: i} }
 
-// String writes the path as a param: metadata.purpose, resources[0].type. Names are cut to a length
-// that is fit for messages.
+// String returns the path as a param: metadata.purpose, resources[0].type. Long names are cut.
 func (p path) String() string {
 	var b strings.Builder
 	for i := len(p) - 1; i >= 0; i-- {
@@ -41,7 +40,7 @@ func (p path) String() string {
 	return b.String()
 }
 
-// pointer writes the path as a JSON pointer, RFC 6901.
+// pointer returns the path as a JSON pointer (RFC 6901).
 func (p path) pointer() string {
 	var b strings.Builder
 	for i := len(p) - 1; i >= 0; i-- {
@@ -54,7 +53,7 @@ func (p path) pointer() string {
 	return b.String()
 }
 
-// param is what a RequestError at this place names.
+// param returns the Param of a RequestError at this place.
 func (p path) param() string {
 	if len(p) == 0 {
 		return wholeBody
@@ -62,7 +61,7 @@ func (p path) param() string {
 	return cut(p.String(), 256)
 }
 
-// field is how a message names this place.
+// field returns the name of this place in a message.
 func (p path) field() string {
 	if len(p) == 0 {
 		return "The request body"

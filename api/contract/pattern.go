@@ -7,22 +7,23 @@ import (
 	"unicode/utf8"
 )
 
-// pattern is a regular expression. The common shapes, a row of literals and character classes between
-// ^ and $ that can be told apart by their next byte, are matched without the regexp package.
+// pattern is a compiled regular expression. Common expressions, a sequence of literals and character classes
+// between ^ and $ that the next byte distinguishes, are matched without the regexp package, which would compile
+// a program of 80 steps for a repetition of 80.
 type pattern struct {
-	rows []row          // one must match; none when the regexp package is needed
-	re   *regexp.Regexp // nil when there are rows: a repetition of 80 makes a program of 80 steps
+	rows []row          // alternatives; none when the regexp package is needed
+	re   *regexp.Regexp // nil when there are rows
 }
 
-// row matches a whole string part by part, each taking all that it can.
+// row matches a complete string part by part, each as long as possible.
 type row []part
 
 // part is a literal, or a repeated class of bytes.
 type part struct {
 	literal     string
 	set         *byteSet // nil for a literal
-	least, most int      // bytes; most is negative when there is no end
-	except      int      // the one byte that an endless set does not have, or -1
+	least, most int      // bytes; most is negative when unbounded
+	except      int      // the only byte that an unbounded set lacks, or -1
 }
 
 type byteSet [256]bool
@@ -87,7 +88,7 @@ func (r row) match(s string) bool {
 	return s == ""
 }
 
-// wholeRows returns the rows that an anchored expression stands for, or nil.
+// wholeRows returns the rows of an anchored expression, or nil.
 func wholeRows(tree *syntax.Regexp) []row {
 	subs := tree.Sub
 	if tree.Op != syntax.OpConcat || subs[0].Op != syntax.OpBeginText || subs[len(subs)-1].Op != syntax.OpEndText {
@@ -135,8 +136,8 @@ func choices(tree *syntax.Regexp) []row {
 	return nil
 }
 
-// newRow makes parts of expressions that follow one another. ok is false when one of them is no part,
-// or when a part that takes all it can might take what a later one needs.
+// newRow returns the parts of consecutive expressions. ok is false when one of them cannot be a part, or when
+// a part of variable length could consume what a later part needs.
 func newRow(subs []*syntax.Regexp) (r row, ok bool) {
 	for _, sub := range subs {
 		p, ok := newPart(sub)
@@ -180,14 +181,14 @@ func newPart(tree *syntax.Regexp) (part, bool) {
 		tree = tree.Sub[0]
 	}
 	set, wide := newByteSet(tree)
-	if set == nil || wide && (least > 1 || most >= 0) { // a character of several bytes must not be counted
+	if set == nil || wide && (least > 1 || most >= 0) { // a character of several bytes cannot be counted
 		return part{}, false
 	}
 	return part{set: set, least: least, most: most, except: set.except(most)}, true
 }
 
-// newByteSet returns the bytes of a class's characters, or nil. wide says that these are all characters
-// beyond ASCII, too.
+// newByteSet returns the bytes of a class's characters, or nil. wide reports whether they include all
+// characters beyond ASCII.
 func newByteSet(tree *syntax.Regexp) (set *byteSet, wide bool) {
 	ranges := tree.Rune
 	switch {
@@ -212,7 +213,7 @@ func newByteSet(tree *syntax.Regexp) (set *byteSet, wide bool) {
 	return set, wide
 }
 
-// except returns the one byte that is not in an endless set, or -1.
+// except returns the only byte that is not in an unbounded set, or -1.
 func (s *byteSet) except(most int) int {
 	except := -1
 	for b, in := range s {
@@ -229,7 +230,7 @@ func (s *byteSet) except(most int) int {
 	return except
 }
 
-// overlaps reports whether a byte of p may begin the later part.
+// overlaps reports whether a byte of p can start the later part.
 func (p *part) overlaps(later *part) bool {
 	if later.set == nil {
 		return p.set[later.literal[0]]

@@ -31,7 +31,7 @@ func refSyntaxError(err error) *RequestError {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
 		if strings.Contains(err.Error(), "after top-level value") {
-			message = "The request body must hold one JSON value and nothing after it."
+			message = "The request body must be one JSON value with nothing after it."
 		} else {
 			message = "The request body is not valid JSON (near byte " + strconv.FormatInt(syntax.Offset, 10) + ")."
 		}
@@ -73,7 +73,7 @@ func (d *refReader) object(at refPath) any {
 			break
 		}
 		if _, twice := object[name]; twice {
-			d.fail(at.key(name), "Field '"+at.key(name).outer().param()+"' is given twice.")
+			d.fail(at.key(name), "Field '"+at.key(name).outer().param()+"' occurs twice.")
 			break
 		}
 		object[name] = d.value(at.key(name))

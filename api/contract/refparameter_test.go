@@ -35,7 +35,7 @@ func refParameter(doc *openapi3.Parameter, values []string) *RequestError {
 		input.PathParams[doc.Name] = values[0]
 	}
 	if len(values) > 1 && !doc.Schema.Value.Type.Is(openapi3.TypeArray) {
-		return &RequestError{Param: doc.Name, Message: subject + " must be given only once."}
+		return &RequestError{Param: doc.Name, Message: subject + " must occur only once."}
 	}
 	err := openapi3filter.ValidateParameter(r.Context(), input, doc)
 	if err == nil {

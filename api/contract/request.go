@@ -15,11 +15,11 @@ const (
 	streamType = "text/event-stream"
 )
 
-// CheckRequest holds a request against the operation: parameters, then content type, then body. It
-// returns a *RequestError, the first in the document's order, or nil. The body is replaced by what was checked,
-// so that nothing reads other bytes: those that were sent, or, when need be, a copy with defaults filled
-// in and integers written as such. Defaults are written into the query and the headers, too.
-// pathParam returns a path parameter by name, percent-encoded as it was sent.
+// CheckRequest validates a request: parameters, then content type, then body. It returns a *RequestError, the
+// first in the document's order, or nil. It replaces the body by the validated bytes, so that nothing reads
+// others: the bytes that were sent or, if that changes them, a copy with defaults added and integers without
+// fraction and exponent. It adds defaults to the query and the headers. pathParam returns a path parameter by
+// name, percent-encoded as sent.
 func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) string) error {
 	if wrong := o.checkParameters(r, pathParam); wrong != nil {
 		return wrong.requestError()
@@ -30,9 +30,9 @@ func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) st
 	if !isJSON(r.Header) {
 		return &RequestError{Param: "Content-Type", Message: notJSON}
 	}
-	data, fault := o.readBody(r)
-	if fault != nil {
-		return fault
+	data, invalid := o.readBody(r)
+	if invalid != nil {
+		return invalid
 	}
 	w := walker{cursor: cursor{data: data}, maxDepth: o.limits.jsonDepth, fill: true}
 	if m := w.check(o.body); m != nil {
@@ -44,7 +44,7 @@ func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) st
 	return nil
 }
 
-// contentType is header.Get of it, but does not spell the name anew.
+// contentType returns the Content-Type without header.Get, which would canonicalize the name.
 func contentType(header http.Header) string {
 	if values := header["Content-Type"]; len(values) > 0 {
 		return values[0]
@@ -54,7 +54,7 @@ func contentType(header http.Header) string {
 
 const notJSON = "Header 'Content-Type' must be application/json."
 
-// isJSON reports whether a request says that its body is JSON.
+// isJSON reports whether a request declares its body as JSON.
 func isJSON(h http.Header) bool {
 	sent := contentType(h)
 	if sent == jsonType {
@@ -70,10 +70,10 @@ type checkedBody struct{ strings.Reader }
 // Close does nothing.
 func (*checkedBody) Close() error { return nil }
 
-// eagerBytes is how much room is made for a body on the word of its Content-Length alone.
+// eagerBytes is the most memory that is allocated for a body before it is read, whatever its Content-Length.
 const eagerBytes = 64 << 10
 
-// readBody reads the body, no further than the contract's limit.
+// readBody reads the body up to the contract's limit.
 func (o *Operation) readBody(r *http.Request) (string, *RequestError) {
 	tooLarge := func() *RequestError {
 		limit := strconv.FormatInt(o.limits.bodyBytes, 10)
@@ -83,7 +83,7 @@ func (o *Operation) readBody(r *http.Request) (string, *RequestError) {
 		return "", tooLarge()
 	}
 	limit := int(o.limits.bodyBytes) + 1
-	data := make([]byte, 0, min(max(int(r.ContentLength), 0), eagerBytes)+1) // one more, to see the end
+	data := make([]byte, 0, min(max(int(r.ContentLength), 0), eagerBytes)+1) // one more byte, to detect the end
 	var err error
 	for err == nil && len(data) < limit {
 		if len(data) == cap(data) {

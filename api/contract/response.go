@@ -10,7 +10,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// response is what one status of an operation must be, compiled.
+// response is the compiled response of one status of an operation.
 type response struct {
 	headers []header // by name
 	content map[string]*schema
@@ -49,9 +49,9 @@ func (c *compiler) response(place string, doc *openapi3.Response) (*response, er
 	return r, nil
 }
 
-// CheckResponse holds a whole response against the operation: status, headers, content type, body. It
-// returns a *Violation, the first in the document's order, or nil. Event streams are checked event by event
-// instead, by whoever writes them (Contract.Schema).
+// CheckResponse validates a complete response: status, headers, content type, body. It returns a *Violation,
+// the first in the document's order, or nil. The writer or reader of an event stream validates each event
+// instead (Contract.Schema, Operation.Stream).
 func (o *Operation) CheckResponse(status int, header http.Header, body []byte) error {
 	if err := o.CheckHead(status, header); err != nil {
 		return err
@@ -59,8 +59,8 @@ func (o *Operation) CheckResponse(status int, header http.Header, body []byte) e
 	return o.CheckBody(status, contentType(header), body)
 }
 
-// CheckHead is the part of CheckResponse that does not look at the body: it is enough for a body that
-// CheckBody has let pass before.
+// CheckHead validates the status and the headers: it suffices for a body that CheckBody has validated
+// before.
 func (o *Operation) CheckHead(status int, header http.Header) error {
 	r := o.responses[status]
 	if r == nil {
@@ -75,7 +75,7 @@ func (o *Operation) CheckHead(status int, header http.Header) error {
 	return nil
 }
 
-// CheckBody is the part of CheckResponse that looks at the body and its content type.
+// CheckBody validates the content type and the body.
 func (o *Operation) CheckBody(status int, media string, body []byte) error {
 	r := o.responses[status]
 	if r == nil {
@@ -105,9 +105,9 @@ func (o *Operation) undeclared(status int) error {
 	return o.violation(status, &Violation{Rule: "status", Reason: "the status is not declared"})
 }
 
-func (o *Operation) violation(status int, b *Violation) error {
-	b.Operation, b.Status = o.ID, status
-	return b
+func (o *Operation) violation(status int, v *Violation) error {
+	v.Operation, v.Status = o.ID, status
+	return v
 }
 
 // broken returns what is wrong with a header's values, or "".
@@ -116,10 +116,10 @@ func (h *header) broken(values []string) string {
 	case len(values) == 0 && h.required:
 		return "is missing"
 	case len(values) > 1:
-		return "is sent twice"
+		return "occurs twice"
 	case len(values) == 1:
 		if rule := h.schema.brokenParameter(values[0]); rule != "" {
-			return "breaks " + rule
+			return "violates " + rule
 		}
 	}
 	return ""

@@ -8,7 +8,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// kind is a JSON type as schemas tell them apart.
+// kind is a JSON type as schemas distinguish them.
 type kind uint8
 
 const (
@@ -23,14 +23,14 @@ const (
 	unionKind // oneOf
 )
 
-// schema is one schema of the document, compiled. A nil schema takes every value. Schemas are not
-// changed once compiled and may contain themselves.
+// schema is a compiled schema. A nil schema accepts every value. Schemas do not change after compilation and
+// may contain themselves.
 type schema struct {
 	kind     kind
 	nullable bool
-	doc      *openapi3.Schema // where the words of a refusal come from
+	doc      *openapi3.Schema // the source of messages
 
-	maxBytes int // the most bytes of JSON; 0 for no limit
+	maxBytes int // of JSON; 0 when unbounded
 
 	size  span // characters, items or properties, by kind
 	text  textRules
@@ -43,7 +43,7 @@ type schema struct {
 	properties []property // in the document's order, at most 64
 	required   uint64     // bit i for properties[i]
 	closed     bool
-	extra      *schema // the properties that are not named, unless closed
+	extra      *schema // of the properties that are not named, unless closed
 	nameRules  *nameRules
 
 	discriminator string // "" when variants differ by kind
@@ -54,18 +54,18 @@ type schema struct {
 // property is a named property of an object.
 type property struct {
 	name   string
-	sent   string // the name as it is usually sent, with its quotes and the colon
+	sent   string // the name as usually sent, with its quotes and the colon
 	schema *schema
-	absent string // what to write for an absent property, ,"name":default; "" when it has no default
+	absent string // the text to insert for an absent property, ,"name":default; "" when it has no default
 }
 
-// span is an inclusive range of a size; most is negative when there is no end.
+// span is an inclusive range of a size; most is negative when unbounded.
 type span struct{ least, most int }
 
 func (s span) under(n int) bool { return n < s.least }
 func (s span) over(n int) bool  { return s.most >= 0 && n > s.most }
 
-// textRules are the keywords of strings, lengths apart.
+// textRules are the keywords of strings, except the lengths.
 type textRules struct {
 	pattern  *pattern
 	enum     []string
@@ -78,11 +78,11 @@ type nameRules struct {
 	pattern *pattern
 }
 
-// mistake says that the value breaks a keyword of s.
+// mistake returns the mistake of a value that violates a keyword of s.
 func (s *schema) mistake(rule string) *mistake { return &mistake{rule: rule, schema: s.doc} }
 
-// position returns a property's position in the document's order. Properties that are not named come
-// after those that are.
+// position returns a property's position in the document's order. Properties that the document does not name
+// come last.
 func (s *schema) position(name string) int {
 	if s == nil {
 		return 0
@@ -109,7 +109,7 @@ func (s *schema) at(position int) *schema {
 // names reports whether a position is that of a named property.
 func (s *schema) names(position int) bool { return s != nil && position < len(s.properties) }
 
-// brokenText returns the first keyword that a string breaks, or "".
+// brokenText returns the first keyword that a string violates, or "".
 func (s *schema) brokenText(value string) string {
 	if s.text.enum != nil && !slices.Contains(s.text.enum, value) {
 		return "enum"
@@ -126,7 +126,7 @@ func (s *schema) brokenText(value string) string {
 	return ""
 }
 
-// brokenLength returns the keyword that a string's length in characters breaks, or "".
+// brokenLength returns the keyword that a string's length in characters violates, or "".
 func brokenLength(size span, value string) string {
 	if n := len(value); n >= 4*size.least && !size.over(n) { // a character has at most four bytes
 		return ""
@@ -141,7 +141,7 @@ func brokenLength(size span, value string) string {
 	return ""
 }
 
-// broken returns the first keyword that a property's name breaks, or "".
+// broken returns the first keyword that a property's name violates, or "".
 func (n *nameRules) broken(name string) string {
 	if rule := brokenLength(n.size, name); rule != "" {
 		return rule
@@ -152,8 +152,8 @@ func (n *nameRules) broken(name string) string {
 	return ""
 }
 
-// brokenParameter returns the first keyword that a value outside of JSON breaks, such as a query
-// parameter or a header; "type" for text that is no value of s's kind.
+// brokenParameter returns the first keyword that a parameter or a header violates, or ""; "type" for a text that
+// is not a value of s's kind.
 func (s *schema) brokenParameter(value string) string {
 	switch s.kind {
 	case stringKind:

@@ -7,14 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// text is a string of JSON as it was sent, without its quotes.
+// text is a JSON string as sent, without its quotes.
 type text struct {
 	raw     string
-	escaped bool // there are escapes in it
-	valid   bool // it is UTF-8, and none of its escapes is half of a surrogate pair
+	escaped bool // it contains escapes
+	valid   bool // it is UTF-8 and no escape is half a surrogate pair
 }
 
-// value returns the string itself.
+// value returns the string with its escapes decoded.
 func (t text) value() string {
 	if t.escaped && t.valid {
 		return unescape(t.raw)
@@ -50,8 +50,8 @@ func (c *cursor) text() text {
 	}
 }
 
-// plain moves to the next byte that is special in a string, or to the end. A bit of highBits is set in what
-// it returns if a byte in between is not ASCII, and perhaps if not.
+// plain moves to the next byte that is special in a string, or to the end. The result has a bit of highBits set
+// if one of the bytes passed is not ASCII; it may have one set even if all are ASCII.
 func (c *cursor) plain() (high uint64) {
 	rest := c.data[c.pos:]
 	for len(rest) >= 8 {
@@ -83,15 +83,14 @@ func word(s string) uint64 {
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-// special is zero unless one of eight bytes is a quote, a backslash or a control character; the lowest bit
-// that is set is in the first of them.
+// special returns 0 if none of eight bytes is a quote, a backslash or a control character; otherwise its lowest
+// set bit is in the first of these bytes.
 func special(w uint64) uint64 {
 	quote, backslash := w^lowBits*'"', w^lowBits*'\\'
 	return ((w-lowBits*' ')&^w | (quote-lowBits)&^quote | (backslash-lowBits)&^backslash) & highBits
 }
 
-// escape reads an escape, and the one after it when the two are a surrogate pair. It returns false for
-// half of a pair.
+// escape reads an escape, or two that are a surrogate pair. It returns false for half a pair.
 func (c *cursor) escape() bool {
 	c.pos++
 	switch c.peek() {
@@ -170,7 +169,7 @@ func unescape(raw string) string {
 	return string(append(out, raw...))
 }
 
-// unescaped returns what a backslash and b stand for.
+// unescaped returns the byte that a backslash followed by b means.
 func unescaped(b byte) byte {
 	switch b {
 	case 'b':

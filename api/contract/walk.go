@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// walker walks a JSON text once, holding it against a schema. It looks at all of the text whatever it
-// finds, for what makes the text itself bad, but builds nothing of what it reads.
+// walker validates a JSON text by a schema in one pass. It reads all of the text even after a mistake, since a
+// later one may make the text itself invalid, but builds no values from it.
 type walker struct {
 	cursor
 	maxDepth int
-	fill     bool   // write down the edits that fill in defaults
+	fill     bool   // collect the edits that add defaults and normalize integers
 	edits    []edit // in the order of the text
 }
 
@@ -22,7 +22,7 @@ func check(s *schema, text string, maxDepth int) *mistake {
 	return w.check(s)
 }
 
-// check returns the first mistake of a whole text, or nil.
+// check returns the first mistake of the complete text, or nil.
 func (w *walker) check(s *schema) *mistake {
 	m := w.value(s, 0)
 	if w.broken {
@@ -34,7 +34,7 @@ func (w *walker) check(s *schema) *mistake {
 	return m
 }
 
-// value walks the next value, which stands that many levels deep, and returns its first mistake.
+// value walks the next value, at that depth, and returns its first mistake.
 func (w *walker) value(s *schema, depth int) *mistake {
 	if w.peek() <= ' ' {
 		w.space()
@@ -69,8 +69,8 @@ func (w *walker) value(s *schema, depth int) *mistake {
 	return wrong
 }
 
-// meant returns the schema by which to walk a value whose kind is not s's own. When s does not take that
-// kind, the value is the mistake returned, and walked only for what is wrong with the text.
+// meant returns the schema by which to walk a value whose kind is not that of s. If s does not accept the kind
+// it returns a mistake, and the value is walked only to validate the text.
 func (w *walker) meant(s *schema, found kind) (*schema, *mistake) {
 	switch {
 	case found == nullKind && s.nullable:
@@ -93,8 +93,8 @@ func (w *walker) meant(s *schema, found kind) (*schema, *mistake) {
 	return nil, s.mistake("type")
 }
 
-// variant looks ahead for the discriminator of the object that begins here and returns the schema that
-// it names, or nil.
+// variant looks ahead for the discriminator of the object that starts here and returns the schema that it
+// selects, or nil.
 func (w *walker) variant(s *schema, found kind) *schema {
 	ahead := w.cursor
 	if found != objectKind {
@@ -135,7 +135,7 @@ func (w *walker) object(s *schema, depth int) *mistake {
 			first.offer(s.unnamed(name), position, name)
 		}
 		if !first.open(position, name) {
-			child = nil // its schema's mistakes no longer matter
+			child = nil // a mistake of its schema would not be the first
 		}
 		if m := w.value(child, depth+1); m != nil {
 			first.offer(m, position, name)
@@ -160,8 +160,8 @@ func (w *walker) object(s *schema, depth int) *mistake {
 	return first.mistake
 }
 
-// member reads a member's name and returns its position by schema.position. next is the position of the name
-// that comes if the text keeps the document's order, as encoders do: that name costs one comparison.
+// member reads a member's name and returns its position by schema.position. next is the position of the next
+// name in the document's order, in which encoders write: that name costs only one comparison.
 func (w *walker) member(s *schema, next int) (sent text, name string, position int) {
 	if s.names(next) && strings.HasPrefix(w.data[w.pos:], s.properties[next].sent) {
 		name = s.properties[next].name
@@ -173,7 +173,7 @@ func (w *walker) member(s *schema, next int) (sent text, name string, position i
 	return sent, name, s.position(name)
 }
 
-// unnamed returns what is wrong with the name of a property that is not among s's, or nil.
+// unnamed returns the mistake in the name of a property that is not one of s's, or nil.
 func (s *schema) unnamed(name string) *mistake {
 	switch {
 	case s == nil:
@@ -228,8 +228,8 @@ func (w *walker) array(s *schema, depth int) *mistake {
 	return first
 }
 
-// identity returns what two items, strings or integers, have in common when they are the same; ok is
-// false for the item at c when it is of another kind.
+// identity returns a value that is the same for equal items, which are strings or integers. ok is false for an
+// item of another kind.
 func (s *schema) identity(c cursor) (value string, ok bool) {
 	switch found := c.kind(); {
 	case found != numberKind:
@@ -279,8 +279,8 @@ func (w *walker) numeral(s *schema) *mistake {
 	return nil
 }
 
-// integer returns the integer that a number stands for: 100 for 1e2. ok is false when it is none, or
-// not within int64, or not exact.
+// integer returns the integer that a number denotes: 100 for 1e2. ok is false if it is not an integer, exceeds
+// int64 or is not exact.
 func integer(raw string, plain bool) (whole int64, ok bool) {
 	if plain {
 		whole, err := strconv.ParseInt(raw, 10, 64)

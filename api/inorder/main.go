@@ -1,5 +1,6 @@
-// Command inorder runs the generator on the contract with the order of its properties written into it, so
-// that structs, and with them JSON, have their fields in the order of the document instead of by name:
+// Command inorder runs oapi-codegen on the contract with the order of its properties written into it, so that structs,
+// and with them JSON, have their fields in the order of the document instead of by name. It excludes the types that
+// api/clientgen writes: unions with a discriminator, and types with x-go-constants.
 //
 //	go run ./api/inorder CONFIG SPEC
 package main
@@ -30,35 +31,64 @@ func generate(config, spec string) error {
 	if err != nil {
 		return err
 	}
-	ordered, err := inOrder(data)
+	ordered, excluded, err := inOrder(data)
 	if err != nil {
 		return fmt.Errorf("%s: %w", spec, err)
+	}
+	settings, err := excluding(config, excluded)
+	if err != nil {
+		return fmt.Errorf("%s: %w", config, err)
 	}
 	dir, err := os.MkdirTemp("", "inorder")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, filepath.Base(spec))
-	if err := os.WriteFile(file, ordered, 0o600); err != nil {
+	specFile, configFile := filepath.Join(dir, filepath.Base(spec)), filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(specFile, ordered, 0o600); err != nil {
 		return err
 	}
-	generator := exec.Command("go", "tool", "oapi-codegen", "-config", config, file)
+	if err := os.WriteFile(configFile, settings, 0o600); err != nil {
+		return err
+	}
+	generator := exec.Command("go", "tool", "oapi-codegen", "-config", configFile, specFile)
 	generator.Stdout, generator.Stderr = os.Stdout, os.Stderr
 	return generator.Run()
 }
 
-// inOrder returns the document with an x-order on every property of its component schemas.
-func inOrder(data []byte) ([]byte, error) {
+// excluding returns a configuration with schemas to exclude added to it.
+func excluding(config string, schemas []string) ([]byte, error) {
+	data, err := os.ReadFile(config)
+	if err != nil {
+		return nil, err
+	}
+	var settings map[string]any
+	if err := yaml.Unmarshal(data, &settings); err != nil {
+		return nil, err
+	}
+	options, ok := settings["output-options"].(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("no output-options")
+	}
+	options["exclude-schemas"] = schemas
+	return yaml.Marshal(settings)
+}
+
+// inOrder returns the document with an x-order on every property of its component schemas, and the names of the schemas
+// whose types api/clientgen writes.
+func inOrder(data []byte) (ordered []byte, excluded []string, err error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(data, &document); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	schemas := child(child(document.Content[0], "components"), "schemas")
 	if schemas == nil {
-		return nil, fmt.Errorf("no components.schemas")
+		return nil, nil, fmt.Errorf("no components.schemas")
 	}
 	for i := 1; i < len(schemas.Content); i += 2 {
+		if child(schemas.Content[i], "discriminator") != nil || child(schemas.Content[i], "x-go-constants") != nil {
+			excluded = append(excluded, schemas.Content[i-1].Value)
+		}
 		properties := child(schemas.Content[i], "properties")
 		if properties == nil {
 			continue
@@ -69,7 +99,8 @@ func inOrder(data []byte) ([]byte, error) {
 				&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.Itoa(p/2 + 1)})
 		}
 	}
-	return yaml.Marshal(&document)
+	ordered, err = yaml.Marshal(&document)
+	return ordered, excluded, err
 }
 
 // child returns the value of a mapping's key, or nil.

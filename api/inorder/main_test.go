@@ -2,20 +2,28 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
 
 func TestInOrder(t *testing.T) {
-	got, err := inOrder([]byte("components:\n  schemas:\n    A:\n      properties:\n        z: {type: string}\n        b:\n          $ref: '#/x'\n      example: {properties: {q: {}}}\n"))
+	got, _, err := inOrder([]byte("components:\n  schemas:\n    A:\n      properties:\n        z: {type: string}\n        b:\n          $ref: '#/x'\n      example: {properties: {q: {}}}\n"))
 	want := "z: {type: string, x-order: 1}\n                b:\n                    $ref: '#/x'\n                    x-order: 2\n            example: {properties: {q: {}}}\n"
 	if err != nil || !strings.HasSuffix(string(got), want) {
 		t.Errorf("%v:\n%s", err, got)
 	}
 	for _, bad := range []string{"a: [", "openapi: 3.0.3\n"} {
-		if _, err := inOrder([]byte(bad)); err == nil {
+		if _, _, err := inOrder([]byte(bad)); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}
+	}
+}
+
+func TestExcluded(t *testing.T) {
+	_, got, err := inOrder([]byte("components:\n  schemas:\n    A: {discriminator: {propertyName: type}}\n    B: {type: string}\n    C: {type: string, x-go-constants: A}\n"))
+	if err != nil || !slices.Equal(got, []string{"A", "C"}) {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 

@@ -204,7 +204,7 @@ func (r *run) follow(res *Result, place place) error {
 	w := &watch{res: res, strict: true} // what follows an event that breaks the contract says little
 	params := &client.StreamParams{Deltas: []client.DeltaType{client.DeltaTypeAgentMessage}}
 	idle := 0
-	for event, err := range r.c.Sessions.Stream(ctx, place.ids["session_id"], params, w.options()...) {
+	for event, err := range r.c.Sessions.Events.Stream(ctx, place.ids["session_id"], params, w.options()...) {
 		switch {
 		case r.ctx.Err() != nil:
 			return err
@@ -260,7 +260,7 @@ func (r *run) clean() {
 	defer cancel()
 	for _, id := range r.made["session_id"] {
 		if stopped, err := r.c.Sessions.Cancel(ctx, id); err == nil && stopped.Stopping {
-			for event, err := range r.c.Sessions.Stream(ctx, id, nil) {
+			for event, err := range r.c.Sessions.Events.Stream(ctx, id, nil) {
 				if err != nil || event.Type == client.EventTypeSessionStatusIdle {
 					break
 				}

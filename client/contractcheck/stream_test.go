@@ -49,7 +49,7 @@ func TestStreams(t *testing.T) {
 		"CR":              {strings.ReplaceAll(good, "\n", "\r"), 3, nil},
 		"cut off":         {good[:len(good)-2], 2, nil},
 		"unknown field":   {running("1") + stored("2", "session.status_running", `"more":1,`) + good, 1, []string{"additionalProperties at '/more': unknown property"}},
-		"no JSON":         {running("1") + "data: [DONE]\n\n", 1, []string{"json: no valid JSON near byte 2"}},
+		"no JSON":         {running("1") + "data: [DONE]\n\n", 1, []string{"json: invalid JSON near byte 2"}},
 		"other id":        {strings.Replace(good, "id: evt_1", "id: evt_0", 1), 0, []string{"event: the id line of an event of the type session.status_running is not its id"}},
 		"no id":           {strings.Replace(good, "id: evt_1\n", "", 1), 0, []string{"event: the id line of an event of the type session.status_running is not its id"}},
 		"id of increment": {running("1") + "id: evt_5\n" + start, 1, []string{"event: an event of the type event_start is not stored and must not have an id line"}},
@@ -74,7 +74,7 @@ func TestStreams(t *testing.T) {
 				}
 				n.sent = 0
 				events := 0
-				for _, err := range newClient(t, n, contractcheck.Strict(), client.WithMaxReconnects(3)).Sessions.Stream(t.Context(), "sess_1", nil) {
+				for _, err := range newClient(t, n, contractcheck.Strict(), client.WithMaxReconnects(3)).Sessions.Events.Stream(t.Context(), "sess_1", nil) {
 					if violation, ok := errors.AsType[*contractcheck.Violation](err); err == nil {
 						events++
 					} else if !ok || !strings.Contains(violation.Error(), tc.want[0]) || n.sent != 1 {
@@ -118,7 +118,7 @@ func tap(read func(io.Reader)) client.Option {
 }
 
 func readAll(c *client.Client) {
-	for range c.Sessions.Stream(context.Background(), "sess_1", nil) {
+	for range c.Sessions.Events.Stream(context.Background(), "sess_1", nil) {
 	}
 }
 

@@ -93,8 +93,8 @@ type ClientInterface interface {
 
 	// ListAgents List agents
 	//
-	// Lists the account's agents in their latest version, newest first unless `order` says otherwise.
-	// Archived agents are left out unless `include_archived` is true.
+	// Lists the account's agents in their latest version, newest first unless `order` is `asc`.
+	// Archived agents are omitted unless `include_archived` is true.
 	//
 	// Corresponds with GET /agents (the `ListAgents` operationId).
 	ListAgents(ctx context.Context, params *ListAgentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -119,23 +119,23 @@ type ClientInterface interface {
 
 	// DeleteAgent Delete an agent
 	//
-	// Deletes the agent and its versions, for good. Sessions keep the agent they were created with.
+	// Permanently deletes the agent and its versions. Sessions keep the agent that they were created with.
 	//
 	// Corresponds with DELETE /agents/{agent_id} (the `DeleteAgent` operationId).
 	DeleteAgent(ctx context.Context, agentID AgentID, params *DeleteAgentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetAgent Get an agent
 	//
-	// Returns the agent in its latest version, or in the version asked for.
+	// Returns the agent in its latest version, or in the requested one.
 	//
 	// Corresponds with GET /agents/{agent_id} (the `GetAgent` operationId).
 	GetAgent(ctx context.Context, agentID AgentID, params *GetAgentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateAgentWithBody Update an agent
 	//
-	// Makes a new version of the agent. `version` is the version that the change is based on: one that is not
-	// the latest is a 409, so that no change is lost. A field that is left out keeps its value, an array that is
-	// sent replaces the whole array, metadata is a patch. Sessions keep the version that they were created
+	// Creates a new version of the agent. `version` is the version that the change is based on: if it is not
+	// the latest, the response is 409, so that no change is lost. An omitted field keeps its value, an array
+	// replaces the complete array, and metadata is a patch. Sessions keep the version that they were created
 	// with. An archived agent is a 409.
 	//
 	// Takes any type of body and a specified content type.
@@ -145,9 +145,9 @@ type ClientInterface interface {
 
 	// UpdateAgent Update an agent
 	//
-	// Makes a new version of the agent. `version` is the version that the change is based on: one that is not
-	// the latest is a 409, so that no change is lost. A field that is left out keeps its value, an array that is
-	// sent replaces the whole array, metadata is a patch. Sessions keep the version that they were created
+	// Creates a new version of the agent. `version` is the version that the change is based on: if it is not
+	// the latest, the response is 409, so that no change is lost. An omitted field keeps its value, an array
+	// replaces the complete array, and metadata is a patch. Sessions keep the version that they were created
 	// with. An archived agent is a 409.
 	//
 	// Takes a body of the `application/json` content type.
@@ -157,7 +157,7 @@ type ClientInterface interface {
 
 	// PutAgentWithBody Update an agent with PUT
 	//
-	// The same as updateAgent, for callers that send PUT.
+	// Same as updateAgent, for callers that send PUT.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -166,7 +166,7 @@ type ClientInterface interface {
 
 	// PutAgent Update an agent with PUT
 	//
-	// The same as updateAgent, for callers that send PUT.
+	// Same as updateAgent, for callers that send PUT.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -175,31 +175,30 @@ type ClientInterface interface {
 
 	// ArchiveAgent Archive an agent
 	//
-	// Archives the agent, for good: it leaves the default list and new sessions cannot use it; sessions that
-	// do go on. Archiving twice is the same as once.
+	// Permanently archives the agent: it leaves the default list and new sessions cannot use it; existing
+	// sessions are not affected. Archiving it again has no effect.
 	//
 	// Corresponds with POST /agents/{agent_id}/archive (the `ArchiveAgent` operationId).
 	ArchiveAgent(ctx context.Context, agentID AgentID, params *ArchiveAgentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAgentVersions List the versions of an agent
 	//
-	// Lists every version of the agent, the newest first unless `order` says otherwise. The cursors are version
-	// numbers.
+	// Lists every version of the agent, newest first unless `order` is `asc`. The cursors are version numbers.
 	//
 	// Corresponds with GET /agents/{agent_id}/versions (the `ListAgentVersions` operationId).
 	ListAgentVersions(ctx context.Context, agentID AgentID, params *ListAgentVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListEnvironments List environments
 	//
-	// Lists the account's environments, newest first unless `order` says otherwise. Archived
-	// environments are left out unless `include_archived` is true.
+	// Lists the account's environments, newest first unless `order` is `asc`. Archived environments are
+	// omitted unless `include_archived` is true.
 	//
 	// Corresponds with GET /environments (the `ListEnvironments` operationId).
 	ListEnvironments(ctx context.Context, params *ListEnvironmentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateEnvironmentWithBody Create an environment
 	//
-	// Creates an environment that is ready for sessions at once.
+	// Creates an environment, which sessions can use immediately.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -208,7 +207,7 @@ type ClientInterface interface {
 
 	// CreateEnvironment Create an environment
 	//
-	// Creates an environment that is ready for sessions at once.
+	// Creates an environment, which sessions can use immediately.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -217,7 +216,7 @@ type ClientInterface interface {
 
 	// DeleteEnvironment Delete an environment
 	//
-	// Deletes the environment, for good. One that a session refers to is a 409; archive it instead.
+	// Permanently deletes the environment. If a session refers to it, the response is 409; archive it instead.
 	//
 	// Corresponds with DELETE /environments/{environment_id} (the `DeleteEnvironment` operationId).
 	DeleteEnvironment(ctx context.Context, environmentID EnvironmentID, params *DeleteEnvironmentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -231,8 +230,8 @@ type ClientInterface interface {
 
 	// UpdateEnvironmentWithBody Update an environment
 	//
-	// Changes the environment for sessions to come. A field that is left out keeps its value; a config that is
-	// sent replaces the whole config, metadata is a patch. An archived environment is a 409.
+	// Changes the environment for future sessions. An omitted field keeps its value, `config` replaces the
+	// complete configuration, and metadata is a patch. An archived environment is a 409.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -241,8 +240,8 @@ type ClientInterface interface {
 
 	// UpdateEnvironment Update an environment
 	//
-	// Changes the environment for sessions to come. A field that is left out keeps its value; a config that is
-	// sent replaces the whole config, metadata is a patch. An archived environment is a 409.
+	// Changes the environment for future sessions. An omitted field keeps its value, `config` replaces the
+	// complete configuration, and metadata is a patch. An archived environment is a 409.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -251,7 +250,7 @@ type ClientInterface interface {
 
 	// PutEnvironmentWithBody Update an environment with PUT
 	//
-	// The same as updateEnvironment, for callers that send PUT.
+	// Same as updateEnvironment, for callers that send PUT.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -260,7 +259,7 @@ type ClientInterface interface {
 
 	// PutEnvironment Update an environment with PUT
 	//
-	// The same as updateEnvironment, for callers that send PUT.
+	// Same as updateEnvironment, for callers that send PUT.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -269,23 +268,23 @@ type ClientInterface interface {
 
 	// ArchiveEnvironment Archive an environment
 	//
-	// Archives the environment, for good: it leaves the default list and new sessions cannot use it; sessions
-	// that do go on. One that is archived already is a 409.
+	// Permanently archives the environment: it leaves the default list and new sessions cannot use it;
+	// existing sessions are not affected. An environment that is already archived is a 409.
 	//
 	// Corresponds with POST /environments/{environment_id}/archive (the `ArchiveEnvironment` operationId).
 	ArchiveEnvironment(ctx context.Context, environmentID EnvironmentID, params *ArchiveEnvironmentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListModels List models
 	//
-	// Lists the models that agents may name.
+	// Lists the models that agents can use.
 	//
 	// Corresponds with GET /models (the `ListModels` operationId).
 	ListModels(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSessions List sessions
 	//
-	// Lists the account's sessions, newest first unless `order` says otherwise. Archived sessions are
-	// left out unless `include_archived` is true.
+	// Lists the account's sessions, newest first unless `order` is `asc`. Archived sessions are omitted
+	// unless `include_archived` is true.
 	//
 	// Corresponds with GET /sessions (the `ListSessions` operationId).
 	ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -293,10 +292,10 @@ type ClientInterface interface {
 	// CreateSessionWithBody Create a session
 	//
 	// Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
-	// makes the agent process it.
+	// starts a turn of the agent.
 	//
-	// The checks run in this order: token, content type, body against the schema, feature gate, agent,
-	// environment. A 404 names which of the two is missing. An archived agent or environment is a 400.
+	// The request is checked in this order: token, content type, body, feature gate, agent, environment.
+	// A 404 names which of the two is missing. An archived agent or environment is a 400.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -306,10 +305,10 @@ type ClientInterface interface {
 	// CreateSession Create a session
 	//
 	// Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
-	// makes the agent process it.
+	// starts a turn of the agent.
 	//
-	// The checks run in this order: token, content type, body against the schema, feature gate, agent,
-	// environment. A 404 names which of the two is missing. An archived agent or environment is a 400.
+	// The request is checked in this order: token, content type, body, feature gate, agent, environment.
+	// A 404 names which of the two is missing. An archived agent or environment is a 400.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -318,7 +317,7 @@ type ClientInterface interface {
 
 	// DeleteSession Delete a session
 	//
-	// Deletes the session and its events, for good. One that is processing a turn is a 409.
+	// Permanently deletes the session and its events. A session that is processing a turn is a 409.
 	//
 	// Corresponds with DELETE /sessions/{session_id} (the `DeleteSession` operationId).
 	DeleteSession(ctx context.Context, sessionID SessionID, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -332,8 +331,8 @@ type ClientInterface interface {
 
 	// UpdateSessionWithBody Update a session
 	//
-	// Changes the session's title and metadata; nothing else may be sent. A field that is left out keeps its
-	// value, a null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session
+	// Changes the session's title and metadata; other fields are not accepted. An omitted field keeps its
+	// value; a null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session
 	// is a 409.
 	//
 	// Takes any type of body and a specified content type.
@@ -343,8 +342,8 @@ type ClientInterface interface {
 
 	// UpdateSession Update a session
 	//
-	// Changes the session's title and metadata; nothing else may be sent. A field that is left out keeps its
-	// value, a null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session
+	// Changes the session's title and metadata; other fields are not accepted. An omitted field keeps its
+	// value; a null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session
 	// is a 409.
 	//
 	// Takes a body of the `application/json` content type.
@@ -354,8 +353,8 @@ type ClientInterface interface {
 
 	// ArchiveSession Archive a session
 	//
-	// Archives the session, for good: it leaves the default list and takes no more changes, reads keep
-	// working. Archiving twice is the same as once. One that is processing a turn is a 409.
+	// Permanently archives the session: it leaves the default list and can no longer be changed, but can
+	// still be read. Archiving it again has no effect. A session that is processing a turn is a 409.
 	//
 	// Corresponds with POST /sessions/{session_id}/archive (the `ArchiveSession` operationId).
 	ArchiveSession(ctx context.Context, sessionID SessionID, params *ArchiveSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -363,26 +362,26 @@ type ClientInterface interface {
 	// CancelSession Cancel the current turn
 	//
 	// Stops the turn that the session is processing: 202, and the session becomes `cancelled` once the turn
-	// has stopped. In any other state it is a 200 without effect.
+	// has stopped. In any other state the response is 200 and nothing changes.
 	//
 	// Corresponds with POST /sessions/{session_id}/cancel (the `CancelSession` operationId).
 	CancelSession(ctx context.Context, sessionID SessionID, params *CancelSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListEvents List a session's events
 	//
-	// Lists the session's events, the oldest first unless `order` says otherwise.
+	// Lists the session's events, oldest first unless `order` is `desc`.
 	//
 	// Corresponds with GET /sessions/{session_id}/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, sessionID SessionID, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SendEventsWithBody Send events to a session
 	//
-	// Takes all of the events or none. A `user.message` or a `user.define_outcome` starts a turn (one for
-	// each request): the session becomes `processing` until a `session.status_idle` event. While it
-	// processes, a further one is a 409 `invalid_request_error`. `user.interrupt` stops the turn. A
-	// `user.tool_confirmation` or `user.custom_tool_result` answers an event that the latest
-	// `session.status_idle` asks for; once all are answered, the same turn goes on. An archived session is
-	// a 409 `conflict_error`. Too many turns under way in the account are a 429.
+	// Accepts all of the events or none. A `user.message` or a `user.define_outcome` starts a turn (at most
+	// one per request): the session is `processing` until a `session.status_idle` event. Another one in the
+	// meantime is a 409 `invalid_request_error`. `user.interrupt` stops the turn. A `user.tool_confirmation`
+	// or `user.custom_tool_result` resolves one of the tool uses that the latest `session.status_idle` waits
+	// for; once all are resolved, the same turn continues. An archived session is a 409 `conflict_error`. Too
+	// many running turns in the account are a 429.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -391,12 +390,12 @@ type ClientInterface interface {
 
 	// SendEvents Send events to a session
 	//
-	// Takes all of the events or none. A `user.message` or a `user.define_outcome` starts a turn (one for
-	// each request): the session becomes `processing` until a `session.status_idle` event. While it
-	// processes, a further one is a 409 `invalid_request_error`. `user.interrupt` stops the turn. A
-	// `user.tool_confirmation` or `user.custom_tool_result` answers an event that the latest
-	// `session.status_idle` asks for; once all are answered, the same turn goes on. An archived session is
-	// a 409 `conflict_error`. Too many turns under way in the account are a 429.
+	// Accepts all of the events or none. A `user.message` or a `user.define_outcome` starts a turn (at most
+	// one per request): the session is `processing` until a `session.status_idle` event. Another one in the
+	// meantime is a 409 `invalid_request_error`. `user.interrupt` stops the turn. A `user.tool_confirmation`
+	// or `user.custom_tool_result` resolves one of the tool uses that the latest `session.status_idle` waits
+	// for; once all are resolved, the same turn continues. An archived session is a 409 `conflict_error`. Too
+	// many running turns in the account are a 429.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -406,31 +405,31 @@ type ClientInterface interface {
 	// StreamEvents Stream a session's events
 	//
 	// Sends the session's events as they happen, as server-sent events: `id` is the event's id, `event` its
-	// type, `data` the event as one line of JSON. Without a cursor the whole history comes first.
+	// type, `data` the event as one line of JSON. Without a cursor the stream starts with the complete history.
 	// `Last-Event-ID`, or else `after_id`, resumes strictly after that event, without gap or duplicate.
 	//
-	// The stream stays open when a turn ends; a comment `: heartbeat` comes every 15 seconds. It ends after
-	// `session.deleted`, and when the server shuts down: resume elsewhere.
+	// The stream stays open when a turn ends; a comment `: heartbeat` is sent every 15 seconds. It closes
+	// after `session.deleted`, and when the server shuts down: reconnect and resume.
 	//
-	// `event_deltas[]` asks for an event's content as it grows: an `event_start` with the id of the event to
-	// come, `event_delta`s, then the event itself, whole. Deltas are not stored and have no `id`. They are
-	// sent every `delta_flush_interval_ms` of the session.
+	// `event_deltas[]` requests an event's content while it is being produced: an `event_start` with the id of
+	// the coming event, `event_delta`s, then the complete event itself. Deltas are not stored and have no `id`.
+	// They are sent every `delta_flush_interval_ms` of the session.
 	//
 	// Corresponds with GET /sessions/{session_id}/events/stream (the `StreamEvents` operationId).
 	StreamEvents(ctx context.Context, sessionID SessionID, params *StreamEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSessionResources List a session's file resources
 	//
-	// Lists the session's files, the newest first unless `order` says otherwise. Gated (M3 门控).
+	// Lists the session's files, newest first unless `order` is `asc`. Gated (M3 门控).
 	//
 	// Corresponds with GET /sessions/{session_id}/resources (the `ListSessionResources` operationId).
 	ListSessionResources(ctx context.Context, sessionID SessionID, params *ListSessionResourcesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// AddSessionResourcesWithBody Add file resources to a session
 	//
-	// Adds files to the session. Gated (M3 门控). A body with one resource is answered with that resource, a
-	// body with a list under `resources` with the whole session. A file at a path that is taken is a 409, as is
-	// an archived session.
+	// Adds files to the session. Gated (M3 门控). For a body with one resource the response is that resource,
+	// for a body with a list under `resources` it is the session. A path that is already in use is a 409, as
+	// is an archived session.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -439,9 +438,9 @@ type ClientInterface interface {
 
 	// AddSessionResources Add file resources to a session
 	//
-	// Adds files to the session. Gated (M3 门控). A body with one resource is answered with that resource, a
-	// body with a list under `resources` with the whole session. A file at a path that is taken is a 409, as is
-	// an archived session.
+	// Adds files to the session. Gated (M3 门控). For a body with one resource the response is that resource,
+	// for a body with a list under `resources` it is the session. A path that is already in use is a 409, as
+	// is an archived session.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -465,8 +464,8 @@ type ClientInterface interface {
 
 // ListAgents List agents
 //
-// Lists the account's agents in their latest version, newest first unless `order` says otherwise.
-// Archived agents are left out unless `include_archived` is true.
+// Lists the account's agents in their latest version, newest first unless `order` is `asc`.
+// Archived agents are omitted unless `include_archived` is true.
 //
 // Corresponds with GET /agents (the `ListAgents` operationId).
 func (c *Client) ListAgents(ctx context.Context, params *ListAgentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -521,7 +520,7 @@ func (c *Client) CreateAgent(ctx context.Context, params *CreateAgentParams, bod
 
 // DeleteAgent Delete an agent
 //
-// Deletes the agent and its versions, for good. Sessions keep the agent they were created with.
+// Permanently deletes the agent and its versions. Sessions keep the agent that they were created with.
 //
 // Corresponds with DELETE /agents/{agent_id} (the `DeleteAgent` operationId).
 func (c *Client) DeleteAgent(ctx context.Context, agentID AgentID, params *DeleteAgentParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -538,7 +537,7 @@ func (c *Client) DeleteAgent(ctx context.Context, agentID AgentID, params *Delet
 
 // GetAgent Get an agent
 //
-// Returns the agent in its latest version, or in the version asked for.
+// Returns the agent in its latest version, or in the requested one.
 //
 // Corresponds with GET /agents/{agent_id} (the `GetAgent` operationId).
 func (c *Client) GetAgent(ctx context.Context, agentID AgentID, params *GetAgentParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -555,9 +554,9 @@ func (c *Client) GetAgent(ctx context.Context, agentID AgentID, params *GetAgent
 
 // UpdateAgentWithBody Update an agent
 //
-// Makes a new version of the agent. `version` is the version that the change is based on: one that is not
-// the latest is a 409, so that no change is lost. A field that is left out keeps its value, an array that is
-// sent replaces the whole array, metadata is a patch. Sessions keep the version that they were created
+// Creates a new version of the agent. `version` is the version that the change is based on: if it is not
+// the latest, the response is 409, so that no change is lost. An omitted field keeps its value, an array
+// replaces the complete array, and metadata is a patch. Sessions keep the version that they were created
 // with. An archived agent is a 409.
 //
 // Takes any type of body and a specified content type.
@@ -577,9 +576,9 @@ func (c *Client) UpdateAgentWithBody(ctx context.Context, agentID AgentID, param
 
 // UpdateAgent Update an agent
 //
-// Makes a new version of the agent. `version` is the version that the change is based on: one that is not
-// the latest is a 409, so that no change is lost. A field that is left out keeps its value, an array that is
-// sent replaces the whole array, metadata is a patch. Sessions keep the version that they were created
+// Creates a new version of the agent. `version` is the version that the change is based on: if it is not
+// the latest, the response is 409, so that no change is lost. An omitted field keeps its value, an array
+// replaces the complete array, and metadata is a patch. Sessions keep the version that they were created
 // with. An archived agent is a 409.
 //
 // Takes a body of the `application/json` content type.
@@ -599,7 +598,7 @@ func (c *Client) UpdateAgent(ctx context.Context, agentID AgentID, params *Updat
 
 // PutAgentWithBody Update an agent with PUT
 //
-// The same as updateAgent, for callers that send PUT.
+// Same as updateAgent, for callers that send PUT.
 //
 // Takes any type of body and a specified content type.
 //
@@ -618,7 +617,7 @@ func (c *Client) PutAgentWithBody(ctx context.Context, agentID AgentID, params *
 
 // PutAgent Update an agent with PUT
 //
-// The same as updateAgent, for callers that send PUT.
+// Same as updateAgent, for callers that send PUT.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -637,8 +636,8 @@ func (c *Client) PutAgent(ctx context.Context, agentID AgentID, params *PutAgent
 
 // ArchiveAgent Archive an agent
 //
-// Archives the agent, for good: it leaves the default list and new sessions cannot use it; sessions that
-// do go on. Archiving twice is the same as once.
+// Permanently archives the agent: it leaves the default list and new sessions cannot use it; existing
+// sessions are not affected. Archiving it again has no effect.
 //
 // Corresponds with POST /agents/{agent_id}/archive (the `ArchiveAgent` operationId).
 func (c *Client) ArchiveAgent(ctx context.Context, agentID AgentID, params *ArchiveAgentParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -655,8 +654,7 @@ func (c *Client) ArchiveAgent(ctx context.Context, agentID AgentID, params *Arch
 
 // ListAgentVersions List the versions of an agent
 //
-// Lists every version of the agent, the newest first unless `order` says otherwise. The cursors are version
-// numbers.
+// Lists every version of the agent, newest first unless `order` is `asc`. The cursors are version numbers.
 //
 // Corresponds with GET /agents/{agent_id}/versions (the `ListAgentVersions` operationId).
 func (c *Client) ListAgentVersions(ctx context.Context, agentID AgentID, params *ListAgentVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -673,8 +671,8 @@ func (c *Client) ListAgentVersions(ctx context.Context, agentID AgentID, params 
 
 // ListEnvironments List environments
 //
-// Lists the account's environments, newest first unless `order` says otherwise. Archived
-// environments are left out unless `include_archived` is true.
+// Lists the account's environments, newest first unless `order` is `asc`. Archived environments are
+// omitted unless `include_archived` is true.
 //
 // Corresponds with GET /environments (the `ListEnvironments` operationId).
 func (c *Client) ListEnvironments(ctx context.Context, params *ListEnvironmentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -691,7 +689,7 @@ func (c *Client) ListEnvironments(ctx context.Context, params *ListEnvironmentsP
 
 // CreateEnvironmentWithBody Create an environment
 //
-// Creates an environment that is ready for sessions at once.
+// Creates an environment, which sessions can use immediately.
 //
 // Takes any type of body and a specified content type.
 //
@@ -710,7 +708,7 @@ func (c *Client) CreateEnvironmentWithBody(ctx context.Context, params *CreateEn
 
 // CreateEnvironment Create an environment
 //
-// Creates an environment that is ready for sessions at once.
+// Creates an environment, which sessions can use immediately.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -729,7 +727,7 @@ func (c *Client) CreateEnvironment(ctx context.Context, params *CreateEnvironmen
 
 // DeleteEnvironment Delete an environment
 //
-// Deletes the environment, for good. One that a session refers to is a 409; archive it instead.
+// Permanently deletes the environment. If a session refers to it, the response is 409; archive it instead.
 //
 // Corresponds with DELETE /environments/{environment_id} (the `DeleteEnvironment` operationId).
 func (c *Client) DeleteEnvironment(ctx context.Context, environmentID EnvironmentID, params *DeleteEnvironmentParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -763,8 +761,8 @@ func (c *Client) GetEnvironment(ctx context.Context, environmentID EnvironmentID
 
 // UpdateEnvironmentWithBody Update an environment
 //
-// Changes the environment for sessions to come. A field that is left out keeps its value; a config that is
-// sent replaces the whole config, metadata is a patch. An archived environment is a 409.
+// Changes the environment for future sessions. An omitted field keeps its value, `config` replaces the
+// complete configuration, and metadata is a patch. An archived environment is a 409.
 //
 // Takes any type of body and a specified content type.
 //
@@ -783,8 +781,8 @@ func (c *Client) UpdateEnvironmentWithBody(ctx context.Context, environmentID En
 
 // UpdateEnvironment Update an environment
 //
-// Changes the environment for sessions to come. A field that is left out keeps its value; a config that is
-// sent replaces the whole config, metadata is a patch. An archived environment is a 409.
+// Changes the environment for future sessions. An omitted field keeps its value, `config` replaces the
+// complete configuration, and metadata is a patch. An archived environment is a 409.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -803,7 +801,7 @@ func (c *Client) UpdateEnvironment(ctx context.Context, environmentID Environmen
 
 // PutEnvironmentWithBody Update an environment with PUT
 //
-// The same as updateEnvironment, for callers that send PUT.
+// Same as updateEnvironment, for callers that send PUT.
 //
 // Takes any type of body and a specified content type.
 //
@@ -822,7 +820,7 @@ func (c *Client) PutEnvironmentWithBody(ctx context.Context, environmentID Envir
 
 // PutEnvironment Update an environment with PUT
 //
-// The same as updateEnvironment, for callers that send PUT.
+// Same as updateEnvironment, for callers that send PUT.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -841,8 +839,8 @@ func (c *Client) PutEnvironment(ctx context.Context, environmentID EnvironmentID
 
 // ArchiveEnvironment Archive an environment
 //
-// Archives the environment, for good: it leaves the default list and new sessions cannot use it; sessions
-// that do go on. One that is archived already is a 409.
+// Permanently archives the environment: it leaves the default list and new sessions cannot use it;
+// existing sessions are not affected. An environment that is already archived is a 409.
 //
 // Corresponds with POST /environments/{environment_id}/archive (the `ArchiveEnvironment` operationId).
 func (c *Client) ArchiveEnvironment(ctx context.Context, environmentID EnvironmentID, params *ArchiveEnvironmentParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -859,7 +857,7 @@ func (c *Client) ArchiveEnvironment(ctx context.Context, environmentID Environme
 
 // ListModels List models
 //
-// Lists the models that agents may name.
+// Lists the models that agents can use.
 //
 // Corresponds with GET /models (the `ListModels` operationId).
 func (c *Client) ListModels(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -876,8 +874,8 @@ func (c *Client) ListModels(ctx context.Context, reqEditors ...RequestEditorFn) 
 
 // ListSessions List sessions
 //
-// Lists the account's sessions, newest first unless `order` says otherwise. Archived sessions are
-// left out unless `include_archived` is true.
+// Lists the account's sessions, newest first unless `order` is `asc`. Archived sessions are omitted
+// unless `include_archived` is true.
 //
 // Corresponds with GET /sessions (the `ListSessions` operationId).
 func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -895,10 +893,10 @@ func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams, r
 // CreateSessionWithBody Create a session
 //
 // Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
-// makes the agent process it.
+// starts a turn of the agent.
 //
-// The checks run in this order: token, content type, body against the schema, feature gate, agent,
-// environment. A 404 names which of the two is missing. An archived agent or environment is a 400.
+// The request is checked in this order: token, content type, body, feature gate, agent, environment.
+// A 404 names which of the two is missing. An archived agent or environment is a 400.
 //
 // Takes any type of body and a specified content type.
 //
@@ -918,10 +916,10 @@ func (c *Client) CreateSessionWithBody(ctx context.Context, params *CreateSessio
 // CreateSession Create a session
 //
 // Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
-// makes the agent process it.
+// starts a turn of the agent.
 //
-// The checks run in this order: token, content type, body against the schema, feature gate, agent,
-// environment. A 404 names which of the two is missing. An archived agent or environment is a 400.
+// The request is checked in this order: token, content type, body, feature gate, agent, environment.
+// A 404 names which of the two is missing. An archived agent or environment is a 400.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -940,7 +938,7 @@ func (c *Client) CreateSession(ctx context.Context, params *CreateSessionParams,
 
 // DeleteSession Delete a session
 //
-// Deletes the session and its events, for good. One that is processing a turn is a 409.
+// Permanently deletes the session and its events. A session that is processing a turn is a 409.
 //
 // Corresponds with DELETE /sessions/{session_id} (the `DeleteSession` operationId).
 func (c *Client) DeleteSession(ctx context.Context, sessionID SessionID, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -974,8 +972,8 @@ func (c *Client) GetSession(ctx context.Context, sessionID SessionID, reqEditors
 
 // UpdateSessionWithBody Update a session
 //
-// Changes the session's title and metadata; nothing else may be sent. A field that is left out keeps its
-// value, a null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session
+// Changes the session's title and metadata; other fields are not accepted. An omitted field keeps its
+// value; a null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session
 // is a 409.
 //
 // Takes any type of body and a specified content type.
@@ -995,8 +993,8 @@ func (c *Client) UpdateSessionWithBody(ctx context.Context, sessionID SessionID,
 
 // UpdateSession Update a session
 //
-// Changes the session's title and metadata; nothing else may be sent. A field that is left out keeps its
-// value, a null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session
+// Changes the session's title and metadata; other fields are not accepted. An omitted field keeps its
+// value; a null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session
 // is a 409.
 //
 // Takes a body of the `application/json` content type.
@@ -1016,8 +1014,8 @@ func (c *Client) UpdateSession(ctx context.Context, sessionID SessionID, params 
 
 // ArchiveSession Archive a session
 //
-// Archives the session, for good: it leaves the default list and takes no more changes, reads keep
-// working. Archiving twice is the same as once. One that is processing a turn is a 409.
+// Permanently archives the session: it leaves the default list and can no longer be changed, but can
+// still be read. Archiving it again has no effect. A session that is processing a turn is a 409.
 //
 // Corresponds with POST /sessions/{session_id}/archive (the `ArchiveSession` operationId).
 func (c *Client) ArchiveSession(ctx context.Context, sessionID SessionID, params *ArchiveSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1035,7 +1033,7 @@ func (c *Client) ArchiveSession(ctx context.Context, sessionID SessionID, params
 // CancelSession Cancel the current turn
 //
 // Stops the turn that the session is processing: 202, and the session becomes `cancelled` once the turn
-// has stopped. In any other state it is a 200 without effect.
+// has stopped. In any other state the response is 200 and nothing changes.
 //
 // Corresponds with POST /sessions/{session_id}/cancel (the `CancelSession` operationId).
 func (c *Client) CancelSession(ctx context.Context, sessionID SessionID, params *CancelSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1052,7 +1050,7 @@ func (c *Client) CancelSession(ctx context.Context, sessionID SessionID, params 
 
 // ListEvents List a session's events
 //
-// Lists the session's events, the oldest first unless `order` says otherwise.
+// Lists the session's events, oldest first unless `order` is `desc`.
 //
 // Corresponds with GET /sessions/{session_id}/events (the `ListEvents` operationId).
 func (c *Client) ListEvents(ctx context.Context, sessionID SessionID, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1069,12 +1067,12 @@ func (c *Client) ListEvents(ctx context.Context, sessionID SessionID, params *Li
 
 // SendEventsWithBody Send events to a session
 //
-// Takes all of the events or none. A `user.message` or a `user.define_outcome` starts a turn (one for
-// each request): the session becomes `processing` until a `session.status_idle` event. While it
-// processes, a further one is a 409 `invalid_request_error`. `user.interrupt` stops the turn. A
-// `user.tool_confirmation` or `user.custom_tool_result` answers an event that the latest
-// `session.status_idle` asks for; once all are answered, the same turn goes on. An archived session is
-// a 409 `conflict_error`. Too many turns under way in the account are a 429.
+// Accepts all of the events or none. A `user.message` or a `user.define_outcome` starts a turn (at most
+// one per request): the session is `processing` until a `session.status_idle` event. Another one in the
+// meantime is a 409 `invalid_request_error`. `user.interrupt` stops the turn. A `user.tool_confirmation`
+// or `user.custom_tool_result` resolves one of the tool uses that the latest `session.status_idle` waits
+// for; once all are resolved, the same turn continues. An archived session is a 409 `conflict_error`. Too
+// many running turns in the account are a 429.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1093,12 +1091,12 @@ func (c *Client) SendEventsWithBody(ctx context.Context, sessionID SessionID, pa
 
 // SendEvents Send events to a session
 //
-// Takes all of the events or none. A `user.message` or a `user.define_outcome` starts a turn (one for
-// each request): the session becomes `processing` until a `session.status_idle` event. While it
-// processes, a further one is a 409 `invalid_request_error`. `user.interrupt` stops the turn. A
-// `user.tool_confirmation` or `user.custom_tool_result` answers an event that the latest
-// `session.status_idle` asks for; once all are answered, the same turn goes on. An archived session is
-// a 409 `conflict_error`. Too many turns under way in the account are a 429.
+// Accepts all of the events or none. A `user.message` or a `user.define_outcome` starts a turn (at most
+// one per request): the session is `processing` until a `session.status_idle` event. Another one in the
+// meantime is a 409 `invalid_request_error`. `user.interrupt` stops the turn. A `user.tool_confirmation`
+// or `user.custom_tool_result` resolves one of the tool uses that the latest `session.status_idle` waits
+// for; once all are resolved, the same turn continues. An archived session is a 409 `conflict_error`. Too
+// many running turns in the account are a 429.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1118,15 +1116,15 @@ func (c *Client) SendEvents(ctx context.Context, sessionID SessionID, params *Se
 // StreamEvents Stream a session's events
 //
 // Sends the session's events as they happen, as server-sent events: `id` is the event's id, `event` its
-// type, `data` the event as one line of JSON. Without a cursor the whole history comes first.
+// type, `data` the event as one line of JSON. Without a cursor the stream starts with the complete history.
 // `Last-Event-ID`, or else `after_id`, resumes strictly after that event, without gap or duplicate.
 //
-// The stream stays open when a turn ends; a comment `: heartbeat` comes every 15 seconds. It ends after
-// `session.deleted`, and when the server shuts down: resume elsewhere.
+// The stream stays open when a turn ends; a comment `: heartbeat` is sent every 15 seconds. It closes
+// after `session.deleted`, and when the server shuts down: reconnect and resume.
 //
-// `event_deltas[]` asks for an event's content as it grows: an `event_start` with the id of the event to
-// come, `event_delta`s, then the event itself, whole. Deltas are not stored and have no `id`. They are
-// sent every `delta_flush_interval_ms` of the session.
+// `event_deltas[]` requests an event's content while it is being produced: an `event_start` with the id of
+// the coming event, `event_delta`s, then the complete event itself. Deltas are not stored and have no `id`.
+// They are sent every `delta_flush_interval_ms` of the session.
 //
 // Corresponds with GET /sessions/{session_id}/events/stream (the `StreamEvents` operationId).
 func (c *Client) StreamEvents(ctx context.Context, sessionID SessionID, params *StreamEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1143,7 +1141,7 @@ func (c *Client) StreamEvents(ctx context.Context, sessionID SessionID, params *
 
 // ListSessionResources List a session's file resources
 //
-// Lists the session's files, the newest first unless `order` says otherwise. Gated (M3 门控).
+// Lists the session's files, newest first unless `order` is `asc`. Gated (M3 门控).
 //
 // Corresponds with GET /sessions/{session_id}/resources (the `ListSessionResources` operationId).
 func (c *Client) ListSessionResources(ctx context.Context, sessionID SessionID, params *ListSessionResourcesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1160,9 +1158,9 @@ func (c *Client) ListSessionResources(ctx context.Context, sessionID SessionID, 
 
 // AddSessionResourcesWithBody Add file resources to a session
 //
-// Adds files to the session. Gated (M3 门控). A body with one resource is answered with that resource, a
-// body with a list under `resources` with the whole session. A file at a path that is taken is a 409, as is
-// an archived session.
+// Adds files to the session. Gated (M3 门控). For a body with one resource the response is that resource,
+// for a body with a list under `resources` it is the session. A path that is already in use is a 409, as
+// is an archived session.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1181,9 +1179,9 @@ func (c *Client) AddSessionResourcesWithBody(ctx context.Context, sessionID Sess
 
 // AddSessionResources Add file resources to a session
 //
-// Adds files to the session. Gated (M3 门控). A body with one resource is answered with that resource, a
-// body with a list under `resources` with the whole session. A file at a path that is taken is a 409, as is
-// an archived session.
+// Adds files to the session. Gated (M3 门控). For a body with one resource the response is that resource,
+// for a body with a list under `resources` it is the session. A path that is already in use is a 409, as
+// is an archived session.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3562,8 +3560,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListAgentsWithResponse List agents
 	//
-	// Lists the account's agents in their latest version, newest first unless `order` says otherwise.
-	// Archived agents are left out unless `include_archived` is true.
+	// Lists the account's agents in their latest version, newest first unless `order` is `asc`.
+	// Archived agents are omitted unless `include_archived` is true.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3590,7 +3588,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteAgentWithResponse Delete an agent
 	//
-	// Deletes the agent and its versions, for good. Sessions keep the agent they were created with.
+	// Permanently deletes the agent and its versions. Sessions keep the agent that they were created with.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3599,7 +3597,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetAgentWithResponse Get an agent
 	//
-	// Returns the agent in its latest version, or in the version asked for.
+	// Returns the agent in its latest version, or in the requested one.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3608,9 +3606,9 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateAgentWithBodyWithResponse Update an agent
 	//
-	// Makes a new version of the agent. `version` is the version that the change is based on: one that is not
-	// the latest is a 409, so that no change is lost. A field that is left out keeps its value, an array that is
-	// sent replaces the whole array, metadata is a patch. Sessions keep the version that they were created
+	// Creates a new version of the agent. `version` is the version that the change is based on: if it is not
+	// the latest, the response is 409, so that no change is lost. An omitted field keeps its value, an array
+	// replaces the complete array, and metadata is a patch. Sessions keep the version that they were created
 	// with. An archived agent is a 409.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -3620,9 +3618,9 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateAgentWithResponse Update an agent
 	//
-	// Makes a new version of the agent. `version` is the version that the change is based on: one that is not
-	// the latest is a 409, so that no change is lost. A field that is left out keeps its value, an array that is
-	// sent replaces the whole array, metadata is a patch. Sessions keep the version that they were created
+	// Creates a new version of the agent. `version` is the version that the change is based on: if it is not
+	// the latest, the response is 409, so that no change is lost. An omitted field keeps its value, an array
+	// replaces the complete array, and metadata is a patch. Sessions keep the version that they were created
 	// with. An archived agent is a 409.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -3632,7 +3630,7 @@ type ClientWithResponsesInterface interface {
 
 	// PutAgentWithBodyWithResponse Update an agent with PUT
 	//
-	// The same as updateAgent, for callers that send PUT.
+	// Same as updateAgent, for callers that send PUT.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3641,7 +3639,7 @@ type ClientWithResponsesInterface interface {
 
 	// PutAgentWithResponse Update an agent with PUT
 	//
-	// The same as updateAgent, for callers that send PUT.
+	// Same as updateAgent, for callers that send PUT.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3650,8 +3648,8 @@ type ClientWithResponsesInterface interface {
 
 	// ArchiveAgentWithResponse Archive an agent
 	//
-	// Archives the agent, for good: it leaves the default list and new sessions cannot use it; sessions that
-	// do go on. Archiving twice is the same as once.
+	// Permanently archives the agent: it leaves the default list and new sessions cannot use it; existing
+	// sessions are not affected. Archiving it again has no effect.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3660,8 +3658,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListAgentVersionsWithResponse List the versions of an agent
 	//
-	// Lists every version of the agent, the newest first unless `order` says otherwise. The cursors are version
-	// numbers.
+	// Lists every version of the agent, newest first unless `order` is `asc`. The cursors are version numbers.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3670,8 +3667,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListEnvironmentsWithResponse List environments
 	//
-	// Lists the account's environments, newest first unless `order` says otherwise. Archived
-	// environments are left out unless `include_archived` is true.
+	// Lists the account's environments, newest first unless `order` is `asc`. Archived environments are
+	// omitted unless `include_archived` is true.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3680,7 +3677,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateEnvironmentWithBodyWithResponse Create an environment
 	//
-	// Creates an environment that is ready for sessions at once.
+	// Creates an environment, which sessions can use immediately.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3689,7 +3686,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateEnvironmentWithResponse Create an environment
 	//
-	// Creates an environment that is ready for sessions at once.
+	// Creates an environment, which sessions can use immediately.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3698,7 +3695,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteEnvironmentWithResponse Delete an environment
 	//
-	// Deletes the environment, for good. One that a session refers to is a 409; archive it instead.
+	// Permanently deletes the environment. If a session refers to it, the response is 409; archive it instead.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3716,8 +3713,8 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateEnvironmentWithBodyWithResponse Update an environment
 	//
-	// Changes the environment for sessions to come. A field that is left out keeps its value; a config that is
-	// sent replaces the whole config, metadata is a patch. An archived environment is a 409.
+	// Changes the environment for future sessions. An omitted field keeps its value, `config` replaces the
+	// complete configuration, and metadata is a patch. An archived environment is a 409.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3726,8 +3723,8 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateEnvironmentWithResponse Update an environment
 	//
-	// Changes the environment for sessions to come. A field that is left out keeps its value; a config that is
-	// sent replaces the whole config, metadata is a patch. An archived environment is a 409.
+	// Changes the environment for future sessions. An omitted field keeps its value, `config` replaces the
+	// complete configuration, and metadata is a patch. An archived environment is a 409.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3736,7 +3733,7 @@ type ClientWithResponsesInterface interface {
 
 	// PutEnvironmentWithBodyWithResponse Update an environment with PUT
 	//
-	// The same as updateEnvironment, for callers that send PUT.
+	// Same as updateEnvironment, for callers that send PUT.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3745,7 +3742,7 @@ type ClientWithResponsesInterface interface {
 
 	// PutEnvironmentWithResponse Update an environment with PUT
 	//
-	// The same as updateEnvironment, for callers that send PUT.
+	// Same as updateEnvironment, for callers that send PUT.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3754,8 +3751,8 @@ type ClientWithResponsesInterface interface {
 
 	// ArchiveEnvironmentWithResponse Archive an environment
 	//
-	// Archives the environment, for good: it leaves the default list and new sessions cannot use it; sessions
-	// that do go on. One that is archived already is a 409.
+	// Permanently archives the environment: it leaves the default list and new sessions cannot use it;
+	// existing sessions are not affected. An environment that is already archived is a 409.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3764,7 +3761,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListModelsWithResponse List models
 	//
-	// Lists the models that agents may name.
+	// Lists the models that agents can use.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3773,8 +3770,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListSessionsWithResponse List sessions
 	//
-	// Lists the account's sessions, newest first unless `order` says otherwise. Archived sessions are
-	// left out unless `include_archived` is true.
+	// Lists the account's sessions, newest first unless `order` is `asc`. Archived sessions are omitted
+	// unless `include_archived` is true.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3784,10 +3781,10 @@ type ClientWithResponsesInterface interface {
 	// CreateSessionWithBodyWithResponse Create a session
 	//
 	// Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
-	// makes the agent process it.
+	// starts a turn of the agent.
 	//
-	// The checks run in this order: token, content type, body against the schema, feature gate, agent,
-	// environment. A 404 names which of the two is missing. An archived agent or environment is a 400.
+	// The request is checked in this order: token, content type, body, feature gate, agent, environment.
+	// A 404 names which of the two is missing. An archived agent or environment is a 400.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3797,10 +3794,10 @@ type ClientWithResponsesInterface interface {
 	// CreateSessionWithResponse Create a session
 	//
 	// Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
-	// makes the agent process it.
+	// starts a turn of the agent.
 	//
-	// The checks run in this order: token, content type, body against the schema, feature gate, agent,
-	// environment. A 404 names which of the two is missing. An archived agent or environment is a 400.
+	// The request is checked in this order: token, content type, body, feature gate, agent, environment.
+	// A 404 names which of the two is missing. An archived agent or environment is a 400.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3809,7 +3806,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteSessionWithResponse Delete a session
 	//
-	// Deletes the session and its events, for good. One that is processing a turn is a 409.
+	// Permanently deletes the session and its events. A session that is processing a turn is a 409.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3827,8 +3824,8 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateSessionWithBodyWithResponse Update a session
 	//
-	// Changes the session's title and metadata; nothing else may be sent. A field that is left out keeps its
-	// value, a null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session
+	// Changes the session's title and metadata; other fields are not accepted. An omitted field keeps its
+	// value; a null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session
 	// is a 409.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -3838,8 +3835,8 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateSessionWithResponse Update a session
 	//
-	// Changes the session's title and metadata; nothing else may be sent. A field that is left out keeps its
-	// value, a null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session
+	// Changes the session's title and metadata; other fields are not accepted. An omitted field keeps its
+	// value; a null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session
 	// is a 409.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -3849,8 +3846,8 @@ type ClientWithResponsesInterface interface {
 
 	// ArchiveSessionWithResponse Archive a session
 	//
-	// Archives the session, for good: it leaves the default list and takes no more changes, reads keep
-	// working. Archiving twice is the same as once. One that is processing a turn is a 409.
+	// Permanently archives the session: it leaves the default list and can no longer be changed, but can
+	// still be read. Archiving it again has no effect. A session that is processing a turn is a 409.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3860,7 +3857,7 @@ type ClientWithResponsesInterface interface {
 	// CancelSessionWithResponse Cancel the current turn
 	//
 	// Stops the turn that the session is processing: 202, and the session becomes `cancelled` once the turn
-	// has stopped. In any other state it is a 200 without effect.
+	// has stopped. In any other state the response is 200 and nothing changes.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3869,7 +3866,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListEventsWithResponse List a session's events
 	//
-	// Lists the session's events, the oldest first unless `order` says otherwise.
+	// Lists the session's events, oldest first unless `order` is `desc`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3878,12 +3875,12 @@ type ClientWithResponsesInterface interface {
 
 	// SendEventsWithBodyWithResponse Send events to a session
 	//
-	// Takes all of the events or none. A `user.message` or a `user.define_outcome` starts a turn (one for
-	// each request): the session becomes `processing` until a `session.status_idle` event. While it
-	// processes, a further one is a 409 `invalid_request_error`. `user.interrupt` stops the turn. A
-	// `user.tool_confirmation` or `user.custom_tool_result` answers an event that the latest
-	// `session.status_idle` asks for; once all are answered, the same turn goes on. An archived session is
-	// a 409 `conflict_error`. Too many turns under way in the account are a 429.
+	// Accepts all of the events or none. A `user.message` or a `user.define_outcome` starts a turn (at most
+	// one per request): the session is `processing` until a `session.status_idle` event. Another one in the
+	// meantime is a 409 `invalid_request_error`. `user.interrupt` stops the turn. A `user.tool_confirmation`
+	// or `user.custom_tool_result` resolves one of the tool uses that the latest `session.status_idle` waits
+	// for; once all are resolved, the same turn continues. An archived session is a 409 `conflict_error`. Too
+	// many running turns in the account are a 429.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3892,12 +3889,12 @@ type ClientWithResponsesInterface interface {
 
 	// SendEventsWithResponse Send events to a session
 	//
-	// Takes all of the events or none. A `user.message` or a `user.define_outcome` starts a turn (one for
-	// each request): the session becomes `processing` until a `session.status_idle` event. While it
-	// processes, a further one is a 409 `invalid_request_error`. `user.interrupt` stops the turn. A
-	// `user.tool_confirmation` or `user.custom_tool_result` answers an event that the latest
-	// `session.status_idle` asks for; once all are answered, the same turn goes on. An archived session is
-	// a 409 `conflict_error`. Too many turns under way in the account are a 429.
+	// Accepts all of the events or none. A `user.message` or a `user.define_outcome` starts a turn (at most
+	// one per request): the session is `processing` until a `session.status_idle` event. Another one in the
+	// meantime is a 409 `invalid_request_error`. `user.interrupt` stops the turn. A `user.tool_confirmation`
+	// or `user.custom_tool_result` resolves one of the tool uses that the latest `session.status_idle` waits
+	// for; once all are resolved, the same turn continues. An archived session is a 409 `conflict_error`. Too
+	// many running turns in the account are a 429.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3907,15 +3904,15 @@ type ClientWithResponsesInterface interface {
 	// StreamEventsWithResponse Stream a session's events
 	//
 	// Sends the session's events as they happen, as server-sent events: `id` is the event's id, `event` its
-	// type, `data` the event as one line of JSON. Without a cursor the whole history comes first.
+	// type, `data` the event as one line of JSON. Without a cursor the stream starts with the complete history.
 	// `Last-Event-ID`, or else `after_id`, resumes strictly after that event, without gap or duplicate.
 	//
-	// The stream stays open when a turn ends; a comment `: heartbeat` comes every 15 seconds. It ends after
-	// `session.deleted`, and when the server shuts down: resume elsewhere.
+	// The stream stays open when a turn ends; a comment `: heartbeat` is sent every 15 seconds. It closes
+	// after `session.deleted`, and when the server shuts down: reconnect and resume.
 	//
-	// `event_deltas[]` asks for an event's content as it grows: an `event_start` with the id of the event to
-	// come, `event_delta`s, then the event itself, whole. Deltas are not stored and have no `id`. They are
-	// sent every `delta_flush_interval_ms` of the session.
+	// `event_deltas[]` requests an event's content while it is being produced: an `event_start` with the id of
+	// the coming event, `event_delta`s, then the complete event itself. Deltas are not stored and have no `id`.
+	// They are sent every `delta_flush_interval_ms` of the session.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3924,7 +3921,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListSessionResourcesWithResponse List a session's file resources
 	//
-	// Lists the session's files, the newest first unless `order` says otherwise. Gated (M3 门控).
+	// Lists the session's files, newest first unless `order` is `asc`. Gated (M3 门控).
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3933,9 +3930,9 @@ type ClientWithResponsesInterface interface {
 
 	// AddSessionResourcesWithBodyWithResponse Add file resources to a session
 	//
-	// Adds files to the session. Gated (M3 门控). A body with one resource is answered with that resource, a
-	// body with a list under `resources` with the whole session. A file at a path that is taken is a 409, as is
-	// an archived session.
+	// Adds files to the session. Gated (M3 门控). For a body with one resource the response is that resource,
+	// for a body with a list under `resources` it is the session. A path that is already in use is a 409, as
+	// is an archived session.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3944,9 +3941,9 @@ type ClientWithResponsesInterface interface {
 
 	// AddSessionResourcesWithResponse Add file resources to a session
 	//
-	// Adds files to the session. Gated (M3 门控). A body with one resource is answered with that resource, a
-	// body with a list under `resources` with the whole session. A file at a path that is taken is a 409, as is
-	// an archived session.
+	// Adds files to the session. Gated (M3 门控). For a body with one resource the response is that resource,
+	// for a body with a list under `resources` it is the session. A path that is already in use is a 409, as
+	// is an archived session.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7945,8 +7942,8 @@ func (r GetSessionResourceResponse) ContentType() string {
 
 // ListAgentsWithResponse List agents
 //
-// Lists the account's agents in their latest version, newest first unless `order` says otherwise.
-// Archived agents are left out unless `include_archived` is true.
+// Lists the account's agents in their latest version, newest first unless `order` is `asc`.
+// Archived agents are omitted unless `include_archived` is true.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7991,7 +7988,7 @@ func (c *ClientWithResponses) CreateAgentWithResponse(ctx context.Context, param
 
 // DeleteAgentWithResponse Delete an agent
 //
-// Deletes the agent and its versions, for good. Sessions keep the agent they were created with.
+// Permanently deletes the agent and its versions. Sessions keep the agent that they were created with.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8006,7 +8003,7 @@ func (c *ClientWithResponses) DeleteAgentWithResponse(ctx context.Context, agent
 
 // GetAgentWithResponse Get an agent
 //
-// Returns the agent in its latest version, or in the version asked for.
+// Returns the agent in its latest version, or in the requested one.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8021,9 +8018,9 @@ func (c *ClientWithResponses) GetAgentWithResponse(ctx context.Context, agentID 
 
 // UpdateAgentWithBodyWithResponse Update an agent
 //
-// Makes a new version of the agent. `version` is the version that the change is based on: one that is not
-// the latest is a 409, so that no change is lost. A field that is left out keeps its value, an array that is
-// sent replaces the whole array, metadata is a patch. Sessions keep the version that they were created
+// Creates a new version of the agent. `version` is the version that the change is based on: if it is not
+// the latest, the response is 409, so that no change is lost. An omitted field keeps its value, an array
+// replaces the complete array, and metadata is a patch. Sessions keep the version that they were created
 // with. An archived agent is a 409.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -8039,9 +8036,9 @@ func (c *ClientWithResponses) UpdateAgentWithBodyWithResponse(ctx context.Contex
 
 // UpdateAgentWithResponse Update an agent
 //
-// Makes a new version of the agent. `version` is the version that the change is based on: one that is not
-// the latest is a 409, so that no change is lost. A field that is left out keeps its value, an array that is
-// sent replaces the whole array, metadata is a patch. Sessions keep the version that they were created
+// Creates a new version of the agent. `version` is the version that the change is based on: if it is not
+// the latest, the response is 409, so that no change is lost. An omitted field keeps its value, an array
+// replaces the complete array, and metadata is a patch. Sessions keep the version that they were created
 // with. An archived agent is a 409.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -8057,7 +8054,7 @@ func (c *ClientWithResponses) UpdateAgentWithResponse(ctx context.Context, agent
 
 // PutAgentWithBodyWithResponse Update an agent with PUT
 //
-// The same as updateAgent, for callers that send PUT.
+// Same as updateAgent, for callers that send PUT.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8072,7 +8069,7 @@ func (c *ClientWithResponses) PutAgentWithBodyWithResponse(ctx context.Context, 
 
 // PutAgentWithResponse Update an agent with PUT
 //
-// The same as updateAgent, for callers that send PUT.
+// Same as updateAgent, for callers that send PUT.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8087,8 +8084,8 @@ func (c *ClientWithResponses) PutAgentWithResponse(ctx context.Context, agentID 
 
 // ArchiveAgentWithResponse Archive an agent
 //
-// Archives the agent, for good: it leaves the default list and new sessions cannot use it; sessions that
-// do go on. Archiving twice is the same as once.
+// Permanently archives the agent: it leaves the default list and new sessions cannot use it; existing
+// sessions are not affected. Archiving it again has no effect.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8103,8 +8100,7 @@ func (c *ClientWithResponses) ArchiveAgentWithResponse(ctx context.Context, agen
 
 // ListAgentVersionsWithResponse List the versions of an agent
 //
-// Lists every version of the agent, the newest first unless `order` says otherwise. The cursors are version
-// numbers.
+// Lists every version of the agent, newest first unless `order` is `asc`. The cursors are version numbers.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8119,8 +8115,8 @@ func (c *ClientWithResponses) ListAgentVersionsWithResponse(ctx context.Context,
 
 // ListEnvironmentsWithResponse List environments
 //
-// Lists the account's environments, newest first unless `order` says otherwise. Archived
-// environments are left out unless `include_archived` is true.
+// Lists the account's environments, newest first unless `order` is `asc`. Archived environments are
+// omitted unless `include_archived` is true.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8135,7 +8131,7 @@ func (c *ClientWithResponses) ListEnvironmentsWithResponse(ctx context.Context, 
 
 // CreateEnvironmentWithBodyWithResponse Create an environment
 //
-// Creates an environment that is ready for sessions at once.
+// Creates an environment, which sessions can use immediately.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8150,7 +8146,7 @@ func (c *ClientWithResponses) CreateEnvironmentWithBodyWithResponse(ctx context.
 
 // CreateEnvironmentWithResponse Create an environment
 //
-// Creates an environment that is ready for sessions at once.
+// Creates an environment, which sessions can use immediately.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8165,7 +8161,7 @@ func (c *ClientWithResponses) CreateEnvironmentWithResponse(ctx context.Context,
 
 // DeleteEnvironmentWithResponse Delete an environment
 //
-// Deletes the environment, for good. One that a session refers to is a 409; archive it instead.
+// Permanently deletes the environment. If a session refers to it, the response is 409; archive it instead.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8195,8 +8191,8 @@ func (c *ClientWithResponses) GetEnvironmentWithResponse(ctx context.Context, en
 
 // UpdateEnvironmentWithBodyWithResponse Update an environment
 //
-// Changes the environment for sessions to come. A field that is left out keeps its value; a config that is
-// sent replaces the whole config, metadata is a patch. An archived environment is a 409.
+// Changes the environment for future sessions. An omitted field keeps its value, `config` replaces the
+// complete configuration, and metadata is a patch. An archived environment is a 409.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8211,8 +8207,8 @@ func (c *ClientWithResponses) UpdateEnvironmentWithBodyWithResponse(ctx context.
 
 // UpdateEnvironmentWithResponse Update an environment
 //
-// Changes the environment for sessions to come. A field that is left out keeps its value; a config that is
-// sent replaces the whole config, metadata is a patch. An archived environment is a 409.
+// Changes the environment for future sessions. An omitted field keeps its value, `config` replaces the
+// complete configuration, and metadata is a patch. An archived environment is a 409.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8227,7 +8223,7 @@ func (c *ClientWithResponses) UpdateEnvironmentWithResponse(ctx context.Context,
 
 // PutEnvironmentWithBodyWithResponse Update an environment with PUT
 //
-// The same as updateEnvironment, for callers that send PUT.
+// Same as updateEnvironment, for callers that send PUT.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8242,7 +8238,7 @@ func (c *ClientWithResponses) PutEnvironmentWithBodyWithResponse(ctx context.Con
 
 // PutEnvironmentWithResponse Update an environment with PUT
 //
-// The same as updateEnvironment, for callers that send PUT.
+// Same as updateEnvironment, for callers that send PUT.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8257,8 +8253,8 @@ func (c *ClientWithResponses) PutEnvironmentWithResponse(ctx context.Context, en
 
 // ArchiveEnvironmentWithResponse Archive an environment
 //
-// Archives the environment, for good: it leaves the default list and new sessions cannot use it; sessions
-// that do go on. One that is archived already is a 409.
+// Permanently archives the environment: it leaves the default list and new sessions cannot use it;
+// existing sessions are not affected. An environment that is already archived is a 409.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8273,7 +8269,7 @@ func (c *ClientWithResponses) ArchiveEnvironmentWithResponse(ctx context.Context
 
 // ListModelsWithResponse List models
 //
-// Lists the models that agents may name.
+// Lists the models that agents can use.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8288,8 +8284,8 @@ func (c *ClientWithResponses) ListModelsWithResponse(ctx context.Context, reqEdi
 
 // ListSessionsWithResponse List sessions
 //
-// Lists the account's sessions, newest first unless `order` says otherwise. Archived sessions are
-// left out unless `include_archived` is true.
+// Lists the account's sessions, newest first unless `order` is `asc`. Archived sessions are omitted
+// unless `include_archived` is true.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8305,10 +8301,10 @@ func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, para
 // CreateSessionWithBodyWithResponse Create a session
 //
 // Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
-// makes the agent process it.
+// starts a turn of the agent.
 //
-// The checks run in this order: token, content type, body against the schema, feature gate, agent,
-// environment. A 404 names which of the two is missing. An archived agent or environment is a 400.
+// The request is checked in this order: token, content type, body, feature gate, agent, environment.
+// A 404 names which of the two is missing. An archived agent or environment is a 400.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8324,10 +8320,10 @@ func (c *ClientWithResponses) CreateSessionWithBodyWithResponse(ctx context.Cont
 // CreateSessionWithResponse Create a session
 //
 // Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
-// makes the agent process it.
+// starts a turn of the agent.
 //
-// The checks run in this order: token, content type, body against the schema, feature gate, agent,
-// environment. A 404 names which of the two is missing. An archived agent or environment is a 400.
+// The request is checked in this order: token, content type, body, feature gate, agent, environment.
+// A 404 names which of the two is missing. An archived agent or environment is a 400.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8342,7 +8338,7 @@ func (c *ClientWithResponses) CreateSessionWithResponse(ctx context.Context, par
 
 // DeleteSessionWithResponse Delete a session
 //
-// Deletes the session and its events, for good. One that is processing a turn is a 409.
+// Permanently deletes the session and its events. A session that is processing a turn is a 409.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8372,8 +8368,8 @@ func (c *ClientWithResponses) GetSessionWithResponse(ctx context.Context, sessio
 
 // UpdateSessionWithBodyWithResponse Update a session
 //
-// Changes the session's title and metadata; nothing else may be sent. A field that is left out keeps its
-// value, a null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session
+// Changes the session's title and metadata; other fields are not accepted. An omitted field keeps its
+// value; a null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session
 // is a 409.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -8389,8 +8385,8 @@ func (c *ClientWithResponses) UpdateSessionWithBodyWithResponse(ctx context.Cont
 
 // UpdateSessionWithResponse Update a session
 //
-// Changes the session's title and metadata; nothing else may be sent. A field that is left out keeps its
-// value, a null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session
+// Changes the session's title and metadata; other fields are not accepted. An omitted field keeps its
+// value; a null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session
 // is a 409.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -8406,8 +8402,8 @@ func (c *ClientWithResponses) UpdateSessionWithResponse(ctx context.Context, ses
 
 // ArchiveSessionWithResponse Archive a session
 //
-// Archives the session, for good: it leaves the default list and takes no more changes, reads keep
-// working. Archiving twice is the same as once. One that is processing a turn is a 409.
+// Permanently archives the session: it leaves the default list and can no longer be changed, but can
+// still be read. Archiving it again has no effect. A session that is processing a turn is a 409.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8423,7 +8419,7 @@ func (c *ClientWithResponses) ArchiveSessionWithResponse(ctx context.Context, se
 // CancelSessionWithResponse Cancel the current turn
 //
 // Stops the turn that the session is processing: 202, and the session becomes `cancelled` once the turn
-// has stopped. In any other state it is a 200 without effect.
+// has stopped. In any other state the response is 200 and nothing changes.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8438,7 +8434,7 @@ func (c *ClientWithResponses) CancelSessionWithResponse(ctx context.Context, ses
 
 // ListEventsWithResponse List a session's events
 //
-// Lists the session's events, the oldest first unless `order` says otherwise.
+// Lists the session's events, oldest first unless `order` is `desc`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8453,12 +8449,12 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, sessio
 
 // SendEventsWithBodyWithResponse Send events to a session
 //
-// Takes all of the events or none. A `user.message` or a `user.define_outcome` starts a turn (one for
-// each request): the session becomes `processing` until a `session.status_idle` event. While it
-// processes, a further one is a 409 `invalid_request_error`. `user.interrupt` stops the turn. A
-// `user.tool_confirmation` or `user.custom_tool_result` answers an event that the latest
-// `session.status_idle` asks for; once all are answered, the same turn goes on. An archived session is
-// a 409 `conflict_error`. Too many turns under way in the account are a 429.
+// Accepts all of the events or none. A `user.message` or a `user.define_outcome` starts a turn (at most
+// one per request): the session is `processing` until a `session.status_idle` event. Another one in the
+// meantime is a 409 `invalid_request_error`. `user.interrupt` stops the turn. A `user.tool_confirmation`
+// or `user.custom_tool_result` resolves one of the tool uses that the latest `session.status_idle` waits
+// for; once all are resolved, the same turn continues. An archived session is a 409 `conflict_error`. Too
+// many running turns in the account are a 429.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8473,12 +8469,12 @@ func (c *ClientWithResponses) SendEventsWithBodyWithResponse(ctx context.Context
 
 // SendEventsWithResponse Send events to a session
 //
-// Takes all of the events or none. A `user.message` or a `user.define_outcome` starts a turn (one for
-// each request): the session becomes `processing` until a `session.status_idle` event. While it
-// processes, a further one is a 409 `invalid_request_error`. `user.interrupt` stops the turn. A
-// `user.tool_confirmation` or `user.custom_tool_result` answers an event that the latest
-// `session.status_idle` asks for; once all are answered, the same turn goes on. An archived session is
-// a 409 `conflict_error`. Too many turns under way in the account are a 429.
+// Accepts all of the events or none. A `user.message` or a `user.define_outcome` starts a turn (at most
+// one per request): the session is `processing` until a `session.status_idle` event. Another one in the
+// meantime is a 409 `invalid_request_error`. `user.interrupt` stops the turn. A `user.tool_confirmation`
+// or `user.custom_tool_result` resolves one of the tool uses that the latest `session.status_idle` waits
+// for; once all are resolved, the same turn continues. An archived session is a 409 `conflict_error`. Too
+// many running turns in the account are a 429.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8494,15 +8490,15 @@ func (c *ClientWithResponses) SendEventsWithResponse(ctx context.Context, sessio
 // StreamEventsWithResponse Stream a session's events
 //
 // Sends the session's events as they happen, as server-sent events: `id` is the event's id, `event` its
-// type, `data` the event as one line of JSON. Without a cursor the whole history comes first.
+// type, `data` the event as one line of JSON. Without a cursor the stream starts with the complete history.
 // `Last-Event-ID`, or else `after_id`, resumes strictly after that event, without gap or duplicate.
 //
-// The stream stays open when a turn ends; a comment `: heartbeat` comes every 15 seconds. It ends after
-// `session.deleted`, and when the server shuts down: resume elsewhere.
+// The stream stays open when a turn ends; a comment `: heartbeat` is sent every 15 seconds. It closes
+// after `session.deleted`, and when the server shuts down: reconnect and resume.
 //
-// `event_deltas[]` asks for an event's content as it grows: an `event_start` with the id of the event to
-// come, `event_delta`s, then the event itself, whole. Deltas are not stored and have no `id`. They are
-// sent every `delta_flush_interval_ms` of the session.
+// `event_deltas[]` requests an event's content while it is being produced: an `event_start` with the id of
+// the coming event, `event_delta`s, then the complete event itself. Deltas are not stored and have no `id`.
+// They are sent every `delta_flush_interval_ms` of the session.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8517,7 +8513,7 @@ func (c *ClientWithResponses) StreamEventsWithResponse(ctx context.Context, sess
 
 // ListSessionResourcesWithResponse List a session's file resources
 //
-// Lists the session's files, the newest first unless `order` says otherwise. Gated (M3 门控).
+// Lists the session's files, newest first unless `order` is `asc`. Gated (M3 门控).
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8532,9 +8528,9 @@ func (c *ClientWithResponses) ListSessionResourcesWithResponse(ctx context.Conte
 
 // AddSessionResourcesWithBodyWithResponse Add file resources to a session
 //
-// Adds files to the session. Gated (M3 门控). A body with one resource is answered with that resource, a
-// body with a list under `resources` with the whole session. A file at a path that is taken is a 409, as is
-// an archived session.
+// Adds files to the session. Gated (M3 门控). For a body with one resource the response is that resource,
+// for a body with a list under `resources` it is the session. A path that is already in use is a 409, as
+// is an archived session.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8549,9 +8545,9 @@ func (c *ClientWithResponses) AddSessionResourcesWithBodyWithResponse(ctx contex
 
 // AddSessionResourcesWithResponse Add file resources to a session
 //
-// Adds files to the session. Gated (M3 门控). A body with one resource is answered with that resource, a
-// body with a list under `resources` with the whole session. A file at a path that is taken is a 409, as is
-// an archived session.
+// Adds files to the session. Gated (M3 门控). For a body with one resource the response is that resource,
+// for a body with a list under `resources` it is the session. A path that is already in use is a 409, as
+// is an archived session.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

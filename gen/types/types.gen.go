@@ -5,12 +5,10 @@ package types
 
 import (
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/union"
 	"github.com/oapi-codegen/nullable"
-	"github.com/oapi-codegen/runtime"
 )
 
 // Defines values for AddSessionResourcesRequestType.
@@ -343,54 +341,54 @@ func (e EnvironmentStatus) Valid() bool {
 	}
 }
 
-// Defines values for ErrorType.
+// Defines values for ErrorEnvelopeType.
 const (
-	ErrorTypeError ErrorType = "error"
+	ErrorEnvelopeTypeError ErrorEnvelopeType = "error"
 )
 
-// Valid indicates whether the value is a known member of the ErrorType enum.
-func (e ErrorType) Valid() bool {
+// Valid indicates whether the value is a known member of the ErrorEnvelopeType enum.
+func (e ErrorEnvelopeType) Valid() bool {
 	switch e {
-	case ErrorTypeError:
+	case ErrorEnvelopeTypeError:
 		return true
 	default:
 		return false
 	}
 }
 
-// Defines values for ErrorKind.
+// Defines values for ErrorType.
 const (
-	ErrorKindAPIError            ErrorKind = "api_error"
-	ErrorKindAuthenticationError ErrorKind = "authentication_error"
-	ErrorKindConflictError       ErrorKind = "conflict_error"
-	ErrorKindFeatureNotAvailable ErrorKind = "feature_not_available"
-	ErrorKindInvalidRequestError ErrorKind = "invalid_request_error"
-	ErrorKindNotFoundError       ErrorKind = "not_found_error"
-	ErrorKindOverloadedError     ErrorKind = "overloaded_error"
-	ErrorKindPermissionError     ErrorKind = "permission_error"
-	ErrorKindRateLimitError      ErrorKind = "rate_limit_error"
+	ErrorTypeAPIError            ErrorType = "api_error"
+	ErrorTypeAuthenticationError ErrorType = "authentication_error"
+	ErrorTypeConflictError       ErrorType = "conflict_error"
+	ErrorTypeFeatureNotAvailable ErrorType = "feature_not_available"
+	ErrorTypeInvalidRequestError ErrorType = "invalid_request_error"
+	ErrorTypeNotFoundError       ErrorType = "not_found_error"
+	ErrorTypeOverloadedError     ErrorType = "overloaded_error"
+	ErrorTypePermissionError     ErrorType = "permission_error"
+	ErrorTypeRateLimitError      ErrorType = "rate_limit_error"
 )
 
-// Valid indicates whether the value is a known member of the ErrorKind enum.
-func (e ErrorKind) Valid() bool {
+// Valid indicates whether the value is a known member of the ErrorType enum.
+func (e ErrorType) Valid() bool {
 	switch e {
-	case ErrorKindAPIError:
+	case ErrorTypeAPIError:
 		return true
-	case ErrorKindAuthenticationError:
+	case ErrorTypeAuthenticationError:
 		return true
-	case ErrorKindConflictError:
+	case ErrorTypeConflictError:
 		return true
-	case ErrorKindFeatureNotAvailable:
+	case ErrorTypeFeatureNotAvailable:
 		return true
-	case ErrorKindInvalidRequestError:
+	case ErrorTypeInvalidRequestError:
 		return true
-	case ErrorKindNotFoundError:
+	case ErrorTypeNotFoundError:
 		return true
-	case ErrorKindOverloadedError:
+	case ErrorTypeOverloadedError:
 		return true
-	case ErrorKindPermissionError:
+	case ErrorTypePermissionError:
 		return true
-	case ErrorKindRateLimitError:
+	case ErrorTypeRateLimitError:
 		return true
 	default:
 		return false
@@ -1123,7 +1121,7 @@ func (e UserToolConfirmationInputType) Valid() bool {
 	}
 }
 
-// AddSessionResourcesRequest The body of addSessionResources - either one resource, with `type` and `file_id`, or a list of them
+// AddSessionResourcesRequest Request body of addSessionResources: either one resource, with `type` and `file_id`, or a list of them
 // under `resources`.
 //
 // Example: {"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}
@@ -1131,12 +1129,12 @@ type AddSessionResourcesRequest struct {
 	// Type Always `file`.
 	Type *AddSessionResourcesRequestType `json:"type,omitempty"`
 
-	// FileID A file's id.
+	// FileID Identifier of a file.
 	//
 	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 	FileID *FileID `json:"file_id,omitempty"`
 
-	// MountPath Where the file appears in the session's container; `/mnt/session/uploads/<file_id>` by default.
+	// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
 	//
 	// Example: /mnt/session/uploads/report.csv
 	MountPath *MountPath `json:"mount_path,omitempty"`
@@ -1151,19 +1149,12 @@ type AddSessionResourcesRequest struct {
 // AddSessionResourcesRequestType Always `file`.
 type AddSessionResourcesRequestType string
 
-// AddedSessionResources The session, or the resource, told apart by `type`.
-//
-// Example: {"created_at":"2026-05-18T15:26:15.747298Z","file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","id":"sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0","mount_path":"/mnt/session/uploads/file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file","updated_at":"2026-05-18T15:26:15.747298Z"}
-type AddedSessionResources struct {
-	union json.RawMessage
-}
-
-// Agent An agent in one of its versions. `instructions` and `system` are always equal. `metadata` and `skills`
-// are always sent by this server; `archived_at` only once archived.
+// Agent Agent in one of its versions. `instructions` and `system` are always equal. This server always sends
+// `metadata` and `skills`; `archived_at` is present only in an archived agent.
 //
 // Example: {"archived_at":"2026-05-19T09:00:00Z","created_at":"2026-05-18T03:04:33.952256Z","default_environment":"","description":"E2E 测试用 Agent","id":"agent_019e390add9f7bac9b6cc806db46fcbd","instructions":"你是一个测试助手","mcp_servers":[{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}],"metadata":{"team":"docs"},"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手","tools":[{"enabled_tools":["Read"],"type":"agent_toolset_20260401"}],"type":"agent","updated_at":"2026-05-18T03:05:28.023697Z","version":2}
 type Agent struct {
-	// ID An agent's id.
+	// ID Identifier of an agent.
 	//
 	// Example: agent_019e390add9f7bac9b6cc806db46fcbd
 	ID AgentID `json:"id"`
@@ -1171,47 +1162,47 @@ type Agent struct {
 	// Type Always `agent`.
 	Type AgentType `json:"type"`
 
-	// Name A name; need not be unique.
+	// Name Display name; it need not be unique.
 	//
 	// Example: test-agent-e2e
 	Name Name `json:"name"`
 
-	// Description A description for people.
+	// Description Description for human readers.
 	//
 	// Example: E2E 测试用 Agent
 	Description Description `json:"description"`
 
-	// Model A model's id.
+	// Model Identifier of a model.
 	//
 	// Example: ultimate
 	Model ModelID `json:"model"`
 
-	// Instructions The instructions that the model is given before the conversation.
+	// Instructions System prompt of the agent.
 	//
 	// Example: 你是一个测试助手
 	Instructions AgentSystem `json:"instructions"`
 
-	// System The instructions that the model is given before the conversation.
+	// System System prompt of the agent.
 	//
 	// Example: 你是一个测试助手
 	System AgentSystem `json:"system"`
 
-	// Tools The tools that the agent may use.
+	// Tools Tools that the agent can use.
 	//
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
 
-	// MCPServers The MCP servers that the agent may call.
+	// MCPServers MCP servers that the agent can call.
 	//
 	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 	MCPServers MCPServers `json:"mcp_servers,omitzero"`
 
-	// Skills The skills that the agent may use.
+	// Skills Skills that the agent can use.
 	//
 	// Example: [{"skill_id":"skill_019e3b13f50b7d60c243eab5f7d8a9c1","type":"custom"}]
 	Skills AgentSkills `json:"skills,omitzero"`
 
-	// DefaultEnvironment The environment to suggest for this agent's sessions; `''` when none.
+	// DefaultEnvironment Environment to suggest for sessions of this agent; `''` when there is none.
 	//
 	// Example: env_019e2590d33f711fabf42f2857cecd8a
 	DefaultEnvironment DefaultEnvironment `json:"default_environment"`
@@ -1221,22 +1212,22 @@ type Agent struct {
 	// Example: {"purpose":"customer-support"}
 	Metadata Metadata `json:"metadata,omitzero"`
 
-	// Version Counts an agent's states, from 1.
+	// Version Version number of an agent, starting at 1.
 	//
 	// Example: 2
 	Version AgentVersion `json:"version"`
 
-	// ArchivedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ArchivedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ArchivedAt *Timestamp `json:"archived_at,omitempty"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// UpdatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	UpdatedAt Timestamp `json:"updated_at"`
@@ -1245,7 +1236,7 @@ type Agent struct {
 // AgentType Always `agent`.
 type AgentType string
 
-// AgentCustomToolUseEvent The agent asks the caller to run a tool and waits for a `user.custom_tool_result`.
+// AgentCustomToolUseEvent Request of the agent that the caller run a tool; the turn waits for a `user.custom_tool_result`.
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","input":{"city":"Oslo"},"name":"get_weather","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.custom_tool_use"}
 type AgentCustomToolUseEvent struct {
@@ -1257,37 +1248,37 @@ type AgentCustomToolUseEvent struct {
 	// Type Always `agent.custom_tool_use`.
 	Type AgentCustomToolUseEventType `json:"type"`
 
-	// Name A tool's name.
+	// Name Name of a tool.
 	//
 	// Example: get_changes
 	Name ToolName `json:"name"`
 
-	// Input A tool's arguments, kept as they are.
+	// Input Arguments of a tool, stored unchanged.
 	//
 	// Example: {"city":"Oslo"}
 	Input ToolInput `json:"input"`
 
-	// SessionID A session's id.
+	// SessionID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	SessionID SessionID `json:"session_id"`
 
-	// TurnID Ties the events of one turn together.
+	// TurnID Identifier of a turn, which all of its events have.
 	//
 	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 	TurnID TurnID `json:"turn_id"`
 
-	// SchemaVersion The version of the event's form.
+	// SchemaVersion Version of the event's format.
 	//
 	// Example: 1.0
 	SchemaVersion EventSchemaVersion `json:"schema_version"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
@@ -1296,7 +1287,7 @@ type AgentCustomToolUseEvent struct {
 // AgentCustomToolUseEventType Always `agent.custom_tool_use`.
 type AgentCustomToolUseEventType string
 
-// AgentID An agent's id.
+// AgentID Identifier of an agent.
 //
 // Example: agent_019e390add9f7bac9b6cc806db46fcbd
 type AgentID = string
@@ -1305,23 +1296,23 @@ type AgentID = string
 //
 // Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
 type AgentList struct {
-	// Data The records, in the list's order.
+	// Data Records of the page, in the order of the list.
 	Data []Agent `json:"data"`
 
-	// FirstID The first record's id; null when there is none.
+	// FirstID Identifier of the first record; null when the page is empty.
 	FirstID *string `json:"first_id"`
 
-	// LastID The last record's id; null when there is none.
+	// LastID Identifier of the last record; null when the page is empty.
 	LastID *string `json:"last_id"`
 
 	// HasMore Whether more records follow in the direction of paging.
 	HasMore bool `json:"has_more"`
 
-	// NextPage The `page` of the next request; null on the last page.
+	// NextPage Value of `page` for the next page; null on the last page.
 	NextPage *string `json:"next_page"`
 }
 
-// AgentMessageEvent The agent said something.
+// AgentMessageEvent Message from the agent.
 //
 // Example: {"content":[{"text":"你好！","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.message"}
 type AgentMessageEvent struct {
@@ -1333,32 +1324,32 @@ type AgentMessageEvent struct {
 	// Type Always `agent.message`.
 	Type AgentMessageEventType `json:"type"`
 
-	// Content What is said, in pieces.
+	// Content Content of a message, in blocks.
 	//
 	// Example: [{"text":"你好","type":"text"}]
 	Content TextBlocks `json:"content"`
 
-	// SessionID A session's id.
+	// SessionID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	SessionID SessionID `json:"session_id"`
 
-	// TurnID Ties the events of one turn together.
+	// TurnID Identifier of a turn, which all of its events have.
 	//
 	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 	TurnID TurnID `json:"turn_id"`
 
-	// SchemaVersion The version of the event's form.
+	// SchemaVersion Version of the event's format.
 	//
 	// Example: 1.0
 	SchemaVersion EventSchemaVersion `json:"schema_version"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
@@ -1367,20 +1358,19 @@ type AgentMessageEvent struct {
 // AgentMessageEventType Always `agent.message`.
 type AgentMessageEventType string
 
-// AgentReference The agent of a new session: an agent's id, which stands for its latest version, or an object that
-// pins a version.
+// AgentReference Agent of a new session: an agent id, which means its latest version, or an object that pins a version.
 //
 // Example: agent_019e390add9f7bac9b6cc806db46fcbd
 type AgentReference = union.Agent
 
-// AgentSkill A skill by its id.
+// AgentSkill Skill, as an object with its id.
 //
 // Example: {"skill_id":"skill_019e3b13f50b7d60c243eab5f7d8a9c1","type":"custom"}
 type AgentSkill struct {
 	// Type Always `custom`.
 	Type AgentSkillType `json:"type"`
 
-	// SkillID A skill's id.
+	// SkillID Identifier of a skill.
 	//
 	// Example: skill_019e3b13f50b7d60c243eab5f7d8a9c1
 	SkillID SkillID `json:"skill_id"`
@@ -1389,17 +1379,17 @@ type AgentSkill struct {
 // AgentSkillType Always `custom`.
 type AgentSkillType string
 
-// AgentSkills The skills that the agent may use.
+// AgentSkills Skills that the agent can use.
 //
 // Example: [{"skill_id":"skill_019e3b13f50b7d60c243eab5f7d8a9c1","type":"custom"}]
 type AgentSkills = []AgentSkill
 
-// AgentSystem The instructions that the model is given before the conversation.
+// AgentSystem System prompt of the agent.
 //
 // Example: 你是一个测试助手
 type AgentSystem = string
 
-// AgentThinkingEvent The model thinks.
+// AgentThinkingEvent The model is thinking.
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.thinking"}
 type AgentThinkingEvent struct {
@@ -1411,27 +1401,27 @@ type AgentThinkingEvent struct {
 	// Type Always `agent.thinking`.
 	Type AgentThinkingEventType `json:"type"`
 
-	// SessionID A session's id.
+	// SessionID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	SessionID SessionID `json:"session_id"`
 
-	// TurnID Ties the events of one turn together.
+	// TurnID Identifier of a turn, which all of its events have.
 	//
 	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 	TurnID TurnID `json:"turn_id"`
 
-	// SchemaVersion The version of the event's form.
+	// SchemaVersion Version of the event's format.
 	//
 	// Example: 1.0
 	SchemaVersion EventSchemaVersion `json:"schema_version"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
@@ -1440,14 +1430,7 @@ type AgentThinkingEvent struct {
 // AgentThinkingEventType Always `agent.thinking`.
 type AgentThinkingEventType string
 
-// AgentTool A tool, or a set of them, told apart by `type`.
-//
-// Example: {"mcp_server_name":"tracker","type":"mcp_toolset"}
-type AgentTool struct {
-	union json.RawMessage
-}
-
-// AgentToolResultEvent The result of a built-in tool.
+// AgentToolResultEvent Result of a built-in tool.
 //
 // Example: {"content":[{"text":"README.md","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","is_error":false,"processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.tool_result"}
 type AgentToolResultEvent struct {
@@ -1464,7 +1447,7 @@ type AgentToolResultEvent struct {
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ToolUseID EventID `json:"tool_use_id"`
 
-	// Content A tool's result, in pieces; empty for none.
+	// Content Content of a tool result, in blocks; it can be empty.
 	//
 	// Example: [{"text":"7 °C","type":"text"}]
 	Content ResultBlocks `json:"content"`
@@ -1472,27 +1455,27 @@ type AgentToolResultEvent struct {
 	// IsError Whether the tool failed.
 	IsError bool `json:"is_error"`
 
-	// SessionID A session's id.
+	// SessionID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	SessionID SessionID `json:"session_id"`
 
-	// TurnID Ties the events of one turn together.
+	// TurnID Identifier of a turn, which all of its events have.
 	//
 	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 	TurnID TurnID `json:"turn_id"`
 
-	// SchemaVersion The version of the event's form.
+	// SchemaVersion Version of the event's format.
 	//
 	// Example: 1.0
 	SchemaVersion EventSchemaVersion `json:"schema_version"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
@@ -1501,7 +1484,7 @@ type AgentToolResultEvent struct {
 // AgentToolResultEventType Always `agent.tool_result`.
 type AgentToolResultEventType string
 
-// AgentToolUseEvent The agent uses a built-in tool. With the permission `ask` it waits for a `user.tool_confirmation`.
+// AgentToolUseEvent Use of a built-in tool by the agent. With the permission `ask` it waits for a `user.tool_confirmation`.
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","evaluated_permission":"ask","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","input":{"command":"ls"},"name":"Bash","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.tool_use"}
 type AgentToolUseEvent struct {
@@ -1513,42 +1496,42 @@ type AgentToolUseEvent struct {
 	// Type Always `agent.tool_use`.
 	Type AgentToolUseEventType `json:"type"`
 
-	// Name A tool's name.
+	// Name Name of a tool.
 	//
 	// Example: get_changes
 	Name ToolName `json:"name"`
 
-	// Input A tool's arguments, kept as they are.
+	// Input Arguments of a tool, stored unchanged.
 	//
 	// Example: {"city":"Oslo"}
 	Input ToolInput `json:"input"`
 
-	// EvaluatedPermission Whether the tool is used without asking (`allow`), after asking (`ask`) or not at all (`deny`).
+	// EvaluatedPermission Whether the tool runs without confirmation (`allow`), after confirmation (`ask`) or not at all (`deny`).
 	//
 	// Example: allow
 	EvaluatedPermission EvaluatedPermission `json:"evaluated_permission"`
 
-	// SessionID A session's id.
+	// SessionID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	SessionID SessionID `json:"session_id"`
 
-	// TurnID Ties the events of one turn together.
+	// TurnID Identifier of a turn, which all of its events have.
 	//
 	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 	TurnID TurnID `json:"turn_id"`
 
-	// SchemaVersion The version of the event's form.
+	// SchemaVersion Version of the event's format.
 	//
 	// Example: 1.0
 	SchemaVersion EventSchemaVersion `json:"schema_version"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
@@ -1557,17 +1540,17 @@ type AgentToolUseEvent struct {
 // AgentToolUseEventType Always `agent.tool_use`.
 type AgentToolUseEventType string
 
-// AgentTools The tools that the agent may use.
+// AgentTools Tools that the agent can use.
 //
 // Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 type AgentTools = []AgentTool
 
-// AgentVersion Counts an agent's states, from 1.
+// AgentVersion Version number of an agent, starting at 1.
 //
 // Example: 2
 type AgentVersion = int32
 
-// AgentVersionCursor A version number, as a list's cursor.
+// AgentVersionCursor Version number as the cursor of a list.
 //
 // Example: 2
 type AgentVersionCursor = string
@@ -1576,23 +1559,23 @@ type AgentVersionCursor = string
 //
 // Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
 type AgentVersionList struct {
-	// Data The records, in the list's order.
+	// Data Records of the page, in the order of the list.
 	Data []Agent `json:"data"`
 
-	// FirstID The first record's version; null when there is none.
+	// FirstID Version of the first record; null when the page is empty.
 	FirstID *string `json:"first_id"`
 
-	// LastID The last record's version; null when there is none.
+	// LastID Version of the last record; null when the page is empty.
 	LastID *string `json:"last_id"`
 
 	// HasMore Whether more records follow in the direction of paging.
 	HasMore bool `json:"has_more"`
 
-	// NextPage The `page` of the next request; null on the last page.
+	// NextPage Value of `page` for the next page; null on the last page.
 	NextPage *string `json:"next_page"`
 }
 
-// BuiltinTool A built-in tool.
+// BuiltinTool Name of a built-in tool.
 //
 // Example: Read
 type BuiltinTool string
@@ -1602,7 +1585,7 @@ type BuiltinTool string
 // Example: ["Read","Grep"]
 type BuiltinTools = []BuiltinTool
 
-// BuiltinToolset The built-in tools; all of them when `enabled_tools` is left out or empty.
+// BuiltinToolset Set of built-in tools; all of them when `enabled_tools` is omitted or empty.
 //
 // Example: {"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}
 type BuiltinToolset struct {
@@ -1619,12 +1602,12 @@ type BuiltinToolset struct {
 	// Example: ["Read","Grep"]
 	DisallowedTools BuiltinTools `json:"disallowed_tools,omitempty"`
 
-	// DefaultConfig How tools may be used.
+	// DefaultConfig Configuration of tools.
 	//
 	// Example: {"permission_policy":"always_ask"}
 	DefaultConfig *ToolConfig `json:"default_config,omitempty"`
 
-	// Configs What differs from `default_config`, by tool.
+	// Configs Configuration of single tools, which overrides `default_config`.
 	Configs []NamedToolConfig `json:"configs,omitempty"`
 }
 
@@ -1635,12 +1618,12 @@ type BuiltinToolsetType string
 //
 // Example: {"ephemeral_1h_input_tokens":0,"ephemeral_5m_input_tokens":0}
 type CacheCreationUsage struct {
-	// Ephemeral5mInputTokens A number of tokens.
+	// Ephemeral5mInputTokens Number of tokens.
 	//
 	// Example: 1203
 	Ephemeral5mInputTokens TokenCount `json:"ephemeral_5m_input_tokens"`
 
-	// Ephemeral1hInputTokens A number of tokens.
+	// Ephemeral1hInputTokens Number of tokens.
 	//
 	// Example: 1203
 	Ephemeral1hInputTokens TokenCount `json:"ephemeral_1h_input_tokens"`
@@ -1653,17 +1636,17 @@ type CloudConfig struct {
 	// Type Always `cloud`.
 	Type CloudConfigType `json:"type"`
 
-	// Networking What the containers may reach.
+	// Networking Network access of the containers.
 	//
 	// Example: {"allow_package_managers":true,"allowed_hosts":["api.tracker.example"],"type":"limited"}
 	Networking *Networking `json:"networking,omitempty"`
 
-	// Packages The packages to install, by package manager.
+	// Packages Packages to install, by package manager.
 	//
 	// Example: {"apt":["git"],"pip":["pytest==8.2.0"]}
 	Packages *Packages `json:"packages,omitempty"`
 
-	// SetupScript A bash script that runs once when a container is made.
+	// SetupScript Bash script that runs once when a container is created.
 	//
 	// Example: git config --global advice.detachedHead false
 	SetupScript *SetupScript `json:"setup_script,omitempty"`
@@ -1672,22 +1655,22 @@ type CloudConfig struct {
 // CloudConfigType Always `cloud`.
 type CloudConfigType string
 
-// Content What is said - blocks, or a plain string, which stands for one text block.
+// Content Content of a message - blocks, or a plain string, which means one text block.
 //
 // Example: [{"text":"你好","type":"text"}]
 type Content = union.Content
 
-// ContentDelta What is added to a block of an event's content.
+// ContentDelta Addition to a block of an event's content.
 //
 // Example: {"content":{"text":"你","type":"text"},"index":0,"type":"content_delta"}
 type ContentDelta struct {
 	// Type Always `content_delta`.
 	Type ContentDeltaType `json:"type"`
 
-	// Index The block's number, from 0.
+	// Index Index of the block, from 0.
 	Index int32 `json:"index"`
 
-	// Content A piece of text.
+	// Content Block of text.
 	//
 	// Example: {"text":"你好","type":"text"}
 	Content TextBlock `json:"content"`
@@ -1696,51 +1679,51 @@ type ContentDelta struct {
 // ContentDeltaType Always `content_delta`.
 type ContentDeltaType string
 
-// CreateAgentRequest The body of createAgent.
+// CreateAgentRequest Request body of createAgent.
 //
 // Example: {"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手"}
 type CreateAgentRequest struct {
-	// Name A name; need not be unique.
+	// Name Display name; it need not be unique.
 	//
 	// Example: test-agent-e2e
 	Name Name `json:"name"`
 
-	// Model A model - its id, or an object that holds it.
+	// Model Model, as its id or as an object with its id.
 	//
 	// Example: ultimate
 	Model ModelReference `json:"model"`
 
-	// Description A description for people.
+	// Description Description for human readers.
 	//
 	// Example: E2E 测试用 Agent
 	Description *Description `json:"description,omitempty"`
 
-	// System The instructions that the model is given before the conversation.
+	// System System prompt of the agent.
 	//
 	// Example: 你是一个测试助手
 	System *AgentSystem `json:"system,omitempty"`
 
-	// Instructions The instructions that the model is given before the conversation.
+	// Instructions System prompt of the agent.
 	//
 	// Example: 你是一个测试助手
 	Instructions *AgentSystem `json:"instructions,omitempty"`
 
-	// Tools The tools that the agent may use.
+	// Tools Tools that the agent can use.
 	//
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
 
-	// MCPServers The MCP servers that the agent may call.
+	// MCPServers MCP servers that the agent can call.
 	//
 	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 	MCPServers MCPServers `json:"mcp_servers,omitzero"`
 
-	// Skills The skills that the agent may use.
+	// Skills Skills that the agent can use.
 	//
 	// Example: [{"skill_id":"skill_019e3b13f50b7d60c243eab5f7d8a9c1","type":"custom"}]
 	Skills AgentSkills `json:"skills,omitzero"`
 
-	// DefaultEnvironment The environment to suggest for this agent's sessions; `''` when none.
+	// DefaultEnvironment Environment to suggest for sessions of this agent; `''` when there is none.
 	//
 	// Example: env_019e2590d33f711fabf42f2857cecd8a
 	DefaultEnvironment *DefaultEnvironment `json:"default_environment,omitempty"`
@@ -1751,21 +1734,21 @@ type CreateAgentRequest struct {
 	Metadata Metadata `json:"metadata,omitzero"`
 }
 
-// CreateEnvironmentRequest The body of createEnvironment.
+// CreateEnvironmentRequest Request body of createEnvironment.
 //
 // Example: {"config":{"type":"cloud"},"name":"default"}
 type CreateEnvironmentRequest struct {
-	// Name A name; need not be unique.
+	// Name Display name; it need not be unique.
 	//
 	// Example: test-agent-e2e
 	Name Name `json:"name"`
 
-	// Description A description for people.
+	// Description Description for human readers.
 	//
 	// Example: E2E 测试用 Agent
 	Description *Description `json:"description,omitempty"`
 
-	// Config What the environment's containers are made of, told apart by `type`.
+	// Config Configuration of the environment's containers, distinguished by `type`.
 	//
 	// Example: {"networking":{"type":"unrestricted"},"type":"cloud"}
 	Config EnvironmentConfig `json:"config"`
@@ -1776,23 +1759,22 @@ type CreateEnvironmentRequest struct {
 	Metadata Metadata `json:"metadata,omitzero"`
 }
 
-// CreateSessionRequest The body of createSession (请求体).
+// CreateSessionRequest Request body of createSession (请求体).
 //
 // Example: {"agent":"agent_019e390add9f7bac9b6cc806db46fcbd","environment_id":"env_019e2590d33f711fabf42f2857cecd8a","metadata":{"purpose":"customer-support"},"title":"我的会话"}
 type CreateSessionRequest struct {
-	// Agent The agent of a new session: an agent's id, which stands for its latest version, or an object that
-	// pins a version.
+	// Agent Agent of a new session: an agent id, which means its latest version, or an object that pins a version.
 	//
 	//
 	// Example: agent_019e390add9f7bac9b6cc806db46fcbd
 	Agent AgentReference `json:"agent"`
 
-	// EnvironmentID An environment's id.
+	// EnvironmentID Identifier of an environment.
 	//
 	// Example: env_019e2590d33f711fabf42f2857cecd8a
 	EnvironmentID EnvironmentID `json:"environment_id"`
 
-	// Title The session's title (会话标题); `''` when none was given.
+	// Title Display name of the session (会话标题); `''` when it has none.
 	//
 	// Example: 我的会话
 	Title *SessionTitle `json:"title,omitempty"`
@@ -1802,10 +1784,10 @@ type CreateSessionRequest struct {
 	// Example: {"purpose":"customer-support"}
 	Metadata Metadata `json:"metadata,omitzero"`
 
-	// DeltaFlushIntervalMS The interval at which incremental output is flushed (增量刷新间隔), in milliseconds.
+	// DeltaFlushIntervalMS Interval in milliseconds at which incremental output is flushed (增量刷新间隔).
 	DeltaFlushIntervalMS *int32 `json:"delta_flush_interval_ms,omitempty"`
 
-	// MemoryStoreIDs The memory stores of the session (关联的 Memory Store ID 列表).
+	// MemoryStoreIDs Memory stores of the session (关联的 Memory Store ID 列表).
 	//
 	// Example: ["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"]
 	MemoryStoreIDs MemoryStoreIDs `json:"memory_store_ids,omitempty"`
@@ -1816,8 +1798,8 @@ type CreateSessionRequest struct {
 	// Example: [{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}]
 	Resources SessionResourceInputs `json:"resources,omitempty"`
 
-	// VaultIDs The vaults of the session (关联的 Vault ID 列表). Gated (M3 门控): with the gate closed only an empty
-	// list is accepted.
+	// VaultIDs Vaults of the session (关联的 Vault ID 列表). Gated (M3 门控): with the gate closed only an empty list
+	// is accepted.
 	//
 	//
 	// Example: []
@@ -1829,24 +1811,24 @@ type CreateSessionRequest struct {
 	EnvironmentVariables EnvironmentVariables `json:"environment_variables,omitzero"`
 }
 
-// CustomTool A tool that the caller runs; the session waits for its result.
+// CustomTool Tool that the caller runs; the session waits for its result.
 //
 // Example: {"input_schema":{"type":"object"},"name":"get_changes","type":"custom"}
 type CustomTool struct {
 	// Type Always `custom`.
 	Type CustomToolType `json:"type"`
 
-	// Name A tool's name.
+	// Name Name of a tool.
 	//
 	// Example: get_changes
 	Name ToolName `json:"name"`
 
-	// Description A description for people.
+	// Description Description for human readers.
 	//
 	// Example: E2E 测试用 Agent
 	Description *Description `json:"description,omitempty"`
 
-	// InputSchema A JSON Schema, kept as it is.
+	// InputSchema JSON Schema, stored unchanged.
 	//
 	// Example: {"properties":{"tag":{"type":"string"}},"type":"object"}
 	InputSchema JSONSchema `json:"input_schema"`
@@ -1855,16 +1837,16 @@ type CustomTool struct {
 // CustomToolType Always `custom`.
 type CustomToolType string
 
-// DefaultEnvironment The environment to suggest for this agent's sessions; `”` when none.
+// DefaultEnvironment Environment to suggest for sessions of this agent; `”` when there is none.
 //
 // Example: env_019e2590d33f711fabf42f2857cecd8a
 type DefaultEnvironment = string
 
-// DeletedAgent What is left of something deleted.
+// DeletedAgent Identifier of a deleted agent.
 //
 // Example: {"id":"agent_019e390add9f7bac9b6cc806db46fcbd","type":"agent_deleted"}
 type DeletedAgent struct {
-	// ID An agent's id.
+	// ID Identifier of an agent.
 	//
 	// Example: agent_019e390add9f7bac9b6cc806db46fcbd
 	ID AgentID `json:"id"`
@@ -1876,11 +1858,11 @@ type DeletedAgent struct {
 // DeletedAgentType Always `agent_deleted`.
 type DeletedAgentType string
 
-// DeletedEnvironment What is left of something deleted.
+// DeletedEnvironment Identifier of a deleted environment.
 //
 // Example: {"id":"env_019e2590d33f711fabf42f2857cecd8a","type":"environment_deleted"}
 type DeletedEnvironment struct {
-	// ID An environment's id.
+	// ID Identifier of an environment.
 	//
 	// Example: env_019e2590d33f711fabf42f2857cecd8a
 	ID EnvironmentID `json:"id"`
@@ -1892,11 +1874,11 @@ type DeletedEnvironment struct {
 // DeletedEnvironmentType Always `environment_deleted`.
 type DeletedEnvironmentType string
 
-// DeletedSession What is left of something deleted.
+// DeletedSession Identifier of a deleted session.
 //
 // Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session_deleted"}
 type DeletedSession struct {
-	// ID A session's id.
+	// ID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	ID SessionID `json:"id"`
@@ -1908,11 +1890,11 @@ type DeletedSession struct {
 // DeletedSessionType Always `session_deleted`.
 type DeletedSessionType string
 
-// DeletedSessionResource What is left of something deleted.
+// DeletedSessionResource Identifier of a deleted session resource.
 //
 // Example: {"id":"sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0","type":"session_resource_deleted"}
 type DeletedSessionResource struct {
-	// ID A session resource's id.
+	// ID Identifier of a session resource.
 	//
 	// Example: sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0
 	ID SessionResourceID `json:"id"`
@@ -1924,26 +1906,26 @@ type DeletedSessionResource struct {
 // DeletedSessionResourceType Always `session_resource_deleted`.
 type DeletedSessionResourceType string
 
-// DeltaType A type of event that can be sent in pieces; of `agent.thinking` there is only the start.
+// DeltaType Type of event that can be sent in pieces; for `agent.thinking` only the start is sent.
 //
 // Example: agent.message
 type DeltaType string
 
-// DenyMessage Tells the agent why it was denied.
+// DenyMessage Reason of a refusal, for the agent.
 //
 // Example: Not in production.
 type DenyMessage = string
 
-// Description A description for people.
+// Description Description for human readers.
 //
 // Example: E2E 测试用 Agent
 type Description = string
 
-// Environment An environment. `metadata` is always sent by this server; `archived_at` only once archived.
+// Environment Environment. This server always sends `metadata`; `archived_at` is present only in an archived one.
 //
 // Example: {"archived_at":"2026-05-19T09:00:00Z","config":{"networking":{"type":"unrestricted"},"type":"cloud"},"created_at":"2026-05-14T08:20:11.327541Z","description":"","id":"env_019e2590d33f711fabf42f2857cecd8a","metadata":{},"name":"default","status":"archived","type":"environment","updated_at":"2026-05-19T09:00:00Z"}
 type Environment struct {
-	// ID An environment's id.
+	// ID Identifier of an environment.
 	//
 	// Example: env_019e2590d33f711fabf42f2857cecd8a
 	ID EnvironmentID `json:"id"`
@@ -1951,22 +1933,22 @@ type Environment struct {
 	// Type Always `environment`.
 	Type EnvironmentType `json:"type"`
 
-	// Name A name; need not be unique.
+	// Name Display name; it need not be unique.
 	//
 	// Example: test-agent-e2e
 	Name Name `json:"name"`
 
-	// Description A description for people.
+	// Description Description for human readers.
 	//
 	// Example: E2E 测试用 Agent
 	Description Description `json:"description"`
 
-	// Status Whether new sessions may use the environment.
+	// Status Whether new sessions can use the environment.
 	//
 	// Example: ready
 	Status EnvironmentStatus `json:"status"`
 
-	// Config What the environment's containers are made of, told apart by `type`.
+	// Config Configuration of the environment's containers, distinguished by `type`.
 	//
 	// Example: {"networking":{"type":"unrestricted"},"type":"cloud"}
 	Config EnvironmentConfig `json:"config"`
@@ -1976,17 +1958,17 @@ type Environment struct {
 	// Example: {"purpose":"customer-support"}
 	Metadata Metadata `json:"metadata,omitzero"`
 
-	// ArchivedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ArchivedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ArchivedAt *Timestamp `json:"archived_at,omitempty"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// UpdatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	UpdatedAt Timestamp `json:"updated_at"`
@@ -1995,14 +1977,7 @@ type Environment struct {
 // EnvironmentType Always `environment`.
 type EnvironmentType string
 
-// EnvironmentConfig What the environment's containers are made of, told apart by `type`.
-//
-// Example: {"networking":{"type":"unrestricted"},"type":"cloud"}
-type EnvironmentConfig struct {
-	union json.RawMessage
-}
-
-// EnvironmentID An environment's id.
+// EnvironmentID Identifier of an environment.
 //
 // Example: env_019e2590d33f711fabf42f2857cecd8a
 type EnvironmentID = string
@@ -2011,23 +1986,23 @@ type EnvironmentID = string
 //
 // Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
 type EnvironmentList struct {
-	// Data The records, in the list's order.
+	// Data Records of the page, in the order of the list.
 	Data []Environment `json:"data"`
 
-	// FirstID The first record's id; null when there is none.
+	// FirstID Identifier of the first record; null when the page is empty.
 	FirstID *string `json:"first_id"`
 
-	// LastID The last record's id; null when there is none.
+	// LastID Identifier of the last record; null when the page is empty.
 	LastID *string `json:"last_id"`
 
 	// HasMore Whether more records follow in the direction of paging.
 	HasMore bool `json:"has_more"`
 
-	// NextPage The `page` of the next request; null on the last page.
+	// NextPage Value of `page` for the next page; null on the last page.
 	NextPage *string `json:"next_page"`
 }
 
-// EnvironmentStatus Whether new sessions may use the environment.
+// EnvironmentStatus Whether new sessions can use the environment.
 //
 // Example: ready
 type EnvironmentStatus string
@@ -2037,67 +2012,60 @@ type EnvironmentStatus string
 // Example: {"LOG_LEVEL":"debug"}
 type EnvironmentVariables = map[string]string
 
-// Error The error envelope (错误信封). Fields that do not apply are absent, never null.
+// Error Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type Error struct {
 	// Type Always `error`.
-	Type ErrorType `json:"type"`
+	Type ErrorEnvelopeType `json:"type"`
 
-	// Error What went wrong.
+	// Error Details of an error.
 	//
 	// Example: {"message":"Missing required field: agent","param":"agent","type":"invalid_request_error"}
 	Error ErrorDetail `json:"error"`
 
-	// RequestID A request's id, 1 to 128 printable ASCII characters.
+	// RequestID Identifier of a request, 1 to 128 printable ASCII characters.
 	//
 	// Example: 019e3bb1-e8c1-71fd-9abb-b1477ffb84cc
 	RequestID RequestID `json:"request_id"`
 }
 
-// ErrorType Always `error`.
-type ErrorType string
+// ErrorEnvelopeType Always `error`.
+type ErrorEnvelopeType string
 
-// ErrorDetail What went wrong.
+// ErrorDetail Details of an error.
 //
 // Example: {"message":"Missing required field: agent","param":"agent","type":"invalid_request_error"}
 type ErrorDetail struct {
-	// Type The kind of error, one for each status.
+	// Type Kind of an error, one for each status; a 405 and the 409 of a busy session are `invalid_request_error`.
 	//
 	// Example: not_found_error
-	Type ErrorKind `json:"type"`
+	Type ErrorType `json:"type"`
 
-	// Message One sentence that says what is wrong and what is allowed.
+	// Message Sentence that says what is wrong and what is allowed.
 	Message string `json:"message"`
 
-	// Param The field, parameter or header at fault, such as `metadata.purpose`, `resources[0].type` or `limit`.
+	// Param Invalid field, parameter or header, such as `metadata.purpose`, `resources[0].type` or `limit`.
 	Param *string `json:"param,omitempty"`
 
-	// Feature The feature that is not available; with 501 only.
+	// Feature Feature that is not available; present only with 501.
 	Feature *string `json:"feature,omitempty"`
 
-	// AvailableFrom The beta identifier that makes it available; with 501 only.
+	// AvailableFrom Beta identifier that makes the feature available; present only with 501.
 	AvailableFrom *string `json:"available_from,omitempty"`
 }
 
-// ErrorKind The kind of error, one for each status.
+// ErrorType Kind of an error, one for each status; a 405 and the 409 of a busy session are `invalid_request_error`.
 //
 // Example: not_found_error
-type ErrorKind string
+type ErrorType string
 
-// EvaluatedPermission Whether the tool is used without asking (`allow`), after asking (`ask`) or not at all (`deny`).
+// EvaluatedPermission Whether the tool runs without confirmation (`allow`), after confirmation (`ask`) or not at all (`deny`).
 //
 // Example: allow
 type EvaluatedPermission string
 
-// Event An event of a session's log.
-//
-// Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.thinking"}
-type Event struct {
-	union json.RawMessage
-}
-
-// EventDelta A piece of an event; the pieces joined are its content.
+// EventDelta Piece of an event; the pieces joined are its content.
 //
 // Example: {"delta":{"content":{"text":"你","type":"text"},"index":0,"type":"content_delta"},"event_id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","type":"event_delta"}
 type EventDelta struct {
@@ -2109,7 +2077,7 @@ type EventDelta struct {
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	EventID EventID `json:"event_id"`
 
-	// Delta What is added to a block of an event's content.
+	// Delta Addition to a block of an event's content.
 	//
 	// Example: {"content":{"text":"你","type":"text"},"index":0,"type":"content_delta"}
 	Delta ContentDelta `json:"delta"`
@@ -2123,51 +2091,44 @@ type EventDeltaType string
 // Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 type EventID = string
 
-// EventInput An event that callers send, at most 1 MiB of JSON.
-//
-// Example: {"content":[{"text":"你好","type":"text"}],"type":"user.message"}
-type EventInput struct {
-	union json.RawMessage
-}
-
 // EventList One page of a session's events.
 //
 // Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
 type EventList struct {
-	// Data The records, in the list's order.
+	// Data Records of the page, in the order of the list.
 	Data []Event `json:"data"`
 
-	// FirstID The first record's id; null when there is none.
+	// FirstID Identifier of the first record; null when the page is empty.
 	FirstID *string `json:"first_id"`
 
-	// LastID The last record's id; null when there is none.
+	// LastID Identifier of the last record; null when the page is empty.
 	LastID *string `json:"last_id"`
 
 	// HasMore Whether more records follow in the direction of paging.
 	HasMore bool `json:"has_more"`
 
-	// NextPage The `page` of the next request; null on the last page.
+	// NextPage Value of `page` for the next page; null on the last page.
 	NextPage *string `json:"next_page"`
 }
 
-// EventOrder Oldest (`asc`) or newest (`desc`) first.
+// EventOrder Order of a list of events, oldest (`asc`) or newest (`desc`) first.
 //
 // Example: asc
 type EventOrder string
 
-// EventSchemaVersion The version of the event's form.
+// EventSchemaVersion Version of the event's format.
 //
 // Example: 1.0
 type EventSchemaVersion string
 
-// EventStart The beginning of an event that comes in pieces. Its id becomes the id of the whole event.
+// EventStart Start of an event that is sent in pieces. Its id becomes the id of the complete event.
 //
 // Example: {"event":{"id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","type":"agent.message"},"type":"event_start"}
 type EventStart struct {
 	// Type Always `event_start`.
 	Type EventStartType `json:"type"`
 
-	// Event An event to come.
+	// Event Event that has started.
 	//
 	// Example: {"id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","type":"agent.message"}
 	Event StartedEvent `json:"event"`
@@ -2176,89 +2137,77 @@ type EventStart struct {
 // EventStartType Always `event_start`.
 type EventStartType string
 
-// EventTypeName An event's type.
-//
-// Example: agent.message
-type EventTypeName = string
-
-// EventUsage What was used.
+// EventUsage Resources used.
 //
 // Example: {"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"credits":0.12,"input_tokens":1203,"output_tokens":58}
 type EventUsage struct {
-	// InputTokens A number of tokens.
+	// InputTokens Number of tokens.
 	//
 	// Example: 1203
 	InputTokens TokenCount `json:"input_tokens"`
 
-	// OutputTokens A number of tokens.
+	// OutputTokens Number of tokens.
 	//
 	// Example: 1203
 	OutputTokens TokenCount `json:"output_tokens"`
 
-	// CacheReadInputTokens A number of tokens.
+	// CacheReadInputTokens Number of tokens.
 	//
 	// Example: 1203
 	CacheReadInputTokens TokenCount `json:"cache_read_input_tokens"`
 
-	// CacheCreationInputTokens A number of tokens.
+	// CacheCreationInputTokens Number of tokens.
 	//
 	// Example: 1203
 	CacheCreationInputTokens TokenCount `json:"cache_creation_input_tokens"`
 
-	// Credits Credits, rounded down to two decimals.
+	// Credits Number of credits, rounded down to two decimals.
 	Credits float64 `json:"credits"`
 }
 
-// FileID A file's id.
+// FileID Identifier of a file.
 //
 // Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 type FileID = string
 
-// HTTPURL An http or https URL.
+// HTTPURL URL with the scheme http or https.
 //
 // Example: https://mcp.tracker.example/sse
 type HTTPURL = string
 
-// HostName A host name, with a port if need be; `*` stands for any label.
+// HostName Host name with an optional port; `*` matches any label.
 //
 // Example: api.tracker.example
 type HostName = string
 
-// IdempotencyKey A key of the caller's making, 1 to 255 printable ASCII characters; a UUID is a good one.
+// IdempotencyKey Key chosen by the caller, 1 to 255 printable ASCII characters; a UUID is a good choice.
 //
 // Example: 0b8c6f9e-5c1e-4f0e-9b53-0d1b7a7d1a55
 type IdempotencyKey = string
 
-// JSONSchema A JSON Schema, kept as it is.
+// JSONSchema JSON Schema, stored unchanged.
 //
 // Example: {"properties":{"tag":{"type":"string"}},"type":"object"}
 type JSONSchema = json.RawMessage
 
-// ListOrder Newest (`desc`) or oldest (`asc`) first.
+// ListOrder Order of a list, newest (`desc`) or oldest (`asc`) first.
 //
 // Example: desc
 type ListOrder string
 
-// MCPServer An MCP server, told apart by `type`.
-//
-// Example: {"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}
-type MCPServer struct {
-	union json.RawMessage
-}
-
-// MCPServerHTTP An MCP server over streamable HTTP.
+// MCPServerHTTP MCP server with the streamable HTTP transport.
 //
 // Example: {"name":"tracker","type":"http","url":"https://mcp.tracker.example/mcp"}
 type MCPServerHTTP struct {
 	// Type Always `http`.
 	Type MCPServerHTTPType `json:"type"`
 
-	// Name A tool's name.
+	// Name Name of a tool.
 	//
 	// Example: get_changes
 	Name ToolName `json:"name"`
 
-	// URL An http or https URL.
+	// URL URL with the scheme http or https.
 	//
 	// Example: https://mcp.tracker.example/sse
 	URL HTTPURL `json:"url"`
@@ -2267,19 +2216,19 @@ type MCPServerHTTP struct {
 // MCPServerHTTPType Always `http`.
 type MCPServerHTTPType string
 
-// MCPServerURL An MCP server by its URL.
+// MCPServerURL MCP server at a URL.
 //
 // Example: {"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}
 type MCPServerURL struct {
 	// Type Always `url`.
 	Type MCPServerURLType `json:"type"`
 
-	// Name A tool's name.
+	// Name Name of a tool.
 	//
 	// Example: get_changes
 	Name ToolName `json:"name"`
 
-	// URL An http or https URL.
+	// URL URL with the scheme http or https.
 	//
 	// Example: https://mcp.tracker.example/sse
 	URL HTTPURL `json:"url"`
@@ -2288,19 +2237,19 @@ type MCPServerURL struct {
 // MCPServerURLType Always `url`.
 type MCPServerURLType string
 
-// MCPServers The MCP servers that the agent may call.
+// MCPServers MCP servers that the agent can call.
 //
 // Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 type MCPServers = []MCPServer
 
-// MCPToolset The tools of one of the agent's MCP servers.
+// MCPToolset Tools of one of the agent's MCP servers.
 //
 // Example: {"mcp_server_name":"tracker","type":"mcp_toolset"}
 type MCPToolset struct {
 	// Type Always `mcp_toolset`.
 	Type MCPToolsetType `json:"type"`
 
-	// MCPServerName A tool's name.
+	// MCPServerName Name of a tool.
 	//
 	// Example: get_changes
 	MCPServerName ToolName `json:"mcp_server_name"`
@@ -2309,17 +2258,17 @@ type MCPToolset struct {
 // MCPToolsetType Always `mcp_toolset`.
 type MCPToolsetType string
 
-// MaxIterations The most attempts at an outcome.
+// MaxIterations Maximum number of attempts at an outcome.
 //
 // Example: 3
 type MaxIterations = int32
 
-// MemoryStoreID A memory store's id.
+// MemoryStoreID Identifier of a memory store.
 //
 // Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
 type MemoryStoreID = string
 
-// MemoryStoreIDs The memory stores of the session (关联的 Memory Store ID 列表).
+// MemoryStoreIDs Memory stores of the session (关联的 Memory Store ID 列表).
 //
 // Example: ["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"]
 type MemoryStoreIDs = []MemoryStoreID
@@ -2329,16 +2278,16 @@ type MemoryStoreIDs = []MemoryStoreID
 // Example: {"purpose":"customer-support"}
 type Metadata = map[string]string
 
-// MetadataPatch Changes to metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+// MetadataPatch Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
 //
 // Example: {"purpose":null,"ticket":"T-1029"}
 type MetadataPatch = map[string]*string
 
-// Model A model that agents may name.
+// Model Model that agents can use.
 //
 // Example: {"available_context_windows":[200000,1000000],"default_context_window":200000,"default_effort":"high","display_name":"Ultimate","efforts":["low","medium","high"],"id":"ultimate","is_enabled":true,"is_new":false,"max_input_tokens":1000000,"price_factor":1.6,"source":"system","type":"model"}
 type Model struct {
-	// ID A model's id.
+	// ID Identifier of a model.
 	//
 	// Example: ultimate
 	ID ModelID `json:"id"`
@@ -2346,56 +2295,56 @@ type Model struct {
 	// Type Always `model`.
 	Type ModelType `json:"type"`
 
-	// DisplayName A name; need not be unique.
+	// DisplayName Display name; it need not be unique.
 	//
 	// Example: test-agent-e2e
 	DisplayName Name `json:"display_name"`
 
-	// Source Who offers the model, the service or the account's owner.
+	// Source Provider of the model, the service or the owner of the account.
 	//
 	// Example: system
 	Source ModelSource `json:"source"`
 
-	// IsEnabled Whether agents may use it.
+	// IsEnabled Whether agents can use the model.
 	IsEnabled bool `json:"is_enabled"`
 
-	// IsNew Whether it came recently.
+	// IsNew Whether the model is new.
 	IsNew bool `json:"is_new"`
 
-	// PriceFactor What a credit's worth of work costs with it.
+	// PriceFactor Price of a credit's worth of work with the model.
 	PriceFactor float64 `json:"price_factor"`
 
-	// Efforts The efforts that it knows.
+	// Efforts Reasoning efforts to choose from.
 	Efforts []ModelEffort `json:"efforts"`
 
-	// DefaultEffort How hard a model thinks; `''` when it has no such choice.
+	// DefaultEffort Reasoning effort of a model; `''` when it cannot be chosen.
 	//
 	// Example: high
 	DefaultEffort ModelEffort `json:"default_effort"`
 
-	// MaxInputTokens A number of tokens.
+	// MaxInputTokens Number of tokens.
 	//
 	// Example: 1203
 	MaxInputTokens TokenCount `json:"max_input_tokens"`
 
-	// DefaultContextWindow A number of tokens.
+	// DefaultContextWindow Number of tokens.
 	//
 	// Example: 1203
 	DefaultContextWindow TokenCount `json:"default_context_window"`
 
-	// AvailableContextWindows The context windows to choose from, in tokens.
+	// AvailableContextWindows Context windows to choose from, in tokens.
 	AvailableContextWindows []TokenCount `json:"available_context_windows"`
 }
 
 // ModelType Always `model`.
 type ModelType string
 
-// ModelEffort How hard a model thinks; `”` when it has no such choice.
+// ModelEffort Reasoning effort of a model; `”` when it cannot be chosen.
 //
 // Example: high
 type ModelEffort = string
 
-// ModelID A model's id.
+// ModelID Identifier of a model.
 //
 // Example: ultimate
 type ModelID = string
@@ -2404,138 +2353,138 @@ type ModelID = string
 //
 // Example: {"data":[],"has_more":false}
 type ModelList struct {
-	// Data The models, in the order of the server's configuration.
+	// Data Models, in the order of the server's configuration.
 	Data []Model `json:"data"`
 
 	// HasMore Always false.
 	HasMore bool `json:"has_more"`
 }
 
-// ModelObject A model by its id.
+// ModelObject Model, as an object with its id.
 //
 // Example: {"id":"ultimate"}
 type ModelObject struct {
-	// ID A model's id.
+	// ID Identifier of a model.
 	//
 	// Example: ultimate
 	ID ModelID `json:"id"`
 }
 
-// ModelReference A model - its id, or an object that holds it.
+// ModelReference Model, as its id or as an object with its id.
 //
 // Example: ultimate
 type ModelReference = union.Model
 
-// ModelSource Who offers the model, the service or the account's owner.
+// ModelSource Provider of the model, the service or the owner of the account.
 //
 // Example: system
 type ModelSource string
 
-// MountPath Where the file appears in the session's container; `/mnt/session/uploads/<file_id>` by default.
+// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
 //
 // Example: /mnt/session/uploads/report.csv
 type MountPath = string
 
-// Name A name; need not be unique.
+// Name Display name; it need not be unique.
 //
 // Example: test-agent-e2e
 type Name = string
 
-// NamedToolConfig How one built-in tool may be used.
+// NamedToolConfig Configuration of one built-in tool.
 //
 // Example: {"name":"Bash","permission_policy":"always_ask"}
 type NamedToolConfig struct {
-	// Name A built-in tool.
+	// Name Name of a built-in tool.
 	//
 	// Example: Read
 	Name BuiltinTool `json:"name"`
 
-	// Enabled Whether the agent may use it; true by default.
+	// Enabled Whether the agent can use the tool; true by default.
 	Enabled *bool `json:"enabled,omitempty"`
 
-	// PermissionPolicy Whether a tool runs without asking - a policy's name, or an object that holds it.
+	// PermissionPolicy Permission policy of a tool, as its name or as an object with its name.
 	//
 	// Example: always_ask
 	PermissionPolicy *PermissionPolicy `json:"permission_policy,omitempty"`
 }
 
-// Networking What the containers may reach.
+// Networking Network access of the containers.
 //
 // Example: {"allow_package_managers":true,"allowed_hosts":["api.tracker.example"],"type":"limited"}
 type Networking struct {
-	// Type How the network is limited.
+	// Type Type of network restriction.
 	//
 	// Example: limited
 	Type NetworkingType `json:"type"`
 
-	// AllowedHosts The hosts that may be reached unless the network is unrestricted.
+	// AllowedHosts Hosts that the containers can reach unless the network is unrestricted.
 	AllowedHosts []HostName `json:"allowed_hosts,omitempty"`
 
-	// AllowMCPServers Whether the agent's MCP servers may be reached.
+	// AllowMCPServers Whether the agent's MCP servers can be reached.
 	AllowMCPServers *bool `json:"allow_mcp_servers,omitempty"`
 
-	// AllowPackageManagers Whether the package registries may be reached.
+	// AllowPackageManagers Whether the package registries can be reached.
 	AllowPackageManagers *bool `json:"allow_package_managers,omitempty"`
 }
 
-// NetworkingType How the network is limited.
+// NetworkingType Type of network restriction.
 //
 // Example: limited
 type NetworkingType string
 
-// OutcomeDescription What is to be achieved.
+// OutcomeDescription Outcome to achieve.
 //
 // Example: A report of one page.
 type OutcomeDescription = string
 
-// OutcomeID An outcome's id.
+// OutcomeID Identifier of an outcome.
 //
 // Example: outc_019e3bb2074c7d22c3d4e5f6a7b8c9d0
 type OutcomeID = string
 
-// PackageList Packages, with a version if need be.
+// PackageList Packages with optional versions.
 //
 // Example: ["git"]
 type PackageList = []PackageName
 
-// PackageName A package, with a version if need be.
+// PackageName Package with an optional version.
 //
 // Example: pytest==8.2.0
 type PackageName = string
 
-// Packages The packages to install, by package manager.
+// Packages Packages to install, by package manager.
 //
 // Example: {"apt":["git"],"pip":["pytest==8.2.0"]}
 type Packages struct {
 	// Type Always `packages`.
 	Type *PackagesType `json:"type,omitempty"`
 
-	// Apt Packages, with a version if need be.
+	// Apt Packages with optional versions.
 	//
 	// Example: ["git"]
 	Apt PackageList `json:"apt,omitempty"`
 
-	// Cargo Packages, with a version if need be.
+	// Cargo Packages with optional versions.
 	//
 	// Example: ["git"]
 	Cargo PackageList `json:"cargo,omitempty"`
 
-	// Gem Packages, with a version if need be.
+	// Gem Packages with optional versions.
 	//
 	// Example: ["git"]
 	Gem PackageList `json:"gem,omitempty"`
 
-	// Go Packages, with a version if need be.
+	// Go Packages with optional versions.
 	//
 	// Example: ["git"]
 	Go PackageList `json:"go,omitempty"`
 
-	// Npm Packages, with a version if need be.
+	// Npm Packages with optional versions.
 	//
 	// Example: ["git"]
 	Npm PackageList `json:"npm,omitempty"`
 
-	// Pip Packages, with a version if need be.
+	// Pip Packages with optional versions.
 	//
 	// Example: ["git"]
 	Pip PackageList `json:"pip,omitempty"`
@@ -2544,36 +2493,36 @@ type Packages struct {
 // PackagesType Always `packages`.
 type PackagesType string
 
-// PageCursor An opaque place in a list.
+// PageCursor Opaque position in a list.
 //
 // Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 type PageCursor = string
 
-// PermissionPolicy Whether a tool runs without asking - a policy's name, or an object that holds it.
+// PermissionPolicy Permission policy of a tool, as its name or as an object with its name.
 //
 // Example: always_ask
 type PermissionPolicy = union.Policy
 
-// PermissionPolicyName Whether a tool runs without asking, after asking, or not at all.
+// PermissionPolicyName Whether a tool runs without confirmation, after confirmation, or never.
 //
 // Example: always_ask
 type PermissionPolicyName string
 
-// PermissionPolicyObject A policy by its name.
+// PermissionPolicyObject Permission policy, as an object with its name.
 //
 // Example: {"type":"always_ask"}
 type PermissionPolicyObject struct {
-	// Type Whether a tool runs without asking, after asking, or not at all.
+	// Type Whether a tool runs without confirmation, after confirmation, or never.
 	//
 	// Example: always_ask
 	Type PermissionPolicyName `json:"type"`
 }
 
-// PinnedAgent An agent, and the version of it that a session keeps.
+// PinnedAgent Agent in a specific version.
 //
 // Example: {"id":"agent_019e390add9f7bac9b6cc806db46fcbd","type":"agent","version":2}
 type PinnedAgent struct {
-	// ID An agent's id.
+	// ID Identifier of an agent.
 	//
 	// Example: agent_019e390add9f7bac9b6cc806db46fcbd
 	ID AgentID `json:"id"`
@@ -2581,7 +2530,7 @@ type PinnedAgent struct {
 	// Type Always `agent`.
 	Type *PinnedAgentType `json:"type,omitempty"`
 
-	// Version Counts an agent's states, from 1.
+	// Version Version number of an agent, starting at 1.
 	//
 	// Example: 2
 	Version *AgentVersion `json:"version,omitempty"`
@@ -2590,41 +2539,34 @@ type PinnedAgent struct {
 // PinnedAgentType Always `agent`.
 type PinnedAgentType string
 
-// RequestID A request's id, 1 to 128 printable ASCII characters.
+// RequestID Identifier of a request, 1 to 128 printable ASCII characters.
 //
 // Example: 019e3bb1-e8c1-71fd-9abb-b1477ffb84cc
 type RequestID = string
 
-// ResultBlocks A tool's result, in pieces; empty for none.
+// ResultBlocks Content of a tool result, in blocks; it can be empty.
 //
 // Example: [{"text":"7 °C","type":"text"}]
-type ResultBlocks = []TextBlock
+type ResultBlocks = union.Content
 
-// ResultContent A tool's result - blocks, or a plain string, which stands for one text block; empty for none.
+// ResultContent Content of a tool result - blocks, or a plain string, which means one text block. It can be empty.
 //
 // Example: [{"text":"7 °C","type":"text"}]
 type ResultContent = union.Content
 
-// ResultText A text that may be empty.
+// ResultText Text that can be empty.
 //
 // Example: 7 °C
 type ResultText = string
 
-// Rubric How to tell that an outcome is achieved.
-//
-// Example: {"content":"It names its sources.","type":"text"}
-type Rubric struct {
-	union json.RawMessage
-}
-
-// RubricFile A rubric in a file.
+// RubricFile Rubric in a file.
 //
 // Example: {"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}
 type RubricFile struct {
 	// Type Always `file`.
 	Type RubricFileType `json:"type"`
 
-	// FileID A file's id.
+	// FileID Identifier of a file.
 	//
 	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 	FileID FileID `json:"file_id"`
@@ -2633,14 +2575,14 @@ type RubricFile struct {
 // RubricFileType Always `file`.
 type RubricFileType string
 
-// RubricText A rubric in words.
+// RubricText Rubric as text.
 //
 // Example: {"content":"It names its sources.","type":"text"}
 type RubricText struct {
 	// Type Always `text`.
 	Type RubricTextType `json:"type"`
 
-	// Content A text of at least one character.
+	// Content Text of at least one character.
 	//
 	// Example: 你好
 	Content Text `json:"content"`
@@ -2656,7 +2598,7 @@ type SelfHostedConfig struct {
 	// Type Always `self_hosted`.
 	Type SelfHostedConfigType `json:"type"`
 
-	// SetupScript A bash script that runs once when a container is made.
+	// SetupScript Bash script that runs once when a container is created.
 	//
 	// Example: git config --global advice.detachedHead false
 	SetupScript *SetupScript `json:"setup_script,omitempty"`
@@ -2665,28 +2607,28 @@ type SelfHostedConfig struct {
 // SelfHostedConfigType Always `self_hosted`.
 type SelfHostedConfigType string
 
-// SendEventsRequest The body of sendEvents.
+// SendEventsRequest Request body of sendEvents.
 //
 // Example: {"events":[{"content":"你好","type":"user.message"}]}
 type SendEventsRequest struct {
-	// Events The events, in order; at most one of them starts a turn.
+	// Events Events, in order; at most one of them starts a turn.
 	Events []EventInput `json:"events"`
 }
 
-// SentEvents Events that were sent, as they were stored.
+// SentEvents Sent events, as stored.
 //
 // Example: {"data":[]}
 type SentEvents struct {
-	// Data The events, in the order they were sent.
+	// Data Events, in the order in which they were sent.
 	Data []Event `json:"data"`
 }
 
-// Session A session (会话). The fields that are not required are always sent by this server and absent from the
-// answers of some earlier ones; `archived_at` is sent only once archived.
+// Session Conversation between an agent and a user (会话). This server always sends the optional fields, which
+// some earlier servers omit; `archived_at` is present only in an archived session.
 //
 // Example: {"agent":{"created_at":"2026-05-18T03:04:33.952256Z","default_environment":"","description":"E2E 测试用 Agent","id":"agent_019e390add9f7bac9b6cc806db46fcbd","instructions":"你是一个测试助手","mcp_servers":[],"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手","tools":[],"type":"agent","updated_at":"2026-05-18T03:05:28.023697Z","version":2},"agent_id":"agent_019e390add9f7bac9b6cc806db46fcbd","archived_at":"2026-05-19T09:00:00Z","created_at":"2026-05-18T15:26:15.747298Z","environment_id":"env_019e2590d33f711fabf42f2857cecd8a","environment_variables":{"LOG_LEVEL":"debug"},"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","memory_store_ids":["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"],"metadata":{"purpose":"customer-support"},"resources":[],"status":"idle","title":"我的会话","type":"session","updated_at":"2026-05-19T09:00:00Z","usage":{"cache_creation":{"ephemeral_1h_input_tokens":0,"ephemeral_5m_input_tokens":0},"cache_read_input_tokens":0,"input_tokens":1203,"output_tokens":58,"total_credits":0.12},"vault_ids":[]}
 type Session struct {
-	// ID A session's id.
+	// ID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	ID SessionID `json:"id"`
@@ -2694,30 +2636,30 @@ type Session struct {
 	// Type Always `session`.
 	Type SessionType `json:"type"`
 
-	// AgentID An agent's id.
+	// AgentID Identifier of an agent.
 	//
 	// Example: agent_019e390add9f7bac9b6cc806db46fcbd
 	AgentID AgentID `json:"agent_id"`
 
-	// Agent An agent in one of its versions. `instructions` and `system` are always equal. `metadata` and `skills`
-	// are always sent by this server; `archived_at` only once archived.
+	// Agent Agent in one of its versions. `instructions` and `system` are always equal. This server always sends
+	// `metadata` and `skills`; `archived_at` is present only in an archived agent.
 	//
 	//
 	// Example: {"archived_at":"2026-05-19T09:00:00Z","created_at":"2026-05-18T03:04:33.952256Z","default_environment":"","description":"E2E 测试用 Agent","id":"agent_019e390add9f7bac9b6cc806db46fcbd","instructions":"你是一个测试助手","mcp_servers":[{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}],"metadata":{"team":"docs"},"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手","tools":[{"enabled_tools":["Read"],"type":"agent_toolset_20260401"}],"type":"agent","updated_at":"2026-05-18T03:05:28.023697Z","version":2}
 	Agent Agent `json:"agent"`
 
-	// EnvironmentID An environment's id.
+	// EnvironmentID Identifier of an environment.
 	//
 	// Example: env_019e2590d33f711fabf42f2857cecd8a
 	EnvironmentID EnvironmentID `json:"environment_id"`
 
-	// Title The session's title (会话标题); `''` when none was given.
+	// Title Display name of the session (会话标题); `''` when it has none.
 	//
 	// Example: 我的会话
 	Title SessionTitle `json:"title"`
 
-	// Status The session's state (会话状态): `idle` waits for a message, `processing` works on a turn, `cancelled`
-	// had its last turn cancelled and takes the next message like an idle one.
+	// Status State of a session (会话状态). An `idle` session waits for a message, a `processing` one runs a turn. The
+	// last turn of a `cancelled` one was cancelled; it accepts a message like an idle one.
 	//
 	//
 	// Example: idle
@@ -2733,37 +2675,37 @@ type Session struct {
 	// Example: {"LOG_LEVEL":"debug"}
 	EnvironmentVariables EnvironmentVariables `json:"environment_variables,omitzero"`
 
-	// Resources The file resources (关联的文件资源).
+	// Resources File resources (关联的文件资源).
 	Resources []SessionResource `json:"resources"`
 
-	// VaultIDs The vaults of the session (关联的 Vault ID 列表). Gated (M3 门控): with the gate closed only an empty
-	// list is accepted.
+	// VaultIDs Vaults of the session (关联的 Vault ID 列表). Gated (M3 门控): with the gate closed only an empty list
+	// is accepted.
 	//
 	//
 	// Example: []
 	VaultIDs VaultIDs `json:"vault_ids"`
 
-	// MemoryStoreIDs The memory stores of the session (关联的 Memory Store ID 列表).
+	// MemoryStoreIDs Memory stores of the session (关联的 Memory Store ID 列表).
 	//
 	// Example: ["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"]
 	MemoryStoreIDs MemoryStoreIDs `json:"memory_store_ids"`
 
-	// Usage Tokens used (Token 用量统计), summed over the session's ended turns.
+	// Usage Token usage (Token 用量统计), summed over the session's completed turns.
 	//
 	// Example: {"cache_creation":{"ephemeral_1h_input_tokens":0,"ephemeral_5m_input_tokens":0},"cache_read_input_tokens":0,"input_tokens":1203,"output_tokens":58,"total_credits":0.12}
 	Usage SessionUsage `json:"usage"`
 
-	// ArchivedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ArchivedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ArchivedAt *Timestamp `json:"archived_at,omitempty"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// UpdatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	UpdatedAt Timestamp `json:"updated_at"`
@@ -2772,11 +2714,11 @@ type Session struct {
 // SessionType Always `session`.
 type SessionType string
 
-// SessionCancellation The answer to cancelSession, the same whether there was a turn to stop or not.
+// SessionCancellation Response of cancelSession, whether or not there was a turn to stop.
 //
 // Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","status":"canceling","type":"session"}
 type SessionCancellation struct {
-	// ID A session's id.
+	// ID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	ID SessionID `json:"id"`
@@ -2794,7 +2736,7 @@ type SessionCancellationType string
 // SessionCancellationStatus Always `canceling`.
 type SessionCancellationStatus string
 
-// SessionDeletedEvent The session was deleted; the stream's last event. It is not stored.
+// SessionDeletedEvent The session was deleted. It is the last event of the stream and is not stored.
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session.deleted"}
 type SessionDeletedEvent struct {
@@ -2806,27 +2748,27 @@ type SessionDeletedEvent struct {
 	// Type Always `session.deleted`.
 	Type SessionDeletedEventType `json:"type"`
 
-	// SessionID A session's id.
+	// SessionID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	SessionID SessionID `json:"session_id"`
 
-	// TurnID Ties the events of one turn together.
+	// TurnID Identifier of a turn, which all of its events have.
 	//
 	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 	TurnID *TurnID `json:"turn_id,omitempty"`
 
-	// SchemaVersion The version of the event's form.
+	// SchemaVersion Version of the event's format.
 	//
 	// Example: 1.0
 	SchemaVersion EventSchemaVersion `json:"schema_version"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
@@ -2835,16 +2777,16 @@ type SessionDeletedEvent struct {
 // SessionDeletedEventType Always `session.deleted`.
 type SessionDeletedEventType string
 
-// SessionErrorDetail What went wrong in a turn.
+// SessionErrorDetail Error that ended a turn.
 //
 // Example: {"message":"The agent failed. Send the message again.","type":"api_error"}
 type SessionErrorDetail struct {
-	// Type The kind of error, one for each status.
+	// Type Kind of an error, one for each status; a 405 and the 409 of a busy session are `invalid_request_error`.
 	//
 	// Example: not_found_error
-	Type ErrorKind `json:"type"`
+	Type ErrorType `json:"type"`
 
-	// Message One sentence that says what is wrong.
+	// Message Sentence that says what is wrong.
 	Message string `json:"message"`
 }
 
@@ -2860,32 +2802,32 @@ type SessionErrorEvent struct {
 	// Type Always `session.error`.
 	Type SessionErrorEventType `json:"type"`
 
-	// Error What went wrong in a turn.
+	// Error Error that ended a turn.
 	//
 	// Example: {"message":"The agent failed. Send the message again.","type":"api_error"}
 	Error SessionErrorDetail `json:"error"`
 
-	// SessionID A session's id.
+	// SessionID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	SessionID SessionID `json:"session_id"`
 
-	// TurnID Ties the events of one turn together.
+	// TurnID Identifier of a turn, which all of its events have.
 	//
 	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 	TurnID TurnID `json:"turn_id"`
 
-	// SchemaVersion The version of the event's form.
+	// SchemaVersion Version of the event's format.
 	//
 	// Example: 1.0
 	SchemaVersion EventSchemaVersion `json:"schema_version"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
@@ -2894,7 +2836,7 @@ type SessionErrorEvent struct {
 // SessionErrorEventType Always `session.error`.
 type SessionErrorEventType string
 
-// SessionID A session's id.
+// SessionID Identifier of a session.
 //
 // Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 type SessionID = string
@@ -2903,27 +2845,27 @@ type SessionID = string
 //
 // Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
 type SessionList struct {
-	// Data The records, in the list's order.
+	// Data Records of the page, in the order of the list.
 	Data []Session `json:"data"`
 
-	// FirstID The first record's id; null when there is none.
+	// FirstID Identifier of the first record; null when the page is empty.
 	FirstID *string `json:"first_id"`
 
-	// LastID The last record's id; null when there is none.
+	// LastID Identifier of the last record; null when the page is empty.
 	LastID *string `json:"last_id"`
 
 	// HasMore Whether more records follow in the direction of paging.
 	HasMore bool `json:"has_more"`
 
-	// NextPage The `page` of the next request; null on the last page.
+	// NextPage Value of `page` for the next page; null on the last page.
 	NextPage *string `json:"next_page"`
 }
 
-// SessionResource A file of a session (关联的文件资源).
+// SessionResource File of a session (关联的文件资源).
 //
 // Example: {"created_at":"2026-05-18T15:26:15.747298Z","file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","id":"sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0","mount_path":"/mnt/session/uploads/file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file","updated_at":"2026-05-18T15:26:15.747298Z"}
 type SessionResource struct {
-	// ID A session resource's id.
+	// ID Identifier of a session resource.
 	//
 	// Example: sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0
 	ID SessionResourceID `json:"id"`
@@ -2931,22 +2873,22 @@ type SessionResource struct {
 	// Type Always `file`.
 	Type SessionResourceType `json:"type"`
 
-	// FileID A file's id.
+	// FileID Identifier of a file.
 	//
 	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 	FileID FileID `json:"file_id"`
 
-	// MountPath Where the file appears in the session's container; `/mnt/session/uploads/<file_id>` by default.
+	// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
 	//
 	// Example: /mnt/session/uploads/report.csv
 	MountPath MountPath `json:"mount_path"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// UpdatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	UpdatedAt Timestamp `json:"updated_at"`
@@ -2955,24 +2897,24 @@ type SessionResource struct {
 // SessionResourceType Always `file`.
 type SessionResourceType string
 
-// SessionResourceID A session resource's id.
+// SessionResourceID Identifier of a session resource.
 //
 // Example: sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0
 type SessionResourceID = string
 
-// SessionResourceInput A file for a session.
+// SessionResourceInput File to add to a session.
 //
 // Example: {"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}
 type SessionResourceInput struct {
 	// Type Always `file`.
 	Type SessionResourceInputType `json:"type"`
 
-	// FileID A file's id.
+	// FileID Identifier of a file.
 	//
 	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 	FileID FileID `json:"file_id"`
 
-	// MountPath Where the file appears in the session's container; `/mnt/session/uploads/<file_id>` by default.
+	// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
 	//
 	// Example: /mnt/session/uploads/report.csv
 	MountPath *MountPath `json:"mount_path,omitempty"`
@@ -2990,29 +2932,29 @@ type SessionResourceInputs = []SessionResourceInput
 //
 // Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
 type SessionResourceList struct {
-	// Data The records, in the list's order.
+	// Data Records of the page, in the order of the list.
 	Data []SessionResource `json:"data"`
 
-	// FirstID The first record's id; null when there is none.
+	// FirstID Identifier of the first record; null when the page is empty.
 	FirstID *string `json:"first_id"`
 
-	// LastID The last record's id; null when there is none.
+	// LastID Identifier of the last record; null when the page is empty.
 	LastID *string `json:"last_id"`
 
 	// HasMore Whether more records follow in the direction of paging.
 	HasMore bool `json:"has_more"`
 
-	// NextPage The `page` of the next request; null on the last page.
+	// NextPage Value of `page` for the next page; null on the last page.
 	NextPage *string `json:"next_page"`
 }
 
-// SessionStatus The session's state (会话状态): `idle` waits for a message, `processing` works on a turn, `cancelled`
-// had its last turn cancelled and takes the next message like an idle one.
+// SessionStatus State of a session (会话状态). An `idle` session waits for a message, a `processing` one runs a turn. The
+// last turn of a `cancelled` one was cancelled; it accepts a message like an idle one.
 //
 // Example: idle
 type SessionStatus string
 
-// SessionStatusIdleEvent The session has stopped working on the turn, and says why. It comes once for each `session.status_running`.
+// SessionStatusIdleEvent The session stopped running the turn, for the reason in `stop_reason`. There is exactly one for each `session.status_running`.
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","status":"idle","stop_reason":{"type":"end_turn"},"turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"session.status_idle","usage":{"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"credits":0.12,"input_tokens":1203,"output_tokens":58}}
 type SessionStatusIdleEvent struct {
@@ -3027,37 +2969,37 @@ type SessionStatusIdleEvent struct {
 	// Status Always `idle`.
 	Status *SessionStatusIdleEventStatus `json:"status,omitempty"`
 
-	// StopReason Why the session stopped working.
+	// StopReason Reason why the session became idle.
 	//
 	// Example: {"event_ids":["evt_019e3bb219807d11a2b3c4d5e6f7a8b9"],"type":"requires_action"}
 	StopReason StopReason `json:"stop_reason"`
 
-	// Usage What was used.
+	// Usage Resources used.
 	//
 	// Example: {"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"credits":0.12,"input_tokens":1203,"output_tokens":58}
 	Usage *EventUsage `json:"usage,omitempty"`
 
-	// SessionID A session's id.
+	// SessionID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	SessionID SessionID `json:"session_id"`
 
-	// TurnID Ties the events of one turn together.
+	// TurnID Identifier of a turn, which all of its events have.
 	//
 	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 	TurnID TurnID `json:"turn_id"`
 
-	// SchemaVersion The version of the event's form.
+	// SchemaVersion Version of the event's format.
 	//
 	// Example: 1.0
 	SchemaVersion EventSchemaVersion `json:"schema_version"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
@@ -3069,7 +3011,7 @@ type SessionStatusIdleEventType string
 // SessionStatusIdleEventStatus Always `idle`.
 type SessionStatusIdleEventStatus string
 
-// SessionStatusRescheduledEvent The turn was interrupted by the infrastructure and goes on elsewhere.
+// SessionStatusRescheduledEvent The infrastructure interrupted the turn, which continues elsewhere.
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"session.status_rescheduled"}
 type SessionStatusRescheduledEvent struct {
@@ -3081,27 +3023,27 @@ type SessionStatusRescheduledEvent struct {
 	// Type Always `session.status_rescheduled`.
 	Type SessionStatusRescheduledEventType `json:"type"`
 
-	// SessionID A session's id.
+	// SessionID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	SessionID SessionID `json:"session_id"`
 
-	// TurnID Ties the events of one turn together.
+	// TurnID Identifier of a turn, which all of its events have.
 	//
 	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 	TurnID TurnID `json:"turn_id"`
 
-	// SchemaVersion The version of the event's form.
+	// SchemaVersion Version of the event's format.
 	//
 	// Example: 1.0
 	SchemaVersion EventSchemaVersion `json:"schema_version"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
@@ -3110,7 +3052,7 @@ type SessionStatusRescheduledEvent struct {
 // SessionStatusRescheduledEventType Always `session.status_rescheduled`.
 type SessionStatusRescheduledEventType string
 
-// SessionStatusRunningEvent The session works on the turn.
+// SessionStatusRunningEvent The session started or resumed the turn.
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"session.status_running"}
 type SessionStatusRunningEvent struct {
@@ -3122,27 +3064,27 @@ type SessionStatusRunningEvent struct {
 	// Type Always `session.status_running`.
 	Type SessionStatusRunningEventType `json:"type"`
 
-	// SessionID A session's id.
+	// SessionID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	SessionID SessionID `json:"session_id"`
 
-	// TurnID Ties the events of one turn together.
+	// TurnID Identifier of a turn, which all of its events have.
 	//
 	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 	TurnID TurnID `json:"turn_id"`
 
-	// SchemaVersion The version of the event's form.
+	// SchemaVersion Version of the event's format.
 	//
 	// Example: 1.0
 	SchemaVersion EventSchemaVersion `json:"schema_version"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
@@ -3151,26 +3093,26 @@ type SessionStatusRunningEvent struct {
 // SessionStatusRunningEventType Always `session.status_running`.
 type SessionStatusRunningEventType string
 
-// SessionTitle The session's title (会话标题); `”` when none was given.
+// SessionTitle Display name of the session (会话标题); `”` when it has none.
 //
 // Example: 我的会话
 type SessionTitle = string
 
-// SessionUsage Tokens used (Token 用量统计), summed over the session's ended turns.
+// SessionUsage Token usage (Token 用量统计), summed over the session's completed turns.
 //
 // Example: {"cache_creation":{"ephemeral_1h_input_tokens":0,"ephemeral_5m_input_tokens":0},"cache_read_input_tokens":0,"input_tokens":1203,"output_tokens":58,"total_credits":0.12}
 type SessionUsage struct {
-	// InputTokens A number of tokens.
+	// InputTokens Number of tokens.
 	//
 	// Example: 1203
 	InputTokens TokenCount `json:"input_tokens"`
 
-	// OutputTokens A number of tokens.
+	// OutputTokens Number of tokens.
 	//
 	// Example: 1203
 	OutputTokens TokenCount `json:"output_tokens"`
 
-	// CacheReadInputTokens A number of tokens.
+	// CacheReadInputTokens Number of tokens.
 	//
 	// Example: 1203
 	CacheReadInputTokens TokenCount `json:"cache_read_input_tokens"`
@@ -3180,21 +3122,21 @@ type SessionUsage struct {
 	// Example: {"ephemeral_1h_input_tokens":0,"ephemeral_5m_input_tokens":0}
 	CacheCreation CacheCreationUsage `json:"cache_creation"`
 
-	// TotalCredits Credits used, rounded down to two decimals.
+	// TotalCredits Number of credits used, rounded down to two decimals.
 	TotalCredits *float64 `json:"total_credits,omitempty"`
 }
 
-// SetupScript A bash script that runs once when a container is made.
+// SetupScript Bash script that runs once when a container is created.
 //
 // Example: git config --global advice.detachedHead false
 type SetupScript = string
 
-// SkillID A skill's id.
+// SkillID Identifier of a skill.
 //
 // Example: skill_019e3b13f50b7d60c243eab5f7d8a9c1
 type SkillID = string
 
-// SpanModelRequestEndEvent The model has answered, or failed.
+// SpanModelRequestEndEvent End of a request to the model, which responded or failed.
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","is_error":false,"model_request_start_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","model_usage":{"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"credits":0.12,"input_tokens":1203,"output_tokens":58},"processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"span.model_request_end"}
 type SpanModelRequestEndEvent struct {
@@ -3214,32 +3156,32 @@ type SpanModelRequestEndEvent struct {
 	// IsError Whether the model failed.
 	IsError bool `json:"is_error"`
 
-	// ModelUsage What was used.
+	// ModelUsage Resources used.
 	//
 	// Example: {"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"credits":0.12,"input_tokens":1203,"output_tokens":58}
 	ModelUsage EventUsage `json:"model_usage"`
 
-	// SessionID A session's id.
+	// SessionID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	SessionID SessionID `json:"session_id"`
 
-	// TurnID Ties the events of one turn together.
+	// TurnID Identifier of a turn, which all of its events have.
 	//
 	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 	TurnID TurnID `json:"turn_id"`
 
-	// SchemaVersion The version of the event's form.
+	// SchemaVersion Version of the event's format.
 	//
 	// Example: 1.0
 	SchemaVersion EventSchemaVersion `json:"schema_version"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
@@ -3248,7 +3190,7 @@ type SpanModelRequestEndEvent struct {
 // SpanModelRequestEndEventType Always `span.model_request_end`.
 type SpanModelRequestEndEventType string
 
-// SpanModelRequestStartEvent The model is asked.
+// SpanModelRequestStartEvent Start of a request to the model.
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","model":"ultimate","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"span.model_request_start"}
 type SpanModelRequestStartEvent struct {
@@ -3260,32 +3202,32 @@ type SpanModelRequestStartEvent struct {
 	// Type Always `span.model_request_start`.
 	Type SpanModelRequestStartEventType `json:"type"`
 
-	// Model A model's id.
+	// Model Identifier of a model.
 	//
 	// Example: ultimate
 	Model ModelID `json:"model"`
 
-	// SessionID A session's id.
+	// SessionID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	SessionID SessionID `json:"session_id"`
 
-	// TurnID Ties the events of one turn together.
+	// TurnID Identifier of a turn, which all of its events have.
 	//
 	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 	TurnID TurnID `json:"turn_id"`
 
-	// SchemaVersion The version of the event's form.
+	// SchemaVersion Version of the event's format.
 	//
 	// Example: 1.0
 	SchemaVersion EventSchemaVersion `json:"schema_version"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
@@ -3294,7 +3236,7 @@ type SpanModelRequestStartEvent struct {
 // SpanModelRequestStartEventType Always `span.model_request_start`.
 type SpanModelRequestStartEventType string
 
-// StartedEvent An event to come.
+// StartedEvent Event that has started.
 //
 // Example: {"id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","type":"agent.message"}
 type StartedEvent struct {
@@ -3303,55 +3245,48 @@ type StartedEvent struct {
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
 
-	// Type A type of event that can be sent in pieces; of `agent.thinking` there is only the start.
+	// Type Type of event that can be sent in pieces; for `agent.thinking` only the start is sent.
 	//
 	// Example: agent.message
 	Type DeltaType `json:"type"`
 }
 
-// StopReason Why the session stopped working.
+// StopReason Reason why the session became idle.
 //
 // Example: {"event_ids":["evt_019e3bb219807d11a2b3c4d5e6f7a8b9"],"type":"requires_action"}
 type StopReason struct {
-	// Type The turn is done (`end_turn`), was cut at the model's limit (`max_tokens`), waits for the caller
-	// (`requires_action`), was stopped by cancelSession (`cancelled`) or a `user.interrupt`
-	// (`interrupted`), or failed (`error`; a `session.error` says how).
+	// Type Kind of stop. The turn is complete (`end_turn`), reached the limit of the model (`max_tokens`), waits
+	// for the caller (`requires_action`), was stopped by cancelSession (`cancelled`) or by a `user.interrupt`
+	// (`interrupted`), or failed (`error`; a `session.error` has the reason).
 	//
 	//
 	// Example: end_turn
 	Type StopReasonType `json:"type"`
 
-	// EventIDs The tool uses that wait for an answer; with `requires_action` only.
+	// EventIDs Tool uses that wait for the caller; present only with `requires_action`.
 	EventIDs []EventID `json:"event_ids,omitempty"`
 }
 
-// StopReasonType The turn is done (`end_turn`), was cut at the model's limit (`max_tokens`), waits for the caller
-// (`requires_action`), was stopped by cancelSession (`cancelled`) or a `user.interrupt`
-// (`interrupted`), or failed (`error`; a `session.error` says how).
+// StopReasonType Kind of stop. The turn is complete (`end_turn`), reached the limit of the model (`max_tokens`), waits
+// for the caller (`requires_action`), was stopped by cancelSession (`cancelled`) or by a `user.interrupt`
+// (`interrupted`), or failed (`error`; a `session.error` has the reason).
 //
 // Example: end_turn
 type StopReasonType string
 
-// StreamedEvent An event of a stream - one of the log, or one that is not stored.
-//
-// Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.thinking"}
-type StreamedEvent struct {
-	union json.RawMessage
-}
-
-// Text A text of at least one character.
+// Text Text of at least one character.
 //
 // Example: 你好
 type Text = string
 
-// TextBlock A piece of text.
+// TextBlock Block of text.
 //
 // Example: {"text":"你好","type":"text"}
 type TextBlock struct {
 	// Type Always `text`.
 	Type TextBlockType `json:"type"`
 
-	// Text A text of at least one character.
+	// Text Text of at least one character.
 	//
 	// Example: 你好
 	Text Text `json:"text"`
@@ -3360,153 +3295,153 @@ type TextBlock struct {
 // TextBlockType Always `text`.
 type TextBlockType string
 
-// TextBlocks What is said, in pieces.
+// TextBlocks Content of a message, in blocks.
 //
 // Example: [{"text":"你好","type":"text"}]
-type TextBlocks = []TextBlock
+type TextBlocks = union.Content
 
-// Timestamp RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+// Timestamp Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 //
 // Example: 2026-05-18T15:26:15.747298Z
 type Timestamp = time.Time
 
-// TokenCount A number of tokens.
+// TokenCount Number of tokens.
 //
 // Example: 1203
 type TokenCount = int64
 
-// ToolConfig How tools may be used.
+// ToolConfig Configuration of tools.
 //
 // Example: {"permission_policy":"always_ask"}
 type ToolConfig struct {
-	// Enabled Whether the agent may use them; true by default.
+	// Enabled Whether the agent can use the tools; true by default.
 	Enabled *bool `json:"enabled,omitempty"`
 
-	// PermissionPolicy Whether a tool runs without asking - a policy's name, or an object that holds it.
+	// PermissionPolicy Permission policy of a tool, as its name or as an object with its name.
 	//
 	// Example: always_ask
 	PermissionPolicy *PermissionPolicy `json:"permission_policy,omitempty"`
 }
 
-// ToolConfirmationResult Whether the tool may be used.
+// ToolConfirmationResult Whether the agent may use the tool.
 //
 // Example: allow
 type ToolConfirmationResult string
 
-// ToolInput A tool's arguments, kept as they are.
+// ToolInput Arguments of a tool, stored unchanged.
 //
 // Example: {"city":"Oslo"}
 type ToolInput = json.RawMessage
 
-// ToolName A tool's name.
+// ToolName Name of a tool.
 //
 // Example: get_changes
 type ToolName = string
 
-// TurnID Ties the events of one turn together.
+// TurnID Identifier of a turn, which all of its events have.
 //
 // Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 type TurnID = string
 
-// UpdateAgentRequest The body of updateAgent and putAgent.
+// UpdateAgentRequest Request body of updateAgent and putAgent.
 //
 // Example: {"metadata":{"team":"docs"},"system":"You write release notes.","version":2}
 type UpdateAgentRequest struct {
-	// Version Counts an agent's states, from 1.
+	// Version Version number of an agent, starting at 1.
 	//
 	// Example: 2
 	Version AgentVersion `json:"version"`
 
-	// Name A name; need not be unique.
+	// Name Display name; it need not be unique.
 	//
 	// Example: test-agent-e2e
 	Name *Name `json:"name,omitempty"`
 
-	// Model A model - its id, or an object that holds it.
+	// Model Model, as its id or as an object with its id.
 	//
 	// Example: ultimate
 	Model *ModelReference `json:"model,omitempty"`
 
-	// Description A description for people.
+	// Description Description for human readers.
 	//
 	// Example: E2E 测试用 Agent
 	Description *Description `json:"description,omitempty"`
 
-	// System The instructions that the model is given before the conversation.
+	// System System prompt of the agent.
 	//
 	// Example: 你是一个测试助手
 	System *AgentSystem `json:"system,omitempty"`
 
-	// Instructions The instructions that the model is given before the conversation.
+	// Instructions System prompt of the agent.
 	//
 	// Example: 你是一个测试助手
 	Instructions *AgentSystem `json:"instructions,omitempty"`
 
-	// Tools The tools that the agent may use.
+	// Tools Tools that the agent can use.
 	//
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
 
-	// MCPServers The MCP servers that the agent may call.
+	// MCPServers MCP servers that the agent can call.
 	//
 	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 	MCPServers MCPServers `json:"mcp_servers,omitzero"`
 
-	// Skills The skills that the agent may use.
+	// Skills Skills that the agent can use.
 	//
 	// Example: [{"skill_id":"skill_019e3b13f50b7d60c243eab5f7d8a9c1","type":"custom"}]
 	Skills AgentSkills `json:"skills,omitzero"`
 
-	// DefaultEnvironment The environment to suggest for this agent's sessions; `''` when none.
+	// DefaultEnvironment Environment to suggest for sessions of this agent; `''` when there is none.
 	//
 	// Example: env_019e2590d33f711fabf42f2857cecd8a
 	DefaultEnvironment *DefaultEnvironment `json:"default_environment,omitempty"`
 
-	// Metadata Changes to metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+	// Metadata Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
 	//
 	// Example: {"purpose":null,"ticket":"T-1029"}
 	Metadata MetadataPatch `json:"metadata,omitzero"`
 }
 
-// UpdateEnvironmentRequest The body of updateEnvironment and putEnvironment.
+// UpdateEnvironmentRequest Request body of updateEnvironment and putEnvironment.
 //
 // Example: {"metadata":{"owner":"platform"},"name":"ci"}
 type UpdateEnvironmentRequest struct {
-	// Name A name; need not be unique.
+	// Name Display name; it need not be unique.
 	//
 	// Example: test-agent-e2e
 	Name *Name `json:"name,omitempty"`
 
-	// Description A description for people.
+	// Description Description for human readers.
 	//
 	// Example: E2E 测试用 Agent
 	Description *Description `json:"description,omitempty"`
 
-	// Config What the environment's containers are made of, told apart by `type`.
+	// Config Configuration of the environment's containers, distinguished by `type`.
 	//
 	// Example: {"networking":{"type":"unrestricted"},"type":"cloud"}
 	Config *EnvironmentConfig `json:"config,omitempty"`
 
-	// Metadata Changes to metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+	// Metadata Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
 	//
 	// Example: {"purpose":null,"ticket":"T-1029"}
 	Metadata MetadataPatch `json:"metadata,omitzero"`
 }
 
-// UpdateSessionRequest The body of updateSession.
+// UpdateSessionRequest Request body of updateSession.
 //
 // Example: {"metadata":{"purpose":null,"ticket":"T-1029"},"title":"退款咨询"}
 type UpdateSessionRequest struct {
-	// Title The new title; null clears it.
+	// Title New display name of the session; null clears it.
 	Title nullable.Nullable[string] `json:"title,omitempty"`
 
-	// Metadata Changes to metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+	// Metadata Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
 	//
 	// Example: {"purpose":null,"ticket":"T-1029"}
 	Metadata MetadataPatch `json:"metadata,omitzero"`
 }
 
-// UserCustomToolResultEvent The result of a tool that the caller ran.
+// UserCustomToolResultEvent Result of a tool that the caller ran.
 //
 // Example: {"content":[{"text":"7 °C","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","custom_tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","is_error":false,"processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"user.custom_tool_result"}
 type UserCustomToolResultEvent struct {
@@ -3523,7 +3458,7 @@ type UserCustomToolResultEvent struct {
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	CustomToolUseID EventID `json:"custom_tool_use_id"`
 
-	// Content A tool's result, in pieces; empty for none.
+	// Content Content of a tool result, in blocks; it can be empty.
 	//
 	// Example: [{"text":"7 °C","type":"text"}]
 	Content ResultBlocks `json:"content"`
@@ -3531,27 +3466,27 @@ type UserCustomToolResultEvent struct {
 	// IsError Whether the tool failed.
 	IsError bool `json:"is_error"`
 
-	// SessionID A session's id.
+	// SessionID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	SessionID SessionID `json:"session_id"`
 
-	// TurnID Ties the events of one turn together.
+	// TurnID Identifier of a turn, which all of its events have.
 	//
 	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 	TurnID TurnID `json:"turn_id"`
 
-	// SchemaVersion The version of the event's form.
+	// SchemaVersion Version of the event's format.
 	//
 	// Example: 1.0
 	SchemaVersion EventSchemaVersion `json:"schema_version"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
@@ -3560,7 +3495,7 @@ type UserCustomToolResultEvent struct {
 // UserCustomToolResultEventType Always `user.custom_tool_result`.
 type UserCustomToolResultEventType string
 
-// UserCustomToolResultInput The result of a tool that the caller ran.
+// UserCustomToolResultInput Result of a tool that the caller ran.
 //
 // Example: {"content":[{"text":"7 °C","type":"text"}],"custom_tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","type":"user.custom_tool_result"}
 type UserCustomToolResultInput struct {
@@ -3572,7 +3507,7 @@ type UserCustomToolResultInput struct {
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	CustomToolUseID EventID `json:"custom_tool_use_id"`
 
-	// Content A tool's result - blocks, or a plain string, which stands for one text block; empty for none.
+	// Content Content of a tool result - blocks, or a plain string, which means one text block. It can be empty.
 	//
 	// Example: [{"text":"7 °C","type":"text"}]
 	Content *ResultContent `json:"content,omitempty"`
@@ -3584,7 +3519,7 @@ type UserCustomToolResultInput struct {
 // UserCustomToolResultInputType Always `user.custom_tool_result`.
 type UserCustomToolResultInputType string
 
-// UserDefineOutcomeEvent The user said what is to be achieved.
+// UserDefineOutcomeEvent Outcome that the user defined.
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","description":"A report of one page.","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","outcome_id":"outc_019e3bb2074c7d22c3d4e5f6a7b8c9d0","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"user.define_outcome"}
 type UserDefineOutcomeEvent struct {
@@ -3596,47 +3531,47 @@ type UserDefineOutcomeEvent struct {
 	// Type Always `user.define_outcome`.
 	Type UserDefineOutcomeEventType `json:"type"`
 
-	// OutcomeID An outcome's id.
+	// OutcomeID Identifier of an outcome.
 	//
 	// Example: outc_019e3bb2074c7d22c3d4e5f6a7b8c9d0
 	OutcomeID OutcomeID `json:"outcome_id"`
 
-	// Description What is to be achieved.
+	// Description Outcome to achieve.
 	//
 	// Example: A report of one page.
 	Description OutcomeDescription `json:"description"`
 
-	// Rubric How to tell that an outcome is achieved.
+	// Rubric Criteria for an outcome.
 	//
 	// Example: {"content":"It names its sources.","type":"text"}
 	Rubric *Rubric `json:"rubric,omitempty"`
 
-	// MaxIterations The most attempts at an outcome.
+	// MaxIterations Maximum number of attempts at an outcome.
 	//
 	// Example: 3
 	MaxIterations *MaxIterations `json:"max_iterations,omitempty"`
 
-	// SessionID A session's id.
+	// SessionID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	SessionID SessionID `json:"session_id"`
 
-	// TurnID Ties the events of one turn together.
+	// TurnID Identifier of a turn, which all of its events have.
 	//
 	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 	TurnID TurnID `json:"turn_id"`
 
-	// SchemaVersion The version of the event's form.
+	// SchemaVersion Version of the event's format.
 	//
 	// Example: 1.0
 	SchemaVersion EventSchemaVersion `json:"schema_version"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
@@ -3645,29 +3580,29 @@ type UserDefineOutcomeEvent struct {
 // UserDefineOutcomeEventType Always `user.define_outcome`.
 type UserDefineOutcomeEventType string
 
-// UserDefineOutcomeInput Says what is to be achieved, which starts a turn. It has either `description` or `content`.
+// UserDefineOutcomeInput Outcome to achieve; it starts a turn. It has either `description` or `content`.
 //
 // Example: {"description":"A report of one page.","max_iterations":3,"type":"user.define_outcome"}
 type UserDefineOutcomeInput struct {
 	// Type Always `user.define_outcome`.
 	Type UserDefineOutcomeInputType `json:"type"`
 
-	// Description What is to be achieved.
+	// Description Outcome to achieve.
 	//
 	// Example: A report of one page.
 	Description *OutcomeDescription `json:"description,omitempty"`
 
-	// Content What is said - blocks, or a plain string, which stands for one text block.
+	// Content Content of a message - blocks, or a plain string, which means one text block.
 	//
 	// Example: [{"text":"你好","type":"text"}]
 	Content *Content `json:"content,omitempty"`
 
-	// Rubric How to tell that an outcome is achieved.
+	// Rubric Criteria for an outcome.
 	//
 	// Example: {"content":"It names its sources.","type":"text"}
 	Rubric *Rubric `json:"rubric,omitempty"`
 
-	// MaxIterations The most attempts at an outcome.
+	// MaxIterations Maximum number of attempts at an outcome.
 	//
 	// Example: 3
 	MaxIterations *MaxIterations `json:"max_iterations,omitempty"`
@@ -3676,7 +3611,7 @@ type UserDefineOutcomeInput struct {
 // UserDefineOutcomeInputType Always `user.define_outcome`.
 type UserDefineOutcomeInputType string
 
-// UserInterruptEvent The user stopped the turn; it has no turn when there was none to stop.
+// UserInterruptEvent Interrupt by the user; it has no `turn_id` when no turn was running.
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"user.interrupt"}
 type UserInterruptEvent struct {
@@ -3688,27 +3623,27 @@ type UserInterruptEvent struct {
 	// Type Always `user.interrupt`.
 	Type UserInterruptEventType `json:"type"`
 
-	// SessionID A session's id.
+	// SessionID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	SessionID SessionID `json:"session_id"`
 
-	// TurnID Ties the events of one turn together.
+	// TurnID Identifier of a turn, which all of its events have.
 	//
 	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 	TurnID *TurnID `json:"turn_id,omitempty"`
 
-	// SchemaVersion The version of the event's form.
+	// SchemaVersion Version of the event's format.
 	//
 	// Example: 1.0
 	SchemaVersion EventSchemaVersion `json:"schema_version"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
@@ -3717,7 +3652,7 @@ type UserInterruptEvent struct {
 // UserInterruptEventType Always `user.interrupt`.
 type UserInterruptEventType string
 
-// UserInterruptInput Stops the turn; without one it has no effect.
+// UserInterruptInput Interrupt of the current turn; without one it has no effect.
 //
 // Example: {"type":"user.interrupt"}
 type UserInterruptInput struct {
@@ -3728,7 +3663,7 @@ type UserInterruptInput struct {
 // UserInterruptInputType Always `user.interrupt`.
 type UserInterruptInputType string
 
-// UserMessageEvent A message of the user.
+// UserMessageEvent Message from the user.
 //
 // Example: {"content":[{"text":"你好","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"user.message"}
 type UserMessageEvent struct {
@@ -3740,32 +3675,32 @@ type UserMessageEvent struct {
 	// Type Always `user.message`.
 	Type UserMessageEventType `json:"type"`
 
-	// Content What is said, in pieces.
+	// Content Content of a message, in blocks.
 	//
 	// Example: [{"text":"你好","type":"text"}]
 	Content TextBlocks `json:"content"`
 
-	// SessionID A session's id.
+	// SessionID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	SessionID SessionID `json:"session_id"`
 
-	// TurnID Ties the events of one turn together.
+	// TurnID Identifier of a turn, which all of its events have.
 	//
 	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 	TurnID TurnID `json:"turn_id"`
 
-	// SchemaVersion The version of the event's form.
+	// SchemaVersion Version of the event's format.
 	//
 	// Example: 1.0
 	SchemaVersion EventSchemaVersion `json:"schema_version"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
@@ -3774,14 +3709,14 @@ type UserMessageEvent struct {
 // UserMessageEventType Always `user.message`.
 type UserMessageEventType string
 
-// UserMessageInput A message, which starts a turn.
+// UserMessageInput Message from the user; it starts a turn.
 //
 // Example: {"content":[{"text":"你好","type":"text"}],"type":"user.message"}
 type UserMessageInput struct {
 	// Type Always `user.message`.
 	Type UserMessageInputType `json:"type"`
 
-	// Content What is said - blocks, or a plain string, which stands for one text block.
+	// Content Content of a message - blocks, or a plain string, which means one text block.
 	//
 	// Example: [{"text":"你好","type":"text"}]
 	Content Content `json:"content"`
@@ -3790,7 +3725,7 @@ type UserMessageInput struct {
 // UserMessageInputType Always `user.message`.
 type UserMessageInputType string
 
-// UserToolConfirmationEvent The user allowed or denied the use of a tool.
+// UserToolConfirmationEvent Permission or refusal of a tool use by the user.
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","result":"allow","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"user.tool_confirmation"}
 type UserToolConfirmationEvent struct {
@@ -3807,37 +3742,37 @@ type UserToolConfirmationEvent struct {
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ToolUseID EventID `json:"tool_use_id"`
 
-	// Result Whether the tool may be used.
+	// Result Whether the agent may use the tool.
 	//
 	// Example: allow
 	Result ToolConfirmationResult `json:"result"`
 
-	// DenyMessage Tells the agent why it was denied.
+	// DenyMessage Reason of a refusal, for the agent.
 	//
 	// Example: Not in production.
 	DenyMessage *DenyMessage `json:"deny_message,omitempty"`
 
-	// SessionID A session's id.
+	// SessionID Identifier of a session.
 	//
 	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 	SessionID SessionID `json:"session_id"`
 
-	// TurnID Ties the events of one turn together.
+	// TurnID Identifier of a turn, which all of its events have.
 	//
 	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 	TurnID TurnID `json:"turn_id"`
 
-	// SchemaVersion The version of the event's form.
+	// SchemaVersion Version of the event's format.
 	//
 	// Example: 1.0
 	SchemaVersion EventSchemaVersion `json:"schema_version"`
 
-	// CreatedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	CreatedAt Timestamp `json:"created_at"`
 
-	// ProcessedAt RFC 3339 in UTC with up to six digits of fraction, trailing zeros dropped.
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
 	// Example: 2026-05-18T15:26:15.747298Z
 	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
@@ -3846,7 +3781,7 @@ type UserToolConfirmationEvent struct {
 // UserToolConfirmationEventType Always `user.tool_confirmation`.
 type UserToolConfirmationEventType string
 
-// UserToolConfirmationInput Allows or denies the use of a tool.
+// UserToolConfirmationInput Permission or refusal of a tool use.
 //
 // Example: {"result":"allow","tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","type":"user.tool_confirmation"}
 type UserToolConfirmationInput struct {
@@ -3858,12 +3793,12 @@ type UserToolConfirmationInput struct {
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ToolUseID EventID `json:"tool_use_id"`
 
-	// Result Whether the tool may be used.
+	// Result Whether the agent may use the tool.
 	//
 	// Example: allow
 	Result ToolConfirmationResult `json:"result"`
 
-	// DenyMessage Tells the agent why it was denied.
+	// DenyMessage Reason of a refusal, for the agent.
 	//
 	// Example: Not in production.
 	DenyMessage *DenyMessage `json:"deny_message,omitempty"`
@@ -3872,13 +3807,13 @@ type UserToolConfirmationInput struct {
 // UserToolConfirmationInputType Always `user.tool_confirmation`.
 type UserToolConfirmationInputType string
 
-// VaultID A vault's id.
+// VaultID Identifier of a vault.
 //
 // Example: vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8
 type VaultID = string
 
-// VaultIDs The vaults of the session (关联的 Vault ID 列表). Gated (M3 门控): with the gate closed only an empty
-// list is accepted.
+// VaultIDs Vaults of the session (关联的 Vault ID 列表). Gated (M3 门控): with the gate closed only an empty list
+// is accepted.
 //
 // Example: []
 type VaultIDs = []VaultID
@@ -3889,424 +3824,424 @@ type IncludeArchived = bool
 // Limit defines model for Limit.
 type Limit = int32
 
-// Order Newest (`desc`) or oldest (`asc`) first.
+// Order Order of a list, newest (`desc`) or oldest (`asc`) first.
 //
 // Example: desc
 type Order = ListOrder
 
-// Page An opaque place in a list.
+// Page Opaque position in a list.
 //
 // Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 type Page = PageCursor
 
-// XIdempotencyKey A key of the caller's making, 1 to 255 printable ASCII characters; a UUID is a good one.
+// XIdempotencyKey Key chosen by the caller, 1 to 255 printable ASCII characters; a UUID is a good choice.
 //
 // Example: 0b8c6f9e-5c1e-4f0e-9b53-0d1b7a7d1a55
 type XIdempotencyKey = IdempotencyKey
 
-// Conflict The error envelope (错误信封). Fields that do not apply are absent, never null.
+// Conflict Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type Conflict = Error
 
-// FeatureNotAvailable The error envelope (错误信封). Fields that do not apply are absent, never null.
+// FeatureNotAvailable Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type FeatureNotAvailable = Error
 
-// InternalError The error envelope (错误信封). Fields that do not apply are absent, never null.
+// InternalError Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type InternalError = Error
 
-// InvalidRequest The error envelope (错误信封). Fields that do not apply are absent, never null.
+// InvalidRequest Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type InvalidRequest = Error
 
-// NotFound The error envelope (错误信封). Fields that do not apply are absent, never null.
+// NotFound Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type NotFound = Error
 
-// TooMany The error envelope (错误信封). Fields that do not apply are absent, never null.
+// TooMany Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type TooMany = Error
 
-// Unauthenticated The error envelope (错误信封). Fields that do not apply are absent, never null.
+// Unauthenticated Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type Unauthenticated = Error
 
-// Unavailable The error envelope (错误信封). Fields that do not apply are absent, never null.
+// Unavailable Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type Unavailable = Error
 
 // ListAgentsParams defines parameters for ListAgents.
 type ListAgentsParams struct {
-	// Limit The most records to return.
+	// Limit Maximum number of records to return.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// AfterID Return the records that follow this agent in the list's order.
+	// AfterID Returns the records that follow this agent in the order of the list.
 	AfterID *AgentID `form:"after_id,omitempty" json:"after_id,omitempty"`
 
-	// BeforeID Return the records that precede this agent in the list's order.
+	// BeforeID Returns the records that precede this agent in the order of the list.
 	BeforeID *AgentID `form:"before_id,omitempty" json:"before_id,omitempty"`
 
-	// Page The `next_page` of the page before. `page`, `after_id` and `before_id` exclude each other.
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
-	// Order The order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
 	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 
-	// IncludeArchived Whether archived records are listed too.
+	// IncludeArchived Whether the list includes archived records.
 	IncludeArchived *IncludeArchived `form:"include_archived,omitempty" json:"include_archived,omitempty"`
 }
 
 // CreateAgentParams defines parameters for CreateAgent.
 type CreateAgentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
 // DeleteAgentParams defines parameters for DeleteAgent.
 type DeleteAgentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
 // GetAgentParams defines parameters for GetAgent.
 type GetAgentParams struct {
-	// Version The version to return; the latest when left out. An unknown version is a 404.
+	// Version Version to return; the latest when omitted. An unknown version is a 404.
 	Version *AgentVersion `form:"version,omitempty" json:"version,omitempty"`
 }
 
 // UpdateAgentParams defines parameters for UpdateAgent.
 type UpdateAgentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
 // PutAgentParams defines parameters for PutAgent.
 type PutAgentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
 // ArchiveAgentParams defines parameters for ArchiveAgent.
 type ArchiveAgentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
 // ListAgentVersionsParams defines parameters for ListAgentVersions.
 type ListAgentVersionsParams struct {
-	// Limit The most records to return.
+	// Limit Maximum number of records to return.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// AfterID Return the records that follow this version in the list's order.
+	// AfterID Returns the records that follow this version in the order of the list.
 	AfterID *AgentVersionCursor `form:"after_id,omitempty" json:"after_id,omitempty"`
 
-	// BeforeID Return the records that precede this version in the list's order.
+	// BeforeID Returns the records that precede this version in the order of the list.
 	BeforeID *AgentVersionCursor `form:"before_id,omitempty" json:"before_id,omitempty"`
 
-	// Page The `next_page` of the page before. `page`, `after_id` and `before_id` exclude each other.
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
-	// Order The order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
 	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 }
 
 // ListEnvironmentsParams defines parameters for ListEnvironments.
 type ListEnvironmentsParams struct {
-	// Limit The most records to return.
+	// Limit Maximum number of records to return.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// AfterID Return the records that follow this environment in the list's order.
+	// AfterID Returns the records that follow this environment in the order of the list.
 	AfterID *EnvironmentID `form:"after_id,omitempty" json:"after_id,omitempty"`
 
-	// BeforeID Return the records that precede this environment in the list's order.
+	// BeforeID Returns the records that precede this environment in the order of the list.
 	BeforeID *EnvironmentID `form:"before_id,omitempty" json:"before_id,omitempty"`
 
-	// Page The `next_page` of the page before. `page`, `after_id` and `before_id` exclude each other.
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
-	// Order The order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
 	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 
-	// IncludeArchived Whether archived records are listed too.
+	// IncludeArchived Whether the list includes archived records.
 	IncludeArchived *IncludeArchived `form:"include_archived,omitempty" json:"include_archived,omitempty"`
 }
 
 // CreateEnvironmentParams defines parameters for CreateEnvironment.
 type CreateEnvironmentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
 // DeleteEnvironmentParams defines parameters for DeleteEnvironment.
 type DeleteEnvironmentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
 // UpdateEnvironmentParams defines parameters for UpdateEnvironment.
 type UpdateEnvironmentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
 // PutEnvironmentParams defines parameters for PutEnvironment.
 type PutEnvironmentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
 // ArchiveEnvironmentParams defines parameters for ArchiveEnvironment.
 type ArchiveEnvironmentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
-	// Limit The most records to return.
+	// Limit Maximum number of records to return.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// AfterID Return the records that follow this session in the list's order.
+	// AfterID Returns the records that follow this session in the order of the list.
 	AfterID *SessionID `form:"after_id,omitempty" json:"after_id,omitempty"`
 
-	// BeforeID Return the records that precede this session in the list's order.
+	// BeforeID Returns the records that precede this session in the order of the list.
 	BeforeID *SessionID `form:"before_id,omitempty" json:"before_id,omitempty"`
 
-	// Page The `next_page` of the page before. `page`, `after_id` and `before_id` exclude each other.
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
-	// Order The order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
 	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 
-	// IncludeArchived Whether archived records are listed too.
+	// IncludeArchived Whether the list includes archived records.
 	IncludeArchived *IncludeArchived `form:"include_archived,omitempty" json:"include_archived,omitempty"`
 
-	// AgentID Only sessions of this agent.
+	// AgentID Returns only sessions of this agent.
 	AgentID *AgentID `form:"agent_id,omitempty" json:"agent_id,omitempty"`
 
-	// Statuses Only sessions in one of these states.
+	// Statuses Returns only sessions in one of these states.
 	Statuses []SessionStatus `form:"statuses[],omitempty" json:"statuses[],omitempty"`
 
-	// CreatedAfter Only sessions created after this time.
+	// CreatedAfter Returns only sessions created after this time.
 	CreatedAfter *Timestamp `form:"created_at[gt],omitempty" json:"created_at[gt],omitempty"`
 
-	// CreatedFrom Only sessions created at this time or after it.
+	// CreatedFrom Returns only sessions created at or after this time.
 	CreatedFrom *Timestamp `form:"created_at[gte],omitempty" json:"created_at[gte],omitempty"`
 
-	// CreatedBefore Only sessions created before this time.
+	// CreatedBefore Returns only sessions created before this time.
 	CreatedBefore *Timestamp `form:"created_at[lt],omitempty" json:"created_at[lt],omitempty"`
 
-	// CreatedTo Only sessions created at this time or before it.
+	// CreatedTo Returns only sessions created at or before this time.
 	CreatedTo *Timestamp `form:"created_at[lte],omitempty" json:"created_at[lte],omitempty"`
 }
 
 // CreateSessionParams defines parameters for CreateSession.
 type CreateSessionParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
 // DeleteSessionParams defines parameters for DeleteSession.
 type DeleteSessionParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
 // UpdateSessionParams defines parameters for UpdateSession.
 type UpdateSessionParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
 // ArchiveSessionParams defines parameters for ArchiveSession.
 type ArchiveSessionParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
 // CancelSessionParams defines parameters for CancelSession.
 type CancelSessionParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
-	// Limit The most records to return.
+	// Limit Maximum number of records to return.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// AfterID Return the events that follow this one in the list's order.
+	// AfterID Returns the events that follow this event in the order of the list.
 	AfterID *EventID `form:"after_id,omitempty" json:"after_id,omitempty"`
 
-	// BeforeID Return the events that precede this one in the list's order.
+	// BeforeID Returns the events that precede this event in the order of the list.
 	BeforeID *EventID `form:"before_id,omitempty" json:"before_id,omitempty"`
 
-	// Page The `next_page` of the page before. `page`, `after_id` and `before_id` exclude each other.
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
-	// Order The order of the list by creation time, oldest (`asc`) or newest (`desc`) first.
+	// Order Order of the list by creation time, oldest (`asc`) or newest (`desc`) first.
 	Order *EventOrder `form:"order,omitempty" json:"order,omitempty"`
 
-	// Types Only events of these types. Types that the server does not know match nothing.
-	Types []EventTypeName `form:"types[],omitempty" json:"types[],omitempty"`
+	// Types Returns only events of these types. An unknown type matches no event.
+	Types []EventType `form:"types[],omitempty" json:"types[],omitempty"`
 
-	// CreatedAfter Only events created after this time.
+	// CreatedAfter Returns only events created after this time.
 	CreatedAfter *Timestamp `form:"created_at[gt],omitempty" json:"created_at[gt],omitempty"`
 
-	// CreatedFrom Only events created at this time or after it.
+	// CreatedFrom Returns only events created at or after this time.
 	CreatedFrom *Timestamp `form:"created_at[gte],omitempty" json:"created_at[gte],omitempty"`
 
-	// CreatedBefore Only events created before this time.
+	// CreatedBefore Returns only events created before this time.
 	CreatedBefore *Timestamp `form:"created_at[lt],omitempty" json:"created_at[lt],omitempty"`
 
-	// CreatedTo Only events created at this time or before it.
+	// CreatedTo Returns only events created at or before this time.
 	CreatedTo *Timestamp `form:"created_at[lte],omitempty" json:"created_at[lte],omitempty"`
 }
 
 // SendEventsParams defines parameters for SendEvents.
 type SendEventsParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
 // StreamEventsParams defines parameters for StreamEvents.
 type StreamEventsParams struct {
-	// AfterID Resume strictly after this event.
+	// AfterID Resumes strictly after this event.
 	AfterID *EventID `form:"after_id,omitempty" json:"after_id,omitempty"`
 
-	// EventDeltas The types of events to send in pieces, too.
+	// EventDeltas Types of events that are also sent in pieces.
 	EventDeltas []DeltaType `form:"event_deltas[],omitempty" json:"event_deltas[],omitempty"`
 
-	// LastEventID Resume strictly after this event. It wins over `after_id`.
+	// LastEventID Resumes strictly after this event. It takes precedence over `after_id`.
 	LastEventID *EventID `json:"Last-Event-ID,omitempty"`
 }
 
 // ListSessionResourcesParams defines parameters for ListSessionResources.
 type ListSessionResourcesParams struct {
-	// Limit The most records to return.
+	// Limit Maximum number of records to return.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// AfterID Return the records that follow this file in the list's order.
+	// AfterID Returns the records that follow this file in the order of the list.
 	AfterID *SessionResourceID `form:"after_id,omitempty" json:"after_id,omitempty"`
 
-	// BeforeID Return the records that precede this file in the list's order.
+	// BeforeID Returns the records that precede this file in the order of the list.
 	BeforeID *SessionResourceID `form:"before_id,omitempty" json:"before_id,omitempty"`
 
-	// Page The `next_page` of the page before. `page`, `after_id` and `before_id` exclude each other.
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
-	// Order The order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
 	Order *Order `form:"order,omitempty" json:"order,omitempty"`
 }
 
 // AddSessionResourcesParams defines parameters for AddSessionResources.
 type AddSessionResourcesParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
 // DeleteSessionResourceParams defines parameters for DeleteSessionResource.
 type DeleteSessionResourceParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours the same key with the same method, path and body gets the first
-	// response again, byte for byte; with another body it is a 409 `conflict_error`. A request that
-	// arrives while its twin is under way waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
+	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
+	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// XIdempotencyKey Another name for `Idempotency-Key`, which wins when both are sent.
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
@@ -4339,2071 +4274,3 @@ type SendEventsJSONRequestBody = SendEventsRequest
 
 // AddSessionResourcesJSONRequestBody defines body for AddSessionResources for application/json ContentType.
 type AddSessionResourcesJSONRequestBody = AddSessionResourcesRequest
-
-// AsSession returns the union data inside the AddedSessionResources as a Session
-func (t AddedSessionResources) AsSession() (Session, error) {
-	var body Session
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromSession overwrites any union data inside the AddedSessionResources as the provided Session
-func (t *AddedSessionResources) FromSession(v Session) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session"}`))
-	t.union = b
-	return err
-}
-
-// MergeSession performs a merge with any union data inside the AddedSessionResources, using the provided Session
-func (t *AddedSessionResources) MergeSession(v Session) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsSessionResource returns the union data inside the AddedSessionResources as a SessionResource
-func (t AddedSessionResources) AsSessionResource() (SessionResource, error) {
-	var body SessionResource
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromSessionResource overwrites any union data inside the AddedSessionResources as the provided SessionResource
-func (t *AddedSessionResources) FromSessionResource(v SessionResource) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"file"}`))
-	t.union = b
-	return err
-}
-
-// MergeSessionResource performs a merge with any union data inside the AddedSessionResources, using the provided SessionResource
-func (t *AddedSessionResources) MergeSessionResource(v SessionResource) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"file"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-func (t AddedSessionResources) Discriminator() (string, error) {
-	var discriminator struct {
-		Discriminator string `json:"type"`
-	}
-	err := json.Unmarshal(t.union, &discriminator)
-	return discriminator.Discriminator, err
-}
-
-func (t AddedSessionResources) ValueByDiscriminator() (interface{}, error) {
-	discriminator, err := t.Discriminator()
-	if err != nil {
-		return nil, err
-	}
-	switch discriminator {
-	case "file":
-		return t.AsSessionResource()
-	case "session":
-		return t.AsSession()
-	default:
-		return nil, errors.New("unknown discriminator value: " + discriminator)
-	}
-}
-
-func (t AddedSessionResources) MarshalJSON() ([]byte, error) {
-	b, err := t.union.MarshalJSON()
-	return b, err
-}
-
-func (t *AddedSessionResources) UnmarshalJSON(b []byte) error {
-	err := t.union.UnmarshalJSON(b)
-	return err
-}
-
-// AsBuiltinToolset returns the union data inside the AgentTool as a BuiltinToolset
-func (t AgentTool) AsBuiltinToolset() (BuiltinToolset, error) {
-	var body BuiltinToolset
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromBuiltinToolset overwrites any union data inside the AgentTool as the provided BuiltinToolset
-func (t *AgentTool) FromBuiltinToolset(v BuiltinToolset) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent_toolset_20260401"}`))
-	t.union = b
-	return err
-}
-
-// MergeBuiltinToolset performs a merge with any union data inside the AgentTool, using the provided BuiltinToolset
-func (t *AgentTool) MergeBuiltinToolset(v BuiltinToolset) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent_toolset_20260401"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsCustomTool returns the union data inside the AgentTool as a CustomTool
-func (t AgentTool) AsCustomTool() (CustomTool, error) {
-	var body CustomTool
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromCustomTool overwrites any union data inside the AgentTool as the provided CustomTool
-func (t *AgentTool) FromCustomTool(v CustomTool) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"custom"}`))
-	t.union = b
-	return err
-}
-
-// MergeCustomTool performs a merge with any union data inside the AgentTool, using the provided CustomTool
-func (t *AgentTool) MergeCustomTool(v CustomTool) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"custom"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsMCPToolset returns the union data inside the AgentTool as a MCPToolset
-func (t AgentTool) AsMCPToolset() (MCPToolset, error) {
-	var body MCPToolset
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromMCPToolset overwrites any union data inside the AgentTool as the provided MCPToolset
-func (t *AgentTool) FromMCPToolset(v MCPToolset) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"mcp_toolset"}`))
-	t.union = b
-	return err
-}
-
-// MergeMCPToolset performs a merge with any union data inside the AgentTool, using the provided MCPToolset
-func (t *AgentTool) MergeMCPToolset(v MCPToolset) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"mcp_toolset"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-func (t AgentTool) Discriminator() (string, error) {
-	var discriminator struct {
-		Discriminator string `json:"type"`
-	}
-	err := json.Unmarshal(t.union, &discriminator)
-	return discriminator.Discriminator, err
-}
-
-func (t AgentTool) ValueByDiscriminator() (interface{}, error) {
-	discriminator, err := t.Discriminator()
-	if err != nil {
-		return nil, err
-	}
-	switch discriminator {
-	case "agent_toolset_20260401":
-		return t.AsBuiltinToolset()
-	case "custom":
-		return t.AsCustomTool()
-	case "mcp_toolset":
-		return t.AsMCPToolset()
-	default:
-		return nil, errors.New("unknown discriminator value: " + discriminator)
-	}
-}
-
-func (t AgentTool) MarshalJSON() ([]byte, error) {
-	b, err := t.union.MarshalJSON()
-	return b, err
-}
-
-func (t *AgentTool) UnmarshalJSON(b []byte) error {
-	err := t.union.UnmarshalJSON(b)
-	return err
-}
-
-// AsCloudConfig returns the union data inside the EnvironmentConfig as a CloudConfig
-func (t EnvironmentConfig) AsCloudConfig() (CloudConfig, error) {
-	var body CloudConfig
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromCloudConfig overwrites any union data inside the EnvironmentConfig as the provided CloudConfig
-func (t *EnvironmentConfig) FromCloudConfig(v CloudConfig) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"cloud"}`))
-	t.union = b
-	return err
-}
-
-// MergeCloudConfig performs a merge with any union data inside the EnvironmentConfig, using the provided CloudConfig
-func (t *EnvironmentConfig) MergeCloudConfig(v CloudConfig) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"cloud"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsSelfHostedConfig returns the union data inside the EnvironmentConfig as a SelfHostedConfig
-func (t EnvironmentConfig) AsSelfHostedConfig() (SelfHostedConfig, error) {
-	var body SelfHostedConfig
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromSelfHostedConfig overwrites any union data inside the EnvironmentConfig as the provided SelfHostedConfig
-func (t *EnvironmentConfig) FromSelfHostedConfig(v SelfHostedConfig) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"self_hosted"}`))
-	t.union = b
-	return err
-}
-
-// MergeSelfHostedConfig performs a merge with any union data inside the EnvironmentConfig, using the provided SelfHostedConfig
-func (t *EnvironmentConfig) MergeSelfHostedConfig(v SelfHostedConfig) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"self_hosted"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-func (t EnvironmentConfig) Discriminator() (string, error) {
-	var discriminator struct {
-		Discriminator string `json:"type"`
-	}
-	err := json.Unmarshal(t.union, &discriminator)
-	return discriminator.Discriminator, err
-}
-
-func (t EnvironmentConfig) ValueByDiscriminator() (interface{}, error) {
-	discriminator, err := t.Discriminator()
-	if err != nil {
-		return nil, err
-	}
-	switch discriminator {
-	case "cloud":
-		return t.AsCloudConfig()
-	case "self_hosted":
-		return t.AsSelfHostedConfig()
-	default:
-		return nil, errors.New("unknown discriminator value: " + discriminator)
-	}
-}
-
-func (t EnvironmentConfig) MarshalJSON() ([]byte, error) {
-	b, err := t.union.MarshalJSON()
-	return b, err
-}
-
-func (t *EnvironmentConfig) UnmarshalJSON(b []byte) error {
-	err := t.union.UnmarshalJSON(b)
-	return err
-}
-
-// AsUserMessageEvent returns the union data inside the Event as a UserMessageEvent
-func (t Event) AsUserMessageEvent() (UserMessageEvent, error) {
-	var body UserMessageEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromUserMessageEvent overwrites any union data inside the Event as the provided UserMessageEvent
-func (t *Event) FromUserMessageEvent(v UserMessageEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.message"}`))
-	t.union = b
-	return err
-}
-
-// MergeUserMessageEvent performs a merge with any union data inside the Event, using the provided UserMessageEvent
-func (t *Event) MergeUserMessageEvent(v UserMessageEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.message"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsUserInterruptEvent returns the union data inside the Event as a UserInterruptEvent
-func (t Event) AsUserInterruptEvent() (UserInterruptEvent, error) {
-	var body UserInterruptEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromUserInterruptEvent overwrites any union data inside the Event as the provided UserInterruptEvent
-func (t *Event) FromUserInterruptEvent(v UserInterruptEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.interrupt"}`))
-	t.union = b
-	return err
-}
-
-// MergeUserInterruptEvent performs a merge with any union data inside the Event, using the provided UserInterruptEvent
-func (t *Event) MergeUserInterruptEvent(v UserInterruptEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.interrupt"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsUserDefineOutcomeEvent returns the union data inside the Event as a UserDefineOutcomeEvent
-func (t Event) AsUserDefineOutcomeEvent() (UserDefineOutcomeEvent, error) {
-	var body UserDefineOutcomeEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromUserDefineOutcomeEvent overwrites any union data inside the Event as the provided UserDefineOutcomeEvent
-func (t *Event) FromUserDefineOutcomeEvent(v UserDefineOutcomeEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.define_outcome"}`))
-	t.union = b
-	return err
-}
-
-// MergeUserDefineOutcomeEvent performs a merge with any union data inside the Event, using the provided UserDefineOutcomeEvent
-func (t *Event) MergeUserDefineOutcomeEvent(v UserDefineOutcomeEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.define_outcome"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsUserToolConfirmationEvent returns the union data inside the Event as a UserToolConfirmationEvent
-func (t Event) AsUserToolConfirmationEvent() (UserToolConfirmationEvent, error) {
-	var body UserToolConfirmationEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromUserToolConfirmationEvent overwrites any union data inside the Event as the provided UserToolConfirmationEvent
-func (t *Event) FromUserToolConfirmationEvent(v UserToolConfirmationEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.tool_confirmation"}`))
-	t.union = b
-	return err
-}
-
-// MergeUserToolConfirmationEvent performs a merge with any union data inside the Event, using the provided UserToolConfirmationEvent
-func (t *Event) MergeUserToolConfirmationEvent(v UserToolConfirmationEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.tool_confirmation"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsUserCustomToolResultEvent returns the union data inside the Event as a UserCustomToolResultEvent
-func (t Event) AsUserCustomToolResultEvent() (UserCustomToolResultEvent, error) {
-	var body UserCustomToolResultEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromUserCustomToolResultEvent overwrites any union data inside the Event as the provided UserCustomToolResultEvent
-func (t *Event) FromUserCustomToolResultEvent(v UserCustomToolResultEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.custom_tool_result"}`))
-	t.union = b
-	return err
-}
-
-// MergeUserCustomToolResultEvent performs a merge with any union data inside the Event, using the provided UserCustomToolResultEvent
-func (t *Event) MergeUserCustomToolResultEvent(v UserCustomToolResultEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.custom_tool_result"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsSessionStatusRunningEvent returns the union data inside the Event as a SessionStatusRunningEvent
-func (t Event) AsSessionStatusRunningEvent() (SessionStatusRunningEvent, error) {
-	var body SessionStatusRunningEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromSessionStatusRunningEvent overwrites any union data inside the Event as the provided SessionStatusRunningEvent
-func (t *Event) FromSessionStatusRunningEvent(v SessionStatusRunningEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_running"}`))
-	t.union = b
-	return err
-}
-
-// MergeSessionStatusRunningEvent performs a merge with any union data inside the Event, using the provided SessionStatusRunningEvent
-func (t *Event) MergeSessionStatusRunningEvent(v SessionStatusRunningEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_running"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsSessionStatusRescheduledEvent returns the union data inside the Event as a SessionStatusRescheduledEvent
-func (t Event) AsSessionStatusRescheduledEvent() (SessionStatusRescheduledEvent, error) {
-	var body SessionStatusRescheduledEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromSessionStatusRescheduledEvent overwrites any union data inside the Event as the provided SessionStatusRescheduledEvent
-func (t *Event) FromSessionStatusRescheduledEvent(v SessionStatusRescheduledEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_rescheduled"}`))
-	t.union = b
-	return err
-}
-
-// MergeSessionStatusRescheduledEvent performs a merge with any union data inside the Event, using the provided SessionStatusRescheduledEvent
-func (t *Event) MergeSessionStatusRescheduledEvent(v SessionStatusRescheduledEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_rescheduled"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsSessionStatusIdleEvent returns the union data inside the Event as a SessionStatusIdleEvent
-func (t Event) AsSessionStatusIdleEvent() (SessionStatusIdleEvent, error) {
-	var body SessionStatusIdleEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromSessionStatusIdleEvent overwrites any union data inside the Event as the provided SessionStatusIdleEvent
-func (t *Event) FromSessionStatusIdleEvent(v SessionStatusIdleEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_idle"}`))
-	t.union = b
-	return err
-}
-
-// MergeSessionStatusIdleEvent performs a merge with any union data inside the Event, using the provided SessionStatusIdleEvent
-func (t *Event) MergeSessionStatusIdleEvent(v SessionStatusIdleEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_idle"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsSessionErrorEvent returns the union data inside the Event as a SessionErrorEvent
-func (t Event) AsSessionErrorEvent() (SessionErrorEvent, error) {
-	var body SessionErrorEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromSessionErrorEvent overwrites any union data inside the Event as the provided SessionErrorEvent
-func (t *Event) FromSessionErrorEvent(v SessionErrorEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.error"}`))
-	t.union = b
-	return err
-}
-
-// MergeSessionErrorEvent performs a merge with any union data inside the Event, using the provided SessionErrorEvent
-func (t *Event) MergeSessionErrorEvent(v SessionErrorEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.error"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsAgentThinkingEvent returns the union data inside the Event as a AgentThinkingEvent
-func (t Event) AsAgentThinkingEvent() (AgentThinkingEvent, error) {
-	var body AgentThinkingEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromAgentThinkingEvent overwrites any union data inside the Event as the provided AgentThinkingEvent
-func (t *Event) FromAgentThinkingEvent(v AgentThinkingEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.thinking"}`))
-	t.union = b
-	return err
-}
-
-// MergeAgentThinkingEvent performs a merge with any union data inside the Event, using the provided AgentThinkingEvent
-func (t *Event) MergeAgentThinkingEvent(v AgentThinkingEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.thinking"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsAgentMessageEvent returns the union data inside the Event as a AgentMessageEvent
-func (t Event) AsAgentMessageEvent() (AgentMessageEvent, error) {
-	var body AgentMessageEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromAgentMessageEvent overwrites any union data inside the Event as the provided AgentMessageEvent
-func (t *Event) FromAgentMessageEvent(v AgentMessageEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.message"}`))
-	t.union = b
-	return err
-}
-
-// MergeAgentMessageEvent performs a merge with any union data inside the Event, using the provided AgentMessageEvent
-func (t *Event) MergeAgentMessageEvent(v AgentMessageEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.message"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsAgentToolUseEvent returns the union data inside the Event as a AgentToolUseEvent
-func (t Event) AsAgentToolUseEvent() (AgentToolUseEvent, error) {
-	var body AgentToolUseEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromAgentToolUseEvent overwrites any union data inside the Event as the provided AgentToolUseEvent
-func (t *Event) FromAgentToolUseEvent(v AgentToolUseEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.tool_use"}`))
-	t.union = b
-	return err
-}
-
-// MergeAgentToolUseEvent performs a merge with any union data inside the Event, using the provided AgentToolUseEvent
-func (t *Event) MergeAgentToolUseEvent(v AgentToolUseEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.tool_use"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsAgentToolResultEvent returns the union data inside the Event as a AgentToolResultEvent
-func (t Event) AsAgentToolResultEvent() (AgentToolResultEvent, error) {
-	var body AgentToolResultEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromAgentToolResultEvent overwrites any union data inside the Event as the provided AgentToolResultEvent
-func (t *Event) FromAgentToolResultEvent(v AgentToolResultEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.tool_result"}`))
-	t.union = b
-	return err
-}
-
-// MergeAgentToolResultEvent performs a merge with any union data inside the Event, using the provided AgentToolResultEvent
-func (t *Event) MergeAgentToolResultEvent(v AgentToolResultEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.tool_result"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsAgentCustomToolUseEvent returns the union data inside the Event as a AgentCustomToolUseEvent
-func (t Event) AsAgentCustomToolUseEvent() (AgentCustomToolUseEvent, error) {
-	var body AgentCustomToolUseEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromAgentCustomToolUseEvent overwrites any union data inside the Event as the provided AgentCustomToolUseEvent
-func (t *Event) FromAgentCustomToolUseEvent(v AgentCustomToolUseEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.custom_tool_use"}`))
-	t.union = b
-	return err
-}
-
-// MergeAgentCustomToolUseEvent performs a merge with any union data inside the Event, using the provided AgentCustomToolUseEvent
-func (t *Event) MergeAgentCustomToolUseEvent(v AgentCustomToolUseEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.custom_tool_use"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsSpanModelRequestStartEvent returns the union data inside the Event as a SpanModelRequestStartEvent
-func (t Event) AsSpanModelRequestStartEvent() (SpanModelRequestStartEvent, error) {
-	var body SpanModelRequestStartEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromSpanModelRequestStartEvent overwrites any union data inside the Event as the provided SpanModelRequestStartEvent
-func (t *Event) FromSpanModelRequestStartEvent(v SpanModelRequestStartEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"span.model_request_start"}`))
-	t.union = b
-	return err
-}
-
-// MergeSpanModelRequestStartEvent performs a merge with any union data inside the Event, using the provided SpanModelRequestStartEvent
-func (t *Event) MergeSpanModelRequestStartEvent(v SpanModelRequestStartEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"span.model_request_start"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsSpanModelRequestEndEvent returns the union data inside the Event as a SpanModelRequestEndEvent
-func (t Event) AsSpanModelRequestEndEvent() (SpanModelRequestEndEvent, error) {
-	var body SpanModelRequestEndEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromSpanModelRequestEndEvent overwrites any union data inside the Event as the provided SpanModelRequestEndEvent
-func (t *Event) FromSpanModelRequestEndEvent(v SpanModelRequestEndEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"span.model_request_end"}`))
-	t.union = b
-	return err
-}
-
-// MergeSpanModelRequestEndEvent performs a merge with any union data inside the Event, using the provided SpanModelRequestEndEvent
-func (t *Event) MergeSpanModelRequestEndEvent(v SpanModelRequestEndEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"span.model_request_end"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-func (t Event) Discriminator() (string, error) {
-	var discriminator struct {
-		Discriminator string `json:"type"`
-	}
-	err := json.Unmarshal(t.union, &discriminator)
-	return discriminator.Discriminator, err
-}
-
-func (t Event) ValueByDiscriminator() (interface{}, error) {
-	discriminator, err := t.Discriminator()
-	if err != nil {
-		return nil, err
-	}
-	switch discriminator {
-	case "agent.custom_tool_use":
-		return t.AsAgentCustomToolUseEvent()
-	case "agent.message":
-		return t.AsAgentMessageEvent()
-	case "agent.thinking":
-		return t.AsAgentThinkingEvent()
-	case "agent.tool_result":
-		return t.AsAgentToolResultEvent()
-	case "agent.tool_use":
-		return t.AsAgentToolUseEvent()
-	case "session.error":
-		return t.AsSessionErrorEvent()
-	case "session.status_idle":
-		return t.AsSessionStatusIdleEvent()
-	case "session.status_rescheduled":
-		return t.AsSessionStatusRescheduledEvent()
-	case "session.status_running":
-		return t.AsSessionStatusRunningEvent()
-	case "span.model_request_end":
-		return t.AsSpanModelRequestEndEvent()
-	case "span.model_request_start":
-		return t.AsSpanModelRequestStartEvent()
-	case "user.custom_tool_result":
-		return t.AsUserCustomToolResultEvent()
-	case "user.define_outcome":
-		return t.AsUserDefineOutcomeEvent()
-	case "user.interrupt":
-		return t.AsUserInterruptEvent()
-	case "user.message":
-		return t.AsUserMessageEvent()
-	case "user.tool_confirmation":
-		return t.AsUserToolConfirmationEvent()
-	default:
-		return nil, errors.New("unknown discriminator value: " + discriminator)
-	}
-}
-
-func (t Event) MarshalJSON() ([]byte, error) {
-	b, err := t.union.MarshalJSON()
-	return b, err
-}
-
-func (t *Event) UnmarshalJSON(b []byte) error {
-	err := t.union.UnmarshalJSON(b)
-	return err
-}
-
-// AsUserMessageInput returns the union data inside the EventInput as a UserMessageInput
-func (t EventInput) AsUserMessageInput() (UserMessageInput, error) {
-	var body UserMessageInput
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromUserMessageInput overwrites any union data inside the EventInput as the provided UserMessageInput
-func (t *EventInput) FromUserMessageInput(v UserMessageInput) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.message"}`))
-	t.union = b
-	return err
-}
-
-// MergeUserMessageInput performs a merge with any union data inside the EventInput, using the provided UserMessageInput
-func (t *EventInput) MergeUserMessageInput(v UserMessageInput) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.message"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsUserInterruptInput returns the union data inside the EventInput as a UserInterruptInput
-func (t EventInput) AsUserInterruptInput() (UserInterruptInput, error) {
-	var body UserInterruptInput
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromUserInterruptInput overwrites any union data inside the EventInput as the provided UserInterruptInput
-func (t *EventInput) FromUserInterruptInput(v UserInterruptInput) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.interrupt"}`))
-	t.union = b
-	return err
-}
-
-// MergeUserInterruptInput performs a merge with any union data inside the EventInput, using the provided UserInterruptInput
-func (t *EventInput) MergeUserInterruptInput(v UserInterruptInput) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.interrupt"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsUserDefineOutcomeInput returns the union data inside the EventInput as a UserDefineOutcomeInput
-func (t EventInput) AsUserDefineOutcomeInput() (UserDefineOutcomeInput, error) {
-	var body UserDefineOutcomeInput
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromUserDefineOutcomeInput overwrites any union data inside the EventInput as the provided UserDefineOutcomeInput
-func (t *EventInput) FromUserDefineOutcomeInput(v UserDefineOutcomeInput) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.define_outcome"}`))
-	t.union = b
-	return err
-}
-
-// MergeUserDefineOutcomeInput performs a merge with any union data inside the EventInput, using the provided UserDefineOutcomeInput
-func (t *EventInput) MergeUserDefineOutcomeInput(v UserDefineOutcomeInput) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.define_outcome"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsUserToolConfirmationInput returns the union data inside the EventInput as a UserToolConfirmationInput
-func (t EventInput) AsUserToolConfirmationInput() (UserToolConfirmationInput, error) {
-	var body UserToolConfirmationInput
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromUserToolConfirmationInput overwrites any union data inside the EventInput as the provided UserToolConfirmationInput
-func (t *EventInput) FromUserToolConfirmationInput(v UserToolConfirmationInput) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.tool_confirmation"}`))
-	t.union = b
-	return err
-}
-
-// MergeUserToolConfirmationInput performs a merge with any union data inside the EventInput, using the provided UserToolConfirmationInput
-func (t *EventInput) MergeUserToolConfirmationInput(v UserToolConfirmationInput) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.tool_confirmation"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsUserCustomToolResultInput returns the union data inside the EventInput as a UserCustomToolResultInput
-func (t EventInput) AsUserCustomToolResultInput() (UserCustomToolResultInput, error) {
-	var body UserCustomToolResultInput
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromUserCustomToolResultInput overwrites any union data inside the EventInput as the provided UserCustomToolResultInput
-func (t *EventInput) FromUserCustomToolResultInput(v UserCustomToolResultInput) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.custom_tool_result"}`))
-	t.union = b
-	return err
-}
-
-// MergeUserCustomToolResultInput performs a merge with any union data inside the EventInput, using the provided UserCustomToolResultInput
-func (t *EventInput) MergeUserCustomToolResultInput(v UserCustomToolResultInput) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.custom_tool_result"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-func (t EventInput) Discriminator() (string, error) {
-	var discriminator struct {
-		Discriminator string `json:"type"`
-	}
-	err := json.Unmarshal(t.union, &discriminator)
-	return discriminator.Discriminator, err
-}
-
-func (t EventInput) ValueByDiscriminator() (interface{}, error) {
-	discriminator, err := t.Discriminator()
-	if err != nil {
-		return nil, err
-	}
-	switch discriminator {
-	case "user.custom_tool_result":
-		return t.AsUserCustomToolResultInput()
-	case "user.define_outcome":
-		return t.AsUserDefineOutcomeInput()
-	case "user.interrupt":
-		return t.AsUserInterruptInput()
-	case "user.message":
-		return t.AsUserMessageInput()
-	case "user.tool_confirmation":
-		return t.AsUserToolConfirmationInput()
-	default:
-		return nil, errors.New("unknown discriminator value: " + discriminator)
-	}
-}
-
-func (t EventInput) MarshalJSON() ([]byte, error) {
-	b, err := t.union.MarshalJSON()
-	return b, err
-}
-
-func (t *EventInput) UnmarshalJSON(b []byte) error {
-	err := t.union.UnmarshalJSON(b)
-	return err
-}
-
-// AsMCPServerURL returns the union data inside the MCPServer as a MCPServerURL
-func (t MCPServer) AsMCPServerURL() (MCPServerURL, error) {
-	var body MCPServerURL
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromMCPServerURL overwrites any union data inside the MCPServer as the provided MCPServerURL
-func (t *MCPServer) FromMCPServerURL(v MCPServerURL) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"url"}`))
-	t.union = b
-	return err
-}
-
-// MergeMCPServerURL performs a merge with any union data inside the MCPServer, using the provided MCPServerURL
-func (t *MCPServer) MergeMCPServerURL(v MCPServerURL) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"url"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsMCPServerHTTP returns the union data inside the MCPServer as a MCPServerHTTP
-func (t MCPServer) AsMCPServerHTTP() (MCPServerHTTP, error) {
-	var body MCPServerHTTP
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromMCPServerHTTP overwrites any union data inside the MCPServer as the provided MCPServerHTTP
-func (t *MCPServer) FromMCPServerHTTP(v MCPServerHTTP) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"http"}`))
-	t.union = b
-	return err
-}
-
-// MergeMCPServerHTTP performs a merge with any union data inside the MCPServer, using the provided MCPServerHTTP
-func (t *MCPServer) MergeMCPServerHTTP(v MCPServerHTTP) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"http"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-func (t MCPServer) Discriminator() (string, error) {
-	var discriminator struct {
-		Discriminator string `json:"type"`
-	}
-	err := json.Unmarshal(t.union, &discriminator)
-	return discriminator.Discriminator, err
-}
-
-func (t MCPServer) ValueByDiscriminator() (interface{}, error) {
-	discriminator, err := t.Discriminator()
-	if err != nil {
-		return nil, err
-	}
-	switch discriminator {
-	case "http":
-		return t.AsMCPServerHTTP()
-	case "url":
-		return t.AsMCPServerURL()
-	default:
-		return nil, errors.New("unknown discriminator value: " + discriminator)
-	}
-}
-
-func (t MCPServer) MarshalJSON() ([]byte, error) {
-	b, err := t.union.MarshalJSON()
-	return b, err
-}
-
-func (t *MCPServer) UnmarshalJSON(b []byte) error {
-	err := t.union.UnmarshalJSON(b)
-	return err
-}
-
-// AsRubricText returns the union data inside the Rubric as a RubricText
-func (t Rubric) AsRubricText() (RubricText, error) {
-	var body RubricText
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromRubricText overwrites any union data inside the Rubric as the provided RubricText
-func (t *Rubric) FromRubricText(v RubricText) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"text"}`))
-	t.union = b
-	return err
-}
-
-// MergeRubricText performs a merge with any union data inside the Rubric, using the provided RubricText
-func (t *Rubric) MergeRubricText(v RubricText) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"text"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsRubricFile returns the union data inside the Rubric as a RubricFile
-func (t Rubric) AsRubricFile() (RubricFile, error) {
-	var body RubricFile
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromRubricFile overwrites any union data inside the Rubric as the provided RubricFile
-func (t *Rubric) FromRubricFile(v RubricFile) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"file"}`))
-	t.union = b
-	return err
-}
-
-// MergeRubricFile performs a merge with any union data inside the Rubric, using the provided RubricFile
-func (t *Rubric) MergeRubricFile(v RubricFile) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"file"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-func (t Rubric) Discriminator() (string, error) {
-	var discriminator struct {
-		Discriminator string `json:"type"`
-	}
-	err := json.Unmarshal(t.union, &discriminator)
-	return discriminator.Discriminator, err
-}
-
-func (t Rubric) ValueByDiscriminator() (interface{}, error) {
-	discriminator, err := t.Discriminator()
-	if err != nil {
-		return nil, err
-	}
-	switch discriminator {
-	case "file":
-		return t.AsRubricFile()
-	case "text":
-		return t.AsRubricText()
-	default:
-		return nil, errors.New("unknown discriminator value: " + discriminator)
-	}
-}
-
-func (t Rubric) MarshalJSON() ([]byte, error) {
-	b, err := t.union.MarshalJSON()
-	return b, err
-}
-
-func (t *Rubric) UnmarshalJSON(b []byte) error {
-	err := t.union.UnmarshalJSON(b)
-	return err
-}
-
-// AsUserMessageEvent returns the union data inside the StreamedEvent as a UserMessageEvent
-func (t StreamedEvent) AsUserMessageEvent() (UserMessageEvent, error) {
-	var body UserMessageEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromUserMessageEvent overwrites any union data inside the StreamedEvent as the provided UserMessageEvent
-func (t *StreamedEvent) FromUserMessageEvent(v UserMessageEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.message"}`))
-	t.union = b
-	return err
-}
-
-// MergeUserMessageEvent performs a merge with any union data inside the StreamedEvent, using the provided UserMessageEvent
-func (t *StreamedEvent) MergeUserMessageEvent(v UserMessageEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.message"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsUserInterruptEvent returns the union data inside the StreamedEvent as a UserInterruptEvent
-func (t StreamedEvent) AsUserInterruptEvent() (UserInterruptEvent, error) {
-	var body UserInterruptEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromUserInterruptEvent overwrites any union data inside the StreamedEvent as the provided UserInterruptEvent
-func (t *StreamedEvent) FromUserInterruptEvent(v UserInterruptEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.interrupt"}`))
-	t.union = b
-	return err
-}
-
-// MergeUserInterruptEvent performs a merge with any union data inside the StreamedEvent, using the provided UserInterruptEvent
-func (t *StreamedEvent) MergeUserInterruptEvent(v UserInterruptEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.interrupt"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsUserDefineOutcomeEvent returns the union data inside the StreamedEvent as a UserDefineOutcomeEvent
-func (t StreamedEvent) AsUserDefineOutcomeEvent() (UserDefineOutcomeEvent, error) {
-	var body UserDefineOutcomeEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromUserDefineOutcomeEvent overwrites any union data inside the StreamedEvent as the provided UserDefineOutcomeEvent
-func (t *StreamedEvent) FromUserDefineOutcomeEvent(v UserDefineOutcomeEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.define_outcome"}`))
-	t.union = b
-	return err
-}
-
-// MergeUserDefineOutcomeEvent performs a merge with any union data inside the StreamedEvent, using the provided UserDefineOutcomeEvent
-func (t *StreamedEvent) MergeUserDefineOutcomeEvent(v UserDefineOutcomeEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.define_outcome"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsUserToolConfirmationEvent returns the union data inside the StreamedEvent as a UserToolConfirmationEvent
-func (t StreamedEvent) AsUserToolConfirmationEvent() (UserToolConfirmationEvent, error) {
-	var body UserToolConfirmationEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromUserToolConfirmationEvent overwrites any union data inside the StreamedEvent as the provided UserToolConfirmationEvent
-func (t *StreamedEvent) FromUserToolConfirmationEvent(v UserToolConfirmationEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.tool_confirmation"}`))
-	t.union = b
-	return err
-}
-
-// MergeUserToolConfirmationEvent performs a merge with any union data inside the StreamedEvent, using the provided UserToolConfirmationEvent
-func (t *StreamedEvent) MergeUserToolConfirmationEvent(v UserToolConfirmationEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.tool_confirmation"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsUserCustomToolResultEvent returns the union data inside the StreamedEvent as a UserCustomToolResultEvent
-func (t StreamedEvent) AsUserCustomToolResultEvent() (UserCustomToolResultEvent, error) {
-	var body UserCustomToolResultEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromUserCustomToolResultEvent overwrites any union data inside the StreamedEvent as the provided UserCustomToolResultEvent
-func (t *StreamedEvent) FromUserCustomToolResultEvent(v UserCustomToolResultEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.custom_tool_result"}`))
-	t.union = b
-	return err
-}
-
-// MergeUserCustomToolResultEvent performs a merge with any union data inside the StreamedEvent, using the provided UserCustomToolResultEvent
-func (t *StreamedEvent) MergeUserCustomToolResultEvent(v UserCustomToolResultEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"user.custom_tool_result"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsSessionStatusRunningEvent returns the union data inside the StreamedEvent as a SessionStatusRunningEvent
-func (t StreamedEvent) AsSessionStatusRunningEvent() (SessionStatusRunningEvent, error) {
-	var body SessionStatusRunningEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromSessionStatusRunningEvent overwrites any union data inside the StreamedEvent as the provided SessionStatusRunningEvent
-func (t *StreamedEvent) FromSessionStatusRunningEvent(v SessionStatusRunningEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_running"}`))
-	t.union = b
-	return err
-}
-
-// MergeSessionStatusRunningEvent performs a merge with any union data inside the StreamedEvent, using the provided SessionStatusRunningEvent
-func (t *StreamedEvent) MergeSessionStatusRunningEvent(v SessionStatusRunningEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_running"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsSessionStatusRescheduledEvent returns the union data inside the StreamedEvent as a SessionStatusRescheduledEvent
-func (t StreamedEvent) AsSessionStatusRescheduledEvent() (SessionStatusRescheduledEvent, error) {
-	var body SessionStatusRescheduledEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromSessionStatusRescheduledEvent overwrites any union data inside the StreamedEvent as the provided SessionStatusRescheduledEvent
-func (t *StreamedEvent) FromSessionStatusRescheduledEvent(v SessionStatusRescheduledEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_rescheduled"}`))
-	t.union = b
-	return err
-}
-
-// MergeSessionStatusRescheduledEvent performs a merge with any union data inside the StreamedEvent, using the provided SessionStatusRescheduledEvent
-func (t *StreamedEvent) MergeSessionStatusRescheduledEvent(v SessionStatusRescheduledEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_rescheduled"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsSessionStatusIdleEvent returns the union data inside the StreamedEvent as a SessionStatusIdleEvent
-func (t StreamedEvent) AsSessionStatusIdleEvent() (SessionStatusIdleEvent, error) {
-	var body SessionStatusIdleEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromSessionStatusIdleEvent overwrites any union data inside the StreamedEvent as the provided SessionStatusIdleEvent
-func (t *StreamedEvent) FromSessionStatusIdleEvent(v SessionStatusIdleEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_idle"}`))
-	t.union = b
-	return err
-}
-
-// MergeSessionStatusIdleEvent performs a merge with any union data inside the StreamedEvent, using the provided SessionStatusIdleEvent
-func (t *StreamedEvent) MergeSessionStatusIdleEvent(v SessionStatusIdleEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.status_idle"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsSessionErrorEvent returns the union data inside the StreamedEvent as a SessionErrorEvent
-func (t StreamedEvent) AsSessionErrorEvent() (SessionErrorEvent, error) {
-	var body SessionErrorEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromSessionErrorEvent overwrites any union data inside the StreamedEvent as the provided SessionErrorEvent
-func (t *StreamedEvent) FromSessionErrorEvent(v SessionErrorEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.error"}`))
-	t.union = b
-	return err
-}
-
-// MergeSessionErrorEvent performs a merge with any union data inside the StreamedEvent, using the provided SessionErrorEvent
-func (t *StreamedEvent) MergeSessionErrorEvent(v SessionErrorEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.error"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsAgentThinkingEvent returns the union data inside the StreamedEvent as a AgentThinkingEvent
-func (t StreamedEvent) AsAgentThinkingEvent() (AgentThinkingEvent, error) {
-	var body AgentThinkingEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromAgentThinkingEvent overwrites any union data inside the StreamedEvent as the provided AgentThinkingEvent
-func (t *StreamedEvent) FromAgentThinkingEvent(v AgentThinkingEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.thinking"}`))
-	t.union = b
-	return err
-}
-
-// MergeAgentThinkingEvent performs a merge with any union data inside the StreamedEvent, using the provided AgentThinkingEvent
-func (t *StreamedEvent) MergeAgentThinkingEvent(v AgentThinkingEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.thinking"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsAgentMessageEvent returns the union data inside the StreamedEvent as a AgentMessageEvent
-func (t StreamedEvent) AsAgentMessageEvent() (AgentMessageEvent, error) {
-	var body AgentMessageEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromAgentMessageEvent overwrites any union data inside the StreamedEvent as the provided AgentMessageEvent
-func (t *StreamedEvent) FromAgentMessageEvent(v AgentMessageEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.message"}`))
-	t.union = b
-	return err
-}
-
-// MergeAgentMessageEvent performs a merge with any union data inside the StreamedEvent, using the provided AgentMessageEvent
-func (t *StreamedEvent) MergeAgentMessageEvent(v AgentMessageEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.message"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsAgentToolUseEvent returns the union data inside the StreamedEvent as a AgentToolUseEvent
-func (t StreamedEvent) AsAgentToolUseEvent() (AgentToolUseEvent, error) {
-	var body AgentToolUseEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromAgentToolUseEvent overwrites any union data inside the StreamedEvent as the provided AgentToolUseEvent
-func (t *StreamedEvent) FromAgentToolUseEvent(v AgentToolUseEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.tool_use"}`))
-	t.union = b
-	return err
-}
-
-// MergeAgentToolUseEvent performs a merge with any union data inside the StreamedEvent, using the provided AgentToolUseEvent
-func (t *StreamedEvent) MergeAgentToolUseEvent(v AgentToolUseEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.tool_use"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsAgentToolResultEvent returns the union data inside the StreamedEvent as a AgentToolResultEvent
-func (t StreamedEvent) AsAgentToolResultEvent() (AgentToolResultEvent, error) {
-	var body AgentToolResultEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromAgentToolResultEvent overwrites any union data inside the StreamedEvent as the provided AgentToolResultEvent
-func (t *StreamedEvent) FromAgentToolResultEvent(v AgentToolResultEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.tool_result"}`))
-	t.union = b
-	return err
-}
-
-// MergeAgentToolResultEvent performs a merge with any union data inside the StreamedEvent, using the provided AgentToolResultEvent
-func (t *StreamedEvent) MergeAgentToolResultEvent(v AgentToolResultEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.tool_result"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsAgentCustomToolUseEvent returns the union data inside the StreamedEvent as a AgentCustomToolUseEvent
-func (t StreamedEvent) AsAgentCustomToolUseEvent() (AgentCustomToolUseEvent, error) {
-	var body AgentCustomToolUseEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromAgentCustomToolUseEvent overwrites any union data inside the StreamedEvent as the provided AgentCustomToolUseEvent
-func (t *StreamedEvent) FromAgentCustomToolUseEvent(v AgentCustomToolUseEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.custom_tool_use"}`))
-	t.union = b
-	return err
-}
-
-// MergeAgentCustomToolUseEvent performs a merge with any union data inside the StreamedEvent, using the provided AgentCustomToolUseEvent
-func (t *StreamedEvent) MergeAgentCustomToolUseEvent(v AgentCustomToolUseEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"agent.custom_tool_use"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsSpanModelRequestStartEvent returns the union data inside the StreamedEvent as a SpanModelRequestStartEvent
-func (t StreamedEvent) AsSpanModelRequestStartEvent() (SpanModelRequestStartEvent, error) {
-	var body SpanModelRequestStartEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromSpanModelRequestStartEvent overwrites any union data inside the StreamedEvent as the provided SpanModelRequestStartEvent
-func (t *StreamedEvent) FromSpanModelRequestStartEvent(v SpanModelRequestStartEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"span.model_request_start"}`))
-	t.union = b
-	return err
-}
-
-// MergeSpanModelRequestStartEvent performs a merge with any union data inside the StreamedEvent, using the provided SpanModelRequestStartEvent
-func (t *StreamedEvent) MergeSpanModelRequestStartEvent(v SpanModelRequestStartEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"span.model_request_start"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsSpanModelRequestEndEvent returns the union data inside the StreamedEvent as a SpanModelRequestEndEvent
-func (t StreamedEvent) AsSpanModelRequestEndEvent() (SpanModelRequestEndEvent, error) {
-	var body SpanModelRequestEndEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromSpanModelRequestEndEvent overwrites any union data inside the StreamedEvent as the provided SpanModelRequestEndEvent
-func (t *StreamedEvent) FromSpanModelRequestEndEvent(v SpanModelRequestEndEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"span.model_request_end"}`))
-	t.union = b
-	return err
-}
-
-// MergeSpanModelRequestEndEvent performs a merge with any union data inside the StreamedEvent, using the provided SpanModelRequestEndEvent
-func (t *StreamedEvent) MergeSpanModelRequestEndEvent(v SpanModelRequestEndEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"span.model_request_end"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsSessionDeletedEvent returns the union data inside the StreamedEvent as a SessionDeletedEvent
-func (t StreamedEvent) AsSessionDeletedEvent() (SessionDeletedEvent, error) {
-	var body SessionDeletedEvent
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromSessionDeletedEvent overwrites any union data inside the StreamedEvent as the provided SessionDeletedEvent
-func (t *StreamedEvent) FromSessionDeletedEvent(v SessionDeletedEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.deleted"}`))
-	t.union = b
-	return err
-}
-
-// MergeSessionDeletedEvent performs a merge with any union data inside the StreamedEvent, using the provided SessionDeletedEvent
-func (t *StreamedEvent) MergeSessionDeletedEvent(v SessionDeletedEvent) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"session.deleted"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsEventStart returns the union data inside the StreamedEvent as a EventStart
-func (t StreamedEvent) AsEventStart() (EventStart, error) {
-	var body EventStart
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromEventStart overwrites any union data inside the StreamedEvent as the provided EventStart
-func (t *StreamedEvent) FromEventStart(v EventStart) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"event_start"}`))
-	t.union = b
-	return err
-}
-
-// MergeEventStart performs a merge with any union data inside the StreamedEvent, using the provided EventStart
-func (t *StreamedEvent) MergeEventStart(v EventStart) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"event_start"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsEventDelta returns the union data inside the StreamedEvent as a EventDelta
-func (t StreamedEvent) AsEventDelta() (EventDelta, error) {
-	var body EventDelta
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromEventDelta overwrites any union data inside the StreamedEvent as the provided EventDelta
-func (t *StreamedEvent) FromEventDelta(v EventDelta) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"event_delta"}`))
-	t.union = b
-	return err
-}
-
-// MergeEventDelta performs a merge with any union data inside the StreamedEvent, using the provided EventDelta
-func (t *StreamedEvent) MergeEventDelta(v EventDelta) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	b, err = runtime.JSONMerge(b, []byte(`{"type":"event_delta"}`))
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-func (t StreamedEvent) Discriminator() (string, error) {
-	var discriminator struct {
-		Discriminator string `json:"type"`
-	}
-	err := json.Unmarshal(t.union, &discriminator)
-	return discriminator.Discriminator, err
-}
-
-func (t StreamedEvent) ValueByDiscriminator() (interface{}, error) {
-	discriminator, err := t.Discriminator()
-	if err != nil {
-		return nil, err
-	}
-	switch discriminator {
-	case "agent.custom_tool_use":
-		return t.AsAgentCustomToolUseEvent()
-	case "agent.message":
-		return t.AsAgentMessageEvent()
-	case "agent.thinking":
-		return t.AsAgentThinkingEvent()
-	case "agent.tool_result":
-		return t.AsAgentToolResultEvent()
-	case "agent.tool_use":
-		return t.AsAgentToolUseEvent()
-	case "event_delta":
-		return t.AsEventDelta()
-	case "event_start":
-		return t.AsEventStart()
-	case "session.deleted":
-		return t.AsSessionDeletedEvent()
-	case "session.error":
-		return t.AsSessionErrorEvent()
-	case "session.status_idle":
-		return t.AsSessionStatusIdleEvent()
-	case "session.status_rescheduled":
-		return t.AsSessionStatusRescheduledEvent()
-	case "session.status_running":
-		return t.AsSessionStatusRunningEvent()
-	case "span.model_request_end":
-		return t.AsSpanModelRequestEndEvent()
-	case "span.model_request_start":
-		return t.AsSpanModelRequestStartEvent()
-	case "user.custom_tool_result":
-		return t.AsUserCustomToolResultEvent()
-	case "user.define_outcome":
-		return t.AsUserDefineOutcomeEvent()
-	case "user.interrupt":
-		return t.AsUserInterruptEvent()
-	case "user.message":
-		return t.AsUserMessageEvent()
-	case "user.tool_confirmation":
-		return t.AsUserToolConfirmationEvent()
-	default:
-		return nil, errors.New("unknown discriminator value: " + discriminator)
-	}
-}
-
-func (t StreamedEvent) MarshalJSON() ([]byte, error) {
-	b, err := t.union.MarshalJSON()
-	return b, err
-}
-
-func (t *StreamedEvent) UnmarshalJSON(b []byte) error {
-	err := t.union.UnmarshalJSON(b)
-	return err
-}

@@ -1,5 +1,5 @@
-// Package auth turns access tokens into principals: it mints, hashes and checks them. It imports the
-// store and the standard library only.
+// Package auth turns access tokens into principals: it mints, hashes and checks them. It imports the store's and the
+// errors' vocabulary, the cache and the standard library.
 package auth
 
 import (
@@ -13,18 +13,25 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloud-sessions/sessions/api/problem"
+	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// Prefix starts every token (api-facts 1.2).
+// Prefix starts every token (decision "Tokens").
 const Prefix = "pt-"
 
-// Error says why a request is not authenticated: 401 authentication_error. Its text is fit for callers.
+// Error says why a request is not authenticated. Its text is for callers.
 type Error struct{ Message string }
 
 func (e *Error) Error() string { return e.Message }
 
-// Principal is who a request acts for.
+// Problem implements problem.Error.
+func (e *Error) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeAuthenticationError, Message: e.Message}
+}
+
+// Principal is whom a request acts for.
 type Principal struct {
 	// Account owns everything that the request can see.
 	Account string
@@ -34,14 +41,14 @@ type Principal struct {
 
 // Authenticator checks tokens against the store.
 type Authenticator struct {
-	cache *cache
+	cache *tokenCache
 	now   func() time.Time
 }
 
-// New returns an Authenticator over tokens. It believes what it read of a token for a second, unless a
-// token is revoked meanwhile: expiry and revocation take effect at once.
+// New returns an Authenticator over tokens. It relies on what it read of a token for a second, unless a token is
+// revoked meanwhile: expiry and revocation take effect at once.
 func New(tokens store.Tokens, now func() time.Time) *Authenticator {
-	return &Authenticator{cache: newCache(tokens, now), now: now}
+	return &Authenticator{cache: newTokenCache(tokens, now), now: now}
 }
 
 // Authenticate returns the principal of a request's bearer token. A token that is missing, malformed,

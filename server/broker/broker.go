@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cloud-sessions/sessions/api/problem"
+	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -20,6 +22,11 @@ type TooManyError struct{ Most int }
 
 func (e *TooManyError) Error() string {
 	return fmt.Sprintf("The account has %d open streams already; close one and try again.", e.Most)
+}
+
+// Problem implements problem.Error.
+func (e *TooManyError) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeRateLimitError, Message: e.Error(), RetryAfter: time.Second}
 }
 
 // Options say how a broker works.

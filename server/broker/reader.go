@@ -124,8 +124,8 @@ func (r *Reader) finish(out *[]Frame, f Frame) error {
 			return err
 		}
 		d = draft{eventID: f.ID}
-		for _, block := range message.Content {
-			d.text = append(d.text, block.Text...)
+		for _, text := range message.Content {
+			d.text = append(d.text, text...)
 		}
 	}
 	return r.pieces(out, d)

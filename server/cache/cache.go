@@ -1,11 +1,11 @@
-// Package cache keeps what was used of late, up to a bound. It imports the standard library only.
+// Package cache keeps what was used recently, up to a bound. It imports the standard library only.
 package cache
 
 import "sync"
 
-// Cache is a map that forgets: it holds at most two generations of values, and when the young one is full
-// it becomes the old one, which is forgotten. What is asked for in time moves to the young one again. Its
-// methods are safe for concurrent use.
+// Cache is a map with a bounded size. It holds two generations of values: when the young generation is full it becomes
+// the old one, and the old one is dropped. A value that is read moves to the young generation again. The methods are
+// safe for concurrent use.
 type Cache[K comparable, V any] struct {
 	room int // for a generation
 
@@ -19,12 +19,12 @@ type entry[V any] struct {
 	size  int
 }
 
-// New returns an empty cache for values of that size in all, in whatever unit Add counts.
+// New returns an empty cache for values of that size in total, in the unit that Add counts.
 func New[K comparable, V any](size int) *Cache[K, V] {
 	return &Cache[K, V]{room: size / 2, young: map[K]entry[V]{}}
 }
 
-// Get returns the key's value, and whether there is one.
+// Get returns the value of a key, and whether there is one.
 func (c *Cache[K, V]) Get(key K) (V, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -37,8 +37,7 @@ func (c *Cache[K, V]) Get(key K) (V, bool) {
 	return e.value, ok
 }
 
-// Add sets the key's value, which takes up that size. A value that is larger than half of the cache is not
-// kept.
+// Add sets the value of a key; size is how much it occupies. A value larger than half of the cache is not kept.
 func (c *Cache[K, V]) Add(key K, value V, size int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -19,32 +19,35 @@ import (
 // whatever other rules do to them. A rule has a latency, or one of Answer, Drop and Cut, or both.
 type Rule struct {
 	// Operations are operationIds; none is every operation.
-	Operations []string
-	// Nth is the only request that fails; Every is the distance between those that do; First is how many do
-	// before the rest is spared. At most one of them is set; without, all requests fail.
-	Nth, Every, First int
+	Operations []string `yaml:"operations,single"`
+	// Nth is the only request that fails. At most one of Nth, Every and First is set; without, all requests fail.
+	Nth int `yaml:"nth,min=1,max=1000000000"`
+	// Every is the distance between the requests that fail.
+	Every int `yaml:"every,min=1,max=1000000000"`
+	// First is how many requests fail before the rest is spared.
+	First int `yaml:"first,min=1,max=1000000000"`
 	// Probability is the chance of each of these requests to fail, above 0 to 1; 0 makes sure of it.
 	Probability float64
 
 	// Latency passes before the request is handled, 1 hour at most.
-	Latency time.Duration
+	Latency time.Duration `yaml:"latency"`
 	// Answer is given in the server's place, which never hears of the request.
-	Answer *Answer
+	Answer *Answer `yaml:"answer"`
 	// Drop ends the connection without an answer.
-	Drop Drop
+	Drop Drop `yaml:"drop"`
 	// Cut ends the connection in the middle of the server's answer.
-	Cut *Cut
+	Cut *Cut `yaml:"cut"`
 }
 
 // Answer is an answer that the server did not give.
 type Answer struct {
 	// Status is the HTTP status, 200 to 599. With ErrorBody it is one that has a type of error of its own.
-	Status int
+	Status int `yaml:"status,required"`
 	// Body is ErrorBody by default.
-	Body Body
+	Body Body `yaml:"body"`
 	// RetryAfter, when set, is what the caller is asked to wait, 1 hour at most: whole seconds go into the header
 	// Retry-After, all else in milliseconds into Retry-After-Ms.
-	RetryAfter time.Duration
+	RetryAfter time.Duration `yaml:"retry_after"`
 }
 
 // Body says what an Answer holds.
@@ -77,9 +80,9 @@ const (
 // anyway is left alone.
 type Cut struct {
 	// Bytes of the body are sent.
-	Bytes int
+	Bytes int `yaml:"bytes,min=1,max=1000000000"`
 	// Events of a stream are sent, whole; comments do not count.
-	Events int
+	Events int `yaml:"events,min=1,max=1000000000"`
 }
 
 // The bounds of rules.
@@ -89,16 +92,16 @@ const (
 )
 
 // errorKinds are the types of error that a status has.
-var errorKinds = map[int]types.ErrorKind{
-	http.StatusBadRequest:          types.ErrorKindInvalidRequestError,
-	http.StatusUnauthorized:        types.ErrorKindAuthenticationError,
-	http.StatusForbidden:           types.ErrorKindPermissionError,
-	http.StatusNotFound:            types.ErrorKindNotFoundError,
-	http.StatusConflict:            types.ErrorKindConflictError,
-	http.StatusTooManyRequests:     types.ErrorKindRateLimitError,
-	http.StatusInternalServerError: types.ErrorKindAPIError,
-	http.StatusNotImplemented:      types.ErrorKindFeatureNotAvailable,
-	http.StatusServiceUnavailable:  types.ErrorKindOverloadedError,
+var errorKinds = map[int]types.ErrorType{
+	http.StatusBadRequest:          types.ErrorTypeInvalidRequestError,
+	http.StatusUnauthorized:        types.ErrorTypeAuthenticationError,
+	http.StatusForbidden:           types.ErrorTypePermissionError,
+	http.StatusNotFound:            types.ErrorTypeNotFoundError,
+	http.StatusConflict:            types.ErrorTypeConflictError,
+	http.StatusTooManyRequests:     types.ErrorTypeRateLimitError,
+	http.StatusInternalServerError: types.ErrorTypeAPIError,
+	http.StatusNotImplemented:      types.ErrorTypeFeatureNotAvailable,
+	http.StatusServiceUnavailable:  types.ErrorTypeOverloadedError,
 }
 
 // Plan is rules that make sense, and the seed of their probabilities. It does not change once it is made.

@@ -150,33 +150,38 @@ func TestRepeatable(t *testing.T) {
 func TestParsePlanErrors(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"":                                   `test.yaml: the fault file is empty; it needs rules`,
+		"":                                   `test.yaml: the fault file is empty`,
 		"rules: [":                           `test.yaml:1: not valid YAML: did not find expected node content`,
-		"rule: []":                           `test.yaml:1:1: a fault file has no key "rule"; there are: seed, rules`,
-		"seed: 1":                            `test.yaml:1:1: rules is missing`,
+		"rule: []":                           `test.yaml:1:1: the fault file has no key "rule"; its keys are: seed, rules`,
+		"seed: 1":                            `test.yaml:1:1: the fault file needs the key "rules"`,
 		"seed: -1\nrules: []":                `test.yaml:1:7: seed must be a whole number from 0 to 9223372036854775807, not the number -1`,
 		"rules: {}":                          `test.yaml:1:8: rules must be a list, not a mapping`,
 		"rules:\n- drop":                     `test.yaml:2:3: a rule must be a mapping, not a text`,
 		"rules:\n- nth: 1":                   `test.yaml:2:3: a rule needs a fault: latency, answer, drop or cut`,
-		"rules:\n- {status: 429}":            `test.yaml:2:4: a rule has no key "status"; there are: operations, nth, every, first, probability, latency, answer, drop, cut`,
-		"rules:\n- {latency: 5}":             `test.yaml:2:13: latency must be a duration from 0s to 1h, as 50ms, not the number 5`,
+		"rules:\n- {status: 429}":            `test.yaml:2:4: a rule has no key "status"; its keys are: operations, nth, every, first, latency, answer, drop, cut, probability`,
+		"rules:\n- {latency: 5}":             `test.yaml:2:13: latency must be a duration from 0s to 1h, such as 50ms, not the number 5`,
 		"rules:\n- {drop: never}":            `test.yaml:2:10: drop must be before or after, not "never"`,
-		"rules:\n- {drop: 1}":                `test.yaml:2:10: drop must be a text, not the number 1; put it in quotes`,
-		"rules:\n- {nth: 0, drop: before}":   `test.yaml:2:9: nth must be at least 1, or absent`,
-		"rules:\n- {nth: 1.5, drop: before}": `test.yaml:2:9: nth must be a whole number from 0 to 1000000000, not the number 1.5`,
+		"rules:\n- {drop: 1}":                `test.yaml:2:10: drop must be before or after, not "1"`,
+		"rules:\n- {nth: 0, drop: before}":   `test.yaml:2:9: nth must be a whole number from 1 to 1000000000, not the number 0`,
+		"rules:\n- {nth: 1.5, drop: before}": `test.yaml:2:9: nth must be a whole number from 1 to 1000000000, not the number 1.5`,
 		"rules:\n- {nth: 1, every: 2, drop: before}":          `test.yaml:2:19: nth, every and first exclude one another`,
 		"rules:\n- {probability: 30, drop: before}":           `test.yaml:2:17: probability must be a number above 0, 1 at most, not the number 30`,
 		"rules:\n- {probability: .nan, drop: before}":         `test.yaml:2:17: probability must be a number above 0, 1 at most, not the number .nan`,
 		"rules:\n- {drop: before, cut: {}}":                   `test.yaml:2:3: answer, drop and cut exclude one another`,
 		"rules:\n- {operations: [], drop: before}":            `test.yaml:2:16: operations must not be empty; leave it out to mean every operation`,
-		"rules:\n- {operations: [1], drop: before}":           `test.yaml:2:17: operations must be a text, not the number 1; put it in quotes`,
-		"rules:\n- {answer: {}}":                              `test.yaml:2:12: answer needs a status`,
+		"rules:\n- {operations: [{}], drop: before}":          `test.yaml:2:17: operations must be a text, not a mapping`,
+		"rules:\n- {nth: 012, drop: before}":                  `test.yaml:2:9: nth must be a whole number from 1 to 1000000000, not the number 012`,
+		"rules:\n- {nth: 0x1F, drop: before}":                 `test.yaml:2:9: nth must be a whole number from 1 to 1000000000, not the number 0x1F`,
+		"rules: []\n---\nrules: []":                           `test.yaml:2:1: the fault file must be only one document; a second one begins here`,
+		"rules: []\nrules: []":                                `test.yaml:2:1: the key "rules" is already defined at line 1`,
+		"\ufeffrule: []":                                      `test.yaml:1:1: the fault file has no key "rule"; its keys are: seed, rules`,
+		"rules:\n- {answer: {}}":                              `test.yaml:2:12: answer needs the key "status"`,
 		"rules:\n- {answer: 429}":                             `test.yaml:2:12: answer must be a mapping, not the number 429`,
 		"rules:\n- {answer: {status: 99, body: html}}":        `test.yaml:2:12: status must be a whole number from 200 to 599, not 99`,
 		"rules:\n- {answer: {status: 502}}":                   `test.yaml:2:12: the contract has no error for the status 502, only for 400 401 403 404 409 429 500 501 503; choose another body: html, broken_json or empty`,
 		"rules:\n- {answer: {status: 502, body: xml}}":        `test.yaml:2:12: body must be error, html, broken_json or empty, not "xml"`,
 		"rules:\n- {answer: {status: 204, body: html}}":       `test.yaml:2:12: an answer with the status 204 has no body; choose body: empty`,
-		"rules:\n- {answer: {status: 429, retry_after: 2}}":   `test.yaml:2:39: retry_after must be a duration from 0s to 1h, as 50ms, not the number 2`,
+		"rules:\n- {answer: {status: 429, retry_after: 2}}":   `test.yaml:2:39: retry_after must be a duration from 0s to 1h, such as 50ms, not the number 2`,
 		"rules:\n- {answer: {status: 429, retry_after: 1us}}": `test.yaml:2:12: retry_after must be whole milliseconds, not 1µs`,
 		"rules:\n- {cut: {bytes: 1, events: 1}}":              `test.yaml:2:9: bytes and events exclude one another`,
 		"rules:\n- {operations: getAgent, cut: {events: 1}}":  `test.yaml:2:31: only the operation streamEvents has events; cut after bytes`,
@@ -189,9 +194,12 @@ func TestParsePlanErrors(t *testing.T) {
 			t.Errorf("%q:\n got %v\nwant %s", text, err, want)
 		}
 	}
-	_, err := faults.ParsePlan("test.yaml", []byte("rules:\n- {operations: createSesion, drop: before}"))
-	if want := `test.yaml:2:16: the contract has no operation "createSesion"; there are: addSessionResources, archiveAgent, `; err == nil || !strings.HasPrefix(err.Error(), want) {
-		t.Errorf("got %v, want %s…", err, want)
+	// A name that YAML reads as a number, a boolean or a date is named as it is spelled.
+	for _, name := range []string{"createSesion", "1.10", "012", "yes", "true", "0x1F", "2026-05-18"} {
+		_, err := faults.ParsePlan("test.yaml", []byte("rules:\n- {operations: "+name+", drop: before}"))
+		if want := `test.yaml:2:16: the contract has no operation "` + name + `"; there are: addSessionResources, archiveAgent, `; err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v, want %s…", err, want)
+		}
 	}
 	if _, err := faults.LoadPlan("testdata/missing.yaml"); err == nil || !strings.HasPrefix(err.Error(), "fault file: open ") {
 		t.Errorf("missing file: %v", err)

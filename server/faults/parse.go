@@ -1,21 +1,29 @@
 package faults
 
 import (
-	"math"
+	"cmp"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/cloud-sessions/sessions/server/internal/strictyaml"
+	"github.com/cloud-sessions/sessions/api/yamlfile"
 )
 
-// FileError says what is wrong in a fault file, and where: its fields are File, the name that ParsePlan was given,
+// FileError reports what is wrong in a fault file, and where: its fields are File, the name that ParsePlan was given,
 // Line and Column, from 1, or 0 where unknown, and Message, one sentence without the place.
-type FileError = strictyaml.Error
+type FileError = yamlfile.Error
 
-// LoadPlan reads and parses the fault file at path. An error of what is in it is a *FileError that names the file by
+const noun = "fault file"
+
+// LoadPlan reads and parses the fault file at path. An error in its content is a *FileError that names the file by
 // its base name.
-func LoadPlan(path string) (*Plan, error) { return strictyaml.Load(path, noun, parsePlan) }
+func LoadPlan(path string) (*Plan, error) {
+	var file planFile
+	if err := yamlfile.Load(path, noun, &file); err != nil {
+		return nil, err
+	}
+	return &file.plan, nil
+}
 
 // ParsePlan parses a fault file, which is a Plan in YAML; name is what errors call it. Every error is a *FileError.
 //
@@ -34,145 +42,63 @@ func LoadPlan(path string) (*Plan, error) { return strictyaml.Load(path, noun, p
 //	    drop: after                       # the request is handled; or before
 //	  - latency: 50ms
 //
-// The keys are the fields of Rule and of what is in it. Anchors, aliases and tags are refused, as are unknown keys
+// The keys are the fields of Rule and of what it contains. Anchors, aliases and tags are refused, as are unknown keys
 // and rules that no request reaches.
 func ParsePlan(name string, data []byte) (*Plan, error) {
-	return strictyaml.Parse(name, noun, data, parsePlan)
+	var file planFile
+	if err := yamlfile.Parse(name, noun, data, &file); err != nil {
+		return nil, err
+	}
+	return &file.plan, nil
 }
 
-const noun = "fault file"
+// planFile is a Plan in YAML.
+type planFile struct{ plan Plan }
 
-func parsePlan(root *yaml.Node) (*Plan, error) {
-	top, err := strictyaml.Mapping(root, "a fault file", "seed", "rules")
-	if err != nil {
-		return nil, err
+// DecodeYAML implements yamlfile.Decoder.
+func (f *planFile) DecodeYAML(n *yaml.Node, what string) error {
+	var fields struct {
+		Seed  uint64       `yaml:"seed"`
+		Rules []*yaml.Node `yaml:"rules,required"`
 	}
-	var seed int64
-	if err := strictyaml.Optional(top, "seed", upTo(math.MaxInt64), &seed); err != nil {
-		return nil, err
+	if err := yamlfile.Decode(n, what, &fields); err != nil {
+		return err
 	}
-	nodes, err := strictyaml.Sequence(top["rules"], root, "rules")
-	if err != nil {
-		return nil, err
-	}
-	p := &Plan{seed: uint64(seed)}
-	for _, n := range nodes {
-		r, err := parseRule(n)
+	f.plan.seed = fields.Seed
+	for _, n := range fields.Rules {
+		rule, err := decodeRule(n)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if key, message := p.add(r); message != "" {
-			return nil, strictyaml.At(strictyaml.Under(n, key), "%s", message)
-		}
-	}
-	return p, nil
-}
-
-// reader reads a value of a key.
-type reader[T any] = func(n *yaml.Node, what string) (T, error)
-
-func parseRule(n *yaml.Node) (r Rule, err error) {
-	fields, err := strictyaml.Mapping(n, "a rule", "operations", "nth", "every", "first", "probability", "latency", "answer", "drop", "cut")
-	if err != nil {
-		return r, err
-	}
-	read := func(read error) {
-		if err == nil {
-			err = read
+		if key, message := f.plan.add(rule); message != "" {
+			return yamlfile.At(cmp.Or(yamlfile.Under(n, key), n), "%s", message)
 		}
 	}
-	read(strictyaml.Optional(fields, "operations", operationList, &r.Operations))
-	read(strictyaml.Optional(fields, "nth", positive, &r.Nth))
-	read(strictyaml.Optional(fields, "every", positive, &r.Every))
-	read(strictyaml.Optional(fields, "first", positive, &r.First))
-	read(strictyaml.Optional(fields, "probability", probability, &r.Probability))
-	read(strictyaml.Optional(fields, "latency", strictyaml.Duration, &r.Latency))
-	read(strictyaml.Optional(fields, "answer", parseAnswer, &r.Answer))
-	read(strictyaml.Optional(fields, "drop", text[Drop], &r.Drop))
-	read(strictyaml.Optional(fields, "cut", parseCut, &r.Cut))
-	return r, err
+	return nil
 }
 
-func parseAnswer(n *yaml.Node, what string) (*Answer, error) {
-	fields, err := strictyaml.Mapping(n, what, "status", "body", "retry_after")
-	if err != nil {
-		return nil, err
+func decodeRule(n *yaml.Node) (Rule, error) {
+	var fields struct {
+		Rule
+		Probability probability `yaml:"probability"`
 	}
-	if fields["status"] == nil {
-		return nil, strictyaml.At(n, "answer needs a status")
+	err := yamlfile.Decode(n, "a rule", &fields)
+	fields.Rule.Probability = float64(fields.Probability)
+	if operations := yamlfile.Under(n, "operations"); err == nil && operations != nil && len(fields.Operations) == 0 {
+		err = yamlfile.At(operations, "operations must not be empty; leave it out to mean every operation")
 	}
-	a := &Answer{}
-	var status int64
-	for _, err := range []error{
-		strictyaml.Optional(fields, "status", upTo(999), &status),
-		strictyaml.Optional(fields, "body", text[Body], &a.Body),
-		strictyaml.Optional(fields, "retry_after", strictyaml.Duration, &a.RetryAfter),
-	} {
-		if err != nil {
-			return nil, err
-		}
-	}
-	a.Status = int(status)
-	return a, nil
+	return fields.Rule, err
 }
 
-func parseCut(n *yaml.Node, what string) (*Cut, error) {
-	fields, err := strictyaml.Mapping(n, what, "bytes", "events")
-	if err != nil {
-		return nil, err
-	}
-	c := &Cut{}
-	if err := strictyaml.Optional(fields, "bytes", positive, &c.Bytes); err != nil {
-		return nil, err
-	}
-	return c, strictyaml.Optional(fields, "events", positive, &c.Events)
-}
+// probability is a number above 0, up to 1: a file that says 0 means something else.
+type probability float64
 
-// upTo reads whole numbers from 0 to most.
-func upTo(most int64) reader[int64] {
-	return func(n *yaml.Node, what string) (int64, error) { return strictyaml.Count(n, what, most) }
-}
-
-// positive reads a whole number of at least 1: a file that says 0 means something else.
-func positive(n *yaml.Node, what string) (int, error) {
-	count, err := strictyaml.Count(n, what, maxCount)
-	if err == nil && count == 0 {
-		err = strictyaml.At(n, "%s must be at least 1, or absent", what)
+// DecodeYAML implements yamlfile.Decoder.
+func (p *probability) DecodeYAML(n *yaml.Node, what string) error {
+	number, err := strconv.ParseFloat(n.Value, 64)
+	if !yamlfile.IsNumber(n) || err != nil || !(number > 0 && number <= 1) {
+		return yamlfile.At(n, "%s must be a number above 0, 1 at most, not %s", what, yamlfile.Shown(n))
 	}
-	return int(count), err
-}
-
-func probability(n *yaml.Node, what string) (float64, error) {
-	if tag := n.ShortTag(); n.Kind == yaml.ScalarNode && (tag == "!!int" || tag == "!!float") {
-		if p, err := strconv.ParseFloat(n.Value, 64); err == nil && p > 0 && p <= 1 {
-			return p, nil
-		}
-	}
-	return 0, strictyaml.At(n, "%s must be a number above 0, 1 at most, not %s", what, strictyaml.Shown(n))
-}
-
-// operationList reads one operationId, or a list of them.
-func operationList(n *yaml.Node, what string) ([]string, error) {
-	nodes := []*yaml.Node{n}
-	if n.Kind == yaml.SequenceNode {
-		nodes = n.Content
-	}
-	if len(nodes) == 0 {
-		return nil, strictyaml.At(n, "%s must not be empty; leave it out to mean every operation", what)
-	}
-	var list []string
-	for _, node := range nodes {
-		op, err := strictyaml.SomeText(node, what)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, op)
-	}
-	return list, nil
-}
-
-// text reads a text that is one of a few.
-func text[T ~string](n *yaml.Node, what string) (T, error) {
-	got, err := strictyaml.SomeText(n, what)
-	return T(got), err
+	*p = probability(number)
+	return nil
 }

@@ -80,7 +80,7 @@ func (a *Answer) write(w http.ResponseWriter, requestID string) {
 
 func (a *Answer) envelope(requestID string) []byte {
 	body, err := json.Marshal(types.Error{
-		Type:      types.ErrorTypeError,
+		Type:      types.ErrorEnvelopeTypeError,
 		Error:     types.ErrorDetail{Type: errorKinds[a.Status], Message: "This failure is a rehearsal: the server was told to inject it."},
 		RequestID: requestID,
 	})

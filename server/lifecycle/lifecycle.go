@@ -1,11 +1,14 @@
-// Package lifecycle is a session's life as a table: what each thing that can happen to it leads to. It
-// imports the store's vocabulary only.
+// Package lifecycle is a session's life as a table: in each phase, what each trigger leads to. It imports the store's
+// and the errors' vocabulary only.
 package lifecycle
 
 import (
 	"fmt"
+	"net/http"
 	"time"
 
+	"github.com/cloud-sessions/sessions/api/problem"
+	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -14,9 +17,9 @@ type Trigger string
 
 // The triggers.
 const (
-	OnMessage   Trigger = "message"    // something that starts a turn, or lets one go on, arrives
-	OnEvent     Trigger = "event"      // an event arrives that does neither
-	OnTurnEnded Trigger = "turn ended" // the turn's work has stopped, whatever the reason
+	OnMessage   Trigger = "message"    // an event arrives that starts a turn or continues one
+	OnEvent     Trigger = "event"      // any other event arrives
+	OnTurnEnded Trigger = "turn ended" // the turn stopped running, for whatever reason
 	OnInterrupt Trigger = "interrupt"
 	OnCancel    Trigger = "cancel"
 	OnChange    Trigger = "change" // of title, metadata or resources
@@ -24,10 +27,10 @@ const (
 	OnDelete    Trigger = "delete"
 )
 
-// Phase is where a session stands in its life: its status, or archived, which no status undoes.
+// Phase is where a session is in its life: its status, or archived, which no status undoes.
 type Phase string
 
-// The phases; Deleted is where nothing happens any more.
+// The phases. Nothing happens after Deleted.
 const (
 	Idle         = Phase(store.StatusIdle)
 	Processing   = Phase(store.StatusProcessing)
@@ -38,18 +41,23 @@ const (
 	Deleted      = Phase("deleted")
 )
 
-// BusyError is a message to a session that processes a turn (decision "second user.message while
-// processing"). Its text is fit for callers.
+// BusyError is a message to a session that processes a turn (decision "Busy session"). Its text is fit for
+// callers.
 type BusyError struct{}
 
 func (*BusyError) Error() string {
 	return "Session is currently processing a turn. Cancel the current turn or wait for completion."
 }
 
+// Problem implements problem.Error. The type is the documentation's, the status that of a conflict.
+func (e *BusyError) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Status: http.StatusConflict, Message: e.Error()}
+}
+
 // Is reports whether target is store.ErrConflict.
 func (*BusyError) Is(target error) bool { return target == store.ErrConflict }
 
-// move is what a trigger does in a phase: where it leads, or why it is refused.
+// move is what a trigger does in a phase: the phase it leads to, or why it is refused.
 type move struct {
 	to      Phase
 	refused string // the end of a sentence that starts with the session
@@ -61,7 +69,7 @@ const (
 	takesNoEvents = "is archived and takes no new events."
 )
 
-// table is a session's whole life (decisions "status", "archive", "delete").
+// table is a session's whole life (decisions "Status", "Archive", "Delete").
 var table = map[Phase]map[Trigger]move{
 	Idle: {
 		OnMessage: {to: Processing}, OnEvent: {to: Idle}, OnTurnEnded: {to: Idle}, OnInterrupt: {to: Idle}, OnCancel: {to: Idle},
@@ -89,7 +97,7 @@ var table = map[Phase]map[Trigger]move{
 	},
 }
 
-// PhaseOf returns where a session stands.
+// PhaseOf returns a session's phase.
 func PhaseOf(s store.Session) Phase {
 	if s.ArchivedAt != nil {
 		return Archived
@@ -97,8 +105,8 @@ func PhaseOf(s store.Session) Phase {
 	return Phase(s.Status)
 }
 
-// Advance lets a trigger happen to a session at a time. What the life does not allow is a *store.StateError or a
-// *BusyError (store.ErrConflict) and changes nothing.
+// Advance applies a trigger to a session. A trigger that the session's phase does not allow changes nothing and returns
+// a *store.StateError or a *BusyError; both are a store.ErrConflict.
 func Advance(s *store.Session, t Trigger, now time.Time) error {
 	m, known := table[PhaseOf(*s)][t]
 	switch {
@@ -107,7 +115,7 @@ func Advance(s *store.Session, t Trigger, now time.Time) error {
 	case m.refused == busyTurn && t == OnMessage:
 		return &BusyError{}
 	case m.refused != "":
-		return &store.StateError{Noun: store.NounSession, ID: s.ID, Problem: m.refused}
+		return &store.StateError{Noun: store.NounSession, ID: s.ID, Reason: m.refused}
 	case m.to == Deleted:
 		return nil
 	case m.to == Archived && s.ArchivedAt == nil:

@@ -127,7 +127,7 @@ func TestViolation(t *testing.T) {
 	s := servertest.New(test, func(c *server.Config) { c.NewID = func(string) string { return "no id" } })
 	status, _ := call(t, s, http.MethodPost, "/sessions", fmt.Sprintf(`{"agent": %q, "environment_id": %q}`, s.AgentID, s.EnvironmentID))
 	test.end()
-	if status != http.StatusInternalServerError || len(test.failures) != 1 || !strings.Contains(test.failures[0], "createSession answered 201 against the contract: pattern at '/id'") {
+	if status != http.StatusInternalServerError || len(test.failures) != 1 || !strings.Contains(test.failures[0], "createSession: response 201 violates the contract: pattern at '/id'") {
 		t.Errorf("status %d, failures %q", status, test.failures)
 	}
 }

@@ -1,6 +1,6 @@
 // Package store says what the server keeps and how it behaves. The interface's comments are the
 // contract, package storetest is its proof, package sqlstore its implementation. It imports the
-// standard library only.
+// vocabulary of errors and the standard library only.
 package store
 
 import (
@@ -257,8 +257,8 @@ var (
 	ErrUnknownCursor = errors.New("unknown cursor")
 	// ErrUnavailable is a database that cannot be reached, or is too busy, for the moment, or a store that was
 	// closed. A write that fails so took no effect, unless its commit was under way: then nobody knows.
-	ErrUnavailable = errors.New("the database is not available")
-	ErrKeyReused   = errors.New("idempotency key reused with a different request")
+	ErrUnavailable error = &failure{"the database is not available", unavailable}
+	ErrKeyReused   error = &failure{"idempotency key reused with a different request", keyReused}
 )
 
 // Noun is a kind of resource, as error messages name it.
@@ -322,11 +322,11 @@ func (e *VersionError) Is(target error) bool { return target == ErrConflict }
 type StateError struct {
 	Noun Noun
 	ID   string
-	// Problem ends the sentence that starts with the noun and the id: "is archived already."
-	Problem string
+	// Reason ends the sentence that starts with the noun and the id: "is archived already."
+	Reason string
 }
 
-func (e *StateError) Error() string { return fmt.Sprintf("%s '%s' %s", e.Noun, e.ID, e.Problem) }
+func (e *StateError) Error() string { return fmt.Sprintf("%s '%s' %s", e.Noun, e.ID, e.Reason) }
 
 // Is reports whether target is ErrConflict.
 func (e *StateError) Is(target error) bool { return target == ErrConflict }

@@ -3,6 +3,7 @@ package turn
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // scripted plays a Script.
@@ -20,16 +21,16 @@ func (r *scripted) Run(ctx context.Context, in Input, out Sink) (Outcome, error)
 	if err != nil {
 		return "", err
 	}
-	at, err := locate(chosen.steps, in.Entries)
+	at, err := locate(chosen.Steps, in.Entries)
 	if err != nil {
 		return "", fmt.Errorf("%s: the rule at line %d: %w", r.script.name, chosen.line, err)
 	}
 	if at.waiting {
 		return RequiresAction, nil
 	}
-	p := player{clock: r.clock, out: out, text: in.Message(), result: at.result}
+	p := &player{clock: r.clock, out: out, text: in.Message(), result: at.result}
 	if at.allowed != nil {
-		if err := p.finish(ctx, *at.allowed, at.allowedUse); err != nil {
+		if err := at.allowed.finish(ctx, p, at.allowedUse); err != nil {
 			return "", err
 		}
 	}
@@ -53,7 +54,7 @@ func (s *Script) choose(in Input) (rule, error) {
 
 // position is where a turn stands.
 type position struct {
-	rest []step
+	rest stepList
 	// waiting is whether the latest use has no result or confirmation yet.
 	waiting bool
 	// allowed, unless nil, is the step of the latest use, which was confirmed and whose result is due.
@@ -62,9 +63,9 @@ type position struct {
 	result     string
 }
 
-// locate finds where the turn stands: each use in entries is one tool step, and what comes before the
-// latest has been done.
-func locate(steps []step, entries []Entry) (position, error) {
+// locate finds where the turn stands: each use in entries is one tool step, and the steps before the
+// latest use have been played.
+func locate(steps stepList, entries []Entry) (position, error) {
 	at := position{rest: steps, result: latestResult(entries)}
 	for _, use := range entries {
 		if !uses(use) {
@@ -74,16 +75,16 @@ func locate(steps []step, entries []Entry) (position, error) {
 		at.rest, at.allowed = rest, nil
 		switch s := used.(type) {
 		case customToolStep:
-			if use.Kind != CustomToolUse || use.Name != s.name {
+			if use.Kind != CustomToolUse || use.Name != s.Name {
 				return at, mismatch(use)
 			}
 			_, done := find(entries, CustomToolResult, use.ID)
 			at.waiting = !done
 		case toolStep:
-			if use.Kind != ToolUse || use.Name != s.name {
+			if use.Kind != ToolUse || use.Name != s.Name {
 				return at, mismatch(use)
 			}
-			if !s.ask {
+			if !s.Ask {
 				break
 			}
 			confirmation, settled := find(entries, ToolConfirmation, use.ID)
@@ -91,8 +92,8 @@ func locate(steps []step, entries []Entry) (position, error) {
 			switch {
 			case !settled:
 				at.waiting = true
-			case confirmation.Denied && s.denied != nil:
-				at.rest = s.denied
+			case confirmation.Denied && s.Denied != nil:
+				at.rest = s.Denied
 			case !confirmation.Denied && !done:
 				at.allowed, at.allowedUse = &s, use.ID
 			}
@@ -107,7 +108,7 @@ func locate(steps []step, entries []Entry) (position, error) {
 }
 
 // nextUse returns the first step that uses a tool, nil when none does, and what follows it.
-func nextUse(steps []step) (step, []step) {
+func nextUse(steps stepList) (step, stepList) {
 	for i, s := range steps {
 		switch s.(type) {
 		case toolStep, customToolStep:
@@ -115,6 +116,19 @@ func nextUse(steps []step) (step, []step) {
 		}
 	}
 	return nil, nil
+}
+
+// uses reports whether e is the use of a tool.
+func uses(e Entry) bool { return e.Kind == ToolUse || e.Kind == CustomToolUse }
+
+// find returns the newest entry of that kind that belongs to the use.
+func find(entries []Entry, kind EntryKind, use string) (Entry, bool) {
+	for _, e := range slices.Backward(entries) {
+		if e.Kind == kind && e.UseID == use {
+			return e, true
+		}
+	}
+	return Entry{}, false
 }
 
 func mismatch(use Entry) error {
@@ -132,82 +146,22 @@ func latestResult(entries []Entry) string {
 	return text
 }
 
-// player does the steps of one call.
+// player is what the steps of one call share.
 type player struct {
 	clock        Clock
 	out          Sink
 	text, result string
 }
 
-func (p *player) play(ctx context.Context, steps []step) (Outcome, error) {
+func (p *player) play(ctx context.Context, steps stepList) (Outcome, error) {
 	for _, s := range steps {
 		if err := ctx.Err(); err != nil {
 			return "", err
 		}
-		outcome, err := p.do(ctx, s)
+		outcome, err := s.do(ctx, p)
 		if outcome != "" || err != nil {
 			return outcome, err
 		}
 	}
 	return EndTurn, nil
-}
-
-// do does one step; an outcome ends the call.
-func (p *player) do(ctx context.Context, s step) (Outcome, error) {
-	switch s := s.(type) {
-	case thinkStep:
-		return "", p.out.Thinking(ctx)
-	case sayStep:
-		return "", p.say(ctx, s)
-	case waitStep:
-		return "", p.clock.Sleep(ctx, s.wait)
-	case toolStep:
-		use, err := p.out.UseTool(ctx, s.name, s.input, s.ask)
-		if err != nil {
-			return "", err
-		}
-		if s.ask {
-			return RequiresAction, nil
-		}
-		return "", p.finish(ctx, s, use)
-	case customToolStep:
-		if _, err := p.out.UseCustomTool(ctx, s.name, s.input); err != nil {
-			return "", err
-		}
-		return RequiresAction, nil
-	case usageStep:
-		p.out.Spend(s.usage)
-		return "", nil
-	case failStep:
-		return "", &Failure{s.message}
-	case panicStep:
-		panic(ScriptPanic(s.message))
-	case stopStep:
-		return s.outcome, nil
-	}
-	return "", fmt.Errorf("a step of the unknown kind %T", s)
-}
-
-func (p *player) say(ctx context.Context, s sayStep) error {
-	fill := placeholders(p.text, p.result)
-	for i, piece := range s.pieces {
-		if i > 0 {
-			if err := p.clock.Sleep(ctx, s.every); err != nil {
-				return err
-			}
-		}
-		if piece = fill(piece); piece == "" {
-			continue
-		}
-		if err := p.out.Say(ctx, piece); err != nil {
-			return err
-		}
-	}
-	return p.out.EndMessage(ctx)
-}
-
-// finish records the result of a built-in tool.
-func (p *player) finish(ctx context.Context, s toolStep, use string) error {
-	p.result = s.result
-	return p.out.ToolResult(ctx, use, s.result, s.failed)
 }

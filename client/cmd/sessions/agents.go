@@ -137,7 +137,7 @@ func (a *app) listAgentVersions() *cobra.Command {
 	f := newListFlags(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		return list(a, f, agentView(), func(ctx context.Context, c *client.Client) (*client.Page[client.Agent], error) {
-			return c.Agents.Versions(ctx, args[0], &client.ListAgentVersionsParams{
+			return c.Agents.ListVersions(ctx, args[0], &client.ListAgentVersionsParams{
 				Limit: f.pageSize(), AfterID: optional[string](f.after), BeforeID: optional[string](f.before),
 				Order: optional[client.ListOrder](f.sort),
 			})

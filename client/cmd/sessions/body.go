@@ -114,15 +114,15 @@ func (b *body) metadata() {
 	})
 }
 
-// read returns the request's fields.
-func (b *body) read() (map[string]any, error) {
+// read returns the fields of the request, which is a t.
+func (b *body) read(t reflect.Type) (map[string]any, error) {
 	doc := map[string]any{}
 	if name := b.cmd.Flags().Lookup(fileFlag).Value.String(); name != "" {
 		if name == "-" && b.a.tokenFile == "-" {
 			return nil, usageError{errors.New("--file and --token-file cannot both read standard input")}
 		}
 		var err error
-		if doc, err = b.a.readDocument(b.cmd.Context(), name); err != nil {
+		if doc, err = b.a.readDocument(b.cmd.Context(), name, t); err != nil {
 			return nil, usageError{fmt.Errorf("--file: %w", err)}
 		}
 	}
@@ -147,7 +147,7 @@ func sends[Req, T any](
 	send func(ctx context.Context, c *client.Client, id string, req *Req, opts ...client.Option) (*T, error),
 ) *cobra.Command {
 	b.cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		doc, err := b.read()
+		doc, err := b.read(reflect.TypeFor[Req]())
 		if err != nil {
 			return err
 		}

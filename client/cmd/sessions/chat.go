@@ -127,7 +127,7 @@ func (t *talk) run(ctx context.Context) error {
 		case strings.TrimSpace(line) == "":
 			continue
 		}
-		if err := t.answer(ctx, []client.EventInput{client.UserMessage(line)}); err != nil {
+		if err := t.answer(ctx, []client.EventInput{client.NewUserMessage(line)}); err != nil {
 			return err
 		}
 	}

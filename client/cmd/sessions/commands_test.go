@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/api/yamlfile"
 	"github.com/cloud-sessions/sessions/server"
 )
 
@@ -206,6 +207,31 @@ tools:
 	}
 }
 
+// A string in YAML keeps its spelling, in any field that the contract says holds strings. A byte order mark is skipped,
+// and an anchor may stand for its value.
+func TestStringsKeepTheirSpelling(t *testing.T) {
+	t.Parallel()
+	api := demo(t)
+	for _, text := range []string{"1.10", "012", "yes", "true", "0x1F", "2026-05-18", "1_000", "1e3", ".inf", "12:30:45"} {
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			p := prepare(t, api, "create", "--agent", server.DemoAgent, "--environment", server.DemoEnvironment, "-f", "-")
+			p.Stdin = strings.NewReader("\ufefftitle: &t " + text + "\nmetadata: {012: " + text + ", b: *t}\ndelta_flush_interval_ms: 1_000")
+			created := fields(t, okWith(t, p), "id", "title", "metadata")
+			want := map[string]any{"id": created["id"], "title": text, "metadata": map[string]any{"012": text, "b": text}}
+			if diff := cmp.Diff(want, created); diff != "" {
+				t.Error(diff)
+			}
+			p = prepare(t, api, "update", created["id"].(string), "-f", "-")
+			p.Stdin = strings.NewReader("title: 2.50\nmetadata: {b: null, c: " + text + "}")
+			want["title"], want["metadata"] = "2.50", map[string]any{"012": text, "c": text}
+			if diff := cmp.Diff(want, fields(t, okWith(t, p), "id", "title", "metadata")); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 // What one command writes another one reads.
 func TestOutputIsInput(t *testing.T) {
 	t.Parallel()
@@ -216,9 +242,9 @@ func TestOutputIsInput(t *testing.T) {
 	first := fields(t, okWith(t, p), "system", "metadata")
 	for _, form := range []string{"json", "jsonl", "yaml"} {
 		shown := ok(t, api, "agents", "get", server.DemoAgent, "-o", form)
-		doc, err := parseYAML([]byte(shown))
+		doc, err := yamlfile.Value(form, []byte(shown), nil)
 		if form != "yaml" {
-			doc, err = parseJSON([]byte(shown))
+			doc, err = parseJSON(form, []byte(shown))
 		}
 		if err != nil {
 			t.Fatalf("%v: %s", err, shown)

@@ -8,25 +8,28 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"reflect"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/cloud-sessions/sessions/api/yamlfile"
 )
 
-// readDocument reads an object from a file of JSON or YAML, or from standard input for "-".
-func (a *app) readDocument(ctx context.Context, name string) (map[string]any, error) {
+// readDocument reads an object from a file of JSON or YAML, or from standard input for "-". In YAML, a scalar that the
+// request t holds as a string is the text as it is spelled.
+func (a *app) readDocument(ctx context.Context, name string, t reflect.Type) (map[string]any, error) {
 	data, err := a.readFile(ctx, name)
 	if err != nil {
 		return nil, err
 	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	var doc any
 	if json.Valid(data) || strings.EqualFold(filepath.Ext(name), ".json") {
-		doc, err = parseJSON(data)
+		doc, err = parseJSON(name, data)
 	} else {
-		doc, err = parseYAML(data)
+		doc, err = yamlfile.Value(name, data, t)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
 	object, ok := doc.(map[string]any)
 	if !ok {
@@ -35,47 +38,25 @@ func (a *app) readDocument(ctx context.Context, name string) (map[string]any, er
 	return object, nil
 }
 
-func parseJSON(data []byte) (doc any, err error) {
+// parseJSON returns the only value in data. Name is what errors call it.
+func parseJSON(name string, data []byte) (doc any, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
-	if err = decoder.Decode(&doc); err == nil && decoder.More() {
-		err = errors.New("there is more than one document")
-	}
-	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		line := 1 + bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n"))
-		err = fmt.Errorf("line %d: not JSON: %w", line, err)
+	err = decoder.Decode(&doc)
+	rest := bytes.TrimSpace(data[decoder.InputOffset():])
+	syntax, malformed := errors.AsType[*json.SyntaxError](err)
+	switch {
+	case err == io.EOF:
+		err = fmt.Errorf("%s: the file is empty", name)
+	case malformed:
+		err = fmt.Errorf("%s:%d: not valid JSON: %w", name, lineAt(data, syntax.Offset), err)
+	case err != nil:
+		err = fmt.Errorf("%s: not valid JSON: %w", name, err)
+	case len(rest) > 0:
+		err = fmt.Errorf("%s:%d: the file must be only one document; a second one begins here", name, lineAt(data, int64(len(data)-len(rest))))
 	}
 	return doc, err
 }
 
-// parseYAML reads one document. Dates stay as they are written, and keys become strings.
-func parseYAML(data []byte) (any, error) {
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	var node yaml.Node
-	var doc any
-	err := decoder.Decode(&node)
-	if err == nil {
-		plain(&node)
-		err = node.Decode(&doc)
-	}
-	switch {
-	case err == io.EOF:
-		return nil, errors.New("the file is empty")
-	case err != nil:
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
-	case decoder.Decode(&yaml.Node{}) != io.EOF:
-		return nil, errors.New("there is more than one document")
-	}
-	return doc, nil
-}
-
-// plain makes text of what YAML knows and JSON does not.
-func plain(node *yaml.Node) {
-	for i, inner := range node.Content {
-		isKey := node.Kind == yaml.MappingNode && i%2 == 0
-		if inner.Kind == yaml.ScalarNode && inner.Tag != "!!merge" && (isKey || inner.Tag == "!!timestamp") {
-			inner.Tag = "!!str"
-		}
-		plain(inner)
-	}
-}
+// lineAt returns the number of the line of an offset of data, from 1.
+func lineAt(data []byte, offset int64) int { return 1 + bytes.Count(data[:offset], []byte("\n")) }

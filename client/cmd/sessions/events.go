@@ -16,7 +16,7 @@ func eventView() view[client.Event] {
 		columns: []column[client.Event]{
 			{name: "TIME", text: func(e *client.Event) string { return moment(&e.CreatedAt) }},
 			{name: "ID", text: func(e *client.Event) string { return e.ID }},
-			{name: "TYPE", text: func(e *client.Event) string { return e.Type }, width: len(client.EventTypeSessionStatusRescheduled)},
+			{name: "TYPE", text: func(e *client.Event) string { return string(e.Type) }, width: len(client.EventTypeSessionStatusRescheduled)},
 			{name: "WHAT", text: eventText},
 		},
 	}
@@ -30,9 +30,9 @@ func eventText(e *client.Event) string {
 	case client.AgentCustomToolUseEvent:
 		return fmt.Sprintf("%s %s", v.Name, v.Input)
 	case client.AgentToolResultEvent:
-		return client.TextOf(v.Content)
+		return v.Content.Text()
 	case client.UserCustomToolResultEvent:
-		return client.TextOf(v.Content)
+		return v.Content.Text()
 	case client.UserToolConfirmationEvent:
 		return string(v.Result)
 	case client.UserDefineOutcomeEvent:
@@ -51,7 +51,7 @@ func eventText(e *client.Event) string {
 
 func (a *app) listEvents() *cobra.Command {
 	var createdAfter, createdBefore string
-	var kinds []string
+	var names []string
 	cmd := &cobra.Command{
 		Use:   "events SESSION",
 		Short: "List the events of a session",
@@ -67,7 +67,7 @@ func (a *app) listEvents() *cobra.Command {
 	cmd.Flag("order").Usage = "by creation time, asc (oldest first, the default) or desc (newest first)"
 	f.query(&createdAfter, "created-after", "created_at[gte]", "list events of this `TIME` or after it: 2026-05-18, 2026-05-18T15:26:15Z, or 24h ago as 24h")
 	f.query(&createdBefore, "created-before", "created_at[lt]", "list events before this `TIME`")
-	cmd.Flags().StringSliceVar(&kinds, "type", nil, "list events of this `TYPE` only, such as agent.message; may be given again for more")
+	cmd.Flags().StringSliceVar(&names, "type", nil, "list events of this `TYPE` only, such as agent.message; may be given again for more")
 	_ = cmd.Flags().SetAnnotation("type", paramAnnotation, []string{"types"})
 	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(eventTypes(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
@@ -78,6 +78,10 @@ func (a *app) listEvents() *cobra.Command {
 		until, err := a.instant("created-before", createdBefore)
 		if err != nil {
 			return err
+		}
+		var kinds []client.EventType
+		for _, name := range names {
+			kinds = append(kinds, client.EventType(name))
 		}
 		return list(a, f, eventView(), func(ctx context.Context, c *client.Client) (*client.Page[client.Event], error) {
 			return c.Sessions.Events.List(ctx, args[0], &client.ListEventsParams{
@@ -90,14 +94,17 @@ func (a *app) listEvents() *cobra.Command {
 }
 
 // eventTypes are the types of events that are stored.
-func eventTypes() []string {
-	return []string{
+func eventTypes() (names []string) {
+	for _, t := range []client.EventType{
 		client.EventTypeUserMessage, client.EventTypeUserInterrupt, client.EventTypeUserDefineOutcome, client.EventTypeUserToolConfirmation,
 		client.EventTypeUserCustomToolResult, client.EventTypeSessionStatusRunning, client.EventTypeSessionStatusRescheduled,
 		client.EventTypeSessionStatusIdle, client.EventTypeSessionError, client.EventTypeAgentThinking, client.EventTypeAgentMessage,
 		client.EventTypeAgentToolUse, client.EventTypeAgentToolResult, client.EventTypeAgentCustomToolUse,
 		client.EventTypeSpanModelRequestStart, client.EventTypeSpanModelRequestEnd,
+	} {
+		names = append(names, string(t))
 	}
+	return names
 }
 
 func (a *app) tailEvents() *cobra.Command {
@@ -152,7 +159,7 @@ In a pipe an event is one line of JSON; there is no array, for it would not end.
 				return err
 			}
 		}
-		for event, err := range c.Sessions.Stream(cmd.Context(), args[0], params) {
+		for event, err := range c.Sessions.Events.Stream(cmd.Context(), args[0], params) {
 			if err != nil {
 				return err
 			}

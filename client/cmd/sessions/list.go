@@ -112,7 +112,7 @@ func list[T any](a *app, f *listFlags, v view[T], first func(ctx context.Context
 }
 
 // instant reads a time: a moment, a day, or how long ago it was.
-func (a *app) instant(flag, text string) (*client.Timestamp, error) {
+func (a *app) instant(flag, text string) (*time.Time, error) {
 	if text == "" {
 		return nil, nil
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -126,12 +127,22 @@ func TestMistakes(t *testing.T) {
 		{"create " + both + " -f FILE --metadata a=1", `{"metadata":[]}`, "metadata is no object; change --metadata"},
 		{"create " + both + " -f FILE", `{"titel":"t"}`, `--file: there is no field "titel"` + see},
 		{"create " + both + " -f FILE", `[]`, `--file: FILE must hold one object, such as {"name": "notes"}`},
-		{"create " + both + " -f FILE", `{} {}`, `--file: FILE: there is more than one document`},
-		{"create " + both + " -f FILE", "title: a\n---\ntitle: b", `--file: FILE: there is more than one document`},
-		{"create " + both + " -f FILE", "a: b\n c: d", `--file: FILE: line 2: mapping values are not allowed in this context`},
+		{"create " + both + " -f FILE", `{} {}`, `--file: FILE: the file must be only one document`},
+		{"create " + both + " -f FILE", "title: a\n---\ntitle: b", `--file: FILE:2:1: the file must be only one document; a second one begins here`},
+		{"create " + both + " -f FILE", "a: b\n c: d", `--file: FILE:2: not valid YAML: mapping values are not allowed in this context`},
 		{"create " + both + " -f FILE", "", `--file: FILE: the file is empty`},
+		{"create " + both + " -f FILE", "# nothing", `--file: FILE: the file is empty`},
+		{"create " + both + " -f FILE", "title: a\ntitle: b", `--file: FILE:2: not valid YAML: mapping key "title" already defined at line 1`},
+		{"create " + both + " -f FILE", "titel: 1.10", `--file: there is no field "titel"` + see},
+		{"create " + both + " -f FILE", "title: [a]", "title must be a string, not a list; change title in --file FILE"},
+		{"create " + both + " -f FILE", "? [a]\n: b", "--file: FILE:1:3: a key must be a text, not a list"},
+		{"create " + both + " -f FILE", "title: {x: -.inf}", "--file: FILE:1:12: JSON has no number -.inf"},
+		{"create " + both + " -f FILE", bomb(), "--file: FILE: not valid YAML: document contains excessive aliasing"},
+		{"create " + both + " -f bad.json", "", `--file: bad.json: the file is empty`},
+		{"create " + both + " -f bad.json", "{} {}", `--file: bad.json:1: the file must be only one document; a second one begins here`},
+		{"create " + both + " -f bad.json", "{}\n\n]", `--file: bad.json:3: the file must be only one document; a second one begins here`},
 		{"create " + both + " -f none.json", "", `--file: cannot read none.json: no such file or directory`},
-		{"create " + both + " -f bad.json", "{\n\"a\": b}", `--file: bad.json: line 2: not JSON: invalid character 'b' looking for beginning of value`},
+		{"create " + both + " -f bad.json", "{\n\"a\": b}", `--file: bad.json:2: not valid JSON: invalid character 'b' looking for beginning of value`},
 		{"create " + both + " -f - --token-file -", "", "--file and --token-file cannot both read standard input"},
 		{"agents update " + server.DemoAgent + " --version 1 --name x", "", "Version conflict. Expected version 2, got 1; change --version (409 conflict_error, request id …)"},
 	} {
@@ -198,4 +209,13 @@ func TestVerbose(t *testing.T) {
 	if p.end(t); strings.Count(p.err.String(), ": no answer after ") != 2 {
 		t.Errorf("%s", &p.err)
 	}
+}
+
+// bomb is a small document that means 10^9 texts.
+func bomb() string {
+	text := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := range 8 {
+		text += fmt.Sprintf("a%d: &a%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 10), ", "))
+	}
+	return text
 }

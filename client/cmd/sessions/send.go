@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,7 +47,7 @@ With -o the events of the turn are printed instead, as they come in the forms js
 		}
 		if noWait {
 			stop := a.err.spin("waiting for the server")
-			sent, err := c.Sessions.Send(cmd.Context(), args[0], req, options(cmd)...)
+			sent, err := c.Sessions.Events.Send(cmd.Context(), args[0], req, options(cmd)...)
 			stop()
 			if err != nil {
 				return err
@@ -114,9 +115,14 @@ func resulted(use client.EventID, text string) client.EventInput {
 	return client.NewEventInput(result)
 }
 
+// eventsRequest is the request that sends events.
+type eventsRequest struct {
+	Events []client.EventInput `json:"events"`
+}
+
 // eventsToSend are the events of the file, the message, if there is one, and those of the flags.
 func (b *body) eventsToSend(message []string) ([]client.EventInput, error) {
-	doc, err := b.read()
+	doc, err := b.read(reflect.TypeFor[eventsRequest]())
 	if err != nil {
 		return nil, err
 	}
@@ -128,14 +134,12 @@ func (b *body) eventsToSend(message []string) ([]client.EventInput, error) {
 			}
 			text = string(data)
 		}
-		addEvent(doc, client.UserMessage(text))
+		addEvent(doc, client.NewUserMessage(text))
 	}
 	if len(doc) == 0 {
 		return nil, usageError{fmt.Errorf("there is nothing to send: give a MESSAGE; see '%s --help'", b.cmd.CommandPath())}
 	}
-	req, err := decode[struct {
-		Events []client.EventInput `json:"events"`
-	}](b.cmd, doc)
+	req, err := decode[eventsRequest](b.cmd, doc)
 	if err != nil {
 		return nil, err
 	}

@@ -97,7 +97,7 @@ func TestSendInOtherForms(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 		for _, e := range events {
-			types = append(types, e.Type)
+			types = append(types, string(e.Type))
 		}
 		return types
 	}

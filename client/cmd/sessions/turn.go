@@ -33,7 +33,7 @@ func (t *turn) run(ctx context.Context, events []client.EventInput, each func(cl
 	defer interrupts.Wait()
 	done := t.a.signals.during(func() {
 		interrupts.Go(func() {
-			if _, err := t.c.Sessions.Interrupt(ctx, t.session); err != nil {
+			if _, err := t.c.Sessions.Events.Interrupt(ctx, t.session); err != nil {
 				fmt.Fprintln(t.a.err, "sessions: the turn could not be stopped:", err)
 			}
 		})
@@ -81,7 +81,7 @@ func (t *turn) tell(event client.Event) error {
 		t.note("%s %s", v.Name, v.Input)
 	case client.AgentToolResultEvent:
 		if v.IsError {
-			t.note("it failed: %s", client.TextOf(v.Content))
+			t.note("it failed: %s", v.Content.Text())
 		}
 	}
 	return nil

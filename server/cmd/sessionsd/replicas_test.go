@@ -51,7 +51,7 @@ func TestReplicasShareSessions(t *testing.T) {
 	}
 	var readers []func(until client.EventType) []string
 	for i := range c.replicas {
-		next, stop := iter.Pull2(c.at(i).Sessions.Stream(t.Context(), session.ID, &client.StreamParams{Deltas: []client.DeltaType{client.DeltaTypeAgentMessage}}))
+		next, stop := iter.Pull2(c.at(i).Sessions.Events.Stream(t.Context(), session.ID, &client.StreamParams{Deltas: []client.DeltaType{client.DeltaTypeAgentMessage}}))
 		defer stop()
 		readers = append(readers, func(until client.EventType) (ids []string) {
 			for {
@@ -72,12 +72,12 @@ func TestReplicasShareSessions(t *testing.T) {
 		})
 	}
 	for i := range c.replicas {
-		if _, err := c.at(i).Sessions.SendMessage(t.Context(), session.ID, strings.Repeat("word ", 100_000)); err != nil {
+		if _, err := c.at(i).Sessions.Events.SendMessage(t.Context(), session.ID, strings.Repeat("word ", 100_000)); err != nil {
 			t.Fatal(err)
 		}
 		var seen [3][]string
 		for r, read := range readers {
-			seen[r] = read(client.EventTypeEventDelta)
+			seen[r] = read(client.EventTypeDelta)
 		}
 		if _, err := c.at((i+1)%3).Sessions.Cancel(t.Context(), session.ID); err != nil {
 			t.Fatal(err)

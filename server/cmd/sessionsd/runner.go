@@ -70,7 +70,7 @@ func (f *runnerFlags) open() (turn.Runner, error) {
 		}
 		runners["openai"] = runner
 	}
-	routes, err := turn.NewRoutes(f.routes, runners, f.runner)
+	routes, err := turn.NewByModel(f.routes, runners, f.runner)
 	if err != nil {
 		return nil, fmt.Errorf("--route: %w", err)
 	}

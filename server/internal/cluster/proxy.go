@@ -157,9 +157,9 @@ func refuse(w http.ResponseWriter, r *http.Request, _ error) {
 	w.Header().Set("Retry-After", "1")
 	w.WriteHeader(http.StatusServiceUnavailable)
 	_ = json.NewEncoder(w).Encode(types.Error{ // a caller who is gone needs no answer
-		Type: types.ErrorTypeError, RequestID: id,
+		Type: types.ErrorEnvelopeTypeError, RequestID: id,
 		Error: types.ErrorDetail{
-			Type: types.ErrorKindOverloadedError, Message: "No replica has answered. Try again with the same idempotency key.",
+			Type: types.ErrorTypeOverloadedError, Message: "No replica has answered. Try again with the same idempotency key.",
 		},
 	})
 }

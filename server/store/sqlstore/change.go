@@ -41,5 +41,5 @@ func (s *Store) hide(ctx context.Context, table, account, id string) error {
 
 // takesNoChanges is the error of changing a resource that is archived.
 func takesNoChanges(noun store.Noun, id string) error {
-	return &store.StateError{Noun: noun, ID: id, Problem: "is archived and takes no changes."}
+	return &store.StateError{Noun: noun, ID: id, Reason: "is archived and takes no changes."}
 }

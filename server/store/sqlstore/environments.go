@@ -61,7 +61,7 @@ func (s *Store) UpdateEnvironment(ctx context.Context, account, id string, chang
 func (s *Store) ArchiveEnvironment(ctx context.Context, account, id string) (store.Environment, error) {
 	return changed(ctx, s, environmentRows(), account, id, func(ctx context.Context, e *store.Environment) error {
 		if e.ArchivedAt != nil {
-			return &store.StateError{Noun: store.NounEnvironment, ID: id, Problem: "is archived already."}
+			return &store.StateError{Noun: store.NounEnvironment, ID: id, Reason: "is archived already."}
 		}
 		e.UpdatedAt = cut(s.now())
 		e.ArchivedAt = new(e.UpdatedAt)
@@ -81,7 +81,7 @@ func (s *Store) DeleteEnvironment(ctx context.Context, account, id string) error
 			return err
 		}
 		if len(uses) > 0 {
-			return &store.StateError{Noun: store.NounEnvironment, ID: id, Problem: "is used by sessions; archive it instead."}
+			return &store.StateError{Noun: store.NounEnvironment, ID: id, Reason: "is used by sessions; archive it instead."}
 		}
 		return s.hide(ctx, "environments", account, id)
 	})

@@ -168,7 +168,7 @@ func agentTests() map[string]test {
 					b.Error("a change is called for an archived agent")
 					return nil
 				})
-				conflict(b.T, store.StateError{Noun: store.NounAgent, ID: made.ID, Problem: "is archived and takes no changes."}, err)
+				conflict(b.T, store.StateError{Noun: store.NounAgent, ID: made.ID, Reason: "is archived and takes no changes."}, err)
 			}
 			b.versions(archived)
 		},

@@ -65,12 +65,12 @@ func environmentTests() map[string]test {
 			check(b.T, err)
 			b.clock.advance(time.Hour)
 			_, err = b.ArchiveEnvironment(b.ctx, account, made.ID)
-			conflict(b.T, store.StateError{Noun: store.NounEnvironment, ID: made.ID, Problem: "is archived already."}, err)
+			conflict(b.T, store.StateError{Noun: store.NounEnvironment, ID: made.ID, Reason: "is archived already."}, err)
 			_, err = b.UpdateEnvironment(b.ctx, account, made.ID, func(*store.EnvironmentSpec) error {
 				b.Error("a change is called for an archived environment")
 				return nil
 			})
-			conflict(b.T, store.StateError{Noun: store.NounEnvironment, ID: made.ID, Problem: "is archived and takes no changes."}, err)
+			conflict(b.T, store.StateError{Noun: store.NounEnvironment, ID: made.ID, Reason: "is archived and takes no changes."}, err)
 			b.reads(environmentKind(), account, environmentRow(archived))
 		},
 		"DeleteUsed": func(b *bed) {
@@ -86,7 +86,7 @@ func environmentTests() map[string]test {
 			}
 			refused := func() {
 				b.Helper()
-				conflict(b.T, store.StateError{Noun: store.NounEnvironment, ID: used.ID, Problem: "is used by sessions; archive it instead."},
+				conflict(b.T, store.StateError{Noun: store.NounEnvironment, ID: used.ID, Reason: "is used by sessions; archive it instead."},
 					b.DeleteEnvironment(b.ctx, account, used.ID))
 				_, err := b.GetEnvironment(b.ctx, account, used.ID)
 				check(b.T, err)

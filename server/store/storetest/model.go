@@ -141,7 +141,7 @@ func (m *model) updateAgent(account, id string, version int32, change func(*stor
 	}
 	next := r.value.latest()
 	if next.ArchivedAt != nil {
-		return store.Agent{}, &store.StateError{Noun: store.NounAgent, ID: id, Problem: "is archived and takes no changes."}
+		return store.Agent{}, &store.StateError{Noun: store.NounAgent, ID: id, Reason: "is archived and takes no changes."}
 	}
 	if next.Version != version {
 		return store.Agent{}, &store.VersionError{Latest: next.Version, Got: version}
@@ -213,7 +213,7 @@ func (m *model) updateEnvironment(account, id string, change func(*store.Environ
 	}
 	e := r.value
 	if e.ArchivedAt != nil {
-		return store.Environment{}, &store.StateError{Noun: store.NounEnvironment, ID: id, Problem: "is archived and takes no changes."}
+		return store.Environment{}, &store.StateError{Noun: store.NounEnvironment, ID: id, Reason: "is archived and takes no changes."}
 	}
 	e.Metadata = maps.Clone(e.Metadata)
 	if err := change(&e.EnvironmentSpec); err != nil {
@@ -230,7 +230,7 @@ func (m *model) archiveEnvironment(account, id string) (store.Environment, error
 	}
 	e, now := r.value, m.stamp()
 	if e.ArchivedAt != nil {
-		return store.Environment{}, &store.StateError{Noun: store.NounEnvironment, ID: id, Problem: "is archived already."}
+		return store.Environment{}, &store.StateError{Noun: store.NounEnvironment, ID: id, Reason: "is archived already."}
 	}
 	e.UpdatedAt, e.ArchivedAt = now, &now
 	return m.putEnvironment(account, e), nil
@@ -243,7 +243,7 @@ func (m *model) deleteEnvironment(account, id string) error {
 	}
 	for _, v := range m.sessions {
 		if v.account == account && v.value.EnvironmentID == id && !v.deleted {
-			return &store.StateError{Noun: store.NounEnvironment, ID: id, Problem: "is used by sessions; archive it instead."}
+			return &store.StateError{Noun: store.NounEnvironment, ID: id, Reason: "is used by sessions; archive it instead."}
 		}
 	}
 	r.deleted = true

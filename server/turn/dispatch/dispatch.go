@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -188,23 +187,6 @@ func (d *Dispatcher) input(ctx context.Context, session store.SessionRef, s stor
 	slices.Reverse(in.History)
 	return in, nil
 }
-
-// guarded runs a runner and makes an error of its panic.
-func guarded(run func() (turn.Outcome, error)) (outcome turn.Outcome, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &panicError{value: v, stack: debug.Stack()}
-		}
-	}()
-	return run()
-}
-
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
 // stopping reports whether the caller has told a session's turn to stop.
 func stopping(s store.Session) bool {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/event"
+	"github.com/cloud-sessions/sessions/server/internal/panics"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/turn"
@@ -78,7 +79,10 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	go func() {
 		var r result
 		defer func() { ran <- r }() // also when the runner ends its goroutine
-		r.outcome, r.failure = guarded(func() (turn.Outcome, error) { return w.Runner.Run(running, in, w.sink) })
+		r.failure = panics.ToError(func() (err error) {
+			r.outcome, err = w.Runner.Run(running, in, w.sink)
+			return err
+		})
 	}()
 	abandoned := w.await(running, stop, ran, poke)
 	w.sink.close()
@@ -189,7 +193,7 @@ func (w *work) lastEvents(stop types.StopReason) (events []store.NewEvent, err e
 	failed := stop.Type == types.StopReasonTypeError
 	if failed {
 		add(event.SessionError, event.Payload{Error: &types.SessionErrorDetail{
-			Type: types.ErrorKindAPIError, Message: w.publicMessage(),
+			Type: types.ErrorTypeAPIError, Message: w.publicMessage(),
 		}})
 	}
 	usage := event.Usage(w.sink.used)
@@ -207,9 +211,9 @@ const maxMessage = 1000
 // all of it.
 func (w *work) publicMessage() string {
 	attrs := []any{"session", w.ref.Session.ID, "turn", w.ref.TurnID, "error", w.failure}
-	var panicked *panicError
+	var panicked *panics.Error
 	if errors.As(w.failure, &panicked) {
-		attrs = append(attrs, "stack", string(panicked.stack))
+		attrs = append(attrs, "stack", string(panicked.Stack))
 	}
 	w.Logger.Error("a turn failed", attrs...)
 	var public interface{ Public() string }

@@ -1,0 +1,88 @@
+// Package problem is the one vocabulary of errors between the server and its callers: an error that callers may see
+// says itself what it is, and one table relates the types of errors to HTTP statuses. It imports the contract's
+// generated types and the standard library only.
+package problem
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/cloud-sessions/sessions/gen/types"
+)
+
+// Problem is an error as the caller sees it.
+type Problem struct {
+	// Type is the contract's type of error.
+	Type types.ErrorType
+	// Status overrides the HTTP status of Type; 0 keeps it.
+	Status int
+	// Message is one plain sentence for callers.
+	Message string
+	// Param names the field, parameter or header of the request that is invalid; "" for none.
+	Param string
+	// Feature names the feature that would have to be switched on; "" for none.
+	Feature string
+	// RetryAfter is how long to wait before the next attempt; 0 to give no advice.
+	RetryAfter time.Duration
+}
+
+// HTTPStatus returns the status of the response that reports the problem.
+func (p Problem) HTTPStatus() int {
+	if p.Status != 0 {
+		return p.Status
+	}
+	return StatusOf(p.Type)
+}
+
+// Error is an error that callers may see. Error returns the text for logs, Problem what a caller gets.
+type Error interface {
+	error
+	Problem() Problem
+}
+
+// Of returns the problem of the first Error in err's tree; ok is false when there is none.
+func Of(err error) (p Problem, ok bool) {
+	var known Error
+	if !errors.As(err, &known) {
+		return Problem{}, false
+	}
+	return known.Problem(), true
+}
+
+// statuses has each type of error with its HTTP status. There are two exceptions, which set Problem.Status: a
+// message to a busy session is an invalid_request_error of 409, a method that a path does not have one of 405.
+var statuses = map[types.ErrorType]int{
+	types.ErrorTypeInvalidRequestError: http.StatusBadRequest,
+	types.ErrorTypeAuthenticationError: http.StatusUnauthorized,
+	types.ErrorTypePermissionError:     http.StatusForbidden,
+	types.ErrorTypeNotFoundError:       http.StatusNotFound,
+	types.ErrorTypeConflictError:       http.StatusConflict,
+	types.ErrorTypeRateLimitError:      http.StatusTooManyRequests,
+	types.ErrorTypeAPIError:            http.StatusInternalServerError,
+	types.ErrorTypeFeatureNotAvailable: http.StatusNotImplemented,
+	types.ErrorTypeOverloadedError:     http.StatusServiceUnavailable,
+}
+
+// StatusOf returns the HTTP status of a type of error; 500 for a type that the contract does not have.
+func StatusOf(kind types.ErrorType) int {
+	if status, ok := statuses[kind]; ok {
+		return status
+	}
+	return http.StatusInternalServerError
+}
+
+// TypeOf returns the type of error of an HTTP status; "" for a status that has none.
+func TypeOf(status int) types.ErrorType {
+	for kind, s := range statuses {
+		if s == status {
+			return kind
+		}
+	}
+	return ""
+}
+
+// Statuses returns the statuses that have a type of error, ascending.
+func Statuses() []int { return slices.Sorted(maps.Values(statuses)) }

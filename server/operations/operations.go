@@ -1,0 +1,70 @@
+// Package operations is what the API does, one file for each tag. A method is named after its operationId, gets only
+// requests that the contract allows, and returns a success or an error, never a status. It knows neither HTTP nor echo,
+// except for the generated response types, whose names hold a status.
+package operations
+
+import (
+	"context"
+	"time"
+
+	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/gen/echoserver"
+	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/broker"
+	"github.com/cloud-sessions/sessions/server/event"
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// Options are what the operations work with. All of them are required, except where they say otherwise.
+type Options struct {
+	Store    store.Store
+	Contract *contract.Contract
+	Events   *event.Log
+	Broker   *broker.Broker
+	// EventStream returns the response that sends a reader's frames and closes the reader.
+	EventStream func(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject
+	// Models is a YAML file of the models that listModels returns; "" for a built-in list.
+	Models string
+	// Features are those that are switched on; there may be none.
+	Features []string
+	// MaxTurns is how many turns of an account may be queued or running.
+	MaxTurns int
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// New returns the operations. It fails when the list of models cannot be read.
+func New(o Options) (echoserver.StrictServerInterface, error) {
+	models, err := loadModels(o.Models, o.Contract)
+	if err != nil {
+		return nil, err
+	}
+	return &handler{
+		store: o.Store, contract: o.Contract, events: o.Events, broker: o.Broker, eventStream: o.EventStream,
+		cached: newCachedSessions(o.Store, o.Contract.Operation("getSession")),
+		models: models, features: o.Features, maxTurns: o.MaxTurns, now: o.Now,
+	}, nil
+}
+
+// handler implements the operations.
+type handler struct {
+	store       store.Store
+	contract    *contract.Contract
+	events      *event.Log
+	broker      *broker.Broker
+	eventStream func(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject
+	cached      *cachedSessions
+	models      types.ModelList
+	features    []string // that are switched on
+	maxTurns    int      // queued or running, for each account
+	now         func() time.Time
+}
+
+// value returns what a pointer points to, or the zero value for nil.
+func value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}

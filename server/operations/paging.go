@@ -1,0 +1,109 @@
+package operations
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// listQuery holds the query parameters that all lists have.
+type listQuery struct {
+	limit                 *types.Limit
+	after, before, cursor *string
+	order                 *types.Order
+	archived              *types.IncludeArchived
+}
+
+// listed runs a list's query: it reads the cursors, and returns the rows in the list's envelope (decision "List
+// envelope").
+func listed[Row, Wire any](q listQuery, list func(store.Page) (store.List[Row], error), wire func(Row) (Wire, error), id func(Row) string) (envelope[Wire], error) {
+	page, param, err := q.page()
+	if err != nil {
+		return envelope[Wire]{}, err
+	}
+	rows, err := list(page)
+	if errors.Is(err, store.ErrUnknownCursor) {
+		err = &contract.RequestError{Param: param, Message: "Parameter '" + param + "' names no record of this list."}
+	}
+	if err != nil {
+		return envelope[Wire]{}, err
+	}
+	out := envelope[Wire]{Data: make([]Wire, 0, len(rows.Items)), HasMore: rows.HasMore}
+	for _, row := range rows.Items {
+		w, err := wire(row)
+		if err != nil {
+			return envelope[Wire]{}, err
+		}
+		out.Data = append(out.Data, w)
+	}
+	if n := len(rows.Items); n > 0 {
+		out.FirstID, out.LastID = new(id(rows.Items[0])), new(id(rows.Items[n-1]))
+		if rows.HasMore && !page.Backward {
+			out.NextPage = out.LastID
+		}
+	}
+	return out, nil
+}
+
+// envelope is a list's envelope; it converts to each list type of the contract.
+type envelope[Wire any] struct {
+	Data     []Wire  `json:"data"`
+	FirstID  *string `json:"first_id"`
+	LastID   *string `json:"last_id"`
+	HasMore  bool    `json:"has_more"`
+	NextPage *string `json:"next_page"`
+}
+
+// page returns the store's page, and the name of the parameter that holds its cursor.
+func (q listQuery) page() (store.Page, string, error) {
+	page := store.Page{
+		Limit:           int(value(q.limit)),
+		Ascending:       value(q.order) == types.ListOrderAsc,
+		IncludeArchived: value(q.archived),
+	}
+	var param string
+	for _, cursor := range []struct {
+		param string
+		value *string
+	}{{"after_id", q.after}, {"before_id", q.before}, {"page", q.cursor}} {
+		switch {
+		case cursor.value == nil:
+		case param != "":
+			return page, "", &contract.RequestError{Param: cursor.param, Message: "Parameters '" + param + "' and '" + cursor.param + "' exclude each other."}
+		default:
+			param, page.Cursor = cursor.param, *cursor.value
+			page.Backward = param == "before_id"
+		}
+	}
+	return page, param, nil
+}
+
+// pageOf returns a page of rows that are in memory, oldest first.
+func pageOf[Row any](rows []Row, id func(Row) string, page store.Page) (store.List[Row], error) {
+	ordered := slices.Clone(rows)
+	if !page.Ascending {
+		slices.Reverse(ordered)
+	}
+	from, to := 0, len(ordered)
+	if page.Cursor != "" {
+		at := slices.IndexFunc(ordered, func(r Row) bool { return id(r) == page.Cursor })
+		switch {
+		case at < 0:
+			return store.List[Row]{}, store.ErrUnknownCursor
+		case page.Backward:
+			to = at
+		default:
+			from = at + 1
+		}
+	}
+	hasMore := to-from > page.Limit
+	if page.Backward {
+		from = max(from, to-page.Limit)
+	} else {
+		to = min(to, from+page.Limit)
+	}
+	return store.List[Row]{Items: ordered[from:to], HasMore: hasMore}, nil
+}

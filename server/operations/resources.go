@@ -1,0 +1,140 @@
+package operations
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/gen/echoserver"
+	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/lifecycle"
+	"github.com/cloud-sessions/sessions/server/request"
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+func (h *handler) AddSessionResources(ctx context.Context, req echoserver.AddSessionResourcesRequestObject) (echoserver.AddSessionResourcesResponseObject, error) {
+	if err := h.gate(FeatureM3, "resources", 1); err != nil {
+		return nil, err
+	}
+	files, err := addedFiles(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	session, err := h.store.UpdateSession(ctx, request.Account(ctx), req.SessionID, func(s *store.Session) error {
+		if err := lifecycle.Advance(s, lifecycle.OnChange, h.now()); err != nil {
+			return err
+		}
+		for _, file := range files {
+			s.Resources = append(s.Resources, store.Resource{FileID: file.FileID, MountPath: value(file.MountPath)})
+		}
+		return h.checkResources(s)
+	})
+	if err != nil {
+		return nil, err
+	}
+	body, err := addedResources(req.Body, session)
+	return echoserver.AddSessionResources200JSONResponse{Body: body}, err
+}
+
+func (h *handler) ListSessionResources(ctx context.Context, req echoserver.ListSessionResourcesRequestObject) (echoserver.ListSessionResourcesResponseObject, error) {
+	session, err := h.gatedSession(ctx, req.SessionID)
+	if err != nil {
+		return nil, err
+	}
+	p := req.Params
+	id := func(r store.Resource) string { return r.ID }
+	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, nil},
+		func(page store.Page) (store.List[store.Resource], error) {
+			return pageOf(session.Resources, id, page)
+		},
+		func(r store.Resource) (types.SessionResource, error) { return wireResource(r), nil }, id)
+	return echoserver.ListSessionResources200JSONResponse{Body: types.SessionResourceList(list)}, err
+}
+
+func (h *handler) GetSessionResource(ctx context.Context, req echoserver.GetSessionResourceRequestObject) (echoserver.GetSessionResourceResponseObject, error) {
+	session, err := h.gatedSession(ctx, req.SessionID)
+	if err != nil {
+		return nil, err
+	}
+	i, err := resourceAt(session, req.ResourceID)
+	if err != nil {
+		return nil, err
+	}
+	return echoserver.GetSessionResource200JSONResponse{Body: wireResource(session.Resources[i])}, nil
+}
+
+func (h *handler) DeleteSessionResource(ctx context.Context, req echoserver.DeleteSessionResourceRequestObject) (echoserver.DeleteSessionResourceResponseObject, error) {
+	if err := h.gate(FeatureM3, "resources", 1); err != nil {
+		return nil, err
+	}
+	_, err := h.changeSession(ctx, req.SessionID, lifecycle.OnChange, func(s *store.Session) error {
+		i, err := resourceAt(*s, req.ResourceID)
+		if err == nil {
+			s.Resources = slices.Delete(s.Resources, i, i+1)
+		}
+		return err
+	})
+	return echoserver.DeleteSessionResource200JSONResponse{Body: types.DeletedSessionResource{ID: req.ResourceID, Type: types.DeletedSessionResourceTypeSessionResourceDeleted}}, err
+}
+
+// gatedSession returns the session of an operation on its resources, which are gated.
+func (h *handler) gatedSession(ctx context.Context, id string) (store.Session, error) {
+	if err := h.gate(FeatureM3, "resources", 1); err != nil {
+		return store.Session{}, err
+	}
+	return h.store.GetSession(ctx, request.Account(ctx), id)
+}
+
+// addedFiles returns the files of either form of the body: one resource, or a list of them.
+func addedFiles(body *types.AddSessionResourcesRequest) ([]types.SessionResourceInput, error) {
+	single := body.Type != nil || body.FileID != nil || body.MountPath != nil
+	switch {
+	case single && body.Resources != nil:
+		return nil, &contract.RequestError{Param: "resources", Message: "Send either one resource or a list under 'resources', not both."}
+	case body.Resources != nil:
+		return body.Resources, nil
+	case body.Type == nil:
+		return nil, &contract.RequestError{Param: "type", Message: "Missing required field: type"}
+	case body.FileID == nil:
+		return nil, &contract.RequestError{Param: "file_id", Message: "Missing required field: file_id"}
+	}
+	return []types.SessionResourceInput{{Type: types.SessionResourceInputTypeFile, FileID: *body.FileID, MountPath: body.MountPath}}, nil
+}
+
+// addedResources returns the response in the form of the body: the one resource, or the session.
+func addedResources(body *types.AddSessionResourcesRequest, session store.Session) (added types.AddedSessionResources, err error) {
+	if body.Resources == nil {
+		return types.NewAddedSessionResources(wireResource(session.Resources[len(session.Resources)-1])), nil
+	}
+	wire, err := wireSession(session)
+	if err != nil {
+		return added, err
+	}
+	return types.NewAddedSessionResources(wire), nil
+}
+
+// checkResources returns an error for more files than the contract allows a session, and for two files at one path.
+func (h *handler) checkResources(s *store.Session) error {
+	files := make([]types.SessionResourceInput, 0, len(s.Resources))
+	taken := map[string]bool{}
+	for _, r := range s.Resources {
+		path := cmp.Or(r.MountPath, store.DefaultMountPath(r.FileID))
+		if taken[path] {
+			return &store.StateError{Noun: store.NounSession, ID: s.ID, Reason: fmt.Sprintf("has a resource at '%s' already.", path)}
+		}
+		taken[path] = true
+		files = append(files, types.SessionResourceInput{Type: types.SessionResourceInputTypeFile, FileID: r.FileID, MountPath: &path})
+	}
+	return h.checkChange("resources", "SessionResourceInputs", files)
+}
+
+// resourceAt returns the index of a session's resource.
+func resourceAt(s store.Session, id string) (int, error) {
+	i := slices.IndexFunc(s.Resources, func(r store.Resource) bool { return r.ID == id })
+	if i < 0 {
+		return 0, &store.MissingError{Noun: store.NounResource, ID: id}
+	}
+	return i, nil
+}

@@ -1,0 +1,94 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/api/problem"
+	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/internal/panics"
+	"github.com/cloud-sessions/sessions/server/request"
+)
+
+// problemOf returns what the caller sees of an error. An error that does not say what it is, is a failure: the caller
+// gets a 500 that does not reveal the cause.
+func problemOf(err error) problem.Problem {
+	var invalid *contract.RequestError
+	if errors.As(err, &invalid) {
+		return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Message: invalid.Message, Param: invalid.Param}
+	}
+	if p, ok := problem.Of(err); ok {
+		return p
+	}
+	var routing *echo.HTTPError
+	if errors.As(err, &routing) {
+		switch routing.Code {
+		case http.StatusNotFound:
+			return problem.Problem{Type: types.ErrorTypeNotFoundError, Message: "There is no such path; see /openapi.yaml for those there are."}
+		case http.StatusMethodNotAllowed:
+			return problem.Problem{
+				Type: types.ErrorTypeInvalidRequestError, Status: http.StatusMethodNotAllowed,
+				Message: "The path does not take this method; header Allow has those it takes.",
+			}
+		}
+	}
+	return problem.Problem{Type: types.ErrorTypeAPIError, Message: "The server failed to answer. Try again with the same idempotency key."}
+}
+
+// writeError is the only writer of error envelopes. It logs what the caller does not see, and does nothing once the
+// response has been sent.
+func (p *Pipeline) writeError(c echo.Context, err error) {
+	if c.Response().Committed {
+		return
+	}
+	ctx := c.Request().Context()
+	info := request.From(ctx)
+	pr := problemOf(err)
+	p.logError(ctx, info, pr, err)
+	header := c.Response().Header()
+	switch pr.Type {
+	case types.ErrorTypeAuthenticationError:
+		header.Set(echo.HeaderWWWAuthenticate, "Bearer")
+	case types.ErrorTypeFeatureNotAvailable:
+		header.Set("X-Should-Retry", "false")
+	}
+	if pr.RetryAfter > 0 {
+		header.Set(echo.HeaderRetryAfter, strconv.Itoa(int(pr.RetryAfter.Seconds())))
+	}
+	detail := types.ErrorDetail{Type: pr.Type, Message: pr.Message, Param: optional(pr.Param), Feature: optional(pr.Feature)}
+	body := types.Error{Type: types.ErrorEnvelopeTypeError, Error: detail, RequestID: info.ID}
+	if err := c.JSON(pr.HTTPStatus(), body); err != nil {
+		p.log.WarnContext(ctx, "error not sent", "request_id", info.ID, "error", err)
+	}
+}
+
+// logError logs an error that is not the caller's: a failure, or a database that is not available.
+func (p *Pipeline) logError(ctx context.Context, info *request.Info, pr problem.Problem, err error) {
+	attrs := []any{"request_id", info.ID, "operation", info.Operation}
+	switch {
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		p.log.InfoContext(ctx, "caller went away", attrs...)
+	case pr.Type == types.ErrorTypeAPIError:
+		attrs = append(attrs, "error", err)
+		var panicked *panics.Error
+		if errors.As(err, &panicked) {
+			attrs = append(attrs, "stack", string(panicked.Stack))
+		}
+		p.log.ErrorContext(ctx, "request failed", attrs...)
+	case pr.Type == types.ErrorTypeOverloadedError:
+		p.log.WarnContext(ctx, "request refused", append(attrs, "error", err)...)
+	}
+}
+
+// optional returns nil for "".
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}

@@ -1,0 +1,67 @@
+package pipeline
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/cloud-sessions/sessions/server/internal/panics"
+	"github.com/cloud-sessions/sessions/server/request"
+)
+
+// observe gives every request its id, turns panics and errors into responses, and writes one log line and one metric.
+func (p *Pipeline) observe(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := time.Now()
+		info := &request.Info{Context: c.Request().Context(), ID: p.requestID(c.Request())}
+		r := c.Request().WithContext(info)
+		c.SetRequest(r)
+		c.Response().Header()[echo.HeaderXRequestID] = []string{info.ID}
+		if p.draining.Load() { // the next request is for another replica
+			c.Response().Header().Set(echo.HeaderConnection, "close")
+		}
+
+		if err := recovered(func() error { return next(c) }); err != nil {
+			p.writeError(c, err)
+		}
+		elapsed, status := time.Since(start), c.Response().Status
+		p.metrics.request(info.Operation, status, elapsed)
+		if info.Log == nil {
+			info.Log = p.operationLog(r.Method, info.Operation)
+		}
+		level := slog.LevelInfo
+		if info.Operation == "" && status < http.StatusBadRequest { // a probe that found nothing wrong
+			level = slog.LevelDebug
+		}
+		info.Log.LogAttrs(r.Context(), level, "request", slog.String("request_id", info.ID),
+			slog.Int("status", status), slog.Duration("duration", elapsed), slog.String("account", info.Account))
+		return nil
+	}
+}
+
+// operationLog returns the log for an operation's requests.
+func (p *Pipeline) operationLog(method, operation string) *slog.Logger {
+	return p.log.With("method", method, "operation", operation)
+}
+
+// requestID returns the caller's request id if the contract allows it, otherwise a new one.
+func (p *Pipeline) requestID(r *http.Request) string {
+	if sent := r.Header[echo.HeaderXRequestID]; len(sent) > 0 && p.contract.Accepts("RequestID", sent[0]) {
+		return sent[0]
+	}
+	return uuid.Must(uuid.NewV7()).String()
+}
+
+// recovered runs fn and turns its panic into an error, except http.ErrAbortHandler, which ends the connection.
+func recovered(fn func() error) error {
+	err := panics.ToError(fn)
+	var panicked *panics.Error
+	if errors.As(err, &panicked) && panicked.Value == http.ErrAbortHandler {
+		panic(http.ErrAbortHandler)
+	}
+	return err
+}

@@ -1,0 +1,78 @@
+package pipeline
+
+import (
+	"errors"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/server/request"
+)
+
+// operation returns the middleware around one operation's handler. The reply is held back until it has been
+// validated, so that a violation of the contract, or a commit that fails, can still become a 500.
+func (p *Pipeline) operation(op *contract.Operation) echo.MiddlewareFunc {
+	log := p.operationLog(op.Method, op.ID)
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			info := request.From(c.Request().Context())
+			info.Operation, info.Log = op.ID, log
+			reply := p.replies.hold(c, op)
+			err := recovered(func() error {
+				if err := p.admit(c, op); err != nil {
+					return err
+				}
+				return p.once(c, reply, op, func() error { return p.handle(c, reply, next) })
+			})
+			if err != nil && !reply.open {
+				reply.reset(c)
+				err = p.handle(c, reply, func(echo.Context) error { return err })
+			}
+			if err != nil && !reply.open { // the error envelope itself violates the contract
+				reply.reset(c)
+				p.writeError(c, err)
+			}
+			return p.replies.release(c, reply)
+		}
+	}
+}
+
+// admit authenticates the caller, then validates the request.
+func (p *Pipeline) admit(c echo.Context, op *contract.Operation) error {
+	r := c.Request()
+	if op.Secured {
+		principal, err := p.opts.Auth.Authenticate(r.Context(), r.Header)
+		if err != nil {
+			return err
+		}
+		request.From(r.Context()).Account = principal.Account
+	}
+	return op.CheckRequest(r, c.Param)
+}
+
+// handle runs a handler, writes its error, if any, as the envelope, and validates the reply. It returns an error only
+// for a reply that must not be sent.
+func (p *Pipeline) handle(c echo.Context, reply *heldReply, next echo.HandlerFunc) error {
+	if err := recovered(func() error { return next(c) }); err != nil {
+		if reply.open { // a stream that ends in the middle
+			return err
+		}
+		reply.reset(c)
+		p.writeError(c, err)
+	}
+	if reply.open {
+		return nil
+	}
+	err := reply.check()
+	var violation *contract.Violation
+	if errors.As(err, &violation) {
+		p.violated(violation)
+		p.log.ErrorContext(c.Request().Context(), "response breaks the contract",
+			"request_id", request.From(c.Request().Context()).ID, "operation", violation.Operation, "status", violation.Status,
+			"pointer", violation.Pointer, "rule", violation.Rule, "reason", violation.Reason)
+		if p.opts.ReportOnly {
+			return nil
+		}
+	}
+	return err
+}

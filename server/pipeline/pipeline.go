@@ -1,0 +1,103 @@
+// Package pipeline is everything HTTP around an operation: routes, authentication, validation, idempotency keys, held
+// replies, the error envelope, the request log, metrics and injected faults. Outside generated code it is the only
+// importer of echo, and it knows nothing of what the operations do.
+package pipeline
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/gen/echoserver"
+	"github.com/cloud-sessions/sessions/server/auth"
+	"github.com/cloud-sessions/sessions/server/faults"
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// Store is what the pipeline uses of the store: idempotency keys, and whether the database responds.
+type Store interface {
+	store.Keys
+	Atomically(ctx context.Context, fn func(ctx context.Context) error) error
+	Ping(ctx context.Context) error
+}
+
+// Options configure a pipeline. All of them are required, except where they say otherwise.
+type Options struct {
+	Contract *contract.Contract
+	Auth     *auth.Authenticator
+	Store    Store
+	Log      *slog.Logger
+	// ReportOnly sends a response that violates the contract after the violation was logged and counted; without it
+	// the caller gets a 500 in its place.
+	ReportOnly bool
+	// OnViolation is called with each violation, from the goroutine that serves the request. It may be nil.
+	OnViolation func(*contract.Violation)
+	// Faults fail some requests on purpose; nil fails none.
+	Faults *faults.Injector
+	// Sleep passes the latency of injected faults.
+	Sleep func(context.Context, time.Duration) error
+	// Heartbeat is the longest silence on an event stream, StreamPatience how long its reader may take for a frame.
+	Heartbeat, StreamPatience time.Duration
+}
+
+// Pipeline serves the API over HTTP. Create it with New, and call Serve before it gets requests.
+type Pipeline struct {
+	opts     Options
+	contract *contract.Contract
+	log      *slog.Logger
+	metrics  *metrics
+	replies  replies
+	handler  http.Handler
+	draining atomic.Bool
+}
+
+// New returns a pipeline without operations.
+func New(o Options) *Pipeline {
+	return &Pipeline{opts: o, contract: o.Contract, log: o.Log, metrics: newMetrics()}
+}
+
+// Serve adds the operations. It returns an error unless every operation of the contract is served: each needs a route,
+// validation and a security decision.
+func (p *Pipeline) Serve(operations echoserver.StrictServerInterface) error {
+	handler, err := p.routes(operations)
+	if err != nil {
+		return err
+	}
+	p.handler = handler
+	if p.opts.Faults != nil {
+		p.handler = p.rehearse(p.opts.Faults, handler)
+	}
+	return nil
+}
+
+// ServeHTTP serves the API at /api/v1/cloud and at /v1, and next to it /healthz, /readyz, /metrics, /openapi.yaml and
+// /openapi.json.
+func (p *Pipeline) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.ServeHTTP(w, r) }
+
+// Drain turns /readyz red and asks the callers of further requests to close their connections.
+func (p *Pipeline) Drain() { p.draining.Store(true) }
+
+// Gauge adds a metric whose value is what fn returns. fn must be safe for concurrent use.
+func (p *Pipeline) Gauge(name, help string, fn func() int) { p.metrics.gauge(name, help, fn) }
+
+// CheckFrame validates the data of a frame of an event stream. A violation is counted and returned.
+func (p *Pipeline) CheckFrame(data []byte) error {
+	violation := p.contract.Schema("StreamedEvent").Check(data)
+	if violation == nil {
+		return nil
+	}
+	violation.Operation, violation.Status = "streamEvents", http.StatusOK
+	p.violated(violation)
+	return violation
+}
+
+// violated counts a violation and reports it to Options.OnViolation.
+func (p *Pipeline) violated(v *contract.Violation) {
+	p.metrics.violation(v.Operation, v.Rule)
+	if p.opts.OnViolation != nil {
+		p.opts.OnViolation(v)
+	}
+}

@@ -1,0 +1,150 @@
+package pipeline
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/validated"
+)
+
+var _ validated.Writer = (*heldReply)(nil)
+
+// heldReply is a response whose status and body are written to memory first, so that it can be validated, recorded or
+// taken back. It replaces echo's writer until it is released.
+type heldReply struct {
+	to        http.ResponseWriter
+	op        *contract.Operation
+	id        []string // the request's id, which overrides the one that a handler sets
+	status    int
+	body      bytes.Buffer
+	validated []byte // replaces body, and has passed op.CheckBody; nil for none
+	open      bool   // what is written goes straight to the caller
+}
+
+// replies are held replies to be reused.
+type replies struct{ pool sync.Pool }
+
+// hold makes the context write to memory, until release.
+func (p *replies) hold(c echo.Context, op *contract.Operation) *heldReply {
+	reply, ok := p.pool.Get().(*heldReply)
+	if !ok {
+		reply = &heldReply{}
+	}
+	to := c.Response().Writer
+	reply.to, reply.op, reply.id, reply.open = to, op, to.Header()[echo.HeaderXRequestID], false
+	c.Response().Writer = reply
+	reply.reset(c)
+	return reply
+}
+
+// largestKept bounds the buffer, in bytes, that a held reply keeps for its next use.
+const largestKept = 64 << 10
+
+// release sends the held reply, which must not be used afterwards.
+func (p *replies) release(c echo.Context, r *heldReply) (err error) {
+	c.Response().Writer = r.to
+	if !r.open {
+		r.to.Header()[echo.HeaderContentLength] = []string{strconv.Itoa(len(r.bytes()))}
+		err = r.send()
+	}
+	if r.body.Cap() <= largestKept {
+		r.to, r.validated = nil, nil
+		p.pool.Put(r)
+	}
+	return err
+}
+
+// Header returns the headers, which are not held: reset clears them.
+func (r *heldReply) Header() http.Header { return r.to.Header() }
+
+// WriteHeader keeps the status.
+func (r *heldReply) WriteHeader(status int) {
+	r.Header()[echo.HeaderXRequestID] = r.id
+	r.status = status
+}
+
+// Write keeps a part of the body.
+func (r *heldReply) Write(p []byte) (int, error) {
+	if r.open {
+		return r.to.Write(p)
+	}
+	return r.body.Write(p)
+}
+
+// FlushError sends what is held, unless that violates the contract, and from then on holds nothing back: the reply
+// becomes a stream. http.ResponseController finds it.
+func (r *heldReply) FlushError() error {
+	if !r.open {
+		if err := r.check(); err != nil {
+			return err
+		}
+		r.open = true
+		if err := r.send(); err != nil {
+			return err
+		}
+	}
+	return http.NewResponseController(r.to).Flush()
+}
+
+// Unwrap returns the wrapped writer, for deadlines.
+func (r *heldReply) Unwrap() http.ResponseWriter { return r.to }
+
+// WriteValidated implements validated.Writer.
+func (r *heldReply) WriteValidated(body []byte) error {
+	if r.open {
+		_, err := r.to.Write(body)
+		return err
+	}
+	r.validated = body
+	return nil
+}
+
+// bytes returns the body.
+func (r *heldReply) bytes() []byte {
+	if r.validated != nil {
+		return r.validated
+	}
+	return r.body.Bytes()
+}
+
+// check validates the held reply.
+func (r *heldReply) check() error {
+	if r.validated != nil {
+		return r.op.CheckHead(r.status, r.Header())
+	}
+	return r.op.CheckResponse(r.status, r.Header(), r.body.Bytes())
+}
+
+// send sends the held status and body.
+func (r *heldReply) send() error {
+	r.to.WriteHeader(r.status)
+	_, err := r.to.Write(r.bytes())
+	return err
+}
+
+// reset forgets what was written so far.
+func (r *heldReply) reset(c echo.Context) {
+	clear(r.Header())
+	r.Header()[echo.HeaderXRequestID] = r.id
+	r.status, r.validated = http.StatusOK, nil
+	r.body.Reset()
+	c.Response().Committed, c.Response().Size, c.Response().Status = false, 0, http.StatusOK
+}
+
+// replay writes a recorded reply in place of a handler's.
+func (r *heldReply) replay(c echo.Context, recorded *store.Reply) error {
+	r.reset(c)
+	r.Header().Set("Idempotent-Replayed", "true")
+	return c.Blob(recorded.Status, recorded.ContentType, recorded.Body)
+}
+
+// record returns the held reply as the store keeps it.
+func (r *heldReply) record() store.Reply {
+	return store.Reply{Status: r.status, ContentType: r.Header().Get(echo.HeaderContentType), Body: bytes.Clone(r.bytes())}
+}

@@ -1,0 +1,97 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/cloud-sessions/sessions/gen/echoserver"
+	"github.com/cloud-sessions/sessions/server/broker"
+	"github.com/cloud-sessions/sessions/server/request"
+)
+
+// retryRead is how long a stream waits before it reads again after the store has failed.
+const retryRead = time.Second
+
+// EventStream returns the response of streamEvents: the reader's frames as server-sent events, until the caller leaves,
+// the session is deleted or the server stops. A caller that does not read a frame in time is disconnected, to resume
+// from its cursor. The response closes the reader.
+func (p *Pipeline) EventStream(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject {
+	return &eventStream{reader: reader, ctx: ctx, heartbeat: p.opts.Heartbeat, patience: p.opts.StreamPatience, log: p.log}
+}
+
+type eventStream struct {
+	reader *broker.Reader
+	ctx    context.Context
+	// heartbeat is the longest silence; patience is how long the caller may take to read a frame.
+	heartbeat, patience time.Duration
+	log                 *slog.Logger
+}
+
+// VisitStreamEventsResponse implements echoserver.StreamEventsResponseObject. It sends the headers at once, then the
+// stream.
+func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
+	defer s.reader.Close()
+	out := http.NewResponseController(w)
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Accel-Buffering", "no")
+	w.WriteHeader(http.StatusOK)
+	_ = out.SetReadDeadline(time.Time{}) // the server's deadline is for requests, not for the time that their responses take
+	var text []byte
+	for first := true; ; first = false {
+		if !first {
+			var more bool
+			if text, more = s.next(text[:0]); !more {
+				return nil
+			}
+		}
+		_ = out.SetWriteDeadline(time.Now().Add(s.patience)) // not every writer has deadlines
+		if len(text) > 0 {
+			if _, err := w.Write(text); err != nil {
+				return nil
+			}
+		}
+		if err := out.Flush(); err != nil {
+			return err
+		}
+		if cap(text) > 64<<10 {
+			text = nil // an idle stream keeps little
+		}
+	}
+}
+
+// next appends the next frames, or a heartbeat, to text; more is false at the stream's end.
+func (s *eventStream) next(text []byte) (_ []byte, more bool) {
+	ctx, cancel := context.WithTimeout(s.ctx, s.heartbeat)
+	defer cancel()
+	frames, err := s.reader.Next(ctx)
+	switch {
+	case err == nil:
+		for _, f := range frames {
+			text = appendFrame(text, f)
+		}
+		return text, true
+	case s.ctx.Err() != nil, errors.Is(err, broker.ErrClosed), errors.Is(err, broker.ErrEnded):
+		return nil, false
+	case ctx.Err() == nil:
+		s.log.WarnContext(s.ctx, "a stream could not read its session", "request_id", request.From(s.ctx).ID, "error", err)
+		select {
+		case <-s.ctx.Done():
+			return nil, false
+		case <-time.After(retryRead):
+		}
+	}
+	return append(text, ": heartbeat\n\n"...), true
+}
+
+// appendFrame writes one server-sent event. Data is one line: it is JSON.
+func appendFrame(text []byte, f broker.Frame) []byte {
+	if f.ID != "" {
+		text = append(append(append(text, "id: "...), f.ID...), '\n')
+	}
+	text = append(append(append(text, "event: "...), f.Type...), '\n')
+	return append(append(append(text, "data: "...), f.Data...), "\n\n"...)
+}

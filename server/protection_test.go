@@ -1,0 +1,147 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/store/pgtest"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore"
+)
+
+// The tests of this file cover lines that only protect: without one of them, everything seems to work.
+
+// Caches must not keep a stream, and proxies such as nginx must not buffer it.
+func TestStreamsAreNeitherCachedNorBuffered(t *testing.T) {
+	h := start(t)
+	s := h.stream(h.session(), "", nil)
+	for name, want := range map[string]string{"Cache-Control": "no-store", "X-Accel-Buffering": "no"} {
+		if got := s.res.Header.Values(name); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// A response of 5xx says that nothing has happened, so repeating the request must run it again.
+func TestServerErrorsAreNotRecorded(t *testing.T) {
+	t.Run("an operation that is switched off", func(t *testing.T) {
+		h := start(t)
+		create := request{method: "POST", path: "/sessions", header: keyed("k"), body: h.createBody(map[string]any{"vault_ids": []string{"vault_1"}})}
+		for range 2 {
+			if got := h.do(create); got.status != http.StatusNotImplemented || got.header.Get("Idempotent-Replayed") != "" {
+				t.Errorf("%d %v %s", got.status, got.header, got.body)
+			}
+		}
+		upgraded := startOn(t, h.dsn, openGate)
+		if got := upgraded.do(create); got.status != http.StatusCreated || got.header.Get("Idempotent-Replayed") != "" {
+			t.Errorf("once it is switched on: %d %v %s", got.status, got.header, got.body)
+		}
+	})
+	t.Run("a response that violates the contract", func(t *testing.T) {
+		h := start(t)
+		nameless(t, h)
+		create := request{method: "POST", path: "/sessions", header: keyed("k"), body: h.createBody(map[string]any{"agent": "agent_nameless"})}
+		for range 2 {
+			if got := h.do(create); got.status != http.StatusInternalServerError || got.header.Get("Idempotent-Replayed") != "" {
+				t.Errorf("%d %v %s", got.status, got.header, got.body)
+			}
+		}
+		if n := h.sessions(); n != 0 {
+			t.Errorf("%d sessions were stored", n)
+		}
+	})
+}
+
+// servers is a log handler that sends the http.Server of each request that is logged.
+type servers chan *http.Server
+
+func (servers) Enabled(context.Context, slog.Level) bool { return true }
+func (s servers) WithAttrs([]slog.Attr) slog.Handler     { return s }
+func (s servers) WithGroup(string) slog.Handler          { return s }
+func (s servers) Handle(ctx context.Context, _ slog.Record) error {
+	if web, ok := ctx.Value(http.ServerContextKey).(*http.Server); ok {
+		s <- web
+	}
+	return nil
+}
+
+// A connection on which nothing arrives must not be kept open forever.
+func TestConnectionsTimeOut(t *testing.T) {
+	t.Parallel()
+	requests := make(servers, 10)
+	baseURL, stop, done := running(t, server.Config{Logger: slog.New(requests)})
+	res, err := http.Get(baseURL + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	web := <-requests
+	for name, timeout := range map[string]struct{ got, most time.Duration }{
+		"ReadHeaderTimeout": {web.ReadHeaderTimeout, 10 * time.Second},
+		"ReadTimeout":       {web.ReadTimeout, 2 * time.Minute},
+		"IdleTimeout":       {web.IdleTimeout, 2 * time.Minute},
+	} {
+		if timeout.got <= 0 || timeout.got > timeout.most {
+			t.Errorf("%s is %s, want at most %s", name, timeout.got, timeout.most)
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// A turn whose event would violate the contract fails. Stored, the event would make every list of it a 500.
+func TestEventsThatViolateTheContractAreNotStored(t *testing.T) {
+	h := start(t, scripted(t, fmt.Sprintf("rules: [{steps: [{custom_tool: {name: %s, input: {}}}]}]", strings.Repeat("x", 400))))
+	path := h.session()
+	h.say(path, "Hi")
+	h.settled(path)
+	frames := events(h.events(path)) // fails the test unless the list is a 200
+	if !strings.Contains(fmt.Sprint(frames), "session.error") || strings.Contains(fmt.Sprint(frames), "agent.custom_tool_use") {
+		t.Errorf("%q", frames)
+	}
+}
+
+// A replica that stops releases the streams it reported, so that its callers can open them elsewhere at once. The
+// clock stands still here: nothing expires by itself.
+func TestAStoppingReplicaReleasesItsStreams(t *testing.T) {
+	t.Parallel()
+	now := func() time.Time { return time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC) }
+	config := server.Config{DB: pgtest.Database(t), Demo: true, DemoToken: "pt-demo", Now: now}
+	baseURL, stop, done := running(t, config)
+	other, err := sqlstore.Open(t.Context(), config.DB, sqlstore.Options{Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = other.Close() })
+	reported := func() map[string]int {
+		open, err := other.ShareStreams(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return open
+	}
+	res, err := demoRequest(t, http.MethodGet, baseURL+"/v1/sessions/"+demoSession(t, baseURL)+"/events/stream", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = res.Body.Close() })
+	eventually(t, "the open stream is reported", func() bool {
+		return maps.Equal(reported(), map[string]int{server.DemoAccount: 1})
+	})
+	stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if open := reported(); len(open) != 0 {
+		t.Errorf("after the stop, %v are still reported", open)
+	}
+}

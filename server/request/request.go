@@ -1,0 +1,44 @@
+// Package request holds what is known of an API request in progress. The pipeline fills it in and carries it in
+// the request's context, the operations read it. It imports the standard library only.
+package request
+
+import (
+	"context"
+	"log/slog"
+)
+
+// Info is the context of a request in progress, and what is known of the request. It belongs to the goroutine
+// that serves the request.
+type Info struct {
+	context.Context
+	// ID is the request id, as in the header X-Request-Id.
+	ID string
+	// Operation is the operationId; "" outside the API.
+	Operation string
+	// Account is the account that the request acts for. Until the token is checked it is "", which owns nothing.
+	Account string
+	// Log names the request's method and operation; nil until the operation is known.
+	Log *slog.Logger
+}
+
+type key struct{}
+
+// Value implements context.Context.
+func (i *Info) Value(k any) any {
+	if k == (key{}) {
+		return i
+	}
+	return i.Context.Value(k)
+}
+
+// From returns what is known of the context's request; an empty Info for a context without one.
+func From(ctx context.Context) *Info {
+	info, ok := ctx.Value(key{}).(*Info)
+	if !ok {
+		return &Info{}
+	}
+	return info
+}
+
+// Account returns the account that the context's request acts for.
+func Account(ctx context.Context) string { return From(ctx).Account }

@@ -1,0 +1,54 @@
+package store
+
+import (
+	"time"
+
+	"github.com/cloud-sessions/sessions/api/problem"
+	"github.com/cloud-sessions/sessions/gen/types"
+)
+
+// failure is an error without details whose text is for logs, and what callers see of it.
+type failure struct {
+	text string
+	seen problem.Problem
+}
+
+func (f *failure) Error() string { return f.text }
+
+// Problem implements problem.Error.
+func (f *failure) Problem() problem.Problem { return f.seen }
+
+// Problem implements problem.Error.
+func (e *MissingError) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeNotFoundError, Message: e.Error()}
+}
+
+// fieldOf names the field of a request that refers to a kind of resource.
+var fieldOf = map[Noun]string{NounAgent: "agent", NounEnvironment: "environment_id"}
+
+// Problem implements problem.Error.
+func (e *ArchivedError) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Message: e.Error(), Param: fieldOf[e.Noun]}
+}
+
+// Problem implements problem.Error.
+func (e *VersionError) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeConflictError, Message: e.Error(), Param: "version"}
+}
+
+// Problem implements problem.Error.
+func (e *StateError) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeConflictError, Message: e.Error()}
+}
+
+// unavailable is what callers see of ErrUnavailable.
+var unavailable = problem.Problem{
+	Type: types.ErrorTypeOverloadedError, RetryAfter: time.Second,
+	Message: "The server cannot answer for the moment. Try again with the same idempotency key.",
+}
+
+// keyReused is what callers see of ErrKeyReused.
+var keyReused = problem.Problem{
+	Type: types.ErrorTypeConflictError, Param: "Idempotency-Key",
+	Message: "Idempotency key reused with a different request body.",
+}
