@@ -58,6 +58,7 @@ test: ## run all tests under the race detector, on PostgreSQL too where it is in
 	go test $(RACE) -timeout 14m ./...
 	@go test -count=1 -v -run '^TestPostgreSQL$$' ./server/store/pgtest | \
 		sed -n 's/^.*skipped, since it needs PostgreSQL: /test: the tests on PostgreSQL were SKIPPED: /p' | sort -u
+	@command -v npx >/dev/null || echo "test: the openai runner's tests on mocks from npm were SKIPPED: npx is missing"
 
 test-cluster-long: ## kill replicas on PostgreSQL under load for a minute
 	SESSIONSD_CLUSTER_TIME=1m go test $(RACE) -count=1 -v -run '^TestKilledReplicas$$' ./server/cmd/sessionsd
