@@ -4,41 +4,47 @@
 FUZZTIME ?= 30s
 BASE ?= HEAD
 
-# The race detector looks at memory of Go's only, so instrumenting SQLite, C translated to Go that has memory of its
-# own, would cost half of the tests' time and find nothing. It also sleeps a second before each process exits.
+# The race detector sees only memory that Go manages. SQLite is C translated to Go and manages its own, so
+# instrumenting it would take half of the tests' time and find nothing. The detector also sleeps a second before each
+# process exits.
 RACE := -race -gcflags=modernc.org/sqlite/lib=-race=false -gcflags=modernc.org/libc=-race=false
 export GORACE ?= atexit_sleep_ms=10
 
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 SPECTRAL := @stoplight/spectral-cli@6.16.3
 REDOCLY := @redocly/cli@2.77.0
 SPEC := api/openapi.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help gen gen-check contract-lint contract-diff contract-gate build run run-cluster test test-cluster-long fuzz bench bench-scale lint prism cross ci clean
+.PHONY: help gen gen-check contract-lint contract-diff contract-gate build run run-cluster test test-cluster-long fuzz mutants bench bench-scale lint prism cross ci clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-gen: ## rebuild gen/ from the contract
+# The files that make gen writes, for find and for git.
+GENERATED := \( -path 'gen/*' -o -name '*.gen.go' -o -name '*_gen_test.go' \)
+GENERATED_GIT := gen ':(glob)client/**/*.gen.go' ':(glob)client/**/*_gen_test.go'
+
+gen: ## generate gen/ and the generated files of the client from the contract
 	go generate ./...
 
-gen-check: ## fail when gen/ is not what the contract generates
+gen-check: ## fail when a generated file differs from what the contract generates
 	@stamp=$$(mktemp) && trap 'rm -f "$$stamp"' EXIT && \
 	sleep 0.01 && $(MAKE) --no-print-directory gen && \
-	orphans=$$(find gen -type f ! -newer "$$stamp") && \
-	new=$$(git ls-files --others --exclude-standard -- gen) && \
-	if ! git diff --exit-code --stat -- gen || [ -n "$$orphans$$new" ]; then \
+	orphans=$$(find gen client -type f $(GENERATED) ! -newer "$$stamp") && \
+	new=$$(git ls-files --others --exclude-standard -- $(GENERATED_GIT)) && \
+	if ! git diff --exit-code --stat -- $(GENERATED_GIT) || [ -n "$$orphans$$new" ]; then \
 		[ -z "$$new" ] || printf 'not committed:\n%s\n' "$$new"; \
 		[ -z "$$orphans" ] || printf 'no longer generated:\n%s\n' "$$orphans"; \
-		echo "gen-check: gen/ is stale. Run 'make gen', delete what is no longer generated, commit gen/."; \
+		echo "gen-check: generated files are stale. Run 'make gen', delete what is no longer generated, commit the result."; \
 		exit 1; \
-	fi && echo "gen-check: gen/ is fresh"
+	fi && echo "gen-check: generated files are fresh"
 
 contract-lint: ## lint the contract with Redocly and Spectral; a warning fails
 	.ci/npm-run $(REDOCLY) redocly lint --config api/.redocly.yaml $(SPEC)
 	.ci/npm-run $(SPECTRAL) spectral lint --fail-severity=warn --ruleset api/.spectral.yaml $(SPEC)
 
-contract-diff: ## say what changed in the contract since BASE (a git revision) and what of it breaks callers
+contract-diff: ## list the changes of the contract since BASE (a git revision) and which of them break callers
 	@.ci/contract diff '$(BASE)'
 
 contract-gate: ## fail on a breaking change since the last tag without a new major version
@@ -51,17 +57,17 @@ build: ## build bin/sessionsd and bin/sessions
 run: ## serve the API with a demo account
 	go run ./server/cmd/sessionsd serve --demo
 
-run-cluster: ## serve the API from three replicas on a PostgreSQL of their own, behind a proxy
+run-cluster: ## serve the API from three replicas behind a proxy, on a temporary PostgreSQL
 	go run ./server/internal/cluster
 
-test: ## run all tests under the race detector, on PostgreSQL too where it is installed
+test: ## run all tests under the race detector, including those on PostgreSQL where it is installed
 	go test $(RACE) -timeout 14m ./...
 	@go test -count=1 -v -run '^TestPostgreSQL$$' ./server/store/pgtest | \
 		sed -n 's/^.*skipped, since it needs PostgreSQL: /test: the tests on PostgreSQL were SKIPPED: /p' | sort -u
 	@command -v npx >/dev/null || echo "test: the openai runner's tests on mocks from npm were SKIPPED: npx is missing"
 
-test-cluster-long: ## kill replicas on PostgreSQL under load for a minute
-	SESSIONSD_CLUSTER_TIME=1m go test $(RACE) -count=1 -v -run '^TestKilledReplicas$$' ./server/cmd/sessionsd
+test-cluster-long: ## kill replicas on PostgreSQL for a minute, and a server on SQLite a hundred times, under load
+	SESSIONSD_CLUSTER_TIME=1m SESSIONSD_CRASH_ROUNDS=100 go test $(RACE) -count=1 -v -run '^(TestKilledReplicas|TestNothingAcknowledgedIsLost)$$' ./server/cmd/sessionsd
 
 fuzz: ## run every fuzz target for FUZZTIME each
 	@found=; \
@@ -72,40 +78,50 @@ fuzz: ## run every fuzz target for FUZZTIME each
 			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$$(dirname "$$file")" || exit 1; \
 		done; \
 	done; \
-	[ -n "$$found" ] || echo "fuzz: there are no fuzz targets"
+	[ -n "$$found" ] || echo "fuzz: no fuzz targets found"
 
-bench: ## measure the server against the bare handler: checks, storage, start, memory (some minutes)
+mutants: ## break each protection of .ci/mutants/list.go and fail when no test notices (MUTANTS=-tenth: some of them)
+	go run ./.ci/mutants $(MUTANTS)
+
+bench: ## compare the server with the bare handler: validation, storage, start, memory (some minutes)
 	go run ./server/bench
 
 bench-scale: ## measure create, get and list at 1,000, 100,000 and 1,000,000 sessions (some minutes, 1 GB of disk)
 	go run ./server/bench --scale 1000,100000,1000000
 
-lint: ## gofmt, go vet, staticcheck and a tidy go.mod
-	@unformatted=$$(find . -name '*.go' -not -path './gen/*' -not -path './.*' -exec gofmt -l {} +) && \
+lint: ## gofmt, go vet, staticcheck, a tidy go.mod, and mutants that still apply
+	@unformatted=$$(find . -name '*.go' -not -path './gen/*' -not -path './.git/*' -exec gofmt -l {} +) && \
 	if [ -n "$$unformatted" ]; then printf 'lint: run gofmt -w on\n%s\n' "$$unformatted"; exit 1; fi
-	go vet ./...
-	go tool staticcheck ./...
+	go vet ./... ./.ci/mutants
+	go run $(STATICCHECK) ./... ./.ci/mutants
 	go mod tidy -diff
+	go run ./.ci/mutants -check
 
-prism: build ## replay good and bad requests through Prism and fail on an answer that breaks the contract
+prism: build ## replay valid and invalid requests through Prism and fail on a response that violates the contract
 	@.ci/prism
 
-# The systems that the client and the command line are for.
+# The systems that the programs run on. Vetting compiles every package, tests included; one processor shows the same as
+# another.
 SYSTEMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+VETTED := darwin/arm64 windows/amd64
 
-cross: ## build the client and the command line for every system they are for
+cross: ## build the programs for every system, and vet all packages for macOS and Windows
 	@for system in $(SYSTEMS); do \
-		echo "cross: $$system"; \
-		CGO_ENABLED=0 GOOS=$${system%/*} GOARCH=$${system#*/} go build -o /dev/null ./client ./client/cmd/sessions || exit 1; \
+		echo "cross: build $$system"; \
+		CGO_ENABLED=0 GOOS=$${system%/*} GOARCH=$${system#*/} go build -o /dev/null ./client ./client/cmd/sessions ./server/cmd/sessionsd || exit 1; \
+	done
+	@for system in $(VETTED); do \
+		echo "cross: vet $$system"; \
+		CGO_ENABLED=0 GOOS=$${system%/*} GOARCH=$${system#*/} go vet ./... || exit 1; \
 	done
 
 # One after the other, also under -j: gen-check rewrites what the others read. The tests come last, so that
 # their summary ends the output.
-ci: ## all checks
-	@for target in gen-check lint contract-lint contract-gate cross prism test; do \
+ci: ## run all checks, with a tenth of the mutants
+	@for target in gen-check lint contract-lint contract-gate cross prism mutants test; do \
 		echo "== $$target"; \
-		$(MAKE) --no-print-directory $$target || exit 1; \
+		$(MAKE) --no-print-directory $$target MUTANTS='$(or $(MUTANTS),-tenth)' || exit 1; \
 	done
 
-clean: ## delete what was built; gen/ stays
+clean: ## delete bin/
 	rm -rf bin

@@ -1,8 +1,8 @@
 //go:build generate
 
-// Package tools holds the lines that build gen/ from api/. The generator's version is pinned by the
-// tool directive in go.mod; api/inorder hands it the contract with the order of its properties. Run the
-// lines with `make gen`.
+// Package tools holds the lines that build gen/, and the generated part of client/, from api/. The version of oapi-codegen
+// is pinned by the tool directive in go.mod; api/inorder passes it the contract with the order of its properties, and
+// api/clientgen writes the rest. Run the lines with `make gen`.
 package tools
 
 //go:generate go run ./api/inorder api/types.cfg.yaml api/openapi.yaml

@@ -94,8 +94,8 @@ var mutations = []mutation{
 	{"unions can be told apart", "no mapping", "schemas/MCPServer", drop(schemasPath + ">MCPServer>discriminator>mapping")},
 	{"unions can be told apart", "a variant of many values", "schemas/MCPServer", set(schemasPath+">MCPServerURL>properties>type>enum", []any{"url", "uri"})},
 	{"unions can be told apart", "an optional discriminator", "schemas/MCPServer", set(schemasPath+">MCPServerURL>required", []any{"name", "url"})},
-	{"unions can be told apart", "no Go type", "schemas/AgentReference", drop(schemasPath + ">AgentReference>x-go-type")},
-	{"unions can be told apart", "two strings", "schemas/AgentReference", set(schemasPath+">AgentReference>oneOf", []any{object{"$ref": "#/components/schemas/AgentID"}, object{"$ref": "#/components/schemas/Name"}})},
+	{"unions can be told apart", "no Go type", "schemas/AgentRef", drop(schemasPath + ">AgentRef>x-go-type")},
+	{"unions can be told apart", "two strings", "schemas/AgentRef", set(schemasPath+">AgentRef>oneOf", []any{object{"$ref": "#/components/schemas/AgentID"}, object{"$ref": "#/components/schemas/Name"}})},
 
 	{"everything is described", "a schema", "schemas/Session:", drop(schemasPath + ">Session>description")},
 	{"everything is described", "a property", "has_more", drop(schemasPath + ">SessionList>properties>has_more>description")},

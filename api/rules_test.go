@@ -392,7 +392,7 @@ func securityRule(doc object) (findings []string) {
 	return findings
 }
 
-// generatorKeywords are those of oapi-codegen that name or choose Go types.
+// generatorKeywords are those of the generators, oapi-codegen and clientgen, that name or choose Go types.
 const generatorKeywords = " x-go-name x-oapi-codegen-only-honour-go-name x-go-type x-go-type-name x-go-type-import " +
 	"x-go-type-skip-optional-pointer x-omitzero x-omitempty x-go-error x-go-constants"
 
@@ -400,7 +400,7 @@ const generatorKeywords = " x-go-name x-oapi-codegen-only-honour-go-name x-go-ty
 // be a promise that nothing keeps.
 var keywords = map[string]string{
 	"document":  "openapi info servers tags security paths components x-request-limits",
-	"operation": "operationId tags summary description parameters requestBody responses security",
+	"operation": "operationId tags summary description parameters requestBody responses security x-go-handwritten",
 	"parameter": "name in required description schema example examples style explode" + generatorKeywords,
 	"header":    "required description schema example",
 	"response":  "description headers content",
@@ -408,7 +408,7 @@ var keywords = map[string]string{
 	"schema": "type format description example default nullable enum " +
 		"minLength maxLength pattern x-pattern-description minimum maximum " +
 		"properties required additionalProperties maxProperties minProperties x-property-names " +
-		"items minItems maxItems uniqueItems oneOf discriminator x-max-bytes" + generatorKeywords,
+		"items minItems maxItems uniqueItems oneOf discriminator x-max-bytes x-go-handwritten" + generatorKeywords,
 }
 
 func keywordRule(doc object) (findings []string) {

@@ -1,5 +1,5 @@
-// Package api holds the API's contract, openapi.yaml, and hands it to the program. It is the only copy
-// that the program has. It imports kin-openapi and a YAML parser, nothing of this module.
+// Package api embeds the API's contract, openapi.yaml, as the only copy in the program. It imports kin-openapi and a
+// YAML parser, and no package of this module.
 package api
 
 import (
@@ -19,7 +19,7 @@ import (
 //go:embed openapi.yaml
 var document []byte
 
-// Spec returns a copy of the contract as it was written, in YAML.
+// Spec returns a copy of the contract as written, in YAML.
 func Spec() []byte { return slices.Clone(document) }
 
 // JSON returns a copy of the contract in JSON. Keys keep the order of the YAML document.
@@ -30,9 +30,9 @@ func JSON() ([]byte, error) {
 
 var documentJSON = sync.OnceValues(func() ([]byte, error) { return toJSON(document) })
 
-// Load returns the contract, parsed. The caller owns the result: each call parses anew (tens of milliseconds).
-// Origins are included, so errors can name lines and PropertyOrder works. That the document is a valid one is
-// seen to by this package's tests: to validate it at each start would take as long as half of the parsing.
+// Load returns the parsed contract. The caller owns the result: each call parses again, which takes tens of milliseconds.
+// Origins are included, so that errors can name lines and PropertyOrder works. The tests of this package validate the
+// document; validating it at each start would add half of the time for parsing.
 func Load() (*openapi3.T, error) {
 	loader := openapi3.NewLoader()
 	loader.IncludeOrigin = true
@@ -43,8 +43,8 @@ func Load() (*openapi3.T, error) {
 	return doc, nil
 }
 
-// PropertyOrder returns the names of s's properties in the order of the document. s must come from Load;
-// properties without a place, which a schema built by hand has, come last, by name. A nil schema has none.
+// PropertyOrder returns the names of s's properties in the order of the document. s must come from Load: properties
+// without a position, as those of a schema built in Go, come last, by name. A nil schema has none.
 func PropertyOrder(s *openapi3.Schema) []string {
 	if s == nil {
 		return nil
@@ -63,8 +63,8 @@ func PropertyOrder(s *openapi3.Schema) []string {
 	})
 }
 
-// place is where a property's name stands, or nil. A reference has its place on the reference itself (the
-// schema's own place is the target's), an inline schema on the schema.
+// place returns the position of a property's name, or nil. For a reference it is that of the reference (the schema has the
+// position of the target), for an inline schema that of the schema.
 func place(ref *openapi3.SchemaRef) *openapi3.Location {
 	switch {
 	case ref == nil:

@@ -26,12 +26,12 @@ func TestNewRefuses(t *testing.T) {
 		{"base URL without host", client.WithBaseURL("http:///api"), `client.New: base URL "http:///api"` + want},
 		{"base URL of nonsense", client.WithBaseURL("http://%zz"), `client.New: base URL "http://%zz"` + want},
 		{"empty base URL", client.WithBaseURL(""), `client.New: base URL is empty`},
-		{"base URL with a user", client.WithBaseURL("http://u:p@host"), `client.New: base URL must not hold a user name or password: use WithToken`},
-		{"base URL with a query", client.WithBaseURL("http://host/?a=b"), `client.New: base URL must not hold a query or a fragment`},
+		{"base URL with a user", client.WithBaseURL("http://u:p@host"), `client.New: base URL must not contain a user name or password: use WithToken`},
+		{"base URL with a query", client.WithBaseURL("http://host/?a=b"), `client.New: base URL must not contain a query or a fragment`},
 		{"token in two lines", client.WithToken("a\nb"), `client.New: token must be printable ASCII without spaces`},
 		{"no HTTP client", client.WithHTTPClient(nil), `client.New: WithHTTPClient: the client is nil`},
-		{"header name", client.WithHeader("no name", "v"), `client.New: WithHeader: "no name" is no header name`},
-		{"header value", client.WithHeader("X-A", "a\r\nb"), `client.New: WithHeader: the value of X-A holds a control character`},
+		{"header name", client.WithHeader("no name", "v"), `client.New: WithHeader: "no name" is not a header name`},
+		{"header value", client.WithHeader("X-A", "a\r\nb"), `client.New: WithHeader: the value of X-A contains a control character`},
 		{"retries", client.WithMaxRetries(-1), `client.New: WithMaxRetries: -1 is negative`},
 		{"timeout", client.WithTimeout(-1), `client.New: WithTimeout: -1ns is negative`},
 		{"middleware", client.WithMiddleware(nil), `client.New: WithMiddleware: a middleware is nil`},
@@ -93,21 +93,21 @@ func TestBadCalls(t *testing.T) {
 		{"canceled context", func(c *client.Client) error { return get(canceled, c) }, "Sessions.Get: context canceled"},
 		{"nil context", func(c *client.Client) error { return get(none, c) }, "Sessions.Get: the context is nil"},
 		{"empty id", func(c *client.Client) error { _, err := c.Agents.Get(t.Context(), "", nil); return err },
-			`Agents.Get: "" is no id (param agent_id)`},
+			`Agents.Get: "" is not an id (param agent_id)`},
 		{"id that climbs", func(c *client.Client) error { _, err := c.Environments.Get(t.Context(), ".."); return err },
-			`Environments.Get: ".." is no id (param environment_id)`},
+			`Environments.Get: ".." is not an id (param environment_id)`},
 		{"empty id of a session", func(c *client.Client) error { _, err := c.Sessions.Delete(t.Context(), ""); return err },
-			`Sessions.Delete: "" is no id (param session_id)`},
+			`Sessions.Delete: "" is not an id (param session_id)`},
 		{"empty id of a file", func(c *client.Client) error {
 			_, err := c.Sessions.Resources.Delete(t.Context(), "sess_1", "")
 			return err
-		}, `Sessions.Resources.Delete: "" is no id (param resource_id)`},
+		}, `Sessions.Resources.Delete: "" is not an id (param resource_id)`},
 		{"id of a file that climbs", func(c *client.Client) error {
 			_, err := c.Sessions.Resources.Get(t.Context(), "sess_1", "..")
 			return err
-		}, `Sessions.Resources.Get: ".." is no id (param resource_id)`},
+		}, `Sessions.Resources.Get: ".." is not an id (param resource_id)`},
 		{"id and request both wrong", func(c *client.Client) error { _, err := c.Agents.Update(t.Context(), ".", nil); return err },
-			`Agents.Update: "." is no id (param agent_id)`},
+			`Agents.Update: "." is not an id (param agent_id)`},
 		{"nil update", func(c *client.Client) error { _, err := c.Environments.Update(t.Context(), "env_1", nil); return err },
 			"Environments.Update: the request is nil"},
 		{"nil file", func(c *client.Client) error {
@@ -117,9 +117,9 @@ func TestBadCalls(t *testing.T) {
 		{"no files", func(c *client.Client) error {
 			_, err := c.Sessions.Resources.AddAll(t.Context(), "sess_1", nil)
 			return err
-		}, "Sessions.Resources.AddAll: there is no file to add (param resources)"},
+		}, "Sessions.Resources.AddAll: files is empty (param resources)"},
 		{"empty id in a list", func(c *client.Client) error { _, err := c.Agents.ListVersions(t.Context(), "", nil); return err },
-			`Agents.ListVersions: "" is no id (param agent_id)`},
+			`Agents.ListVersions: "" is not an id (param agent_id)`},
 		{"schema that is no JSON", func(c *client.Client) error {
 			_, err := c.Agents.Create(t.Context(), &client.CreateAgentRequest{Tools: []client.AgentTool{
 				client.NewAgentTool(client.CustomTool{InputSchema: client.JSONSchema("{oops")}),
@@ -154,17 +154,17 @@ func TestBadAnswers(t *testing.T) {
 		h    http.HandlerFunc
 		err  string
 	}{
-		{"HTML", write(200, "text/html", "<html>hello"), `Sessions.Get: 200 unexpected_response: the answer is text/html, not JSON: "<html>hello"; is the base URL right?`},
-		{"truncated JSON", write(200, "application/json", `{"id":"sess_`), `Sessions.Get: 200 unexpected_response: the answer is not the contract's JSON: unexpected end of JSON input`},
-		{"other JSON", write(200, "application/json", `["a"]`), `Sessions.Get: 200 unexpected_response: the answer is not the contract's JSON: json: cannot unmarshal array into Go value of type types.Session`},
-		{"null", write(200, "application/json", `null`), `Sessions.Get: 200 unexpected_response: the answer is null`},
-		{"200 without a body", write(200, "application/json", ``), `Sessions.Get: 200 unexpected_response: the answer is empty`},
-		{"201 without a body", write(201, "application/json", " \n"), `Sessions.Get: 201 unexpected_response: the answer is empty`},
-		{"204", write(204, "", ""), `Sessions.Get: 204 unexpected_response: the answer is empty`},
+		{"HTML", write(200, "text/html", "<html>hello"), `Sessions.Get: 200 unexpected_response: the response is text/html, not JSON: "<html>hello"; is the base URL right?`},
+		{"truncated JSON", write(200, "application/json", `{"id":"sess_`), `Sessions.Get: 200 unexpected_response: the response is not the contract's JSON: unexpected end of JSON input`},
+		{"other JSON", write(200, "application/json", `["a"]`), `Sessions.Get: 200 unexpected_response: the response is not the contract's JSON: json: cannot unmarshal array into Go value of type types.Session`},
+		{"null", write(200, "application/json", `null`), `Sessions.Get: 200 unexpected_response: the response is null`},
+		{"200 without a body", write(200, "application/json", ``), `Sessions.Get: 200 unexpected_response: the response is empty`},
+		{"201 without a body", write(201, "application/json", " \n"), `Sessions.Get: 201 unexpected_response: the response is empty`},
+		{"204", write(204, "", ""), `Sessions.Get: 204 unexpected_response: the response is empty`},
 		{"cut off", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			io.WriteString(w, `{"id"`)
-		}, `Sessions.Get: the answer was cut off: unexpected EOF (3 attempts)`},
+		}, `Sessions.Get: the response was cut off: unexpected EOF (3 attempts)`},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestBadAnswers(t *testing.T) {
 	}
 }
 
-// write answers with a body.
+// write responds with a body.
 func write(status int, media, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", media)
@@ -198,8 +198,8 @@ func TestHugeAnswers(t *testing.T) {
 		length, most int64
 		err          string
 	}{
-		{"announced", 200, 10 << 30, 0, "Sessions.Get: 200 unexpected_response: the answer is larger than 32 MiB (request id req_1)"},
-		{"endless", 200, -1, 32<<20 + 1, "Sessions.Get: 200 unexpected_response: the answer is larger than 32 MiB (request id req_1)"},
+		{"announced", 200, 10 << 30, 0, "Sessions.Get: 200 unexpected_response: the response is larger than 32 MiB (request id req_1)"},
+		{"endless", 200, -1, 32<<20 + 1, "Sessions.Get: 200 unexpected_response: the response is larger than 32 MiB (request id req_1)"},
 		{"endless error", 400, 10 << 30, 1<<20 + 1, ""},
 	}
 	for _, tc := range cases {

@@ -14,10 +14,9 @@ import (
 const (
 	// DefaultBaseURL is the hosted service, the contract's first server.
 	DefaultBaseURL = "https://openapi.qoder.sh/api/v1/cloud"
-	// DefaultMaxRetries is how often a call is tried again.
+	// DefaultMaxRetries is how often a call is retried.
 	DefaultMaxRetries = 2
-	// DefaultMaxReconnects is how often in a row a stream connects again without success, which takes
-	// about a minute.
+	// DefaultMaxReconnects is how often in a row a stream reconnects without success, which takes about a minute.
 	DefaultMaxReconnects = 10
 	// DefaultTimeout bounds one attempt.
 	DefaultTimeout = time.Minute
@@ -25,7 +24,7 @@ const (
 	DefaultUserAgent = "cloud-sessions-go/1"
 )
 
-// config is all that the options set. The one of a Client is never changed; a call changes a copy.
+// config is what the options set. That of a Client never changes; a call changes a copy.
 type config struct {
 	token      string
 	tokenSet   bool
@@ -41,7 +40,7 @@ type config struct {
 	clock      clock
 }
 
-// newConfig returns the defaults, the token and the base URL aside.
+// newConfig returns the defaults, except for the token and the base URL.
 func newConfig() *config {
 	return &config{
 		http:       &http.Client{CheckRedirect: checkRedirect},
@@ -53,7 +52,7 @@ func newConfig() *config {
 	}
 }
 
-// with returns c changed by opts. On an error the result still knows the secrets to keep out of texts.
+// with returns c changed by opts. Even with an error the result has the secrets to remove from texts.
 func (c *config) with(opts []Option) (*config, error) {
 	if len(opts) == 0 {
 		return c, nil
@@ -73,7 +72,7 @@ func (c *config) with(opts []Option) (*config, error) {
 	return &cfg, errs
 }
 
-// fromEnvironment sets what no option has set.
+// fromEnvironment sets what the options have not set.
 func (c *config) fromEnvironment(getenv func(string) string) error {
 	if !c.tokenSet {
 		if err := WithToken(getenv("QODER_PAT"))(c); err != nil {
@@ -92,7 +91,7 @@ func (c *config) fromEnvironment(getenv func(string) string) error {
 	return WithBaseURL(DefaultBaseURL)(c)
 }
 
-// secrets lists what must appear in no text.
+// secrets lists what must not appear in any text.
 func (c *config) secrets() []string {
 	var all []string
 	if c.token != "" {
@@ -111,8 +110,8 @@ func (c *config) secrets() []string {
 	return all
 }
 
-// parseBaseURL checks raw and ends it in a slash, which the generated code resolves paths against. Its
-// errors quote raw only where it cannot hold a secret.
+// parseBaseURL validates raw and returns it with a slash at the end, for the generated code to resolve paths against. Its
+// errors quote raw only where it cannot contain a secret.
 func parseBaseURL(raw string) (string, error) {
 	quoted := ""
 	if !strings.ContainsAny(raw, "@?#") {
@@ -126,9 +125,9 @@ func parseBaseURL(raw string) (string, error) {
 		return "", fmt.Errorf("base URL%s is malformed: want http or https, a host and a path, such as %s",
 			quoted, DefaultBaseURL)
 	case u.User != nil:
-		return "", errors.New("base URL must not hold a user name or password: use WithToken")
+		return "", errors.New("base URL must not contain a user name or password: use WithToken")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return "", errors.New("base URL must not hold a query or a fragment")
+		return "", errors.New("base URL must not contain a query or a fragment")
 	}
 	return strings.TrimRight(u.String(), "/") + "/", nil
 }

@@ -75,7 +75,7 @@ func demo(opts ...client.Option) (*client.Client, *httptest.Server) {
 	return c, srv
 }
 
-// demoEvents adds the events of two sessions to a stand-in: one that answers, and one that uses a tool.
+// demoEvents adds the events of two sessions to a stand-in: one with a reply, and one with a tool use.
 func demoEvents(mux *http.ServeMux) {
 	const (
 		asked  = `{"id":"evt_2","type":"user.message","turn_id":"turn_1","content":[{"type":"text","text":"How are you?"}]}`

@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// Do sends a request that this package has no method for, such as one to an operation of a newer server, the way the
-// methods do: with the token, retries, and an idempotency key for a write. The path is appended to the base URL and
-// begins with a slash; it is percent-encoded and may have a query. A body other than nil is sent as JSON. The answer's
-// JSON goes where out points to, nil for nowhere; a *json.RawMessage gets it as it came. Its errors are those of the
-// methods; a path or a body that is none of these is an [ErrInvalidRequest].
+// Do sends a request that this package has no method for, such as one to an operation of a newer server, like the
+// methods: with the token, retries, and an idempotency key for a write. The path is appended to the base URL and
+// begins with a slash; it is percent-encoded and may have a query. A body other than nil is sent as JSON. The response is
+// decoded into out unless that is nil; a *json.RawMessage gets it unchanged. Its errors are those of the methods; an
+// invalid path or body is an [ErrInvalidRequest].
 func (c *Client) Do(ctx context.Context, method, path string, body, out any, opts ...Option) error {
 	const op = "Client.Do"
 	raw, err := call[json.RawMessage](ctx, c, op, opts, func(server string) (*http.Request, error) {
@@ -24,7 +24,7 @@ func (c *Client) Do(ctx context.Context, method, path string, body, out any, opt
 		return err
 	}
 	if err := json.Unmarshal(*raw, out); err != nil {
-		return c.config.finish(op, unexpected("the answer's JSON is not what was asked for: "+err.Error()))
+		return c.config.finish(op, unexpected("the response's JSON is not what was asked for: "+err.Error()))
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func TestDoMistakes(t *testing.T) {
 		{"GET", "/%zz", nil, nil, `Client.Do: the method "GET" or the path "/%zz" is malformed`},
 		{"G T", "/news", nil, nil, `Client.Do: the method "G T" or the path "/news" is malformed`},
 		{"POST", "/news", func() {}, nil, `Client.Do: the body cannot be written as JSON: json: unsupported type: func()`},
-		{"GET", "/news", nil, &object, `Client.Do: 200 unexpected_response: the answer's JSON is not what was asked for: json: cannot unmarshal array into Go value of type struct {}`},
+		{"GET", "/news", nil, &object, `Client.Do: 200 unexpected_response: the response's JSON is not what was asked for: json: cannot unmarshal array into Go value of type struct {}`},
 	} {
 		wantText(t, c.Do(t.Context(), tc.method, tc.path, tc.body, tc.out), tc.want)
 	}

@@ -15,8 +15,8 @@
 //
 // # Turns
 //
-// A message starts a turn. [SessionService.Run] sends it and yields what follows, to the end of the turn; functions of the
-// program are tools of the agent, see [NewTool]:
+// A message starts a turn. [SessionService.Run] sends it and yields the events that follow, to the end of the turn;
+// functions of the program are tools of the agent, see [NewTool]:
 //
 //	for event, err := range c.Sessions.Run(ctx, session.ID, "What is the weather?", nil) {
 //		if err != nil {
@@ -27,44 +27,55 @@
 //		}
 //	}
 //
-// [EventService.Send] sends and does not wait, [EventService.Stream] follows a session for as long as it is there,
-// [EventService.All] reads its log. A stream that breaks is taken up again where it was.
+// [EventService.Send] sends and does not wait, [EventService.Stream] follows a session until it is deleted,
+// [EventService.All] reads its log. A stream that breaks is resumed where it was.
+//
+// # Unions
+//
+// A field that may hold one of several types is made with a constructor and read with AsAny:
+//
+//	tool := client.NewAgentTool(client.BuiltinToolset{EnabledTools: []client.BuiltinTool{client.BuiltinToolRead}})
+//	switch v := tool.AsAny().(type) {
+//	case client.BuiltinToolset:
+//		fmt.Println(v.EnabledTools)
+//	case client.CustomTool:
+//		fmt.Println(v.Name)
+//	}
 //
 // # Updates
 //
-// An update changes what its request holds and keeps what it leaves out. Metadata is a patch by keys,
-// and a title may be cleared:
+// An update changes what its request contains and keeps what it omits. Metadata is a patch by keys, and a title may be
+// cleared:
 //
 //	session, err = c.Sessions.Update(ctx, session.ID, &client.UpdateSessionRequest{
 //		Title:    client.Clear[string](), // client.Set("Refunds") sets it
 //		Metadata: client.MetadataPatch{"ticket": new("T-1029"), "purpose": nil},
 //	})
 //
-// Deleting and archiving are for good.
+// Deleting and archiving are permanent.
 //
 // # Options
 //
-// Every [Option] works for a whole [Client], given to [New], and for one call, given to the method;
-// the call's wins. [WithIdempotencyKey] is for calls only.
+// Every [Option] works for a [Client], passed to [New], and for one call, passed to the method; the call's takes
+// precedence. [WithIdempotencyKey] is for calls only.
 //
 // # Retries
 //
-// A call is tried up to three times ([WithMaxRetries]). Reads, and writes that carry an idempotency
-// key, are tried again when the connection fails and on 408, 429 and 5xx; other writes on 429 only; a
-// 409 never. Every POST, PUT and DELETE gets a key by itself, the same one over all its
-// attempts, so a retry cannot do a thing twice. The wait between attempts is what the server asks for
-// in Retry-After-Ms or Retry-After, or else 0.5 s doubled with every attempt up to 8 s, less a random
-// part of at most a quarter. A server that asks for more than a minute gets no further attempt: see
-// [Error.RetryAfter]. The header X-Should-Retry, true or false, decides instead of the status: this API
-// sends false with a 501, for a feature that is off stays off.
+// A call is attempted up to three times ([WithMaxRetries]). Reads, and writes with an idempotency key, are retried when
+// the connection fails and on 408, 429 and 5xx; other writes on 429 only; a 409 never. Every POST, PUT and DELETE gets a
+// key automatically, the same one for all its attempts, so that a retry cannot do anything twice. The wait between
+// attempts is what the server asks for in Retry-After-Ms or Retry-After, or else 0.5 s doubled with every attempt up to
+// 8 s, less a random part of at most a quarter. If a server asks for more than a minute, there is no further attempt: see
+// [Error.RetryAfter]. The header X-Should-Retry, true or false, overrides the status: this API sends false with a 501,
+// because a feature that is off stays off.
 //
 // # Errors
 //
-// Every failed call returns an [*Error]. Compare kinds with errors.Is(err, client.ErrNotFound) and read
-// the details with errors.As. No error text holds the token.
+// Every failed call returns an [*Error]. Match types with errors.Is(err, client.ErrNotFound) and read the details with
+// errors.As; [Error.Raw] is the body of the response. No error contains the token.
 //
 // # Imports
 //
-// The package builds on gen/httpclient and gen/types. It imports no server framework, no OpenAPI
-// library and no database driver.
+// The package builds on gen/httpclient and gen/types. It imports no server framework, no OpenAPI library and no database
+// driver.
 package client

@@ -11,60 +11,59 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 )
 
-// ErrorType is the kind of an [Error] or of a [SessionErrorDetail], the error.type of the contract. Each is a sentinel for
-// errors.Is, one that this package does not list too: errors.Is(err, client.ErrorType("new_error")).
+// ErrorType is the type of an [Error] or of a [SessionErrorDetail], the error.type of the contract. Each is a sentinel for
+// errors.Is, even one that this package does not list: errors.Is(err, client.ErrorType("new_error")).
 type ErrorType = types.ErrorType
 
-// The kinds of errors, one for each error.type of the contract, and [ErrUnexpectedResponse].
+// The types of errors, one for each error.type of the contract, and [ErrUnexpectedResponse].
 const (
-	// ErrInvalidRequest is a malformed request or a field missing or out of bounds (400); [Error.Param]
-	// names it. With status 0 the client found it and sent nothing.
+	// ErrInvalidRequest is a malformed request, or a field that is missing or invalid (400); [Error.Param] names it. With
+	// status 0 the client found it and sent nothing.
 	ErrInvalidRequest = types.ErrorTypeInvalidRequestError
-	// ErrAuthentication is a missing, unknown, expired or revoked token (401). With status 0 there was
-	// no token to send.
+	// ErrAuthentication is a missing, unknown, expired or revoked token (401). With status 0 the client has no token.
 	ErrAuthentication = types.ErrorTypeAuthenticationError
-	// ErrPermission is a valid token that may not do this (403).
+	// ErrPermission is a valid token without the permission (403).
 	ErrPermission = types.ErrorTypePermissionError
 	// ErrNotFound is a resource that does not exist in the token's account (404).
 	ErrNotFound = types.ErrorTypeNotFoundError
-	// ErrConflict is a request that disagrees with the state of a resource or of an idempotency key (409).
+	// ErrConflict is a request that conflicts with the state of a resource or the use of an idempotency key (409).
 	ErrConflict = types.ErrorTypeConflictError
-	// ErrRateLimit is one request too many (429); see [Error.RetryAfter].
+	// ErrRateLimit is a request above a limit (429); see [Error.RetryAfter].
 	ErrRateLimit = types.ErrorTypeRateLimitError
 	// ErrAPI is a failure of the server (500).
 	ErrAPI = types.ErrorTypeAPIError
 	// ErrFeatureNotAvailable is a feature that is not switched on (501); [Error.Feature] names it.
 	ErrFeatureNotAvailable = types.ErrorTypeFeatureNotAvailable
-	// ErrOverloaded is a server that is too busy (503); see [Error.RetryAfter].
+	// ErrOverloaded is a server that is temporarily unavailable (503); see [Error.RetryAfter].
 	ErrOverloaded = types.ErrorTypeOverloadedError
-	// ErrUnexpectedResponse is an answer that the contract does not know: no JSON, half of it, nothing,
-	// more than 32 MiB, or a redirect. It is the client's word, never the server's.
+	// ErrUnexpectedResponse is a response that the contract does not have: without JSON, truncated, empty, larger than
+	// 32 MiB, or a redirect. Only the client uses it, never the server.
 	ErrUnexpectedResponse ErrorType = "unexpected_response"
 )
 
-// Error is the error of every failed call. Match its kind with errors.Is and an [ErrorType], a cancelled
-// or expired context with errors.Is and the context package's errors, and read its fields with
-// errors.As. No field and no text holds the token or another credential of the request.
+// Error is the error of every failed call. Match its type with errors.Is and an [ErrorType], a cancelled or expired
+// context with errors.Is and the errors of package context, and read its fields with errors.As. No field and no text
+// contains the token or another credential of the request.
 type Error struct {
 	// Op is the method that failed, such as "Sessions.Create".
 	Op string
-	// Status is the HTTP status of the answer, 0 when there was none.
+	// Status is the HTTP status of the response, 0 without one.
 	Status int
-	// Type is the kind of error, "" when the request was sent, or would have been, and got no answer.
+	// Type is the type of error, "" when the request was sent, or would have been, and there was no response.
 	Type ErrorType
-	// Message says what is wrong, in the server's words when it answered with the contract's error.
+	// Message describes the error; it is the server's when the response is the contract's error.
 	Message string
-	// Param is the field, parameter or header at fault, such as "metadata.purpose"; may be "".
+	// Param is the invalid field, parameter or header, such as "metadata.purpose"; may be "".
 	Param string
-	// Feature is the feature that is not switched on; with status 501 only.
+	// Feature is the feature that is not switched on; only with status 501.
 	Feature string
 	// AvailableFrom is the beta identifier that makes the feature available; may be "".
 	AvailableFrom string
-	// RequestID finds the request in the server's log; may be "".
+	// RequestID identifies the request in the server's log; may be "".
 	RequestID string
-	// RetryAfter is how long the server asked to wait before the next attempt, 0 when it did not.
+	// RetryAfter is the wait before the next attempt that the server asked for, 0 for none.
 	RetryAfter time.Duration
-	// Attempts is how often the request was sent, 0 when it never was.
+	// Attempts is how often the request was sent; may be 0.
 	Attempts int
 	// Raw is the body of the response as the server sent it, except for credentials, up to 64 KiB; nil without a response.
 	Raw []byte
@@ -72,8 +71,8 @@ type Error struct {
 	cause error
 }
 
-// Error returns one line: the method, the status and type if any, the message, and what else helps to
-// find the fault, the request id among it.
+// Error returns one line: the method, the status and type if any, the message, and what else helps to find the cause,
+// such as the request id.
 func (e *Error) Error() string {
 	var b strings.Builder
 	if e.Op != "" {
@@ -113,11 +112,11 @@ func (e *Error) Is(target error) bool {
 	return ok && t != "" && t == e.Type
 }
 
-// Unwrap returns what made the call fail where that was no answer, such as a *net.OpError or the error
-// of the context; otherwise nil.
+// Unwrap returns the cause of an error without a response, such as a *net.OpError or the error of the context; otherwise
+// nil.
 func (e *Error) Unwrap() error { return e.cause }
 
-// masked stands for a cause whose text holds a secret: errors.Is still finds it, printing it does not.
+// masked stands for a cause whose text contains a secret: errors.Is finds it, printing does not show it.
 type masked struct {
 	text  string
 	cause error
@@ -127,8 +126,8 @@ func (m *masked) Error() string        { return m.text }
 func (m *masked) GoString() string     { return m.text }
 func (m *masked) Is(target error) bool { return errors.Is(m.cause, target) }
 
-// finish makes err the error of op: it takes the secrets out of every text. An err that is no *Error
-// found fault with an option or the request.
+// finish returns err as the error of op, without secrets in any text. An err that is not an *Error comes from an invalid
+// option or request.
 func (c *config) finish(op string, err error) error {
 	e, ok := err.(*Error)
 	if !ok {
@@ -159,13 +158,12 @@ func (c *config) finish(op string, err error) error {
 // maxRaw is the most bytes of [Error.Raw].
 const maxRaw = 64 << 10
 
-// clip makes a text that came from outside fit for a log or a terminal: one line, no control characters,
-// no longer than the contract's longest message.
+// clip prepares a text from outside for a log or a terminal: one line without control characters, no longer than the
+// contract's longest message.
 func clip(s string) string {
-	const most = 1024
 	tail := ""
-	if len(s) > most {
-		s, tail = s[:most], "…"
+	if len(s) > maxErrorMessage {
+		s, tail = s[:maxErrorMessage], "…"
 	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -175,7 +173,7 @@ func clip(s string) string {
 	}, strings.ToValidUTF8(s, "")) + tail
 }
 
-// value is *p, or the zero value when p is nil.
+// value returns *p, or the zero value when p is nil.
 func value[T any](p *T) (v T) {
 	if p != nil {
 		v = *p

@@ -66,7 +66,7 @@ func TestErrorFields(t *testing.T) {
 	wantText(t, err, "Sessions.Create: 501 feature_not_available: Field 'vault_ids' needs the feature 'm3'. (param vault_ids, feature m3, request id req_body)")
 }
 
-// Answers of what stands in front of a server.
+// Responses of what stands in front of a server.
 func TestForeignErrors(t *testing.T) {
 	cases := []struct {
 		name   string
@@ -77,17 +77,17 @@ func TestForeignErrors(t *testing.T) {
 		length int
 	}{
 		{name: "HTML", step: answer(502, "<html>\n<title>Bad   Gateway</title>", "Content-Type: text/html; charset=utf-8"), is: client.ErrAPI,
-			err: `Sessions.Get: 502 api_error: the answer is text/html, not JSON: "<html> <title>Bad Gateway</title>" (request id req_1)`},
+			err: `Sessions.Get: 502 api_error: the response is text/html, not JSON: "<html> <title>Bad Gateway</title>" (request id req_1)`},
 		{name: "empty 503", step: answer(503, ""), is: client.ErrOverloaded,
-			err: `Sessions.Get: 503 overloaded_error: the answer is empty (request id req_1)`},
+			err: `Sessions.Get: 503 overloaded_error: the response is empty (request id req_1)`},
 		{name: "empty 429", step: answer(429, ""), is: client.ErrRateLimit,
-			err: `Sessions.Get: 429 rate_limit_error: the answer is empty (request id req_1)`},
+			err: `Sessions.Get: 429 rate_limit_error: the response is empty (request id req_1)`},
 		{name: "empty 401", step: answer(401, ""), is: client.ErrAuthentication,
-			err: `Sessions.Get: 401 authentication_error: the answer is empty (request id req_1)`},
+			err: `Sessions.Get: 401 authentication_error: the response is empty (request id req_1)`},
 		{name: "other JSON", step: answer(403, `{"error":"no"}`), is: client.ErrPermission,
-			err: `Sessions.Get: 403 permission_error: the answer is not the contract's: "{\"error\":\"no\"}" (request id req_1)`},
+			err: `Sessions.Get: 403 permission_error: the response is not the contract's: "{\"error\":\"no\"}" (request id req_1)`},
 		{name: "404 of a wrong base URL", step: answer(404, "404 page not found", "Content-Type: text/plain"), is: client.ErrUnexpectedResponse, isnt: client.ErrNotFound,
-			err: `Sessions.Get: 404 unexpected_response: the answer is text/plain, not JSON: "404 page not found" (request id req_1)`},
+			err: `Sessions.Get: 404 unexpected_response: the response is text/plain, not JSON: "404 page not found" (request id req_1)`},
 		{name: "terminal escapes", step: answer(400, `{"error":{"type":"invalid_request_error","message":"a\u001b[2J\nb"}}`), is: client.ErrInvalidRequest,
 			err: `Sessions.Get: 400 invalid_request_error: a [2J b (request id req_1)`},
 		{name: "endless", step: answer(400, envelope("invalid_request_error", strings.Repeat("é", 2<<20))), is: client.ErrUnexpectedResponse, length: 500},
@@ -112,7 +112,7 @@ func TestForeignErrors(t *testing.T) {
 	}
 }
 
-// No text holds the token, wherever it comes back from.
+// No text contains the token, wherever it comes from.
 func TestNoTextHoldsTheToken(t *testing.T) {
 	leak := errors.New("dial: Authorization: Bearer " + token)
 	both := func(err error) client.RoundTripFunc { return refuse(fmt.Errorf("proxy: %w", err)) }
@@ -167,7 +167,7 @@ type quiet struct{ err error }
 func (quiet) Error() string   { return "quiet" }
 func (q quiet) Unwrap() error { return q.err }
 
-// The cause of a context's end is told too.
+// The cause of a context's end is part of the error.
 func TestContextCause(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	shutdown := errors.New("shutting down")
@@ -180,11 +180,11 @@ func TestContextCause(t *testing.T) {
 	}
 }
 
-// A middleware that breaks its promise is an error, not a panic.
-func TestMiddlewareWithoutAnswer(t *testing.T) {
+// A middleware that returns neither a response nor an error is an error, not a panic.
+func TestMiddlewareWithoutResponse(t *testing.T) {
 	c, _ := scripted(t, []client.RoundTripFunc{answer(200, sessionJSON)}, client.WithMaxRetries(0),
 		client.WithMiddleware(func(client.RoundTripFunc) client.RoundTripFunc {
 			return func(*http.Request) (*http.Response, error) { return nil, nil }
 		}))
-	wantText(t, get(t.Context(), c), "Sessions.Get: a middleware returned no answer and no error")
+	wantText(t, get(t.Context(), c), "Sessions.Get: a middleware returned no response and no error")
 }

@@ -28,7 +28,7 @@ func Example() {
 	fmt.Println(session.ID, session.Status)
 }
 
-// An answer as it is written, in pieces.
+// A reply in pieces, as it is produced.
 func ExampleSessionService_Run() {
 	c, srv := demo()
 	defer srv.Close()
@@ -188,7 +188,7 @@ func ExampleWithMiddleware() {
 	// Output: GET /api/v1/cloud/sessions/sess_1 200
 }
 
-// Errors are told apart with errors.Is and read with errors.As.
+// Errors are distinguished with errors.Is and read with errors.As.
 func ExampleError() {
 	c, srv := demo()
 	defer srv.Close()
@@ -341,7 +341,7 @@ func ExampleSessionResourceService() {
 	defer srv.Close()
 	ctx := context.Background()
 	file, err := c.Sessions.Resources.Add(ctx, "sess_1", &client.SessionResourceInput{
-		Type:      client.ResourceTypeFile,
+		Type:      client.SessionResourceInputTypeFile,
 		FileID:    "file_1",
 		MountPath: new("/mnt/report.csv"),
 	})
@@ -397,7 +397,7 @@ func ExampleAgentService_Update() {
 		return c.Agents.Update(ctx, "agent_1", &client.UpdateAgentRequest{
 			Version: version,
 			Model:   new(client.ModelRef("ultimate")),
-			Tools:   []client.AgentTool{}, // none any more; nil would keep them
+			Tools:   []client.AgentTool{}, // clears them; nil would keep them
 		})
 	}
 	agent, err := update(1)

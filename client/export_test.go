@@ -16,9 +16,9 @@ func WithClock(now func() time.Time, sleep func(context.Context, time.Duration) 
 
 // Retryable is the retry rule for a request without an idempotency key.
 func Retryable(method string, status int, err error) bool {
-	var rep *reply
+	var resp *response
 	if err == nil {
-		rep = &reply{status: status}
+		resp = &response{status: status}
 	}
-	return retryable(&http.Request{Method: method}, rep, err)
+	return retryable(&http.Request{Method: method}, resp, err)
 }

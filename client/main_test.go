@@ -89,7 +89,7 @@ func serve(t *testing.T, handler http.HandlerFunc, opts ...client.Option) (*clie
 	}, opts...)...), srv
 }
 
-// answer plays one response; headers are "Name: value".
+// answer returns one response; headers are "Name: value".
 func answer(status int, body string, headers ...string) client.RoundTripFunc {
 	return func(req *http.Request) (*http.Response, error) {
 		h := http.Header{"Content-Type": {"application/json"}, "X-Request-Id": {"req_1"}}

@@ -4,17 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 )
 
-// Option sets one thing, for a whole client when given to [New], for one call when given to a method.
-// A malformed value is reported by New or by the call, as [ErrInvalidRequest].
+// Option sets one thing: for a client when passed to [New], for one call when passed to a method. New or the call reports
+// an invalid value as [ErrInvalidRequest].
 type Option func(*config) error
 
-// RoundTripFunc sends one request and returns its answer. It is an [http.RoundTripper] too, which makes
-// a function the transport of an [http.Client].
+// RoundTripFunc sends one request and returns the response. It is an [http.RoundTripper], so that a function can be the
+// transport of an [http.Client].
 type RoundTripFunc func(*http.Request) (*http.Response, error)
 
 // RoundTrip calls f.
@@ -23,8 +24,8 @@ func (f RoundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { re
 // Middleware wraps the sending of a request; see [WithMiddleware].
 type Middleware func(next RoundTripFunc) RoundTripFunc
 
-// WithToken sets the personal access token, sent as "Authorization: Bearer …". Space around it is cut
-// off; an empty one means none.
+// WithToken sets the personal access token, sent as "Authorization: Bearer …". Surrounding space is removed; an empty
+// token means none.
 func WithToken(token string) Option {
 	return func(c *config) error {
 		c.token, c.tokenSet = strings.TrimSpace(token), true
@@ -35,9 +36,8 @@ func WithToken(token string) Option {
 	}
 }
 
-// WithBaseURL sets the address that the contract's paths are appended to, such as
-// http://127.0.0.1:8080/api/v1/cloud. It must have the scheme http or https and a host, and neither user
-// name, query nor fragment.
+// WithBaseURL sets the URL that the contract's paths are appended to, such as http://127.0.0.1:8080/api/v1/cloud. It must
+// have the scheme http or https and a host, and no user name, query or fragment.
 func WithBaseURL(baseURL string) Option {
 	return func(c *config) (err error) {
 		c.baseURL, err = parseBaseURL(baseURL)
@@ -45,9 +45,8 @@ func WithBaseURL(baseURL string) Option {
 	}
 }
 
-// WithHTTPClient sets the client that sends requests, for its Transport, Jar and Timeout. Its
-// CheckRedirect is not used: only reads follow redirects, and only within one scheme and host. Prefer
-// [WithTimeout] to its Timeout.
+// WithHTTPClient sets the client that sends requests; its Transport, Jar and Timeout are used. Its CheckRedirect is not:
+// only reads follow redirects, and only within one scheme and host. Prefer [WithTimeout] to its Timeout.
 func WithHTTPClient(hc *http.Client) Option {
 	return func(c *config) error {
 		if hc == nil {
@@ -60,8 +59,8 @@ func WithHTTPClient(hc *http.Client) Option {
 	}
 }
 
-// WithHeader sends a header with every request, in place of one of the same name. Authorization
-// replaces the token; Idempotency-Key is the same as [WithIdempotencyKey].
+// WithHeader sends a header with every request, instead of another one of the same name. Authorization replaces the
+// token; Idempotency-Key is the same as [WithIdempotencyKey].
 func WithHeader(name, value string) Option {
 	return func(c *config) error {
 		name := http.CanonicalHeaderKey(name)
@@ -72,32 +71,34 @@ func WithHeader(name, value string) Option {
 			c.header = http.Header{}
 		}
 		if !headerName(name) {
-			return fmt.Errorf("WithHeader: %q is no header name", name)
+			return fmt.Errorf("WithHeader: %q is not a header name", name)
 		}
 		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-			return fmt.Errorf("WithHeader: the value of %s holds a control character", name)
+			return fmt.Errorf("WithHeader: the value of %s contains a control character", name)
 		}
 		c.header.Set(name, value)
 		return nil
 	}
 }
 
-// WithIdempotencyKey names one write, so that sending it again, from another process too, gets the
-// first answer for 24 hours and does nothing twice. A key is 1 to 255 printable ASCII characters; used
-// for another body it is an [ErrConflict]. Without this option a write gets a random key. It is for
-// calls only and has no effect on reads.
+// idempotencyKey matches the keys that the contract allows.
+var idempotencyKey = regexp.MustCompile(idempotencyKeyPattern)
+
+// WithIdempotencyKey names one write: for 24 hours a repeat of it, even from another process, gets the first response and
+// does nothing twice. A key that was used with a different body is an [ErrConflict]. Without this option a write gets a
+// random key. It is for calls only and has no effect on reads.
 func WithIdempotencyKey(key string) Option {
 	return func(c *config) error {
-		if len(key) == 0 || len(key) > 255 || !printable(key) {
-			return errors.New("idempotency key must be 1 to 255 printable ASCII characters")
+		if !idempotencyKey.MatchString(key) {
+			return errors.New("idempotency key " + idempotencyKeyRule)
 		}
 		c.key = key
 		return nil
 	}
 }
 
-// WithMaxRetries sets how often a failed call is tried again, [DefaultMaxRetries] unless set; 0 turns
-// retries off. It must not be negative.
+// WithMaxRetries sets how often a failed call is retried, [DefaultMaxRetries] by default; 0 turns retries off. It must not
+// be negative.
 func WithMaxRetries(n int) Option {
 	return func(c *config) error {
 		if n < 0 {
@@ -108,9 +109,9 @@ func WithMaxRetries(n int) Option {
 	}
 }
 
-// WithMaxReconnects sets how often in a row a stream that was open connects again without success before it gives
-// up, [DefaultMaxReconnects] unless set; 0 ends a stream with its first connection. A connection is a success when it
-// brings an event or lasts 5 seconds. It must not be negative.
+// WithMaxReconnects sets how often in a row a stream reconnects without success before it fails, [DefaultMaxReconnects] by
+// default; 0 ends a stream with its first connection. A connection is a success when it brings an event or lasts 5
+// seconds. It must not be negative.
 func WithMaxReconnects(n int) Option {
 	return func(c *config) error {
 		if n < 0 {
@@ -121,9 +122,9 @@ func WithMaxReconnects(n int) Option {
 	}
 }
 
-// WithTimeout bounds one attempt, from connecting to the last byte of an answer that is read whole,
-// [DefaultTimeout] unless set; 0 means no bound. Of a stream it bounds the time to its beginning and then each
-// silence. It must not be negative. To bound a call with its retries, or a stream, use the context.
+// WithTimeout bounds one attempt, from connecting to the last byte of the response, [DefaultTimeout] by default; 0 means
+// no bound. For a stream it bounds the time until the response begins and then each silence. It must not be negative. To
+// bound a call with its retries, or a stream, use the context.
 func WithTimeout(d time.Duration) Option {
 	return func(c *config) error {
 		if d < 0 {
@@ -134,9 +135,8 @@ func WithTimeout(d time.Duration) Option {
 	}
 }
 
-// WithMiddleware adds functions around every attempt, the first one outermost, after those added
-// before. A middleware sees the request as it will be sent, the token included, and may change it: each
-// attempt has its own copy.
+// WithMiddleware adds functions around every attempt, the first one outermost, inside those added before. A middleware
+// sees the request as it is sent, including the token, and may change it: each attempt has its own copy.
 func WithMiddleware(middleware ...Middleware) Option {
 	return func(c *config) error {
 		if slices.ContainsFunc(middleware, func(m Middleware) bool { return m == nil }) {
@@ -147,7 +147,7 @@ func WithMiddleware(middleware ...Middleware) Option {
 	}
 }
 
-// WithUserAgent sets the User-Agent header, [DefaultUserAgent] unless set.
+// WithUserAgent sets the User-Agent header, [DefaultUserAgent] by default.
 func WithUserAgent(userAgent string) Option {
 	return func(c *config) error {
 		if userAgent == "" || !printable(userAgent) {

@@ -9,11 +9,11 @@ import (
 
 // Page is one page of a list.
 type Page[T any] struct {
-	// Data holds the records, in the list's order; at most 100.
+	// Data holds the records, in the order of the list.
 	Data []T `json:"data"`
-	// FirstID is the first record's id, "" when there is none.
+	// FirstID is the id of the first record, "" without one.
 	FirstID string `json:"first_id"`
-	// LastID is the last record's id, "" when there is none.
+	// LastID is the id of the last record, "" without one.
 	LastID string `json:"last_id"`
 	// HasMore reports whether [Page.Next] has another page.
 	HasMore bool `json:"has_more"`
@@ -23,9 +23,8 @@ type Page[T any] struct {
 	next func(context.Context) (*Page[T], error)
 }
 
-// Next returns the page that follows, or, in a list asked for with BeforeID, the one that precedes,
-// with the options of the call that made this page. After the last page it returns [io.EOF]; its other
-// errors are those of the list.
+// Next returns the next page, or, in a list requested with BeforeID, the previous one, with the options of the call that
+// returned this page. After the last page it returns [io.EOF]; its other errors are those of the list.
 func (p *Page[T]) Next(ctx context.Context) (*Page[T], error) {
 	if !p.HasMore || p.next == nil {
 		return nil, io.EOF
@@ -33,7 +32,7 @@ func (p *Page[T]) Next(ctx context.Context) (*Page[T], error) {
 	return p.next(ctx)
 }
 
-// cursor is a place in a list; at most one field is not nil.
+// cursor is a position in a list; at most one field is not nil.
 type cursor struct{ page, after, before *string }
 
 // values makes cursors comparable.
@@ -41,7 +40,7 @@ func (c cursor) values() [3]string {
 	return [3]string{value(c.page), value(c.after), value(c.before)}
 }
 
-// list fetches the page at a cursor. build makes the request for it.
+// list fetches the page at a cursor. build returns the request for it.
 func list[T any](ctx context.Context, c *Client, op string, opts []Option, at cursor, build func(server string, at cursor) (*http.Request, error)) (*Page[T], error) {
 	page, err := call[Page[T]](ctx, c, op, opts, func(server string) (*http.Request, error) { return build(server, at) })
 	if err != nil {
@@ -50,15 +49,15 @@ func list[T any](ctx context.Context, c *Client, op string, opts []Option, at cu
 	next := page.following(at)
 	page.next = func(ctx context.Context) (*Page[T], error) {
 		if next.values() == [3]string{} || next.values() == at.values() {
-			return nil, &Error{Op: op, Type: ErrUnexpectedResponse, Message: "the server says that there is more but not where"}
+			return nil, &Error{Op: op, Type: ErrUnexpectedResponse, Message: "has_more is true but the response has no cursor for the next page"}
 		}
 		return list[T](ctx, c, op, opts, next, build)
 	}
 	return page, nil
 }
 
-// following is the cursor after a page that was fetched at at. Servers that send no next_page go on from
-// the ids, as every server does backward.
+// following returns the cursor after a page that was fetched at at. Without next_page, as always backward, the ids are the
+// cursors.
 func (p *Page[T]) following(at cursor) cursor {
 	switch {
 	case p.NextPage != "":
@@ -71,8 +70,8 @@ func (p *Page[T]) following(at cursor) cursor {
 	return cursor{}
 }
 
-// all yields the records of the page that first fetches and of those that follow. It yields an error
-// once, as the last pair.
+// all yields the records of the page that first fetches and of the pages that follow. It yields an error once, as the last
+// pair.
 func all[T any](ctx context.Context, first func() (*Page[T], error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		page, err := first()

@@ -72,11 +72,11 @@ func TestAll(t *testing.T) {
 		{"an error later", []client.RoundTripFunc{page(1, 1, true, `"p2"`), answer(400, envelope("invalid_request_error", "no"))}, nil,
 			[]string{"agent_1"}, []string{"", "page=p2"}, "Agents.List: 400 invalid_request_error: no (request id req_body)"},
 		{"the same page again", []client.RoundTripFunc{page(1, 1, true, `"p2"`), page(2, 2, true, `"p2"`)}, nil,
-			[]string{"agent_1", "agent_2"}, []string{"", "page=p2"}, "Agents.List: the server says that there is more but not where"},
+			[]string{"agent_1", "agent_2"}, []string{"", "page=p2"}, "Agents.List: has_more is true but the response has no cursor for the next page"},
 		{"the same ids again", []client.RoundTripFunc{page(1, 1, true, "null")}, nil,
-			[]string{"agent_1", "agent_1"}, []string{"", "after_id=agent_1"}, "Agents.List: the server says that there is more but not where"},
+			[]string{"agent_1", "agent_1"}, []string{"", "after_id=agent_1"}, "Agents.List: has_more is true but the response has no cursor for the next page"},
 		{"more of nothing", []client.RoundTripFunc{answer(200, `{"data":[],"has_more":true}`)}, nil, nil, []string{""},
-			"Agents.List: the server says that there is more but not where"},
+			"Agents.List: has_more is true but the response has no cursor for the next page"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {

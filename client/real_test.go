@@ -132,8 +132,8 @@ func TestRun(t *testing.T) {
 				return "never called", nil
 			})}},
 			[]string{"Let me look outside.", "idle: requires_action",
-				`result: the input does not fit the tool's schema: validating root: validating /properties/days: type: 1 has type "integer", want "string" (error)`,
-				`The weather: the input does not fit the tool's schema: validating root: validating /properties/days: type: 1 has type "integer", want "string".`, "idle: end_turn"}},
+				`result: the input does not satisfy the schema of the tool: validating root: validating /properties/days: type: 1 has type "integer", want "string" (error)`,
+				`The weather: the input does not satisfy the schema of the tool: validating root: validating /properties/days: type: 1 has type "integer", want "string".`, "idle: end_turn"}},
 		{"a tool of the caller's", "weather?", nil, []string{"Let me look outside.", "idle: requires_action"}},
 		{"a tool of another name", "weather?", &client.RunParams{Tools: []client.Tool{
 			client.NewTool("get_time", "", func(context.Context, struct{}) (string, error) { return "", nil })}},
@@ -160,7 +160,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// The caller answers what Run cannot, and the same turn goes on.
+// The caller resolves what Run cannot, and the same turn continues.
 func TestRunEvents(t *testing.T) {
 	r := startReal(t)
 	events, err := readAll(r.Sessions.Run(t.Context(), r.session, "weather?", nil))
@@ -182,7 +182,7 @@ func TestRunEvents(t *testing.T) {
 	}
 }
 
-// A program that stops in the middle of a run takes it up again by the message's key: nothing is said or answered
+// A program that stops in the middle of a run resumes it by the key of the message: nothing is sent or resolved
 // twice, and no tool is called twice whose result was sent.
 func TestARunIsTakenUpAgain(t *testing.T) {
 	r := startReal(t)
@@ -230,7 +230,7 @@ func TestRunFails(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	_, err = readAll(r.Sessions.RunEvents(t.Context(), r.session, nil, nil))
-	wantText(t, err, "Sessions.RunEvents: there is no event to send (param events)")
+	wantText(t, err, "Sessions.RunEvents: events is empty (param events)")
 	_, err = readAll(r.Sessions.Run(t.Context(), r.session, "", nil))
 	if e := asError(t, err); !errors.Is(err, client.ErrInvalidRequest) || e.Status != 400 || e.Op != "Sessions.Run" {
 		t.Errorf("%v", err)
@@ -306,7 +306,7 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// flaky is a proxy that fails about one request in three: before the server sees it, while the answer is on its way, or
+// flaky is a proxy that fails about one request in three: before the server sees it, while the response is on its way, or
 // after all is done, when nothing comes back.
 type flaky struct {
 	*httptest.Server
@@ -371,7 +371,7 @@ type cutBody struct {
 
 func (c *cutBody) Read(p []byte) (int, error) {
 	if c.left == 0 {
-		return 0, net.ErrClosed // the proxy aborts what it answers
+		return 0, net.ErrClosed // the proxy aborts the response
 	}
 	n, err := c.ReadCloser.Read(p[:min(len(p), c.left)])
 	c.left -= n

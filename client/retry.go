@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// The wait before another attempt.
+// The wait before the next attempt.
 const (
 	firstWait   = 500 * time.Millisecond
 	longestWait = 8 * time.Second
-	// jitter is the largest part of a wait that is left out at random.
+	// jitter is the largest part of a wait that is omitted at random.
 	jitter = 0.25
-	// patience is the longest wait that a server may ask for and get.
+	// patience is the longest wait that a server may ask for.
 	patience = time.Minute
 )
 
@@ -47,37 +47,37 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// retryable reports whether another attempt is harmless and may end better, after an answer or, with
-// rep nil, after none.
-func retryable(req *http.Request, rep *reply, err error) bool {
+// retryable reports whether another attempt is harmless and may succeed, after a response or, if resp is nil, without
+// one.
+func retryable(req *http.Request, resp *response, err error) bool {
 	if req.Body != nil && req.GetBody == nil {
 		return false
 	}
 	harmless := req.Method == http.MethodGet || req.Method == http.MethodHead || req.Header.Get("Idempotency-Key") != ""
-	if rep == nil {
+	if resp == nil {
 		var untrusted *tls.CertificateVerificationError
 		return harmless && !errors.As(err, &untrusted) && !isPermanent(err)
 	}
-	if rep.status < 400 || rep.status == http.StatusConflict {
+	if resp.status < 400 || resp.status == http.StatusConflict {
 		return false
 	}
-	switch rep.header.Get("X-Should-Retry") {
+	switch resp.header.Get("X-Should-Retry") {
 	case "true":
 		return true
 	case "false":
 		return false
 	}
-	switch rep.status {
+	switch resp.status {
 	case http.StatusTooManyRequests:
 		return true
 	case http.StatusRequestTimeout:
 		return harmless
 	}
-	return harmless && rep.status >= 500
+	return harmless && resp.status >= 500
 }
 
-// Permanent marks an error of a [Middleware], or of the body of an answer that it passes on, as one that another
-// attempt would meet again: the call, or the stream, ends with it. It returns nil for nil.
+// Permanent marks an error of a [Middleware], or of the body of a response that it passes on, as one that another attempt
+// would return again: the call, or the stream, ends with it. It returns nil for nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -85,7 +85,7 @@ func Permanent(err error) error {
 	return &permanent{err}
 }
 
-// permanent is an error that no other attempt avoids.
+// permanent is an error that no retry avoids.
 type permanent struct{ error }
 
 func (p *permanent) Unwrap() error { return p.error }
@@ -96,13 +96,13 @@ func isPermanent(err error) bool {
 	return errors.As(err, &p)
 }
 
-// wait returns how long to wait before attempt n+1, counted from 1, and whether that is worth it: not
-// when the server asks for more than patience or the context ends first.
-func (c clock) wait(ctx context.Context, n int, rep *reply) (time.Duration, bool) {
+// wait returns how long to wait before attempt n+1, counted from 1, and whether that is worth it: it is not when the
+// server asks for more than patience or the context ends earlier.
+func (c clock) wait(ctx context.Context, n int, resp *response) (time.Duration, bool) {
 	d := min(firstWait<<min(n-1, 4), longestWait)
 	d -= time.Duration(jitter * c.random() * float64(d))
-	if rep != nil {
-		if asked, ok := retryAfter(rep.header, c.now()); ok {
+	if resp != nil {
+		if asked, ok := retryAfter(resp.header, c.now()); ok {
 			d = asked
 		}
 	}
@@ -110,7 +110,7 @@ func (c clock) wait(ctx context.Context, n int, rep *reply) (time.Duration, bool
 	return d, d <= patience && (!ok || c.now().Add(d).Before(deadline))
 }
 
-// retryAfter is the wait that a server asks for, never negative, and whether it asks for one.
+// retryAfter returns the wait that a server asks for, never negative, and whether it asks for one.
 func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	if d, ok := amount(h.Get("Retry-After-Ms"), time.Millisecond); ok {
 		return d, true

@@ -66,7 +66,7 @@ func TestRetries(t *testing.T) {
 		{"Retry-After too far", get, []client.RoundTripFunc{answer(429, envelope("rate_limit_error", "later"), "Retry-After: 1e30"), ok}, nil, nil,
 			"Sessions.Get: 429 rate_limit_error: later (request id req_body)"},
 		{"a certificate does not get better", get, []client.RoundTripFunc{refuse(&tls.CertificateVerificationError{Err: errors.New("expired")})}, nil, nil,
-			"Sessions.Get: no answer: tls: failed to verify certificate: expired"},
+			"Sessions.Get: no response: tls: failed to verify certificate: expired"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -204,7 +204,7 @@ func TestTimeoutOfAnAttempt(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
 				err := get(context.Background(), bare(t, step), client.WithTimeout(3*time.Second), client.WithMaxRetries(1))
-				wantText(t, err, "Sessions.Get: no complete answer within 3s: context deadline exceeded (2 attempts)")
+				wantText(t, err, "Sessions.Get: no complete response within 3s: context deadline exceeded (2 attempts)")
 				if !errors.Is(err, context.DeadlineExceeded) {
 					t.Error("not context.DeadlineExceeded")
 				}

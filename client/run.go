@@ -8,40 +8,40 @@ import (
 
 // RunParams are the parameters of [SessionService.Run].
 type RunParams struct {
-	// Deltas are the types of events to get in pieces, too; see [StreamParams.Deltas].
+	// Deltas are the types of events that are also sent in pieces; see [StreamParams.Deltas].
 	Deltas []DeltaType
 	// Tools are called when the agent uses them, one after the other, by the goroutine that ranges over the events,
-	// and their results are sent to it. See [NewTool].
+	// and their results are sent to the agent. See [NewTool].
 	Tools []Tool
-	// Confirm decides on the uses of tools that the agent must ask for: nil allows one, an error denies it and its text
-	// tells the agent why. With a nil Confirm nobody decides.
+	// Confirm decides on the tool uses that the agent must ask for: a nil error allows one, any other denies it and its
+	// text tells the agent why. With a nil Confirm no decision is sent.
 	Confirm func(ctx context.Context, use AgentToolUseEvent) error
 }
 
-// Run sends a message and yields what follows in the session up to the end of the turn, which is a
-// [SessionStatusIdleEvent]. Its stop reason says how the turn ended: a failed one has a [SessionErrorEvent] before and
-// is no error of Run. A nil params stands for none. An error is yielded once, at the end.
+// Run sends a message and yields the events that follow in the session up to the end of the turn, a
+// [SessionStatusIdleEvent]. Its stop reason tells how the turn ended: a failed turn has a [SessionErrorEvent] before it
+// and is not an error of Run. A nil params stands for none. An error is yielded once, at the end.
 //
-// When the agent waits for the results of params.Tools or for params.Confirm, Run answers and goes on. When it waits for
-// anything else, Run ends with a stop reason [StopReasonRequiresAction], and [SessionService.RunEvents] goes on with the
-// caller's answer.
+// When the agent waits for results of params.Tools or decisions of params.Confirm, Run sends them and continues. When it
+// waits for anything else, Run ends with [StopReasonTypeRequiresAction], and the caller continues the turn with
+// [SessionService.RunEvents].
 //
-// Leaving the loop, or an end of ctx, does not stop the turn: see [EventService.Interrupt]. Its errors are those of
+// Neither leaving the loop nor the end of ctx stops the turn: see [EventService.Interrupt]. The errors of Run are those of
 // [EventService.Send] and [EventService.Stream].
 //
-// An idempotency key is the message's. With it a program that was stopped in the middle of a Run takes it up again: the
-// events come again from the first, what was answered is not answered again, and the turn goes on.
+// An idempotency key applies to the message. With it a program that was stopped during a Run can resume it: the events come
+// again from the first, results that were sent are not sent again, and the turn continues.
 func (s *SessionService) Run(ctx context.Context, id SessionID, message string, params *RunParams, opts ...Option) iter.Seq2[Event, error] {
 	return s.run(ctx, "Sessions.Run", id, []EventInput{NewUserMessage(message)}, params, opts)
 }
 
-// RunEvents is [SessionService.Run] with other events than a message, such as the answers that the agent waits for. The
-// last one must start a turn or let it go on; otherwise nothing follows.
+// RunEvents is [SessionService.Run] with other events than a message, such as the results that the agent waits for. The
+// last event must start or continue a turn; otherwise nothing follows.
 func (s *SessionService) RunEvents(ctx context.Context, id SessionID, events []EventInput, params *RunParams, opts ...Option) iter.Seq2[Event, error] {
 	return s.run(ctx, "Sessions.RunEvents", id, events, params, opts)
 }
 
-// run is Run for the method op.
+// run is RunEvents for the method op.
 func (s *SessionService) run(ctx context.Context, op string, id SessionID, events []EventInput, params *RunParams, opts []Option) iter.Seq2[Event, error] {
 	p := value(params)
 	later := append(slices.Clone(opts), withoutIdempotencyKey)
@@ -66,11 +66,11 @@ func (s *SessionService) run(ctx context.Context, op string, id SessionID, event
 				if v.TurnID != last.TurnID {
 					continue
 				}
-				goesOn, err := s.answer(ctx, op, id, v, uses, p, later)
+				continues, err := s.resolve(ctx, op, id, v, uses, p, later)
 				if err != nil {
 					yield(Event{}, err)
 				}
-				if err != nil || !goesOn {
+				if err != nil || !continues {
 					return
 				}
 			}
@@ -78,34 +78,34 @@ func (s *SessionService) run(ctx context.Context, op string, id SessionID, event
 	}
 }
 
-// answer sends the answers that a turn stopped for, as far as params has them, and reports whether the turn goes on.
-func (s *SessionService) answer(ctx context.Context, op string, id SessionID, stop SessionStatusIdleEvent, uses map[EventID]any, params RunParams, opts []Option) (goesOn bool, err error) {
-	if stop.StopReason.Type != StopReasonRequiresAction || len(params.Tools) == 0 && params.Confirm == nil {
+// resolve sends what a turn waits for, as far as params provides it, and reports whether the turn continues.
+func (s *SessionService) resolve(ctx context.Context, op string, id SessionID, stop SessionStatusIdleEvent, uses map[EventID]any, params RunParams, opts []Option) (continues bool, err error) {
+	if stop.StopReason.Type != StopReasonTypeRequiresAction || len(params.Tools) == 0 && params.Confirm == nil {
 		return false, nil
 	}
-	waiting, err := s.waiting(ctx, op, id, stop, opts)
+	pending, err := s.pending(ctx, op, id, stop, opts)
 	if err != nil {
 		return false, err
 	}
-	goesOn = true
-	for _, use := range waiting {
-		answer, ok := params.answer(ctx, uses[use])
+	continues = true
+	for _, use := range pending {
+		resolution, ok := params.resolve(ctx, uses[use])
 		if !ok {
-			goesOn = false
+			continues = false
 			continue
 		}
-		if _, err := s.Events.send(ctx, op, id, []EventInput{answer}, opts); err != nil {
+		if _, err := s.Events.send(ctx, op, id, []EventInput{resolution}, opts); err != nil {
 			return false, err
 		}
 	}
-	return goesOn, nil
+	return continues, nil
 }
 
-// waiting lists the uses of tools that a turn stopped for, without those that are answered since.
-func (s *SessionService) waiting(ctx context.Context, op string, id SessionID, stop SessionStatusIdleEvent, opts []Option) ([]EventID, error) {
+// pending lists the tool uses that a turn stopped for, except for those that were resolved since.
+func (s *SessionService) pending(ctx context.Context, op string, id SessionID, stop SessionStatusIdleEvent, opts []Option) ([]EventID, error) {
 	uses := slices.Clone(stop.StopReason.EventIDs)
-	answers := []EventType{EventTypeUserCustomToolResult, EventTypeUserToolConfirmation}
-	for event, err := range s.Events.All(ctx, id, &ListEventsParams{AfterID: &stop.ID, Types: answers}, opts...) {
+	resolutions := []EventType{EventTypeUserCustomToolResult, EventTypeUserToolConfirmation}
+	for event, err := range s.Events.All(ctx, id, &ListEventsParams{AfterID: &stop.ID, Types: resolutions}, opts...) {
 		if failure, ok := err.(*Error); ok {
 			failure.Op = op
 			return nil, failure
@@ -123,29 +123,29 @@ func (s *SessionService) waiting(ctx context.Context, op string, id SessionID, s
 	return uses, nil
 }
 
-// answer is the answer to a use of a tool; ok is false when it is the caller's to give.
-func (p RunParams) answer(ctx context.Context, use any) (answer EventInput, ok bool) {
+// resolve returns the event that resolves a tool use; ok is false when that is left to the caller.
+func (p RunParams) resolve(ctx context.Context, use any) (event EventInput, ok bool) {
 	switch v := use.(type) {
 	case AgentCustomToolUseEvent:
 		i := slices.IndexFunc(p.Tools, func(t Tool) bool { return t.name == v.Name })
 		if i < 0 {
-			return answer, false
+			return event, false
 		}
-		return p.Tools[i].answer(ctx, v), true
+		return p.Tools[i].result(ctx, v), true
 	case AgentToolUseEvent:
 		if p.Confirm == nil {
-			return answer, false
+			return event, false
 		}
-		confirmation := UserToolConfirmationInput{ToolUseID: v.ID, Result: ToolConfirmationAllow}
+		confirmation := UserToolConfirmationInput{ToolUseID: v.ID, Result: ToolConfirmationResultAllow}
 		if err := p.Confirm(ctx, v); err != nil {
-			confirmation.Result, confirmation.DenyMessage = ToolConfirmationDeny, new(err.Error())
+			confirmation.Result, confirmation.DenyMessage = ToolConfirmationResultDeny, new(err.Error())
 		}
 		return NewEventInput(confirmation), true
 	}
-	return answer, false
+	return event, false
 }
 
-// withoutIdempotencyKey undoes WithIdempotencyKey, for the writes that follow the one that it is for.
+// withoutIdempotencyKey undoes WithIdempotencyKey, for the writes that follow the one that the key is for.
 func withoutIdempotencyKey(c *config) error {
 	c.key = ""
 	return nil

@@ -44,8 +44,8 @@ func TestCancel(t *testing.T) {
 
 // One file is the body itself, several are a list in it.
 func TestAddFiles(t *testing.T) {
-	file := client.SessionResourceInput{Type: client.ResourceTypeFile, FileID: "file_1"}
-	placed := client.SessionResourceInput{Type: client.ResourceTypeFile, FileID: "file_2", MountPath: new("/mnt/b.csv")}
+	file := client.SessionResourceInput{Type: client.SessionResourceInputTypeFile, FileID: "file_1"}
+	placed := client.SessionResourceInput{Type: client.SessionResourceInputTypeFile, FileID: "file_2", MountPath: new("/mnt/b.csv")}
 	c, rec := scripted(t, []client.RoundTripFunc{answer(200, `{"id":"x"}`)})
 	_, first := c.Sessions.Resources.Add(t.Context(), "sess_1", &file)
 	_, second := c.Sessions.Resources.Add(t.Context(), "sess_1", &placed)

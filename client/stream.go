@@ -16,31 +16,31 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 )
 
-// settled is how long a connection must last to be no failure when it brings nothing.
+// settled is how long a connection without an event must last to count as a success.
 const settled = 5 * time.Second
 
-// errSilence is a connection that says nothing for too long.
+// errSilence is a connection that brings nothing for too long.
 var errSilence = errors.New("the server was silent for too long")
 
 // StreamParams are the parameters of [EventService.Stream].
 type StreamParams struct {
-	// AfterID is the id of the event to go on after; "" stands for the beginning of the session's log.
+	// AfterID is the id of the event to resume after; "" stands for the beginning of the session's log.
 	AfterID EventID
-	// Deltas are the types of events to get in pieces, too: an [EventStart], [EventDelta]s, then the event itself.
+	// Deltas are the types of events that are also sent in pieces: an [EventStart], [EventDelta]s, then the event itself.
 	Deltas []DeltaType
 }
 
-// Stream yields a session's events as they happen, those of its log first. A nil params stands for all of them. It
-// goes on when a turn ends, and ends after session.deleted or when the loop does; ctx ends it with an error. An error
-// is yielded once, at the end. Ranging again starts anew. Changing params afterwards has no effect.
+// Stream yields a session's events as they happen, after those of its log. A nil params stands for all events. It
+// continues when a turn ends, and ends after session.deleted or with the loop; the end of ctx is an error. An error is
+// yielded once, at the end. Ranging again starts anew. Changing params afterwards has no effect.
 //
-// A connection that breaks, or that the server ends, is followed by another one from the last event on: no event is
-// lost and none comes twice, and of an event in pieces no piece comes twice. The wait is what the server asks for, or
-// as for retries. [WithMaxRetries] is for the first connection, [WithMaxReconnects] for those that follow.
-// [WithTimeout] bounds the wait for an answer and then the longest silence; servers say something every 15 seconds.
+// When a connection breaks, or the server closes it, Stream reconnects and resumes after the last event: no event, and no
+// piece of an event, is lost or comes twice. The wait is what the server asks for, or that of retries. [WithMaxRetries]
+// applies to the first connection, [WithMaxReconnects] to those that follow. [WithTimeout] bounds the wait for the
+// response and then the longest silence; servers send something every 15 seconds.
 //
-// It returns [ErrNotFound] when there is no such session, or no longer, [ErrInvalidRequest] when params.AfterID is
-// no event of it, and [ErrRateLimit] when the account has too many streams open.
+// It returns [ErrNotFound] when the session does not exist, or no longer, [ErrInvalidRequest] when params.AfterID is not
+// an event of it, and [ErrRateLimit] when the account has too many open streams.
 //
 // Operation streamEvents: GET /sessions/{session_id}/events/stream.
 func (s *EventService) Stream(ctx context.Context, id SessionID, params *StreamParams, opts ...Option) iter.Seq2[Event, error] {
@@ -80,16 +80,16 @@ type stream struct {
 	id     SessionID
 	deltas []DeltaType
 
-	cursor   EventID // the last event of the log that was given
+	cursor   EventID // the last event of the log that was yielded
 	pieces   pieces
 	ended    bool
 	opened   bool // there was a connection
-	failures int  // attempts in a row that brought nothing
+	failures int  // attempts in a row without success
 	retry    time.Duration
 	conn     *connection
 }
 
-// connection is one answer that is read as it comes.
+// connection is one response that is read as it arrives.
 type connection struct {
 	events *sse.Reader
 	body   io.Closer
@@ -131,7 +131,7 @@ func (s *stream) next() (Event, error) {
 	return Event{}, io.EOF
 }
 
-// take makes an event of a frame, and moves the cursor; ok is false for what is no event, or was given already.
+// take decodes a frame and moves the cursor; ok is false for what is not an event or was yielded before.
 func (s *stream) take(frame sse.Event) (event Event, ok bool, err error) {
 	if len(frame.Data) == 0 {
 		return Event{}, false, nil
@@ -166,10 +166,10 @@ func (s *stream) take(frame sse.Event) (event Event, ok bool, err error) {
 	return event, true, nil
 }
 
-// errorEvent is the type of an error on a stream, which the contract does not have and some servers send.
+// errorEvent is the type of an error on a stream, which some servers send although the contract does not have it.
 const errorEvent = "error"
 
-// eventError reads an error that came on a stream.
+// eventError decodes an error from a stream.
 func eventError(data []byte) *Error {
 	var wire types.Error
 	if err := json.Unmarshal(data, &wire); err != nil || wire.Error.Type == "" {
@@ -180,12 +180,12 @@ func eventError(data []byte) *Error {
 	}
 }
 
-// unexpected is an error for an answer that the contract does not know.
+// unexpected returns an error for a response that the contract does not have.
 func unexpected(message string) *Error {
 	return &Error{Status: http.StatusOK, Type: ErrUnexpectedResponse, Message: message}
 }
 
-// lost ends a connection, and waits until it is time for the next one. It returns an error when there should be none.
+// lost closes a connection and waits until it is time for the next one. It returns an error when there is to be none.
 func (s *stream) lost(err error) error {
 	lasted := s.cfg.clock.now().Sub(s.conn.since)
 	if s.conn.useful || lasted >= settled {
@@ -202,13 +202,13 @@ func (s *stream) lost(err error) error {
 	case silent:
 		err = errSilence
 	case err == io.EOF:
-		err = io.ErrUnexpectedEOF // the server ends a stream by its last event only
+		err = io.ErrUnexpectedEOF // only its last event ends a stream
 	}
 	return s.again(nil, &Error{Message: "the stream was cut off: " + err.Error(), cause: err})
 }
 
-// again counts a failure and waits for the next attempt. It returns failure when there should be none.
-func (s *stream) again(rep *reply, failure *Error) error {
+// again counts a failure and waits for the next attempt. It returns failure when there is to be none.
+func (s *stream) again(resp *response, failure *Error) error {
 	if s.ctx.Err() != nil {
 		return ended(s.ctx, &Error{})
 	}
@@ -218,8 +218,8 @@ func (s *stream) again(rep *reply, failure *Error) error {
 	}
 	s.failures++
 	failure.Attempts = s.failures
-	d, worth := s.cfg.clock.wait(s.ctx, s.failures, rep)
-	if s.retry > 0 && rep == nil {
+	d, worth := s.cfg.clock.wait(s.ctx, s.failures, resp)
+	if s.retry > 0 && resp == nil {
 		d = s.retry
 	}
 	if s.failures > most || !worth {
@@ -239,7 +239,7 @@ func (s *stream) connect() error {
 		}
 		params := &types.StreamEventsParams{EventDeltas: s.deltas}
 		if s.cursor != "" {
-			// Servers of several generations: some know the one, some the other.
+			// Some servers know only one of them.
 			params.AfterID, params.LastEventID = &s.cursor, &s.cursor
 		}
 		return httpclient.NewStreamEventsRequest(server, s.id, params)
@@ -252,62 +252,62 @@ func (s *stream) connect() error {
 		if s.ctx.Err() != nil {
 			return ended(s.ctx, &Error{})
 		}
-		rep, err := s.open(req)
+		resp, err := s.open(req)
 		switch {
 		case s.conn != nil:
 			s.opened = true
 			return nil
-		case rep != nil && rep.status/100 == 2:
-			return &Error{Status: rep.status, Type: ErrUnexpectedResponse, Message: describe(rep) + "; is the base URL right?", Raw: rep.body}
+		case resp != nil && resp.status/100 == 2:
+			return &Error{Status: resp.status, Type: ErrUnexpectedResponse, Message: describe(resp) + "; is the base URL right?", Raw: resp.body}
 		}
 		failure := &Error{cause: err}
-		if rep != nil {
-			failure = answerError(rep, s.cfg.clock.now())
+		if resp != nil {
+			failure = responseError(resp, s.cfg.clock.now())
 		} else {
 			failure.Message = err.Error()
 		}
-		if !retryable(req, rep, err) {
+		if !retryable(req, resp, err) {
 			failure.Attempts = 1
 			return failure
 		}
-		if err := s.again(rep, failure); err != nil {
+		if err := s.again(resp, failure); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// open sends req once. It sets the connection, or returns the answer that is no stream, or an error for none.
-func (s *stream) open(req *http.Request) (*reply, error) {
+// open sends req once. It sets the connection, or returns the response that is not a stream, or an error without one.
+func (s *stream) open(req *http.Request) (*response, error) {
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	silence := &silence{limit: s.cfg.timeout, cancel: cancel}
 	silence.begin()
-	resp, err := s.cfg.roundTrip(ctx, req)
+	in, err := s.cfg.roundTrip(ctx, req)
 	silence.end()
 	if err != nil {
 		defer cancel(nil)
 		if context.Cause(ctx) == errSilence {
-			err = fmt.Errorf("no answer within %v: %w", s.cfg.timeout, context.DeadlineExceeded)
+			err = fmt.Errorf("no response within %v: %w", s.cfg.timeout, context.DeadlineExceeded)
 		}
 		return nil, err
 	}
-	if rep := (&reply{status: resp.StatusCode, header: resp.Header}); resp.StatusCode/100 != 2 || mediaType(rep) != "text/event-stream" {
+	resp := &response{status: in.StatusCode, header: in.Header}
+	if resp.status/100 != 2 || mediaType(resp) != "text/event-stream" {
 		defer cancel(nil)
-		defer resp.Body.Close()
+		defer in.Body.Close()
 		silence.begin()
 		defer silence.end()
-		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxError))
-		rep.body = body
-		return rep, nil
+		resp.body, _ = io.ReadAll(io.LimitReader(in.Body, maxError))
+		return resp, nil
 	}
-	silence.in = resp.Body
+	silence.in = in.Body
 	s.conn = &connection{
-		events: sse.NewReader(silence, maxAnswer), body: resp.Body, ctx: ctx, cancel: cancel, since: s.cfg.clock.now(),
+		events: sse.NewReader(silence, maxResponse), body: in.Body, ctx: ctx, cancel: cancel, since: s.cfg.clock.now(),
 	}
 	return nil, nil
 }
 
-// silence reads and ends the connection when nothing comes for too long.
+// silence reads, and cancels the connection when nothing arrives for too long.
 type silence struct {
 	in     io.Reader
 	limit  time.Duration // 0 for none
@@ -333,15 +333,15 @@ func (s *silence) Read(p []byte) (int, error) {
 	return s.in.Read(p)
 }
 
-// pieces knows how much of an event in pieces was given. A new connection begins the event anew; what was given
-// is not given again.
+// pieces knows how much of an event in pieces was yielded. A new connection begins the event anew; what was yielded is not
+// yielded again.
 type pieces struct {
 	id    EventID
 	given map[int32]int // bytes of each block
 	read  map[int32]int // bytes of each block since the last start
 }
 
-// start notes the start of an event, and reports whether it is the first.
+// start records the start of an event, and reports whether it is the first.
 func (p *pieces) start(id EventID) bool {
 	first := id != p.id
 	if first {
@@ -351,7 +351,7 @@ func (p *pieces) start(id EventID) bool {
 	return first
 }
 
-// add cuts off what was given of a piece, and reports whether something is left.
+// add removes from a piece what was yielded before, and reports whether anything is left.
 func (p *pieces) add(d *EventDelta) bool {
 	if d.EventID != p.id {
 		p.start(d.EventID)

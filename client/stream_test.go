@@ -57,7 +57,7 @@ func idle(n int, reason string) frame {
 // deleted is the end of a stream.
 func deleted(n int) frame { return stored(n, "session.deleted", "") }
 
-// streamBody answers with a stream that says text and then fails with err, or hangs until the reader leaves when err is nil.
+// streamBody responds with a stream of text that then fails with err, or hangs until the reader leaves when err is nil.
 func streamBody(text string, err error) client.RoundTripFunc {
 	return func(req *http.Request) (*http.Response, error) {
 		resp, _ := answer(200, "", "Content-Type: text/event-stream; charset=utf-8")(req)
@@ -284,15 +284,15 @@ func TestStreamErrors(t *testing.T) {
 			"Sessions.Events.Stream: 404 not_found_error: No such session. (request id req_body)"},
 		{"unknown cursor", []client.RoundTripFunc{answer(400, envelope("invalid_request_error", "No such event."))}, nil, 1, client.ErrInvalidRequest,
 			"Sessions.Events.Stream: 400 invalid_request_error: No such event. (request id req_body)"},
-		{"no connection", []client.RoundTripFunc{refuse(cut)}, nil, 3, cut, "Sessions.Events.Stream: no answer: cut (3 attempts)"},
+		{"no connection", []client.RoundTripFunc{refuse(cut)}, nil, 3, cut, "Sessions.Events.Stream: no response: cut (3 attempts)"},
 		{"busy", []client.RoundTripFunc{answer(503, envelope("overloaded_error", "Busy."))}, nil, 3, client.ErrOverloaded,
 			"Sessions.Events.Stream: 503 overloaded_error: Busy. (request id req_body, 3 attempts)"},
 		{"too many streams for long", []client.RoundTripFunc{answer(429, envelope("rate_limit_error", "Too many."), "Retry-After: 3600")}, nil, 1, client.ErrRateLimit,
 			"Sessions.Events.Stream: 429 rate_limit_error: Too many. (request id req_body)"},
 		{"HTML", []client.RoundTripFunc{answer(200, "<html>", "Content-Type: text/html")}, nil, 1, client.ErrUnexpectedResponse,
-			`Sessions.Events.Stream: 200 unexpected_response: the answer is text/html, not JSON: "<html>"; is the base URL right?`},
+			`Sessions.Events.Stream: 200 unexpected_response: the response is text/html, not JSON: "<html>"; is the base URL right?`},
 		{"JSON", []client.RoundTripFunc{answer(200, "{}")}, nil, 1, client.ErrUnexpectedResponse,
-			`Sessions.Events.Stream: 200 unexpected_response: the answer is not the contract's: "{}"; is the base URL right?`},
+			`Sessions.Events.Stream: 200 unexpected_response: the response is not the contract's: "{}"; is the base URL right?`},
 		{"a redirect elsewhere", []client.RoundTripFunc{answer(302, "", "Location: https://other.test/stream?key=1")}, nil, 1, client.ErrUnexpectedResponse,
 			"Sessions.Events.Stream: 302 unexpected_response: the server redirects to https://other.test/stream and the client does not follow; is the base URL right? (request id req_1)"},
 		{"no JSON in an event", []client.RoundTripFunc{streamBody("data: oops\n\n", nil)}, nil, 1, client.ErrUnexpectedResponse,
@@ -305,12 +305,12 @@ func TestStreamErrors(t *testing.T) {
 			"Sessions.Events.Stream: 200 unexpected_response: an event of the stream is larger than 32 MiB"},
 		{"deleted while away", []client.RoundTripFunc{streamBody(one, cut), answer(404, envelope("not_found_error", "No such session."))}, nil, 2, client.ErrNotFound,
 			"Sessions.Events.Stream: 404 not_found_error: No such session. (request id req_body)"},
-		{"gone for good", []client.RoundTripFunc{streamBody(one, cut), refuse(cut)}, nil, 11, cut, "Sessions.Events.Stream: no answer: cut (11 attempts)"},
+		{"gone for good", []client.RoundTripFunc{streamBody(one, cut), refuse(cut)}, nil, 11, cut, "Sessions.Events.Stream: no response: cut (11 attempts)"},
 		{"nothing but ends", []client.RoundTripFunc{streamBody(": hello\n\n", io.EOF)}, nil, 11, io.ErrUnexpectedEOF,
 			"Sessions.Events.Stream: the stream was cut off: unexpected EOF (11 attempts)"},
 		{"no reconnects", []client.RoundTripFunc{streamBody(one, cut)}, []client.Option{client.WithMaxReconnects(0)}, 1, cut,
 			"Sessions.Events.Stream: the stream was cut off: cut"},
-		{"no retries", []client.RoundTripFunc{refuse(cut)}, []client.Option{client.WithMaxRetries(0)}, 1, cut, "Sessions.Events.Stream: no answer: cut"},
+		{"no retries", []client.RoundTripFunc{refuse(cut)}, []client.Option{client.WithMaxRetries(0)}, 1, cut, "Sessions.Events.Stream: no response: cut"},
 		{"a bad option", nil, []client.Option{client.WithMaxReconnects(-1)}, 0, client.ErrInvalidRequest, "Sessions.Events.Stream: WithMaxReconnects: -1 is negative"},
 		{"silence", []client.RoundTripFunc{streamBody(one, nil)}, []client.Option{client.WithTimeout(time.Millisecond), client.WithMaxReconnects(0)}, 1, nil,
 			"Sessions.Events.Stream: the stream was cut off: the server was silent for too long"},
@@ -319,7 +319,7 @@ func TestStreamErrors(t *testing.T) {
 			return nil, req.Context().Err()
 		}},
 			[]client.Option{client.WithTimeout(time.Millisecond), client.WithMaxRetries(0)}, 1, context.DeadlineExceeded,
-			"Sessions.Events.Stream: no answer within 1ms: context deadline exceeded"},
+			"Sessions.Events.Stream: no response within 1ms: context deadline exceeded"},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -336,7 +336,7 @@ func TestStreamErrors(t *testing.T) {
 	}
 	c, _ := scripted(t, nil)
 	_, err := readAll(c.Sessions.Events.Stream(t.Context(), "..", nil))
-	wantText(t, err, `Sessions.Events.Stream: ".." is no id (param session_id)`)
+	wantText(t, err, `Sessions.Events.Stream: ".." is not an id (param session_id)`)
 	var none context.Context
 	_, err = readAll(c.Sessions.Events.Stream(none, "sess_1", nil))
 	wantText(t, err, "Sessions.Events.Stream: the context is nil")

@@ -10,26 +10,26 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 )
 
-// Tool is a function of the program that an agent may use: [Tool.AgentTool] tells the agent of it, [RunParams.Tools]
-// lets it be called. Make one with [NewTool].
+// Tool is a function of the program that an agent may use: [Tool.AgentTool] describes it to the agent, [RunParams.Tools]
+// calls it. Make one with [NewTool].
 type Tool struct {
 	name string
 	tool CustomTool
 	call func(ctx context.Context, input json.RawMessage) (string, error)
 }
 
-// NewTool makes a tool of a function. The agent sees the name, the description and a JSON Schema of In, which is a struct:
-// fields are named by their json tags, described by their jsonschema tags, and required unless omitempty or omitzero.
-// Input that does not fit the schema does not reach the function: the agent is told and may try again.
+// NewTool returns a tool that calls fn. The agent sees the name, the description and a JSON Schema of In, which is a
+// struct: fields are named by their json tags, described by their jsonschema tags, and required unless omitempty or
+// omitzero. Input that does not satisfy the schema does not reach fn: the agent gets the error and may try again.
 //
-// The result is sent as it is when it is a string, otherwise as JSON. An error is sent with its text, as a failure of the
-// tool that the agent may deal with; so is a panic. ctx is that of [SessionService.Run].
+// A result that is a string is sent unchanged, any other as JSON. The text of an error is sent as a failed result, which
+// the agent may handle; so is a panic. ctx is that of [SessionService.Run].
 //
-// NewTool panics when In is no struct, or has no schema: that is a mistake in the program.
+// NewTool panics when In is not a struct or has no schema: that is a mistake in the program.
 func NewTool[In, Out any](name, description string, fn func(ctx context.Context, in In) (Out, error)) Tool {
 	schema, err := jsonschema.For[In](nil)
 	if err == nil && schema.Type != "object" {
-		err = fmt.Errorf("%T is no struct", *new(In))
+		err = fmt.Errorf("%T is not a struct", *new(In))
 	}
 	var resolved *jsonschema.Resolved
 	if err == nil {
@@ -63,7 +63,7 @@ func NewTool[In, Out any](name, description string, fn func(ctx context.Context,
 	}}
 }
 
-// decodeInput reads the input of a tool, which must fit the schema.
+// decodeInput decodes the input of a tool, which must satisfy the schema.
 func decodeInput[In any](schema *jsonschema.Resolved, input json.RawMessage) (in In, err error) {
 	var plain any
 	if err = json.Unmarshal(input, &plain); err == nil {
@@ -73,28 +73,28 @@ func decodeInput[In any](schema *jsonschema.Resolved, input json.RawMessage) (in
 		err = json.Unmarshal(input, &in)
 	}
 	if err != nil {
-		err = fmt.Errorf("the input does not fit the tool's schema: %w", err)
+		err = fmt.Errorf("the input does not satisfy the schema of the tool: %w", err)
 	}
 	return in, err
 }
 
-// AgentTool is the tool for [CreateAgentRequest] and [UpdateAgentRequest].
+// AgentTool returns the tool for [CreateAgentRequest] and [UpdateAgentRequest].
 func (t Tool) AgentTool() AgentTool { return NewAgentTool(t.tool) }
 
-// answer calls the tool and makes an event of its result.
-func (t Tool) answer(ctx context.Context, use AgentCustomToolUseEvent) EventInput {
+// result calls the tool and returns an event with its result.
+func (t Tool) result(ctx context.Context, use AgentCustomToolUseEvent) EventInput {
 	text, err := t.safely(ctx, use.Input)
 	if err != nil {
 		text = err.Error()
 	}
-	result := UserCustomToolResultInput{CustomToolUseID: use.ID, IsError: new(err != nil)}
+	input := UserCustomToolResultInput{CustomToolUseID: use.ID, IsError: new(err != nil)}
 	if text = strings.ReplaceAll(text, "\x00", "\ufffd"); text != "" { // the contract has no NUL and no empty block
-		result.Content = &Content{text}
+		input.Content = &Content{text}
 	}
-	return NewEventInput(result)
+	return NewEventInput(input)
 }
 
-// safely calls the tool and turns a panic into an error.
+// safely calls the tool and converts a panic to an error.
 func (t Tool) safely(ctx context.Context, input json.RawMessage) (text string, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -46,7 +46,7 @@ func TestToolSchemas(t *testing.T) {
 	}
 }
 
-// A tool without a struct is a mistake in the program, which is told so at once.
+// A tool whose input is not a struct panics at once.
 func TestToolsWithoutASchema(t *testing.T) {
 	for name, make := range map[string]func(){
 		"no struct": func() { client.NewTool("t", "", func(context.Context, string) (string, error) { return "", nil }) },
@@ -65,7 +65,7 @@ func TestToolsWithoutASchema(t *testing.T) {
 	}
 }
 
-// A result that is no string is sent as JSON.
+// A result that is not a string is sent as JSON.
 func TestToolResultsAsJSON(t *testing.T) {
 	r := startReal(t)
 	tool := client.NewTool("get_weather", "", func(_ context.Context, in weather) (map[string]int, error) {

@@ -11,49 +11,49 @@ import (
 	"slices"
 )
 
-// The most bytes read of an answer: of a success, and of anything else.
+// The most bytes read of a response: of a success, and of anything else.
 const (
-	maxAnswer = 32 << 20
-	maxError  = 1 << 20
+	maxResponse = 32 << 20
+	maxError    = 1 << 20
 )
 
 // builder makes a request for a server, whose URL ends in a slash.
 type builder func(server string) (*http.Request, error)
 
-// reply is an answer that was read whole, or up to its limit.
-type reply struct {
+// response is an HTTP response that was read completely, or up to its limit.
+type response struct {
 	status   int
 	header   http.Header
 	body     []byte
 	tooLarge bool
 }
 
-// call runs the operation op: it applies opts, sends what build makes and reads the answer as a T. Its
+// call runs the operation op: it applies opts, sends the request that build returns and decodes the response as a T. Its
 // error is an *Error.
 func call[T any](ctx context.Context, c *Client, op string, opts []Option, build builder) (*T, error) {
 	out, _, err := callStatus[T](ctx, c, op, opts, build)
 	return out, err
 }
 
-// callStatus is call that tells one success from another: it returns the answer's status too.
+// callStatus is call, and returns the status of the response as well.
 func callStatus[T any](ctx context.Context, c *Client, op string, opts []Option, build builder) (*T, int, error) {
 	cfg, err := c.config.with(opts)
 	if err != nil {
 		return nil, 0, cfg.finish(op, err)
 	}
-	rep, err := cfg.send(ctx, build)
+	resp, err := cfg.send(ctx, build)
 	if err != nil {
 		return nil, 0, cfg.finish(op, err)
 	}
-	out, err := decode[T](rep)
+	out, err := decode[T](resp)
 	if err != nil {
 		return nil, 0, cfg.finish(op, err)
 	}
-	return out, rep.status, nil
+	return out, resp.status, nil
 }
 
-// send makes attempts until one succeeds or no further one is worth it.
-func (c *config) send(ctx context.Context, build builder) (*reply, error) {
+// send makes attempts until one succeeds or another one is not worth it.
+func (c *config) send(ctx context.Context, build builder) (*response, error) {
 	req, err := c.request(ctx, build)
 	if err != nil {
 		return nil, err
@@ -62,23 +62,23 @@ func (c *config) send(ctx context.Context, build builder) (*reply, error) {
 		return nil, ended(ctx, &Error{})
 	}
 	for n := 1; ; n++ {
-		rep, err := c.attempt(ctx, req)
+		resp, err := c.attempt(ctx, req)
 		var failure *Error
 		switch {
-		case rep != nil && rep.status/100 == 2:
-			return rep, nil
-		case rep != nil:
-			failure = answerError(rep, c.clock.now())
+		case resp != nil && resp.status/100 == 2:
+			return resp, nil
+		case resp != nil:
+			failure = responseError(resp, c.clock.now())
 		case ctx.Err() != nil:
 			return nil, ended(ctx, &Error{Attempts: n})
 		default:
 			failure = &Error{Message: err.Error(), cause: err}
 		}
 		failure.Attempts = n
-		if n > c.retries || !retryable(req, rep, err) {
+		if n > c.retries || !retryable(req, resp, err) {
 			return nil, failure
 		}
-		d, worth := c.clock.wait(ctx, n, rep)
+		d, worth := c.clock.wait(ctx, n, resp)
 		if !worth {
 			return nil, failure
 		}
@@ -88,7 +88,7 @@ func (c *config) send(ctx context.Context, build builder) (*reply, error) {
 	}
 }
 
-// ended is the error of a call whose context ended, the last attempt's failure if it had one.
+// ended returns the error of a call whose context ended: last, the failure of the last attempt if it had one.
 func ended(ctx context.Context, last *Error) *Error {
 	cause := ctx.Err()
 	if why := context.Cause(ctx); why != cause {
@@ -101,7 +101,7 @@ func ended(ctx context.Context, last *Error) *Error {
 	return last
 }
 
-// request builds the request that every attempt sends a copy of.
+// request builds the request. Every attempt sends a copy of it.
 func (c *config) request(ctx context.Context, build builder) (*http.Request, error) {
 	if ctx == nil {
 		return nil, errors.New("the context is nil")
@@ -130,22 +130,22 @@ func (c *config) request(ctx context.Context, build builder) (*http.Request, err
 	return req, nil
 }
 
-// attempt sends a copy of req once and reads the answer.
-func (c *config) attempt(parent context.Context, req *http.Request) (*reply, error) {
+// attempt sends a copy of req once and reads the response.
+func (c *config) attempt(parent context.Context, req *http.Request) (*response, error) {
 	ctx, cancel := parent, context.CancelFunc(func() {})
 	if c.timeout > 0 {
 		ctx, cancel = context.WithTimeout(parent, c.timeout)
 	}
 	defer cancel()
-	rep, err := c.exchange(ctx, req)
+	resp, err := c.exchange(ctx, req)
 	if err != nil && ctx.Err() != nil && parent.Err() == nil {
-		return nil, fmt.Errorf("no complete answer within %v: %w", c.timeout, context.DeadlineExceeded)
+		return nil, fmt.Errorf("no complete response within %v: %w", c.timeout, context.DeadlineExceeded)
 	}
-	return rep, err
+	return resp, err
 }
 
-// exchange sends a copy of req through the middleware and reads the answer.
-func (c *config) exchange(ctx context.Context, req *http.Request) (*reply, error) {
+// exchange sends a copy of req through the middleware and reads the response.
+func (c *config) exchange(ctx context.Context, req *http.Request) (*response, error) {
 	resp, err := c.roundTrip(ctx, req)
 	if err != nil {
 		return nil, err
@@ -176,37 +176,37 @@ func (c *config) roundTrip(ctx context.Context, req *http.Request) (*http.Respon
 		if isPermanent(err) {
 			return nil, err
 		}
-		return nil, fmt.Errorf("no answer: %w", err)
+		return nil, fmt.Errorf("no response: %w", err)
 	}
 	if resp == nil || resp.Body == nil {
-		return nil, errors.New("a middleware returned no answer and no error")
+		return nil, errors.New("a middleware returned no response and no error")
 	}
 	return resp, nil
 }
 
-// read reads an answer up to its limit. A broken connection is an error for a success only: the status
-// of a failure says enough.
-func read(resp *http.Response) (*reply, error) {
-	rep := &reply{status: resp.StatusCode, header: resp.Header}
-	success, limit := rep.status/100 == 2, int64(maxError)
+// read reads a response up to its limit. A broken connection is an error only of a success: the status of a failure says
+// enough.
+func read(in *http.Response) (*response, error) {
+	resp := &response{status: in.StatusCode, header: in.Header}
+	success, limit := resp.status/100 == 2, int64(maxError)
 	if success {
-		limit = maxAnswer
+		limit = maxResponse
 	}
-	if success && resp.ContentLength > limit {
-		rep.tooLarge = true
-		return rep, nil
+	if success && in.ContentLength > limit {
+		resp.tooLarge = true
+		return resp, nil
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	body, err := io.ReadAll(io.LimitReader(in.Body, limit+1))
 	if err != nil && success {
-		return nil, fmt.Errorf("the answer was cut off: %w", err)
+		return nil, fmt.Errorf("the response was cut off: %w", err)
 	}
-	rep.tooLarge = int64(len(body)) > limit
-	rep.body = body[:min(int64(len(body)), limit)]
-	return rep, nil
+	resp.tooLarge = int64(len(body)) > limit
+	resp.body = body[:min(int64(len(body)), limit)]
+	return resp, nil
 }
 
-// checkRedirect follows redirects of reads within one scheme, host and port, ten at most: the token
-// belongs to one server, and a write must not be sent twice or turn into a read.
+// checkRedirect follows redirects of reads within one scheme, host and port, at most ten: the token belongs to one
+// server, and a write must neither be sent twice nor turn into a read.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	first := via[0]
 	if first.Method != http.MethodGet && first.Method != http.MethodHead || len(via) > 10 ||
@@ -216,15 +216,15 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// checkID refuses an id that would make the request's path another operation's.
+// checkID rejects an id that would turn the path into that of another operation.
 func checkID(param, id string) error {
 	if id == "" || id == "." || id == ".." {
-		return &Error{Type: ErrInvalidRequest, Message: fmt.Sprintf("%q is no id", id), Param: param}
+		return &Error{Type: ErrInvalidRequest, Message: fmt.Sprintf("%q is not an id", id), Param: param}
 	}
 	return nil
 }
 
-// checkBody refuses a request that is nil.
+// checkBody rejects a nil request.
 func checkBody[T any](body *T) error {
 	if body == nil {
 		return errors.New("the request is nil")

@@ -1,13 +1,16 @@
 package client_test
 
 import (
+	"encoding/json"
 	"go/ast"
 	"go/parser"
 	gotoken "go/token"
+	"maps"
 	"os/exec"
 	"path"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,26 +18,31 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 )
 
-// Whoever uses the client needs no second import: every type that a method takes or returns has its
-// name here. Single-valued enums, the `type` of an object or the `status` of an event, need none.
+// Callers need no second import: every type that a method accepts or returns has a name in the package. Enums with a single
+// value, the `type` of an object or the `status` of an event, need none.
 func TestOneImport(t *testing.T) {
-	file, err := parser.ParseFile(gotoken.NewFileSet(), "types.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
 	named := map[string]bool{}
-	ast.Inspect(file, func(n ast.Node) bool {
-		if spec, ok := n.(*ast.TypeSpec); ok && spec.Assign.IsValid() {
-			target := spec.Type
-			if generic, ok := target.(*ast.IndexExpr); ok {
-				target = generic.X
-			}
-			if sel, ok := target.(*ast.SelectorExpr); ok {
-				named[sel.X.(*ast.Ident).Name+"."+sel.Sel.Name] = true
-			}
+	for _, name := range []string{"types.gen.go", "patches.go", "errors.go"} {
+		file, err := parser.ParseFile(gotoken.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return true
-	})
+		ast.Inspect(file, func(n ast.Node) bool {
+			if spec, ok := n.(*ast.TypeSpec); ok && spec.Assign.IsValid() {
+				target := spec.Type
+				if generic, ok := target.(*ast.IndexExpr); ok {
+					target = generic.X
+				}
+				if sel, ok := target.(*ast.SelectorExpr); ok {
+					named[sel.X.(*ast.Ident).Name+"."+sel.Sel.Name] = true
+				}
+			}
+			return true
+		})
+	}
+	for short, long := range map[string]string{"union.Agent": "types.AgentRef", "union.Model": "types.ModelRef", "union.Policy": "types.PermissionPolicy", "union.Content": "types.Content"} {
+		named[short] = named[long] // what these are
+	}
 	seen := map[reflect.Type]bool{}
 	var walk func(reflect.Type)
 	walk = func(typ reflect.Type) {
@@ -46,7 +54,7 @@ func TestOneImport(t *testing.T) {
 		tag := typ.Kind() == reflect.String && (strings.HasSuffix(typ.Name(), "Type") || strings.HasSuffix(typ.Name(), "EventStatus"))
 		name, _, _ := strings.Cut(pkg+"."+typ.Name(), "[")
 		if (pkg == "types" || pkg == "union" || pkg == "nullable") && !named[name] && !tag {
-			t.Errorf("%v has no alias in types.go", typ)
+			t.Errorf("%v has no alias in types.gen.go: see hasGoType in api/clientgen", typ)
 		}
 		switch typ.Kind() {
 		case reflect.Pointer, reflect.Slice, reflect.Map:
@@ -57,10 +65,8 @@ func TestOneImport(t *testing.T) {
 					walk(typ.Field(i).Type)
 				}
 			}
-			for m := range reflect.PointerTo(typ).NumMethod() { // the variants of a union
-				if method := reflect.PointerTo(typ).Method(m); strings.HasPrefix(method.Name, "As") && pkg == "types" {
-					walk(method.Type.Out(0))
-				}
+			for _, variant := range variants(t, typ) {
+				walk(variant)
 			}
 		}
 	}
@@ -82,15 +88,40 @@ func TestOneImport(t *testing.T) {
 		}
 	}
 	walkService(reflect.TypeFor[*client.Client]())
-	streamed := reflect.TypeFor[types.StreamedEvent]() // what Event.Value may be
-	for m := range streamed.NumMethod() {
-		if method := streamed.Method(m); strings.HasPrefix(method.Name, "As") {
-			walk(method.Type.Out(0))
-		}
+	for _, variant := range variants(t, reflect.TypeFor[types.StreamedEvent]()) { // what Event.Value may be
+		walk(variant)
 	}
 	if len(seen) < 30 {
 		t.Errorf("only %d types seen", len(seen))
 	}
+}
+
+// variants lists the types that a union's AsAny returns, of the contract's examples; a type that is not a union has none.
+func variants(t *testing.T, typ reflect.Type) (all []reflect.Type) {
+	t.Helper()
+	union, ok := reflect.New(typ).Interface().(interface {
+		json.Unmarshaler
+		AsAny() any
+	})
+	if !ok {
+		return nil
+	}
+	contract, err := spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range contract.Components.Schemas[typ.Name()].Value.OneOf {
+		if err := union.UnmarshalJSON([]byte(toJSON(t, ref.Value.Example))); err != nil {
+			t.Fatal(err)
+		}
+		variant := reflect.TypeOf(union.AsAny())
+		if variant == nil || variant.Name() != path.Base(ref.Ref) {
+			t.Errorf("%v: AsAny returns a %v, want %s", typ, variant, path.Base(ref.Ref))
+			continue
+		}
+		all = append(all, variant)
+	}
+	return all
 }
 
 // Importing the client pulls in no server framework, no OpenAPI library and no database driver.
@@ -105,6 +136,22 @@ func TestImports(t *testing.T) {
 	}
 	if !strings.Contains(string(out), "sessions/gen/httpclient") {
 		t.Error("go list says nothing of gen/httpclient")
+	}
+}
+
+// A program that imports the client alone gets at most five other modules.
+func TestModules(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules := map[string]bool{}
+	for _, module := range strings.Fields(string(out)) {
+		modules[module] = true
+	}
+	delete(modules, "github.com/cloud-sessions/sessions")
+	if len(modules) == 0 || len(modules) > 5 {
+		t.Errorf("the client needs the modules %v", slices.Sorted(maps.Keys(modules)))
 	}
 }
 

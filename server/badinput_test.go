@@ -16,7 +16,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// refusal is what a request that is refused must answer.
+// refusal is the response that a refused request must get.
 type refusal struct {
 	Status               int
 	Type, Param, Message string
@@ -27,7 +27,7 @@ func refusalOf(got answer) refusal {
 	return refusal{got.status, text("error", "type"), text("error", "param"), text("error", "message")}
 }
 
-// expectRefusal sends a request and checks its refusal, and that no session came of it.
+// expectRefusal sends a request and checks that it is refused and creates no session.
 func (h *harness) expectRefusal(t *testing.T, r request, want refusal) {
 	t.Helper()
 	before := h.sessions()
@@ -206,7 +206,7 @@ func TestCreateSessionBounds(t *testing.T) {
 	}
 }
 
-// jsonText is JSON that json.Marshal takes over as it is.
+// jsonText is JSON that json.Marshal copies unchanged.
 type jsonText string
 
 func (j jsonText) MarshalJSON() ([]byte, error) { return []byte(j), nil }
@@ -254,9 +254,9 @@ func TestCreateSessionRefusesBadEnvelopes(t *testing.T) {
 		"33 MiB, no length":  {request{raw: io.LimitReader(zeros{}, 33<<20)}, badRequest("body", "The request body must be at most 33554432 bytes long.")},
 		"idempotency key":    {request{body: good, header: map[string]string{"Idempotency-Key": strings.Repeat("k", 256)}}, badRequest("Idempotency-Key", "Header 'Idempotency-Key' must be 1 to 255 printable ASCII characters.")},
 		"x-idempotency key":  {request{body: good, header: map[string]string{"X-Idempotency-Key": "schlüssel"}}, badRequest("X-Idempotency-Key", "Header 'X-Idempotency-Key' must be 1 to 255 printable ASCII characters.")},
-		"unknown route":      {request{path: "/session", body: good}, refusal{404, "not_found_error", "", "There is no such path; see /openapi.yaml for those there are."}},
-		"unknown at root":    {request{path: "//", body: good}, refusal{404, "not_found_error", "", "There is no such path; see /openapi.yaml for those there are."}},
-		"wrong method":       {request{method: "DELETE", body: good}, refusal{405, "invalid_request_error", "", "The path does not take this method; header Allow has those it takes."}},
+		"unknown route":      {request{path: "/session", body: good}, refusal{404, "not_found_error", "", "Unknown path; see /openapi.yaml for the paths of the API."}},
+		"unknown at root":    {request{path: "//", body: good}, refusal{404, "not_found_error", "", "Unknown path; see /openapi.yaml for the paths of the API."}},
+		"wrong method":       {request{method: "DELETE", body: good}, refusal{405, "invalid_request_error", "", "Method not allowed; the header Allow lists the methods of the path."}},
 		"malformed id":       {request{method: "GET", path: "/sessions/agent_1"}, badRequest("session_id", "Parameter 'session_id' must be 'sess_' followed by 1 to 64 lower-case letters or digits.")},
 		"encoded id":         {request{method: "GET", path: "/sessions/sess_%2e%2e%2f"}, badRequest("session_id", "Parameter 'session_id' must be 'sess_' followed by 1 to 64 lower-case letters or digits.")},
 		"unknown id":         {request{method: "GET", path: "/sessions/sess_1"}, refusal{404, "not_found_error", "", "Session 'sess_1' was not found."}},
@@ -271,9 +271,9 @@ func TestCreateSessionRefusesBadEnvelopes(t *testing.T) {
 		"include_archived=1": {request{method: "GET", path: "/sessions?include_archived=1"}, badRequest("include_archived", "Parameter 'include_archived' must be true or false.")},
 		"both cursors":       {request{method: "GET", path: "/sessions?after_id=sess_1&before_id=sess_2"}, badRequest("before_id", "Parameters 'after_id' and 'before_id' exclude each other.")},
 		"cursor and page":    {request{method: "GET", path: "/sessions?after_id=sess_1&page=sess_2"}, badRequest("page", "Parameters 'after_id' and 'page' exclude each other.")},
-		"unknown cursor":     {request{method: "GET", path: "/sessions?after_id=sess_1"}, badRequest("after_id", "Parameter 'after_id' names no record of this list.")},
+		"unknown cursor":     {request{method: "GET", path: "/sessions?after_id=sess_1"}, badRequest("after_id", "Parameter 'after_id' is not the cursor of a record in this list.")},
 		"malformed cursor":   {request{method: "GET", path: "/agents?before_id=sess_1"}, badRequest("before_id", "Parameter 'before_id' must be 'agent_' followed by 1 to 64 lower-case letters or digits.")},
-		"unknown page":       {request{method: "GET", path: "/environments?page=2"}, badRequest("page", "Parameter 'page' names no record of this list.")},
+		"unknown page":       {request{method: "GET", path: "/environments?page=2"}, badRequest("page", "Parameter 'page' is not the cursor of a record in this list.")},
 		"malformed query":    {request{method: "GET", path: "/sessions?limit=%zz"}, badRequest("query", "The query string is malformed; percent-encode its names and values.")},
 		"agent version 0":    {request{method: "GET", path: "/agents/" + h.agent + "?version=0"}, badRequest("version", "Parameter 'version' must be an integer between 1 and 2147483647.")},
 		"two texts":          {request{path: "/agents", body: `{"name":"a","model":"m","system":"x","instructions":"y"}`}, badRequest("instructions", "Fields 'system' and 'instructions' are two names of one text; send one of them.")},

@@ -11,8 +11,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// What a server remembers of a session is never shown once the session is another, whoever changed it.
-func TestARememberedSessionIsTheOneThatIsThere(t *testing.T) {
+// A cached response is not sent once the session has changed, in this process or in another.
+func TestACachedSessionIsTheCurrentOne(t *testing.T) {
 	h := start(t)
 	id := h.mustCreate("/sessions", h.createBody(nil))
 	get := func(token string) answer {
@@ -20,7 +20,7 @@ func TestARememberedSessionIsTheOneThatIsThere(t *testing.T) {
 	}
 	title := func(want string) {
 		t.Helper()
-		for range 2 { // read, and remembered
+		for range 2 { // read, then cached
 			if got := get(aliceToken); got.status != http.StatusOK || got.field("title") != want {
 				t.Errorf("%d %s, want the title %q", got.status, got.body, want)
 			}
@@ -50,8 +50,8 @@ func TestARememberedSessionIsTheOneThatIsThere(t *testing.T) {
 	}
 }
 
-// Readers beside a writer never see a title older than the latest that was answered before they asked.
-func TestReadersBesideAWriterSeeWhatWasWritten(t *testing.T) {
+// Readers next to a writer never see a title older than the latest that the writer had a response for when they asked.
+func TestReadersSeeWhatAConcurrentWriterWrote(t *testing.T) {
 	h := start(t)
 	id := h.mustCreate("/sessions", h.createBody(map[string]any{"title": "00"}))
 	var mu sync.Mutex
@@ -90,8 +90,8 @@ func TestReadersBesideAWriterSeeWhatWasWritten(t *testing.T) {
 	readers.Wait()
 }
 
-// A session that breaks the contract is not remembered: it is refused each time, or reported each time.
-func TestASessionThatBreaksTheContractIsCheckedEachTime(t *testing.T) {
+// A session that violates the contract is not cached: each request for it is refused, or reported.
+func TestASessionThatViolatesTheContractIsValidatedEachTime(t *testing.T) {
 	for mode, status := range map[server.ResponseCheck]int{server.Enforce: 500, server.Report: 200} {
 		t.Run(string(mode), func(t *testing.T) {
 			h := start(t, func(c *server.Config) { c.ResponseCheck = mode })

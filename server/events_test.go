@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,8 +38,8 @@ func TestATurn(t *testing.T) {
 		if f.Data["turn_id"] != turn || f.Data["session_id"] != strings.TrimPrefix(path, "/sessions/") || f.Data["schema_version"] != "1.0" || f.Data["id"] != f.ID {
 			t.Errorf("%v", f)
 		}
-		if i > 0 && f.ID <= frames[i-1].ID {
-			t.Errorf("%s does not come after %s", f.ID, frames[i-1].ID)
+		if slices.Contains(ids(frames[:i]), f.ID) {
+			t.Errorf("%s is there twice", f.ID)
 		}
 	}
 	expect(t, h.get(path), 200, map[string]any{"status": "idle"})
@@ -74,11 +75,11 @@ func TestATurn(t *testing.T) {
 	}
 }
 
-// TestAStreamResumesAnywhere reads a log from after each of its events, in both ways to say so.
+// TestAStreamResumesAnywhere reads a log from after each of its events, with either form of the cursor.
 func TestAStreamResumesAnywhere(t *testing.T) {
 	h := start(t)
 	path := h.session()
-	for range 40 { // longer than what is kept in memory of a log
+	for range 40 { // longer than the part of a log that is kept in memory
 		h.say(path, "Hi there")
 		h.settled(path)
 	}
@@ -100,11 +101,11 @@ func TestAStreamResumesAnywhere(t *testing.T) {
 		}
 		s.close()
 	}
-	h.expectRefusal(t, request{method: "GET", path: path + "/events/stream?after_id=evt_unknown"}, badRequest("after_id", "'after_id' names no event of this session."))
+	h.expectRefusal(t, request{method: "GET", path: path + "/events/stream?after_id=evt_unknown"}, badRequest("after_id", "'after_id' is not the id of an event of this session."))
 	other := h.session()
 	h.expectRefusal(t, request{method: "GET", path: other + "/events/stream", header: map[string]string{"Last-Event-ID": all[3].ID}},
-		badRequest("Last-Event-ID", "'Last-Event-ID' names no event of this session."))
-	h.expectRefusal(t, request{method: "GET", path: other + "/events?after_id=" + all[3].ID}, badRequest("after_id", "Parameter 'after_id' names no record of this list."))
+		badRequest("Last-Event-ID", "'Last-Event-ID' is not the id of an event of this session."))
+	h.expectRefusal(t, request{method: "GET", path: other + "/events?after_id=" + all[3].ID}, badRequest("after_id", "Parameter 'after_id' is not the cursor of a record in this list."))
 }
 
 func TestDeltas(t *testing.T) {
@@ -192,9 +193,9 @@ func TestWhatCannotBeSent(t *testing.T) {
 		`{"events":[` + message + `,` + message + `]}`:        badRequest("events[1]", "Only one event of a request may start a turn; send this one once the turn has ended."),
 		`{"events":[{"type":"user.define_outcome"}]}`:         badRequest("events[0].description", "An outcome has either 'description' or 'content'; send one of them."),
 		`{"events":[` + message + `,{"type":"user.custom_tool_result","custom_tool_use_id":"evt_1"}]}`: badRequest("events[1].custom_tool_use_id",
-			"'custom_tool_use_id' names no agent.custom_tool_use that waits for a user.custom_tool_result."),
+			"'custom_tool_use_id' is not the id of an agent.custom_tool_use that waits for a user.custom_tool_result."),
 		`{"events":[{"type":"user.tool_confirmation","tool_use_id":"evt_1","result":"allow"}]}`: badRequest("events[0].tool_use_id",
-			"'tool_use_id' names no agent.tool_use that waits for a user.tool_confirmation."),
+			"'tool_use_id' is not the id of an agent.tool_use that waits for a user.tool_confirmation."),
 		`{"events":[{"type":"user.message","content":[` + strings.Repeat(`{"type":"text","text":"`+strings.Repeat("x", 100_000)+`"},`, 10) + `{"type":"text","text":"` + strings.Repeat("x", 100_000) + `"}]}]}`: badRequest("events[0]", "Field 'events[0]' must be at most 1048576 bytes of JSON."),
 	} {
 		h.expectRefusal(t, request{method: "POST", path: path, body: body}, want)
@@ -314,10 +315,10 @@ func TestCustomTools(t *testing.T) {
 		t.Error("the answer began another turn")
 	}
 	h.expectRefusal(t, request{method: "POST", path: path + "/events", body: fmt.Sprintf(`{"events":[{"type":"user.custom_tool_result","custom_tool_use_id":%q}]}`, use.ID)},
-		badRequest("events[0].custom_tool_use_id", "'custom_tool_use_id' names no agent.custom_tool_use that waits for a user.custom_tool_result."))
+		badRequest("events[0].custom_tool_use_id", "'custom_tool_use_id' is not the id of an agent.custom_tool_use that waits for a user.custom_tool_result."))
 }
 
-func TestPartialAnswersWaitForTheRest(t *testing.T) {
+func TestATurnWaitsForAllToolResults(t *testing.T) {
 	var inputs []turn.Input
 	h := start(t, withRunner(answering(func(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
 		inputs = append(inputs, in)
@@ -351,7 +352,7 @@ func TestPartialAnswersWaitForTheRest(t *testing.T) {
 		t.Errorf("%+v", entries)
 	}
 
-	// A new message does not wait any longer, and the turn that did is history.
+	// A new message starts a turn, which ends the one that was waiting.
 	h.say(path, "go")
 	asked = live.until("session.status_idle")
 	h.say(path, "never mind")
@@ -363,7 +364,7 @@ func TestPartialAnswersWaitForTheRest(t *testing.T) {
 	if got := refusalOf(h.post(path+"/events", answer(late))); got.Status != 400 {
 		t.Errorf("a late answer: %+v", got)
 	}
-	expect(t, h.post(path+"/events", `{"events":[{"type":"user.interrupt"}]}`), 200, nil) // the last one waits, too
+	expect(t, h.post(path+"/events", `{"events":[{"type":"user.interrupt"}]}`), 200, nil) // the last one waits as well
 	if got := refusalOf(h.post(path+"/events", answer(late))); got.Status != 400 {
 		t.Errorf("after an interrupt: %+v", got)
 	}
@@ -442,7 +443,7 @@ func TestTooManyTurns(t *testing.T) {
 	h := start(t, withRunner(runner), func(c *server.Config) { c.MaxTurns, c.Workers = 2, 1 })
 	paths := []string{h.session(), h.session(), h.session()}
 	h.say(paths[0], "Hi")
-	h.say(paths[1], "Hi") // in line
+	h.say(paths[1], "Hi") // queued
 	got := h.post(paths[2]+"/events", `{"events":[{"type":"user.message","content":"Hi"}]}`)
 	if refusalOf(got) != (refusal{429, "rate_limit_error", "", "The account has 2 turns under way already; wait for one to end and try again."}) || got.header.Get("Retry-After") != "1" {
 		t.Errorf("%d %s %v", got.status, got.body, got.header)
@@ -451,7 +452,7 @@ func TestTooManyTurns(t *testing.T) {
 	if stored := h.events(paths[2]); len(stored) != 0 {
 		t.Errorf("stored: %v", events(stored))
 	}
-	expect(t, h.post(paths[1]+"/cancel", ""), 202, nil) // while it is in line
+	expect(t, h.post(paths[1]+"/cancel", ""), 202, nil) // while it is queued
 	runner.goOn <- struct{}{}
 	h.settled(paths[0])
 	if status := h.settled(paths[1]); status != "cancelled" {
@@ -465,7 +466,7 @@ func TestTooManyTurns(t *testing.T) {
 	h.settled(paths[2])
 }
 
-func TestAnArchivedSessionTakesNoEvents(t *testing.T) {
+func TestAnArchivedSessionAcceptsNoEvents(t *testing.T) {
 	h := start(t)
 	path := h.session()
 	expect(t, h.post(path+"/archive", ""), 200, nil)

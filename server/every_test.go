@@ -16,7 +16,7 @@ import (
 	"github.com/cloud-sessions/sessions/server"
 )
 
-// operation is an operation of the contract with a request for it, made of its own examples.
+// operation is an operation of the contract with a request for it, built from its own examples.
 type operation struct {
 	id         string
 	request    request
@@ -91,7 +91,7 @@ func each(t *testing.T, check func(t *testing.T, o operation)) {
 
 func openGate(c *server.Config) { c.Features = []string{server.FeatureM3} }
 
-func TestEveryOperationWantsAToken(t *testing.T) {
+func TestEveryOperationNeedsAToken(t *testing.T) {
 	h := start(t)
 	each(t, func(t *testing.T, o operation) {
 		r := o.request
@@ -107,7 +107,7 @@ func TestEveryOperationSurvivesAClosedStore(t *testing.T) {
 	if err := h.server.Close(); err != nil {
 		t.Fatal(err)
 	}
-	h.clock.advance(time.Minute) // past what is remembered of the token
+	h.clock.advance(time.Minute) // so that the cached token has expired
 	want := refusal{503, "overloaded_error", "", "The server cannot answer for the moment. Try again with the same idempotency key."}
 	each(t, func(t *testing.T, o operation) {
 		got := h.do(o.request)
@@ -119,7 +119,7 @@ func TestEveryOperationSurvivesAClosedStore(t *testing.T) {
 
 func TestEveryOperationSurvivesABrokenDatabase(t *testing.T) {
 	h := start(t)
-	h.clock.advance(time.Minute) // past what is remembered of the token
+	h.clock.advance(time.Minute) // so that the cached token has expired
 	db, err := sql.Open("sqlite", strings.TrimPrefix(h.dsn, "sqlite:"))
 	if err != nil {
 		t.Fatal(err)
@@ -199,9 +199,9 @@ func TestEveryGateIsClosed(t *testing.T) {
 	})
 }
 
-// TestEveryBodyIsHeldAgainstTheContract makes the mistakes that every body can have, and for every
-// property those that its schema rules out.
-func TestEveryBodyIsHeldAgainstTheContract(t *testing.T) {
+// TestEveryBodyIsValidated sends the invalid values that every body can have, and for every property those that its schema
+// rules out.
+func TestEveryBodyIsValidated(t *testing.T) {
 	h := start(t, openGate)
 	each(t, func(t *testing.T, o operation) {
 		if o.body == nil {
@@ -295,7 +295,7 @@ func TestEveryListRefusesBadPages(t *testing.T) {
 	})
 }
 
-// owned makes one of everything for alice and returns the ids, by the name of their path parameter.
+// owned creates one of everything for alice and returns the ids by the name of their path parameter.
 func owned(t *testing.T, h *harness) map[string]string {
 	t.Helper()
 	ids := map[string]string{"agent_id": h.agent, "environment_id": h.environment}
@@ -305,8 +305,8 @@ func owned(t *testing.T, h *harness) map[string]string {
 	return ids
 }
 
-// TestEveryOperationKeepsAccountsApart tries each operation, with each id that it takes, on what belongs
-// to another account.
+// TestEveryOperationKeepsAccountsApart calls each operation with each id that it accepts, where the id belongs to another
+// account.
 func TestEveryOperationKeepsAccountsApart(t *testing.T) {
 	h := start(t, openGate)
 	ids := owned(t, h)

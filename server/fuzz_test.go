@@ -10,8 +10,8 @@ import (
 	"github.com/cloud-sessions/sessions/server"
 )
 
-// FuzzCreateSession sends any body: never a 5xx, never a session unless the body, read in the plainest
-// way, fits the contract's schema.
+// FuzzCreateSession sends any body: the response is never a 5xx, and a session is created only if the body, decoded in the
+// simplest way, fits the contract's schema.
 func FuzzCreateSession(f *testing.F) {
 	doc, err := document()
 	if err != nil {
@@ -58,7 +58,7 @@ func FuzzCreateSession(f *testing.F) {
 	})
 }
 
-// FuzzSendEvents sends any body to a session: never a 5xx, and never a part of the events.
+// FuzzSendEvents sends any body to a session: the response is never a 5xx, and never is a part of the events stored.
 func FuzzSendEvents(f *testing.F) {
 	for _, seed := range []string{
 		`{"events":[{"type":"user.message","content":"Hi"}]}`, `{"events":[{"type":"user.message","content":[{"type":"text","text":"a"},{"type":"text","text":"\u2028"}]}]}`,

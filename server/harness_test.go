@@ -35,13 +35,13 @@ const (
 	bobToken   = "pt-bob"
 )
 
-// harness is a server on SQLite on disk behind real TCP, whose every answer is held against the
-// contract a second time, by kin-openapi's own response filter.
+// harness is a server on SQLite on disk behind real TCP. kin-openapi's response filter validates every response a second
+// time.
 type harness struct {
 	t      testing.TB
 	server *server.Server
 	web    *httptest.Server
-	db     store.Store // a second handle on the same file, to prepare and to look
+	db     store.Store // a second handle on the same file, to prepare and to inspect
 	dsn    string
 	log    *syncBuffer
 	clock  *clock
@@ -49,7 +49,7 @@ type harness struct {
 	agent, environment string
 }
 
-// start runs a server with two accounts. A test that starts one runs beside the others.
+// start runs a server with two accounts. A test that starts one runs in parallel with the others.
 func start(t testing.TB, change ...func(*server.Config)) *harness {
 	t.Helper()
 	if test, ok := t.(*testing.T); ok {
@@ -140,7 +140,7 @@ func (a answer) field(path ...string) any {
 	return v
 }
 
-// do sends a request to the mount /api/v1/cloud, or to the path as it is when it starts with two slashes.
+// do sends a request to a path below the mount /api/v1/cloud, or below the root if the path starts with two slashes.
 func (h *harness) do(r request) answer {
 	h.t.Helper()
 	url := h.web.URL + "/api/v1/cloud" + r.path
@@ -207,7 +207,7 @@ func (h *harness) sessions() int {
 	return n
 }
 
-// createBody is a valid body of createSession with these fields laid over it; nil removes one.
+// createBody is a valid body of createSession with these fields replaced; nil removes one.
 func (h *harness) createBody(fields map[string]any) string {
 	body := map[string]any{"agent": h.agent, "environment_id": h.environment}
 	for name, value := range fields {
@@ -256,7 +256,7 @@ func operationAt(t testing.TB, method, path string) *routers.Route {
 	return nil
 }
 
-// secondOpinion fails the test when kin-openapi's response filter finds fault with an answer.
+// secondOpinion fails the test when kin-openapi's response filter refuses a response.
 func secondOpinion(t testing.TB, route *routers.Route, req *http.Request, got answer) {
 	t.Helper()
 	err := openapi3filter.ValidateResponse(req.Context(), &openapi3filter.ResponseValidationInput{
@@ -265,11 +265,11 @@ func secondOpinion(t testing.TB, route *routers.Route, req *http.Request, got an
 		Options: &openapi3filter.Options{IncludeResponseStatus: true, SchemaValidationOptions: []openapi3.SchemaValidationOption{openapi3.EnableFormatValidation()}},
 	})
 	if err != nil {
-		t.Errorf("%s answered against the contract: %v", route.Operation.OperationID, err)
+		t.Errorf("%s: the response violates the contract: %v", route.Operation.OperationID, err)
 	}
 }
 
-// seen collects which operation answered with which status, over all tests of the package.
+// seen collects which operation responded with which status, over all tests of the package.
 var seen = &coverage{pairs: map[string]bool{}}
 
 type coverage struct {

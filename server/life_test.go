@@ -27,7 +27,7 @@ func (h *harness) remove(path string) answer {
 	return h.do(request{method: "DELETE", path: path})
 }
 
-// expect checks the status, and some fields, of an answer.
+// expect checks the status and some fields of a response.
 func expect(t *testing.T, got answer, status int, fields map[string]any) {
 	t.Helper()
 	if got.status != status {
@@ -40,7 +40,7 @@ func expect(t *testing.T, got answer, status int, fields map[string]any) {
 	}
 }
 
-// ids lists the ids of a list's answer.
+// ids returns the ids in the response of a list.
 func (a answer) ids() []string {
 	ids := []string{}
 	data, _ := a.field("data").([]any)
@@ -73,7 +73,7 @@ func TestUpdateSession(t *testing.T) {
 	}
 	full, _ := json.Marshal(map[string]any{"metadata": patch})
 	h.expectRefusal(t, request{method: "POST", path: path, body: string(full)},
-		badRequest("metadata", "After the change, field 'metadata' breaks the contract: The request body must have at most 16 entries."))
+		badRequest("metadata", "After the change, field 'metadata' is invalid: The request body must have at most 16 entries."))
 	for _, fixed := range []string{"agent", "environment_id", "delta_flush_interval_ms", "vault_ids", "memory_store_ids", "resources", "status"} {
 		h.expectRefusal(t, request{method: "POST", path: path, body: `{"` + fixed + `":null}`}, badRequest(fixed, "Unknown field '"+fixed+"'."))
 	}
@@ -197,7 +197,7 @@ func TestResources(t *testing.T) {
 		many = append(many, fmt.Sprintf(`{"type":"file","file_id":"file_x%d"}`, i))
 	}
 	h.expectRefusal(t, request{method: "POST", path: path, body: `{"resources":[` + strings.Join(many, ",") + `]}`},
-		badRequest("resources", "After the change, field 'resources' breaks the contract: The request body must be an array of at most 100 items."))
+		badRequest("resources", "After the change, field 'resources' is invalid: The request body must be an array of at most 100 items."))
 	expect(t, h.post(path, `{"resources":[`+strings.Join(many[1:], ",")+`]}`), 200, nil)
 	expect(t, h.get("/sessions/"+id), 200, nil)
 }
@@ -217,9 +217,9 @@ func TestUpdateAgent(t *testing.T) {
 	h.expectRefusal(t, request{method: "POST", path: path, body: `{"version":2}`}, conflict("Version conflict. Expected version 3, got 2.", "version"))
 	h.expectRefusal(t, request{method: "PUT", path: path, body: `{"name":"x"}`}, badRequest("version", "Missing required field: version"))
 	h.expectRefusal(t, request{method: "POST", path: path, body: `{"version":3,"tools":[{"type":"mcp_toolset","mcp_server_name":"nope"}]}`},
-		badRequest("tools[0].mcp_server_name", "Field 'tools[0].mcp_server_name' must name one of mcp_servers; there is no 'nope'."))
+		badRequest("tools[0].mcp_server_name", "Field 'tools[0].mcp_server_name' must name one of mcp_servers; 'nope' is not one of them."))
 	h.expectRefusal(t, request{method: "POST", path: path, body: `{"version":3,"tools":[{"type":"custom","name":"t","input_schema":{}},{"type":"custom","name":"t","input_schema":{}}]}`},
-		badRequest("tools[1].name", "Field 'tools[1].name' must be unique; 't' is there twice."))
+		badRequest("tools[1].name", "Field 'tools[1].name' must be unique; 't' is used twice."))
 	if again := h.get("/sessions/" + session.field("id").(string)); string(again.body) != string(session.body) {
 		t.Errorf("the session's agent changed: %s", again.body)
 	}

@@ -32,14 +32,14 @@ type model struct {
 	seenStatuses map[string]bool
 }
 
-// TestRandomOperationsAgreeWithAModel runs 10,000 random operations on a database on disk and on a model
-// in memory, and compares every answer.
+// TestRandomOperationsAgreeWithAModel runs 3,000 random operations on a database on disk and on a model
+// in memory, and compares every response.
 func TestRandomOperationsAgreeWithAModel(t *testing.T) {
 	h := start(t, func(c *server.Config) { c.Features = []string{server.FeatureM3} })
 	m := &model{t: t, h: h, random: rand.New(rand.NewPCG(20261124, 1)), things: map[string][]*thing{}, seenStatuses: map[string]bool{}}
 	m.things["agents"] = []*thing{{id: h.agent, name: "a", version: 1, names: []string{"a"}}}
 	m.things["environments"] = []*thing{{id: h.environment, name: "e"}}
-	for m.operations < 10_000 && !t.Failed() {
+	for m.operations < 3_000 && !t.Failed() {
 		m.h.clock.advance(time.Microsecond)
 		m.step()
 	}
@@ -68,7 +68,7 @@ func (m *model) step() {
 	}
 }
 
-// call sends a request and checks its status; fields are what the answer must hold when it is a success.
+// call sends a request and checks its status; fields are what a successful response must hold.
 func (m *model) call(name string, r request, status int, fields map[string]any) answer {
 	m.operations++
 	got := m.h.do(r)
@@ -135,7 +135,7 @@ func (m *model) create(kind string) {
 	}
 }
 
-// fields are what an answer holds of something.
+// fields are what a response holds of something.
 func (x *thing) fields(kind string) map[string]any {
 	if kind == "sessions" {
 		return map[string]any{"id": x.id, "title": x.name, "environment_id": x.env.id, "agent_id": x.agent.id}

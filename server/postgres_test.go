@@ -36,12 +36,12 @@ func replicas(t *testing.T) (first, second *harness) {
 	return first, second
 }
 
-// TestADatabaseThatGoesAway cuts the server off from PostgreSQL, and then lets it wait for answers that never come.
+// TestADatabaseThatGoesAway cuts the server off from PostgreSQL, then lets it wait for results that never arrive.
 func TestADatabaseThatGoesAway(t *testing.T) {
 	t.Parallel()
 	proxy := pgtest.NewProxy(t, pgtest.Database(t))
 	h := startOn(t, proxy.URL, func(c *server.Config) {
-		c.DBMaxConns, c.DBStatementTimeout, c.DBConnectTimeout = 4, time.Second, time.Second
+		c.DBMaxConns, c.DBStatementTimeout, c.DBConnectTimeout = 4, 500*time.Millisecond, 500*time.Millisecond
 	})
 	outside := func(path string, want int) {
 		t.Helper()
@@ -53,7 +53,7 @@ func TestADatabaseThatGoesAway(t *testing.T) {
 		create := request{method: "POST", path: "/sessions", body: h.createBody(map[string]any{"title": name}), header: keyed(name)}
 		before := h.sessions()
 		fail()
-		for range 2 { // with the token remembered, and without
+		for range 2 { // with the token cached, and without
 			got := h.do(create)
 			if refusalOf(got) != (refusal{503, "overloaded_error", "", "The server cannot answer for the moment. Try again with the same idempotency key."}) ||
 				got.header.Get("Retry-After") == "" {
@@ -102,8 +102,7 @@ func TestTwinsOnTwoReplicas(t *testing.T) {
 	}
 }
 
-// TestARevokedTokenIsRefusedByEveryReplica revokes at one what the other has just accepted: that believes what it
-// read for a second.
+// TestARevokedTokenIsRefusedByEveryReplica revokes at one replica a token that the other has just accepted and cached.
 func TestARevokedTokenIsRefusedByEveryReplica(t *testing.T) {
 	first, second := replicas(t)
 	read := request{method: "GET", path: "/sessions"}
@@ -123,7 +122,7 @@ func TestARevokedTokenIsRefusedByEveryReplica(t *testing.T) {
 	}
 }
 
-// TestStreamsOfTwoReplicas has an account's streams at one replica count at the other, until that one ends.
+// TestStreamsOfTwoReplicas counts an account's streams at one replica at the other one too, until the first one stops.
 func TestStreamsOfTwoReplicas(t *testing.T) {
 	t.Parallel()
 	config := server.Config{DB: pgtest.Database(t), Demo: true, DemoToken: "pt-demo", MaxStreams: 2}
@@ -179,7 +178,7 @@ func TestTurnsOnTwoReplicas(t *testing.T) {
 	if diff := cmp.Diff(want, events(append(begun, live.until("session.status_idle")...))); diff != "" {
 		t.Error(diff)
 	}
-	for range 6 { // either replica may work on it, and either is asked to stop it
+	for range 6 { // either replica may run it, and either is asked to stop it
 		here.say(path, "Hi again")
 		<-runner.started
 		expect(t, there.post(path+"/cancel", ""), 202, nil)
@@ -192,9 +191,9 @@ func TestTurnsOnTwoReplicas(t *testing.T) {
 	}
 }
 
-// TestATurnOutlivesItsReplicasDatabase cuts the replica that works on a turn off from PostgreSQL, or slows all down.
-// Meanwhile its streams show heartbeats. The turn ends once, on that replica or on the other, and whoever reads at
-// either sees every event once.
+// TestATurnOutlivesItsReplicasDatabase cuts the replica that runs a turn off from PostgreSQL, or slows everything down.
+// Meanwhile its streams send heartbeats. The turn ends once, on that replica or on the other, and a reader of either sees
+// every event once.
 func TestATurnOutlivesItsReplicasDatabase(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func(*pgtest.Proxy){
@@ -221,7 +220,7 @@ func TestATurnOutlivesItsReplicasDatabase(t *testing.T) {
 			if got := near.do(request{method: "GET", path: "//readyz"}); got.status != 503 {
 				t.Errorf("/readyz: %d %s", got.status, got.body)
 			}
-			for range 3 { // whoever takes the turn over, and again
+			for range 3 { // the replica that takes the turn over, and again
 				nearRunner.goOn <- struct{}{}
 				farRunner.goOn <- struct{}{}
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/faults"
 	"github.com/cloud-sessions/sessions/server/store/pgtest"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 )
@@ -95,6 +96,46 @@ func TestConnectionsTimeOut(t *testing.T) {
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// A server that stops says so before it refuses connections, so that balancers send their requests elsewhere, and it
+// asks callers to open their next connection elsewhere.
+func TestAStoppingServerSendsCallersElsewhere(t *testing.T) {
+	t.Parallel()
+	baseURL, stop, done := running(t, server.Config{DrainDelay: time.Minute, ShutdownTimeout: time.Second})
+	ready := func() (status int, closes bool) {
+		res, err := http.Get(baseURL + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		return res.StatusCode, res.Close
+	}
+	if status, closes := ready(); status != http.StatusOK || closes {
+		t.Errorf("while it serves: %d, closes %v", status, closes)
+	}
+	stop()
+	eventually(t, "/readyz is red", func() bool {
+		status, closes := ready()
+		if closes != (status == http.StatusServiceUnavailable) {
+			t.Fatalf("%d, closes %v", status, closes)
+		}
+		return closes
+	})
+	select {
+	case err := <-done:
+		t.Fatalf("it stops before the delay is over: %v", err)
+	default:
+	}
+}
+
+// Injected faults are for rehearsals, never for the data of anybody else.
+func TestInjectedFaultsNeedADemo(t *testing.T) {
+	s, err := server.New(t.Context(), server.Config{Faults: &faults.Injector{}})
+	if err == nil {
+		_ = s.Close()
+		t.Error("faults were accepted without a demo")
 	}
 }
 

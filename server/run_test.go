@@ -32,7 +32,7 @@ func running(t testing.TB, config server.Config) (baseURL string, stop func(), d
 	return baseURL, cancel, result
 }
 
-func TestRunDrainsRequestsUnderWay(t *testing.T) {
+func TestRunDrainsRequestsInProgress(t *testing.T) {
 	baseURL, stop, done := running(t, server.Config{Demo: true, DemoToken: "pt-demo"})
 	body, feed := io.Pipe()
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, baseURL+"/v1/sessions", body)
@@ -113,7 +113,7 @@ func TestNewRefusesBadConfigs(t *testing.T) {
 	}
 }
 
-// waitUntilClosed returns once the server takes no new connections.
+// waitUntilClosed returns once the server accepts no new connections.
 func waitUntilClosed(t *testing.T, baseURL string) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
@@ -123,5 +123,5 @@ func waitUntilClosed(t *testing.T, baseURL string) {
 		}
 		_ = conn.Close()
 	}
-	t.Fatal("the server still takes connections")
+	t.Fatal("the server still accepts connections")
 }

@@ -151,7 +151,13 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		Heartbeat: config.Heartbeat, StreamPatience: config.StreamPatience,
 	})
 	s.broker = broker.New(db, broker.Options{
-		MaxReaders: config.MaxStreams, Check: s.pipeline.CheckFrame, Now: config.Now, NewID: db.NewID,
+		MaxReaders: config.MaxStreams, Now: config.Now, NewID: db.NewID,
+		Check: func(data []byte) error {
+			if events.Validated(data) {
+				return nil
+			}
+			return s.pipeline.CheckFrame(data)
+		},
 	})
 	if err := s.serve(api, events); err != nil {
 		s.broker.Close()

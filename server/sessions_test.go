@@ -12,7 +12,7 @@ import (
 	"github.com/cloud-sessions/sessions/server"
 )
 
-// pageBody is the body of the seed page's curl, to the letter.
+// pageBody is exactly the body of the documentation page's curl command.
 const pageBody = `{
 "agent": "agent_019e390add9f7bac9b6cc806db46fcbd",
 "environment_id": "env_019e2590d33f711fabf42f2857cecd8a",
@@ -20,7 +20,7 @@ const pageBody = `{
 "metadata": {"purpose": "customer-support"}
 }`
 
-// pageResponse is the seed page's response without what differs from session to session.
+// pageResponse is the documentation page's response without the fields that differ from session to session.
 const pageResponse = `{
 "type": "session",
 "agent_id": "agent_019e390add9f7bac9b6cc806db46fcbd",
@@ -73,7 +73,7 @@ func contains(want, got any, at string) []string {
 	return missing
 }
 
-func TestThePagesCurlGivesThePagesAnswer(t *testing.T) {
+func TestThePagesCurlGetsThePagesResponse(t *testing.T) {
 	var want any
 	if err := json.Unmarshal([]byte(pageResponse), &want); err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// answering makes a function the runner.
+// answering is a function as a runner.
 type answering func(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error)
 
 func (f answering) Run(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
@@ -26,7 +26,7 @@ func withRunner(r turn.Runner) func(*server.Config) {
 	return func(c *server.Config) { c.Runner = r }
 }
 
-// scripted answers from a script.
+// scripted makes the agent follow a script.
 func scripted(t testing.TB, text string) func(*server.Config) {
 	t.Helper()
 	script, err := turn.ParseScript("test.yaml", []byte(text))
@@ -36,7 +36,7 @@ func scripted(t testing.TB, text string) func(*server.Config) {
 	return withRunner(script.Runner(turn.WallClock{}))
 }
 
-// waiting is a runner that says something and waits until it is told to stop, or to go on.
+// waiting is a runner that sends a message and waits until it is told to stop or to continue.
 type waiting struct {
 	started chan struct{} // gets one for each turn that has begun
 	goOn    chan struct{}
@@ -60,7 +60,7 @@ func (w *waiting) Run(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Ou
 	}
 }
 
-// session makes a session of alice's and returns its path.
+// session creates a session for alice and returns its path.
 func (h *harness) session() string {
 	h.t.Helper()
 	return "/sessions/" + h.mustCreate("/sessions", h.createBody(nil))
@@ -90,7 +90,7 @@ type stream struct {
 	beats  int // heartbeats so far
 }
 
-// stream opens a stream, which must be answered with status.
+// stream opens a stream, which must succeed.
 func (h *harness) stream(path, query string, header map[string]string) *stream {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(h.t.Context())
@@ -120,7 +120,7 @@ func (s *stream) close() {
 	_ = s.res.Body.Close()
 }
 
-// next returns the next frame, and false at the stream's end.
+// next returns the next frame; ok is false at the end of the stream.
 func (s *stream) next() (f frame, ok bool) {
 	s.t.Helper()
 	for {
@@ -194,7 +194,7 @@ func events(frames []frame) (all []string) {
 	return all
 }
 
-// log returns all of a session's events, as frames.
+// events returns all of a session's events as frames.
 func (h *harness) events(path string) (frames []frame) {
 	h.t.Helper()
 	for query := "?limit=100"; ; {
@@ -214,7 +214,7 @@ func (h *harness) events(path string) (frames []frame) {
 	}
 }
 
-// settled waits until a session has no turn under way, and returns its status.
+// settled waits until no turn of a session runs and returns its status.
 func (h *harness) settled(path string) string {
 	h.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; {

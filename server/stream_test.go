@@ -77,7 +77,7 @@ func TestTooManyStreams(t *testing.T) {
 	}
 }
 
-// TestASlowReaderIsDropped opens a stream over a connection that nobody reads, and fills it.
+// TestASlowReaderIsDropped opens a stream over a connection that is not read, and fills it.
 func TestASlowReaderIsDropped(t *testing.T) {
 	h := start(t, func(c *server.Config) { c.StreamPatience, c.MaxStreams = 50*time.Millisecond, 2 })
 	path := h.session()
@@ -111,7 +111,7 @@ func demoRequest(t testing.TB, method, url, body string) (*http.Response, error)
 	return http.DefaultClient.Do(req)
 }
 
-// demoSession makes a session of the demo account's.
+// demoSession creates a session for the demo account.
 func demoSession(t testing.TB, url string) string {
 	t.Helper()
 	res, err := demoRequest(t, "POST", url+"/v1/sessions", pageBody)
@@ -157,7 +157,7 @@ func TestStreamsEndWhenTheServerStops(t *testing.T) {
 
 // TestEveryReaderSeesEveryEventOnce has readers that drop out and resume at random, while turns run.
 func TestEveryReaderSeesEveryEventOnce(t *testing.T) {
-	const sessions, turns, readers = 100, 15, 2 // 7 events a turn: 10,500
+	const sessions, turns, readers = 25, 8, 2 // 7 events a turn: 1,400
 	h := start(t)
 	paths := make([]string, sessions)
 	for i := range paths {

@@ -15,7 +15,7 @@ import (
 	"github.com/cloud-sessions/sessions/server"
 )
 
-// rawStream opens a stream over a connection of its own, past net/http's client, which would take memory, too.
+// rawStream opens a stream over a connection of its own, without net/http's client, which would add its own memory.
 func (h *harness) rawStream(path string) net.Conn {
 	h.t.Helper()
 	conn, err := net.Dial("tcp", h.web.Listener.Addr().String())
@@ -44,8 +44,8 @@ func readUntil(conn io.Reader, buffer []byte, end string) error {
 	}
 }
 
-// BenchmarkIdleStreams opens 5,000 streams, of 1,000 sessions, and reports what one of them takes of memory, the
-// caller's end of the connection included. Sockets' buffers in the kernel are not counted.
+// BenchmarkIdleStreams opens 5,000 streams of 1,000 sessions and reports the memory that one of them uses, including the
+// caller's end of the connection but not the sockets' buffers in the kernel.
 func BenchmarkIdleStreams(b *testing.B) {
 	const streams, sessions = 5000, 1000
 	for range b.N {

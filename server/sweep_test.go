@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -56,7 +57,7 @@ func fillForSweep(t *testing.T, path string) {
 		if _, err := db.ClaimKey(ctx, key); err != nil {
 			return err
 		}
-		if err := db.RecordReply(ctx, key, store.Reply{Status: 201}); err != nil {
+		if err := db.RecordResponse(ctx, key, store.RecordedResponse{Status: 201}); err != nil {
 			return err
 		}
 		agent, err := db.CreateAgent(ctx, "acc", store.AgentSpec{Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")})
@@ -71,13 +72,9 @@ func fillForSweep(t *testing.T, path string) {
 		if err != nil {
 			return err
 		}
-		_, err = db.AppendEvents(ctx, "acc", v.ID, func(_ *store.Session, add func(store.NewEvent) (store.Event, error)) error {
-			for range 500 { // more than go with the session at once, and than one batch
-				if _, err := add(store.NewEvent{Type: "user.message", Payload: []byte("{}")}); err != nil {
-					return err
-				}
-			}
-			return nil
+		_, _, err = db.AppendEvents(ctx, "acc", v.ID, func(*store.Session) ([]store.NewEvent, error) {
+			// More than go with the session at once, and than one batch.
+			return slices.Repeat([]store.NewEvent{{Type: "user.message", Payload: []byte("{}")}}, 500), nil
 		})
 		if err != nil {
 			return err

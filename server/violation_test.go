@@ -13,7 +13,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// nameless is a row that no request could have made: the contract wants a name.
+// nameless creates an agent that no request could have created: the contract requires a name.
 func nameless(t *testing.T, h *harness) {
 	t.Helper()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -24,7 +24,7 @@ func nameless(t *testing.T, h *harness) {
 	}
 }
 
-// unchecked gets a path as alice, past the harness, which holds every answer against the contract itself.
+// unchecked gets a path as alice without the harness, which would validate the response itself.
 func (h *harness) unchecked(path string) *httptest.ResponseRecorder {
 	recorder := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(h.t.Context(), http.MethodGet, path, nil)
@@ -33,7 +33,7 @@ func (h *harness) unchecked(path string) *httptest.ResponseRecorder {
 	return recorder
 }
 
-func TestAResponseThatBreaksTheContractDoesNotLeave(t *testing.T) {
+func TestAResponseThatViolatesTheContractIsNotSent(t *testing.T) {
 	h := start(t)
 	nameless(t, h)
 	got := h.do(request{method: "GET", path: "/agents/agent_nameless"})
@@ -42,7 +42,7 @@ func TestAResponseThatBreaksTheContractDoesNotLeave(t *testing.T) {
 	}
 	h.expectRefusal(t, request{method: "POST", path: "/sessions", body: h.createBody(map[string]any{"agent": "agent_nameless"}), header: keyed("k")},
 		refusal{500, "api_error", "", "The server failed to answer. Try again with the same idempotency key."})
-	for _, want := range []string{"response breaks the contract", "operation=getAgent", "pointer=/name", "rule=minLength"} {
+	for _, want := range []string{"response violates the contract", "operation=getAgent", "pointer=/name", "rule=minLength"} {
 		if !strings.Contains(h.log.String(), want) {
 			t.Errorf("no %q in the log:\n%s", want, h.log)
 		}
@@ -53,19 +53,19 @@ func TestAResponseThatBreaksTheContractDoesNotLeave(t *testing.T) {
 	}
 }
 
-func TestReportModeSendsIt(t *testing.T) {
+func TestReportModeSendsTheViolation(t *testing.T) {
 	h := start(t, func(c *server.Config) { c.ResponseCheck = server.Report })
 	nameless(t, h)
 	recorder := h.unchecked("/v1/agents/agent_nameless")
 	if recorder.Code != 200 || !strings.Contains(recorder.Body.String(), `"name":""`) {
 		t.Errorf("%d %s", recorder.Code, recorder.Body)
 	}
-	if !strings.Contains(h.log.String(), "response breaks the contract") {
+	if !strings.Contains(h.log.String(), "response violates the contract") {
 		t.Errorf("log:\n%s", h.log)
 	}
 }
 
-func TestTheLogHasOneLineARequestAndNoSecrets(t *testing.T) {
+func TestTheLogHasOneLinePerRequestAndNoSecrets(t *testing.T) {
 	h := start(t)
 	before := strings.Count(h.log.String(), "msg=request ")
 	h.do(request{method: "POST", path: "/sessions", body: h.createBody(map[string]any{"title": "hush-hush"}), header: map[string]string{"X-Request-Id": "mine-1"}})
@@ -95,7 +95,7 @@ func TestRequestIDs(t *testing.T) {
 	}
 }
 
-func TestBesideTheAPI(t *testing.T) {
+func TestProbesAndDocuments(t *testing.T) {
 	h := start(t)
 	for path, want := range map[string]string{
 		"//healthz": `{"status":"ok"}`, "//readyz": `{"status":"ok"}`,

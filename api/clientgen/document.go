@@ -3,51 +3,77 @@ package main
 import (
 	"fmt"
 	"path"
+	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
 // document is what the generator reads of the contract, in the order of the contract.
 type document struct {
-	Tags       []tag
 	Paths      ordered[pathItem]
 	Components struct {
 		Parameters ordered[*parameter]
 		Schemas    ordered[*schema]
 	}
+
+	operations []*operation
+	services   []*service
 }
 
-type tag struct{ Name, Description string }
-
-// pathItem has the operations of a path, and the parameters that they share.
+// pathItem has the operations of a path, by their methods, and the parameters that they share.
 type pathItem struct {
-	Parameters                    []*parameter
-	Get, Post, Put, Patch, Delete *operation
+	parameters []*parameter
+	operations ordered[*operation]
 }
 
+// UnmarshalYAML reads a path item: what is not "parameters" is a method.
+func (p *pathItem) UnmarshalYAML(node *yaml.Node) error {
+	var keys ordered[yaml.Node]
+	if err := node.Decode(&keys); err != nil {
+		return err
+	}
+	p.operations.values = map[string]*operation{}
+	for key, value := range keys.all {
+		if key == "parameters" {
+			if err := value.Decode(&p.parameters); err != nil {
+				return err
+			}
+			continue
+		}
+		op := &operation{Method: strings.ToUpper(key)}
+		if err := value.Decode(op); err != nil {
+			return err
+		}
+		p.operations.names = append(p.operations.names, key)
+		p.operations.values[key] = op
+	}
+	return nil
+}
+
+// operation is an operation, with the parameters of its path.
 type operation struct {
 	ID          string `yaml:"operationId"`
-	Tags        []string
-	Summary     string
 	Description string
 	Parameters  []*parameter
 	RequestBody struct{ Content ordered[media] } `yaml:"requestBody"`
 	Responses   ordered[response]
+	Handwritten bool `yaml:"x-go-handwritten"` // whether package client has its method by hand
 
-	Method, Path string `yaml:"-"`
+	Method string `yaml:"-"`
+	Path   string `yaml:"-"`
 }
 
 type parameter struct {
-	Ref         string `yaml:"$ref"`
-	Name, In    string
-	Description string
-	Schema      *schema
-	Example     any
+	Ref      string `yaml:"$ref"`
+	Name, In string
+	GoName   string `yaml:"x-go-name"`
+	Schema   *schema
+	Example  any
 }
 
 type response struct {
-	Description string
-	Content     ordered[media]
+	Content ordered[media]
 }
 
 type media struct {
@@ -69,16 +95,22 @@ type schema struct {
 	Required   []string
 	Items      *schema
 
-	Default          any
-	Minimum, Maximum *int64
-	MinLength        *int   `yaml:"minLength"`
-	MaxLength        *int   `yaml:"maxLength"`
-	MinItems         *int   `yaml:"minItems"`
-	MaxItems         *int   `yaml:"maxItems"`
-	MaxProperties    *int   `yaml:"maxProperties"`
-	GoType           string `yaml:"x-go-type"`
-	GoError          bool   `yaml:"x-go-error"`     // whether its values are errors
-	GoConstants      string `yaml:"x-go-constants"` // the union whose discriminator has its values
+	Default       any
+	Minimum       *int64
+	Maximum       *int64
+	MinLength     int  `yaml:"minLength"`
+	MaxLength     *int `yaml:"maxLength"`
+	MinItems      int  `yaml:"minItems"`
+	MaxItems      *int `yaml:"maxItems"`
+	MaxProperties *int `yaml:"maxProperties"`
+	Pattern       string
+	PatternRule   string `yaml:"x-pattern-description"`
+
+	GoName      string `yaml:"x-go-name"`
+	GoType      string `yaml:"x-go-type"`
+	GoError     bool   `yaml:"x-go-error"`       // whether its values are errors
+	GoConstants string `yaml:"x-go-constants"`   // the union whose discriminator has its values
+	Handwritten bool   `yaml:"x-go-handwritten"` // whether package client has its type by hand
 
 	Name string `yaml:"-"` // of a component
 }
@@ -89,6 +121,7 @@ type ordered[T any] struct {
 	values map[string]T
 }
 
+// UnmarshalYAML reads a mapping.
 func (o *ordered[T]) UnmarshalYAML(node *yaml.Node) error {
 	if node.Kind != yaml.MappingNode {
 		return fmt.Errorf("line %d: want a mapping", node.Line)
@@ -120,16 +153,35 @@ func parse(data []byte) (*document, error) {
 	for name, s := range doc.Components.Schemas.all {
 		s.Name = name
 	}
+	doc.collectOperations()
+	doc.collectServices()
 	return &doc, nil
 }
 
-// schema follows a reference. It panics when there is nothing at its end: the contract's own tests come first.
+// collectOperations lists the operations in the order of the document, each with all of its parameters.
+func (d *document) collectOperations() {
+	for path, item := range d.Paths.all {
+		for _, op := range item.operations.all {
+			op.Path = path
+			op.Parameters = slices.Concat(item.parameters, op.Parameters)
+			for i, p := range op.Parameters {
+				op.Parameters[i] = d.parameter(p)
+			}
+			d.operations = append(d.operations, op)
+		}
+	}
+}
+
+// schema follows a reference. The contract's own tests find those that lead nowhere.
 func (d *document) schema(s *schema) *schema {
-	if s.Ref == "" {
+	if s == nil || s.Ref == "" {
 		return s
 	}
-	return d.Components.Schemas.values[path.Base(s.Ref)]
+	return d.named(path.Base(s.Ref))
 }
+
+// named returns a component schema.
+func (d *document) named(name string) *schema { return d.Components.Schemas.values[name] }
 
 // parameter follows a reference.
 func (d *document) parameter(p *parameter) *parameter {
@@ -137,4 +189,29 @@ func (d *document) parameter(p *parameter) *parameter {
 		return p
 	}
 	return d.Components.Parameters.values[path.Base(p.Ref)]
+}
+
+// in returns the parameters in a place, such as path.
+func (o *operation) in(place string) (all []*parameter) {
+	for _, p := range o.Parameters {
+		if p.In == place {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// body is the schema of the request's body, nil without one.
+func (o *operation) body() *schema { return o.RequestBody.Content.values["application/json"].Schema }
+
+// result is the schema of the first success.
+func (o *operation) result() *schema {
+	for status, r := range o.Responses.all {
+		if status[0] == '2' {
+			for _, m := range r.Content.all {
+				return m.Schema
+			}
+		}
+	}
+	return nil
 }

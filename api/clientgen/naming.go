@@ -1,6 +1,10 @@
 package main
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+	"unicode"
+)
 
 // initialisms are the words that Go writes in capitals, as api/*.cfg.yaml has them for oapi-codegen.
 var initialisms = map[string]string{
@@ -21,16 +25,7 @@ func camel(word string) string {
 	return b.String()
 }
 
-// list joins words: "A, B or C".
-func list(words []string, conjunction string) string {
-	last := len(words) - 1
-	if last < 1 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:last], ", ") + " " + conjunction + " " + words[last]
-}
-
-// constant returns the name of a constant of an enumeration. A value that repeats the beginning of the type's name does
+// constant returns the name of a constant of a type with x-go-constants. A value that repeats the beginning of the type's name does
 // not repeat it in Go: EventType's "event_start" is EventTypeStart.
 func constant(typeName, value string) string {
 	name := camel(value)
@@ -38,4 +33,34 @@ func constant(typeName, value string) string {
 		name = rest
 	}
 	return typeName + name
+}
+
+// exported returns a name with a capital, and unexported one without: unexported("ID") is "id".
+func exported(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
+
+func unexported(name string) string {
+	if strings.ToUpper(name) == name {
+		return strings.ToLower(name)
+	}
+	return strings.ToLower(name[:1]) + name[1:]
+}
+
+// words returns a Go name in words: "SessionResource" is "session resource".
+func words(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		if unicode.IsUpper(r) && i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+// quote writes a text as a Go literal.
+func quote(text string) string {
+	if strconv.CanBackquote(text) {
+		return "`" + text + "`"
+	}
+	return strconv.Quote(text)
 }

@@ -4,38 +4,20 @@ import "path"
 
 // union is a schema whose variants a discriminator tells apart.
 type union struct {
-	Name     string
-	Schema   *schema
-	Property string
+	*schema
 	Variants []variant
 }
 
-// variant is what a union may hold.
-type variant struct {
-	Value string // of the discriminator; the last one when the variant has several
-	Name  string // of its schema, and of its Go type
-}
+// variant is what a union may hold: a schema, and the discriminator's value for it.
+type variant struct{ Value, Name string }
 
-// Unions lists the unions of the contract.
-func (d *document) Unions() (all []union) {
-	for name, s := range d.Components.Schemas.all {
-		if s.Discriminator.Property != "" {
-			all = append(all, union{name, s, s.Discriminator.Property, s.variants()})
-		}
-	}
-	return all
-}
-
-func (s *schema) variants() (all []variant) {
+// union returns a schema as a union.
+func (s *schema) union() union {
+	u := union{schema: s}
 	for value, ref := range s.Discriminator.Mapping.all {
-		all = append(all, variant{value, path.Base(ref)})
+		u.Variants = append(u.Variants, variant{value, path.Base(ref)})
 	}
-	return all
-}
-
-// VariantsOf returns the variants of a union by its name.
-func (d *document) VariantsOf(name string) []variant {
-	return d.Components.Schemas.values[name].variants()
+	return u
 }
 
 // Names are the names of the variants.
@@ -46,23 +28,35 @@ func (u union) Names() (names []string) {
 	return names
 }
 
+// Property is the discriminator.
+func (u union) Property() string { return u.Discriminator.Property }
+
 // Field is the Go field of the discriminator.
-func (u union) Field() string { return camel(u.Property) }
+func (u union) Field() string { return camel(u.Property()) }
 
-// Errors lists the schemas whose values are errors.
-func (d *document) Errors() []*schema { return d.where(func(s *schema) bool { return s.GoError }) }
-
-// ConstantTypes lists the schemas whose values are those of a union's discriminator.
-func (d *document) ConstantTypes() []*schema {
-	return d.where(func(s *schema) bool { return s.GoConstants != "" })
+// constants are a type whose values are those of a union's discriminator.
+type constants struct {
+	*schema
+	Of union
 }
 
-// where returns the component schemas that satisfy a condition.
-func (d *document) where(is func(*schema) bool) (all []*schema) {
+// wireTypes is what package gen/types has that oapi-codegen does not write.
+type wireTypes struct {
+	Unions    []union
+	Errors    []*schema // whose values are errors
+	Constants []constants
+}
+
+func (d *document) wireTypes() (w wireTypes) {
 	for _, s := range d.Components.Schemas.all {
-		if is(s) {
-			all = append(all, s)
+		switch {
+		case s.Discriminator.Property != "":
+			w.Unions = append(w.Unions, s.union())
+		case s.GoError:
+			w.Errors = append(w.Errors, s)
+		case s.GoConstants != "":
+			w.Constants = append(w.Constants, constants{s, d.named(s.GoConstants).union()})
 		}
 	}
-	return all
+	return w
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// sent checks a body as the tiny document's operation and returns what is handed on.
+// sent validates a body by a schema and returns the body that the handler reads.
 func sent(t *testing.T, schema, body string) (string, error) {
 	t.Helper()
 	c, err := Compile(tiny(t, "", schema, "{type: object}"))
@@ -58,7 +58,7 @@ in: {type: object, properties: {n: {type: integer, default: 1}}}, any: {type: ob
 	}
 }
 
-// One table of schemas, texts and the first mistake each has; the differential tests have the breadth.
+// Schemas, texts and the first mistake of each; the differential tests compare many more with the oracle.
 func TestFirstMistake(t *testing.T) {
 	const whole, zone = "{type: object, additionalProperties: false, required: [c, a], properties: {z: {type: string, maxLength: 2}, a: {type: integer, format: int32}, c: {type: boolean}}}", "{type: string, format: date-time}"
 	for _, c := range []struct{ schema, text, param, message string }{
@@ -72,6 +72,10 @@ func TestFirstMistake(t *testing.T) {
 		{zone, `"2026-02-29T00:00:00Z"`, "body", "The request body must be an RFC 3339 time such as 2026-05-18T15:26:15Z."},
 		{"{type: integer}", "9223372036854775807", "", ""},
 		{"{type: integer}", "9223372036854775808", "body", "The request body must be an integer."},
+		{"{type: integer}", "9007199254740992.0", "", ""},
+		{"{type: integer}", "9007199254740994.0", "body", "The request body must be an integer."}, // its neighbour is the same float64
+		{"{type: object, x-max-bytes: 9}", `{"a":"b"}`, "", ""},
+		{"{type: object, x-max-bytes: 8}", `{"a":"b"}`, "body", "The request body must be at most 8 bytes of JSON."},
 		{"{type: integer, minimum: 1, exclusiveMinimum: true}", "1", "body", "The request body must be an integer of at least 1."},
 		{"{type: integer, minimum: 1.5, maximum: 2.5}", "2", "", ""},
 		{"{type: integer, minimum: 1e19}", "9223372036854775807", "body", "The request body must be an integer of at least 10000000000000000000."},
@@ -117,13 +121,13 @@ func TestReadingTheBody(t *testing.T) {
 		length int64
 		want   string
 	}{
-		"at the limit":       {strings.NewReader(full), 1000, ""},
-		"no length":          {iotest.OneByteReader(strings.NewReader(full)), -1, ""},
-		"too long":           {strings.NewReader(full + " "), 1001, "The request body must be at most 1000 bytes long."},
-		"too long, unsaid":   {strings.NewReader(full + " "), -1, "The request body must be at most 1000 bytes long."},
-		"longer than it was": {strings.NewReader("{}"), 900, ""},
-		"broken":             {iotest.ErrReader(errors.New("gone")), 5, "The request body could not be read to its end."},
-		"empty":              {strings.NewReader(""), 0, "The request body is missing; send a JSON object."},
+		"at the limit":            {strings.NewReader(full), 1000, ""},
+		"no length":               {iotest.OneByteReader(strings.NewReader(full)), -1, ""},
+		"too long":                {strings.NewReader(full + " "), 1001, "The request body must be at most 1000 bytes long."},
+		"too long, no length":     {strings.NewReader(full + " "), -1, "The request body must be at most 1000 bytes long."},
+		"shorter than its length": {strings.NewReader("{}"), 900, ""},
+		"broken":                  {iotest.ErrReader(errors.New("gone")), 5, "The request body could not be read to its end."},
+		"empty":                   {strings.NewReader(""), 0, "The request body is missing; send a JSON object."},
 	} {
 		request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/a", r.body)
 		request.ContentLength = r.length
@@ -131,6 +135,32 @@ func TestReadingTheBody(t *testing.T) {
 		err := c.Operation("post").CheckRequest(request, nil)
 		if (err == nil) != (r.want == "") || err != nil && err.Error() != r.want {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Values that kin-openapi, with which the differential tests compare, accepts and the contract does not.
+func TestParametersAreStrict(t *testing.T) {
+	const parameters = "{name: on, in: query, schema: {type: boolean}}, {name: n, in: query, schema: {type: integer}}, {name: f, in: query, schema: {type: number}}"
+	c, err := Compile(tiny(t, parameters, "{type: object}", "{type: object}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for query, want := range map[string]string{
+		"on=true&n=-1&f=1e2": "", "on=false&n=0&f=-0.5": "",
+		"on=1": "on", "on=t": "on", "on=TRUE": "on", "on=": "on", "n=1.0": "n", "n=": "n", "n=0x1": "n", "f=.5": "f", "f=%2B1": "f", "f=01": "f", "f=NaN": "f",
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/a?"+query, strings.NewReader("{}"))
+		r.Header.Set("Content-Type", jsonType)
+		var got string
+		var invalid *RequestError
+		if err := c.Operation("post").CheckRequest(r, nil); errors.As(err, &invalid) {
+			got = invalid.Param
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if got != want {
+			t.Errorf("%s: got an error for %q, want one for %q", query, got, want)
 		}
 	}
 }
@@ -212,7 +242,7 @@ func TestCheckResponse(t *testing.T) {
 func TestSchemaCheck(t *testing.T) {
 	_, c := document(t)
 	if c.Schema("Nothing") != nil || c.Accepts("Nothing", "") || c.Accepts("Session", "{}") {
-		t.Error("a schema that is not there")
+		t.Error("there is a schema Nothing, or Session accepts a string")
 	}
 	if !c.Accepts("RequestID", "r-1") || c.Accepts("RequestID", "") {
 		t.Error("RequestID")
@@ -220,11 +250,11 @@ func TestSchemaCheck(t *testing.T) {
 	if err := c.CheckJSON("Metadata", []byte(`{"a":"b"}`)); err != nil {
 		t.Error(err)
 	}
-	var fault *RequestError
-	if err := c.CheckJSON("Metadata", []byte(`{"a":1}`)); !errors.As(err, &fault) || fault.Param != "a" {
+	var invalid *RequestError
+	if err := c.CheckJSON("Metadata", []byte(`{"a":1}`)); !errors.As(err, &invalid) || invalid.Param != "a" {
 		t.Error(err)
 	}
-	if err := c.CheckJSON("Nothing", nil); err == nil || errors.As(err, &fault) {
+	if err := c.CheckJSON("Nothing", nil); err == nil || errors.As(err, &invalid) {
 		t.Error(err)
 	}
 	if b := c.Schema("AgentID").Check([]byte(`"agent_1"`)); b != nil {
@@ -257,7 +287,7 @@ func TestDigest(t *testing.T) {
 	Digest(bytes.Repeat([]byte("[{\"a\":"), 1<<20)) // ends
 }
 
-// A good request and a good reply cost a few allocations, however many members they have.
+// A valid response costs few allocations, however many members it has.
 func TestAllocations(t *testing.T) {
 	doc, c := document(t)
 	reply := []byte(exampleJSON(t, doc.Components.Examples["Session"].Value.Value))

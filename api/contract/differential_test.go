@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"testing"
@@ -10,68 +9,48 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// reference returns what kin-openapi, behind encoding/json, makes of a text: the first fault, or the
-// value with defaults filled in.
-func reference(doc *openapi3.Schema, data string) (any, *RequestError) {
-	value, fault := refDecode([]byte(data), maxDepth)
-	if fault != nil {
-		return nil, fault
-	}
-	if m := refFirstMistake(doc, value, openapi3.VisitAsRequest()); m != nil {
-		return nil, m.requestError()
-	}
-	if err := doc.VisitJSON(value, openapi3.VisitAsRequest(), openapi3.DefaultsSet(func() {})); err != nil {
-		return nil, &RequestError{Param: "defaults", Message: err.Error()}
-	}
-	filled, err := json.Marshal(value)
-	if err != nil {
-		return nil, &RequestError{Param: "defaults", Message: err.Error()}
-	}
-	return refDecode(filled, maxDepth)
-}
-
-const maxDepth = 64
-
-// agree holds the two against each other: the same verdict, the same first fault to the letter, the same
-// value handed on.
+// agree compares this package with the oracle: the same verdict, the same first mistake in the same words, the same value.
 func agree(t *testing.T, doc *openapi3.Schema, s *schema, data string) {
 	t.Helper()
-	want, wantRequestError := reference(doc, data)
+	want, wantMistake := oracle(doc, data)
 	w := walker{cursor: cursor{data: data}, maxDepth: maxDepth, fill: true}
-	var fault *RequestError
+	var wantError, gotError *RequestError
+	if wantMistake != nil {
+		wantError = wantMistake.requestError()
+	}
 	if m := w.check(s); m != nil {
-		fault = m.requestError()
+		gotError = m.requestError()
 		m.violation() // does not panic
 	}
-	if diff := cmp.Diff(wantRequestError, fault); diff != "" {
+	if diff := cmp.Diff(wantError, gotError); diff != "" {
 		for _, known := range differences() {
-			if known.explains(data, wantRequestError, fault) {
+			if known.explains(data, wantError, gotError) {
 				return
 			}
 		}
-		t.Fatalf("(-kin +own) %s\ntext %q\nschema %s", diff, data, exampleJSON(t, doc))
+		t.Fatalf("(-oracle +own) %s\ntext %q\nschema %s", diff, data, exampleJSON(t, doc))
 	}
-	if fault != nil {
+	if gotError != nil {
 		return
 	}
 	edited := w.edited()
-	got, gotRequestError := refDecode([]byte(edited), maxDepth)
-	if diff := cmp.Diff(want, got); diff != "" || gotRequestError != nil {
-		t.Fatalf("handed on (-kin +own) %s %v\ntext %q\nedited %q\nschema %s", diff, gotRequestError, data, edited, exampleJSON(t, doc))
+	got, m := oracleDecode(edited)
+	if diff := cmp.Diff(want, got); diff != "" || m != nil {
+		t.Fatalf("value after validation (-oracle +own) %s %v\ntext %q\nedited %q\nschema %s", diff, m, data, edited, exampleJSON(t, doc))
 	}
 	again := walker{cursor: cursor{data: edited}, maxDepth: maxDepth, fill: true}
 	if m := again.check(s); m != nil || len(again.edits) > 0 {
-		t.Fatalf("edited %q is not at rest: %v %v", edited, m, again.edits)
+		t.Fatalf("the edited text %q is not valid or needs edits: %v %v", edited, m, again.edits)
 	}
 	if len(w.edits) == 0 && edited != data {
-		t.Fatal("bytes changed without need")
+		t.Fatal("the text changed without an edit")
 	}
 	if Digest([]byte(edited)) != Digest([]byte(exampleJSON(t, want))) {
-		t.Fatalf("another digest for what means the same: %q and %s", edited, exampleJSON(t, want))
+		t.Fatalf("texts of one meaning have two digests: %q and %s", edited, exampleJSON(t, want))
 	}
 }
 
-// compiled compiles a schema of a generator's, or skips the test when the generator went astray.
+// compiled compiles a generated schema, or skips the test if the generator made one that is not supported.
 func compiled(t *testing.T, doc *openapi3.Schema) *schema {
 	t.Helper()
 	s, err := (&compiler{done: map[*openapi3.Schema]*schema{}}).compile("schema", doc.NewRef())
@@ -96,7 +75,7 @@ func TestRandomSchemasAgree(t *testing.T) {
 	}
 }
 
-// FuzzRandomSchemas holds any text against any schema.
+// FuzzRandomSchemas compares the verdicts on any text by any schema.
 func FuzzRandomSchemas(f *testing.F) {
 	for seed := range uint64(300) {
 		g := newGenerator(seed)
@@ -108,7 +87,7 @@ func FuzzRandomSchemas(f *testing.F) {
 	})
 }
 
-// examples yields the document's component schemas by name, and JSON to begin with for each.
+// examples returns the names of the document's component schemas, and JSON texts to start with for each.
 func examples(tb testing.TB, doc *openapi3.T) (names []string, texts map[string][]string) {
 	tb.Helper()
 	names, texts = slices.Sorted(maps.Keys(doc.Components.Schemas)), map[string][]string{}
@@ -142,7 +121,7 @@ func TestDocumentAgrees(t *testing.T) {
 	}
 }
 
-// FuzzDocument holds any text against any of the document's schemas.
+// FuzzDocument compares the verdicts on any text by any of the document's schemas.
 func FuzzDocument(f *testing.F) {
 	doc, c := document(f)
 	names, texts := examples(f, doc)

@@ -9,10 +9,10 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// generator makes schemas of the supported kind, and JSON that fits them or nearly does.
+// generator generates schemas of the supported kinds, and JSON that is valid by them or nearly so.
 type generator struct {
 	*rand.Rand
-	objects []*openapi3.Schema // those made so far, to make cycles of
+	objects []*openapi3.Schema // those generated so far, to make cycles
 	refs    int
 }
 
@@ -32,7 +32,7 @@ func (g *generator) most() *uint64 {
 	return &n
 }
 
-// schema makes a schema of at most that depth.
+// schema returns a schema of at most that depth.
 func (g *generator) schema(depth int) *openapi3.Schema {
 	kind := g.IntN(7)
 	if depth == 0 {
@@ -150,7 +150,7 @@ func (g *generator) union(depth int) *openapi3.Schema {
 	return u
 }
 
-// text of JSON that fits a schema, but for a slip now and then.
+// value returns a JSON text that is valid by a schema, except for an occasional mistake.
 func (g *generator) value(s *openapi3.Schema, depth int) string {
 	switch {
 	case g.one(25):
@@ -181,7 +181,7 @@ func (g *generator) value(s *openapi3.Schema, depth int) string {
 func (g *generator) members(s *openapi3.Schema, depth int) string {
 	var members []string
 	for _, name := range []string{"b", "type", "é", "a", "a\"b", "A", "zz", "zzz"} {
-		child := refProperty(s, name)
+		child := propertyOf(s, name)
 		switch {
 		case child == nil && g.one(12):
 			members = append(members, quote(name)+": 1")

@@ -11,7 +11,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// probes are strings that patterns may tell apart.
+// probes returns strings that distinguish patterns.
 func probes() []string {
 	out := []string{"", "a", "id_", "id_0", "id_aZ", "ID_a", "id_" + strings.Repeat("z", 4), "id_" + strings.Repeat("z", 5), "x\x00", "\x00", "\xff", "é", "éé", "话", "a\n", "\n",
 		"https://x", "http://", "httpss://x", "http://x y", "ab", "aab", "aaab", "bc", "d", "dd", "ddb", "_a9", "9a", "a.b:80", "a.b:123456", "a-", "*.x", "aa", "aba", "~", "\x7f", "\x1f"}
@@ -21,7 +21,7 @@ func probes() []string {
 	return out
 }
 
-// The document's own patterns are matched without the regexp package, but for those listed.
+// The document's patterns are matched without the regexp package, except those listed.
 func TestDocumentPatterns(t *testing.T) {
 	doc, c := document(t)
 	slow := map[string]bool{}
@@ -70,7 +70,7 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-// FuzzPattern holds the matcher against the regexp package.
+// FuzzPattern compares the matcher with the regexp package.
 func FuzzPattern(f *testing.F) {
 	for _, expr := range patterns() {
 		for _, text := range probes() {
@@ -88,7 +88,7 @@ func FuzzPattern(f *testing.F) {
 	})
 }
 
-// FuzzDateTime holds isDateTime against kin-openapi and Go's time package: it takes what both take.
+// FuzzDateTime compares isDateTime with kin-openapi and Go's time package: it accepts what both accept.
 func FuzzDateTime(f *testing.F) {
 	for _, seed := range []string{
 		"2026-05-18T15:26:15Z", "2026-05-18T15:26:15.747298Z", "2026-02-29T00:00:00Z", "2024-02-29T00:00:00Z", "1900-02-29T00:00:00Z", "2000-02-29T00:00:00Z", "2026-13-01T00:00:00Z",

@@ -101,6 +101,19 @@ func (o *Operation) CheckBody(status int, media string, body []byte) error {
 	return nil
 }
 
+// CheckEnvelope is CheckBody for a JSON object whose array data is left empty because its items were validated before;
+// items is how many there are.
+func (o *Operation) CheckEnvelope(status int, body []byte, items int) error {
+	if err := o.CheckBody(status, jsonType, body); err != nil {
+		return err
+	}
+	data := (&Schema{place: o.ID, root: o.responses[status].content[jsonType]}).At("data")
+	if items > data.MaxItems() {
+		return o.violation(status, &Violation{Pointer: "/data", Rule: "maxItems", Reason: fmt.Sprintf("there are %d items", items)})
+	}
+	return nil
+}
+
 func (o *Operation) undeclared(status int) error {
 	return o.violation(status, &Violation{Rule: "status", Reason: "the status is not declared"})
 }

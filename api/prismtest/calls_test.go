@@ -1,3 +1,5 @@
+//go:build unix
+
 package prismtest
 
 import (
@@ -59,34 +61,22 @@ func makeOne(t *testing.T, proxy, path, body string) string {
 	return made.ID
 }
 
-// lifeCalls change, archive, cancel and delete one of everything, made for the purpose.
-func lifeCalls(t *testing.T, proxy string) (calls []call) {
+// moreCalls are good calls that a conformance run does not make: an interruption, updates that change nothing or one list,
+// and a session's file among several.
+func moreCalls(t *testing.T, proxy string) (calls []call) {
 	agent := makeOne(t, proxy, "/agents", `{"name":"a","model":"m"}`)
 	environment := makeOne(t, proxy, "/environments", `{"name":"e","config":{"type":"cloud"}}`)
-	session := makeOne(t, proxy, "/sessions", fmt.Sprintf(`{"agent":%q,"environment_id":%q}`, agent, environment))
-	file := makeOne(t, proxy, "/sessions/"+session+"/resources", `{"type":"file","file_id":"file_1"}`)
-	elsewhere := makeOne(t, proxy, "/environments", `{"name":"f","config":{"type":"cloud"}}`)
-	talk := "/sessions/" + makeOne(t, proxy, "/sessions", fmt.Sprintf(`{"agent":%q,"environment_id":%q}`, agent, elsewhere))
+	session := "/sessions/" + makeOne(t, proxy, "/sessions", fmt.Sprintf(`{"agent":%q,"environment_id":%q}`, agent, environment))
 	for _, step := range []struct{ method, path, body string }{
-		{"POST", "/sessions/" + session + "/events", `{"events":[{"type":"user.interrupt"}]}`},
-		{"POST", talk + "/events", `{"events":[{"type":"user.message","content":[{"type":"text","text":"Hi"}]}]}`},
-		{"GET", talk + "/events", ""},
-		{"POST", "/sessions/" + session, `{"title":null,"metadata":{"a":"b"}}`},
-		{"POST", "/sessions/" + session + "/resources", `{"resources":[{"type":"file","file_id":"file_2"}]}`},
-		{"DELETE", "/sessions/" + session + "/resources/" + file, ""},
-		{"POST", "/sessions/" + session + "/cancel", ""},
-		{"POST", "/sessions/" + session + "/archive", ""},
-		{"DELETE", "/sessions/" + session, ""},
+		{"POST", session + "/events", `{"events":[{"type":"user.interrupt"}]}`},
+		{"GET", session + "/events", ""},
+		{"POST", session + "/resources", `{"resources":[{"type":"file","file_id":"file_2"}]}`},
 		{"POST", "/agents/" + agent, `{"version":1,"tools":[]}`},
 		{"PUT", "/agents/" + agent, `{"version":2}`},
-		{"POST", "/agents/" + agent + "/archive", ""},
-		{"DELETE", "/agents/" + agent, ""},
 		{"POST", "/environments/" + environment, `{"description":"d"}`},
 		{"PUT", "/environments/" + environment, `{}`},
-		{"POST", "/environments/" + environment + "/archive", ""},
-		{"DELETE", "/environments/" + environment, ""},
 	} {
-		c := call{name: "life/" + step.method + " " + step.path, good: true, method: step.method, path: step.path, header: withToken()}
+		c := call{name: "more/" + step.method + " " + step.path, good: true, method: step.method, path: step.path, header: withToken()}
 		if step.body != "" {
 			c.header.Set("Content-Type", "application/json")
 			c.body = []byte(step.body)
@@ -118,20 +108,13 @@ type operation struct {
 	parameters       []*openapi3.Parameter
 	body             *openapi3.Schema
 	examples         map[string][]byte
-	streams          bool // it is answered with a stream that stays open, which Prism would wait for to the end
 }
-
-// read says whether the operation changes nothing.
-func (op operation) read() bool { return op.method == http.MethodGet }
 
 func operations(t *testing.T, doc *openapi3.T) (all []operation) {
 	t.Helper()
 	for path, item := range doc.Paths.Map() {
 		for method, spec := range item.Operations() {
 			op := operation{id: spec.OperationID, method: method, path: path, examples: map[string][]byte{}}
-			if ok := spec.Responses.Status(http.StatusOK); ok != nil {
-				op.streams = ok.Value.Content["text/event-stream"] != nil
-			}
 			for _, p := range slices.Concat(item.Parameters, spec.Parameters) {
 				op.parameters = append(op.parameters, p.Value)
 			}
@@ -149,51 +132,17 @@ func operations(t *testing.T, doc *openapi3.T) (all []operation) {
 	return all
 }
 
-// goodCalls are each operation's examples.
-func goodCalls(t *testing.T, doc *openapi3.T, ids resources) (calls []call) {
+// replayCalls send an example of each operation that creates something twice, with one idempotency key.
+func replayCalls(t *testing.T, doc *openapi3.T) (calls []call) {
 	for _, op := range operations(t, doc) {
-		if !op.read() && strings.Contains(op.path, "{") {
-			continue // lifeCalls makes these, in an order that works
-		}
-		if op.streams {
+		if strings.Contains(op.path, "{") || !hasParameter(op, "Idempotency-Key") || len(op.examples) == 0 {
 			continue
 		}
-		base := call{name: op.id, good: true, method: op.method, path: ids.path(op), header: withToken()}
-		if op.body != nil {
-			base.header.Set("Content-Type", "application/json")
-			for _, name := range slices.Sorted(maps.Keys(op.examples)) {
-				c := base
-				c.name += "/example " + name
-				c.body = op.examples[name]
-				calls = append(calls, c)
-			}
-		} else if op.read() {
-			calls = append(calls, base)
-		}
-		for _, p := range op.parameters {
-			// A cursor must name a record of the list: its example is somebody else's.
-			value := fmt.Sprint(p.Example)
-			if items, isList := p.Example.([]any); isList && len(items) > 0 {
-				value = fmt.Sprint(items[0])
-			}
-			if p.In == openapi3.ParameterInQuery && op.read() && !isCursor(p.Name) {
-				calls = append(calls, with(base, "/"+p.Name+"="+value, func(c *call) { c.path += "?" + p.Name + "=" + value }))
-			}
-		}
-		if hasParameter(op, "after_id") {
-			if cursor := ids[strings.TrimSuffix(strings.TrimPrefix(op.path, "/"), "s")+"_id"]; cursor != "" {
-				for _, name := range []string{"after_id", "before_id"} {
-					calls = append(calls, with(base, "/"+name, func(c *call) { c.path += "?" + name + "=" + cursor }))
-				}
-			}
-		}
-		if hasParameter(op, "Idempotency-Key") && len(op.examples) > 0 {
-			for _, turn := range []string{"first", "replayed"} {
-				calls = append(calls, with(base, "/idempotency key, "+turn, func(c *call) {
-					c.header.Set("Idempotency-Key", "prism-"+op.id)
-					c.body = firstExample(op)
-				}))
-			}
+		for _, turn := range []string{"first", "replayed"} {
+			c := call{name: op.id + "/idempotency key, " + turn, good: true, method: op.method, path: op.path, header: withToken(), body: firstExample(op)}
+			c.header.Set("Content-Type", "application/json")
+			c.header.Set("Idempotency-Key", "prism-"+op.id)
+			calls = append(calls, c)
 		}
 	}
 	return calls
@@ -237,7 +186,7 @@ func badCalls(t *testing.T, doc *openapi3.T, ids resources) (calls []call) {
 		}
 		if hasParameter(op, "Idempotency-Key") && op.body != nil && !strings.Contains(op.path, "{") {
 			add("idempotency key of another body", func(c *call) {
-				c.header.Set("Idempotency-Key", "prism-"+op.id) // goodCalls used it
+				c.header.Set("Idempotency-Key", "prism-"+op.id) // replayCalls used it
 				c.body = variant(t, c.body)
 			})
 			add("idempotency key too long", func(c *call) { c.header.Set("Idempotency-Key", strings.Repeat("k", 256)) })
@@ -349,8 +298,6 @@ func badQuery(s *openapi3.Schema) []string {
 	}
 	return []string{"other_1", "A B"}
 }
-
-func isCursor(name string) bool { return name == "page" || name == "after_id" || name == "before_id" }
 
 func hasParameter(op operation, name string) bool { return exampleOf(op, name) != "" }
 

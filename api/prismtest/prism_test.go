@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package prismtest asks Prism, another implementation of OpenAPI, whether a server's answers keep to the
 // contract. It stands between a caller and a running server as a proxy and reports what it finds in the
 // header sl-violations. `make prism` runs it; without $SESSIONS_PRISM its tests are skipped.
@@ -12,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +28,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/client"
+	"github.com/cloud-sessions/sessions/client/contractcheck"
 )
 
 const prismPackage = "@stoplight/prism-cli@5.16.0"
@@ -45,7 +50,8 @@ func TestPrism(t *testing.T) {
 	ids := makeResources(t, proxy)
 
 	violated := 0 // requests that Prism found fault with: proof that it looks
-	calls := slices.Concat(lifeCalls(t, proxy), goodCalls(t, doc, ids), badCalls(t, doc, ids))
+	conform(t, server+"/api/v1/cloud", proxy)
+	calls := slices.Concat(moreCalls(t, proxy), replayCalls(t, doc), badCalls(t, doc, ids))
 	for _, c := range calls {
 		t.Run(c.name, func(t *testing.T) {
 			got := do(t, proxy, c)
@@ -72,6 +78,55 @@ func TestPrism(t *testing.T) {
 		t.Errorf("Prism found no fault with any of %d requests, bad ones among them: it does not look", len(calls))
 	}
 	t.Logf("%d requests replayed; Prism found fault with %d of them and looked at every response", len(calls), violated)
+}
+
+// conform sends a conformance run through Prism, which has to find every request and every response good. Streams go to the
+// server itself: Prism would wait for their end.
+func conform(t *testing.T, server, proxy string) {
+	seen := 0
+	through := client.WithMiddleware(func(next client.RoundTripFunc) client.RoundTripFunc {
+		return func(req *http.Request) (*http.Response, error) {
+			streams := strings.HasSuffix(req.URL.Path, "/stream")
+			if !streams {
+				to, err := url.Parse(proxy + strings.TrimPrefix(req.URL.String(), server))
+				if err != nil {
+					return nil, err
+				}
+				req.URL, req.Host = to, to.Host
+			}
+			resp, err := next(req)
+			if err != nil {
+				return nil, err
+			}
+			violations, err := violationsOf(resp)
+			if err != nil {
+				return nil, err
+			}
+			for _, v := range violations {
+				t.Errorf("%s %s: the response is %d; Prism finds: %s", req.Method, req.URL.Path, resp.StatusCode, v)
+			}
+			if !streams {
+				seen++
+			}
+			return resp, nil
+		}
+	})
+	c, err := client.New(client.WithBaseURL(server), client.WithToken(os.Getenv("SESSIONS_PRISM_TOKEN")), client.WithTimeout(requestTimeout), client.WithMaxRetries(0), through)
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, err := contractcheck.Run(t.Context(), c, contractcheck.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if r.Verdict != contractcheck.Conforms {
+			t.Errorf("%s: %s %s %v", r.Operation, r.Verdict, r.Reason, r.Violations)
+		}
+	}
+	if seen < len(results) {
+		t.Errorf("only %d requests of a conformance run of %d operations went through Prism", seen, len(results))
+	}
 }
 
 // TestPrismCanFail holds that a wrong answer is found, by way of a server that gives one right and one wrong.
@@ -156,13 +211,23 @@ func do(t *testing.T, proxy string, c call) answer {
 	if err != nil {
 		t.Fatalf("%s: %v", c.name, err)
 	}
-	got := answer{status: res.StatusCode, header: res.Header, body: body}
-	if header := res.Header.Get("Sl-Violations"); header != "" {
-		if err := json.Unmarshal([]byte(header), &got.violations); err != nil {
-			t.Fatalf("%s: sl-violations is not understood: %v: %s", c.name, err, header)
-		}
+	violations, err := violationsOf(res)
+	if err != nil {
+		t.Fatalf("%s: %v", c.name, err)
 	}
-	return got
+	return answer{status: res.StatusCode, header: res.Header, body: body, violations: violations}
+}
+
+// violationsOf returns what Prism says of a response and its request.
+func violationsOf(res *http.Response) (violations []violation, err error) {
+	header := res.Header.Get("Sl-Violations")
+	if header == "" {
+		return nil, nil
+	}
+	if err := json.Unmarshal([]byte(header), &violations); err != nil {
+		return nil, fmt.Errorf("sl-violations is not understood: %w: %s", err, header)
+	}
+	return violations, nil
 }
 
 // startPrism runs Prism as a proxy of upstream until the test ends, and returns its URL.

@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 )
 
-// Agent names the agent of a new session (schema AgentReference): {ID: "agent_…"} stands for the
+// Agent names the agent of a new session (schema AgentRef): {ID: "agent_…"} stands for the
 // agent's latest version, {ID: "agent_…", Version: 2} pins one.
 type Agent struct {
 	// ID is the agent's id.

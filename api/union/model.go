@@ -2,7 +2,7 @@ package union
 
 import "encoding/json"
 
-// Model is a model's id (schema ModelReference). It is read from the short form, "ultimate", and from
+// Model is a model's id (schema ModelRef). It is read from the short form, "ultimate", and from
 // the long one, {"id": "ultimate"}, and written short.
 type Model string
 

@@ -20,6 +20,11 @@ type Decoder interface {
 	DecodeYAML(n *yaml.Node, what string) error
 }
 
+// Checker is a value that checks itself once it is decoded from n.
+type Checker interface {
+	CheckYAML(n *yaml.Node) error
+}
+
 // Decode decodes n into what into points to; what is the name of the value in errors. It decodes
 //
 //   - a mapping into a struct: each key into the field with the tag `yaml:"key"`; an unknown key is an error
@@ -28,7 +33,8 @@ type Decoder interface {
 //   - true and false into a bool
 //   - a whole number from 0 into an integer
 //   - a duration as Go writes it, 0s to 1h, into a time.Duration
-//   - any of these into a pointer to its type, a Decoder as that does, and everything into a *yaml.Node, unchanged
+//   - any of these into a pointer to its type, and everything into a *yaml.Node, unchanged
+//   - what a Decoder decodes into that; a Checker has the last word
 //
 // Options follow the key in a field's tag: required; empty, for a string that may be; single, for a slice that a single
 // value may stand for; min=N and max=N, for an integer. Decode panics on other types.
@@ -36,7 +42,15 @@ func Decode(n *yaml.Node, what string, into any) error {
 	return decode(n, what, reflect.ValueOf(into).Elem(), field{max: math.MaxInt64})
 }
 
-func decode(n *yaml.Node, what string, v reflect.Value, f field) (err error) {
+func decode(n *yaml.Node, what string, v reflect.Value, f field) error {
+	err := decodeUnchecked(n, what, v, f)
+	if checker, ok := v.Interface().(Checker); ok && err == nil {
+		err = checker.CheckYAML(n)
+	}
+	return err
+}
+
+func decodeUnchecked(n *yaml.Node, what string, v reflect.Value, f field) (err error) {
 	switch into := v.Addr().Interface().(type) {
 	case Decoder:
 		return into.DecodeYAML(n, what)
@@ -131,7 +145,7 @@ func decodeSlice(n *yaml.Node, what string, v reflect.Value, f field) error {
 	elements := n.Content
 	if n.Kind != yaml.SequenceNode {
 		if !f.single {
-			return At(n, "%s must be a list, not %s", what, KindOf(n))
+			return At(n, "%s must be a list, not %s", what, Shown(n))
 		}
 		elements = []*yaml.Node{n}
 	}
@@ -147,7 +161,7 @@ func decodeSlice(n *yaml.Node, what string, v reflect.Value, f field) error {
 func decodeString(n *yaml.Node, what string, v reflect.Value, f field) error {
 	switch {
 	case n.Kind != yaml.ScalarNode || isNull(n):
-		return At(n, "%s must be a text, not %s", what, KindOf(n))
+		return At(n, "%s must be a text, not %s", what, Shown(n))
 	case n.Value == "" && !f.empty:
 		return At(n, "%s must not be empty", what)
 	}
@@ -158,7 +172,7 @@ func decodeString(n *yaml.Node, what string, v reflect.Value, f field) error {
 func decodeBool(n *yaml.Node, what string, v reflect.Value) error {
 	var value bool
 	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!bool" || n.Decode(&value) != nil {
-		return At(n, "%s must be true or false, not %s", what, KindOf(n))
+		return At(n, "%s must be true or false, not %s", what, Shown(n))
 	}
 	v.SetBool(value)
 	return nil
@@ -190,7 +204,7 @@ func duration(n *yaml.Node, what string) (time.Duration, error) {
 // checkKeys returns an error unless n is a mapping with no other keys than the known ones.
 func checkKeys(n *yaml.Node, what string, known []string) error {
 	if n.Kind != yaml.MappingNode {
-		return At(n, "%s must be a mapping, not %s", what, KindOf(n))
+		return At(n, "%s must be a mapping, not %s", what, Shown(n))
 	}
 	for i := 0; i < len(n.Content); i += 2 {
 		if key := n.Content[i]; !slices.Contains(known, key.Value) {
@@ -233,8 +247,8 @@ func isText(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag(
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-// KindOf describes n in errors.
-func KindOf(n *yaml.Node) string {
+// Shown describes n in errors.
+func Shown(n *yaml.Node) string {
 	switch {
 	case n.Kind == yaml.MappingNode:
 		return "a mapping"
@@ -243,7 +257,7 @@ func KindOf(n *yaml.Node) string {
 	case n.Kind == yaml.AliasNode:
 		return "an alias"
 	case isText(n):
-		return "a text"
+		return strconv.Quote(n.Value)
 	case isNull(n):
 		return "nothing"
 	case IsNumber(n):
@@ -252,12 +266,4 @@ func KindOf(n *yaml.Node) string {
 		return "the date " + n.Value
 	}
 	return n.Value
-}
-
-// Shown is KindOf, except that a text is shown in quotes.
-func Shown(n *yaml.Node) string {
-	if isText(n) {
-		return strconv.Quote(n.Value)
-	}
-	return KindOf(n)
 }

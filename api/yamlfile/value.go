@@ -56,7 +56,7 @@ func spellMapping(n *yaml.Node, t reflect.Type) error {
 		within := t
 		switch {
 		case key.Kind != yaml.ScalarNode:
-			return At(key, "a key must be a text, not %s", KindOf(key))
+			return At(key, "a key must be a text, not %s", Shown(key))
 		case key.Tag != "!!merge":
 			key.Tag = "!!str"
 			within = under(t, key.Value)

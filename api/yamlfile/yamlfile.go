@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -39,19 +37,9 @@ func (e *Error) Error() string {
 	return place + ": " + e.Message
 }
 
-// At returns an error at the place of n.
-func At(n *yaml.Node, format string, args ...any) error {
+// At returns an error at the place of n, in a file that the caller names.
+func At(n *yaml.Node, format string, args ...any) *Error {
 	return &Error{Line: n.Line, Column: n.Column, Message: fmt.Sprintf(format, args...)}
-}
-
-// Load is Parse for the file at path, which errors call by its base name. A file that cannot be read is an error of
-// package os, after the noun.
-func Load(path, noun string, into any) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("%s: %w", noun, err)
-	}
-	return Parse(filepath.Base(path), noun, data, into)
 }
 
 // Parse decodes the only document in data into what into points to, as Decode does. Anchors, aliases and tags are
@@ -134,7 +122,7 @@ func checkPlain(n *yaml.Node) error {
 			continue
 		}
 		if !isText(child) {
-			return At(child, "a key must be a text, not %s", KindOf(child))
+			return At(child, "a key must be a text, not %s", Shown(child))
 		}
 		if line, twice := keys[child.Value]; twice {
 			return At(child, "the key %q is already defined at line %d", child.Value, line)

@@ -20,7 +20,7 @@ import (
 
 const token = "pt-5ecre7"
 
-// network answers every request alike and counts them.
+// network gives every request the same response and counts them.
 type network struct {
 	status int
 	media  string
@@ -67,22 +67,22 @@ func TestRequests(t *testing.T) {
 		want         string
 	}{
 		{http.MethodGet, "/models", nil, nil, ""},
-		{http.MethodGet, "/modules", nil, nil, "GET /v1/modules: the request breaks the contract: operation: the contract has no such operation"},
-		{http.MethodPatch, "/sessions/sess_1", nil, nil, "PATCH /v1/sessions/sess_1: the request breaks the contract: operation: the contract has no such operation"},
-		{http.MethodGet, "/sessions?limit=101", nil, nil, "listSessions: the request breaks the contract: maximum: Parameter 'limit' must be an integer between 1 and 100"},
-		{http.MethodGet, "/sessions?limit=1&limit=2", nil, nil, "listSessions: the request breaks the contract: twice: Parameter 'limit' must occur only once"},
-		{http.MethodGet, "/sessions/7", nil, nil, "getSession: the request breaks the contract: pattern: Parameter 'session_id' must be 'sess_' followed by 1 to 64 lower-case letters or digits"},
-		{http.MethodPost, "/sessions/sess_1/cancel", map[string]any{}, nil, "cancelSession: the request breaks the contract: content: the operation has no request body"},
-		{http.MethodPost, "/sessions", map[string]any{"agent": 1}, nil, "createSession: the request breaks the contract: oneOf at '/agent': must be a string or an object"},
-		{http.MethodPost, "/sessions", map[string]any{"agent": "agent_1"}, nil, "createSession: the request breaks the contract: required at '/environment_id': is missing"},
-		{http.MethodPost, "/sessions", map[string]any{"agent": "agent_1", "environment_id": "env_1", "title": strings.Repeat("x", 257)}, nil, "createSession: the request breaks the contract: maxLength at '/title': must be a string of at most 256 characters"},
-		{http.MethodPost, "/sessions", map[string]any{"agent": "agent_1", "environment_id": "env_1", "tone": "s3cret"}, nil, "createSession: the request breaks the contract: additionalProperties at '/tone': unknown property"},
-		{http.MethodPost, "/sessions", map[string]any{}, client.WithHeader("Content-Type", "text/plain"), "createSession: the request breaks the contract: content: Header 'Content-Type' must be application/json"},
+		{http.MethodGet, "/modules", nil, nil, "GET /v1/modules: the request violates the contract: operation: the contract has no such operation"},
+		{http.MethodPatch, "/sessions/sess_1", nil, nil, "PATCH /v1/sessions/sess_1: the request violates the contract: operation: the contract has no such operation"},
+		{http.MethodGet, "/sessions?limit=101", nil, nil, "listSessions: the request violates the contract: maximum: Parameter 'limit' must be an integer between 1 and 100"},
+		{http.MethodGet, "/sessions?limit=1&limit=2", nil, nil, "listSessions: the request violates the contract: twice: Parameter 'limit' must occur only once"},
+		{http.MethodGet, "/sessions/7", nil, nil, "getSession: the request violates the contract: pattern: Parameter 'session_id' must be 'sess_' followed by 1 to 64 lower-case letters or digits"},
+		{http.MethodPost, "/sessions/sess_1/cancel", map[string]any{}, nil, "cancelSession: the request violates the contract: content: the operation has no request body"},
+		{http.MethodPost, "/sessions", map[string]any{"agent": 1}, nil, "createSession: the request violates the contract: oneOf at '/agent': must be a string or an object"},
+		{http.MethodPost, "/sessions", map[string]any{"agent": "agent_1"}, nil, "createSession: the request violates the contract: required at '/environment_id': is missing"},
+		{http.MethodPost, "/sessions", map[string]any{"agent": "agent_1", "environment_id": "env_1", "title": strings.Repeat("x", 257)}, nil, "createSession: the request violates the contract: maxLength at '/title': must be a string of at most 256 characters"},
+		{http.MethodPost, "/sessions", map[string]any{"agent": "agent_1", "environment_id": "env_1", "tone": "s3cret"}, nil, "createSession: the request violates the contract: additionalProperties at '/tone': unknown property"},
+		{http.MethodPost, "/sessions", map[string]any{}, client.WithHeader("Content-Type", "text/plain"), "createSession: the request violates the contract: content: Header 'Content-Type' must be application/json"},
 	} {
 		report, heard := violations()
 		n := says(http.StatusOK, "application/json", models)
 		err := newClient(t, n, report).Do(t.Context(), tc.method, tc.path, tc.body, nil, tc.opt)
-		heardOf := slices.DeleteFunc(*heard, func(text string) bool { return strings.Contains(text, "the answer (") })
+		heardOf := slices.DeleteFunc(*heard, func(text string) bool { return strings.Contains(text, "the response (") })
 		if got := strings.Join(heardOf, "\n"); got != tc.want || err != nil || n.sent != 1 {
 			t.Errorf("%s %s\n got %q\nwant %q; error %v, %d sent", tc.method, tc.path, got, tc.want, err, n.sent)
 		}
@@ -101,9 +101,9 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestAnswers tests what is found in an answer, that a client that reports does as one without, and that a strict one
+// TestResponses tests what is found in a response, that a client that reports does as one without, and that a strict one
 // fails at once.
-func TestAnswers(t *testing.T) {
+func TestResponses(t *testing.T) {
 	t.Parallel()
 	zeros := func() io.Reader { return io.LimitReader(zero{}, 10<<30) }
 	broken := func() io.Reader {
@@ -125,7 +125,7 @@ func TestAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := ""
 			if tc.want != "" {
-				want = fmt.Sprintf("listModels: the answer (%d) breaks the contract: %s (request id req_1)", tc.n.status, tc.want)
+				want = fmt.Sprintf("listModels: the response (%d) violates the contract: %s (request id req_1)", tc.n.status, tc.want)
 			}
 			plain, plainErr := newClient(t, tc.n, client.WithMaxRetries(0)).Models.List(t.Context())
 			report, heard := violations()

@@ -55,7 +55,7 @@ func drifts() []drift {
 		{"wrong error type", "getAgent", failure(404, `{"type":"error","error":{"type":"gone","message":"m"},"request_id":"req_1"}`), 404, "/error/type", "enum"},
 		{"error that the contract does not have", "listModels", becomes(418, "{}"), 418, "", "status"},
 		{"redirect", "getSession", redirect, 200, "", "redirect"},
-		{"error where a success is due", "deleteSession", becomes(409, envelope("conflict_error")), 409, "", "outcome"},
+		{"error instead of a success", "deleteSession", becomes(409, envelope("conflict_error")), 409, "", "outcome"},
 		{"success where an error is due", "getEnvironment", exists, 200, "", "outcome"},
 		{"unknown type on a stream", "streamEvents", lines(`"type":"session.status_running"`, `"type":"session.status_walking"`), 200, "", "discriminator"},
 		{"broken JSON on a stream", "streamEvents", lines(`"type":"session.status_running"`, `"type":"session.status_running`), 200, "", "json"},
@@ -96,7 +96,7 @@ func TestEveryDriftIsFound(t *testing.T) {
 	}
 }
 
-// behind returns a client of a server behind a proxy that breaks one thing in the answers of one operation.
+// behind returns a client of a server behind a proxy that changes one thing in the responses of one operation.
 func behind(t *testing.T, d drift) *client.Client {
 	t.Helper()
 	s := servertest.New(t, func(c *server.Config) { c.Features = []string{server.FeatureM3} })
@@ -173,7 +173,7 @@ func record(change func(map[string]any)) func(*http.Response) {
 	})
 }
 
-// failure changes answers of a status.
+// failure changes responses of a status.
 func failure(status int, content string) func(*http.Response) {
 	return func(r *http.Response) {
 		if r.StatusCode == status {
@@ -182,7 +182,7 @@ func failure(status int, content string) func(*http.Response) {
 	}
 }
 
-// becomes turns all answers into one.
+// becomes replaces all responses by one.
 func becomes(status int, content string) func(*http.Response) {
 	return func(r *http.Response) {
 		r.StatusCode = status
@@ -194,7 +194,7 @@ func envelope(kind string) string {
 	return fmt.Sprintf(`{"type":"error","error":{"type":%q,"message":"m"},"request_id":"req_1"}`, kind)
 }
 
-// redirect answers successes at another address.
+// redirect moves successes to another address.
 func redirect(r *http.Response) {
 	if r.StatusCode == 200 && r.Request.URL.RawQuery == "" {
 		r.StatusCode = 307

@@ -36,7 +36,7 @@ func ExampleReport() {
 	models, err := c.Models.List(context.Background())
 	fmt.Println(len(models.Data), err)
 	// Output:
-	// listModels: the answer (200) breaks the contract: additionalProperties at '/total': unknown property (request id req_1)
+	// listModels: the response (200) violates the contract: additionalProperties at '/total': unknown property (request id req_1)
 	// 0 <nil>
 }
 

@@ -3,22 +3,17 @@ package contractcheck
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/getkin/kin-openapi/openapi3"
-
-	"github.com/cloud-sessions/sessions/api/contract"
 )
 
 // place is where an operation is tried.
 type place struct {
 	ids     map[string]string // of path parameters
-	unknown bool              // there is nothing
+	unknown bool              // nothing exists there
 }
 
 // fill returns the path of a template.
@@ -40,9 +35,10 @@ func pathParameters(template string) []string {
 	return names
 }
 
-// places returns where an operation is tried: a read on something that is there and on something that is not, what
-// ends things on all that was made, any other on one of it. It is false when there is nothing to change.
-func (r *run) places(op *contract.Operation) ([]place, bool) {
+// places returns where an operation is tried: a read on something that exists and on something that does not, an archive
+// or a deletion on everything that was created, any other operation on one of it. ok is false when there is nothing to
+// change.
+func (r *run) places(op target) (places []place, ok bool) {
 	names := pathParameters(op.Path)
 	if len(names) == 0 {
 		return []place{{}}, true
@@ -58,7 +54,7 @@ func (r *run) places(op *contract.Operation) ([]place, bool) {
 		unknown := place{ids: maps.Clone(known.ids), unknown: true}
 		for _, name := range names {
 			if name == last || unknown.ids[name] == "" {
-				unknown.ids[name] = prefix(r.exampleID(name)) + "0"
+				unknown.ids[name] = prefix(name) + "0"
 			}
 		}
 		if slices.Contains(slices.Collect(maps.Values(known.ids)), "") {
@@ -69,16 +65,15 @@ func (r *run) places(op *contract.Operation) ([]place, bool) {
 	if op.Method != http.MethodDelete && !strings.HasSuffix(op.Path, "/archive") {
 		return []place{known}, true
 	}
-	var all []place
 	for _, id := range r.made[last] {
 		one := place{ids: maps.Clone(known.ids)}
 		one.ids[last] = id
-		all = append(all, one)
+		places = append(places, one)
 	}
-	return all, true
+	return places, true
 }
 
-// id is what a path parameter is tried with: something of the run's own if there is, "" for nothing.
+// id is what a path parameter is tried with: what the run has created, or else what was there before; "" for nothing.
 func (r *run) id(name string) string {
 	if made := r.made[name]; len(made) > 0 {
 		return made[0]
@@ -86,22 +81,14 @@ func (r *run) id(name string) string {
 	return r.seen[name]
 }
 
-// exampleID is the contract's example of a path parameter.
-func (r *run) exampleID(name string) string {
-	for _, ref := range r.doc.Components.Parameters {
-		if p := ref.Value; p.In == openapi3.ParameterInPath && p.Name == name {
-			example, _ := p.Example.(string)
-			return example
-		}
-	}
-	return ""
+// prefix is the beginning of the ids that a path parameter takes, up to the underscore.
+func prefix(name string) string {
+	id := exampleIDs[name]
+	return id[:strings.IndexByte(id, '_')+1]
 }
 
-// prefix is the beginning of an id, up to the underscore.
-func prefix(id string) string { return id[:strings.IndexByte(id, '_')+1] }
-
-// learn takes the ids out of a success: of what was made, of what is there, and of what is no more.
-func (r *run) learn(op *contract.Operation, at place, answer json.RawMessage) {
+// learn keeps the ids in a successful response: of what was created, exists, or was deleted.
+func (r *run) learn(op target, at place, response json.RawMessage) {
 	type record struct {
 		ID      string      `json:"id"`
 		Version json.Number `json:"version"`
@@ -110,7 +97,7 @@ func (r *run) learn(op *contract.Operation, at place, answer json.RawMessage) {
 		record
 		Data []record `json:"data"`
 	}
-	if answer == nil || json.Unmarshal(answer, &got) != nil {
+	if response == nil || json.Unmarshal(response, &got) != nil {
 		return
 	}
 	if op.Method == http.MethodDelete {
@@ -119,10 +106,10 @@ func (r *run) learn(op *contract.Operation, at place, answer json.RawMessage) {
 		r.made[last] = slices.DeleteFunc(slices.Clone(r.made[last]), func(id string) bool { return id == at.ids[last] })
 		return
 	}
-	if name := r.holds(op); name != "" {
+	if name := op.holds; name != "" {
 		for _, rec := range append(got.Data, got.record) {
 			switch {
-			case !strings.HasPrefix(rec.ID, prefix(r.exampleID(name))) || slices.Contains(r.made[name], rec.ID):
+			case !strings.HasPrefix(rec.ID, prefix(name)) || slices.Contains(r.made[name], rec.ID):
 			case op.Method == http.MethodPost:
 				r.made[name] = append(r.made[name], rec.ID)
 			default:
@@ -135,41 +122,23 @@ func (r *run) learn(op *contract.Operation, at place, answer json.RawMessage) {
 	}
 }
 
-// holds returns the path parameter of what an operation's collection holds; "" when it is none.
-func (r *run) holds(op *contract.Operation) string {
-	for other := range r.contract.Operations() {
-		if name, ok := strings.CutPrefix(other.Path, op.Path+"/{"); ok && strings.HasSuffix(name, "}") && !strings.Contains(name, "/") {
-			return strings.TrimSuffix(name, "}")
-		}
-	}
-	return ""
-}
-
-// operation is an operation as the document has it.
-func (r *run) operation(op *contract.Operation) *openapi3.Operation {
-	return r.doc.Paths.Value(op.Path).GetOperation(op.Method)
-}
-
-// bodies are the contract's examples of an operation's body, by name, made to fit; nil alone where it has none.
-func (r *run) bodies(op *contract.Operation) []json.RawMessage {
-	if !op.TakesBody() {
+// bodies are the contract's examples of an operation's body, changed to fit what exists; nil alone where it has none.
+func (r *run) bodies(op target) []json.RawMessage {
+	if len(op.bodies) == 0 {
 		return []json.RawMessage{nil}
 	}
-	examples := r.operation(op).RequestBody.Value.Content["application/json"].Examples
 	var all []json.RawMessage
-	for _, name := range slices.Sorted(maps.Keys(examples)) {
-		text, _ := json.Marshal(examples[name].Value.Value) // it was read from YAML: maps, lists, scalars
-		all = append(all, r.fit(text))
+	for _, body := range op.bodies {
+		all = append(all, r.fit(body))
 	}
 	return all
 }
 
-// fit puts what is there in the place of what the contract's examples name.
-func (r *run) fit(body json.RawMessage) json.RawMessage {
-	text := string(body)
-	for _, name := range []string{"agent_id", "environment_id"} {
+// fit replaces the ids and the version of an example by those of what exists.
+func (r *run) fit(text string) json.RawMessage {
+	for name, example := range exampleIDs {
 		if id := r.id(name); id != "" {
-			text = strings.ReplaceAll(text, r.exampleID(name), id)
+			text = strings.ReplaceAll(text, example, id)
 		}
 	}
 	var fields map[string]json.RawMessage
@@ -182,45 +151,25 @@ func (r *run) fit(body json.RawMessage) json.RawMessage {
 }
 
 // queries are queries with one of a read's parameters each, with the contract's example of it or, for what names
-// something, with what is there.
-func (r *run) queries(op *contract.Operation, answer json.RawMessage) []url.Values {
+// something, with what exists.
+func (r *run) queries(op target, response json.RawMessage) (all []url.Values) {
 	var page struct {
-		FirstID  any    `json:"first_id"`
-		LastID   any    `json:"last_id"`
+		FirstID  string `json:"first_id"`
+		LastID   string `json:"last_id"`
 		NextPage string `json:"next_page"`
 	}
-	_ = json.Unmarshal(answer, &page) // what is no page has none of these
-	var all []url.Values
-	for _, ref := range r.operation(op).Parameters {
-		p := ref.Value
-		if p.In != openapi3.ParameterInQuery {
-			continue
+	_ = json.Unmarshal(response, &page) // what is not a page has none of these
+	existing := map[string]string{"after_id": page.FirstID, "before_id": page.LastID, "page": page.NextPage, "version": r.version.String()}
+	for name := range exampleIDs {
+		existing[name] = r.id(name)
+	}
+	for _, q := range op.queries {
+		values := q.values
+		if value, ok := existing[q.name]; ok {
+			values = []string{value}
 		}
-		value := p.Example
-		switch p.Name {
-		case "after_id":
-			value = page.FirstID
-		case "before_id":
-			value = page.LastID
-		case "page":
-			value = page.NextPage
-		case "version":
-			value = r.version
-		case "agent_id":
-			value = r.id(p.Name)
-		}
-		query := url.Values{}
-		list, many := value.([]any)
-		if !many {
-			list = []any{value}
-		}
-		for _, v := range list {
-			if text := fmt.Sprint(v); v != nil && text != "" {
-				query.Add(p.Name, text)
-			}
-		}
-		if len(query) > 0 {
-			all = append(all, query)
+		if !slices.Equal(values, []string{""}) {
+			all = append(all, url.Values{q.name: values})
 		}
 	}
 	return all

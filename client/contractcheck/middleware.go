@@ -12,16 +12,16 @@ import (
 	"github.com/cloud-sessions/sessions/client"
 )
 
-// maxAnswer is the most bytes of an answer, or of an event, that are held against the contract: what the client reads.
+// maxResponse is the most bytes of a response, or of an event, that are validated: what the client reads.
 const (
-	maxAnswer = 32 << 20
-	tooLarge  = "it is larger than 32 MiB"
+	maxResponse = 32 << 20
+	tooLarge    = "it is larger than 32 MiB"
 )
 
-// judge hears of a violation. Its error, if any, ends what broke the contract.
+// judge is called with a violation. Its error, if any, fails the request, response or stream.
 type judge func(*Violation) error
 
-// middleware holds each attempt against the contract.
+// middleware validates each attempt.
 func middleware(judge judge) client.Middleware {
 	return func(next client.RoundTripFunc) client.RoundTripFunc {
 		return func(req *http.Request) (*http.Response, error) {
@@ -39,7 +39,7 @@ func middleware(judge judge) client.Middleware {
 			if err != nil || resp == nil || resp.Body == nil || e.operation == nil {
 				return resp, err
 			}
-			if err := e.answer(resp); err != nil {
+			if err := e.response(resp); err != nil {
 				_ = resp.Body.Close()
 				return nil, err
 			}
@@ -48,8 +48,8 @@ func middleware(judge judge) client.Middleware {
 	}
 }
 
-// find returns the operation that a path ends in: its beginning is the base URL's. An id is no name of a collection, so
-// that the shortest end is the right one.
+// find returns the operation of the end of a path: the beginning is the base URL's. No id is the name of a collection, so
+// the shortest end is the right one.
 func find(c *contract.Contract, method, path string) (*contract.Operation, func(string) string) {
 	for slash := strings.LastIndexByte(path, '/'); slash >= 0; slash = strings.LastIndexByte(path[:slash], '/') {
 		if op, pathParam := c.Find(method, path[slash:]); op != nil {
@@ -67,27 +67,27 @@ type exchange struct {
 	requestID    string
 }
 
-// violation is a violation of this exchange; fill says which.
+// violation returns a violation of this exchange, to be filled.
 func (e *exchange) violation() *Violation {
-	b := &Violation{Method: e.method, Path: e.path, RequestID: e.requestID}
+	v := &Violation{Method: e.method, Path: e.path, RequestID: e.requestID}
 	if e.operation != nil {
-		b.Operation = e.operation.ID
+		v.Operation = e.operation.ID
 	}
-	return b
+	return v
 }
 
-// told hears of what the contract's checks found, nil for nothing.
-func (e *exchange) told(err error) error {
-	var found *contract.Violation
-	if !errors.As(err, &found) {
+// found passes what validation found to the judge; nil for nothing.
+func (e *exchange) found(err error) error {
+	var violation *contract.Violation
+	if !errors.As(err, &violation) {
 		return nil
 	}
-	return e.judge(e.violation().fill(found))
+	return e.judge(e.violation().fill(violation))
 }
 
-// responseViolation is a violation that the contract's checks do not know of.
+// responseViolation passes a violation that the contract itself does not check to the judge.
 func (e *exchange) responseViolation(status int, rule, reason string) error {
-	return e.told(&contract.Violation{Status: status, Rule: rule, Reason: reason})
+	return e.found(&contract.Violation{Status: status, Rule: rule, Reason: reason})
 }
 
 func (e *exchange) request(req *http.Request, pathParam func(string) string) error {
@@ -103,20 +103,20 @@ func (e *exchange) request(req *http.Request, pathParam func(string) string) err
 		_ = req.Body.Close()
 		req.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	return e.told(e.operation.CheckSent(req, body, pathParam))
+	return e.found(e.operation.CheckSent(req, body, pathParam))
 }
 
-// answer holds an answer against the contract. What it reads of the body it puts back.
-func (e *exchange) answer(resp *http.Response) error {
+// response validates a response. It puts back what it reads of the body.
+func (e *exchange) response(resp *http.Response) error {
 	e.requestID = resp.Header.Get("X-Request-Id")
 	if resp.Request != nil && resp.Request.Response != nil {
-		if err := e.responseViolation(resp.StatusCode, "redirect", "it was found after a redirect, which the contract does not have"); err != nil {
+		if err := e.responseViolation(resp.StatusCode, "redirect", "it follows a redirect, which the contract does not have"); err != nil {
 			return err
 		}
 	}
 	if schema := e.operation.Stream(resp.StatusCode); schema != nil {
-		// What should be a stream may not end: what its body holds is not waited for.
-		if err := e.told(e.operation.CheckResponse(resp.StatusCode, resp.Header, nil)); err != nil {
+		// A stream may not end, so its body is not read here.
+		if err := e.found(e.operation.CheckResponse(resp.StatusCode, resp.Header, nil)); err != nil {
 			return err
 		}
 		if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); media == "text/event-stream" {
@@ -124,10 +124,10 @@ func (e *exchange) answer(resp *http.Response) error {
 		}
 		return nil
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	rest := io.Reader(resp.Body)
 	if err != nil {
-		rest = failing{err} // the network's violation, which the client hears of as it reads
+		rest = failing{err} // the client gets the error as it reads
 	}
 	resp.Body = struct {
 		io.Reader
@@ -136,10 +136,10 @@ func (e *exchange) answer(resp *http.Response) error {
 	switch {
 	case err != nil:
 		return nil
-	case len(body) > maxAnswer:
+	case len(body) > maxResponse:
 		return e.responseViolation(resp.StatusCode, "size", tooLarge)
 	}
-	return e.told(e.operation.CheckResponse(resp.StatusCode, resp.Header, body))
+	return e.found(e.operation.CheckResponse(resp.StatusCode, resp.Header, body))
 }
 
 // failing is the rest of a body that could not be read.

@@ -7,14 +7,14 @@ import (
 	"github.com/cloud-sessions/sessions/client"
 )
 
-// Verdict says how an operation does.
+// Verdict is the outcome for an operation.
 type Verdict string
 
 // The verdicts.
 const (
-	// Conforms is an operation that does what the contract says, as far as it was tried.
+	// Conforms is an operation that satisfies the contract, as far as it was tried.
 	Conforms Verdict = "conforms"
-	// Drifts is an operation that breaks the contract, or fails where it should not.
+	// Drifts is an operation that violates the contract, or fails where it should not.
 	Drifts Verdict = "drifts"
 	// Unchecked is an operation that was not tried.
 	Unchecked Verdict = "unchecked"
@@ -25,17 +25,17 @@ type Result struct {
 	// Operation is the operationId.
 	Operation string  `json:"operation"`
 	Verdict   Verdict `json:"verdict"`
-	// Requests is how many were sent, attempts that were made again included.
+	// Requests is the number of requests sent, including retries.
 	Requests int `json:"requests"`
-	// Statuses are those of the answers, each once, ascending. A 501, of a feature that is switched off, is in order.
+	// Statuses are those of the responses, each once, ascending. A 501, of a feature that is switched off, conforms.
 	Statuses []int `json:"statuses"`
-	// Violations are in the order in which they were found; those that only repeat one are left out.
+	// Violations are in the order in which they were found, without repeats.
 	Violations []*Violation `json:"violations"`
-	// Reason says why the operation is Unchecked.
+	// Reason tells why the operation is Unchecked.
 	Reason string `json:"reason,omitempty"`
 }
 
-// add notes a violation, and the verdict.
+// add records a violation, and the verdict.
 func (r *Result) add(b *Violation) {
 	r.Verdict = Drifts
 	same := func(known *Violation) bool {
@@ -46,28 +46,28 @@ func (r *Result) add(b *Violation) {
 	}
 }
 
-// answered notes an answer.
-func (r *Result) answered(status int) {
+// responded records the status of a response.
+func (r *Result) responded(status int) {
 	if at, known := slices.BinarySearch(r.Statuses, status); !known {
 		r.Statuses = slices.Insert(r.Statuses, at, status)
 	}
 }
 
-// watch notes what comes of a request.
+// watch records the outcome of a request.
 type watch struct {
 	res      *Result
 	strict   bool // a violation ends the call
 	violated bool
 }
 
-// options are those of the request's call.
+// options returns the options of the call that sends the request.
 func (w *watch) options() []client.Option {
 	count := func(next client.RoundTripFunc) client.RoundTripFunc {
 		return func(req *http.Request) (*http.Response, error) {
 			w.res.Requests++
 			resp, err := next(req)
 			if err == nil {
-				w.res.answered(resp.StatusCode)
+				w.res.responded(resp.StatusCode)
 			}
 			return resp, err
 		}
@@ -84,7 +84,7 @@ func (w *watch) violation(b *Violation) error {
 	return nil
 }
 
-// failed notes a request that did not end as it should, unless the contract's checks have said why.
+// failed records a request with a wrong outcome, unless a violation of the contract was found in it.
 func (w *watch) failed(b *Violation) {
 	if !w.violated {
 		w.res.add(b)

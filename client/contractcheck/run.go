@@ -7,12 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"sync"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
-
-	"github.com/cloud-sessions/sessions/api"
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/client"
 )
@@ -21,63 +17,62 @@ import (
 const (
 	turnPatience   = time.Minute // for a turn to end
 	settleInterval = 100 * time.Millisecond
-	streamPatience = 2 * time.Second  // for what a stream has when no turn is under way
-	endPatience    = 30 * time.Second // for the deletion of what was made, when the run was cut short
+	streamPatience = 2 * time.Second  // for what a stream has when no turn is running
+	endPatience    = 30 * time.Second // for the deletion of what was created, when the run was cut short
 )
 
-// Options say how [Run] goes about it.
+// Options are the options of [Run].
 type Options struct {
-	// ReadOnly sends reads only, of what the account has, and makes nothing.
+	// ReadOnly sends only reads, of what the account has, and creates nothing.
 	ReadOnly bool
 }
 
 // Run tries the operations of the server that c talks to, and returns what it found of each, in the order in which
-// it tried them. It sends the contract's examples, with the ids of agents, environments and sessions that it makes for
-// the purpose; every read with every parameter; and for every read something that does not exist. An agent answers two
-// short messages. It deletes what it makes and is told the id of, also when ctx ends. With Options.ReadOnly it makes
-// nothing.
+// it tried them. It sends the contract's examples, with the ids of the agents, environments and sessions that it creates for
+// the purpose; every read with every parameter; and every read of something that does not exist. An agent replies to two
+// short messages. It deletes what it created, also when ctx ends. With Options.ReadOnly it creates nothing.
 //
-// The error is that of a server that cannot be tried at all: it does not answer, or refuses the token. The results so
+// It returns an error when the server cannot be tried at all: it does not respond, or refuses the token. The results so
 // far are returned with an error of ctx.
 func Run(ctx context.Context, c *client.Client, o Options) ([]*Result, error) {
 	compiled, err := contract.Load()
 	if err != nil {
 		return nil, err
 	}
-	doc, err := document()
-	if err != nil {
-		return nil, err
-	}
-	r := &run{
-		ctx: ctx, c: c, contract: compiled, doc: doc, readOnly: o.ReadOnly,
-		made: map[string][]string{}, seen: map[string]string{},
-	}
+	r := &run{ctx: ctx, c: c, contract: compiled, readOnly: o.ReadOnly, made: map[string][]string{}, seen: map[string]string{}}
 	defer r.clean()
-	for _, id := range plan() {
-		if err := r.try(compiled.Operation(id)); err != nil {
+	for _, step := range plan {
+		if err := r.try(step); err != nil {
 			return r.results, err
 		}
 	}
 	return r.results, nil
 }
 
-// document is the contract with its examples. It is read once for the process: it is never changed.
-var document = sync.OnceValues(api.Load)
-
 // ruleOutcome is the rule of a [Violation] whose status the contract allows, but not here.
 const ruleOutcome = "outcome"
 
-// plan is the order in which operations are tried: each after what it needs.
-func plan() []string {
-	return []string{
-		"listModels",
-		"createAgent", "updateAgent", "putAgent", "listAgents", "getAgent", "listAgentVersions",
-		"createEnvironment", "updateEnvironment", "putEnvironment", "listEnvironments", "getEnvironment",
-		"createSession", "updateSession", "listSessions", "getSession",
-		"addSessionResources", "listSessionResources", "getSessionResource", "deleteSessionResource",
-		"sendEvents", "streamEvents", "listEvents", "cancelSession",
-		"archiveSession", "deleteSession", "archiveEnvironment", "deleteEnvironment", "archiveAgent", "deleteAgent",
-	}
+// step is an operation with the contract's examples of what is sent to it. The steps are generated, in the order in which
+// they can be tried.
+type step struct {
+	operation string
+	needs     []string // path parameters: ids that the body must have
+	holds     string   // a path parameter: ids that the response has; "" for none
+	bodies    []string // none for an operation without a body
+	queries   []query
+}
+
+// query is a query parameter with its example.
+type query struct {
+	name   string
+	values []string
+}
+
+// target is the operation of a step, and what is known of it.
+type target struct {
+	step
+	*contract.Operation
+	result *Result
 }
 
 // run is one round over all operations.
@@ -85,20 +80,20 @@ type run struct {
 	ctx      context.Context
 	c        *client.Client
 	contract *contract.Contract
-	doc      *openapi3.T
 	readOnly bool
 
 	results  []*Result
-	answered bool                // the server has answered something
-	made     map[string][]string // ids of what the run has made, by path parameter
+	answered bool                // the server has responded with anything but a refusal
+	made     map[string][]string // ids of what the run has created, by path parameter
 	seen     map[string]string   // ids of what was there before
 	version  json.Number         // of the agent that is used
-	turns    int                 // messages that were taken
+	turns    int                 // messages that were accepted
 }
 
 // try tries an operation. Its error ends the run.
-func (r *run) try(op *contract.Operation) error {
-	res, missing := r.result(op.ID), ""
+func (r *run) try(s step) error {
+	op := target{s, r.contract.Operation(s.operation), r.result(s.operation)}
+	missing := ""
 	places, ok := r.places(op)
 	switch {
 	case r.ctx.Err() != nil:
@@ -107,16 +102,19 @@ func (r *run) try(op *contract.Operation) error {
 	case r.readOnly:
 		missing = "it changes things"
 	case !ok:
-		missing = "nothing was made that it could change"
-	case op.ID == "createSession" && (r.id("agent_id") == "" || r.id("environment_id") == ""):
-		missing = "there is no agent, or no environment"
+		missing = "nothing was created that it could change"
+	}
+	for _, name := range op.needs {
+		if missing == "" && r.id(name) == "" {
+			missing = "nothing exists that its body could name as " + name
+		}
 	}
 	if missing != "" {
-		res.Verdict, res.Reason = Unchecked, missing
+		op.result.Verdict, op.result.Reason = Unchecked, missing
 		return nil
 	}
 	for _, place := range places {
-		if err := r.at(op, res, place); err != nil {
+		if err := r.at(op, place); err != nil {
 			return err
 		}
 	}
@@ -124,37 +122,37 @@ func (r *run) try(op *contract.Operation) error {
 }
 
 // at tries an operation at one place: with each of its examples, or each of its parameters.
-func (r *run) at(op *contract.Operation, res *Result, place place) error {
+func (r *run) at(op target, place place) error {
 	if op.Stream(http.StatusOK) != nil && !place.unknown {
-		return r.follow(res, place)
+		return r.follow(op.result, place)
 	}
-	var answer json.RawMessage
+	var response json.RawMessage
 	for _, body := range r.bodies(op) {
 		var err error
-		if answer, err = r.send(op, res, place, nil, body); err != nil {
+		if response, err = r.send(op, place, nil, body); err != nil {
 			return err
 		}
-		r.learn(op, place, answer)
-		if op.ID == "sendEvents" && answer != nil {
+		r.learn(op, place, response)
+		if op.ID == "sendEvents" && response != nil {
 			r.turns++
 			if err := r.follow(r.result("streamEvents"), place); err != nil {
 				return err
 			}
 		}
 	}
-	if op.Method != http.MethodGet || answer == nil {
+	if op.Method != http.MethodGet || response == nil {
 		return nil
 	}
-	for _, query := range r.queries(op, answer) {
-		if _, err := r.send(op, res, place, query, nil); err != nil {
+	for _, query := range r.queries(op, response) {
+		if _, err := r.send(op, place, query, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// send tries an operation once, and returns its answer if it is a success.
-func (r *run) send(op *contract.Operation, res *Result, place place, query url.Values, body json.RawMessage) (json.RawMessage, error) {
+// send tries an operation once, and returns the response if it is a success.
+func (r *run) send(op target, place place, query url.Values, body json.RawMessage) (json.RawMessage, error) {
 	path := place.fill(op.Path)
 	if len(query) > 0 {
 		path += "?" + query.Encode()
@@ -163,29 +161,29 @@ func (r *run) send(op *contract.Operation, res *Result, place place, query url.V
 	if body != nil {
 		sent = body
 	}
-	w := &watch{res: res}
-	var answer json.RawMessage
-	err := r.c.Do(r.ctx, op.Method, path, sent, &answer, w.options()...)
+	w := &watch{res: op.result}
+	var response json.RawMessage
+	err := r.c.Do(r.ctx, op.Method, path, sent, &response, w.options()...)
 	failure, _ := errors.AsType[*client.Error](err)
 	switch {
 	case r.ends(failure):
 		return nil, err
 	case err == nil && place.unknown:
-		w.failed(&Violation{Operation: op.ID, Method: op.Method, Path: path, Status: http.StatusOK, Rule: ruleOutcome, Reason: "what does not exist is due a 404"})
+		w.failed(&Violation{Operation: op.ID, Method: op.Method, Path: path, Status: http.StatusOK, Rule: ruleOutcome, Reason: "want 404, since the resource does not exist"})
 	case err == nil:
-		return answer, nil
+		return response, nil
 	case failure.Status == http.StatusNotImplemented, place.unknown && failure.Status == http.StatusNotFound:
 	default:
 		w.failed(&Violation{
 			Operation: op.ID, Method: op.Method, Path: path, Status: failure.Status, Rule: ruleOutcome,
-			Reason: "a success is due; it says: " + failure.Message, RequestID: failure.RequestID,
+			Reason: "want a success; the response says: " + failure.Message, RequestID: failure.RequestID,
 		})
 	}
 	return nil, nil
 }
 
-// ends reports whether a failure, nil for none, ends the run: that of its context, and one that all operations would
-// meet.
+// ends reports whether a failure, nil for none, ends the run: that of its context, and one that every operation would
+// have.
 func (r *run) ends(failure *client.Error) bool {
 	refused := failure != nil && slices.Contains([]int{0, http.StatusUnauthorized, http.StatusForbidden}, failure.Status)
 	first := !r.answered
@@ -193,7 +191,7 @@ func (r *run) ends(failure *client.Error) bool {
 	return r.ctx.Err() != nil && failure != nil || refused && first
 }
 
-// follow reads a session's stream until the turns that were begun are over.
+// follow reads a session's stream until the turns that were started have ended.
 func (r *run) follow(res *Result, place place) error {
 	patience := turnPatience
 	if r.turns == 0 {
@@ -201,7 +199,7 @@ func (r *run) follow(res *Result, place place) error {
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, patience)
 	defer cancel()
-	w := &watch{res: res, strict: true} // what follows an event that breaks the contract says little
+	w := &watch{res: res, strict: true} // what follows an event that violates the contract means little
 	params := &client.StreamParams{Deltas: []client.DeltaType{client.DeltaTypeAgentMessage}}
 	idle := 0
 	for event, err := range r.c.Sessions.Events.Stream(ctx, place.ids["session_id"], params, w.options()...) {
@@ -209,12 +207,12 @@ func (r *run) follow(res *Result, place place) error {
 		case r.ctx.Err() != nil:
 			return err
 		case err != nil && ctx.Err() != nil && r.turns == 0:
-			return nil // it has said what it had to say
+			return nil // it has sent what it had
 		case err != nil:
 			failure, _ := errors.AsType[*client.Error](err)
 			w.failed(&Violation{
 				Operation: res.Operation, Method: http.MethodGet, Path: place.fill(r.contract.Operation(res.Operation).Path), Status: failure.Status,
-				Rule: ruleOutcome, Reason: "a turn is due its end, session.status_idle; instead: " + failure.Message, RequestID: failure.RequestID,
+				Rule: ruleOutcome, Reason: "want the end of the turn, session.status_idle; instead: " + failure.Message, RequestID: failure.RequestID,
 			})
 			return r.settle(ctx, place.ids["session_id"])
 		case event.Type == client.EventTypeSessionStatusIdle:
@@ -254,24 +252,34 @@ func (r *run) result(id string) *Result {
 	return res
 }
 
-// clean deletes what was made and is still there, as well as it can.
+// clean deletes what was created and still exists. It ignores errors.
 func (r *run) clean() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), endPatience)
 	defer cancel()
 	for _, id := range r.made["session_id"] {
-		if stopped, err := r.c.Sessions.Cancel(ctx, id); err == nil && stopped.Stopping {
-			for event, err := range r.c.Sessions.Events.Stream(ctx, id, nil) {
-				if err != nil || event.Type == client.EventTypeSessionStatusIdle {
-					break
-				}
-			}
+		r.stop(ctx, id)
+	}
+	for _, step := range plan {
+		op := target{step, r.contract.Operation(step.operation), nil}
+		if op.Method != http.MethodDelete {
+			continue
 		}
-		_, _ = r.c.Sessions.Delete(ctx, id)
+		places, _ := r.places(op)
+		for _, place := range places {
+			_ = r.c.Do(ctx, op.Method, place.fill(op.Path), nil, nil)
+		}
 	}
-	for _, id := range r.made["environment_id"] {
-		_, _ = r.c.Environments.Delete(ctx, id)
+}
+
+// stop cancels the turn of a session and waits for its end.
+func (r *run) stop(ctx context.Context, id string) {
+	stopped, err := r.c.Sessions.Cancel(ctx, id)
+	if err != nil || !stopped.Stopping {
+		return
 	}
-	for _, id := range r.made["agent_id"] {
-		_, _ = r.c.Agents.Delete(ctx, id)
+	for event, err := range r.c.Sessions.Events.Stream(ctx, id, nil) {
+		if err != nil || event.Type == client.EventTypeSessionStatusIdle {
+			return
+		}
 	}
 }

@@ -123,7 +123,7 @@ func TestClosedGate(t *testing.T) {
 	}
 }
 
-// A run that only reads sends reads only, and all of them; of an account without sessions, too.
+// A run that only reads sends only reads, and all of them, even for an account without sessions.
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	for _, sessions := range []int{0, 1} {
@@ -163,7 +163,7 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// What no operation would answer is the error of the run.
+// What every operation would fail with is the error of the run.
 func TestNoRun(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -177,7 +177,7 @@ func TestNoRun(t *testing.T) {
 		want string
 	}{
 		"wrong token": {t.Context(), s.Client(client.WithToken("pt-wrong")), "401 authentication_error"},
-		"no server":   {t.Context(), s.Client(client.WithBaseURL(gone.URL), client.WithMaxRetries(0)), "no answer: "},
+		"no server":   {t.Context(), s.Client(client.WithBaseURL(gone.URL), client.WithMaxRetries(0)), "no response: "},
 		"no time":     {canceled, s.Client(), "context canceled"},
 	} {
 		results, err := contractcheck.Run(tc.ctx, tc.c, contractcheck.Options{})

@@ -10,18 +10,18 @@ import (
 	"github.com/cloud-sessions/sessions/api/sse"
 )
 
-// streamChecks holds the events of one answer against the contract.
+// streamChecks validates the events of one response.
 type streamChecks struct {
 	*exchange
 	status int
 	schema *contract.Schema
 }
 
-// event checks an event: its data, then what its id and its name repeat of it.
+// event validates an event: its data, then its id and name, which repeat parts of it.
 func (c *streamChecks) event(f sse.Event) error {
 	if b := c.schema.Check(f.Data); b != nil {
 		b.Status = c.status
-		return c.told(b)
+		return c.found(b)
 	}
 	var data struct {
 		Type string
@@ -32,11 +32,11 @@ func (c *streamChecks) event(f sse.Event) error {
 	}
 	switch {
 	case f.Type != data.Type:
-		return c.broken("event", "an event's name is not its type, "+data.Type)
+		return c.broken("event", "the event name is not the type of the event, "+data.Type)
 	case f.ID != data.ID && data.ID == "":
-		return c.broken("event", "an event of the type "+data.Type+" is not stored and must not have an id line")
+		return c.broken("event", "an event of type "+data.Type+" is not stored and must not have an id line")
 	case f.ID != data.ID:
-		return c.broken("event", "the id line of an event of the type "+data.Type+" is not its id")
+		return c.broken("event", "the id line of an event of type "+data.Type+" is not its id")
 	}
 	return nil
 }
@@ -45,14 +45,14 @@ func (c *streamChecks) broken(rule, reason string) error {
 	return c.responseViolation(c.status, rule, reason)
 }
 
-// streamBody passes a stream on as it comes, and holds each event against the contract once its end has come.
+// streamBody passes a stream on as it arrives, and validates each event once it is complete.
 type streamBody struct {
 	io.ReadCloser
 	checks *streamChecks
 
-	events *sse.Reader  // of whole events
-	whole  bytes.Buffer // what came since the end of the last event
-	blank  bool         // the line that comes has no text so far
+	events *sse.Reader  // of complete events
+	whole  bytes.Buffer // what arrived since the end of the last event
+	blank  bool         // the current line has no text so far
 	cr     bool         // the last byte was a CR, so that an LF belongs to it
 	gone   bool         // an event is too long: what follows is not checked
 	err    error
@@ -60,17 +60,17 @@ type streamBody struct {
 
 func newStreamBody(in io.ReadCloser, checks *streamChecks) *streamBody {
 	s := &streamBody{ReadCloser: in, checks: checks, blank: true}
-	s.events = sse.NewReader(&s.whole, maxAnswer)
+	s.events = sse.NewReader(&s.whole, maxResponse)
 	return s
 }
 
-// Read passes on what the stream brings, up to an event that must not pass.
+// Read passes on the stream, up to an event that must not pass.
 func (s *streamBody) Read(p []byte) (int, error) {
 	if s.err != nil {
 		return 0, s.err
 	}
 	n, err := s.ReadCloser.Read(p)
-	passed := 0 // the end of what was checked, or is not the end of an event
+	passed := 0 // the end of what was validated
 	for i, c := range p[:n] {
 		if s.gone {
 			break
@@ -80,7 +80,7 @@ func (s *streamBody) Read(p []byte) (int, error) {
 		switch {
 		case ends:
 			s.err = s.checkWhole()
-		case s.whole.Len() > maxAnswer:
+		case s.whole.Len() > maxResponse:
 			s.gone, s.whole = true, bytes.Buffer{}
 			s.err = s.checks.broken("size", tooLarge)
 		}
@@ -94,7 +94,7 @@ func (s *streamBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ends reports whether c ends an event: a blank line does.
+// ends reports whether c ends an event, which a blank line does.
 func (s *streamBody) ends(c byte) bool {
 	second := s.cr && c == '\n' // of a line's end that has been seen
 	s.cr = c == '\r'
@@ -110,7 +110,7 @@ func (s *streamBody) ends(c byte) bool {
 	return false
 }
 
-// checkWhole checks what is whole.
+// checkWhole validates the complete events.
 func (s *streamBody) checkWhole() error {
 	for {
 		f, err := s.events.Next()

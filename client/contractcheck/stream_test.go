@@ -50,10 +50,10 @@ func TestStreams(t *testing.T) {
 		"cut off":         {good[:len(good)-2], 2, nil},
 		"unknown field":   {running("1") + stored("2", "session.status_running", `"more":1,`) + good, 1, []string{"additionalProperties at '/more': unknown property"}},
 		"no JSON":         {running("1") + "data: [DONE]\n\n", 1, []string{"json: invalid JSON near byte 2"}},
-		"other id":        {strings.Replace(good, "id: evt_1", "id: evt_0", 1), 0, []string{"event: the id line of an event of the type session.status_running is not its id"}},
-		"no id":           {strings.Replace(good, "id: evt_1\n", "", 1), 0, []string{"event: the id line of an event of the type session.status_running is not its id"}},
-		"id of increment": {running("1") + "id: evt_5\n" + start, 1, []string{"event: an event of the type event_start is not stored and must not have an id line"}},
-		"other name":      {strings.Replace(good, "event: session.status_running", "event: message", 1), 0, []string{"event: an event's name is not its type, session.status_running"}},
+		"other id":        {strings.Replace(good, "id: evt_1", "id: evt_0", 1), 0, []string{"event: the id line of an event of type session.status_running is not its id"}},
+		"no id":           {strings.Replace(good, "id: evt_1\n", "", 1), 0, []string{"event: the id line of an event of type session.status_running is not its id"}},
+		"id of increment": {running("1") + "id: evt_5\n" + start, 1, []string{"event: an event of type event_start is not stored and must not have an id line"}},
+		"other name":      {strings.Replace(good, "event: session.status_running", "event: message", 1), 0, []string{"event: the event name is not the type of the event, session.status_running"}},
 		"two":             {"data: 1\n\ndata: {}\n\n" + good, 0, []string{"discriminator: ", "discriminator: "}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestStreams(t *testing.T) {
 					t.Errorf("%d bytes at a time: passed %q, want %q", size, got, tc.text)
 				}
 				for i := range *heard {
-					(*heard)[i] = strings.TrimPrefix((*heard)[i], "streamEvents: the answer (200) breaks the contract: ")
+					(*heard)[i] = strings.TrimPrefix((*heard)[i], "streamEvents: the response (200) violates the contract: ")
 				}
 				if !slices.EqualFunc(*heard, tc.want, strings.HasPrefix) {
 					t.Errorf("%d bytes at a time: heard %q, want %q", size, *heard, tc.want)
@@ -102,7 +102,7 @@ func passed(t *testing.T, n *network, check client.Option) (text string) {
 	return text
 }
 
-// tap is an option that takes the bodies of answers for itself.
+// tap is an option that keeps the bodies of responses.
 func tap(read func(io.Reader)) client.Option {
 	return client.WithMiddleware(func(next client.RoundTripFunc) client.RoundTripFunc {
 		return func(req *http.Request) (*http.Response, error) {

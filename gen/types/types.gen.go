@@ -1358,10 +1358,10 @@ type AgentMessageEvent struct {
 // AgentMessageEventType Always `agent.message`.
 type AgentMessageEventType string
 
-// AgentReference Agent of a new session: an agent id, which means its latest version, or an object that pins a version.
+// AgentRef Agent of a new session: an agent id, which means its latest version, or an object that pins a version.
 //
 // Example: agent_019e390add9f7bac9b6cc806db46fcbd
-type AgentReference = union.Agent
+type AgentRef = union.Agent
 
 // AgentSkill Skill, as an object with its id.
 //
@@ -1691,7 +1691,7 @@ type CreateAgentRequest struct {
 	// Model Model, as its id or as an object with its id.
 	//
 	// Example: ultimate
-	Model ModelReference `json:"model"`
+	Model ModelRef `json:"model"`
 
 	// Description Description for human readers.
 	//
@@ -1767,7 +1767,7 @@ type CreateSessionRequest struct {
 	//
 	//
 	// Example: agent_019e390add9f7bac9b6cc806db46fcbd
-	Agent AgentReference `json:"agent"`
+	Agent AgentRef `json:"agent"`
 
 	// EnvironmentID Identifier of an environment.
 	//
@@ -2370,10 +2370,10 @@ type ModelObject struct {
 	ID ModelID `json:"id"`
 }
 
-// ModelReference Model, as its id or as an object with its id.
+// ModelRef Model, as its id or as an object with its id.
 //
 // Example: ultimate
-type ModelReference = union.Model
+type ModelRef = union.Model
 
 // ModelSource Provider of the model, the service or the owner of the account.
 //
@@ -3360,7 +3360,7 @@ type UpdateAgentRequest struct {
 	// Model Model, as its id or as an object with its id.
 	//
 	// Example: ultimate
-	Model *ModelReference `json:"model,omitempty"`
+	Model *ModelRef `json:"model,omitempty"`
 
 	// Description Description for human readers.
 	//

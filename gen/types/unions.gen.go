@@ -36,10 +36,10 @@ func read[T any](data []byte) any {
 	return v
 }
 
-// AddedSessionResources Session or session resource, distinguished by `type`. It holds a Session or SessionResource.
+// AddedSessionResources: Session or session resource, distinguished by `type`.
 type AddedSessionResources struct{ oneOf }
 
-// NewAddedSessionResources returns a AddedSessionResources that holds v. It sets v's discriminator, Type.
+// NewAddedSessionResources returns the union that holds v. It sets the field Type.
 func NewAddedSessionResources[T Session | SessionResource](v T) AddedSessionResources {
 	switch v := any(v).(type) {
 	case Session:
@@ -52,8 +52,8 @@ func NewAddedSessionResources[T Session | SessionResource](v T) AddedSessionReso
 	return AddedSessionResources{} // not reached: T has no other types
 }
 
-// AsAny returns the variant that u holds, a Session or SessionResource. It is nil
-// when the variant is none of these, such as one of a newer server.
+// AsAny returns what u holds: a value of type Session or SessionResource. It is nil for anything else, such as a
+// variant of a newer server.
 func (u AddedSessionResources) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -73,10 +73,10 @@ func (u AddedSessionResources) AsAny() any {
 	return nil
 }
 
-// AgentTool Tool or set of tools, distinguished by `type`. It holds a BuiltinToolset, CustomTool or MCPToolset.
+// AgentTool: Tool or set of tools, distinguished by `type`.
 type AgentTool struct{ oneOf }
 
-// NewAgentTool returns a AgentTool that holds v. It sets v's discriminator, Type.
+// NewAgentTool returns the union that holds v. It sets the field Type.
 func NewAgentTool[T BuiltinToolset | CustomTool | MCPToolset](v T) AgentTool {
 	switch v := any(v).(type) {
 	case BuiltinToolset:
@@ -92,8 +92,8 @@ func NewAgentTool[T BuiltinToolset | CustomTool | MCPToolset](v T) AgentTool {
 	return AgentTool{} // not reached: T has no other types
 }
 
-// AsAny returns the variant that u holds, a BuiltinToolset, CustomTool or MCPToolset. It is nil
-// when the variant is none of these, such as one of a newer server.
+// AsAny returns what u holds: a value of type BuiltinToolset, CustomTool or MCPToolset. It is nil for anything else,
+// such as a variant of a newer server.
 func (u AgentTool) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -115,10 +115,10 @@ func (u AgentTool) AsAny() any {
 	return nil
 }
 
-// MCPServer MCP server, distinguished by `type`. It holds a MCPServerURL or MCPServerHTTP.
+// MCPServer: MCP server, distinguished by `type`.
 type MCPServer struct{ oneOf }
 
-// NewMCPServer returns a MCPServer that holds v. It sets v's discriminator, Type.
+// NewMCPServer returns the union that holds v. It sets the field Type.
 func NewMCPServer[T MCPServerURL | MCPServerHTTP](v T) MCPServer {
 	switch v := any(v).(type) {
 	case MCPServerURL:
@@ -131,8 +131,8 @@ func NewMCPServer[T MCPServerURL | MCPServerHTTP](v T) MCPServer {
 	return MCPServer{} // not reached: T has no other types
 }
 
-// AsAny returns the variant that u holds, a MCPServerURL or MCPServerHTTP. It is nil
-// when the variant is none of these, such as one of a newer server.
+// AsAny returns what u holds: a value of type MCPServerURL or MCPServerHTTP. It is nil for anything else, such as a
+// variant of a newer server.
 func (u MCPServer) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -152,11 +152,10 @@ func (u MCPServer) AsAny() any {
 	return nil
 }
 
-// EnvironmentConfig Configuration of the environment's containers, distinguished by `type`. It holds a CloudConfig or
-// SelfHostedConfig.
+// EnvironmentConfig: Configuration of the environment's containers, distinguished by `type`.
 type EnvironmentConfig struct{ oneOf }
 
-// NewEnvironmentConfig returns a EnvironmentConfig that holds v. It sets v's discriminator, Type.
+// NewEnvironmentConfig returns the union that holds v. It sets the field Type.
 func NewEnvironmentConfig[T CloudConfig | SelfHostedConfig](v T) EnvironmentConfig {
 	switch v := any(v).(type) {
 	case CloudConfig:
@@ -169,8 +168,8 @@ func NewEnvironmentConfig[T CloudConfig | SelfHostedConfig](v T) EnvironmentConf
 	return EnvironmentConfig{} // not reached: T has no other types
 }
 
-// AsAny returns the variant that u holds, a CloudConfig or SelfHostedConfig. It is nil
-// when the variant is none of these, such as one of a newer server.
+// AsAny returns what u holds: a value of type CloudConfig or SelfHostedConfig. It is nil for anything else, such as a
+// variant of a newer server.
 func (u EnvironmentConfig) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -190,11 +189,10 @@ func (u EnvironmentConfig) AsAny() any {
 	return nil
 }
 
-// EventInput Event that a caller sends, at most 1 MiB of JSON. It holds a UserMessageInput, UserInterruptInput,
-// UserDefineOutcomeInput, UserToolConfirmationInput or UserCustomToolResultInput.
+// EventInput: Event that a caller sends, at most 1 MiB of JSON.
 type EventInput struct{ oneOf }
 
-// NewEventInput returns a EventInput that holds v. It sets v's discriminator, Type.
+// NewEventInput returns the union that holds v. It sets the field Type.
 func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput](v T) EventInput {
 	switch v := any(v).(type) {
 	case UserMessageInput:
@@ -216,8 +214,9 @@ func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeIn
 	return EventInput{} // not reached: T has no other types
 }
 
-// AsAny returns the variant that u holds, a UserMessageInput, UserInterruptInput, UserDefineOutcomeInput, UserToolConfirmationInput or UserCustomToolResultInput. It is nil
-// when the variant is none of these, such as one of a newer server.
+// AsAny returns what u holds: a value of type UserMessageInput, UserInterruptInput, UserDefineOutcomeInput,
+// UserToolConfirmationInput or UserCustomToolResultInput. It is nil for anything else, such as a variant of a newer
+// server.
 func (u EventInput) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -243,10 +242,10 @@ func (u EventInput) AsAny() any {
 	return nil
 }
 
-// Rubric Criteria for an outcome. It holds a RubricText or RubricFile.
+// Rubric: Criteria for an outcome.
 type Rubric struct{ oneOf }
 
-// NewRubric returns a Rubric that holds v. It sets v's discriminator, Type.
+// NewRubric returns the union that holds v. It sets the field Type.
 func NewRubric[T RubricText | RubricFile](v T) Rubric {
 	switch v := any(v).(type) {
 	case RubricText:
@@ -259,8 +258,8 @@ func NewRubric[T RubricText | RubricFile](v T) Rubric {
 	return Rubric{} // not reached: T has no other types
 }
 
-// AsAny returns the variant that u holds, a RubricText or RubricFile. It is nil
-// when the variant is none of these, such as one of a newer server.
+// AsAny returns what u holds: a value of type RubricText or RubricFile. It is nil for anything else, such as a
+// variant of a newer server.
 func (u Rubric) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -280,13 +279,10 @@ func (u Rubric) AsAny() any {
 	return nil
 }
 
-// Event Event of a session's log. It holds a UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent,
-// UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent,
-// SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent,
-// AgentToolResultEvent, AgentCustomToolUseEvent, SpanModelRequestStartEvent or SpanModelRequestEndEvent.
+// Event: Event of a session's log.
 type Event struct{ oneOf }
 
-// NewEvent returns a Event that holds v. It sets v's discriminator, Type.
+// NewEvent returns the union that holds v. It sets the field Type.
 func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent](v T) Event {
 	switch v := any(v).(type) {
 	case UserMessageEvent:
@@ -341,8 +337,11 @@ func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent |
 	return Event{} // not reached: T has no other types
 }
 
-// AsAny returns the variant that u holds, a UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent, UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent, SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent, AgentToolResultEvent, AgentCustomToolUseEvent, SpanModelRequestStartEvent or SpanModelRequestEndEvent. It is nil
-// when the variant is none of these, such as one of a newer server.
+// AsAny returns what u holds: a value of type UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent,
+// UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent,
+// SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent,
+// AgentToolResultEvent, AgentCustomToolUseEvent, SpanModelRequestStartEvent or SpanModelRequestEndEvent. It is nil
+// for anything else, such as a variant of a newer server.
 func (u Event) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -390,14 +389,10 @@ func (u Event) AsAny() any {
 	return nil
 }
 
-// StreamedEvent Event of a stream - one of the log, or one that is not stored. It holds a UserMessageEvent,
-// UserInterruptEvent, UserDefineOutcomeEvent, UserToolConfirmationEvent, UserCustomToolResultEvent,
-// SessionStatusRunningEvent, SessionStatusRescheduledEvent, SessionStatusIdleEvent, SessionErrorEvent,
-// AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent, AgentToolResultEvent, AgentCustomToolUseEvent,
-// SpanModelRequestStartEvent, SpanModelRequestEndEvent, SessionDeletedEvent, EventStart or EventDelta.
+// StreamedEvent: Event of a stream - one of the log, or one that is not stored.
 type StreamedEvent struct{ oneOf }
 
-// NewStreamedEvent returns a StreamedEvent that holds v. It sets v's discriminator, Type.
+// NewStreamedEvent returns the union that holds v. It sets the field Type.
 func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent | SessionDeletedEvent | EventStart | EventDelta](v T) StreamedEvent {
 	switch v := any(v).(type) {
 	case UserMessageEvent:
@@ -461,8 +456,11 @@ func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcom
 	return StreamedEvent{} // not reached: T has no other types
 }
 
-// AsAny returns the variant that u holds, a UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent, UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent, SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent, AgentToolResultEvent, AgentCustomToolUseEvent, SpanModelRequestStartEvent, SpanModelRequestEndEvent, SessionDeletedEvent, EventStart or EventDelta. It is nil
-// when the variant is none of these, such as one of a newer server.
+// AsAny returns what u holds: a value of type UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent,
+// UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent,
+// SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent,
+// AgentToolResultEvent, AgentCustomToolUseEvent, SpanModelRequestStartEvent, SpanModelRequestEndEvent,
+// SessionDeletedEvent, EventStart or EventDelta. It is nil for anything else, such as a variant of a newer server.
 func (u StreamedEvent) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -519,7 +517,7 @@ func (u StreamedEvent) AsAny() any {
 // Error returns the value of t: each ErrorType is an error that errors.Is finds.
 func (t ErrorType) Error() string { return string(t) }
 
-// EventType Type of an event.
+// EventType: Type of an event.
 type EventType string
 
 // The values of EventType that this version knows.

@@ -23,7 +23,7 @@ func (c *counted) TokenByHash(ctx context.Context, hash string) (store.Token, er
 	return c.Tokens.TokenByHash(ctx, hash)
 }
 
-func TestRequestsInQuickSuccessionAskTheStoreOnce(t *testing.T) {
+func TestRequestsInQuickSuccessionReadTheStoreOnce(t *testing.T) {
 	now := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
 	db, err := sqlstore.Open(t.Context(), "sqlite::memory:", sqlstore.Options{Now: clock})

@@ -1,7 +1,7 @@
-// Package broker feeds readers of sessions' logs as these grow. The log in the store is the truth: signals only
-// wake readers up, who then read on from where they are, so that none misses an event or sees one twice. What
-// readers of one session have in common is read once. A slow reader keeps nothing and nobody waiting. It
-// starts no goroutines.
+// Package broker delivers the events of sessions' logs to readers as the logs grow. The log in the store is the truth:
+// signals only wake readers, which then read on from their position, so that none misses an event or sees one twice. The
+// readers of one session share their reads of its log. A slow reader delays nobody and holds no memory. The package starts
+// no goroutines.
 package broker
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// TooManyError is one reader more than an account may have. Its text is fit for callers.
+// TooManyError is one reader more than an account may have. Its text is for callers.
 type TooManyError struct{ Most int }
 
 func (e *TooManyError) Error() string {
@@ -29,20 +29,27 @@ func (e *TooManyError) Problem() problem.Problem {
 	return problem.Problem{Type: types.ErrorTypeRateLimitError, Message: e.Error(), RetryAfter: time.Second}
 }
 
-// Options say how a broker works.
+// Options configure a broker. All of them are required.
 type Options struct {
-	// MaxReaders is how many readers an account may have, those elsewhere included.
+	// MaxReaders is how many readers an account may have, including those of other processes.
 	MaxReaders int
-	// Check returns an error for a frame's data that breaks the contract. It is called before any reader gets it.
+	// Check returns an error for data of a frame that violates the contract. It is called before any reader gets the frame.
 	Check func(data []byte) error
-	// Now is the clock, NewID the source of ids, for frames that the log has none for.
+	// Now is the clock and NewID the source of ids for frames that are not in the log.
 	Now   func() time.Time
 	NewID func(prefix string) string
 }
 
-// Broker wakes readers. Make it with New, end it with Close.
+// Store is what a broker uses of the store.
+type Store interface {
+	EventPosition(ctx context.Context, account, session, id string) (int64, error)
+	ListEvents(ctx context.Context, account, session string, filter store.EventFilter, page store.Page) (store.List[store.Event], error)
+	Watch(fn func(store.Signal)) (stop func())
+}
+
+// Broker wakes readers. Create it with New, end it with Close.
 type Broker struct {
-	events store.Events
+	events Store
 	opts   Options
 	stop   func()
 
@@ -55,7 +62,7 @@ type Broker struct {
 }
 
 // New returns a broker over a store.
-func New(s store.Store, opts Options) *Broker {
+func New(s Store, opts Options) *Broker {
 	b := &Broker{
 		events: s, opts: opts, closed: make(chan struct{}),
 		topics: map[store.SessionRef]*topic{}, readers: map[string]int{}, drafts: map[store.SessionRef]*draft{},
@@ -64,7 +71,7 @@ func New(s store.Store, opts Options) *Broker {
 	return b
 }
 
-// Close ends all readers: their Next returns ErrClosed. It may be called more than once.
+// Close ends all readers: their Next returns ErrClosed. It may be called repeatedly.
 func (b *Broker) Close() {
 	b.stop()
 	b.mu.Lock()
@@ -76,7 +83,7 @@ func (b *Broker) Close() {
 	}
 }
 
-// signal is called by the store.
+// signal wakes the readers that a signal of the store is for.
 func (b *Broker) signal(s store.Signal) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -102,14 +109,15 @@ func (b *Broker) signal(s store.Signal) {
 	}
 }
 
-// draft is a message that is still being made.
+// draft is an agent.message that is still being written.
 type draft struct {
 	eventID string
-	text    []byte // only ever appended to: readers may keep a part of it
-	stale   bool   // the turn has ended: nothing more comes
+	text    []byte // append only: readers may hold a part of it
+	stale   bool   // the turn has ended: no more increments come
 }
 
-// grow adds an increment to its message. One whose beginning never came here is left alone: the whole message will.
+// grow adds an increment to its draft. It ignores a message whose beginning this process has not seen: readers get the
+// complete message as an event.
 func (b *Broker) grow(inc store.Increment) {
 	d := b.drafts[inc.Session]
 	if d == nil || d.eventID != inc.EventID {
@@ -124,7 +132,7 @@ func (b *Broker) grow(inc store.Increment) {
 	}
 }
 
-// draftOf returns a session's message in the making; ok is false when there is none.
+// draftOf returns a session's draft; ok is false if there is none.
 func (b *Broker) draftOf(session store.SessionRef) (d draft, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -134,22 +142,22 @@ func (b *Broker) draftOf(session store.SessionRef) (d draft, ok bool) {
 	return draft{}, false
 }
 
-// Subscribe returns a reader of the session's log from just after the event with that id, or from the beginning
-// for "". It returns a *TooManyError when the account has as many readers as it may, store.ErrNotFound when there
-// is no session and store.ErrUnknownCursor when it has no such event. The reader must be closed.
+// Subscribe returns a reader of a session's log that starts after the event with that id, or at the beginning for "". It
+// returns a *TooManyError when the account has as many readers as it may have, store.ErrNotFound when the session does not
+// exist, and store.ErrUnknownCursor when its log does not have the event. The caller must close the reader.
 func (b *Broker) Subscribe(ctx context.Context, session store.SessionRef, after string, deltas Deltas) (*Reader, error) {
-	r, err := b.join(session, after, deltas)
+	r, err := b.join(session, deltas)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := b.events.ListEvents(ctx, session.Account, session.ID, store.EventFilter{}, store.Page{Limit: 1, Ascending: true, Cursor: after}); err != nil {
+	if r.cursor, err = b.events.EventPosition(ctx, session.Account, session.ID, after); err != nil {
 		r.Close()
 		return nil, err
 	}
 	return r, nil
 }
 
-func (b *Broker) join(session store.SessionRef, after string, deltas Deltas) (*Reader, error) {
+func (b *Broker) join(session store.SessionRef, deltas Deltas) (*Reader, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.readers[session.Account]+b.elsewhere[session.Account] >= b.opts.MaxReaders {
@@ -162,7 +170,7 @@ func (b *Broker) join(session store.SessionRef, after string, deltas Deltas) (*R
 		b.topics[session] = t
 	}
 	t.readers++
-	return &Reader{topic: t, cursor: after, deltas: deltas}, nil
+	return &Reader{topic: t, deltas: deltas}, nil
 }
 
 func (b *Broker) leave(t *topic) {
@@ -180,7 +188,7 @@ func (b *Broker) leave(t *topic) {
 	}
 }
 
-// Readers returns how many readers there are.
+// Readers returns the number of readers of this process.
 func (b *Broker) Readers() (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -190,14 +198,14 @@ func (b *Broker) Readers() (n int) {
 	return n
 }
 
-// ByAccount returns how many readers each account has here that has any.
+// ByAccount counts the readers of this process by account, for the accounts that have any.
 func (b *Broker) ByAccount() map[string]int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return maps.Clone(b.readers)
 }
 
-// Elsewhere says how many readers accounts have at other processes. The broker keeps the map.
+// Elsewhere sets how many readers each account has in other processes. The broker keeps the map.
 func (b *Broker) Elsewhere(readers map[string]int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -206,6 +214,6 @@ func (b *Broker) Elsewhere(readers map[string]int) {
 
 // frame returns the frame of an event of the log.
 func (b *Broker) frame(e store.Event) (Frame, error) {
-	f := Frame{ID: e.ID, Type: e.Type, Data: event.Wire(e)}
+	f := Frame{ID: e.ID, Type: e.Type, Data: event.Wire(e), position: e.Position}
 	return f, b.opts.Check(f.Data)
 }

@@ -9,44 +9,45 @@ import (
 	"github.com/cloud-sessions/sessions/server/event"
 )
 
-// Errors of a Reader, after which nothing comes any more.
+// Errors of Reader.Next that are final.
 var (
-	// ErrClosed is a broker that was closed: read on elsewhere.
+	// ErrClosed means that the broker was closed: the reader may resume in another process.
 	ErrClosed = errors.New("broker: closed")
-	// ErrEnded is a session that was deleted.
+	// ErrEnded means that the session was deleted.
 	ErrEnded = errors.New("broker: the session was deleted")
 )
 
-// Frame is what one server-sent event is made of.
+// Frame is the content of one server-sent event.
 type Frame struct {
-	// ID is the event's id, the cursor to resume from; "" for what is not stored.
+	// ID is the event's id, the cursor to resume from; "" for a frame that is not stored.
 	ID string
 	// Type is the event's type.
 	Type string
 	// Data is one line of JSON. It must not be changed.
 	Data []byte
+
+	position int64 // in the log
 }
 
-// Deltas says which types of events a reader gets in pieces, too.
+// Deltas selects the types of events that a reader also gets in pieces, ahead of the event.
 type Deltas struct{ Message, Thinking bool }
 
 // Reader reads one session's log. It is for one goroutine.
 type Reader struct {
 	topic  *topic
-	cursor string
+	cursor int64 // the position of the last event that was returned
 	deltas Deltas
 	ended  bool
 
-	started string // the event whose start was given
-	given   int    // bytes of it that were given
+	started string // the event whose start was returned
+	given   int    // bytes of its text that were returned
 }
 
-// Close lets the reader go.
+// Close ends the reader, which no longer counts.
 func (r *Reader) Close() { r.topic.broker.leave(r.topic) }
 
-// Next waits for what comes next and returns it, in order. It returns ctx's error when that ends first, ErrEnded
-// after the frame session.deleted, and ErrClosed once the broker is closed. After an error of the store it may be
-// called again.
+// Next waits for the next frames and returns them in order. It returns ctx's error if ctx ends first, ErrEnded after the
+// frame session.deleted, and ErrClosed once the broker is closed. After an error of the store it may be called again.
 func (r *Reader) Next(ctx context.Context) ([]Frame, error) {
 	for {
 		select {
@@ -57,7 +58,7 @@ func (r *Reader) Next(ctx context.Context) ([]Frame, error) {
 		if r.ended {
 			return nil, ErrEnded
 		}
-		d, drafted := r.topic.broker.draftOf(r.topic.session) // all events before it are in the log by now
+		d, drafted := r.topic.broker.draftOf(r.topic.session) // read before the log, so that the events before the draft are in the log
 		frames, changed, err := r.topic.after(ctx, r.cursor)
 		if err != nil {
 			return nil, err
@@ -66,8 +67,8 @@ func (r *Reader) Next(ctx context.Context) ([]Frame, error) {
 		switch {
 		case len(frames) > 0:
 			out, err = r.weave(frames)
-		case drafted && r.deltas.Message && !d.stale && d.eventID > r.cursor:
-			err = r.pieces(&out, d)
+		case drafted && r.deltas.Message && !d.stale:
+			out, err = r.draft(ctx, d)
 		}
 		if err != nil || len(out) > 0 {
 			return out, err
@@ -81,7 +82,19 @@ func (r *Reader) Next(ctx context.Context) ([]Frame, error) {
 	}
 }
 
-// weave moves the cursor past the frames, and puts the pieces that the reader wants in between.
+// draft returns the pieces of a draft that the reader has not got, unless the message is in the log already.
+func (r *Reader) draft(ctx context.Context, d draft) (out []Frame, err error) {
+	if r.started != d.eventID {
+		stored, err := r.topic.holds(ctx, d.eventID, r.cursor)
+		if err != nil || stored {
+			return nil, err
+		}
+	}
+	err = r.pieces(&out, d)
+	return out, err
+}
+
+// weave moves the cursor past the frames, and inserts the pieces that the reader asked for.
 func (r *Reader) weave(frames []Frame) ([]Frame, error) {
 	if r.deltas == (Deltas{}) {
 		r.pass(frames)
@@ -94,6 +107,7 @@ func (r *Reader) weave(frames []Frame) ([]Frame, error) {
 			if err := r.finish(&out, f); err != nil {
 				return nil, err
 			}
+			r.started = "" // increments that come after their message are not delivered
 		case r.deltas.Thinking && f.Type == event.AgentThinking:
 			if err := r.give(&out, event.Start, startOf(f.ID, types.DeltaTypeAgentThinking)); err != nil {
 				return nil, err
@@ -108,11 +122,12 @@ func (r *Reader) weave(frames []Frame) ([]Frame, error) {
 func (r *Reader) pass(frames []Frame) {
 	if len(frames) > 0 {
 		last := frames[len(frames)-1]
-		r.cursor, r.ended = last.ID, last.Type == event.SessionDeleted
+		r.cursor, r.ended = last.position, last.Type == event.SessionDeleted
 	}
 }
 
-// finish gives what is left of a message whose event comes next, if the reader has begun it or it was made just now.
+// finish adds the remaining pieces of a message whose event comes next, if the reader has got its start or the draft is
+// still there.
 func (r *Reader) finish(out *[]Frame, f Frame) error {
 	d, ok := r.topic.broker.draftOf(r.topic.session)
 	if !ok || d.eventID != f.ID {
@@ -131,7 +146,7 @@ func (r *Reader) finish(out *[]Frame, f Frame) error {
 	return r.pieces(out, d)
 }
 
-// pieces gives the start of a message in the making, unless it was given, and what is new of its text.
+// pieces adds the start of a draft, unless the reader has got it, and the text that the reader has not got.
 func (r *Reader) pieces(out *[]Frame, d draft) error {
 	if r.started != d.eventID {
 		if err := r.give(out, event.Start, startOf(d.eventID, types.DeltaTypeAgentMessage)); err != nil {

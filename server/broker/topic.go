@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -11,31 +12,35 @@ import (
 )
 
 const (
-	// pageSize is how many events are read from the log at once.
+	// pageSize is how many events are read from the log at a time.
 	pageSize = 100
-	// windowSize and windowBytes bound what a topic remembers of a log's end.
+	// windowSize and windowBytes bound the part of a log's end that a topic keeps in memory.
 	windowSize  = 64
 	windowBytes = 256 << 10
 )
 
-// topic is what the readers of one session have in common: the end of the log, read once for all of them.
+// topic is what the readers of one session share: the end of its log, read once for all of them.
 type topic struct {
 	broker  *Broker
 	session store.SessionRef
 	readers int // guarded by the broker
 
 	mu      sync.Mutex
-	changed chan struct{} // closed, and another one made, at each wake
+	changed chan struct{} // closed and replaced at each wake
 	signals int           // counts the wakes
-	read    int           // what signals was when the log was last read to its end
-	window  []Frame       // the log after from up to to; none before the log was read to its end
+	read    int           // the value of signals before the log was last read to its end
+	window  []Frame       // the log after from, up to and including to; empty until known
 	bytes   int
 	known   bool // from and to are set
-	from    string
-	to      string
+	from    int64
+	to      int64
 	gone    *Frame // the session was deleted; the last frame
 
-	reading chan struct{} // holds a token for whoever reads the log's end
+	message  string // the agent.message that was read from the log last
+	absent   string // an event that was not in the log when that was read up to absentTo
+	absentTo int64
+
+	reading chan struct{} // a semaphore for reading the log's end
 }
 
 func newTopic(b *Broker, session store.SessionRef) *topic {
@@ -50,8 +55,8 @@ func (t *topic) wake() {
 	t.changed = make(chan struct{})
 }
 
-// after returns the frames that follow the cursor, and, when there are none, what is closed once there may be.
-func (t *topic) after(ctx context.Context, cursor string) ([]Frame, <-chan struct{}, error) {
+// after returns the frames after the cursor. If there are none, the channel is closed once there may be some.
+func (t *topic) after(ctx context.Context, cursor int64) ([]Frame, <-chan struct{}, error) {
 	for {
 		t.mu.Lock()
 		changed, behind := t.changed, t.known && cursor < t.from
@@ -61,11 +66,8 @@ func (t *topic) after(ctx context.Context, cursor string) ([]Frame, <-chan struc
 			t.mu.Unlock()
 			return frames, changed, nil
 		case t.known && !behind && cursor < t.to:
-			at, _ := slices.BinarySearchFunc(t.window, cursor, func(f Frame, id string) int {
-				if f.ID <= id {
-					return -1
-				}
-				return 1
+			at, _ := slices.BinarySearchFunc(t.window, cursor+1, func(f Frame, position int64) int {
+				return cmp.Compare(f.position, position)
 			})
 			frames := slices.Clone(t.window[at:])
 			t.mu.Unlock()
@@ -85,8 +87,8 @@ func (t *topic) after(ctx context.Context, cursor string) ([]Frame, <-chan struc
 	}
 }
 
-// advance reads on at the log's end, or at the cursor while the end is not known. One reader at a time does it.
-func (t *topic) advance(ctx context.Context, cursor string) ([]Frame, error) {
+// advance reads on at the log's end, or at the cursor while the end is not known. One reader at a time does so.
+func (t *topic) advance(ctx context.Context, cursor int64) ([]Frame, error) {
 	select {
 	case t.reading <- struct{}{}:
 		defer func() { <-t.reading }()
@@ -124,14 +126,14 @@ func (t *topic) advance(ctx context.Context, cursor string) ([]Frame, error) {
 	return nil, nil
 }
 
-// fresh reports whether the window ends where the log does, for all that was signalled.
+// fresh reports whether the window ends where the log ends, as far as signals say.
 func (t *topic) fresh() bool { return t.known && t.read == t.signals }
 
-// page returns the frames of a page of the log. When the session is gone it notes that, and returns none.
-func (t *topic) page(ctx context.Context, after string) ([]Frame, error) {
-	list, err := t.broker.events.ListEvents(ctx, t.session.Account, t.session.ID, store.EventFilter{},
-		store.Page{Limit: pageSize, Ascending: true, Cursor: after})
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUnknownCursor) {
+// page returns the frames of a page of the log. If the session was deleted it records that and returns none.
+func (t *topic) page(ctx context.Context, after int64) ([]Frame, error) {
+	list, err := t.broker.events.ListEvents(ctx, t.session.Account, t.session.ID, store.EventFilter{AfterPosition: after},
+		store.Page{Limit: pageSize, Ascending: true})
+	if errors.Is(err, store.ErrNotFound) {
 		return nil, t.end()
 	}
 	if err != nil {
@@ -148,7 +150,33 @@ func (t *topic) page(ctx context.Context, after string) ([]Frame, error) {
 	return frames, nil
 }
 
-// end notes that the session was deleted.
+// holds reports whether an agent.message is in the log. A reader that has returned all events up to the cursor asks before
+// it starts with the message's increments. A message that is not in the log now can only come after the cursor, and after
+// the cursor of every reader that is not ahead of it: they need not read the store again.
+func (t *topic) holds(ctx context.Context, id string, cursor int64) (bool, error) {
+	t.mu.Lock()
+	stored, absent := t.message == id, t.absent == id && cursor <= t.absentTo
+	t.mu.Unlock()
+	if stored || absent {
+		return stored, nil
+	}
+	_, err := t.broker.events.EventPosition(ctx, t.session.Account, t.session.ID, id)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case err == nil:
+		t.message = id
+		return true, nil
+	case errors.Is(err, store.ErrUnknownCursor):
+		t.absent, t.absentTo = id, cursor
+		return false, nil
+	case errors.Is(err, store.ErrNotFound): // the next read of the log ends the stream
+		return true, nil
+	}
+	return false, err
+}
+
+// end records that the session was deleted.
 func (t *topic) end() error {
 	f, err := t.broker.frame(store.Event{
 		ID: t.broker.opts.NewID("evt"), SessionID: t.session.ID, Type: event.SessionDeleted, Payload: []byte("{}"),
@@ -165,20 +193,23 @@ func (t *topic) end() error {
 	return nil
 }
 
-// extend adds frames to the window, and lets the oldest go.
+// extend adds frames to the window and drops the oldest.
 func (t *topic) extend(frames []Frame) {
 	if len(frames) == 0 {
 		return
 	}
 	t.window = append(t.window, frames...)
-	t.to = frames[len(frames)-1].ID
+	t.to = frames[len(frames)-1].position
 	for _, f := range frames {
 		t.bytes += len(f.Data)
+		if f.Type == event.AgentMessage {
+			t.message = f.ID
+		}
 	}
 	drop := 0
 	for len(t.window)-drop > windowSize || t.bytes > windowBytes && drop < len(t.window) {
 		t.bytes -= len(t.window[drop].Data)
-		t.from = t.window[drop].ID
+		t.from = t.window[drop].position
 		drop++
 	}
 	t.window = slices.Delete(t.window, 0, drop)

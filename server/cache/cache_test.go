@@ -9,8 +9,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/cache"
 )
 
-// A cache gives back what was added last under a key or nothing, holds no more than its size, and holds
-// what was just added if that fits into half of it.
+// A cache returns the value that was added last under a key, or none. It holds no more than its size, and a value that was
+// just added if that fits into half of it.
 func TestCache(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(500) {
@@ -43,7 +43,7 @@ func TestCache(t *testing.T) {
 	}
 }
 
-// What is asked for again and again stays, whatever else comes by.
+// A value that is read again and again stays, whatever else is added.
 func TestKeepsWhatIsUsed(t *testing.T) {
 	t.Parallel()
 	c := cache.New[string, int](10)

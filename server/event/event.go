@@ -1,6 +1,6 @@
-// Package event makes the events of a session's log, and their form on the wire: what events of one type have
-// beside that which all have is their payload. It imports the store's vocabulary and the contract's types and
-// checks.
+// Package event appends events to a session's log and encodes them for the wire. The fields that all types of events have
+// are columns of the store; the rest of an event is its payload. The package imports the store's vocabulary and the
+// contract's types and validation.
 package event
 
 import (
@@ -15,26 +15,42 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// The types of events that the server itself looks at. Those that runners look at are turn's.
+// The types of events that the server itself looks at, in the contract's words. Those that runners look at are turn's.
 const (
-	Interrupt       = "user.interrupt"
-	StatusRunning   = "session.status_running"
-	Rescheduled     = "session.status_rescheduled"
-	StatusIdle      = "session.status_idle"
-	SessionError    = "session.error"
-	SessionDeleted  = "session.deleted"
-	Start           = "event_start"
-	Delta           = "event_delta"
-	AgentThinking   = "agent.thinking"
-	RequestStart    = "span.model_request_start"
-	RequestEnd      = "span.model_request_end"
+	Interrupt       = string(types.UserInterruptEventTypeUserInterrupt)
+	StatusRunning   = string(types.SessionStatusRunningEventTypeSessionStatusRunning)
+	Rescheduled     = string(types.SessionStatusRescheduledEventTypeSessionStatusRescheduled)
+	StatusIdle      = string(types.SessionStatusIdleEventTypeSessionStatusIdle)
+	SessionError    = string(types.SessionErrorEventTypeSessionError)
+	SessionDeleted  = string(types.SessionDeletedEventTypeSessionDeleted)
+	Start           = string(types.EventStartTypeEventStart)
+	Delta           = string(types.EventDeltaTypeEventDelta)
+	AgentThinking   = string(types.AgentThinkingEventTypeAgentThinking)
+	RequestStart    = string(types.SpanModelRequestStartEventTypeSpanModelRequestStart)
+	RequestEnd      = string(types.SpanModelRequestEndEventTypeSpanModelRequestEnd)
 	AgentMessage    = string(turn.AgentMessage)
 	AgentToolUse    = string(turn.ToolUse)
 	AgentCustomTool = string(turn.CustomToolUse)
 )
 
-// Payload is what events have beside that which all have, for every type: the fields of one are those that
-// its type has in the contract, in the contract's order.
+// New is an event to append.
+type New struct {
+	Type string
+	// TurnID is the turn that the event belongs to; "" for none.
+	TurnID  string
+	Payload Payload
+	// ID is one that other events refer to, from store.Events.NewID; "" for one that the store creates.
+	ID string
+}
+
+// stored returns the event as the store keeps it.
+func (n New) stored() (store.NewEvent, error) {
+	payload, err := json.Marshal(n.Payload)
+	return store.NewEvent{Type: n.Type, TurnID: n.TurnID, Payload: payload, ID: n.ID}, err
+}
+
+// Payload has the fields of every type of event, except those that all types have. An event's fields are those that its
+// type has in the contract, in the contract's order.
 type Payload struct {
 	OutcomeID           string                             `json:"outcome_id,omitempty"`
 	Description         string                             `json:"description,omitempty"`
@@ -58,12 +74,6 @@ type Payload struct {
 	Error               *types.SessionErrorDetail          `json:"error,omitempty"`
 }
 
-// New makes an event of a turn, "" for none, to append.
-func New(kind, turnID string, p Payload) (store.NewEvent, error) {
-	payload, err := json.Marshal(p)
-	return store.NewEvent{Type: kind, TurnID: turnID, Payload: payload}, err
-}
-
 // Read returns the payload of an event.
 func Read(e store.Event) (p Payload, err error) {
 	if err := json.Unmarshal(e.Payload, &p); err != nil {
@@ -72,7 +82,7 @@ func Read(e store.Event) (p Payload, err error) {
 	return p, nil
 }
 
-// Content returns texts, each of them a block; empty ones are left out.
+// Content returns one block for each text, without the empty ones.
 func Content(texts ...string) *union.Content {
 	content := make(union.Content, 0, len(texts))
 	for _, text := range texts {
@@ -83,7 +93,7 @@ func Content(texts ...string) *union.Content {
 	return &content
 }
 
-// Usage returns what was used as events write it.
+// Usage returns usage in the form that events have.
 func Usage(u turn.Usage) *types.EventUsage {
 	return &types.EventUsage{
 		InputTokens: u.InputTokens, OutputTokens: u.OutputTokens, CacheReadInputTokens: u.CacheReadInputTokens,
@@ -91,7 +101,8 @@ func Usage(u turn.Usage) *types.EventUsage {
 	}
 }
 
-// Wire returns an event as callers see it, in the contract's order: id, type, payload, the rest.
+// Wire returns an event in its form on the wire, in the contract's order: id, type, payload, the other common fields. It
+// does not validate it.
 func Wire(e store.Event) []byte {
 	out := make([]byte, 0, len(e.Payload)+320)
 	out = append(out, `{"id":"`...)
@@ -124,7 +135,7 @@ func EntryTypes() []string {
 	}
 }
 
-// Entry returns an event as runners see it; ok is false for one that they do not.
+// Entry returns an event as runners see it; ok is false for a type that they do not see.
 func Entry(e store.Event) (entry turn.Entry, ok bool, err error) {
 	entry = turn.Entry{Kind: turn.EntryKind(e.Type), ID: e.ID}
 	if !slices.Contains(EntryTypes(), e.Type) {

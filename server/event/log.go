@@ -2,52 +2,121 @@ package event
 
 import (
 	"context"
+	"hash/maphash"
 
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/server/cache"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// Log appends to sessions' logs, and holds each event against the contract before it is stored.
+// Log appends to sessions' logs. Every event is encoded once and validated against the contract before it is committed.
+// Its methods are safe for concurrent use.
 type Log struct {
 	store  store.Store
 	schema *contract.Schema
+
+	maxText, maxErrorMessage int
+
+	// validated has a hash of each text that fitted the schema in this process, of late: the same bytes need not be
+	// validated again.
+	validated *cache.Cache[uint64, struct{}]
+	seed      maphash.Seed
 }
 
-// NewLog returns the logs of a store, with the contract's schema Event.
+// maxValidated bounds the hashes that a Log keeps.
+const maxValidated = 1 << 16
+
+// NewLog returns the logs of a store. Events are validated against the contract's schema Event.
 func NewLog(s store.Store, c *contract.Contract) *Log {
-	return &Log{store: s, schema: c.Schema("Event")}
+	return &Log{
+		store: s, schema: c.Schema("Event"),
+		maxText:         c.Schema("TextBlock").At("text").MaxLength(),
+		maxErrorMessage: c.Schema("SessionErrorDetail").At("message").MaxLength(),
+		validated:       cache.New[uint64, struct{}](maxValidated), seed: maphash.MakeSeed(),
+	}
 }
 
-// Add adds an event to those that are appended.
-type Add func(kind, turnID string, p Payload) (store.Event, error)
+// MaxText is the contract's bound on a text block, in characters.
+func (l *Log) MaxText() int { return l.maxText }
 
-// Append is store.Events.AppendEvents with typed payloads. An event that breaks the contract is a
-// *contract.Violation, and nothing is stored.
-func (l *Log) Append(ctx context.Context, session store.SessionRef, change func(s *store.Session, add Add) error) (store.Session, error) {
-	return l.AppendNew(ctx, session, func(s *store.Session, add func(store.NewEvent) (store.Event, error)) error {
-		return change(s, func(kind, turnID string, p Payload) (store.Event, error) {
-			n, err := New(kind, turnID, p)
-			if err != nil {
-				return store.Event{}, err
-			}
-			return add(n)
-		})
-	})
+// MaxErrorMessage is the contract's bound on the message of a session.error, in characters.
+func (l *Log) MaxErrorMessage() int { return l.maxErrorMessage }
+
+// Stored is an event of a log with its form on the wire.
+type Stored struct {
+	store.Event
+	Wire []byte
 }
 
-// AppendNew is Append for events that are made already.
-func (l *Log) AppendNew(ctx context.Context, session store.SessionRef, change func(s *store.Session, add func(store.NewEvent) (store.Event, error)) error) (store.Session, error) {
-	return l.store.AppendEvents(ctx, session.Account, session.ID, func(s *store.Session, add func(store.NewEvent) (store.Event, error)) error {
-		return change(s, func(n store.NewEvent) (store.Event, error) {
-			e, err := add(n)
+// Append is store.Events.AppendEvents with typed payloads. When an event violates the contract, Append returns a
+// *contract.Violation and nothing is stored. It returns the events as they were stored and validated.
+func (l *Log) Append(ctx context.Context, session store.SessionRef, change func(s *store.Session) ([]New, error)) (store.Session, []Stored, error) {
+	var s store.Session
+	var appended []Stored
+	err := l.store.Atomically(ctx, func(ctx context.Context) error {
+		var events []store.Event
+		var err error
+		s, events, err = l.store.AppendEvents(ctx, session.Account, session.ID, func(s *store.Session) ([]store.NewEvent, error) {
+			events, err := change(s)
 			if err != nil {
-				return store.Event{}, err
+				return nil, err
 			}
-			if violation := l.schema.Check(Wire(e)); violation != nil {
-				violation.Operation = e.Type
-				return store.Event{}, violation
-			}
-			return e, nil
+			return encoded(events)
 		})
+		if err != nil {
+			return err
+		}
+		appended, err = l.encodeAll(events)
+		return err
 	})
+	if err != nil {
+		return store.Session{}, nil, err
+	}
+	return s, appended, nil
+}
+
+// encoded returns the events as the store keeps them.
+func encoded(events []New) ([]store.NewEvent, error) {
+	stored := make([]store.NewEvent, len(events))
+	for i, e := range events {
+		var err error
+		if stored[i], err = e.stored(); err != nil {
+			return nil, err
+		}
+	}
+	return stored, nil
+}
+
+func (l *Log) encodeAll(events []store.Event) ([]Stored, error) {
+	stored := make([]Stored, len(events))
+	for i, e := range events {
+		var err error
+		if stored[i], err = l.Encode(e); err != nil {
+			return nil, err
+		}
+	}
+	return stored, nil
+}
+
+// Encode returns an event with its form on the wire, and a *contract.Violation when that violates the contract. What
+// fitted the contract before in this process is not validated again.
+func (l *Log) Encode(e store.Event) (Stored, error) {
+	stored := Stored{e, Wire(e)}
+	hash := maphash.Bytes(l.seed, stored.Wire)
+	if _, ok := l.validated.Get(hash); ok {
+		return stored, nil
+	}
+	if violation := l.schema.Check(stored.Wire); violation != nil {
+		violation.Operation = e.Type
+		return stored, violation
+	}
+	l.validated.Add(hash, struct{}{}, 1)
+	return stored, nil
+}
+
+// Validated reports whether an event in its form on the wire fitted the contract before in this process, as far as the
+// Log remembers.
+func (l *Log) Validated(wire []byte) bool {
+	_, ok := l.validated.Get(maphash.Bytes(l.seed, wire))
+	return ok
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/faults"
 )
 
-// The first two messages are answered by a gateway that has no time for them, and every third stream breaks off.
+// A gateway rejects the first two messages, and every third stream breaks off.
 func ExampleNewPlan() {
 	plan, err := faults.NewPlan(0,
 		faults.Rule{Operations: []string{"sendEvents"}, First: 2, Answer: &faults.Answer{Status: 503, RetryAfter: time.Second}},
@@ -29,7 +29,7 @@ func ExampleNewPlan() {
 	// answer_503
 }
 
-// An error of a file says where it is, and what is allowed.
+// An error in a file names its place, and what is allowed there.
 func ExampleParsePlan() {
 	_, err := faults.ParsePlan("faults.yaml", []byte(`
 rules:

@@ -1,87 +1,86 @@
-// Package faults makes a server fail on purpose, for rehearsals of what gateways and networks do: it answers in the
-// server's place, late, in part, or not at all. What it does depends on nothing but its rules, its seed and the
-// sequence of the requests. It knows HTTP and the contract's operations, nothing of the server behind.
+// Package faults makes a server fail on purpose, to rehearse the failures of gateways and networks: it responds in the
+// server's place, late, partly, or not at all. What it does depends only on its rules, its seed and the sequence of
+// the requests. It knows HTTP and the contract's operations, and nothing about the server.
 package faults
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/contract"
-	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/api/problem"
 )
 
-// Rule says which requests fail, and how. Requests are counted from 1, over the rule's operations together,
-// whatever other rules do to them. A rule has a latency, or one of Answer, Drop and Cut, or both.
+// Rule describes which requests fail, and how. Requests are counted from 1, for the rule's operations together,
+// regardless of other rules. A rule has a latency, or one of Answer, Drop and Cut, or both.
 type Rule struct {
-	// Operations are operationIds; none is every operation.
+	// Operations are operationIds; without any, the rule applies to every operation.
 	Operations []string `yaml:"operations,single"`
 	// Nth is the only request that fails. At most one of Nth, Every and First is set; without, all requests fail.
 	Nth int `yaml:"nth,min=1,max=1000000000"`
 	// Every is the distance between the requests that fail.
 	Every int `yaml:"every,min=1,max=1000000000"`
-	// First is how many requests fail before the rest is spared.
+	// First is how many requests fail, before all others succeed.
 	First int `yaml:"first,min=1,max=1000000000"`
-	// Probability is the chance of each of these requests to fail, above 0 to 1; 0 makes sure of it.
+	// Probability is the chance of each of these requests to fail, above 0 to 1; 0 means that all fail.
 	Probability float64
 
 	// Latency passes before the request is handled, 1 hour at most.
 	Latency time.Duration `yaml:"latency"`
-	// Answer is given in the server's place, which never hears of the request.
+	// Answer is sent in the server's place, which does not receive the request.
 	Answer *Answer `yaml:"answer"`
-	// Drop ends the connection without an answer.
+	// Drop closes the connection without a response.
 	Drop Drop `yaml:"drop"`
-	// Cut ends the connection in the middle of the server's answer.
+	// Cut closes the connection in the middle of the server's response.
 	Cut *Cut `yaml:"cut"`
 }
 
-// Answer is an answer that the server did not give.
+// Answer is a response that is not the server's.
 type Answer struct {
-	// Status is the HTTP status, 200 to 599. With ErrorBody it is one that has a type of error of its own.
+	// Status is the HTTP status, 200 to 599. With ErrorBody it must be a status that has a type of error.
 	Status int `yaml:"status,required"`
 	// Body is ErrorBody by default.
 	Body Body `yaml:"body"`
-	// RetryAfter, when set, is what the caller is asked to wait, 1 hour at most: whole seconds go into the header
-	// Retry-After, all else in milliseconds into Retry-After-Ms.
+	// RetryAfter, when set, is how long the caller should wait, 1 hour at most: whole seconds are sent in the header
+	// Retry-After, other durations in milliseconds in Retry-After-Ms.
 	RetryAfter time.Duration `yaml:"retry_after"`
 }
 
-// Body says what an Answer holds.
+// Body is the kind of an Answer's body.
 type Body string
 
 // The bodies of answers.
 const (
-	// ErrorBody is the contract's error, of the type that goes with the status.
+	// ErrorBody is the contract's error, of the type that belongs to the status.
 	ErrorBody Body = "error"
-	// HTMLBody is a page, as gateways have it.
+	// HTMLBody is a page such as gateways send.
 	HTMLBody Body = "html"
-	// BrokenJSON is JSON, as its content type says, whose end is missing.
+	// BrokenJSON is JSON whose end is missing.
 	BrokenJSON Body = "broken_json"
-	// EmptyBody is none.
+	// EmptyBody is an empty body.
 	EmptyBody Body = "empty"
 )
 
-// Drop says when a connection ends.
+// Drop is the time at which a connection is closed.
 type Drop string
 
 // The times of a drop.
 const (
-	// DropBefore is before the server hears of the request.
+	// DropBefore is before the server receives the request.
 	DropBefore Drop = "before"
-	// DropAfter is after the server has done what the request asks for.
+	// DropAfter is after the server has handled the request.
 	DropAfter Drop = "after"
 )
 
-// Cut says where an answer ends that has more; after the headers, without either number. An answer that ends there
-// anyway is left alone.
+// Cut is the place at which a longer response ends: after the headers, unless one of the numbers is set. A response
+// that ends at that place by itself is unchanged.
 type Cut struct {
-	// Bytes of the body are sent.
+	// Bytes is how many bytes of the body are sent.
 	Bytes int `yaml:"bytes,min=1,max=1000000000"`
-	// Events of a stream are sent, whole; comments do not count.
+	// Events is how many complete events of a stream are sent; comments do not count.
 	Events int `yaml:"events,min=1,max=1000000000"`
 }
 
@@ -91,26 +90,13 @@ const (
 	maxCount = 1_000_000_000
 )
 
-// errorKinds are the types of error that a status has.
-var errorKinds = map[int]types.ErrorType{
-	http.StatusBadRequest:          types.ErrorTypeInvalidRequestError,
-	http.StatusUnauthorized:        types.ErrorTypeAuthenticationError,
-	http.StatusForbidden:           types.ErrorTypePermissionError,
-	http.StatusNotFound:            types.ErrorTypeNotFoundError,
-	http.StatusConflict:            types.ErrorTypeConflictError,
-	http.StatusTooManyRequests:     types.ErrorTypeRateLimitError,
-	http.StatusInternalServerError: types.ErrorTypeAPIError,
-	http.StatusNotImplemented:      types.ErrorTypeFeatureNotAvailable,
-	http.StatusServiceUnavailable:  types.ErrorTypeOverloadedError,
-}
-
-// Plan is rules that make sense, and the seed of their probabilities. It does not change once it is made.
+// Plan is valid rules, and the seed of their probabilities. It is immutable.
 type Plan struct {
 	seed  uint64
 	rules []Rule
 }
 
-// NewPlan returns a plan. The error names the rule, by its number from 0, and what is wrong in it.
+// NewPlan returns a plan. The error names the invalid rule, by its number from 0, and its mistake.
 func NewPlan(seed uint64, rules ...Rule) (*Plan, error) {
 	p := &Plan{seed: seed}
 	for i, r := range rules {
@@ -121,7 +107,7 @@ func NewPlan(seed uint64, rules ...Rule) (*Plan, error) {
 	return p, nil
 }
 
-// add appends a rule, or says what is wrong in it, and under which key of a file; "" is the rule as a whole.
+// add appends a rule, or returns its mistake and the key of a fault file that it belongs to; "" is the complete rule.
 func (p *Plan) add(r Rule) (key, message string) {
 	known, err := operations()
 	if err != nil {
@@ -132,7 +118,7 @@ func (p *Plan) add(r Rule) (key, message string) {
 	}
 	for i := range p.rules {
 		if p.rules[i].hides(&r) {
-			return "", "no request reaches this rule: an earlier one takes them all"
+			return "", "no request reaches this rule: an earlier rule matches them all"
 		}
 	}
 	p.rules = append(p.rules, r)
@@ -152,13 +138,13 @@ func operations() ([]string, error) {
 	return ids, nil
 }
 
-// streamOperation is the one operation whose answer is a stream.
+// streamOperation is the operation whose response is a stream.
 const streamOperation = "streamEvents"
 
 func (r *Rule) mistake(known []string) (key, message string) {
 	for _, op := range r.Operations {
 		if !slices.Contains(known, op) {
-			return "operations", fmt.Sprintf("the contract has no operation %q; there are: %s", op, strings.Join(known, ", "))
+			return "operations", fmt.Sprintf("the contract has no operation %q; its operations are: %s", op, strings.Join(known, ", "))
 		}
 	}
 	counts := 0
@@ -214,11 +200,11 @@ func (a *Answer) mistake() string {
 		return fmt.Sprintf("body must be error, html, broken_json or empty, not %q", body)
 	case a.Status < 200 || a.Status > 599:
 		return fmt.Sprintf("status must be a whole number from 200 to 599, not %d", a.Status)
-	case body == ErrorBody && errorKinds[a.Status] == "":
+	case body == ErrorBody && problem.TypeOf(a.Status) == "":
 		return fmt.Sprintf("the contract has no error for the status %d, only for %s; choose another body: html, broken_json or empty",
-			a.Status, strings.Trim(fmt.Sprint(slices.Sorted(maps.Keys(errorKinds))), "[]"))
+			a.Status, strings.Trim(fmt.Sprint(problem.Statuses()), "[]"))
 	case body != EmptyBody && (a.Status == http.StatusNoContent || a.Status == http.StatusNotModified):
-		return fmt.Sprintf("an answer with the status %d has no body; choose body: empty", a.Status)
+		return fmt.Sprintf("a response with the status %d has no body; choose body: empty", a.Status)
 	case !within(a.RetryAfter):
 		return fmt.Sprintf("retry_after must be a duration from 0s to 1h, not %s", a.RetryAfter)
 	case a.RetryAfter%time.Millisecond != 0:
@@ -238,7 +224,7 @@ func (a *Answer) body() Body {
 func (c *Cut) mistake(operations []string) string {
 	switch {
 	case c.Bytes < 0 || c.Bytes > maxCount || c.Events < 0 || c.Events > maxCount:
-		return fmt.Sprintf("cut takes whole numbers from 0 to %d", maxCount)
+		return fmt.Sprintf("bytes and events must be whole numbers from 0 to %d", maxCount)
 	case c.Bytes > 0 && c.Events > 0:
 		return "bytes and events exclude one another"
 	case c.Events > 0 && len(operations) > 0 && !slices.Contains(operations, streamOperation):
@@ -247,7 +233,7 @@ func (c *Cut) mistake(operations []string) string {
 	return ""
 }
 
-// hides reports whether no request that r sees ever comes to do what the later rule says.
+// hides reports whether r prevents the later rule from ever applying.
 func (r *Rule) hides(later *Rule) bool {
 	if r.Nth+r.Every+r.First > 0 || r.Probability > 0 && r.Probability < 1 || !r.ends() || later.Latency > 0 {
 		return false
@@ -260,10 +246,10 @@ func (r *Rule) hides(later *Rule) bool {
 	return len(later.Operations) > 0 || len(r.Operations) == 0
 }
 
-// covers reports whether the rule counts the operation's requests.
+// covers reports whether the rule counts requests for the operation.
 func (r *Rule) covers(op string) bool {
 	return len(r.Operations) == 0 || slices.Contains(r.Operations, op)
 }
 
-// ends reports whether the rule does more than to wait.
+// ends reports whether the rule does more than wait.
 func (r *Rule) ends() bool { return r.Answer != nil || r.Drop != "" || r.Cut != nil }

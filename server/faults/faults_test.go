@@ -156,7 +156,7 @@ func TestParsePlanErrors(t *testing.T) {
 		"seed: 1":                            `test.yaml:1:1: the fault file needs the key "rules"`,
 		"seed: -1\nrules: []":                `test.yaml:1:7: seed must be a whole number from 0 to 9223372036854775807, not the number -1`,
 		"rules: {}":                          `test.yaml:1:8: rules must be a list, not a mapping`,
-		"rules:\n- drop":                     `test.yaml:2:3: a rule must be a mapping, not a text`,
+		"rules:\n- drop":                     `test.yaml:2:3: a rule must be a mapping, not "drop"`,
 		"rules:\n- nth: 1":                   `test.yaml:2:3: a rule needs a fault: latency, answer, drop or cut`,
 		"rules:\n- {status: 429}":            `test.yaml:2:4: a rule has no key "status"; its keys are: operations, nth, every, first, latency, answer, drop, cut, probability`,
 		"rules:\n- {latency: 5}":             `test.yaml:2:13: latency must be a duration from 0s to 1h, such as 50ms, not the number 5`,
@@ -180,12 +180,12 @@ func TestParsePlanErrors(t *testing.T) {
 		"rules:\n- {answer: {status: 99, body: html}}":        `test.yaml:2:12: status must be a whole number from 200 to 599, not 99`,
 		"rules:\n- {answer: {status: 502}}":                   `test.yaml:2:12: the contract has no error for the status 502, only for 400 401 403 404 409 429 500 501 503; choose another body: html, broken_json or empty`,
 		"rules:\n- {answer: {status: 502, body: xml}}":        `test.yaml:2:12: body must be error, html, broken_json or empty, not "xml"`,
-		"rules:\n- {answer: {status: 204, body: html}}":       `test.yaml:2:12: an answer with the status 204 has no body; choose body: empty`,
+		"rules:\n- {answer: {status: 204, body: html}}":       `test.yaml:2:12: a response with the status 204 has no body; choose body: empty`,
 		"rules:\n- {answer: {status: 429, retry_after: 2}}":   `test.yaml:2:39: retry_after must be a duration from 0s to 1h, such as 50ms, not the number 2`,
 		"rules:\n- {answer: {status: 429, retry_after: 1us}}": `test.yaml:2:12: retry_after must be whole milliseconds, not 1µs`,
 		"rules:\n- {cut: {bytes: 1, events: 1}}":              `test.yaml:2:9: bytes and events exclude one another`,
 		"rules:\n- {operations: getAgent, cut: {events: 1}}":  `test.yaml:2:31: only the operation streamEvents has events; cut after bytes`,
-		"rules:\n- drop: before\n- drop: after":               `test.yaml:3:3: no request reaches this rule: an earlier one takes them all`,
+		"rules:\n- drop: before\n- drop: after":               `test.yaml:3:3: no request reaches this rule: an earlier rule matches them all`,
 		"rules: &a [{drop: before}]":                          `test.yaml:1:8: anchors and aliases are not allowed`,
 	} {
 		_, err := faults.ParsePlan("test.yaml", []byte(text))
@@ -197,7 +197,7 @@ func TestParsePlanErrors(t *testing.T) {
 	// A name that YAML reads as a number, a boolean or a date is named as it is spelled.
 	for _, name := range []string{"createSesion", "1.10", "012", "yes", "true", "0x1F", "2026-05-18"} {
 		_, err := faults.ParsePlan("test.yaml", []byte("rules:\n- {operations: "+name+", drop: before}"))
-		if want := `test.yaml:2:16: the contract has no operation "` + name + `"; there are: addSessionResources, archiveAgent, `; err == nil || !strings.HasPrefix(err.Error(), want) {
+		if want := `test.yaml:2:16: the contract has no operation "` + name + `"; its operations are: addSessionResources, archiveAgent, `; err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got %v, want %s…", err, want)
 		}
 	}
@@ -209,13 +209,13 @@ func TestParsePlanErrors(t *testing.T) {
 func TestNewPlanErrors(t *testing.T) {
 	t.Parallel()
 	for want, r := range map[string]faults.Rule{
-		"rule 1: a rule needs a fault: latency, answer, drop or cut":          {},
-		"rule 1: nth must be a whole number from 1 to 1000000000, not -1":     {Nth: -1, Drop: faults.DropAfter},
-		"rule 1: probability must be a number above 0, 1 at most, not 1.5":    {Probability: 1.5, Drop: faults.DropAfter},
-		"rule 1: latency must be a duration from 0s to 1h, not 2h0m0s":        {Latency: 2 * time.Hour},
-		"rule 1: cut takes whole numbers from 0 to 1000000000":                {Cut: &faults.Cut{Bytes: -1}},
-		"rule 1: retry_after must be a duration from 0s to 1h, not -1s":       {Answer: &faults.Answer{Status: 429, RetryAfter: -time.Second}},
-		"rule 1: no request reaches this rule: an earlier one takes them all": {Operations: []string{"getAgent"}, First: 2, Drop: faults.DropAfter},
+		"rule 1: a rule needs a fault: latency, answer, drop or cut":             {},
+		"rule 1: nth must be a whole number from 1 to 1000000000, not -1":        {Nth: -1, Drop: faults.DropAfter},
+		"rule 1: probability must be a number above 0, 1 at most, not 1.5":       {Probability: 1.5, Drop: faults.DropAfter},
+		"rule 1: latency must be a duration from 0s to 1h, not 2h0m0s":           {Latency: 2 * time.Hour},
+		"rule 1: bytes and events must be whole numbers from 0 to 1000000000":    {Cut: &faults.Cut{Bytes: -1}},
+		"rule 1: retry_after must be a duration from 0s to 1h, not -1s":          {Answer: &faults.Answer{Status: 429, RetryAfter: -time.Second}},
+		"rule 1: no request reaches this rule: an earlier rule matches them all": {Operations: []string{"getAgent"}, First: 2, Drop: faults.DropAfter},
 	} {
 		if _, err := faults.NewPlan(0, faults.Rule{Operations: []string{"getAgent"}, Drop: faults.DropAfter}, r); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Injector tells for each request which fault it meets. The zero value has no plan, and a nil one never will. It is
-// safe for concurrent use; the order in which requests come to it is their sequence.
+// Injector selects the fault of each request. The zero value has no plan, and neither has a nil Injector. It is safe
+// for concurrent use; the order of the calls of Next is the sequence of the requests.
 type Injector struct {
 	mu     sync.Mutex
 	rules  []Rule
@@ -23,7 +23,7 @@ func NewInjector(p *Plan) *Injector {
 	return i
 }
 
-// Use follows another plan from the next request on, counting anew; nil is none.
+// Use replaces the plan, or removes it if p is nil. Counting starts again.
 func (i *Injector) Use(p *Plan) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -37,8 +37,8 @@ func (i *Injector) Use(p *Plan) {
 	}
 }
 
-// Next counts a request for an operation and returns what it meets: the latencies of all rules that take it, and the
-// fault of the first of them that has another one.
+// Next counts a request for an operation and returns its fault: the latencies of all rules that apply to it, and what
+// the first of them does that does more than wait.
 func (i *Injector) Next(operation string) (f Fault) {
 	if i == nil {
 		return f
@@ -58,7 +58,7 @@ func (i *Injector) Next(operation string) (f Fault) {
 	return f
 }
 
-// takes counts a request and reports whether the rule takes it.
+// takes counts a request and reports whether the rule applies to it.
 func (i *Injector) takes(n int) bool {
 	r := &i.rules[n]
 	i.counts[n]++
@@ -69,10 +69,10 @@ func (i *Injector) takes(n int) bool {
 	return r.Probability == 0 || i.chance[n].Float64() < r.Probability
 }
 
-// Fault is what one request meets. The zero value is nothing.
+// Fault is what happens to one request. The zero value is nothing.
 type Fault struct {
 	latency time.Duration
-	rule    *Rule // nil when there is but the latency
+	rule    *Rule // nil if there is only the latency
 }
 
 // None reports whether nothing happens to the request.
@@ -91,5 +91,5 @@ func (f Fault) Kind() string {
 	return "cut"
 }
 
-// Latency is what passes before the request is handled.
+// Latency is the time that passes before the request is handled.
 func (f Fault) Latency() time.Duration { return f.latency }

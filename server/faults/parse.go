@@ -2,6 +2,9 @@ package faults
 
 import (
 	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -13,16 +16,14 @@ import (
 // Line and Column, from 1, or 0 where unknown, and Message, one sentence without the place.
 type FileError = yamlfile.Error
 
-const noun = "fault file"
-
 // LoadPlan reads and parses the fault file at path. An error in its content is a *FileError that names the file by
 // its base name.
 func LoadPlan(path string) (*Plan, error) {
-	var file planFile
-	if err := yamlfile.Load(path, noun, &file); err != nil {
-		return nil, err
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("fault file: %w", err)
 	}
-	return &file.plan, nil
+	return ParsePlan(filepath.Base(path), data)
 }
 
 // ParsePlan parses a fault file, which is a Plan in YAML; name is what errors call it. Every error is a *FileError.
@@ -45,49 +46,43 @@ func LoadPlan(path string) (*Plan, error) {
 // The keys are the fields of Rule and of what it contains. Anchors, aliases and tags are refused, as are unknown keys
 // and rules that no request reaches.
 func ParsePlan(name string, data []byte) (*Plan, error) {
-	var file planFile
-	if err := yamlfile.Parse(name, noun, data, &file); err != nil {
+	var file struct {
+		Seed  uint64     `yaml:"seed"`
+		Rules []ruleFile `yaml:"rules,required"`
+	}
+	if err := yamlfile.Parse(name, "fault file", data, &file); err != nil {
 		return nil, err
 	}
-	return &file.plan, nil
+	p := &Plan{seed: file.Seed}
+	for _, r := range file.Rules {
+		r.Rule.Probability = float64(r.Probability)
+		if key, message := p.add(r.Rule); message != "" {
+			wrong := yamlfile.At(cmp.Or(yamlfile.Under(r.node, key), r.node), "%s", message)
+			wrong.File = name
+			return nil, wrong
+		}
+	}
+	return p, nil
 }
 
-// planFile is a Plan in YAML.
-type planFile struct{ plan Plan }
+// ruleFile is a Rule in YAML.
+type ruleFile struct {
+	Rule
+	Probability probability `yaml:"probability"`
+	node        *yaml.Node
+}
 
 // DecodeYAML implements yamlfile.Decoder.
-func (f *planFile) DecodeYAML(n *yaml.Node, what string) error {
-	var fields struct {
-		Seed  uint64       `yaml:"seed"`
-		Rules []*yaml.Node `yaml:"rules,required"`
-	}
-	if err := yamlfile.Decode(n, what, &fields); err != nil {
+func (r *ruleFile) DecodeYAML(n *yaml.Node, _ string) error {
+	type fields ruleFile
+	r.node = n
+	if err := yamlfile.Decode(n, "a rule", (*fields)(r)); err != nil {
 		return err
 	}
-	f.plan.seed = fields.Seed
-	for _, n := range fields.Rules {
-		rule, err := decodeRule(n)
-		if err != nil {
-			return err
-		}
-		if key, message := f.plan.add(rule); message != "" {
-			return yamlfile.At(cmp.Or(yamlfile.Under(n, key), n), "%s", message)
-		}
+	if operations := yamlfile.Under(n, "operations"); operations != nil && len(r.Operations) == 0 {
+		return yamlfile.At(operations, "operations must not be empty; leave it out to mean every operation")
 	}
 	return nil
-}
-
-func decodeRule(n *yaml.Node) (Rule, error) {
-	var fields struct {
-		Rule
-		Probability probability `yaml:"probability"`
-	}
-	err := yamlfile.Decode(n, "a rule", &fields)
-	fields.Rule.Probability = float64(fields.Probability)
-	if operations := yamlfile.Under(n, "operations"); err == nil && operations != nil && len(fields.Operations) == 0 {
-		err = yamlfile.At(operations, "operations must not be empty; leave it out to mean every operation")
-	}
-	return fields.Rule, err
 }
 
 // probability is a number above 0, up to 1: a file that says 0 means something else.

@@ -8,12 +8,12 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/cloud-sessions/sessions/api/problem"
 	"github.com/cloud-sessions/sessions/gen/types"
 )
 
-// Serve lets a request meet the fault. Handle answers it as if nothing happened; sleep passes the time. requestID is
-// the request's id, for the contract's errors. Like a handler, Serve panics with http.ErrAbortHandler where the
-// connection is to end.
+// Serve applies the fault to a request. Handle is the handler without the fault; sleep waits. requestID is the request's
+// id, for the contract's errors. Like a handler, Serve panics with http.ErrAbortHandler to close the connection.
 func (f Fault) Serve(w http.ResponseWriter, r *http.Request, requestID string, sleep func(context.Context, time.Duration) error, handle http.Handler) {
 	if sleep(r.Context(), f.latency) != nil { // the caller is gone
 		panic(http.ErrAbortHandler)
@@ -75,13 +75,13 @@ func (a *Answer) write(w http.ResponseWriter, requestID string) {
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(a.Status)
-	_, _ = w.Write(body) // nobody is left to tell
+	_, _ = w.Write(body) // the connection is gone, so there is no one to report it to
 }
 
 func (a *Answer) envelope(requestID string) []byte {
 	body, err := json.Marshal(types.Error{
 		Type:      types.ErrorEnvelopeTypeError,
-		Error:     types.ErrorDetail{Type: errorKinds[a.Status], Message: "This failure is a rehearsal: the server was told to inject it."},
+		Error:     types.ErrorDetail{Type: problem.TypeOf(a.Status), Message: "This failure is a rehearsal: the server was told to inject it."},
 		RequestID: requestID,
 	})
 	if err != nil {
@@ -90,10 +90,10 @@ func (a *Answer) envelope(requestID string) []byte {
 	return body
 }
 
-// lostWriter is where an answer goes that nobody gets.
+// lostWriter discards a response.
 type lostWriter struct {
 	header http.Header
-	leave  func() // ends the request, as a caller does who is gone
+	leave  func() // cancels the request, as a caller that disconnects
 }
 
 // Header implements http.ResponseWriter.
@@ -105,18 +105,18 @@ func (w *lostWriter) WriteHeader(int) {}
 // Write implements http.ResponseWriter.
 func (w *lostWriter) Write(p []byte) (int, error) { return len(p), nil }
 
-// FlushError ends a stream, which would not come to an end by itself.
+// FlushError ends a stream, which would not end by itself.
 func (w *lostWriter) FlushError() error {
 	w.leave()
 	return nil
 }
 
-var errCut = errors.New("the answer is cut off")
+var errCut = errors.New("the response is cut off")
 
-// cutWriter passes on the beginning of an answer.
+// cutWriter passes on the beginning of a response.
 type cutWriter struct {
 	http.ResponseWriter
-	leave  func() // ends the request, as a caller does who is gone
+	leave  func() // cancels the request, as a caller that disconnects
 	left   int    // bytes or events
 	events bool   // what is counted
 	done   bool
@@ -124,7 +124,7 @@ type cutWriter struct {
 	line, event bool // whether a line, and an event, has begun
 }
 
-// Write sends what is within the cut, at once, and fails beyond it.
+// Write sends what is within the cut immediately, and fails beyond it.
 func (w *cutWriter) Write(p []byte) (int, error) {
 	n := w.fitting(p)
 	if n > 0 {
@@ -170,7 +170,7 @@ func (w *cutWriter) fitting(p []byte) int {
 	return len(p)
 }
 
-// FlushError sends what there is. A stream with nothing left to send ends here, and not when there is more to come.
+// FlushError sends what was written. A stream that has reached the cut ends here, without waiting for more.
 func (w *cutWriter) FlushError() error {
 	if w.left == 0 {
 		w.done = true
@@ -179,5 +179,5 @@ func (w *cutWriter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Unwrap returns the writer behind, for deadlines.
+// Unwrap returns the wrapped writer, for deadlines.
 func (w *cutWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -41,8 +41,7 @@ const (
 	Deleted      = Phase("deleted")
 )
 
-// BusyError is a message to a session that processes a turn (decision "Busy session"). Its text is fit for
-// callers.
+// BusyError is a message to a session that processes a turn (decision "Busy session"). Its text is for callers.
 type BusyError struct{}
 
 func (*BusyError) Error() string {

@@ -11,8 +11,8 @@ import (
 
 var triggers = []Trigger{OnMessage, OnEvent, OnTurnEnded, OnInterrupt, OnCancel, OnChange, OnArchive, OnDelete}
 
-// TestTheLifecycleIsWhole asks for a move in each phase on each trigger, to a phase that there is.
-func TestTheLifecycleIsWhole(t *testing.T) {
+// TestTheLifecycleIsComplete demands a move in each phase on each trigger, to a phase that exists.
+func TestTheLifecycleIsComplete(t *testing.T) {
 	if len(table) != 6 {
 		t.Errorf("%d phases", len(table))
 	}
@@ -31,7 +31,7 @@ func TestTheLifecycleIsWhole(t *testing.T) {
 	}
 }
 
-// expected tells the story of the decisions in plain words, to hold the table against it.
+// expected puts the decisions in plain words, to compare the table with.
 func expected(from Phase, on Trigger) (to Phase, allowed bool) {
 	busy := from == Processing || from == Canceling || from == Interrupting
 	switch {

@@ -23,7 +23,7 @@ func checkTools(spec store.AgentSpec) error {
 	serverNames, toolNames := map[string]bool{}, map[string]bool{}
 	for i, server := range servers {
 		if serverNames[server.Name] {
-			return twice(fmt.Sprintf("mcp_servers[%d].name", i), server.Name)
+			return duplicate(fmt.Sprintf("mcp_servers[%d].name", i), server.Name)
 		}
 		serverNames[server.Name] = true
 	}
@@ -31,19 +31,19 @@ func checkTools(spec store.AgentSpec) error {
 		switch tool := tool.AsAny().(type) {
 		case types.CustomTool:
 			if toolNames[tool.Name] {
-				return twice(fmt.Sprintf("tools[%d].name", i), tool.Name)
+				return duplicate(fmt.Sprintf("tools[%d].name", i), tool.Name)
 			}
 			toolNames[tool.Name] = true
 		case types.MCPToolset:
 			if !serverNames[tool.MCPServerName] {
 				param := fmt.Sprintf("tools[%d].mcp_server_name", i)
-				return &contract.RequestError{Param: param, Message: fmt.Sprintf("Field '%s' must name one of mcp_servers; there is no '%s'.", param, tool.MCPServerName)}
+				return &contract.RequestError{Param: param, Message: fmt.Sprintf("Field '%s' must name one of mcp_servers; '%s' is not one of them.", param, tool.MCPServerName)}
 			}
 		}
 	}
 	return nil
 }
 
-func twice(param, name string) error {
-	return &contract.RequestError{Param: param, Message: fmt.Sprintf("Field '%s' must be unique; '%s' is there twice.", param, name)}
+func duplicate(param, name string) error {
+	return &contract.RequestError{Param: param, Message: fmt.Sprintf("Field '%s' must be unique; '%s' is used twice.", param, name)}
 }

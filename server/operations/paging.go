@@ -17,8 +17,8 @@ type listQuery struct {
 	archived              *types.IncludeArchived
 }
 
-// listed runs a list's query: it reads the cursors, and returns the rows in the list's envelope (decision "List
-// envelope").
+// listed runs a list's query: it reads the cursors, and returns the rows in the list's envelope (decision
+// "List envelope").
 func listed[Row, Wire any](q listQuery, list func(store.Page) (store.List[Row], error), wire func(Row) (Wire, error), id func(Row) string) (envelope[Wire], error) {
 	page, param, err := q.page()
 	if err != nil {
@@ -26,7 +26,7 @@ func listed[Row, Wire any](q listQuery, list func(store.Page) (store.List[Row], 
 	}
 	rows, err := list(page)
 	if errors.Is(err, store.ErrUnknownCursor) {
-		err = &contract.RequestError{Param: param, Message: "Parameter '" + param + "' names no record of this list."}
+		err = &contract.RequestError{Param: param, Message: "Parameter '" + param + "' is not the cursor of a record in this list."}
 	}
 	if err != nil {
 		return envelope[Wire]{}, err

@@ -41,7 +41,7 @@ func (h *handler) checkChange(field, schema string, after any) error {
 	err = h.contract.CheckJSON(schema, data)
 	var invalid *contract.RequestError
 	if errors.As(err, &invalid) {
-		return &contract.RequestError{Param: field, Message: "After the change, field '" + field + "' breaks the contract: " + invalid.Message}
+		return &contract.RequestError{Param: field, Message: "After the change, field '" + field + "' is invalid: " + invalid.Message}
 	}
 	return err
 }

@@ -22,20 +22,11 @@ func (h *handler) AddSessionResources(ctx context.Context, req echoserver.AddSes
 	if err != nil {
 		return nil, err
 	}
-	session, err := h.store.UpdateSession(ctx, request.Account(ctx), req.SessionID, func(s *store.Session) error {
-		if err := lifecycle.Advance(s, lifecycle.OnChange, h.now()); err != nil {
-			return err
-		}
-		for _, file := range files {
-			s.Resources = append(s.Resources, store.Resource{FileID: file.FileID, MountPath: value(file.MountPath)})
-		}
-		return h.checkResources(s)
-	})
+	session, err := h.addFiles(ctx, req.SessionID, files)
 	if err != nil {
 		return nil, err
 	}
-	body, err := addedResources(req.Body, session)
-	return echoserver.AddSessionResources200JSONResponse{Body: body}, err
+	return echoserver.AddSessionResources200JSONResponse{Body: addedResources(req.Body, session)}, nil
 }
 
 func (h *handler) ListSessionResources(ctx context.Context, req echoserver.ListSessionResourcesRequestObject) (echoserver.ListSessionResourcesResponseObject, error) {
@@ -79,6 +70,16 @@ func (h *handler) DeleteSessionResource(ctx context.Context, req echoserver.Dele
 	return echoserver.DeleteSessionResource200JSONResponse{Body: types.DeletedSessionResource{ID: req.ResourceID, Type: types.DeletedSessionResourceTypeSessionResourceDeleted}}, err
 }
 
+// addFiles adds resources to a session, all of them or none.
+func (h *handler) addFiles(ctx context.Context, id string, files []types.SessionResourceInput) (types.Session, error) {
+	return h.changeSession(ctx, id, lifecycle.OnChange, func(s *store.Session) error {
+		for _, file := range files {
+			s.Resources = append(s.Resources, store.Resource{FileID: file.FileID, MountPath: value(file.MountPath)})
+		}
+		return h.checkResources(s)
+	})
+}
+
 // gatedSession returns the session of an operation on its resources, which are gated.
 func (h *handler) gatedSession(ctx context.Context, id string) (store.Session, error) {
 	if err := h.gate(FeatureM3, "resources", 1); err != nil {
@@ -104,15 +105,11 @@ func addedFiles(body *types.AddSessionResourcesRequest) ([]types.SessionResource
 }
 
 // addedResources returns the response in the form of the body: the one resource, or the session.
-func addedResources(body *types.AddSessionResourcesRequest, session store.Session) (added types.AddedSessionResources, err error) {
+func addedResources(body *types.AddSessionResourcesRequest, session types.Session) types.AddedSessionResources {
 	if body.Resources == nil {
-		return types.NewAddedSessionResources(wireResource(session.Resources[len(session.Resources)-1])), nil
+		return types.NewAddedSessionResources(session.Resources[len(session.Resources)-1])
 	}
-	wire, err := wireSession(session)
-	if err != nil {
-		return added, err
-	}
-	return types.NewAddedSessionResources(wire), nil
+	return types.NewAddedSessionResources(session)
 }
 
 // checkResources returns an error for more files than the contract allows a session, and for two files at one path.

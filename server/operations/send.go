@@ -15,7 +15,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// tooManyTurns is one turn more than an account may have under way. Its text is fit for callers.
+// tooManyTurns is one turn more than an account may have under way. Its text is for callers.
 type tooManyTurns struct{ most int }
 
 func (e *tooManyTurns) Error() string {
@@ -27,129 +27,140 @@ func (e *tooManyTurns) Problem() problem.Problem {
 	return problem.Problem{Type: types.ErrorTypeRateLimitError, Message: e.Error(), RetryAfter: time.Second}
 }
 
-// send stores all of the events or none, and returns them as stored. A turn that they start, or let go on, is put
-// in line by the same transaction.
-func (h *handler) send(ctx context.Context, session store.SessionRef, inputs []types.EventInput) (sent []store.Event, err error) {
-	b := &batch{handler: h}
+// send stores all of the events or none, and returns them as stored. The same transaction enqueues the turn that they
+// start or continue.
+func (h *handler) send(ctx context.Context, session store.SessionRef, inputs []types.EventInput) (sent []event.Stored, err error) {
 	err = h.store.Atomically(ctx, func(ctx context.Context) error {
-		s, err := h.events.Append(ctx, session, func(s *store.Session, add event.Add) error {
-			b.session, b.add = s, add
-			for i, input := range inputs {
-				if err := b.take(i, input); err != nil {
-					return err
-				}
-			}
-			return nil
+		starts := false
+		s, appended, err := h.events.Append(ctx, session, func(s *store.Session) (events []event.New, err error) {
+			events, starts, err = h.accept(s, inputs)
+			return events, err
 		})
-		if err != nil || !b.starts {
-			return err
-		}
-		busy, err := h.store.CountBusySessions(ctx, session.Account, h.maxTurns+1)
-		if err == nil && busy > h.maxTurns {
-			err = &tooManyTurns{h.maxTurns}
-		}
 		if err != nil {
 			return err
 		}
-		return h.store.QueueTurn(ctx, store.TurnRef{Session: session, TurnID: s.Turn.ID})
+		sent = slices.DeleteFunc(appended, func(e event.Stored) bool { return e.Type == event.StatusRunning })
+		if !starts {
+			return nil
+		}
+		return h.enqueue(ctx, store.TurnRef{Session: session, TurnID: s.Turn.ID})
 	})
-	return b.sent, err
+	return sent, err
 }
 
-// batch is the events of one request, on their way into a session's log.
-type batch struct {
-	*handler
-	session *store.Session
-	add     event.Add
-	sent    []store.Event
-	starts  bool // whether a turn is to be put in line
+// enqueue enqueues a turn, unless the account has too many.
+func (h *handler) enqueue(ctx context.Context, t store.TurnRef) error {
+	busy, err := h.store.CountBusySessions(ctx, t.Session.Account, h.maxTurns+1)
+	if err != nil {
+		return err
+	}
+	if busy > h.maxTurns {
+		return &tooManyTurns{h.maxTurns}
+	}
+	return h.store.QueueTurn(ctx, t)
 }
 
-// take stores the event that is the i-th of the request.
-func (b *batch) take(i int, input types.EventInput) error {
+// accept changes the session as the caller's events ask for. It returns them with the server's own, in the order of the
+// log, and whether a turn has to be enqueued.
+func (h *handler) accept(s *store.Session, inputs []types.EventInput) (events []event.New, starts bool, err error) {
+	for i, input := range inputs {
+		e, err := h.newEvent(i, input)
+		if err != nil {
+			return nil, false, err
+		}
+		running := event.New{Type: event.StatusRunning}
+		switch e.Type {
+		case event.Interrupt:
+			e.TurnID = s.Turn.ID
+			err = h.interrupt(s)
+			events = append(events, e)
+		case string(turn.UserMessage), string(turn.DefineOutcome):
+			if starts {
+				return nil, false, requestError(i, "", "Only one event of a request may start a turn; send this one once the turn has ended.")
+			}
+			starts, err = true, h.startTurn(s)
+			running.TurnID, e.TurnID = s.Turn.ID, s.Turn.ID
+			events = append(events, running, e)
+		default:
+			var last bool
+			last, err = h.takeResult(s, i, e)
+			e.TurnID, running.TurnID = s.Turn.ID, s.Turn.ID
+			events = append(events, e)
+			if last {
+				starts = true
+				events = append(events, running)
+			}
+		}
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	return events, starts, nil
+}
+
+// newEvent returns the event that the i-th input of a request becomes, without its turn.
+func (h *handler) newEvent(i int, input types.EventInput) (event.New, error) {
 	switch v := input.AsAny().(type) {
 	case types.UserMessageInput:
-		return b.start(i, string(turn.UserMessage), event.Payload{Content: &v.Content})
+		return event.New{Type: string(turn.UserMessage), Payload: event.Payload{Content: &v.Content}}, nil
 	case types.UserDefineOutcomeInput:
 		description, err := outcome(i, v)
-		if err != nil {
-			return err
-		}
-		return b.start(i, string(turn.DefineOutcome), event.Payload{
-			OutcomeID: b.store.NewID("outc"), Description: description, Rubric: v.Rubric, MaxIterations: v.MaxIterations,
-		})
+		return event.New{Type: string(turn.DefineOutcome), Payload: event.Payload{
+			OutcomeID: h.store.NewID("outc"), Description: description, Rubric: v.Rubric, MaxIterations: v.MaxIterations,
+		}}, err
 	case types.UserInterruptInput:
-		return b.interrupt()
+		return event.New{Type: event.Interrupt}, nil
 	case types.UserToolConfirmationInput:
-		return b.answer(i, "tool_use_id", v.ToolUseID, event.AgentToolUse, string(turn.ToolConfirmation),
-			event.Payload{ToolUseID: v.ToolUseID, Result: v.Result, DenyMessage: v.DenyMessage})
+		return event.New{Type: string(turn.ToolConfirmation), Payload: event.Payload{
+			ToolUseID: v.ToolUseID, Result: v.Result, DenyMessage: v.DenyMessage,
+		}}, nil
 	case types.UserCustomToolResultInput:
-		return b.answer(i, "custom_tool_use_id", v.CustomToolUseID, event.AgentCustomTool, string(turn.CustomToolResult),
-			event.Payload{CustomToolUseID: v.CustomToolUseID, Content: event.Content(value(v.Content)...), IsError: new(value(v.IsError))})
+		return event.New{Type: string(turn.CustomToolResult), Payload: event.Payload{
+			CustomToolUseID: v.CustomToolUseID, Content: event.Content(value(v.Content)...), IsError: new(value(v.IsError)),
+		}}, nil
 	}
-	return fmt.Errorf("the contract has an event that the server does not take: %T", input.AsAny())
+	return event.New{}, fmt.Errorf("the contract has an event that the server does not accept: %T", input.AsAny())
 }
 
-// start begins a turn (decision "Order of a turn"). What an earlier one waits for does not come any more.
-func (b *batch) start(i int, kind string, p event.Payload) error {
-	if b.starts {
-		return fault(i, "", "Only one event of a request may start a turn; send this one once the turn has ended.")
-	}
-	if err := lifecycle.Advance(b.session, lifecycle.OnMessage, b.now()); err != nil {
+// startTurn begins a turn (decision "Order of a turn"). What an earlier turn waits for no longer counts.
+func (h *handler) startTurn(s *store.Session) error {
+	if err := lifecycle.Advance(s, lifecycle.OnMessage, h.now()); err != nil {
 		return err
 	}
-	b.starts = true
-	b.session.Turn.ID, b.session.Turn.Pending = b.store.NewID("turn"), nil
-	if _, err := b.add(event.StatusRunning, b.session.Turn.ID, event.Payload{}); err != nil {
-		return err
-	}
-	return b.keep(kind, p)
+	s.Turn.ID, s.Turn.Pending = h.store.NewID("turn"), nil
+	return nil
 }
 
-// interrupt stops the turn under way, or one that waits for the caller.
-func (b *batch) interrupt() error {
-	if err := lifecycle.Advance(b.session, lifecycle.OnInterrupt, b.now()); err != nil {
+// interrupt stops the turn that runs or waits for the caller.
+func (h *handler) interrupt(s *store.Session) error {
+	if err := lifecycle.Advance(s, lifecycle.OnInterrupt, h.now()); err != nil {
 		return err
 	}
-	if err := b.keep(event.Interrupt, event.Payload{}); err != nil {
-		return err
-	}
-	if !b.session.Status.Busy() {
-		b.session.Turn.ID, b.session.Turn.Pending = "", nil
+	if !s.Status.Busy() {
+		s.Turn.ID, s.Turn.Pending = "", nil
 	}
 	return nil
 }
 
-// answer takes the caller's answer to a tool's use. Once all uses are answered, their turn goes on.
-func (b *batch) answer(i int, param, use, useKind, kind string, p event.Payload) error {
-	if err := lifecycle.Advance(b.session, lifecycle.OnEvent, b.now()); err != nil {
-		return err
+// takeResult removes the tool use that the i-th event of a request responds to from those that the turn waits for. It
+// reports whether it was the last, so that the turn continues.
+func (h *handler) takeResult(s *store.Session, i int, e event.New) (last bool, err error) {
+	if err := lifecycle.Advance(s, lifecycle.OnEvent, h.now()); err != nil {
+		return false, err
 	}
-	pending := slices.Clone(b.session.Turn.Pending)
-	at := slices.Index(pending, store.PendingAction{EventID: use, Type: useKind})
+	param, use := "tool_use_id", store.PendingAction{EventID: e.Payload.ToolUseID, Type: event.AgentToolUse}
+	if e.Type == string(turn.CustomToolResult) {
+		param, use = "custom_tool_use_id", store.PendingAction{EventID: e.Payload.CustomToolUseID, Type: event.AgentCustomTool}
+	}
+	at := slices.Index(s.Turn.Pending, use)
 	if at < 0 {
-		return fault(i, "."+param, fmt.Sprintf("'%s' names no %s that waits for a %s.", param, useKind, kind))
+		return false, requestError(i, "."+param, fmt.Sprintf("'%s' is not the id of an %s that waits for a %s.", param, use.Type, e.Type))
 	}
-	if err := b.keep(kind, p); err != nil {
-		return err
+	s.Turn.Pending = slices.Delete(slices.Clone(s.Turn.Pending), at, at+1)
+	if len(s.Turn.Pending) > 0 {
+		return false, nil
 	}
-	b.session.Turn.Pending = slices.Delete(pending, at, at+1)
-	if len(b.session.Turn.Pending) > 0 {
-		return nil
-	}
-	if err := lifecycle.Advance(b.session, lifecycle.OnMessage, b.now()); err != nil {
-		return err
-	}
-	b.starts = true
-	_, err := b.add(event.StatusRunning, b.session.Turn.ID, event.Payload{})
-	return err
-}
-
-// keep stores an event of the caller's.
-func (b *batch) keep(kind string, p event.Payload) error {
-	e, err := b.add(kind, b.session.Turn.ID, p)
-	b.sent = append(b.sent, e)
-	return err
+	return true, lifecycle.Advance(s, lifecycle.OnMessage, h.now())
 }
 
 // outcome returns the description of an outcome, which has two names.
@@ -160,10 +171,10 @@ func outcome(i int, v types.UserDefineOutcomeInput) (string, error) {
 	case v.Description == nil && v.Content != nil:
 		return v.Content.Text(), nil
 	}
-	return "", fault(i, ".description", "An outcome has either 'description' or 'content'; send one of them.")
+	return "", requestError(i, ".description", "An outcome has either 'description' or 'content'; send one of them.")
 }
 
-// fault is a mistake in the i-th event of a request.
-func fault(i int, path, message string) error {
+// requestError is a request error in the i-th event of a request.
+func requestError(i int, path, message string) error {
 	return &contract.RequestError{Param: fmt.Sprintf("events[%d]%s", i, path), Message: message}
 }

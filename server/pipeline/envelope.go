@@ -29,11 +29,11 @@ func problemOf(err error) problem.Problem {
 	if errors.As(err, &routing) {
 		switch routing.Code {
 		case http.StatusNotFound:
-			return problem.Problem{Type: types.ErrorTypeNotFoundError, Message: "There is no such path; see /openapi.yaml for those there are."}
+			return problem.Problem{Type: types.ErrorTypeNotFoundError, Message: "Unknown path; see /openapi.yaml for the paths of the API."}
 		case http.StatusMethodNotAllowed:
 			return problem.Problem{
 				Type: types.ErrorTypeInvalidRequestError, Status: http.StatusMethodNotAllowed,
-				Message: "The path does not take this method; header Allow has those it takes.",
+				Message: "Method not allowed; the header Allow lists the methods of the path.",
 			}
 		}
 	}

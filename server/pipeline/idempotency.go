@@ -60,7 +60,7 @@ func (p *Pipeline) once(c echo.Context, reply *heldReply, op *contract.Operation
 		if err := undoFrom(http.StatusInternalServerError, reply.status); err != nil {
 			return err
 		}
-		return p.opts.Store.RecordReply(ctx, key, reply.record())
+		return p.opts.Store.RecordResponse(ctx, key, reply.record())
 	})
 	if errors.Is(err, errUndo) {
 		return nil

@@ -67,7 +67,7 @@ func (p *Pipeline) handle(c echo.Context, reply *heldReply, next echo.HandlerFun
 	var violation *contract.Violation
 	if errors.As(err, &violation) {
 		p.violated(violation)
-		p.log.ErrorContext(c.Request().Context(), "response breaks the contract",
+		p.log.ErrorContext(c.Request().Context(), "response violates the contract",
 			"request_id", request.From(c.Request().Context()).ID, "operation", violation.Operation, "status", violation.Status,
 			"pointer", violation.Pointer, "rule", violation.Rule, "reason", violation.Reason)
 		if p.opts.ReportOnly {

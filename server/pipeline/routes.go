@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/cloud-sessions/sessions/gen/echoserver"
+	"github.com/cloud-sessions/sessions/server/request"
 )
 
 // mounts are where the operations are served: the path of the documentation's curl, and that of its heading.
@@ -44,7 +45,7 @@ func (p *Pipeline) routes(operations echoserver.StrictServerInterface) (http.Han
 	for op := range p.contract.Operations() {
 		around[op.ID] = []echo.MiddlewareFunc{p.operation(op)}
 	}
-	strict := echoserver.NewStrictHandler(operations, []echoserver.StrictMiddlewareFunc{refuseEmpty})
+	strict := echoserver.NewStrictHandler(operations, []echoserver.StrictMiddlewareFunc{guard})
 	for _, mount := range mounts {
 		echoserver.RegisterHandlersWithOptions(e, strict, echoserver.RegisterHandlersOptions{
 			BaseURL: mount, OperationMiddlewares: around,
@@ -76,11 +77,15 @@ func (p *Pipeline) checkRoutes(e *echo.Echo, beside int) error {
 	return nil
 }
 
-// refuseEmpty turns into an error what the generated code would send as an empty 200: a handler that returns neither
-// a response nor an error.
-func refuseEmpty(next echoserver.StrictHandlerFunc, operationID string) echoserver.StrictHandlerFunc {
-	return func(c echo.Context, request any) (any, error) {
-		response, err := next(c, request)
+// guard turns into errors what the generated code would serve: an operation that the pipeline has not admitted, because
+// the generated code has another id for it than the contract, and one that returns neither a response nor an error, which
+// would be sent as an empty 200.
+func guard(next echoserver.StrictHandlerFunc, operationID string) echoserver.StrictHandlerFunc {
+	return func(c echo.Context, req any) (any, error) {
+		if request.From(c.Request().Context()).Operation == "" {
+			return nil, fmt.Errorf("%s is not an operation of the contract", operationID)
+		}
+		response, err := next(c, req)
 		if response == nil && err == nil {
 			err = fmt.Errorf("%s returned no response", operationID)
 		}

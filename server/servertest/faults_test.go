@@ -20,12 +20,12 @@ import (
 	"github.com/cloud-sessions/sessions/server/servertest"
 )
 
-// answer is what a request got: an answer, read as far as it goes, or nothing.
+// answer is the outcome of a request: a response, read as far as it goes, or nothing.
 type answer struct {
 	status int
 	header http.Header
 	body   string
-	// lost is whether there was no answer; cut is whether it ended too early.
+	// lost is whether there was no response; cut is whether it ended too early.
 	lost, cut bool
 }
 
@@ -99,7 +99,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestDrops tests which requests take effect although nobody hears of it.
+// TestDrops tests which requests take effect although the caller gets no response.
 func TestDrops(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -241,7 +241,7 @@ func TestMalformedFiles(t *testing.T) {
 	}
 }
 
-// TestManyCreates tests that a thousand creates leave a thousand sessions although one request in three fails.
+// TestManyCreates tests that 300 creates leave 300 sessions although one request in three fails.
 func TestManyCreates(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -253,7 +253,7 @@ rules:
   - {operations: createSession, every: 6, answer: {status: 429, retry_after: 1ms}}
   - {operations: createSession, every: 3, answer: {status: 503, retry_after: 1ms}}
 `)
-	const creates, callers = 1000, 50
+	const creates, callers = 300, 50
 	c := s.Client(client.WithMaxRetries(20))
 	var all sync.WaitGroup
 	for range callers {

@@ -17,24 +17,24 @@ const (
 	maxBody     = 64 << 10
 )
 
-// Request is a request as it arrived, and how it was answered.
+// Request is a request as it arrived, and the status of its response.
 type Request struct {
-	// Operation is the operationId; "" for what the contract does not have.
+	// Operation is the operationId; "" for a request outside the contract.
 	Operation string
 	Method    string
-	// Path is the whole path, percent-encoded as it was sent.
+	// Path is the complete path, percent-encoded as it was sent.
 	Path  string
 	Query url.Values
-	// Header is without the token and other secrets.
+	// Header does not have the token and other secrets.
 	Header http.Header
 	// Body is at most the first 64 KiB; Cut is whether there was more.
 	Body []byte
 	Cut  bool
-	// Status is the answer's; 0 as long as there is none, and for ever when the connection was dropped before it.
+	// Status is the status of the response; 0 before there is one, and when the connection was dropped before it.
 	Status int
 }
 
-// recorder keeps what it passes on.
+// recorder records the requests that it passes to the server.
 type recorder struct {
 	next *server.Server
 
@@ -97,7 +97,7 @@ func (r *recorder) list(operations []string) []Request {
 	return list
 }
 
-// statusWriter tells which status an answer has.
+// statusWriter reports the status of a response.
 type statusWriter struct {
 	http.ResponseWriter
 	status func(int)
@@ -109,5 +109,5 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap returns the writer behind, for http.ResponseController.
+// Unwrap returns the wrapped writer, for http.ResponseController.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

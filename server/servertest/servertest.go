@@ -1,5 +1,5 @@
-// Package servertest starts servers for tests of programs that use the API: in this process, from memory, behind
-// real TCP on a loopback address, with an agent that answers as a script says. Every answer is held against the
+// Package servertest starts servers for tests of programs that use the API: in this process, with a database in memory,
+// behind real TCP on a loopback address, with an agent that follows a script. Every response is validated against the
 // contract. It imports the server and the client.
 package servertest
 
@@ -22,26 +22,26 @@ import (
 type Server struct {
 	// URL is where the server listens, http://127.0.0.1:PORT.
 	URL string
-	// BaseURL is the API there, as client.WithBaseURL and QODER_BASE_URL take it.
+	// BaseURL is the URL of the API, for client.WithBaseURL and QODER_BASE_URL.
 	BaseURL string
 	// Token is the account's token.
 	Token string
-	// AgentID and EnvironmentID are what sessions are made with.
+	// AgentID and EnvironmentID are the account's agent and environment, for new sessions.
 	AgentID, EnvironmentID string
 
 	t      testing.TB
 	web    *httptest.Server
 	record *recorder
-	answer *answers
+	runner *switchRunner
 	faults *faults.Injector
 }
 
-// New starts a server that ends with the test. A response of its own that breaks the contract fails the test;
-// what goes wrong inside it is in the test's log. The agent repeats what it is told until Script gives it
-// something to say. Each change is made to the server's configuration before it starts.
+// New starts a server that stops at the end of the test. A response that violates the contract fails the test, unless a
+// fault was injected; failures inside the server are in the test's log. The agent repeats the messages that it gets until
+// Script tells it what to say. Each change is applied to the server's configuration before it starts.
 func New(t testing.TB, change ...func(*server.Config)) *Server {
 	t.Helper()
-	s := &Server{t: t, AgentID: server.DemoAgent, EnvironmentID: server.DemoEnvironment, answer: &answers{}, faults: &faults.Injector{}}
+	s := &Server{t: t, AgentID: server.DemoAgent, EnvironmentID: server.DemoEnvironment, runner: &switchRunner{}, faults: &faults.Injector{}}
 	config := server.Config{
 		Demo:        true,
 		Faults:      s.faults,
@@ -51,8 +51,8 @@ func New(t testing.TB, change ...func(*server.Config)) *Server {
 	for _, c := range change {
 		c(&config)
 	}
-	s.answer.set(config.Runner)
-	config.Runner = s.answer
+	s.runner.set(config.Runner)
+	config.Runner = s.runner
 	api, err := server.New(t.Context(), config)
 	if err != nil {
 		t.Fatalf("servertest: %v", err)
@@ -60,7 +60,7 @@ func New(t testing.TB, change ...func(*server.Config)) *Server {
 	s.record = &recorder{next: api}
 	s.web = httptest.NewServer(s.record)
 	t.Cleanup(func() {
-		s.web.CloseClientConnections() // ends streams, which Close would wait for
+		s.web.CloseClientConnections() // closes streams, which Close would wait for
 		s.web.Close()
 		if err := api.Close(); err != nil {
 			t.Errorf("servertest: %v", err)
@@ -71,7 +71,7 @@ func New(t testing.TB, change ...func(*server.Config)) *Server {
 	return s
 }
 
-// Client returns a client of the server, with further options if need be.
+// Client returns a client of the server; opts are added to its options.
 func (s *Server) Client(opts ...client.Option) *client.Client {
 	s.t.Helper()
 	c, err := client.New(append([]client.Option{
@@ -83,8 +83,8 @@ func (s *Server) Client(opts ...client.Option) *client.Client {
 	return c
 }
 
-// Script makes the agent answer as a script in YAML says (see turn.Script), from the next turn on and from where
-// a turn goes on after an action. A malformed script ends the test.
+// Script makes the agent follow a script in YAML (see turn.Script), from the next turn on, and from where a turn continues
+// after an action. A malformed script ends the test.
 func (s *Server) Script(yaml string) {
 	s.t.Helper()
 	s.play(turn.ParseScript("script", []byte(yaml)))
@@ -104,11 +104,11 @@ func (s *Server) play(script *turn.Script, err error) {
 	s.Runner(script.Runner(nil))
 }
 
-// Runner makes the agent answer with r, for what no script can say; nil repeats what it is told.
-func (s *Server) Runner(r turn.Runner) { s.answer.set(r) }
+// Runner makes r run the turns, for what a script cannot express; nil repeats the messages.
+func (s *Server) Runner(r turn.Runner) { s.runner.set(r) }
 
-// Inject makes requests fail as the rules say, counted from now on, in place of those that were given before; without
-// rules none do. Probabilities have the seed 0. A malformed rule ends the test.
+// Inject replaces the rules by which requests fail and counts requests from now on; without rules none fail.
+// Probabilities have the seed 0. A malformed rule ends the test.
 func (s *Server) Inject(rules ...faults.Rule) {
 	s.t.Helper()
 	s.fail(faults.NewPlan(0, rules...))
@@ -134,14 +134,14 @@ func (s *Server) fail(plan *faults.Plan, err error) {
 	s.faults.Use(plan)
 }
 
-// Requests returns what the server was asked, oldest first: everything, or only the named operations. It keeps
-// the last 1,000 requests.
+// Requests returns the requests that the server got, oldest first: all of them, or those of the named operations. The
+// server keeps the last 1,000.
 func (s *Server) Requests(operations ...string) []Request { return s.record.list(operations) }
 
-// answers is a runner that passes each turn on to another one, which may change.
-type answers struct{ runner atomic.Pointer[turn.Runner] }
+// switchRunner is a runner that passes each turn to another one, which can be replaced.
+type switchRunner struct{ runner atomic.Pointer[turn.Runner] }
 
-func (a *answers) set(r turn.Runner) {
+func (a *switchRunner) set(r turn.Runner) {
 	if r == nil {
 		r = turn.NewEcho(turn.EchoOptions{})
 	}
@@ -149,6 +149,6 @@ func (a *answers) set(r turn.Runner) {
 }
 
 // Run implements turn.Runner.
-func (a *answers) Run(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
+func (a *switchRunner) Run(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
 	return (*a.runner.Load()).Run(ctx, in, out)
 }

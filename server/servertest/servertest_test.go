@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// scope is a test within a test: it keeps what it is told, and ends when it is told to.
+// scope is a test within a test: it records what it is told, and ends on demand.
 type scope struct {
 	testing.TB
 	cleanups []func()
@@ -51,7 +51,7 @@ func newSession(t testing.TB, s *servertest.Server) *client.Session {
 	return session
 }
 
-// call sends a request as the account and returns the answer's status and body.
+// call sends a request as the account and returns the response's status and body.
 func call(t testing.TB, s *servertest.Server, method, path, body string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.BaseURL+path, strings.NewReader(body))
@@ -108,7 +108,7 @@ func TestEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stream.Body.Close()
-	test.end() // although a turn is under way and a stream open
+	test.end() // although a turn is running and a stream is open
 	if len(test.failures) > 0 {
 		t.Error(test.failures)
 	}

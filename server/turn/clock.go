@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Clock is the time as runners see it; tests put their own in its place.
+// Clock is the time as runners see it; tests replace it.
 type Clock interface {
-	// Sleep waits for d, or until ctx ends, and then returns its error. A d of 0 or less does not wait.
+	// Sleep waits for d, or until ctx ends, and then returns its error. It does not wait for a d of 0 or less.
 	Sleep(ctx context.Context, d time.Duration) error
 }
 

@@ -8,21 +8,21 @@ import (
 	"unicode"
 )
 
-// Echo is a Runner that says what it was told: it thinks once and answers "You said: " and the user's
-// text, word by word. The same input always gives the same calls.
+// Echo is a Runner that repeats the message: it thinks once and replies "You said: " and the user's text,
+// word by word. The same input always gives the same calls.
 //
-// Its tokens are words: InputTokens counts those of the user's message, OutputTokens those of the answer,
+// Its tokens are words: InputTokens counts the words of the user's message, OutputTokens those of the reply,
 // and each costs a hundredth of a credit. A turn that is stopped early has used nothing.
 type Echo struct {
 	clock Clock
 	delay time.Duration
 }
 
-// EchoOptions says how an Echo behaves.
+// EchoOptions configure an Echo.
 type EchoOptions struct {
-	// Delay is the time between two pieces of the answer. 0, the default, and less is none.
+	// Delay is the time between two pieces of the reply; none if it is 0 or less.
 	Delay time.Duration
-	// Clock is what Delay is measured with; WallClock when nil.
+	// Clock measures Delay; nil is WallClock.
 	Clock Clock
 }
 
@@ -40,12 +40,12 @@ func (e *Echo) Run(ctx context.Context, in Input, out Sink) (Outcome, error) {
 		return "", err
 	}
 	message := in.Message()
-	answer := "You said: " + message
+	reply := "You said: " + message
 	if strings.TrimSpace(message) == "" {
-		answer = "You said nothing."
+		reply = "You said nothing."
 	}
 	first := true
-	for piece := range words(answer) {
+	for piece := range words(reply) {
 		if !first {
 			if err := e.clock.Sleep(ctx, e.delay); err != nil {
 				return "", err
@@ -61,7 +61,7 @@ func (e *Echo) Run(ctx context.Context, in Input, out Sink) (Outcome, error) {
 	}
 	used := Usage{
 		InputTokens:  int64(len(strings.Fields(message))),
-		OutputTokens: int64(len(strings.Fields(answer))),
+		OutputTokens: int64(len(strings.Fields(reply))),
 	}
 	used.CreditCents = used.InputTokens + used.OutputTokens
 	out.Spend(used)

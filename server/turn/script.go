@@ -1,6 +1,8 @@
 package turn
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/cloud-sessions/sessions/api/yamlfile"
@@ -52,11 +54,11 @@ type Script struct {
 // LoadScript reads and parses the script at path. An error in its content is a *ScriptError that names
 // the file by its base name.
 func LoadScript(path string) (*Script, error) {
-	var rules ruleList
-	if err := yamlfile.Load(path, "script", &rules); err != nil {
-		return nil, err
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("script: %w", err)
 	}
-	return &Script{name: filepath.Base(path), rules: rules}, nil
+	return ParseScript(filepath.Base(path), data)
 }
 
 // ParseScript parses a script; name is what errors and failing turns call it. Every error is a

@@ -88,12 +88,9 @@ func (m *matcher) DecodeYAML(n *yaml.Node, what string) error {
 // pattern is a model, or the start of one and a "*".
 type pattern string
 
-// DecodeYAML implements yamlfile.Decoder.
-func (p *pattern) DecodeYAML(n *yaml.Node, what string) error {
-	if err := yamlfile.Decode(n, what, (*string)(p)); err != nil {
-		return err
-	}
-	if err := checkPattern(string(*p)); err != nil {
+// CheckYAML implements yamlfile.Checker.
+func (p pattern) CheckYAML(n *yaml.Node) error {
+	if err := checkPattern(string(p)); err != nil {
 		return yamlfile.At(n, "%s", err)
 	}
 	return nil

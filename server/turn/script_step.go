@@ -58,27 +58,26 @@ func decodeStep(n *yaml.Node) (step, error) {
 	if yamlfile.Under(n, "say") != nil || yamlfile.Under(n, "every") != nil {
 		return decodeAs[sayStep](n, "a say step")
 	}
-	kind, value, err := yamlfile.Single(n, "a step", "think", "say", "wait", "tool", "custom_tool", "usage", "fail", "panic", "stop")
+	kind, value, err := yamlfile.Single(n, "a step", stepKinds...)
 	if err != nil {
 		return nil, err
 	}
-	switch kind {
-	case "think":
-		return decodeAs[thinkStep](value, kind)
-	case "wait":
-		return decodeAs[waitStep](value, kind)
-	case "tool":
-		return decodeAs[toolStep](value, kind)
-	case "custom_tool":
-		return decodeAs[customToolStep](value, kind)
-	case "usage":
-		return decodeAs[usageStep](value, kind)
-	case "fail":
-		return decodeAs[failStep](value, kind)
-	case "panic":
-		return decodeAs[panicStep](value, kind)
-	}
-	return decodeAs[stopStep](value, kind)
+	return stepDecoders[kind](value, kind)
+}
+
+// stepKinds are the keys of steps.
+var stepKinds = []string{"think", "say", "wait", "tool", "custom_tool", "usage", "fail", "panic", "stop"}
+
+// stepDecoders decode the values of these keys, except for say, which may have another key next to it.
+var stepDecoders = map[string]func(n *yaml.Node, what string) (step, error){
+	"think":       decodeAs[thinkStep],
+	"wait":        decodeAs[waitStep],
+	"tool":        decodeAs[toolStep],
+	"custom_tool": decodeAs[customToolStep],
+	"usage":       decodeAs[usageStep],
+	"fail":        decodeAs[failStep],
+	"panic":       decodeAs[panicStep],
+	"stop":        decodeAs[stopStep],
 }
 
 func decodeAs[S step](n *yaml.Node, what string) (step, error) {
@@ -95,7 +94,7 @@ func (s *thinkStep) DecodeYAML(n *yaml.Node, what string) error {
 	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
 		return nil
 	}
-	return yamlfile.At(n, "%s accepts no value, not %s", what, yamlfile.KindOf(n))
+	return yamlfile.At(n, "%s accepts no value, not %s", what, yamlfile.Shown(n))
 }
 
 func (s thinkStep) do(ctx context.Context, p *player) (Outcome, error) {
@@ -108,12 +107,8 @@ type sayStep struct {
 	Every  time.Duration `yaml:"every"`
 }
 
-// DecodeYAML implements yamlfile.Decoder.
-func (s *sayStep) DecodeYAML(n *yaml.Node, what string) error {
-	type fields sayStep
-	if err := yamlfile.Decode(n, what, (*fields)(s)); err != nil {
-		return err
-	}
+// CheckYAML implements yamlfile.Checker.
+func (s sayStep) CheckYAML(n *yaml.Node) error {
 	said, every := yamlfile.Under(n, "say"), yamlfile.Under(n, "every")
 	switch {
 	case len(s.Pieces) == 0:
@@ -148,12 +143,9 @@ type piece string
 
 var placeholder = regexp.MustCompile(`\{\{[^{}]*\}\}`)
 
-// DecodeYAML implements yamlfile.Decoder.
-func (t *piece) DecodeYAML(n *yaml.Node, what string) error {
-	if err := yamlfile.Decode(n, what, (*string)(t)); err != nil {
-		return err
-	}
-	for _, found := range placeholder.FindAllString(string(*t), -1) {
+// CheckYAML implements yamlfile.Checker.
+func (t piece) CheckYAML(n *yaml.Node) error {
+	for _, found := range placeholder.FindAllString(string(t), -1) {
 		if found != "{{text}}" && found != "{{result}}" {
 			return yamlfile.At(n, "unknown placeholder %s; use {{text}} or {{result}}", found)
 		}
@@ -193,7 +185,7 @@ type object json.RawMessage
 // DecodeYAML implements yamlfile.Decoder.
 func (o *object) DecodeYAML(n *yaml.Node, what string) error {
 	if n.Kind != yaml.MappingNode {
-		return yamlfile.At(n, "%s must be a mapping, not %s", what, yamlfile.KindOf(n))
+		return yamlfile.At(n, "%s must be a mapping, not %s", what, yamlfile.Shown(n))
 	}
 	value, err := yamlfile.ValueOf(n, nil)
 	if err != nil {
@@ -212,12 +204,8 @@ type toolStep struct {
 	Denied stepList `yaml:"denied"` // nil: continue with the next step; empty: end
 }
 
-// DecodeYAML implements yamlfile.Decoder.
-func (s *toolStep) DecodeYAML(n *yaml.Node, what string) error {
-	type fields toolStep
-	if err := yamlfile.Decode(n, what, (*fields)(s)); err != nil {
-		return err
-	}
+// CheckYAML implements yamlfile.Checker.
+func (s toolStep) CheckYAML(n *yaml.Node) error {
 	if s.Denied != nil && !s.Ask {
 		return yamlfile.At(yamlfile.Under(n, "denied"), "only a tool with ask: true can be denied")
 	}
@@ -301,13 +289,10 @@ func (s panicStep) do(context.Context, *player) (Outcome, error) { panic(ScriptP
 // stopStep ends the turn with this outcome.
 type stopStep string
 
-// DecodeYAML implements yamlfile.Decoder.
-func (s *stopStep) DecodeYAML(n *yaml.Node, what string) error {
-	if err := yamlfile.Decode(n, what, (*string)(s)); err != nil {
-		return err
-	}
-	if outcome := Outcome(*s); outcome != EndTurn && outcome != MaxTokens {
-		return yamlfile.At(n, "%s must be %s or %s, not %q", what, EndTurn, MaxTokens, outcome)
+// CheckYAML implements yamlfile.Checker.
+func (s stopStep) CheckYAML(n *yaml.Node) error {
+	if outcome := Outcome(s); outcome != EndTurn && outcome != MaxTokens {
+		return yamlfile.At(n, "stop must be %s or %s, not %q", EndTurn, MaxTokens, outcome)
 	}
 	return nil
 }

@@ -3,6 +3,8 @@
 package validated
 
 import (
+	"bytes"
+	"errors"
 	"net/http"
 
 	"github.com/cloud-sessions/sessions/api/contract"
@@ -18,10 +20,47 @@ func (b Body) Check(op *contract.Operation) error {
 	return op.CheckBody(http.StatusOK, "application/json", b)
 }
 
-var _ echoserver.GetSessionResponseObject = Body(nil)
+// WithItems returns a list's body: envelope, whose array data comes first and is empty, with items in it that were
+// validated one by one. Only the envelope is validated: a violation is returned as by Check.
+func WithItems(op *contract.Operation, envelope []byte, items [][]byte) (Body, error) {
+	const opening = `{"data":[`
+	closing, ok := bytes.CutPrefix(envelope, []byte(opening))
+	if !ok {
+		return nil, errEnvelope
+	}
+	if err := op.CheckEnvelope(http.StatusOK, envelope, len(items)); err != nil {
+		return nil, err
+	}
+	size := len(envelope) + len("\n")
+	for _, item := range items {
+		size += len(item) + len(",")
+	}
+	body := append(make(Body, 0, size), opening...)
+	for i, item := range items {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, item...)
+	}
+	return append(append(body, closing...), '\n'), nil
+}
+
+var errEnvelope = errors.New("validated: the envelope of a list begins with its data")
+
+var (
+	_ echoserver.GetSessionResponseObject = Body(nil)
+	_ echoserver.SendEventsResponseObject = Body(nil)
+	_ echoserver.ListEventsResponseObject = Body(nil)
+)
 
 // VisitGetSessionResponse implements echoserver.GetSessionResponseObject.
 func (b Body) VisitGetSessionResponse(w http.ResponseWriter) error { return b.write(w) }
+
+// VisitSendEventsResponse implements echoserver.SendEventsResponseObject.
+func (b Body) VisitSendEventsResponse(w http.ResponseWriter) error { return b.write(w) }
+
+// VisitListEventsResponse implements echoserver.ListEventsResponseObject.
+func (b Body) VisitListEventsResponse(w http.ResponseWriter) error { return b.write(w) }
 
 // Writer is a response writer that accepts a validated body in place of Write. It keeps the body.
 type Writer interface {

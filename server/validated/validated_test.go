@@ -1,10 +1,13 @@
 package validated_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/server/validated"
 )
 
@@ -45,5 +48,35 @@ func TestAWriterThatAcceptsNoneGetsTheBytes(t *testing.T) {
 	}
 	if recorder.Code != 200 || recorder.Body.String() != `{}` || recorder.Header().Get("Content-Type") != "application/json" {
 		t.Errorf("%d %v %q", recorder.Code, recorder.Header(), recorder.Body)
+	}
+}
+
+func TestWithItems(t *testing.T) {
+	t.Parallel()
+	compiled, err := contract.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	op := compiled.Operation("listEvents")
+	const rest = `],"first_id":null,"last_id":null,"has_more":false,"next_page":null}`
+	items := make([][]byte, 100)
+	for i := range items {
+		items[i] = []byte("{}") // the caller's word counts
+	}
+	for _, n := range []int{0, 1, 2, 100} {
+		want := `{"data":[` + strings.TrimSuffix(strings.Repeat("{},", n), ",") + rest + "\n"
+		if got, err := validated.WithItems(op, []byte(`{"data":[`+rest), items[:n]); err != nil || string(got) != want {
+			t.Errorf("%d items: %s, %v", n, got, err)
+		}
+	}
+	var violation *contract.Violation
+	if _, err := validated.WithItems(op, []byte(`{"data":[`+rest), append(items, items[0])); !errors.As(err, &violation) || violation.Pointer != "/data" || violation.Rule != "maxItems" {
+		t.Errorf("more items than a page has: %v", err)
+	}
+	if _, err := validated.WithItems(op, []byte(`{"data":[],"first_id":"x","last_id":null,"has_more":false,"next_page":null}`), nil); !errors.As(err, &violation) || violation.Pointer != "/first_id" {
+		t.Errorf("an envelope that violates the contract: %v", err)
+	}
+	if _, err := validated.WithItems(op, []byte(`{"first_id":null,"data":[]}`), nil); err == nil {
+		t.Error("an envelope that does not begin with its data")
 	}
 }

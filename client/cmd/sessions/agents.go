@@ -51,22 +51,20 @@ func (a *app) agentBody(cmd *cobra.Command, patch bool) *body {
 }
 
 func (a *app) createAgent() *cobra.Command {
-	cmd := writes(&cobra.Command{
-		Use:   "create",
-		Short: "Create an agent",
-		Long: `Creates an agent, at version 1. Its tools, MCP servers and skills are given in a file:
+	cmd := a.agentNoun().command(helpText{
+		use:   "create",
+		short: "Create an agent",
+		long: `Creates an agent, at version 1. Its tools, MCP servers and skills are given in a file:
 
   name: release-notes
   model: auto
   tools:
     - type: agent_toolset_20260401
       enabled_tools: [Read, Grep]`,
-		Example: `  sessions agents create --name notes --model auto --system "You write release notes."
+		example: `  sessions agents create --name notes --model auto --system "You write release notes."
   sessions agents create --file agent.yaml --metadata team=docs
   sessions agents get agent_019e390add9f7bac9b6cc806db46fcbd -o json |
     jq '{name, model, system, tools}' | sessions agents create --file - --name copy`,
-		Annotations: calls("createAgent"),
-		Args:        arguments,
 	})
 	b := a.agentBody(cmd, false)
 	return sends(b, agentView(), nil, func(ctx context.Context, c *client.Client, _ string, req *client.CreateAgentRequest, opts ...client.Option) (*client.Agent, error) {
@@ -76,42 +74,33 @@ func (a *app) createAgent() *cobra.Command {
 
 func (a *app) getAgent() *cobra.Command {
 	var version int32
-	cmd := byID[client.Agent]{
-		Command: cobra.Command{
-			Use:   "get AGENT",
-			Short: "Show an agent",
-			Example: `  sessions agents get agent_019e390add9f7bac9b6cc806db46fcbd
+	cmd := byID(a, a.agentNoun().command(helpText{
+		use:   "get AGENT",
+		short: "Show an agent",
+		example: `  sessions agents get agent_019e390add9f7bac9b6cc806db46fcbd
   sessions agents get agent_019e390add9f7bac9b6cc806db46fcbd --version 1 -o yaml`,
-			Annotations: calls("getAgent"),
-		},
-		view:     agentView(),
-		complete: argument(a.suggestAgents()),
-		call: func(c *client.Client) call[client.Agent] {
-			return func(ctx context.Context, id string, opts ...client.Option) (*client.Agent, error) {
-				params := &client.GetAgentParams{}
-				if version != 0 {
-					params.Version = &version
-				}
-				return c.Agents.Get(ctx, id, params, opts...)
+	}), agentView(), func(c *client.Client) call[client.Agent] {
+		return func(ctx context.Context, id string, opts ...client.Option) (*client.Agent, error) {
+			params := &client.GetAgentParams{}
+			if version != 0 {
+				params.Version = &version
 			}
-		},
-	}.command(a)
+			return c.Agents.Get(ctx, id, params, opts...)
+		}
+	})
 	cmd.Flags().Int32Var(&version, "version", 0, "the version to show; the latest by default")
 	_ = cmd.Flags().SetAnnotation("version", paramAnnotation, []string{"version"})
 	return cmd
 }
 
 func (a *app) listAgents() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "list",
-		Aliases: []string{"ls"},
-		Short:   "List agents",
-		Long:    "Lists agents in their latest version, newest first unless told otherwise. Archived ones are left out.",
-		Example: `  sessions agents list
+	cmd := a.agentNoun().command(helpText{
+		use:   "list",
+		short: "List agents",
+		long:  "Lists agents in their latest version, newest first unless told otherwise. Archived ones are left out.",
+		example: `  sessions agents list
   sessions agents list --all -o jsonl | jq -r 'select(.model == "auto") | .id'`,
-		Annotations: calls("listAgents"),
-		Args:        arguments,
-	}
+	})
 	f := newListFlags(cmd).withArchived()
 	cmd.RunE = func(*cobra.Command, []string) error {
 		return list(a, f, agentView(), func(ctx context.Context, c *client.Client) (*client.Page[client.Agent], error) {
@@ -147,19 +136,16 @@ func (a *app) listAgentVersions() *cobra.Command {
 }
 
 func (a *app) updateAgent() *cobra.Command {
-	cmd := writes(&cobra.Command{
-		Use:   "update AGENT",
-		Short: "Make a new version of an agent",
-		Long: `Makes a new version of an agent; sessions keep the version that they were created with. What is not given
+	cmd := a.agentNoun().command(helpText{
+		use:   "update AGENT",
+		short: "Make a new version of an agent",
+		long: `Makes a new version of an agent; sessions keep the version that they were created with. What is not given
 stays as it is; a list, such as the tools, is replaced as a whole.
 
 The change is based on --version, or on version in the file, and fails with a conflict when there is a
 later one. Without either it is based on the latest version.`,
-		Example: `  sessions agents update agent_019e390add9f7bac9b6cc806db46fcbd --model ultimate
+		example: `  sessions agents update agent_019e390add9f7bac9b6cc806db46fcbd --model ultimate
   sessions agents update agent_019e390add9f7bac9b6cc806db46fcbd --version 2 --file tools.yaml`,
-		Annotations:       calls("updateAgent"),
-		Args:              arguments,
-		ValidArgsFunction: argument(a.suggestAgents()),
 	})
 	b := a.agentBody(cmd, true)
 	b.number("version", "version", "the version that the change is based on; the latest by default")
@@ -181,36 +167,20 @@ func latestVersion(ctx context.Context, c *client.Client, id string, doc map[str
 }
 
 func (a *app) archiveAgent() *cobra.Command {
-	return writes(byID[client.Agent]{
-		Command: cobra.Command{
-			Use:   "archive AGENT",
-			Short: "Archive an agent, for good",
-			Long: `Archives an agent, for good: lists leave it out and new sessions cannot use it; those that do go on.
+	return byID(a, a.agentNoun().command(helpText{
+		use:   "archive AGENT",
+		short: "Archive an agent, for good",
+		long: `Archives an agent, for good: lists leave it out and new sessions cannot use it; those that do go on.
 Archiving twice is the same as once.`,
-			Example:     "  sessions agents archive agent_019e390add9f7bac9b6cc806db46fcbd",
-			Annotations: calls("archiveAgent"),
-		},
-		view:     agentView(),
-		complete: argument(a.suggestAgents()),
-		call:     func(c *client.Client) call[client.Agent] { return c.Agents.Archive },
-	}.command(a))
+		example: "  sessions agents archive agent_019e390add9f7bac9b6cc806db46fcbd",
+	}), agentView(), func(c *client.Client) call[client.Agent] { return c.Agents.Archive })
 }
 
 func (a *app) deleteAgent() *cobra.Command {
-	return writes(byID[client.DeletedAgent]{
-		Command: cobra.Command{
-			Use:         "delete AGENT",
-			Aliases:     []string{"rm"},
-			Short:       "Delete an agent and its versions, for good",
-			Long:        "Deletes an agent and its versions, for good. Sessions keep the agent that they were created with.",
-			Example:     "  sessions agents delete agent_019e390add9f7bac9b6cc806db46fcbd",
-			Annotations: calls("deleteAgent"),
-		},
-		view: view[client.DeletedAgent]{
-			id:      func(v *client.DeletedAgent) string { return v.ID },
-			columns: []column[client.DeletedAgent]{{name: "DELETED", text: func(v *client.DeletedAgent) string { return v.ID }}},
-		},
-		complete: argument(a.suggestAgents()),
-		call:     func(c *client.Client) call[client.DeletedAgent] { return c.Agents.Delete },
-	}.command(a))
+	return byID(a, a.agentNoun().command(helpText{
+		use:     "delete AGENT",
+		short:   "Delete an agent and its versions, for good",
+		long:    "Deletes an agent and its versions, for good. Sessions keep the agent that they were created with.",
+		example: "  sessions agents delete agent_019e390add9f7bac9b6cc806db46fcbd",
+	}), deletedView("DELETED", func(v *client.DeletedAgent) string { return v.ID }), func(c *client.Client) call[client.DeletedAgent] { return c.Agents.Delete })
 }

@@ -155,7 +155,7 @@ func trace(w io.Writer, now func() time.Time) client.Middleware {
 			resp, err := next(req)
 			took := now().Sub(start).Round(time.Millisecond)
 			if err != nil {
-				fmt.Fprintf(w, "%s %s: no answer after %v\n", req.Method, req.URL, took)
+				fmt.Fprintf(w, "%s %s: no response after %v\n", req.Method, req.URL, took)
 				return resp, err
 			}
 			fmt.Fprintf(w, "%s %s: %s after %v, request id %s\n", req.Method, req.URL, resp.Status, took, resp.Header.Get("X-Request-Id"))

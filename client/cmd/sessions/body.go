@@ -19,7 +19,7 @@ import (
 // fileFlag is the flag of a request's document.
 const fileFlag = "file"
 
-// body makes a request out of a document and flags; the flags win.
+// body creates a request from a document and flags; the flags win.
 type body struct {
 	a     *app
 	cmd   *cobra.Command
@@ -33,9 +33,9 @@ type part struct {
 	set  func(doc map[string]any) error
 }
 
-// newBody adds --file to cmd, which changes a record when patch is set and makes one otherwise.
+// newBody adds --file to cmd, which changes a record if patch is set and creates one otherwise.
 func (a *app) newBody(cmd *cobra.Command, patch bool) *body {
-	cmd.Flags().StringP(fileFlag, "f", "", "`FILE` with the request as JSON or YAML, - for standard input; the other flags win over it")
+	cmd.Flags().StringP(fileFlag, "f", "", "`FILE` with the request as JSON or YAML, - for standard input; the other flags override it")
 	_ = cmd.MarkFlagFilename(fileFlag, "json", "yaml", "yml")
 	return &body{a: a, cmd: cmd, patch: patch}
 }
@@ -58,14 +58,14 @@ func (b *body) number(flag, param, usage string) {
 	b.sets(flag, param, func(doc map[string]any) error { return put(doc, *v, strings.Split(param, ".")...) })
 }
 
-// boolean adds a flag that sets true, or false when it is given so.
+// boolean adds a flag that sets true, or false with =false.
 func (b *body) boolean(flag, param, usage string) {
 	v := b.cmd.Flags().Bool(flag, false, usage)
 	b.sets(flag, param, func(doc map[string]any) error { return put(doc, *v, strings.Split(param, ".")...) })
 }
 
-// list adds a flag, to be given once for each entry, that sets a list; each makes an entry of a value, nil
-// keeps it as it is.
+// list adds a flag, to be given once for each entry, that sets a list; each converts a value to an entry, and
+// nil keeps it unchanged.
 func (b *body) list(flag, param, usage string, each func(string) any) {
 	v := b.cmd.Flags().StringArray(flag, nil, usage)
 	b.sets(flag, param, func(doc map[string]any) error {
@@ -134,13 +134,13 @@ func (b *body) read(t reflect.Type) (map[string]any, error) {
 		}
 	}
 	if b.patch && len(doc) == 0 {
-		return nil, usageError{fmt.Errorf("there is nothing to change: give a flag or --file; see '%s --help'", b.cmd.CommandPath())}
+		return nil, usageError{fmt.Errorf("nothing to change: set a flag or --file; see '%s --help'", b.cmd.CommandPath())}
 	}
 	return doc, nil
 }
 
-// sends makes b's command send its request and show the answer. fill, if not nil, adds to the fields what
-// the server knows; id is "" for a command that makes a record.
+// sends makes b's command send its request and show the response. fill, if not nil, adds to the fields what
+// the server knows; id is "" for a command that creates a record.
 func sends[Req, T any](
 	b *body, v view[T],
 	fill func(ctx context.Context, c *client.Client, id string, doc map[string]any) error,
@@ -168,13 +168,13 @@ func sends[Req, T any](
 	return b.cmd
 }
 
-// put sets doc's field at a path, and makes the objects on the way.
+// put sets doc's field at a path, and creates the objects on the way.
 func put(doc map[string]any, value any, path ...string) error {
 	for i, key := range path[:len(path)-1] {
 		inner, ok := doc[key].(map[string]any)
 		if !ok {
 			if doc[key] != nil {
-				return &fieldError{strings.Join(path[:i+1], "."), key + " is no object"}
+				return &fieldError{strings.Join(path[:i+1], "."), key + " is not an object"}
 			}
 			inner = map[string]any{}
 			doc[key] = inner
@@ -202,7 +202,7 @@ func decode[T any](cmd *cobra.Command, doc map[string]any) (*T, error) {
 		return req, nil
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return nil, usageError{fmt.Errorf("--file: there is no field %s; see '%s --help'", name, cmd.CommandPath())}
+		return nil, usageError{fmt.Errorf("--file: unknown field %s; see '%s --help'", name, cmd.CommandPath())}
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		param := wrong.Field + culprit(doc[wrong.Field], wrong.Type)
@@ -211,7 +211,7 @@ func decode[T any](cmd *cobra.Command, doc map[string]any) (*T, error) {
 	return nil, usageError{fmt.Errorf("the request is malformed: %w", err)}
 }
 
-// required refuses fields without those that every T has.
+// required returns an error unless the fields that every T has are set.
 func required[T any](cmd *cobra.Command, doc map[string]any) error {
 	var missing, hints []string
 	for field := range reflect.TypeFor[T]().Fields() {

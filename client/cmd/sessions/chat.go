@@ -140,7 +140,7 @@ func (t *talk) answer(ctx context.Context, events []client.EventInput) error {
 		if err != nil {
 			return err
 		}
-		if stop.Type != client.StopReasonRequiresAction || !t.a.typed {
+		if stop.Type != client.StopReasonTypeRequiresAction || !t.a.typed {
 			err := t.ended(stop)
 			if err != nil && t.a.typed {
 				fmt.Fprintln(t.a.err, "sessions:", err) // and the conversation goes on

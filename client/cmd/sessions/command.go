@@ -148,30 +148,6 @@ func perform[T any](a *app, cmd *cobra.Command, v view[T], call func(ctx context
 	return show(a, v, answer)
 }
 
-// byID is a command that takes an id, makes one call and shows its answer.
-type byID[T any] struct {
-	cobra.Command
-	view     view[T]
-	complete cobra.CompletionFunc
-	call     func(*client.Client) call[T]
-}
-
-// call is a method of the client that takes an id.
-type call[T any] = func(ctx context.Context, id string, opts ...client.Option) (*T, error)
-
-// command returns the cobra command.
-func (s byID[T]) command(a *app) *cobra.Command {
-	cmd := s.Command
-	cmd.Args = arguments
-	cmd.ValidArgsFunction = s.complete
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return perform(a, cmd, s.view, func(ctx context.Context, c *client.Client, opts ...client.Option) (*T, error) {
-			return s.call(c)(ctx, args[0], opts...)
-		})
-	}
-	return &cmd
-}
-
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",

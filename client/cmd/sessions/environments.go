@@ -61,15 +61,13 @@ func (a *app) environmentBody(cmd *cobra.Command, patch bool) *body {
 }
 
 func (a *app) createEnvironment() *cobra.Command {
-	cmd := writes(&cobra.Command{
-		Use:   "create",
-		Short: "Create an environment",
-		Long:  "Creates an environment that is ready for sessions at once.",
-		Example: `  sessions environments create --name default --type cloud --networking unrestricted
+	cmd := a.environmentNoun().command(helpText{
+		use:   "create",
+		short: "Create an environment",
+		long:  "Creates an environment that is ready for sessions at once.",
+		example: `  sessions environments create --name default --type cloud --networking unrestricted
   sessions environments create --name ci --type cloud --networking limited --allow-host api.tracker.example --apt git
   sessions environments create --file environment.yaml`,
-		Annotations: calls("createEnvironment"),
-		Args:        arguments,
 	})
 	b := a.environmentBody(cmd, false)
 	return sends(b, environmentView(), nil, func(ctx context.Context, c *client.Client, _ string, req *client.CreateEnvironmentRequest, opts ...client.Option) (*client.Environment, error) {
@@ -78,30 +76,21 @@ func (a *app) createEnvironment() *cobra.Command {
 }
 
 func (a *app) getEnvironment() *cobra.Command {
-	return byID[client.Environment]{
-		Command: cobra.Command{
-			Use:         "get ENVIRONMENT",
-			Short:       "Show an environment",
-			Example:     "  sessions environments get env_019e2590d33f711fabf42f2857cecd8a",
-			Annotations: calls("getEnvironment"),
-		},
-		view:     environmentView(),
-		complete: argument(a.suggestEnvironments()),
-		call:     func(c *client.Client) call[client.Environment] { return c.Environments.Get },
-	}.command(a)
+	return byID(a, a.environmentNoun().command(helpText{
+		use:     "get ENVIRONMENT",
+		short:   "Show an environment",
+		example: "  sessions environments get env_019e2590d33f711fabf42f2857cecd8a",
+	}), environmentView(), func(c *client.Client) call[client.Environment] { return c.Environments.Get })
 }
 
 func (a *app) listEnvironments() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "list",
-		Aliases: []string{"ls"},
-		Short:   "List environments",
-		Long:    "Lists environments, newest first unless told otherwise. Archived ones are left out.",
-		Example: `  sessions environments list
+	cmd := a.environmentNoun().command(helpText{
+		use:   "list",
+		short: "List environments",
+		long:  "Lists environments, newest first unless told otherwise. Archived ones are left out.",
+		example: `  sessions environments list
   sessions environments list --include-archived -o json | jq -r '.[] | [.id, .status] | @tsv'`,
-		Annotations: calls("listEnvironments"),
-		Args:        arguments,
-	}
+	})
 	f := newListFlags(cmd).withArchived()
 	cmd.RunE = func(*cobra.Command, []string) error {
 		return list(a, f, environmentView(), func(ctx context.Context, c *client.Client) (*client.Page[client.Environment], error) {
@@ -115,16 +104,13 @@ func (a *app) listEnvironments() *cobra.Command {
 }
 
 func (a *app) updateEnvironment() *cobra.Command {
-	cmd := writes(&cobra.Command{
-		Use:   "update ENVIRONMENT",
-		Short: "Change an environment for sessions to come",
-		Long: `Changes an environment for sessions to come. What is not given stays as it is, the config aside: giving any
+	cmd := a.environmentNoun().command(helpText{
+		use:   "update ENVIRONMENT",
+		short: "Change an environment for sessions to come",
+		long: `Changes an environment for sessions to come. What is not given stays as it is, the config aside: giving any
 part of it replaces the whole config, so give its type, too.`,
-		Example: `  sessions environments update env_019e2590d33f711fabf42f2857cecd8a --name checks
+		example: `  sessions environments update env_019e2590d33f711fabf42f2857cecd8a --name checks
   sessions environments update env_019e2590d33f711fabf42f2857cecd8a --type cloud --networking unrestricted --pip numpy`,
-		Annotations:       calls("updateEnvironment"),
-		Args:              arguments,
-		ValidArgsFunction: argument(a.suggestEnvironments()),
 	})
 	b := a.environmentBody(cmd, true)
 	return sends(b, environmentView(), nil, func(ctx context.Context, c *client.Client, id string, req *client.UpdateEnvironmentRequest, opts ...client.Option) (*client.Environment, error) {
@@ -133,36 +119,20 @@ part of it replaces the whole config, so give its type, too.`,
 }
 
 func (a *app) archiveEnvironment() *cobra.Command {
-	return writes(byID[client.Environment]{
-		Command: cobra.Command{
-			Use:   "archive ENVIRONMENT",
-			Short: "Archive an environment, for good",
-			Long: `Archives an environment, for good: lists leave it out and new sessions cannot use it; those that do go
+	return byID(a, a.environmentNoun().command(helpText{
+		use:   "archive ENVIRONMENT",
+		short: "Archive an environment, for good",
+		long: `Archives an environment, for good: lists leave it out and new sessions cannot use it; those that do go
 on. One that is archived already is a conflict.`,
-			Example:     "  sessions environments archive env_019e2590d33f711fabf42f2857cecd8a",
-			Annotations: calls("archiveEnvironment"),
-		},
-		view:     environmentView(),
-		complete: argument(a.suggestEnvironments()),
-		call:     func(c *client.Client) call[client.Environment] { return c.Environments.Archive },
-	}.command(a))
+		example: "  sessions environments archive env_019e2590d33f711fabf42f2857cecd8a",
+	}), environmentView(), func(c *client.Client) call[client.Environment] { return c.Environments.Archive })
 }
 
 func (a *app) deleteEnvironment() *cobra.Command {
-	return writes(byID[client.DeletedEnvironment]{
-		Command: cobra.Command{
-			Use:         "delete ENVIRONMENT",
-			Aliases:     []string{"rm"},
-			Short:       "Delete an environment, for good",
-			Long:        "Deletes an environment, for good. One that sessions refer to is a conflict: archive it instead.",
-			Example:     "  sessions environments delete env_019e2590d33f711fabf42f2857cecd8a",
-			Annotations: calls("deleteEnvironment"),
-		},
-		view: view[client.DeletedEnvironment]{
-			id:      func(e *client.DeletedEnvironment) string { return e.ID },
-			columns: []column[client.DeletedEnvironment]{{name: "DELETED", text: func(e *client.DeletedEnvironment) string { return e.ID }}},
-		},
-		complete: argument(a.suggestEnvironments()),
-		call:     func(c *client.Client) call[client.DeletedEnvironment] { return c.Environments.Delete },
-	}.command(a))
+	return byID(a, a.environmentNoun().command(helpText{
+		use:     "delete ENVIRONMENT",
+		short:   "Delete an environment, for good",
+		long:    "Deletes an environment, for good. One that sessions refer to is a conflict: archive it instead.",
+		example: "  sessions environments delete env_019e2590d33f711fabf42f2857cecd8a",
+	}), deletedView("DELETED", func(e *client.DeletedEnvironment) string { return e.ID }), func(c *client.Client) call[client.DeletedEnvironment] { return c.Environments.Delete })
 }

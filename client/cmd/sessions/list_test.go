@@ -124,7 +124,7 @@ func TestABrokenListIsNoticed(t *testing.T) {
 		}
 	})
 	p := prepare(t, api, "agents", "list", "--all", "--retries", "0")
-	if code := p.end(t); code != exitFailure || json.Valid(p.out.Bytes()) || !strings.HasPrefix(p.said(), "sessions: no answer: EOF") {
+	if code := p.end(t); code != exitFailure || json.Valid(p.out.Bytes()) || !strings.HasPrefix(p.said(), "sessions: no response: EOF") {
 		t.Errorf("exit code %d, %s", code, &p.err)
 	}
 }

@@ -32,9 +32,9 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"done", api, "get " + session, exitOK, ""},
 		{"no server", nobody, "models list --retries 0", exitFailure,
-			"no answer: dial tcp " + strings.TrimPrefix(nobody, "http://") + ": connect: connection refused; is the server up, and --base-url right?"},
+			"no response: dial tcp " + strings.TrimPrefix(nobody, "http://") + ": connect: connection refused; is the server up, and --base-url right?"},
 		{"another server", serve(t, answer(200, "<html>")), "models list", exitFailure,
-			"the answer is not the contract's JSON: invalid character '<' looking for beginning of value (200 unexpected_response)"},
+			"the response is not the contract's JSON: invalid character '<' looking for beginning of value (200 unexpected_response)"},
 		{"a failing server", busy(500, "api_error"), "models list --retries 0", exitFailure, "Try later. (500 api_error, request id r1)"},
 		{"feature off", api, "resources add " + session + " file_1", exitFailure,
 			"Field 'resources' needs the feature 'm3', which is not switched on; leave the list empty. (501 feature_not_available, param resources, request id …)"},
@@ -102,7 +102,7 @@ func TestMistakes(t *testing.T) {
 		{"list --verbose=x", "", `--verbose cannot be "x": it must be true or false; see 'sessions list --help'`},
 		{"list --order up", "", "Parameter 'order' must be one of 'desc', 'asc'; change --order" + rejected},
 		{"list --status odd", "", "Parameter 'statuses[]' must be one of 'idle', 'processing', 'cancelled'; change --status" + rejected},
-		{"list --after sess_1", "", "Parameter 'after_id' names no record of this list; change --after" + rejected},
+		{"list --after sess_1", "", "Parameter 'after_id' is not the cursor of a record in this list; change --after" + rejected},
 		{"list --agent 1", "", "Parameter 'agent_id' must be 'agent_' followed by 1 to 64 lower-case letters or digits; change --agent" + rejected},
 		{"list --created-after noon", "", `--created-after: "noon" is no time; give a duration before now such as 24h, a day such as 2026-05-18, or 2026-05-18T15:26:15Z`},
 		{"models list --base-url localhost:1", "", `base URL "localhost:1" is malformed: want http or https, a host and a path, such as https://openapi.qoder.sh/api/v1/cloud; change --base-url`},
@@ -120,12 +120,12 @@ func TestMistakes(t *testing.T) {
 		{"create " + both + " --delta-flush-interval-ms 49", "", "Field 'delta_flush_interval_ms' must be an integer between 50 and 5000; change --delta-flush-interval-ms" + rejected},
 		{"create " + both + " --delta-flush-interval-ms 5000000000", "", "delta_flush_interval_ms must be a whole number within its bounds, not 5000000000; change --delta-flush-interval-ms"},
 		{"create " + both + " --env 1=2", "", "The name of field 'environment_variables.1' must be a letter or '_' followed by letters, digits or '_'; change --env" + rejected},
-		{"update sess_1", "", "there is nothing to change: give a flag or --file; see 'sessions update --help'"},
+		{"update sess_1", "", "nothing to change: set a flag or --file; see 'sessions update --help'"},
 
 		{"create " + both + " -f FILE", `{"metadata":{"a":"` + long + `"}}`, "Field 'metadata.a' must be a string of at most 512 characters; change metadata.a in --file FILE" + rejected},
 		{"create " + both + " -f FILE", `{"metadata":{"a":1}}`, "metadata.a must be a string, not a number; change metadata.a in --file FILE"},
-		{"create " + both + " -f FILE --metadata a=1", `{"metadata":[]}`, "metadata is no object; change --metadata"},
-		{"create " + both + " -f FILE", `{"titel":"t"}`, `--file: there is no field "titel"` + see},
+		{"create " + both + " -f FILE --metadata a=1", `{"metadata":[]}`, "metadata is not an object; change --metadata"},
+		{"create " + both + " -f FILE", `{"titel":"t"}`, `--file: unknown field "titel"` + see},
 		{"create " + both + " -f FILE", `[]`, `--file: FILE must hold one object, such as {"name": "notes"}`},
 		{"create " + both + " -f FILE", `{} {}`, `--file: FILE: the file must be only one document`},
 		{"create " + both + " -f FILE", "title: a\n---\ntitle: b", `--file: FILE:2:1: the file must be only one document; a second one begins here`},
@@ -133,7 +133,7 @@ func TestMistakes(t *testing.T) {
 		{"create " + both + " -f FILE", "", `--file: FILE: the file is empty`},
 		{"create " + both + " -f FILE", "# nothing", `--file: FILE: the file is empty`},
 		{"create " + both + " -f FILE", "title: a\ntitle: b", `--file: FILE:2: not valid YAML: mapping key "title" already defined at line 1`},
-		{"create " + both + " -f FILE", "titel: 1.10", `--file: there is no field "titel"` + see},
+		{"create " + both + " -f FILE", "titel: 1.10", `--file: unknown field "titel"` + see},
 		{"create " + both + " -f FILE", "title: [a]", "title must be a string, not a list; change title in --file FILE"},
 		{"create " + both + " -f FILE", "? [a]\n: b", "--file: FILE:1:3: a key must be a text, not a list"},
 		{"create " + both + " -f FILE", "title: {x: -.inf}", "--file: FILE:1:12: JSON has no number -.inf"},
@@ -206,7 +206,7 @@ func TestVerbose(t *testing.T) {
 		t.Errorf("exit code %d, %s", code, &p.err)
 	}
 	p = prepare(t, unused(t), "models", "list", "-v", "--retries", "1")
-	if p.end(t); strings.Count(p.err.String(), ": no answer after ") != 2 {
+	if p.end(t); strings.Count(p.err.String(), ": no response after ") != 2 {
 		t.Errorf("%s", &p.err)
 	}
 }

@@ -27,16 +27,13 @@ func resourceView() view[client.SessionResource] {
 }
 
 func (a *app) addResources() *cobra.Command {
-	cmd := writes(&cobra.Command{
-		Use:   "add SESSION FILE...",
-		Short: "Add files to a session",
-		Long: `Adds files to a session, all of them or none, and lists the session's files. A file is FILE_ID, or
+	cmd := a.resourceNoun().command(helpText{
+		use:   "add SESSION FILE...",
+		short: "Add files to a session",
+		long: `Adds files to a session, all of them or none, and lists the session's files. A file is FILE_ID, or
 FILE_ID:PATH to say where the agent finds it.`,
-		Example: `  sessions resources add sess_019e3bb1e8c171fd9abbb1477ffb84cc file_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+		example: `  sessions resources add sess_019e3bb1e8c171fd9abbb1477ffb84cc file_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
   sessions resources add sess_019e3bb1e8c171fd9abbb1477ffb84cc file_019e3b0fa5cb7e0a8a40d2f7c9b1e36d:/mnt/report.csv`,
-		Annotations:       calls("addSessionResources"),
-		Args:              arguments,
-		ValidArgsFunction: argument(a.suggestSessions()),
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := a.connect(cmd.Context())
@@ -59,15 +56,11 @@ FILE_ID:PATH to say where the agent finds it.`,
 }
 
 func (a *app) listResources() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:               "list SESSION",
-		Aliases:           []string{"ls"},
-		Short:             "List the files of a session",
-		Example:           "  sessions resources list sess_019e3bb1e8c171fd9abbb1477ffb84cc",
-		Annotations:       calls("listSessionResources"),
-		Args:              arguments,
-		ValidArgsFunction: argument(a.suggestSessions()),
-	}
+	cmd := a.resourceNoun().command(helpText{
+		use:     "list SESSION",
+		short:   "List the files of a session",
+		example: "  sessions resources list sess_019e3bb1e8c171fd9abbb1477ffb84cc",
+	})
 	f := newListFlags(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		return list(a, f, resourceView(), func(ctx context.Context, c *client.Client) (*client.Page[client.SessionResource], error) {
@@ -81,14 +74,11 @@ func (a *app) listResources() *cobra.Command {
 }
 
 func (a *app) getResource() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:               "get SESSION RESOURCE",
-		Short:             "Show a file of a session",
-		Example:           "  sessions resources get sess_019e3bb1e8c171fd9abbb1477ffb84cc sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0",
-		Annotations:       calls("getSessionResource"),
-		Args:              arguments,
-		ValidArgsFunction: argument(a.suggestSessions()),
-	}
+	cmd := a.resourceNoun().command(helpText{
+		use:     "get SESSION RESOURCE",
+		short:   "Show a file of a session",
+		example: "  sessions resources get sess_019e3bb1e8c171fd9abbb1477ffb84cc sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0",
+	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return perform(a, cmd, resourceView(), func(ctx context.Context, c *client.Client, opts ...client.Option) (*client.SessionResource, error) {
 			return c.Sessions.Resources.Get(ctx, args[0], args[1], opts...)
@@ -98,21 +88,14 @@ func (a *app) getResource() *cobra.Command {
 }
 
 func (a *app) deleteResource() *cobra.Command {
-	cmd := writes(&cobra.Command{
-		Use:               "delete SESSION RESOURCE",
-		Aliases:           []string{"rm"},
-		Short:             "Remove a file from a session",
-		Long:              "Removes a file from a session. The file itself stays.",
-		Example:           "  sessions resources delete sess_019e3bb1e8c171fd9abbb1477ffb84cc sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0",
-		Annotations:       calls("deleteSessionResource"),
-		Args:              arguments,
-		ValidArgsFunction: argument(a.suggestSessions()),
+	cmd := a.resourceNoun().command(helpText{
+		use:     "delete SESSION RESOURCE",
+		short:   "Remove a file from a session",
+		long:    "Removes a file from a session. The file itself stays.",
+		example: "  sessions resources delete sess_019e3bb1e8c171fd9abbb1477ffb84cc sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0",
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return perform(a, cmd, view[client.DeletedSessionResource]{
-			id:      func(r *client.DeletedSessionResource) string { return r.ID },
-			columns: []column[client.DeletedSessionResource]{{name: "REMOVED", text: func(r *client.DeletedSessionResource) string { return r.ID }}},
-		}, func(ctx context.Context, c *client.Client, opts ...client.Option) (*client.DeletedSessionResource, error) {
+		return perform(a, cmd, deletedView("REMOVED", func(r *client.DeletedSessionResource) string { return r.ID }), func(ctx context.Context, c *client.Client, opts ...client.Option) (*client.DeletedSessionResource, error) {
 			return c.Sessions.Resources.Delete(ctx, args[0], args[1], opts...)
 		})
 	}

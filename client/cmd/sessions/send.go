@@ -96,11 +96,11 @@ func addEvent(doc map[string]any, event client.EventInput) {
 }
 
 func allowed(use client.EventID, _ string) client.EventInput {
-	return client.NewEventInput(client.UserToolConfirmationInput{ToolUseID: use, Result: client.ToolConfirmationAllow})
+	return client.NewEventInput(client.UserToolConfirmationInput{ToolUseID: use, Result: client.ToolConfirmationResultAllow})
 }
 
 func denied(use client.EventID, reason string) client.EventInput {
-	denial := client.UserToolConfirmationInput{ToolUseID: use, Result: client.ToolConfirmationDeny}
+	denial := client.UserToolConfirmationInput{ToolUseID: use, Result: client.ToolConfirmationResultDeny}
 	if reason != "" {
 		denial.DenyMessage = &reason
 	}

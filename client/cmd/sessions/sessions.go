@@ -41,18 +41,16 @@ func sessionView() view[client.Session] {
 }
 
 func (a *app) createSession() *cobra.Command {
-	cmd := writes(&cobra.Command{
-		Use:   "create",
-		Short: "Create a session",
-		Long: `Creates a session between an agent and a user, in an environment. It starts idle: a message makes the
+	cmd := a.sessionNoun().command(helpText{
+		use:   "create",
+		short: "Create a session",
+		long: `Creates a session between an agent and a user, in an environment. It starts idle: a message makes the
 agent answer. The agent's present version is kept for the session's life, or the one that is named.`,
-		Example: `  sessions create --agent agent_019e390add9f7bac9b6cc806db46fcbd --environment env_019e2590d33f711fabf42f2857cecd8a
+		example: `  sessions create --agent agent_019e390add9f7bac9b6cc806db46fcbd --environment env_019e2590d33f711fabf42f2857cecd8a
   sessions create --agent agent_019e390add9f7bac9b6cc806db46fcbd@2 --environment env_019e2590d33f711fabf42f2857cecd8a \
     --title Support --metadata purpose=customer-support
   sessions create --file session.yaml --title "Another title"
   id=$(sessions create --file session.yaml -o id)`,
-		Annotations: calls("createSession"),
-		Args:        arguments,
 	})
 	b := a.newBody(cmd, false)
 	agent := cmd.Flags().String("agent", "", "`ID` of the agent, or ID@VERSION to keep an older version of it")
@@ -91,7 +89,7 @@ func agentRef(text string) (client.AgentRef, error) {
 // fileInput reads FILE_ID or FILE_ID:PATH.
 func fileInput(text string) client.SessionResourceInput {
 	id, path, placed := strings.Cut(text, ":")
-	file := client.SessionResourceInput{Type: client.ResourceTypeFile, FileID: id}
+	file := client.SessionResourceInput{Type: client.SessionResourceInputTypeFile, FileID: id}
 	if placed {
 		file.MountPath = &path
 	}
@@ -99,35 +97,26 @@ func fileInput(text string) client.SessionResourceInput {
 }
 
 func (a *app) getSession() *cobra.Command {
-	return byID[client.Session]{
-		Command: cobra.Command{
-			Use:   "get SESSION",
-			Short: "Show a session",
-			Example: `  sessions get sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	return byID(a, a.sessionNoun().command(helpText{
+		use:   "get SESSION",
+		short: "Show a session",
+		example: `  sessions get sess_019e3bb1e8c171fd9abbb1477ffb84cc
   sessions get sess_019e3bb1e8c171fd9abbb1477ffb84cc -o json | jq .usage`,
-			Annotations: calls("getSession"),
-		},
-		view:     sessionView(),
-		complete: argument(a.suggestSessions()),
-		call:     func(c *client.Client) call[client.Session] { return c.Sessions.Get },
-	}.command(a)
+	}), sessionView(), func(c *client.Client) call[client.Session] { return c.Sessions.Get })
 }
 
 func (a *app) listSessions() *cobra.Command {
 	var agent, createdAfter, createdBefore string
 	var statuses []string
-	cmd := &cobra.Command{
-		Use:     "list",
-		Aliases: []string{"ls"},
-		Short:   "List sessions",
-		Long:    "Lists sessions, newest first unless told otherwise. Archived ones are left out.",
-		Example: `  sessions list
+	cmd := a.sessionNoun().command(helpText{
+		use:   "list",
+		short: "List sessions",
+		long:  "Lists sessions, newest first unless told otherwise. Archived ones are left out.",
+		example: `  sessions list
   sessions list --agent agent_019e390add9f7bac9b6cc806db46fcbd --status idle --status cancelled
   sessions list --created-after 24h -o json | jq -r '.[].title'
   sessions list --all -o jsonl | jq -r 'select(.usage.output_tokens > 10000) | .id'`,
-		Annotations: calls("listSessions"),
-		Args:        arguments,
-	}
+	})
 	f := newListFlags(cmd).withArchived()
 	f.query(&agent, "agent", "agent_id", "list sessions of the agent with this `ID` only")
 	f.query(&createdAfter, "created-after", "created_at[gte]", "list sessions created at this `TIME` or after it: 2026-05-18, 2026-05-18T15:26:15Z, or 24h ago as 24h")
@@ -163,15 +152,12 @@ func (a *app) listSessions() *cobra.Command {
 }
 
 func (a *app) updateSession() *cobra.Command {
-	cmd := writes(&cobra.Command{
-		Use:   "update SESSION",
-		Short: "Change a session's title and metadata",
-		Long:  "Changes a session's title and metadata. What is not given stays as it is.",
-		Example: `  sessions update sess_019e3bb1e8c171fd9abbb1477ffb84cc --title "Refund of order 4711"
+	cmd := a.sessionNoun().command(helpText{
+		use:   "update SESSION",
+		short: "Change a session's title and metadata",
+		long:  "Changes a session's title and metadata. What is not given stays as it is.",
+		example: `  sessions update sess_019e3bb1e8c171fd9abbb1477ffb84cc --title "Refund of order 4711"
   sessions update sess_019e3bb1e8c171fd9abbb1477ffb84cc --metadata ticket=T-1029 --remove-metadata purpose`,
-		Annotations:       calls("updateSession"),
-		Args:              arguments,
-		ValidArgsFunction: argument(a.suggestSessions()),
 	})
 	b := a.newBody(cmd, true)
 	b.text("title", "title", "the new `TEXT`; an empty one clears it")
@@ -182,63 +168,41 @@ func (a *app) updateSession() *cobra.Command {
 }
 
 func (a *app) cancelSession() *cobra.Command {
-	return writes(byID[client.SessionCancellation]{
-		Command: cobra.Command{
-			Use:   "cancel SESSION",
-			Short: "Stop the turn that a session is processing",
-			Long: `Stops the turn that a session is processing, and does not wait for its end: the status of the session
+	return byID(a, a.sessionNoun().command(helpText{
+		use:   "cancel SESSION",
+		short: "Stop the turn that a session is processing",
+		long: `Stops the turn that a session is processing, and does not wait for its end: the status of the session
 becomes cancelled. A session without a turn stays as it is, which is no error.`,
-			Example:     "  sessions cancel sess_019e3bb1e8c171fd9abbb1477ffb84cc",
-			Annotations: calls("cancelSession"),
+		example: "  sessions cancel sess_019e3bb1e8c171fd9abbb1477ffb84cc",
+	}), view[client.SessionCancellation]{
+		id: func(s *client.SessionCancellation) string { return s.ID },
+		columns: []column[client.SessionCancellation]{
+			{name: "ID", text: func(s *client.SessionCancellation) string { return s.ID }},
+			{name: "STATUS", text: func(s *client.SessionCancellation) string {
+				if s.Stopping {
+					return s.Status
+				}
+				return "there is no turn to stop"
+			}},
 		},
-		view: view[client.SessionCancellation]{
-			id: func(s *client.SessionCancellation) string { return s.ID },
-			columns: []column[client.SessionCancellation]{
-				{name: "ID", text: func(s *client.SessionCancellation) string { return s.ID }},
-				{name: "STATUS", text: func(s *client.SessionCancellation) string {
-					if s.Stopping {
-						return s.Status
-					}
-					return "there is no turn to stop"
-				}},
-			},
-		},
-		complete: argument(a.suggestSessions()),
-		call:     func(c *client.Client) call[client.SessionCancellation] { return c.Sessions.Cancel },
-	}.command(a))
+	}, func(c *client.Client) call[client.SessionCancellation] { return c.Sessions.Cancel })
 }
 
 func (a *app) archiveSession() *cobra.Command {
-	return writes(byID[client.Session]{
-		Command: cobra.Command{
-			Use:   "archive SESSION",
-			Short: "Archive a session, for good",
-			Long: `Archives a session, for good: lists leave it out, it takes no more messages and no changes, and can
+	return byID(a, a.sessionNoun().command(helpText{
+		use:   "archive SESSION",
+		short: "Archive a session, for good",
+		long: `Archives a session, for good: lists leave it out, it takes no more messages and no changes, and can
 still be read. Archiving twice is the same as once.`,
-			Example:     "  sessions archive sess_019e3bb1e8c171fd9abbb1477ffb84cc",
-			Annotations: calls("archiveSession"),
-		},
-		view:     sessionView(),
-		complete: argument(a.suggestSessions()),
-		call:     func(c *client.Client) call[client.Session] { return c.Sessions.Archive },
-	}.command(a))
+		example: "  sessions archive sess_019e3bb1e8c171fd9abbb1477ffb84cc",
+	}), sessionView(), func(c *client.Client) call[client.Session] { return c.Sessions.Archive })
 }
 
 func (a *app) deleteSession() *cobra.Command {
-	return writes(byID[client.DeletedSession]{
-		Command: cobra.Command{
-			Use:         "delete SESSION",
-			Aliases:     []string{"rm"},
-			Short:       "Delete a session and its events, for good",
-			Long:        "Deletes a session and its events, for good. A session that is processing a turn must be cancelled first.",
-			Example:     "  sessions delete sess_019e3bb1e8c171fd9abbb1477ffb84cc",
-			Annotations: calls("deleteSession"),
-		},
-		view: view[client.DeletedSession]{
-			id:      func(s *client.DeletedSession) string { return s.ID },
-			columns: []column[client.DeletedSession]{{name: "DELETED", text: func(s *client.DeletedSession) string { return s.ID }}},
-		},
-		complete: argument(a.suggestSessions()),
-		call:     func(c *client.Client) call[client.DeletedSession] { return c.Sessions.Delete },
-	}.command(a))
+	return byID(a, a.sessionNoun().command(helpText{
+		use:     "delete SESSION",
+		short:   "Delete a session and its events, for good",
+		long:    "Deletes a session and its events, for good. A session that is processing a turn must be cancelled first.",
+		example: "  sessions delete sess_019e3bb1e8c171fd9abbb1477ffb84cc",
+	}), deletedView("DELETED", func(s *client.DeletedSession) string { return s.ID }), func(c *client.Client) call[client.DeletedSession] { return c.Sessions.Delete })
 }

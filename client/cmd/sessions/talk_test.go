@@ -44,7 +44,7 @@ func TestSend(t *testing.T) {
 			`the agent waits: what does get_weather {"city":"Oslo","days":1} give? give --result evt_…=TEXT`, exitFailure},
 		{"its result", []string{"--result", "USE=snow=ice"}, "The weather: snow=ice.\n", "", exitOK},
 		{"its result, twice", []string{"--result", "USE=snow"}, "",
-			"'custom_tool_use_id' names no agent.custom_tool_use that waits for a user.custom_tool_result; change --result (400 invalid_request_error, request id …)", exitUsage},
+			"'custom_tool_use_id' is not the id of an agent.custom_tool_use that waits for a user.custom_tool_result; change --result (400 invalid_request_error, request id …)", exitUsage},
 		{"a tool to allow", []string{"delete build"}, "",
 			`the agent waits: may it use Bash {"command":"rm -r build"}? give --allow evt_… or --deny evt_…`, exitFailure},
 		{"allowed", []string{"--allow", "ASK"}, "Done.\n", "", exitOK},

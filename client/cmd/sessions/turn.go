@@ -114,16 +114,16 @@ func (t *turn) note(format string, args ...any) {
 // ended is the error of a turn that stopped for a reason, nil for one that is done.
 func (t *turn) ended(stop client.StopReason) error {
 	switch stop.Type {
-	case client.StopReasonEndTurn:
+	case client.StopReasonTypeEndTurn:
 		return nil
-	case client.StopReasonMaxTokens:
+	case client.StopReasonTypeMaxTokens:
 		t.note("the answer was cut at the model's limit")
 		return nil
-	case client.StopReasonInterrupted, client.StopReasonCancelled:
+	case client.StopReasonTypeInterrupted, client.StopReasonTypeCancelled:
 		return errStopped
-	case client.StopReasonError:
+	case client.StopReasonTypeError:
 		return errors.New(strings.TrimSuffix("the turn failed: "+t.failure, ": "))
-	case client.StopReasonRequiresAction:
+	case client.StopReasonTypeRequiresAction:
 		var waits []string
 		for _, id := range stop.EventIDs {
 			waits = append(waits, t.describe(id))

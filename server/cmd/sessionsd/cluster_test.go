@@ -49,7 +49,7 @@ func (c *cluster) launch() *served {
 	return launch(c.T, []string{"QODER_PAT=" + clusterToken, "SESSIONSD_DB=" + c.database}, c.args...)
 }
 
-// join lets a replica have requests once it serves.
+// join sends a replica requests once it serves.
 func (c *cluster) join(i int) {
 	c.Helper()
 	c.replicas[i].listens(c.T)
@@ -70,7 +70,7 @@ func (c *cluster) at(i int) *client.Client {
 	return c.client(client.WithBaseURL(c.replicas[i].baseURL + "/v1"))
 }
 
-// everywhere is a client of all replicas, in turns.
+// everywhere is a client of all replicas, round robin.
 func (c *cluster) everywhere(opts ...client.Option) *client.Client {
 	c.Helper()
 	return c.client(append(opts, client.WithBaseURL("http://cluster/v1"), client.WithHTTPClient(&http.Client{Transport: c.balancer}))...)
@@ -85,7 +85,7 @@ func (c *cluster) client(opts ...client.Option) *client.Client {
 	return made
 }
 
-// wait waits until a replica's state is as told.
+// wait waits until done reports true.
 func (c *cluster) wait(what string, done func() bool) {
 	c.Helper()
 	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(5 * time.Millisecond) {
@@ -95,15 +95,15 @@ func (c *cluster) wait(what string, done func() bool) {
 	}
 }
 
-// works reports whether a replica has a turn under way.
+// works reports whether a replica runs a turn.
 func (c *cluster) works(i int) bool {
 	c.Helper()
 	text := scrape(c.T, c.replicas[i].baseURL)
 	return strings.Contains(text, "sessions_running_turns ") && !strings.Contains(text, "sessions_running_turns 0\n")
 }
 
-// balancer sends each request to the next replica. One that accepts no connections is left out, as is, if it heeds
-// that, one whose /readyz is red.
+// balancer sends each request to the next replica. It leaves out a replica that accepts no connections and, if heed is
+// set, one whose /readyz is red.
 type balancer struct {
 	web  *http.Transport
 	heed bool
@@ -166,24 +166,25 @@ func (b *balancer) ready(req *http.Request, address string) bool {
 	return res.StatusCode == http.StatusOK
 }
 
-// newSession is what all sessions here are made of.
+// newSession is the request that creates every session here.
 func newSession() *client.CreateSessionRequest {
 	return &client.CreateSessionRequest{Agent: client.AgentRef{ID: server.DemoAgent}, EnvironmentID: server.DemoEnvironment}
 }
 
-// load is callers that make sessions and talk in them until it ends, and what they were told.
+// load is callers that create sessions and run turns in them until it ends, and what they have received.
 type load struct {
 	*testing.T
+	size    int // callers
 	stop    chan struct{}
 	callers sync.WaitGroup
 
 	mu    sync.Mutex
-	turns map[string][][]string // for each session, the ids of the events that each turn was answered with
+	turns map[string][][]string // for each session, the ids of the events of each turn
 }
 
-// start starts callers. No call of theirs may fail.
+// load starts callers. None of their calls may fail.
 func (c *cluster) load(callers int, cl *client.Client) *load {
-	l := &load{T: c.T, stop: make(chan struct{}), turns: map[string][][]string{}}
+	l := &load{T: c.T, size: callers, stop: make(chan struct{}), turns: map[string][][]string{}}
 	for range callers {
 		l.callers.Go(func() {
 			for l.goesOn() && l.session(cl) == nil {
@@ -214,7 +215,17 @@ func (l *load) goesOn() bool {
 	}
 }
 
-// session makes a session, runs turns in it and reads what others read.
+// finished counts the turns whose end a caller has read.
+func (l *load) finished() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, turns := range l.turns {
+		n += len(turns)
+	}
+	return n
+}
+
+// session creates a session, runs turns in it and reads what others read.
 func (l *load) session(cl *client.Client) (err error) {
 	defer func() {
 		if err != nil {
@@ -250,8 +261,8 @@ func (l *load) session(cl *client.Client) (err error) {
 	return nil
 }
 
-// check ends the load and holds what its callers were told against what is stored: every session and every event is
-// there once, and every turn has ended once. It returns how many turns there were, and how often one was handed to
+// check ends the load and compares what its callers received with what is stored: every session and every event is
+// there once, and every turn has ended once. It returns how many turns there were, and how often one was handed over to
 // another worker.
 func (l *load) check(cl *client.Client) (turns, handedOver int) {
 	l.Helper()
@@ -276,7 +287,7 @@ func (l *load) check(cl *client.Client) (turns, handedOver int) {
 		turns, handedOver = turns+len(told), handedOver+again
 	}
 	for id := range stored {
-		l.Errorf("session %s was made and nobody was told of it", id)
+		l.Errorf("session %s was created, and no caller received it", id)
 	}
 	return turns, handedOver
 }
@@ -285,16 +296,16 @@ func (l *load) check(cl *client.Client) (turns, handedOver int) {
 func (l *load) answers(cl *client.Client, session string) (answers [][]string, handedOver int) {
 	l.Helper()
 	var types []string
-	last, turn := "", ""
+	seen, turn := map[string]bool{}, ""
 	for event, err := range cl.Sessions.Events.All(l.Context(), session, nil) {
 		if err != nil {
 			l.Fatal(err)
 		}
 		types = append(types, string(event.Type))
-		if event.ID <= last {
-			l.Errorf("session %s: %s comes after %s", session, event.ID, last)
+		if seen[event.ID] {
+			l.Errorf("session %s: %s is there twice", session, event.ID)
 		}
-		last = event.ID
+		seen[event.ID] = true
 		switch {
 		case event.Type == "session.status_running":
 			turn = event.TurnID

@@ -17,18 +17,18 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 		Use:   "sessionsd",
 		Short: "Serve the Cloud Sessions API",
 		Long: `sessionsd serves the Cloud Sessions API from a database of its own. Every request and every
-response is checked against the API's contract.
+response is validated against the API's contract.
 
 Start with the demo account, which has the agent and the environment of the documentation's curl:
 
   sessionsd serve --demo
 
-or make a token for an account of your own, while the server runs or before:
+or create a token for an account of your own, before or while the server runs:
 
   sessionsd token create --account acme --name laptop
   sessionsd serve
 
-Every flag has an environment variable, named in its help; a flag wins over its variable.`,
+Every flag has an environment variable, which its help names; the flag wins over the variable.`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags(), os.LookupEnv) },
@@ -42,7 +42,7 @@ Every flag has an environment variable, named in its help; a flag wins over its 
 	return root
 }
 
-// environmentName is the variable that stands in for a flag.
+// environmentName is the name of a flag's environment variable.
 func environmentName(flag string) string {
 	return "SESSIONSD_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
@@ -53,7 +53,7 @@ func describeEnvironment(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// fromEnvironment sets the flags that were not given from their variables.
+// fromEnvironment sets the flags that are not on the command line from their variables.
 func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
 	var first error
 	flags.VisitAll(func(f *pflag.Flag) {

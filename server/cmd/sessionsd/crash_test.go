@@ -1,10 +1,9 @@
 package main
 
 import (
+	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -24,80 +23,118 @@ import (
 )
 
 const (
-	crashRounds  = 50
+	crashRounds  = 20
 	crashWriters = 6
+	crashTalkers = 4
 	// crashSeed is the variable that repeats a run's random choices; the timing stays the machine's.
 	crashSeed = "SESSIONSD_CRASH_SEED"
+	// crashLong is the variable that replaces crashRounds; `make test-cluster-long` sets it.
+	crashLong = "SESSIONSD_CRASH_ROUNDS"
 )
 
-// TestNothingAcknowledgedIsLost kills the server under load, over and over on one file. After each
-// restart, what was acknowledged is there as it was acknowledged; a write that was not, sent again with
-// its key, takes effect once; and the file is whole.
-func TestNothingAcknowledgedIsLost(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv(crashSeed); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
+// number is the value of an environment variable, or otherwise what it defaults to.
+func number(t *testing.T, variable string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
 	}
+	value, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+// TestNothingAcknowledgedIsLost kills the server under load, again and again on one file. After each
+// restart, every acknowledged write is there as it was acknowledged; a write that was not, sent again with
+// its key, takes effect once; every turn has ended once; every acknowledged message is in its session's log,
+// in order; and the file is consistent.
+func TestNothingAcknowledgedIsLost(t *testing.T) {
+	t.Parallel()
+	seed := number(t, crashSeed, uint64(time.Now().UnixNano()))
+	rounds := int(number(t, crashLong, crashRounds))
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("%s=%d repeats the choices", crashSeed, seed)
 		}
 	})
 	random := rand.New(rand.NewPCG(seed, 0))
-	path := filepath.Join(t.TempDir(), "sessions.db")
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: crashWriters}}
-	c := &crash{T: t, client: client, objects: map[string]*crashObject{}}
+	dir := t.TempDir()
+	path, script := filepath.Join(dir, "sessions.db"), filepath.Join(dir, "script.yaml")
+	steps := `rules: [{steps: [think, say: [a, b, c], wait: 3ms, say: d, usage: {output_tokens: 1}]}]`
+	if err := os.WriteFile(script, []byte(steps), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := &crash{caller: newCaller(t), objects: map[string]*crashObject{}, talks: map[string][]string{}}
 	for round := 0; ; round++ {
-		s := serve(t, []string{"QODER_PAT=pt-crash"}, "--db", "sqlite:"+path, "--demo")
-		c.baseURL = s.baseURL + "/v1"
+		s := serve(t, []string{"QODER_PAT=" + callerToken}, "--db", "sqlite:"+path, "--demo", "--runner", "script", "--script", script)
+		c.baseURL = s.baseURL
 		c.sendAgain()
-		c.checkObjects(round == crashRounds)
+		c.checkObjects(round == rounds)
+		c.checkTalks()
 		c.checkFile(path)
 		if t.Failed() {
 			t.Fatalf("in round %d", round)
 		}
-		if round == crashRounds {
+		if round == rounds {
 			break
 		}
-		busy := make(chan struct{})
-		answered := sync.OnceFunc(func() { close(busy) })
-		var writers sync.WaitGroup
-		for i := range crashWriters {
-			own := rand.New(rand.NewPCG(seed, uint64(1+round*crashWriters+i)))
-			writers.Go(func() { c.write(own, fmt.Sprintf("r%d-w%d", round, i), answered) })
+		for len(c.talks) < crashTalkers {
+			c.talks[c.session(`"title":"talk"`)] = nil
 		}
-		select {
-		case <-busy:
+		c.load(round, seed, func() {
 			time.Sleep(time.Duration(5_000+random.IntN(55_000)) * time.Microsecond)
-		case <-time.After(20 * time.Second):
-			t.Error("nothing is answered")
-		}
-		_ = s.Process.Kill()
-		_ = s.Wait()
-		writers.Wait()
-		c.client.CloseIdleConnections()
+			_ = s.Process.Kill()
+			_ = s.Wait()
+		})
 	}
-	t.Logf("%d writes to %d objects; %d had no answer, of which %d had taken effect", c.writes, len(c.objects), c.unanswered, c.replayed)
-	if c.writes-c.unanswered < crashRounds || c.unanswered < crashRounds {
+	t.Logf("%d writes to %d objects; %d had no response, of which %d had taken effect; %d turns were interrupted",
+		c.writes, len(c.objects), c.unanswered, c.replayed, c.interrupted)
+	if c.writes-c.unanswered < rounds || c.unanswered < rounds || c.interrupted == 0 {
 		t.Error("too little was under way for this test to mean anything")
 	}
 }
 
+// load has all callers call until the server is gone, and runs kill once a write and a message are acknowledged.
+func (c *crash) load(round int, seed uint64, kill func()) {
+	written, said := make(chan struct{}), make(chan struct{})
+	onWrite, onMessage := sync.OnceFunc(func() { close(written) }), sync.OnceFunc(func() { close(said) })
+	var callers sync.WaitGroup
+	for i := range crashWriters {
+		own := rand.New(rand.NewPCG(seed, uint64(1+round*crashWriters+i)))
+		callers.Go(func() { c.write(own, fmt.Sprintf("r%d-w%d", round, i), onWrite) })
+	}
+	for session := range c.talks {
+		callers.Go(func() { c.talk(session, onMessage) })
+	}
+	patience, cancel := context.WithTimeout(c.Context(), 20*time.Second)
+	defer cancel()
+	for _, acknowledged := range []chan struct{}{written, said} {
+		select {
+		case <-acknowledged:
+		case <-patience.Done():
+			c.Error("nothing is acknowledged")
+		}
+	}
+	kill()
+	callers.Wait()
+	c.client.CloseIdleConnections()
+}
+
 // crash is what the clients know of a server that is killed again and again.
 type crash struct {
-	*testing.T
-	client  *http.Client
-	baseURL string // of the server as it runs now
+	*caller
 
 	mu      sync.Mutex
 	objects map[string]*crashObject // agents and sessions by id
-	lost    []crashWrite            // sent and not answered
+	lost    []crashWrite            // sent, without a response
+	talks   map[string][]string     // the ids of acknowledged messages, by their sessions, which objects leaves out
 	// writes are those that were acknowledged, unanswered those that were not at first, replayed those of
 	// them that turned out to have taken effect.
 	writes, unanswered, replayed int
+	// interrupted are the turns that a crash ended.
+	interrupted int
 }
 
 // crashObject is an agent or a session as it was last acknowledged.
@@ -107,7 +144,7 @@ type crashObject struct {
 	checked    bool // since it was acknowledged
 }
 
-// crashWrite is a write. Its key is its object's name, too.
+// crashWrite is a write. Its key is also the name of its object.
 type crashWrite struct{ path, key, body string }
 
 // collection is the first part of the path, which is all of it for creates.
@@ -116,32 +153,8 @@ func (w crashWrite) collection() string {
 	return name
 }
 
-// send makes a request; an error means that there was no whole answer.
-func (c *crash) send(method string, w crashWrite) (status int, replayed bool, answer map[string]any, err error) {
-	req, err := http.NewRequestWithContext(c.Context(), method, c.baseURL+w.path, strings.NewReader(w.body))
-	if err != nil {
-		return 0, false, nil, err
-	}
-	req.GetBody = nil // the transport would send it again by itself
-	req.Header.Set("Authorization", "Bearer pt-crash")
-	if method == http.MethodPost {
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Idempotency-Key", w.key)
-	}
-	res, err := c.client.Do(req)
-	if err != nil {
-		return 0, false, nil, err
-	}
-	defer res.Body.Close()
-	data, err := io.ReadAll(res.Body)
-	if err == nil {
-		err = json.Unmarshal(data, &answer)
-	}
-	return res.StatusCode, res.Header.Get("Idempotent-Replayed") == "true", answer, err
-}
-
-// write makes and changes agents and sessions until the server is gone, and calls answered with each
-// answer. Nobody else changes them.
+// write creates and changes agents and sessions until the server is gone, and calls answered after each
+// response. No other caller changes them.
 func (c *crash) write(random *rand.Rand, name string, answered func()) {
 	var agents, own []string
 	for n := 0; ; n++ {
@@ -160,20 +173,20 @@ func (c *crash) write(random *rand.Rand, name string, answered func()) {
 				w.body = fmt.Sprintf(`{"version":%v,"name":%q}`, object.body["version"], w.key)
 			}
 		}
-		status, _, answer, err := c.send(http.MethodPost, w)
+		got, err := c.call(http.MethodPost, w.path, w.key, w.body)
 		if err != nil {
 			c.mu.Lock()
 			c.lost = append(c.lost, w)
 			c.mu.Unlock()
 			return
 		}
-		if status != http.StatusOK && status != http.StatusCreated {
-			c.Errorf("POST %s %s: %d %v", w.path, w.body, status, answer)
+		if got.status != http.StatusOK && got.status != http.StatusCreated {
+			c.Errorf("POST %s %s: %d %v", w.path, w.body, got.status, got.body)
 			return
 		}
-		id := c.acknowledged(w, answer)
+		id := c.acknowledged(w, got.body)
 		answered()
-		if status == http.StatusCreated {
+		if got.status == http.StatusCreated {
 			own = append(own, id)
 			if w.path == "/agents" {
 				agents = append(agents, id)
@@ -188,31 +201,52 @@ func (c *crash) object(id string) crashObject {
 	return *c.objects[id]
 }
 
-// acknowledged notes what a write was answered with, and returns the object's id.
-func (c *crash) acknowledged(w crashWrite, answer map[string]any) string {
-	id, _ := answer["id"].(string)
+// talk sends messages to a session until the server is gone, and calls answered after each one that is acknowledged.
+func (c *crash) talk(session string, answered func()) {
+	for {
+		got, err := c.call(http.MethodPost, "/sessions/"+session+"/events", "", `{"events":[{"type":"user.message","content":"Hi"}]}`)
+		switch {
+		case err != nil:
+			return
+		case got.status == http.StatusOK:
+			c.mu.Lock()
+			c.talks[session] = append(c.talks[session], got.body["data"].([]any)[0].(map[string]any)["id"].(string))
+			c.mu.Unlock()
+			answered()
+		case got.status != http.StatusConflict: // which a session with a turn under way responds
+			c.Errorf("%d %v", got.status, got.body)
+			return
+		default:
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// acknowledged records the response to a write, and returns the object's id.
+func (c *crash) acknowledged(w crashWrite, response map[string]any) string {
+	id, _ := response["id"].(string)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writes++
-	c.objects[id] = &crashObject{collection: w.collection(), body: answer}
+	c.objects[id] = &crashObject{collection: w.collection(), body: response}
 	return id
 }
 
-// sendAgain sends what had no answer, twice: the second time nothing may happen but the same answer.
+// sendAgain sends every write without a response twice: the second time nothing may happen except the same response.
 func (c *crash) sendAgain() {
 	for _, w := range c.lost {
-		status, replayed, answer, err := c.send(http.MethodPost, w)
-		if err != nil || status/100 != 2 {
-			c.Errorf("again POST %s %s: %d %v, %v", w.path, w.body, status, answer, err)
+		got, err := c.call(http.MethodPost, w.path, w.key, w.body)
+		if err != nil || got.status/100 != 2 {
+			c.Errorf("again POST %s %s: %d %v, %v", w.path, w.body, got.status, got.body, err)
 			continue
 		}
 		c.unanswered++
-		if replayed {
+		if got.replayed {
 			c.replayed++
 		}
-		c.acknowledged(w, answer)
-		if _, replayed, second, err := c.send(http.MethodPost, w); err != nil || !replayed || !cmp.Equal(answer, second) {
-			c.Errorf("a third POST %s: replayed %v, %v: %s", w.path, replayed, err, cmp.Diff(answer, second))
+		c.acknowledged(w, got.body)
+		if second, err := c.call(http.MethodPost, w.path, w.key, w.body); err != nil || !second.replayed || !cmp.Equal(got.body, second.body) {
+			c.Errorf("a third POST %s: replayed %v, %v: %s", w.path, second.replayed, err, cmp.Diff(got.body, second.body))
 		}
 	}
 	c.lost = nil
@@ -225,11 +259,30 @@ func (c *crash) checkObjects(everything bool) {
 			continue
 		}
 		object.checked = true
-		status, _, got, err := c.send(http.MethodGet, crashWrite{path: "/" + object.collection + "/" + id})
-		if err != nil || status != http.StatusOK {
-			c.Errorf("GET %s %s, which was acknowledged: %d %v", object.collection, id, status, err)
-		} else if diff := cmp.Diff(object.body, got); diff != "" {
+		got, err := c.call(http.MethodGet, "/"+object.collection+"/"+id, "", "")
+		if err != nil || got.status != http.StatusOK {
+			c.Errorf("GET %s %s, which was acknowledged: %d %v", object.collection, id, got.status, err)
+		} else if diff := cmp.Diff(object.body, got.body); diff != "" {
 			c.Errorf("%s %s is not what was acknowledged: %s", object.collection, id, diff)
+		}
+	}
+}
+
+// checkTalks waits for the end of every turn, and checks that each ended once and that no message is missing.
+func (c *crash) checkTalks() {
+	c.interrupted = 0
+	for session, messages := range c.talks {
+		c.idle(session)
+		ids, types := c.events(session)
+		c.interrupted += checkTurns(c.T, session, types)
+		at := 0
+		for _, id := range ids {
+			if at < len(messages) && id == messages[at] {
+				at++
+			}
+		}
+		if at != len(messages) {
+			c.Errorf("message %s of session %s was acknowledged and is gone", messages[at], session)
 		}
 	}
 }
@@ -251,8 +304,8 @@ func (c *crash) checkFile(path string) {
 			WHERE v.agent_id IS NULL OR e.id IS NULL`: nil,
 		`SELECT a.id FROM agents a WHERE a.version <>
 			(SELECT count(*) FROM agent_versions v WHERE v.account_id = a.account_id AND v.agent_id = a.id)`: nil,
-		`SELECT title FROM sessions GROUP BY title HAVING count(*) > 1`:                          nil,
-		`SELECT id FROM sessions ORDER BY id`:                                                    c.ids("sessions"),
+		`SELECT title FROM sessions WHERE title <> 'talk' GROUP BY title HAVING count(*) > 1`:    nil,
+		`SELECT id FROM sessions WHERE title <> 'talk' ORDER BY id`:                              c.ids("sessions"),
 		`SELECT id FROM agents WHERE id <> '` + server.DemoAgent + `' ORDER BY id`:               c.ids("agents"),
 		`SELECT key FROM idempotency_keys WHERE status IS NULL`:                                  nil,
 		`SELECT count(*) FROM idempotency_keys`:                                                  {strconv.Itoa(c.writes)},

@@ -8,7 +8,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 )
 
-// defaultDB is where serve and token look for the database unless told otherwise.
+// defaultDB is the database of serve and token by default.
 const defaultDB = "sqlite:data/sessions.db"
 
 // databaseFlags are the flags of all commands that open the database.
@@ -19,8 +19,8 @@ type databaseFlags struct {
 }
 
 func (f *databaseFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.name, "db", defaultDB, "database, sqlite:PATH, whose folder is made if absent, or postgres://USER@HOST:PORT/NAME")
-	flags.IntVar(&f.maxConns, "db-max-conns", sqlstore.DefaultMaxConns, "connections to PostgreSQL that may be open at once")
-	flags.DurationVar(&f.statementTimeout, "db-statement-timeout", sqlstore.DefaultStatementTimeout, "how long PostgreSQL may take for a statement, locks included")
+	flags.StringVar(&f.name, "db", defaultDB, "database: sqlite:PATH, whose folder is created if missing, or postgres://USER@HOST:PORT/NAME")
+	flags.IntVar(&f.maxConns, "db-max-conns", sqlstore.DefaultMaxConns, "maximum number of open connections to PostgreSQL")
+	flags.DurationVar(&f.statementTimeout, "db-statement-timeout", sqlstore.DefaultStatementTimeout, "how long a statement may take in PostgreSQL, including waiting for locks")
 	flags.DurationVar(&f.connectTimeout, "db-connect-timeout", sqlstore.DefaultConnectTimeout, "how long to wait for a connection to PostgreSQL")
 }

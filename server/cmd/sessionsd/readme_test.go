@@ -36,6 +36,7 @@ func snippets(t *testing.T, heading string) []string {
 }
 
 func TestTheReadmesTour(t *testing.T) {
+	t.Parallel()
 	s := serve(t, []string{"QODER_PAT=pt-tour"}, "--demo", "--echo-delay", "300ms") // which leaves a slow curl time to connect
 	tour := snippets(t, "A tour in five curls")[0]
 	sh := exec.CommandContext(t.Context(), "sh", "-euc", tour)
@@ -56,6 +57,7 @@ func TestTheReadmesTour(t *testing.T) {
 }
 
 func TestTheReadmesCommands(t *testing.T) {
+	t.Parallel()
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {
 		t.Fatal(err)
@@ -67,14 +69,18 @@ func TestTheReadmesCommands(t *testing.T) {
 		}
 	}
 	lines := strings.Split(strings.TrimSpace(snippets(t, "Run it for real")[0]), "\n")
-	binary := filepath.Join(t.TempDir(), "sessionsd")
 	for i, line := range lines {
 		args := strings.Fields(line)
 		switch {
 		case i == 0:
-			build := exec.CommandContext(t.Context(), "go", append([]string{"build", "-o", binary}, args[4:]...)...)
-			build.Dir = root
-			if out, err := build.CombinedOutput(); err != nil {
+			// That it compiles is shown by this test's binary, which is the package that the line has to name.
+			list := exec.CommandContext(t.Context(), "go", append([]string{"list", "-f", "{{.Dir}} {{.Name}}"}, args[4:]...)...)
+			list.Dir = root
+			here, err := os.Getwd()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out, err := list.CombinedOutput(); err != nil || string(out) != here+" main\n" || strings.Join(args[:3], " ") != "go build -o" {
 				t.Fatalf("%s: %v: %s", line, err, out)
 			}
 		case i < len(lines)-1:
@@ -88,6 +94,7 @@ func TestTheReadmesCommands(t *testing.T) {
 }
 
 func TestTheReadmesReplicas(t *testing.T) {
+	t.Parallel()
 	lines := strings.Split(strings.TrimSpace(snippets(t, "Run it for real")[1]), "\n")
 	if !strings.HasPrefix(lines[0], "export SESSIONSD_DB=postgres://") || len(lines) < 3 {
 		t.Fatalf("%q", lines)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -15,34 +17,35 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn/openai"
 )
 
-// runnerFlags choose what answers messages.
+// runnerFlags choose what runs turns.
 type runnerFlags struct {
 	runner    string
 	routes    map[string]string
 	script    string
 	echoDelay time.Duration
-	baseURL   string
-	model     string
+	endpoint  openai.Options
 }
 
 func (f *runnerFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.runner, "runner", "", "what answers messages: echo, script or openai; echo by default, script when only --script asks for it")
-	flags.StringToStringVar(&f.routes, "route", nil, "other runners for some agents, by their model: MODEL=RUNNER, or START*=RUNNER for all models with that start; may be repeated")
-	flags.StringVar(&f.script, "script", "", "YAML file that the script runner answers from")
+	flags.StringVar(&f.runner, "runner", "", "what replies to messages: echo, script or openai; by default echo, or script if only --script is set")
+	flags.StringToStringVar(&f.routes, "route", nil, "another runner for agents with a model: MODEL=RUNNER, or PREFIX*=RUNNER for all models with the prefix; may be repeated")
+	flags.StringVar(&f.script, "script", "", "YAML file that the script runner plays")
 	flags.DurationVar(&f.echoDelay, "echo-delay", 0, "time between the words of the echo runner")
-	flags.StringVar(&f.baseURL, "openai-base-url", "", "address of the OpenAI-compatible endpoint that the openai runner asks, such as https://api.openai.com/v1; its key is $OPENAI_API_KEY")
-	flags.StringVar(&f.model, "openai-model", "", "model that the openai runner asks for; the agent's by default")
+	flags.StringVar(&f.endpoint.BaseURL, "openai-base-url", "", "address of the OpenAI-compatible endpoint that the openai runner calls, such as https://api.openai.com/v1; its key is $OPENAI_API_KEY")
+	flags.StringVar(&f.endpoint.Model, "openai-model", "", "model that the openai runner requests; the agent's by default")
+	flags.IntVar(&f.endpoint.MaxInputBytes, "openai-max-input-bytes", 0, "size of the messages and tools that the openai runner sends, beyond which old turns are left out; by default what the model's max_input_tokens allow")
+	flags.StringSliceVar(&f.endpoint.Compat, "openai-compat", nil, "what the openai runner changes in its requests from the start, for endpoints that do not report what they refuse: "+strings.Join(openai.CompatNames(), ", "))
 }
 
-// open makes the runners that are named, and what sends each turn to one of them.
-func (f *runnerFlags) open() (turn.Runner, error) {
+// open creates the runners that the flags name, and the Runner that selects one of them for each turn.
+func (f *runnerFlags) open(logger *slog.Logger) (turn.Runner, error) {
 	switch asked := f.script == "" || f.wants("script"); {
 	case f.runner == "" && asked:
 		f.runner = "echo"
 	case f.runner == "":
 		f.runner = "script"
 	case !asked:
-		return nil, fmt.Errorf("--script has no runner that reads it; add --runner script or --route MODEL=script")
+		return nil, errors.New("no runner plays --script; add --runner script or --route MODEL=script")
 	}
 	for flag, name := range f.named() {
 		if !slices.Contains(knownRunners(), name) {
@@ -52,7 +55,7 @@ func (f *runnerFlags) open() (turn.Runner, error) {
 	runners := map[string]turn.Runner{"echo": turn.NewEcho(turn.EchoOptions{Delay: f.echoDelay})}
 	if f.wants("script") {
 		if f.script == "" {
-			return nil, fmt.Errorf("the script runner needs --script FILE")
+			return nil, errors.New("the script runner needs --script FILE")
 		}
 		script, err := turn.LoadScript(f.script)
 		if err != nil {
@@ -61,25 +64,36 @@ func (f *runnerFlags) open() (turn.Runner, error) {
 		runners["script"] = script.Runner(turn.WallClock{})
 	}
 	if f.wants("openai") {
-		if f.baseURL == "" {
-			return nil, fmt.Errorf("the openai runner needs --openai-base-url URL")
-		}
-		runner, err := openai.New(openai.Options{BaseURL: f.baseURL, APIKey: os.Getenv("OPENAI_API_KEY"), Model: f.model, MaxRetries: 2})
+		runner, err := f.openEndpoint(logger)
 		if err != nil {
-			return nil, fmt.Errorf("--openai-base-url: %w", err)
+			return nil, err
 		}
 		runners["openai"] = runner
 	}
-	routes, err := turn.NewByModel(f.routes, runners, f.runner)
+	byModel, err := turn.NewByModel(f.routes, runners, f.runner)
 	if err != nil {
 		return nil, fmt.Errorf("--route: %w", err)
 	}
-	return routes, nil
+	return byModel, nil
+}
+
+// openEndpoint creates the openai runner.
+func (f *runnerFlags) openEndpoint(logger *slog.Logger) (*openai.Runner, error) {
+	if f.endpoint.BaseURL == "" {
+		return nil, errors.New("the openai runner needs --openai-base-url URL")
+	}
+	options := f.endpoint
+	options.APIKey, options.MaxRetries, options.Logger = os.Getenv("OPENAI_API_KEY"), 2, logger
+	runner, err := openai.New(options)
+	if err != nil {
+		return nil, fmt.Errorf("the openai runner: %w", err)
+	}
+	return runner, nil
 }
 
 func knownRunners() []string { return []string{"echo", "script", "openai"} }
 
-// named yields the flags that name a runner, and which.
+// named yields the flags that name a runner, with its name.
 func (f *runnerFlags) named() iter.Seq2[string, string] {
 	return func(yield func(flag, name string) bool) {
 		if !yield("runner", f.runner) {
@@ -93,7 +107,7 @@ func (f *runnerFlags) named() iter.Seq2[string, string] {
 	}
 }
 
-// wants reports whether a runner of that name is asked for.
+// wants reports whether a flag names this runner.
 func (f *runnerFlags) wants(name string) bool {
 	for _, named := range f.named() {
 		if named == name {

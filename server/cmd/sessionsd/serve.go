@@ -23,25 +23,25 @@ func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API until interrupted",
-		Long: `Serves the API at /api/v1/cloud and at /v1, with /healthz, /readyz, /metrics, /openapi.yaml and
-/openapi.json beside it. Once it accepts connections it prints the line
+		Long: `Serves the API at /api/v1/cloud and at /v1, alongside /healthz, /readyz, /metrics,
+/openapi.yaml and /openapi.json. Once it accepts connections it prints the line
 
   listening on http://HOST:PORT
 
 on standard output; logs go to standard error. SIGINT or SIGTERM drains and stops it: /readyz turns red,
-requests are still served for --drain-delay, then streams end and requests under way finish. A second
-signal ends it at once. The exit status is 0 after a clean stop and 1 after an error.
+requests are still served for --drain-delay, then streams close and requests under way finish. A second
+signal ends it immediately. The exit status is 0 after a clean stop and 1 after an error.
 
 With --demo there is an account with the agent and the environment of the documentation's curl, which
 is printed ready to paste. Its token is the value of $QODER_PAT if that is set, otherwise a new one that
-ends after 30 days.
+expires after 30 days.
 
-Messages are answered by a runner: echo says what it was told, script answers from a YAML file for tests,
-openai asks any endpoint that speaks OpenAI's chat completions. --route sends agents to another runner by
-their model.
+A runner replies to messages: echo repeats the message, script plays a YAML file for tests, openai calls
+any endpoint that implements OpenAI's chat completions. --route selects another runner by the agent's
+model.
 
-With --faults, requests fail as a YAML file says, so that programs can rehearse what networks and gateways
-do to them: answers in the server's place such as a 429, latency, dropped connections, cut streams. The same
+With --faults, requests fail as a YAML file says, so that programs can rehearse the failures of networks and
+gateways: responses in the server's place such as a 429, latency, dropped connections, cut streams. The same
 file and requests give the same faults again.`,
 		Example: `  sessionsd serve --demo
   sessionsd serve --addr 0.0.0.0:8080 --db sqlite:/var/lib/sessions/sessions.db --log-format json
@@ -54,7 +54,7 @@ file and requests give the same faults again.`,
 			if config.Logger, err = newLogger(cmd.ErrOrStderr(), logFormat); err != nil {
 				return err
 			}
-			if config.Runner, err = runner.open(); err != nil {
+			if config.Runner, err = runner.open(config.Logger); err != nil {
 				return err
 			}
 			if config.Faults, err = openFaults(faultFile, config.Demo); err != nil {
@@ -78,30 +78,30 @@ file and requests give the same faults again.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&config.Addr, "addr", "127.0.0.1:8080", "address to listen on, HOST:PORT; port 0 takes a free one")
+	flags.StringVar(&config.Addr, "addr", "127.0.0.1:8080", "address to listen on, HOST:PORT; port 0 selects a free one")
 	db.register(flags)
-	flags.BoolVar(&config.Demo, "demo", false, "make the documentation's own agent, environment and a token")
+	flags.BoolVar(&config.Demo, "demo", false, "create the agent and the environment of the documentation, and a token")
 	runner.register(flags)
 	flags.StringVar(&faultFile, "faults", "", "YAML file that says which requests fail, and how; with --demo only")
-	flags.IntVar(&config.Workers, "workers", 256, "turns to work on at a time")
-	flags.IntVar(&config.MaxTurns, "max-turns", 1000, "turns that an account may have under way, in line included; more are refused with 429")
-	flags.IntVar(&config.MaxStreams, "max-streams", 1000, "event streams that an account may have open, at all replicas together; more are refused with 429")
+	flags.IntVar(&config.Workers, "workers", 256, "turns to run at the same time")
+	flags.IntVar(&config.MaxTurns, "max-turns", 1000, "turns that an account may have queued or running; more are refused with 429")
+	flags.IntVar(&config.MaxStreams, "max-streams", 1000, "event streams that an account may have open on all replicas together; more are refused with 429")
 	flags.StringVar(&config.Models, "models", "", "YAML file with the models to list; a built-in list by default")
 	flags.StringSliceVar(&config.Features, "features", nil, "features to switch on, comma-separated: m3 (resources, vault_ids)")
-	flags.StringVar(&check, "response-check", string(server.Enforce), "what to do with a response that breaks the contract: enforce (answer 500) or report (log it)")
+	flags.StringVar(&check, "response-check", string(server.Enforce), "what to do with a response that violates the contract: enforce (respond 500) or report (log it)")
 	flags.StringVar(&logFormat, "log-format", "text", "format of the logs: text or json")
-	flags.DurationVar(&config.DrainDelay, "drain-delay", 0, "how long to go on serving, with /readyz red, before stopping; longer than a load balancer takes to notice")
+	flags.DurationVar(&config.DrainDelay, "drain-delay", 0, "how long to continue serving, with /readyz red, before stopping; must exceed the time that a load balancer takes to notice")
 	flags.DurationVar(&config.ShutdownTimeout, "shutdown-timeout", 10*time.Second, "how long to wait for requests under way when stopping")
 	return describeEnvironment(cmd)
 }
 
-// openFaults reads a fault file; "" is none.
+// openFaults reads the fault file at path, or none for "".
 func openFaults(path string, demo bool) (*faults.Injector, error) {
 	switch {
 	case path == "":
 		return nil, nil
 	case !demo:
-		return nil, errors.New("--faults makes requests fail on purpose, which is for rehearsals; it needs --demo")
+		return nil, errors.New("--faults makes requests fail on purpose, for rehearsals; add --demo")
 	}
 	plan, err := faults.LoadPlan(path)
 	if err != nil {
@@ -117,10 +117,10 @@ func newLogger(w io.Writer, format string) (*slog.Logger, error) {
 	case "json":
 		return slog.New(slog.NewJSONHandler(w, nil)), nil
 	}
-	return nil, fmt.Errorf("unknown log format %q; --log-format takes text or json", format)
+	return nil, fmt.Errorf("unknown log format %q; set --log-format to text or json", format)
 }
 
-// announce prints where the server listens, and what the demo has to show.
+// announce prints the server's address and the demo's curl.
 func announce(w io.Writer, s *server.Server, baseURL string) {
 	fmt.Fprintf(w, "listening on %s\n", baseURL)
 	if demo := s.Demo(); demo != nil {

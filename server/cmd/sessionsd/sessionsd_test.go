@@ -53,7 +53,7 @@ func serve(t *testing.T, env []string, args ...string) *served {
 	return s
 }
 
-// launch starts a process that is to serve.
+// launch starts a process that serves.
 func launch(t *testing.T, env []string, args ...string) *served {
 	t.Helper()
 	s := &served{Cmd: program(t, env, append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...), stderr: &bytes.Buffer{}}
@@ -81,7 +81,7 @@ func (s *served) listens(t *testing.T) {
 	}
 }
 
-// stopped waits for the end of a process that was told to stop, which must be a clean one.
+// stopped waits until a process that was told to stop has ended without an error.
 func (s *served) stopped(t *testing.T) {
 	t.Helper()
 	_, _ = io.Copy(io.Discard, s.stdout)
@@ -105,6 +105,7 @@ func status(t *testing.T, url, token string) int {
 }
 
 func TestTokensWorkWhileTheServerRuns(t *testing.T) {
+	t.Parallel()
 	db := "sqlite:" + filepath.Join(t.TempDir(), "deep", "er", "sessions.db")
 	s := serve(t, nil, "--db", db)
 	run := func(args ...string) string {
@@ -151,11 +152,13 @@ func TestTokensWorkWhileTheServerRuns(t *testing.T) {
 }
 
 func TestTheDemoPrintsACurlThatWorks(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Fatal("this test runs the printed curl and needs curl")
 	}
 	for name, env := range map[string][]string{"a new token": nil, "a given token": {"QODER_PAT=pt-given"}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := serve(t, env, "--demo")
 			var script strings.Builder
 			for {
@@ -181,14 +184,17 @@ func TestTheDemoPrintsACurlThatWorks(t *testing.T) {
 }
 
 func TestSignals(t *testing.T) {
+	t.Parallel()
 	for name, sig := range map[string]syscall.Signal{"SIGINT": syscall.SIGINT, "SIGTERM": syscall.SIGTERM} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := serve(t, nil)
 			_ = s.Process.Signal(sig)
 			s.stopped(t)
 		})
 	}
 	t.Run("a second one ends it at once", func(t *testing.T) {
+		t.Parallel()
 		s := serve(t, nil, "--demo", "--shutdown-timeout", "1h")
 		body, feed := io.Pipe()
 		defer feed.Close()
@@ -220,15 +226,16 @@ func refused(baseURL string) string {
 }
 
 func TestMistakesOnTheCommandLine(t *testing.T) {
+	t.Parallel()
 	for want, args := range map[string][]string{
-		"sessionsd: --account must be given, in 1 to 128 bytes\n":                                                                              {"token", "create"},
+		"sessionsd: set --account to the account, in 1 to 128 bytes\n":                                                                         {"token", "create"},
 		"sessionsd: --expires-in must not be negative\n":                                                                                       {"token", "create", "--account", "a", "--expires-in", "-1h"},
-		"sessionsd: there is no token \"tok_1\"; 'sessionsd token list' shows those there are\n":                                               {"token", "revoke", "tok_1"},
-		"sessionsd: unknown log format \"xml\"; --log-format takes text or json\n":                                                             {"serve", "--log-format", "xml"},
+		"sessionsd: token \"tok_1\" does not exist; list the tokens with 'sessionsd token list'\n":                                             {"token", "revoke", "tok_1"},
+		"sessionsd: unknown log format \"xml\"; set --log-format to text or json\n":                                                            {"serve", "--log-format", "xml"},
 		"sessionsd: unknown feature \"m4\"; known is \"m3\"\n":                                                                                 {"serve", "--features", "m4"},
-		"sessionsd: --faults makes requests fail on purpose, which is for rehearsals; it needs --demo\n":                                       {"serve", "--faults", "faults.yaml"},
+		"sessionsd: --faults makes requests fail on purpose, for rehearsals; add --demo\n":                                                     {"serve", "--faults", "faults.yaml"},
 		"sessionsd: --faults: fault file: open faults.yaml: no such file or directory\n":                                                       {"serve", "--demo", "--faults", "faults.yaml"},
-		"sessionsd: --script has no runner that reads it; add --runner script or --route MODEL=script\n":                                       {"serve", "--script", "a.yaml", "--runner", "echo"},
+		"sessionsd: no runner plays --script; add --runner script or --route MODEL=script\n":                                                   {"serve", "--script", "a.yaml", "--runner", "echo"},
 		"sessionsd: unknown flag: --port; see 'sessionsd serve --help'\n":                                                                      {"serve", "--port", "1"},
 		"sessionsd: unknown command \"srve\" for \"sessionsd\"\n\nDid you mean this?\n\tserve\n\n":                                             {"srve"},
 		"sessionsd: $SESSIONSD_SHUTDOWN_TIMEOUT: invalid argument \"soon\" for \"--shutdown-timeout\" flag: time: invalid duration \"soon\"\n": {"serve"},
@@ -250,13 +257,14 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 }
 
 func TestFlagsWinOverTheEnvironment(t *testing.T) {
+	t.Parallel()
 	s := serve(t, []string{"SESSIONSD_LOG_FORMAT=xml", "SESSIONSD_RESPONSE_CHECK=report"}, "--log-format", "json")
 	status(t, s.baseURL+"/healthz", "") // leaves no line
 	status(t, s.baseURL+"/v1/sessions", "")
 	_ = s.Process.Signal(syscall.SIGTERM)
-	_, _ = io.Copy(io.Discard, s.stdout)
-	if err := s.Wait(); err != nil || strings.Count(s.stderr.String(), `"msg":"request"`) != 1 {
-		t.Errorf("%v: %s", err, s.stderr)
+	s.stopped(t)
+	if strings.Count(s.stderr.String(), `"msg":"request"`) != 1 {
+		t.Error(s.stderr)
 	}
 	if _, err := os.Stat(filepath.Join(s.Dir, "data", "sessions.db")); err != nil {
 		t.Errorf("the default database: %v", err)
@@ -264,6 +272,7 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 }
 
 func TestEveryFlagNamesItsVariable(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{"serve"}, {"token", "create"}, {"token", "list"}, {"token", "revoke"}} {
 		out, err := program(t, nil, append(args, "--help")...).Output()
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -20,14 +21,14 @@ func tokenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Create, list and revoke access tokens",
-		Long: `Access tokens (PATs) belong to an account: what is created with a token is seen with the tokens of its
-account, and no others. An account exists by having a token. The commands work while the server runs.`,
+		Long: `Access tokens (PATs) belong to an account: what is created with a token is visible with the tokens of its
+account only. An account exists as soon as it has a token. The commands work while the server runs.`,
 	}
 	cmd.AddCommand(tokenCreateCommand(), tokenListCommand(), tokenRevokeCommand())
 	return cmd
 }
 
-// tokenFlags are the flags that all token commands have.
+// tokenFlags are the flags of all token commands.
 type tokenFlags struct {
 	db     databaseFlags
 	asJSON bool
@@ -48,6 +49,17 @@ func (f *tokenFlags) withStore(ctx context.Context, fn func(store.Store) error) 
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return fn(db)
+}
+
+// print writes view as JSON if the flags say so, and otherwise text.
+func (f *tokenFlags) print(w io.Writer, view any, text string) error {
+	if !f.asJSON {
+		_, err := io.WriteString(w, text)
+		return err
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(view)
 }
 
 // tokenView is a token as the commands print it.
@@ -71,7 +83,7 @@ func tokenCreateCommand() *cobra.Command {
 	var expiresIn time.Duration
 	cmd := &cobra.Command{
 		Use:     "create",
-		Short:   "Create a token and print it, once",
+		Short:   "Create a token and print it once",
 		Long:    "Creates a token and prints it. Only its hash is kept: it cannot be shown again.",
 		Example: "  export QODER_PAT=$(sessionsd token create --account acme --name ci --expires-in 720h --json | jq -r .token)",
 		Args:    cobra.NoArgs,
@@ -91,26 +103,22 @@ func tokenCreateCommand() *cobra.Command {
 				}
 				view := viewOf(token)
 				view.Token = secret
-				if flags.asJSON {
-					return printJSON(cmd.OutOrStdout(), view)
-				}
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), secret)
-				return err
+				return flags.print(cmd.OutOrStdout(), view, secret+"\n")
 			})
 		},
 	}
 	flags.register(cmd)
-	cmd.Flags().StringVar(&account, "account", "", "account that the token acts for, required")
+	cmd.Flags().StringVar(&account, "account", "", "account that the token acts for; required")
 	cmd.Flags().StringVar(&name, "name", "", "what the token is for")
 	cmd.Flags().DurationVar(&expiresIn, "expires-in", 0, "how long the token works, such as 720h; forever by default")
 	return describeEnvironment(cmd)
 }
 
-// checkNewToken refuses what a token cannot be made of.
+// checkNewToken validates the flags of a new token.
 func checkNewToken(account, name string, expiresIn time.Duration) error {
 	switch {
 	case account == "" || len(account) > 128:
-		return errors.New("--account must be given, in 1 to 128 bytes")
+		return errors.New("set --account to the account, in 1 to 128 bytes")
 	case len(name) > 256:
 		return errors.New("--name must be at most 256 bytes long")
 	case expiresIn < 0:
@@ -136,15 +144,12 @@ func tokenListCommand() *cobra.Command {
 				for _, t := range tokens {
 					views = append(views, viewOf(t))
 				}
-				if flags.asJSON {
-					return printJSON(cmd.OutOrStdout(), views)
-				}
-				return printTokens(cmd.OutOrStdout(), views)
+				return flags.print(cmd.OutOrStdout(), views, tokenTable(views))
 			})
 		},
 	}
 	flags.register(cmd)
-	cmd.Flags().StringVar(&account, "account", "", "list this account's tokens only")
+	cmd.Flags().StringVar(&account, "account", "", "list only the tokens of this account")
 	return describeEnvironment(cmd)
 }
 
@@ -152,24 +157,20 @@ func tokenRevokeCommand() *cobra.Command {
 	var flags tokenFlags
 	cmd := &cobra.Command{
 		Use:     "revoke ID",
-		Short:   "Revoke a token, for good",
-		Long:    "Revokes a token, for good. A running server refuses it from then on.",
+		Short:   "Revoke a token permanently",
+		Long:    "Revokes a token permanently. A running server refuses it from then on.",
 		Example: "  sessionsd token revoke tok_019e3bb1e8c171fd9abbb1477ffb84cc",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return flags.withStore(cmd.Context(), func(db store.Store) error {
 				token, err := db.RevokeToken(cmd.Context(), args[0])
 				if errors.Is(err, store.ErrNotFound) {
-					return fmt.Errorf("there is no token %q; 'sessionsd token list' shows those there are", args[0])
+					return fmt.Errorf("token %q does not exist; list the tokens with 'sessionsd token list'", args[0])
 				}
 				if err != nil {
 					return err
 				}
-				if flags.asJSON {
-					return printJSON(cmd.OutOrStdout(), viewOf(token))
-				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "revoked %s\n", token.ID)
-				return err
+				return flags.print(cmd.OutOrStdout(), viewOf(token), "revoked "+token.ID+"\n")
 			})
 		},
 	}
@@ -177,22 +178,19 @@ func tokenRevokeCommand() *cobra.Command {
 	return describeEnvironment(cmd)
 }
 
-func printJSON(w io.Writer, v any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(v)
-}
-
-func printTokens(w io.Writer, tokens []tokenView) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+// tokenTable formats tokens as a table.
+func tokenTable(tokens []tokenView) string {
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tACCOUNT\tNAME\tCREATED\tEXPIRES\tREVOKED")
 	for _, t := range tokens {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Account, t.Name, day(&t.CreatedAt), day(t.ExpiresAt), day(t.RevokedAt))
 	}
-	return table.Flush()
+	_ = table.Flush() // a strings.Builder accepts every write
+	return text.String()
 }
 
-// day writes a time for a table, and a dash for none.
+// day formats a time for a table, and a missing one as a dash.
 func day(t *time.Time) string {
 	if t == nil {
 		return "-"

@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -33,7 +35,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// shown is a cluster that runs as a process of its own.
+// shown is a cluster in a process of its own.
 type shown struct {
 	*exec.Cmd
 	baseURL   string
@@ -70,13 +72,13 @@ func show(t *testing.T) *shown {
 		}
 	}
 	if s.baseURL == "" || s.folder == "" || len(s.processes) != 3 {
-		t.Fatalf("it said no more than %+v", s)
+		t.Fatalf("it printed only %+v", s)
 	}
 	go func() { _, _ = io.Copy(io.Discard, out) }() // until the process ends
 	return s
 }
 
-// gone fails unless nothing is left of a cluster that has ended.
+// gone fails if anything is left of a cluster that has ended.
 func (s *shown) gone(t *testing.T) {
 	t.Helper()
 	for _, process := range s.processes {
@@ -89,7 +91,7 @@ func (s *shown) gone(t *testing.T) {
 	}
 }
 
-// converse has one conversation through the proxy: its requests go to all replicas in turn.
+// converse runs one turn through the proxy, which sends its requests to all replicas in turn.
 func converse(t *testing.T, s *shown) {
 	t.Helper()
 	c, err := client.New(client.WithToken(token), client.WithBaseURL(s.baseURL+"/v1"))
@@ -114,8 +116,9 @@ func converse(t *testing.T, s *shown) {
 	}
 }
 
-// TestConversation talks to the whole cluster, and to what is left of it after a replica was killed.
+// TestConversation talks to the complete cluster, and to the rest of it after a replica was killed.
 func TestConversation(t *testing.T) {
+	t.Parallel()
 	s := show(t)
 	for range 3 {
 		converse(t, s)
@@ -137,6 +140,7 @@ func TestConversation(t *testing.T) {
 
 // TestSecondInterrupt does not wait for a request whose body never comes.
 func TestSecondInterrupt(t *testing.T) {
+	t.Parallel()
 	s := show(t)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.baseURL, "http://"))
 	if err != nil {
@@ -163,8 +167,9 @@ func TestSecondInterrupt(t *testing.T) {
 	}
 }
 
-// TestNoReplica is told by the proxy in the contract's own form.
+// TestNoReplica tests that the proxy reports in the contract's form that it has no replica.
 func TestNoReplica(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,5 @@
-// Command cluster shows many replicas on one PostgreSQL, all on this machine: it starts the database, the replicas as
-// processes, and a proxy in front of them that takes them in turn. Everything ends with it, and nothing is left.
+// Command cluster demonstrates many replicas on one PostgreSQL, all on this machine: it starts the database, the
+// replicas as processes, and a proxy that sends them requests in turn. When it ends, it stops and removes everything.
 package main
 
 import (
@@ -46,7 +46,7 @@ func fail(err error) {
 	}
 }
 
-// stops returns contexts that the first and the second SIGINT or SIGTERM end.
+// stops returns contexts that the first and the second SIGINT or SIGTERM cancel.
 func stops() (first, second context.Context) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -65,13 +65,13 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("cluster", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "the proxy's address, HOST:PORT; port 0 takes a free one")
+	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "the proxy's address, HOST:PORT; port 0 selects a free one")
 	flags.IntVar(&o.replicas, "replicas", 3, "how many replicas to start")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	if o.replicas < 1 || flags.NArg() > 0 {
-		return o, errors.New("--replicas must be positive, and there are no arguments")
+		return o, errors.New("set --replicas to at least 1, and give no arguments")
 	}
 	if o.token = os.Getenv("QODER_PAT"); o.token == "" {
 		o.token = auth.Mint()
@@ -79,7 +79,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	return o, nil
 }
 
-// run shows the cluster until ctx ends, then stops it: replicas finish the requests under way, unless hurry ends too.
+// run runs the cluster until ctx ends, then stops it: replicas finish the requests under way, unless hurry ends too.
 func run(ctx, hurry context.Context, out io.Writer, o options) (err error) {
 	postgres, err := pgserver.Start("")
 	if err != nil {
@@ -110,5 +110,5 @@ func run(ctx, hurry context.Context, out io.Writer, o options) (err error) {
 	return err
 }
 
-// patience is how long a replica may take to stop once it has been told to.
+// patience is how long a replica may take to stop.
 const patience = 15 * time.Second

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/cloud-sessions/sessions/api/problem"
 	"github.com/cloud-sessions/sessions/gen/types"
 )
 
@@ -25,14 +26,14 @@ type balancer struct {
 	network *http.Transport
 }
 
-// target is a replica and whether it was ready when it was last asked.
+// target is a replica and whether its last probe succeeded.
 type target struct {
 	host  string
 	ready atomic.Bool
 }
 
 const (
-	// askEvery is how often each replica is asked whether it is ready; askPatience, how long it may take to say so.
+	// askEvery is the time between two probes of a replica; askPatience, how long a probe may take.
 	askEvery    = 500 * time.Millisecond
 	askPatience = 3 * time.Second
 )
@@ -47,11 +48,11 @@ func newBalancer(all []*replica) *balancer {
 	return b
 }
 
-// errNoneReady is what the proxy has to say when it has nobody to ask.
+// errNoneReady is the error of a request that no replica can receive.
 var errNoneReady = errors.New("no replica is ready")
 
-// RoundTrip implements http.RoundTripper. A replica that takes no connection has not seen the request, so the next one
-// gets it.
+// RoundTrip implements http.RoundTripper. A replica that accepts no connection has not seen the request, so the next
+// replica receives it.
 func (b *balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := r.Body
 	if body != nil {
@@ -75,7 +76,7 @@ func (b *balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, errNoneReady
 }
 
-// watch asks the replicas whether they are ready, again and again until ctx ends.
+// watch probes the replicas repeatedly until ctx ends.
 func (b *balancer) watch(ctx context.Context) {
 	for {
 		var calls sync.WaitGroup
@@ -149,17 +150,17 @@ func (p *proxy) close(ctx context.Context) {
 	p.background.Wait()
 }
 
-// refuse answers as a server does whose database is away. Whether a replica did what was asked is unknown.
+// refuse responds like a server whose database is unavailable. Whether a replica has handled the request is unknown.
 func refuse(w http.ResponseWriter, r *http.Request, _ error) {
 	id := cmp.Or(r.Header.Get("X-Request-Id"), uuid.NewString())
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Request-Id", id)
 	w.Header().Set("Retry-After", "1")
-	w.WriteHeader(http.StatusServiceUnavailable)
-	_ = json.NewEncoder(w).Encode(types.Error{ // a caller who is gone needs no answer
+	w.WriteHeader(problem.StatusOf(types.ErrorTypeOverloadedError))
+	_ = json.NewEncoder(w).Encode(types.Error{ // a caller that is gone needs no response
 		Type: types.ErrorEnvelopeTypeError, RequestID: id,
 		Error: types.ErrorDetail{
-			Type: types.ErrorTypeOverloadedError, Message: "No replica has answered. Try again with the same idempotency key.",
+			Type: types.ErrorTypeOverloadedError, Message: "No replica has responded. Try again with the same idempotency key.",
 		},
 	})
 }

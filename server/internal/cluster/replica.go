@@ -18,17 +18,17 @@ import (
 	"github.com/cloud-sessions/sessions/server/internal/child"
 )
 
-// replicaVariable holds the job of a process that is a replica.
+// replicaVariable is the variable with the job of a process that is a replica.
 const replicaVariable = "SESSIONS_CLUSTER_REPLICA"
 
-// replicaJob says what a replica serves.
+// replicaJob is what a replica serves.
 type replicaJob struct {
 	Number    int
 	DB, Token string
 }
 
-// serveReplica serves until stdin ends, which it does when the parent goes, too, and then drains. An interrupt of the
-// terminal is the parent's business.
+// serveReplica serves until stdin ends, which also happens when the parent ends, and then drains. It leaves an interrupt
+// of the terminal to the parent.
 func serveReplica(text string, stdin io.Reader, stdout, stderr io.Writer) (err error) {
 	signal.Ignore(os.Interrupt)
 	var job replicaJob
@@ -52,7 +52,7 @@ func serveReplica(text string, stdin io.Reader, stdout, stderr io.Writer) (err e
 	return s.Run(ctx, func(baseURL string) { fmt.Fprintln(stdout, baseURL) })
 }
 
-// replica is such a process, as its parent sees it.
+// replica is a replica's process, as its parent sees it.
 type replica struct {
 	*child.Process
 	url *url.URL
@@ -72,8 +72,8 @@ func startReplica(hurry context.Context, job replicaJob) (*replica, error) {
 	return r, nil
 }
 
-// stop tells the replica to drain and waits for its end. That it was killed from outside is no error: it is what the
-// cluster is there to show.
+// stop tells the replica to drain and waits for its end. That it was killed from outside is not an error: the cluster
+// exists to demonstrate it.
 func (r *replica) stop() error {
 	err := r.Stop(patience)
 	var exit *exec.ExitError
@@ -83,7 +83,7 @@ func (r *replica) stop() error {
 	return err
 }
 
-// stopAll stops those that were started, all at once.
+// stopAll stops the replicas that were started, all at the same time.
 func stopAll(all []*replica) error {
 	errs := make([]error, len(all))
 	var calls sync.WaitGroup

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 // agentContent is what an agent is in version v.
@@ -24,7 +25,7 @@ func contentOf(a *store.Agent) []any {
 		fromJSON{&a.Tools}, fromJSON{&a.MCPServers}, fromJSON{&a.Skills}, &a.DefaultEnvironment, fromJSON{&a.Metadata}}
 }
 
-func scanAgent(row scanner) (a store.Agent, err error) {
+func scanAgent(row engine.Scanner) (a store.Agent, err error) {
 	err = row.Scan(append([]any{&a.ID, timeTo{&a.CreatedAt}, timeOrNilTo{&a.ArchivedAt}, timeTo{&a.UpdatedAt}},
 		contentOf(&a)...)...)
 	return a, err

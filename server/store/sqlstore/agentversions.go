@@ -6,6 +6,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/server/cache"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 // agentVersion names a version of an agent.
@@ -28,7 +29,7 @@ func (s *Store) agentAt(ctx context.Context, account, id string, version int32) 
 	if a, ok := s.agents.Get(key); ok {
 		return a, nil
 	}
-	scan := func(row scanner) (a store.Agent, err error) {
+	scan := func(row engine.Scanner) (a store.Agent, err error) {
 		err = row.Scan(append([]any{&a.ID, timeTo{&a.CreatedAt}, timeTo{&a.UpdatedAt}}, contentOf(&a)...)...)
 		return a, err
 	}

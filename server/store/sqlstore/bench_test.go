@@ -47,8 +47,7 @@ func BenchmarkOpenMemory(b *testing.B) { benchmarkOpen(b, "sqlite::memory:") }
 // BenchmarkOpenFile opens a database that is up to date.
 func BenchmarkOpenFile(b *testing.B) { benchmarkOpen(b, fileDSN(b)) }
 
-func benchmarkSessions(b *testing.B, dsn string, run func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec)) {
-	s := mustOpen(b, dsn, sqlstore.Options{})
+func benchmarkSessions(b *testing.B, s *sqlstore.Store, run func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec)) {
 	agent, err := s.CreateAgent(b.Context(), "acc", store.AgentSpec{Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")})
 	if err != nil {
 		b.Fatal(err)
@@ -63,13 +62,8 @@ func benchmarkSessions(b *testing.B, dsn string, run func(b *testing.B, s *sqlst
 // engines are the ways to run statements that benchmarks compare: the database's own, and one that leaves
 // everything to database/sql.
 func engines(b *testing.B, dsn func(b *testing.B) string, run func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec)) {
-	b.Run("engine=own", func(b *testing.B) { benchmarkSessions(b, dsn(b), run) })
-	b.Run("engine=plain", func(b *testing.B) {
-		benchmarkSessions(b, dsn(b), func(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
-			s.UsePlain()
-			run(b, s, spec)
-		})
-	})
+	b.Run("engine=own", func(b *testing.B) { benchmarkSessions(b, mustOpen(b, dsn(b), sqlstore.Options{}), run) })
+	b.Run("engine=plain", func(b *testing.B) { benchmarkSessions(b, openPlain(b, dsn(b), sqlstore.Options{}), run) })
 }
 
 // durable are the databases that keep what they are given.

@@ -10,7 +10,7 @@ import (
 // part. When there is no such row, changed returns a store.MissingError.
 func changed[T any](ctx context.Context, s *Store, r rows[T], account, id string, change func(ctx context.Context, v *T) error) (v T, err error) {
 	err = s.Atomically(ctx, func(ctx context.Context) error {
-		if err := s.lock(ctx, r.table, account, id, s.db.forUpdate); err != nil {
+		if err := s.lock(ctx, r.table, account, id, s.db.ForUpdate); err != nil {
 			return err
 		}
 		if v, err = get(ctx, s, r, account, id); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 func environmentRows() rows[store.Environment] {
@@ -16,7 +17,7 @@ func environmentRows() rows[store.Environment] {
 	}
 }
 
-func scanEnvironment(row scanner) (e store.Environment, err error) {
+func scanEnvironment(row engine.Scanner) (e store.Environment, err error) {
 	err = row.Scan(&e.ID, &e.Name, &e.Description, fromJSON{&e.Config}, fromJSON{&e.Metadata},
 		timeTo{&e.CreatedAt}, timeTo{&e.UpdatedAt}, timeOrNilTo{&e.ArchivedAt})
 	return e, err

@@ -5,10 +5,11 @@ import (
 	"errors"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
-const deleteSomeEvents = `DELETE FROM events WHERE account_id = $1 AND session_id = $2 AND id IN (
-	SELECT id FROM events WHERE account_id = $1 AND session_id = $2 ORDER BY id LIMIT $3)`
+const deleteSomeEvents = `DELETE FROM events WHERE account_id = $1 AND session_id = $2 AND position IN (
+	SELECT position FROM events WHERE account_id = $1 AND session_id = $2 ORDER BY position LIMIT $3)`
 
 // eraseLog removes a deleted session's events, or leaves those beyond one step to SweepEvents.
 func (s *Store) eraseLog(ctx context.Context, account, session string) error {
@@ -43,9 +44,9 @@ func (s *Store) SweepEvents(ctx context.Context, limit int) (int, error) {
 // sweepLog removes at most limit events of one deleted session, or returns store.ErrNotFound when none is left that
 // nobody else works on.
 func (s *Store) sweepLog(ctx context.Context, limit int) (int, error) {
-	of, err := one(ctx, s, func(row scanner) (of store.SessionRef, err error) {
+	of, err := one(ctx, s, func(row engine.Scanner) (of store.SessionRef, err error) {
 		return of, row.Scan(&of.Account, &of.ID)
-	}, `SELECT account_id, session_id FROM erasures LIMIT 1`+s.db.skipLocked)
+	}, `SELECT account_id, session_id FROM erasures LIMIT 1`+s.db.SkipLocked)
 	if err != nil {
 		return 0, err
 	}

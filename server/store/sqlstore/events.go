@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 func eventRows() rows[store.Event] {
 	return rows[store.Event]{
 		table:     "events",
-		selection: `SELECT r.id, r.session_id, r.turn_id, r.type, r.payload, r.created_at FROM events r`,
-		scan: func(row scanner) (e store.Event, err error) {
-			err = row.Scan(&e.ID, &e.SessionID, &e.TurnID, &e.Type, fromJSON{&e.Payload}, timeTo{&e.CreatedAt})
+		selection: `SELECT r.position, r.id, r.session_id, r.turn_id, r.type, r.payload, r.created_at FROM events r`,
+		scan: func(row engine.Scanner) (e store.Event, err error) {
+			err = row.Scan(&e.Position, &e.ID, &e.SessionID, &e.TurnID, &e.Type, fromJSON{&e.Payload}, timeTo{&e.CreatedAt})
 			return e, err
 		},
 	}
@@ -24,84 +25,101 @@ func eventRows() rows[store.Event] {
 func (s *Store) NewID(prefix string) string { return s.newID(prefix) }
 
 // AppendEvents implements store.Events.
-func (s *Store) AppendEvents(ctx context.Context, account, session string, change func(*store.Session, func(store.NewEvent) (store.Event, error)) error) (store.Session, error) {
-	return changed(ctx, s, sessionRows(), account, session, func(ctx context.Context, v *store.Session) error {
-		last, err := s.lastEvent(ctx, account, session)
+func (s *Store) AppendEvents(ctx context.Context, account, session string, change func(*store.Session) ([]store.NewEvent, error)) (store.Session, []store.Event, error) {
+	var appended []store.Event
+	v, err := changed(ctx, s, sessionRows(), account, session, func(ctx context.Context, v *store.Session) error {
+		var events []store.NewEvent
+		moved, err := s.change(ctx, account, v, func(v *store.Session) (err error) {
+			events, err = change(v)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		var added []store.Event
-		add := func(n store.NewEvent) (store.Event, error) {
-			last = s.following(last, n)
-			added = append(added, last)
-			return last, nil
-		}
-		moved, err := s.change(ctx, account, v, func(v *store.Session) error { return change(v, add) })
-		if err != nil {
+		if appended, err = s.appendTo(ctx, account, session, events); err != nil {
 			return err
 		}
-		for _, e := range added {
-			if err := s.addEvent(ctx, account, e); err != nil {
-				return err
-			}
-		}
-		if moved || len(added) > 0 {
+		if moved || len(events) > 0 {
 			return s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: session}, State: moved})
 		}
 		return nil
 	})
+	appended, err = orZero(appended, err)
+	return v, appended, err
 }
 
-const selectLastEvent = `SELECT id, created_at FROM events WHERE account_id = $1 AND session_id = $2 ORDER BY id DESC LIMIT 1`
+// appendTo stores events at the end of a log. The session must be locked, so that no other event comes in between.
+func (s *Store) appendTo(ctx context.Context, account, session string, events []store.NewEvent) ([]store.Event, error) {
+	if len(events) == 0 {
+		return nil, nil
+	}
+	last, err := s.lastEvent(ctx, account, session)
+	if err != nil {
+		return nil, err
+	}
+	now := cut(s.now())
+	if now.Before(last.CreatedAt) { // another process stored it, by a clock that is ahead
+		now = last.CreatedAt
+	}
+	appended := make([]store.Event, len(events))
+	for i, n := range events {
+		if n.ID == "" {
+			n.ID = s.newID("evt")
+		}
+		appended[i] = store.Event{
+			Position: last.Position + 1 + int64(i), ID: n.ID, SessionID: session,
+			TurnID: n.TurnID, Type: n.Type, Payload: n.Payload, CreatedAt: now,
+		}
+		if err := s.addEvent(ctx, account, appended[i]); err != nil {
+			return nil, err
+		}
+	}
+	return appended, nil
+}
 
-// lastEvent returns the id and time of a session's latest event, none when there is no event.
+const selectLastEvent = `SELECT position, created_at FROM events
+	WHERE account_id = $1 AND session_id = $2 ORDER BY position DESC LIMIT 1`
+
+// lastEvent returns the position and time of a session's last event, zero when the log is empty.
 func (s *Store) lastEvent(ctx context.Context, account, session string) (store.Event, error) {
-	last, err := one(ctx, s, func(row scanner) (e store.Event, err error) {
-		return e, row.Scan(&e.ID, timeTo{&e.CreatedAt})
+	last, err := one(ctx, s, func(row engine.Scanner) (e store.Event, err error) {
+		return e, row.Scan(&e.Position, timeTo{&e.CreatedAt})
 	}, selectLastEvent, account, session)
-	last.SessionID = session
 	if errors.Is(err, store.ErrNotFound) {
 		err = nil
 	}
 	return last, err
 }
 
-// following makes n the event that comes after last.
-func (s *Store) following(last store.Event, n store.NewEvent) store.Event {
-	e := store.Event{ID: n.ID, SessionID: last.SessionID, TurnID: n.TurnID, Type: n.Type, Payload: n.Payload, CreatedAt: cut(s.now())}
-	if e.ID <= last.ID {
-		e.ID = s.newID("evt")
-	}
-	if e.ID <= last.ID { // another process made last, by a clock that is ahead
-		e.ID = successor(last.ID)
-	}
-	if e.CreatedAt.Before(last.CreatedAt) {
-		e.CreatedAt = last.CreatedAt
-	}
-	return e
-}
-
-// successor returns the id that comes next: it counts in hexadecimal digits.
-func successor(id string) string {
-	digits := []byte(id)
-	for i := len(digits) - 1; i >= 0 && digits[i] != '_'; i-- {
-		switch {
-		case digits[i] == '9':
-			digits[i] = 'a'
-			return string(digits)
-		case digits[i] < 'f':
-			digits[i]++
-			return string(digits)
-		}
-		digits[i] = '0'
-	}
-	return id + "0"
-}
-
 func (s *Store) addEvent(ctx context.Context, account string, e store.Event) error {
-	return s.add(ctx, `INSERT INTO events (account_id, session_id, id, turn_id, type, payload, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		account, e.SessionID, e.ID, e.TurnID, e.Type, string(e.Payload), toMicros(e.CreatedAt))
+	return s.add(ctx, `INSERT INTO events (account_id, session_id, position, id, turn_id, type, payload, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (account_id, session_id, id) DO NOTHING`,
+		account, e.SessionID, e.Position, e.ID, e.TurnID, e.Type, string(e.Payload), toMicros(e.CreatedAt))
+}
+
+// EventPosition looks for the session last, as ListEvents does.
+func (s *Store) EventPosition(ctx context.Context, account, session, id string) (int64, error) {
+	position, err := s.positionOf(ctx, account, session, id)
+	if sessionErr := s.checkSession(ctx, account, session); sessionErr != nil {
+		return 0, sessionErr
+	}
+	return position, err
+}
+
+const selectPosition = `SELECT position FROM events WHERE account_id = $1 AND session_id = $2 AND id = $3`
+
+// positionOf returns an event's position, 0 for "", or store.ErrUnknownCursor.
+func (s *Store) positionOf(ctx context.Context, account, session, id string) (int64, error) {
+	if id == "" {
+		return 0, nil
+	}
+	position, err := one(ctx, s, func(row engine.Scanner) (position int64, err error) {
+		return position, row.Scan(&position)
+	}, selectPosition, account, session, id)
+	if errors.Is(err, store.ErrNotFound) {
+		err = store.ErrUnknownCursor
+	}
+	return position, err
 }
 
 // ListEvents looks for the session last: had it been deleted by then, what was read of its log might have gaps.
@@ -114,24 +132,27 @@ func (s *Store) ListEvents(ctx context.Context, account, session string, only st
 }
 
 func (s *Store) listEvents(ctx context.Context, account, session string, only store.EventFilter, page store.Page) (store.List[store.Event], error) {
-	var cursor *place
-	if page.Cursor != "" {
-		_, err := one(ctx, s, scanID, `SELECT id FROM events WHERE account_id = $1 AND session_id = $2 AND id = $3`, account, session, page.Cursor)
-		if errors.Is(err, store.ErrNotFound) {
-			err = store.ErrUnknownCursor
-		}
-		if err != nil {
-			return store.List[store.Event]{Items: []store.Event{}}, err
-		}
-		cursor = &place{page.Cursor}
+	position, err := s.positionOf(ctx, account, session, page.Cursor)
+	if err != nil {
+		return store.List[store.Event]{Items: []store.Event{}}, err
 	}
-	return listFrom(ctx, s, eventRows(), eventsFor(account, session, only), []string{"r.id"}, cursor, page)
+	var cursor *place
+	if position > 0 {
+		cursor = &place{position}
+	}
+	return listFrom(ctx, s, eventRows(), eventsFor(account, session, only), byPosition, cursor, page)
 }
+
+// byPosition is the order of a session's log.
+var byPosition = []string{"r.position"}
 
 func eventsFor(account, session string, only store.EventFilter) *filter {
 	f := &filter{account: account}
 	f.and("r.account_id = " + f.bind(account))
 	f.and("r.session_id = " + f.bind(session))
+	if only.AfterPosition > 0 {
+		f.since(only.AfterPosition + 1)
+	}
 	if len(only.Types) > 0 {
 		types := make([]any, len(only.Types))
 		for i, t := range only.Types {

@@ -5,12 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 func openTest(t *testing.T, dsn string) *Store {
@@ -62,7 +64,7 @@ func TestRowLocks(t *testing.T) {
 		}
 	}
 
-	s.db.forUpdate, s.db.forShare = " EXCLUSIVE x", " SHARED x"
+	s.db.ForUpdate, s.db.ForShare = " EXCLUSIVE x", " SHARED x"
 	_, err = s.UpdateAgent(ctx, "acc", agent.ID, 1, func(*store.AgentSpec) error { return nil })
 	wantClause("EXCLUSIVE", err)
 	_, err = s.ArchiveAgent(ctx, "acc", agent.ID)
@@ -75,12 +77,12 @@ func TestRowLocks(t *testing.T) {
 	wantClause("EXCLUSIVE", s.DeleteEnvironment(ctx, "acc", environment.ID))
 	_, err = s.UpdateSession(ctx, "acc", session.ID, func(*store.Session) error { return nil })
 	wantClause("EXCLUSIVE", err)
-	_, err = s.AppendEvents(ctx, "acc", session.ID, func(*store.Session, func(store.NewEvent) (store.Event, error)) error { return nil })
+	_, _, err = s.AppendEvents(ctx, "acc", session.ID, func(*store.Session) ([]store.NewEvent, error) { return nil, nil })
 	wantClause("EXCLUSIVE", err)
 	wantClause("EXCLUSIVE", s.DeleteSession(ctx, "acc", session.ID, func(store.Session) error { return nil }))
 	_, err = s.CreateSession(ctx, "acc", spec)
 	wantClause("SHARED", err)
-	s.db.forUpdate, s.db.forShare = "", ""
+	s.db.ForUpdate, s.db.ForShare = "", ""
 	check(t, s.lock(ctx, "agents", "acc", agent.ID, ""))
 	if err := s.lock(ctx, "agents", "acc", agent.ID, " LIMIT 1"); err == nil {
 		t.Error("a lock without a transaction is none, but no error either")
@@ -126,16 +128,12 @@ func TestErased(t *testing.T) {
 			return nil
 		})
 		check(t, err)
-		_, err = s.AppendEvents(ctx, "acc", v.ID, func(v *store.Session, add func(store.NewEvent) (store.Event, error)) error {
-			for range len(v.Title) * sweepStep {
-				if _, err := add(store.NewEvent{Type: "user.message", Payload: []byte(`"secret"`)}); err != nil {
-					return err
-				}
-			}
+		_, _, err = s.AppendEvents(ctx, "acc", v.ID, func(v *store.Session) ([]store.NewEvent, error) {
+			events := slices.Repeat([]store.NewEvent{{Type: "user.message", Payload: []byte(`"secret"`)}}, len(v.Title)*sweepStep)
 			if v.Title != "" {
 				v.Status, v.Turn = store.StatusCanceling, store.Turn{ID: "turn_x", Lease: 7, Pending: []store.PendingAction{{EventID: "secret"}}}
 			}
-			return nil
+			return events, nil
 		})
 		check(t, err)
 		check(t, s.DeleteSession(ctx, "acc", v.ID, func(store.Session) error { return nil }))
@@ -161,7 +159,7 @@ func TestErased(t *testing.T) {
 
 func equalCount(t *testing.T, s *Store, table string, want int) {
 	t.Helper()
-	got, err := one(t.Context(), s, func(row scanner) (n int, err error) { return n, row.Scan(&n) }, `SELECT count(*) FROM `+table)
+	got, err := one(t.Context(), s, func(row engine.Scanner) (n int, err error) { return n, row.Scan(&n) }, `SELECT count(*) FROM `+table)
 	check(t, err)
 	if got != want {
 		t.Errorf("want %d %s, got %d", want, table, got)
@@ -171,22 +169,15 @@ func equalCount(t *testing.T, s *Store, table string, want int) {
 // columnsOf returns what the columns of a session hold, but for those to leave out.
 func columnsOf(t *testing.T, s *Store, id string, leaveOut map[string]bool) map[string]any {
 	t.Helper()
-	_, read := s.pools()
-	result, err := read.QueryContext(t.Context(), `SELECT * FROM sessions WHERE id = $1`, id)
+	names, err := all(t.Context(), s, func(row engine.Scanner) (name string, err error) { return name, row.Scan(&name) },
+		`SELECT name FROM pragma_table_info('sessions')`)
 	check(t, err)
-	defer result.Close()
-	names, err := result.Columns()
-	check(t, err)
-	values := make([]any, len(names))
-	for i := range values {
-		values[i] = new(any)
-	}
-	result.Next()
-	check(t, result.Scan(values...))
 	columns := map[string]any{}
-	for i, name := range names {
+	for _, name := range names {
 		if !leaveOut[name] {
-			columns[name] = *values[i].(*any)
+			columns[name], err = one(t.Context(), s, func(row engine.Scanner) (value any, err error) { return value, row.Scan(&value) },
+				`SELECT `+name+` FROM sessions WHERE id = $1`, id)
+			check(t, err)
 		}
 	}
 	return columns
@@ -197,18 +188,12 @@ func columnsOf(t *testing.T, s *Store, id string, leaveOut map[string]bool) map[
 func TestDeletedBetweenReads(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, "sqlite::memory:")
-	reads := &countedReads{engine: s.db.engine}
-	s.db.engine = reads
+	reads := &countedReads{Engine: s.db.Engine}
+	s.db.Engine = reads
 	for after := range 5 {
 		ref := beginTurn(t, s, "acc", store.StatusIdle).Session
-		var log []store.Event
-		_, err := s.AppendEvents(t.Context(), ref.Account, ref.ID, func(_ *store.Session, add func(store.NewEvent) (store.Event, error)) error {
-			for range 2 * sweepStep {
-				e, err := add(store.NewEvent{Type: "user.message", Payload: []byte("{}")})
-				check(t, err)
-				log = append(log, e)
-			}
-			return nil
+		_, log, err := s.AppendEvents(t.Context(), ref.Account, ref.ID, func(*store.Session) ([]store.NewEvent, error) {
+			return slices.Repeat([]store.NewEvent{{Type: "user.message", Payload: []byte("{}")}}, 2*sweepStep), nil
 		})
 		check(t, err)
 		reads.after(after, func() {
@@ -230,7 +215,7 @@ func TestDeletedBetweenReads(t *testing.T) {
 
 // countedReads is an engine that does something after a read.
 type countedReads struct {
-	engine
+	engine.Engine
 	made, at int
 	then     func()
 }
@@ -243,8 +228,9 @@ func (e *countedReads) after(reads int, then func()) {
 	}
 }
 
-func (e *countedReads) read(ctx context.Context, q query, each func(scanner) error) error {
-	err := e.engine.read(ctx, q, each)
+// Read implements engine.Engine.
+func (e *countedReads) Read(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
+	err := e.Engine.Read(ctx, q, each)
 	if e.made++; e.made == e.at {
 		e.then()
 	}

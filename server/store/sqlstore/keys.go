@@ -4,15 +4,16 @@ import (
 	"context"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 // recordedReply is a row of idempotency_keys that has a reply.
 type recordedReply struct {
 	fingerprint string
-	reply       store.Reply
+	reply       store.RecordedResponse
 }
 
-func scanReply(row scanner) (r recordedReply, err error) {
+func scanReply(row engine.Scanner) (r recordedReply, err error) {
 	var body string
 	err = row.Scan(&r.fingerprint, &r.reply.Status, &r.reply.ContentType, &body)
 	r.reply.Body = []byte(body)
@@ -21,11 +22,11 @@ func scanReply(row scanner) (r recordedReply, err error) {
 
 // ClaimKey claims with one statement that takes over whatever counts as absent: a row that is not
 // younger than KeyLifetime, and one without a status, which a transaction left behind that committed
-// without RecordReply. So a claim never outlives its transaction.
+// without RecordResponse. So a claim never outlives its transaction.
 //
 // While another transaction holds the key, the statement waits: in SQLite for the one writer, in
 // PostgreSQL for the row.
-func (s *Store) ClaimKey(ctx context.Context, k store.Key) (reply *store.Reply, err error) {
+func (s *Store) ClaimKey(ctx context.Context, k store.Key) (reply *store.RecordedResponse, err error) {
 	err = s.Atomically(ctx, func(ctx context.Context) error {
 		now := s.now()
 		claimed, err := s.exec(ctx, `INSERT INTO idempotency_keys (account_id, key, fingerprint, created_at)
@@ -48,8 +49,8 @@ func (s *Store) ClaimKey(ctx context.Context, k store.Key) (reply *store.Reply, 
 	return orZero(reply, err)
 }
 
-// RecordReply returns store.ErrNotFound when the key is not claimed, or claimed for another fingerprint.
-func (s *Store) RecordReply(ctx context.Context, k store.Key, r store.Reply) error {
+// RecordResponse returns store.ErrNotFound when the key is not claimed, or claimed for another fingerprint.
+func (s *Store) RecordResponse(ctx context.Context, k store.Key, r store.RecordedResponse) error {
 	return s.Atomically(ctx, func(ctx context.Context) error {
 		recorded, err := s.exec(ctx, `UPDATE idempotency_keys
 			SET status = $1, content_type = $2, body = $3, created_at = $4
@@ -78,7 +79,7 @@ func (s *Store) SweepKeys(ctx context.Context, limit int) (int, error) {
 	for removed < limit {
 		step, swept := min(limit-removed, sweepStep), 0
 		err := s.Atomically(ctx, func(ctx context.Context) (err error) {
-			swept, err = s.exec(ctx, deleteOldKeys(s.db.skipLocked), before, step)
+			swept, err = s.exec(ctx, deleteOldKeys(s.db.SkipLocked), before, step)
 			return err
 		})
 		if err != nil {

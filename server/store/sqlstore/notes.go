@@ -3,8 +3,8 @@ package sqlstore
 import (
 	"context"
 	"encoding/json"
-	"unicode/utf8"
 
+	"github.com/cloud-sessions/sessions/server/internal/text"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -36,15 +36,19 @@ func (s *Store) signal(ctx context.Context, signal store.Signal) error {
 
 // tell tells the other stores, once ctx's transaction has committed.
 func (s *Store) tell(ctx context.Context, n note) error {
-	if s.db.listen == nil {
+	if s.db.Notifier == nil {
 		return nil
 	}
 	n.From = s.id
 	payload, err := json.Marshal(n)
-	if err == nil {
-		_, err = s.exec(ctx, `SELECT pg_notify($1, $2)`, noteChannel, string(payload))
+	if err != nil {
+		return err
 	}
-	return err
+	sc, ok := s.scopeOf(ctx)
+	if !ok {
+		return errOutside
+	}
+	return s.db.Notifier.Notify(ctx, sc.tx, string(payload))
 }
 
 // told takes a note of another store.
@@ -54,7 +58,7 @@ func (s *Store) told(payload string) {
 		return // what is no note was not meant for us
 	}
 	if n.Revoked {
-		_ = s.db.revocations.add() // in memory it does not fail
+		_ = s.db.Revocations.Add() // in memory it does not fail
 	}
 	if n.Session == "" {
 		return
@@ -68,25 +72,22 @@ func (s *Store) told(payload string) {
 
 // missed says that notes may have been lost.
 func (s *Store) missed() {
-	_ = s.db.revocations.add()
+	_ = s.db.Revocations.Add()
 	s.hub.tell(store.Signal{})
 }
 
 // publish tells the other stores of an increment, in as many notes as it takes.
 func (s *Store) publish(ctx context.Context, inc store.Increment) error {
-	if s.db.listen == nil {
+	if s.db.Notifier == nil {
 		return nil
 	}
 	return s.Atomically(ctx, func(ctx context.Context) error {
-		for text, offset := inc.Text, inc.Offset; text != ""; {
-			n := min(maxNote, len(text))
-			for n < len(text) && !utf8.RuneStart(text[n]) {
-				n--
-			}
-			if err := s.tell(ctx, note{Account: inc.Session.Account, Session: inc.Session.ID, Event: inc.EventID, Offset: offset, Text: text[:n]}); err != nil {
+		for rest, offset := inc.Text, inc.Offset; rest != ""; {
+			part := text.Cut(rest, maxNote)
+			if err := s.tell(ctx, note{Account: inc.Session.Account, Session: inc.Session.ID, Event: inc.EventID, Offset: offset, Text: part}); err != nil {
 				return err
 			}
-			text, offset = text[n:], offset+n
+			rest, offset = rest[len(part):], offset+len(part)
 		}
 		return nil
 	})

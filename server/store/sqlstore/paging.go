@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 // rows says how one kind of resource is read.
@@ -18,7 +19,7 @@ type rows[T any] struct {
 	table string
 	// selection is a SELECT up to its WHERE that calls the table r.
 	selection string
-	scan      func(scanner) (T, error)
+	scan      func(engine.Scanner) (T, error)
 	// complete adds what is not in the row, if that is not nil.
 	complete func(ctx context.Context, s *Store, account string, v *T) error
 }
@@ -151,7 +152,7 @@ func placeOf(ctx context.Context, s *Store, table, account, id string) (*place, 
 	if id == "" {
 		return nil, nil
 	}
-	scan := func(row scanner) (place, error) {
+	scan := func(row engine.Scanner) (place, error) {
 		var created int64
 		err := row.Scan(&created)
 		return place{created, id}, err

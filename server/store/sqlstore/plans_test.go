@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 // TestQueryPlans asserts that every query that may meet many rows walks along its index, within all the
@@ -38,11 +39,13 @@ func TestQueryPlans(t *testing.T) {
 		}
 		plan(t, s, countBusy(10), []any{"acc"},
 			"CO-ROUTINE busy", "SEARCH sessions USING INDEX sessions_busy (account_id=?)", "SCAN busy")
-		plan(t, s, selectLost, nil, "SCAN sessions USING INDEX sessions_busy")
-		log := "INDEX sqlite_autoindex_events_1 (account_id=? AND session_id=?"
+		plan(t, s, engine.SelectBusy, nil, "SCAN sessions USING INDEX sessions_busy")
+		log := "PRIMARY KEY (account_id=? AND session_id=?"
 		plan(t, s, selectLastEvent, []any{"acc", "sess_x"}, "SEARCH events USING "+log+")")
+		plan(t, s, selectPosition, []any{"acc", "sess_x", "evt_x"},
+			"SEARCH events USING COVERING INDEX events_ids (account_id=? AND session_id=? AND id=?)")
 		plan(t, s, deleteSomeEvents, []any{"acc", "sess_x", 1},
-			"LIST SUBQUERY 1", "SEARCH events USING COVERING "+log+")", "SEARCH events USING COVERING "+log+" AND id=?)")
+			"LIST SUBQUERY 1", "SEARCH events USING "+log+")", "SEARCH events USING "+log+" AND position=?)")
 		plan(t, s, selectUses, []any{"acc", "env_x"},
 			"SEARCH sessions USING INDEX sessions_by_environment (account_id=? AND environment_id=?)")
 		plan(t, s, deleteOldKeys(""), []any{1, 2},
@@ -134,22 +137,22 @@ func (w walk) alongEvents(t *testing.T) {
 	t.Helper()
 	f, bounds, cursor := eventsFor("acc", "sess_x", store.EventFilter{Types: []string{"a", "b"}, CreatedFrom: new(time.UnixMicro(1))}), "account_id=? AND session_id=?", w.cursor
 	if cursor != nil {
-		cursor = &place{"evt_x"}
+		cursor = &place{int64(7)}
 		if w.page.Ascending {
-			bounds += " AND id>?"
+			bounds += " AND position>?"
 		} else {
-			bounds += " AND id<?"
+			bounds += " AND position<?"
 		}
 	}
-	query := pageQuery(eventRows().selection, f, []string{"r.id"}, cursor, w.page)
-	plan(t, w.s, query, f.args, "SEARCH r USING INDEX sqlite_autoindex_events_1 ("+bounds+")")
+	query := pageQuery(eventRows().selection, f, byPosition, cursor, w.page)
+	plan(t, w.s, query, f.args, "SEARCH r USING PRIMARY KEY ("+bounds+")")
 }
 
 // plan asserts that SQLite's plan for a query has these steps, in whatever order: tables that give one
 // row may come first or last.
 func plan(t *testing.T, s *Store, query string, args []any, want ...string) {
 	t.Helper()
-	got, err := all(t.Context(), s, func(row scanner) (step string, err error) {
+	got, err := all(t.Context(), s, func(row engine.Scanner) (step string, err error) {
 		var ignored any
 		return step, row.Scan(&ignored, &ignored, &ignored, &step)
 	}, "EXPLAIN QUERY PLAN "+query, args...)

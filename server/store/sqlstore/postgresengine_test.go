@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/pgtest"
@@ -202,7 +200,7 @@ func TestPostgresLocks(t *testing.T) {
 			if _, err := s.ClaimKey(ctx, k); err != nil {
 				return err
 			}
-			return s.RecordReply(ctx, k, store.Reply{Status: 201, Body: []byte("once")})
+			return s.RecordResponse(ctx, k, store.RecordedResponse{Status: 201, Body: []byte("once")})
 		},
 		func() error {
 			reply, err := s.ClaimKey(t.Context(), k)
@@ -463,89 +461,5 @@ func TestPostgresNetwork(t *testing.T) {
 	got := environmentNames(t, s)
 	if diff := cmp.Diff(append(kept, "late"), got); diff != "" {
 		t.Error(diff)
-	}
-}
-
-// countingConn counts the round trips on a connection: writes that follow a read.
-type countingConn struct {
-	net.Conn
-	trips *int
-	wrote bool
-}
-
-func (c *countingConn) Write(p []byte) (int, error) {
-	if !c.wrote {
-		c.wrote = true
-		*c.trips++
-	}
-	return c.Conn.Write(p)
-}
-
-func (c *countingConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	c.wrote = false
-	return n, err
-}
-
-// TestPostgresRoundTrips counts them, once statements are prepared: they are what a network makes dear.
-func TestPostgresRoundTrips(t *testing.T) {
-	t.Parallel()
-	s := openTest(t, pgtest.Database(t))
-	trips := 0
-	e := s.db.engine.(*pgEngine)
-	config := e.pool.Config()
-	dial := config.ConnConfig.DialFunc
-	config.MaxConns = 1
-	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
-		return &countingConn{Conn: conn, trips: &trips}, err
-	}
-	e.pool.Close()
-	var err error
-	e.pool, err = pgxpool.NewWithConfig(t.Context(), config)
-	check(t, err)
-
-	agent, err := s.CreateAgent(t.Context(), "acc", store.AgentSpec{Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")})
-	check(t, err)
-	environment, err := s.addEnvironmentNamed(t.Context(), "x")
-	check(t, err)
-	session := ""
-	create := func(ctx context.Context) error {
-		v, err := s.CreateSession(ctx, "acc", store.SessionSpec{AgentID: agent.ID, EnvironmentID: environment.ID})
-		session = v.ID
-		return err
-	}
-	for _, call := range []struct {
-		what string
-		want int
-		run  func(ctx context.Context, key string) error
-	}{
-		{"create", 3, func(ctx context.Context, _ string) error { return create(ctx) }},
-		{"create with a key", 5, func(ctx context.Context, value string) error {
-			k := store.Key{Account: "acc", Value: value, Fingerprint: "f"}
-			return s.Atomically(ctx, func(ctx context.Context) error {
-				if _, err := s.ClaimKey(ctx, k); err != nil {
-					return err
-				}
-				if err := s.Atomically(ctx, create); err != nil {
-					return err
-				}
-				return s.RecordReply(ctx, k, store.Reply{Status: 201})
-			})
-		}},
-		{"get", 1, func(ctx context.Context, _ string) error {
-			_, err := s.GetSession(ctx, "acc", session)
-			return err
-		}},
-		{"nothing", 0, func(ctx context.Context, _ string) error {
-			return s.Atomically(ctx, func(context.Context) error { return nil })
-		}},
-	} {
-		check(t, call.run(t.Context(), "first"))
-		before := trips
-		check(t, call.run(t.Context(), "second"))
-		if got := trips - before; got != call.want {
-			t.Errorf("%s takes %d round trips, want %d", call.what, got, call.want)
-		}
 	}
 }

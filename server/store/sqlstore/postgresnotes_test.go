@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,14 +60,9 @@ func TestStoresTellEachOther(t *testing.T) {
 	session := aSession(t, here)
 	set := func(status store.Status, events int) {
 		t.Helper()
-		_, err := here.AppendEvents(t.Context(), session.Account, session.ID, func(s *store.Session, add func(store.NewEvent) (store.Event, error)) error {
+		_, _, err := here.AppendEvents(t.Context(), session.Account, session.ID, func(s *store.Session) ([]store.NewEvent, error) {
 			s.Status = status
-			for range events {
-				if _, err := add(store.NewEvent{Type: "x", Payload: json.RawMessage("{}")}); err != nil {
-					return err
-				}
-			}
-			return nil
+			return slices.Repeat([]store.NewEvent{{Type: "x", Payload: json.RawMessage("{}")}}, events), nil
 		})
 		check(t, err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/pgtest"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 // TestPostgresPlans asserts, on tables of some size, that every query that may meet many rows walks along an
@@ -19,9 +20,9 @@ func TestPostgresPlans(t *testing.T) {
 	check(t, err)
 	for bits := range 8 {
 		page := store.Page{Limit: 20, Ascending: bits&1 != 0, IncludeArchived: bits&2 != 0}
-		var byAgeCursor, byIDCursor *place
+		var byAgeCursor, positionCursor *place
 		if bits&4 != 0 {
-			byAgeCursor, byIDCursor = &place{int64(cursorAt), "sess_10000"}, &place{"evt_10000"}
+			byAgeCursor, positionCursor = &place{int64(cursorAt), "sess_10000"}, &place{int64(10000)}
 		}
 		for _, only := range filters() {
 			f := sessionsFor("acc_7", only)
@@ -33,9 +34,9 @@ func TestPostgresPlans(t *testing.T) {
 			}
 			walksPostgres(t, s, pageQuery(sessionRows().selection, f, byAge, byAgeCursor, page), f.args)
 		}
-		for _, only := range []store.EventFilter{{}, {Types: []string{"user.message", "agent.message"}}} {
+		for _, only := range []store.EventFilter{{}, {AfterPosition: 15000}, {Types: []string{"user.message", "agent.message"}}} {
 			f := eventsFor("acc_7", "sess_00007", only)
-			walksPostgres(t, s, pageQuery(eventRows().selection, f, []string{"r.id"}, byIDCursor, page), f.args)
+			walksPostgres(t, s, pageQuery(eventRows().selection, f, byPosition, positionCursor, page), f.args)
 		}
 	}
 	walksPostgres(t, s, countBusy(10), []any{"acc_7"})
@@ -57,8 +58,8 @@ const manyRows = `
 		SELECT 'acc_' || n % 10, 'sess_' || lpad(n::text, 5, '0'), 'agent_x', 1, 'env_x', 'x', CASE n % 3 WHEN 0 THEN 'cancelled' ELSE 'idle' END,
 			'{}', '{}', 0, '[]', '[]', '[]', n / 7, 1, CASE n % 20 / 10 WHEN 0 THEN 1 END
 		FROM generate_series(0, 19999) AS n;
-	INSERT INTO events (account_id, session_id, id, turn_id, type, payload, created_at)
-		SELECT 'acc_7', 'sess_00007', 'evt_' || lpad(n::text, 5, '0'), 'turn_x', 'agent.message', '{}', n FROM generate_series(0, 19999) AS n;
+	INSERT INTO events (account_id, session_id, position, id, turn_id, type, payload, created_at)
+		SELECT 'acc_7', 'sess_00007', n + 1, 'evt_' || lpad(n::text, 5, '0'), 'turn_x', 'agent.message', '{}', n FROM generate_series(0, 19999) AS n;
 	INSERT INTO idempotency_keys (account_id, key, fingerprint, created_at) SELECT 'acc_7', n::text, '', n FROM generate_series(0, 19999) AS n;
 	ANALYZE`
 
@@ -66,7 +67,7 @@ func walksPostgres(t *testing.T, s *Store, query string, args []any) {
 	t.Helper()
 	var steps []string
 	check(t, s.Atomically(t.Context(), func(ctx context.Context) (err error) {
-		steps, err = all(ctx, s, func(row scanner) (step string, err error) { return step, row.Scan(&step) }, "EXPLAIN (COSTS OFF) "+query, args...)
+		steps, err = all(ctx, s, func(row engine.Scanner) (step string, err error) { return step, row.Scan(&step) }, "EXPLAIN (COSTS OFF) "+query, args...)
 		return err
 	}))
 	plan := strings.Join(steps, "\n")

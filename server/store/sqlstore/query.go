@@ -3,23 +3,20 @@ package sqlstore
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
-// scanner is a row to scan.
-type scanner interface{ Scan(dest ...any) error }
-
-func scanID(row scanner) (id string, err error) {
+func scanID(row engine.Scanner) (id string, err error) {
 	err = row.Scan(&id)
 	return id, err
 }
 
 // all returns the rows that a query yields, never nil. It reads in ctx's transaction, if there is one.
-func all[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), text string, args ...any) ([]T, error) {
+func all[T any](ctx context.Context, s *Store, scan func(engine.Scanner) (T, error), text string, args ...any) ([]T, error) {
 	items := []T{}
-	err := s.query(ctx, query{text: text, args: args}, func(row scanner) error {
+	err := s.query(ctx, engine.Query{Text: text, Args: args}, func(row engine.Scanner) error {
 		item, err := scan(row)
 		items = append(items, item)
 		return err
@@ -31,9 +28,9 @@ func all[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), te
 }
 
 // one returns the row that a query finds by a key, or store.ErrNotFound.
-func one[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), text string, args ...any) (item T, err error) {
+func one[T any](ctx context.Context, s *Store, scan func(engine.Scanner) (T, error), text string, args ...any) (item T, err error) {
 	found := false
-	err = s.query(ctx, query{text: text, args: args, quick: true}, func(row scanner) (err error) {
+	err = s.query(ctx, engine.Query{Text: text, Args: args, Quick: true}, func(row engine.Scanner) (err error) {
 		item, err = scan(row)
 		found = true
 		return err
@@ -45,15 +42,15 @@ func one[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), te
 }
 
 // query reads in ctx's transaction, if there is one.
-func (s *Store) query(ctx context.Context, q query, each func(scanner) error) error {
+func (s *Store) query(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
 	if sc, ok := s.scopeOf(ctx); ok {
-		return sc.tx.query(ctx, q, each)
+		return sc.tx.Query(ctx, q, each)
 	}
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.calls.Done()
-	return s.db.engine.read(ctx, q, each)
+	return s.db.Read(ctx, q, each)
 }
 
 var errOutside = errors.New("sqlstore: write outside of a transaction")
@@ -65,7 +62,7 @@ func (s *Store) exec(ctx context.Context, statement string, args ...any) (int, e
 	if !ok {
 		return 0, errOutside
 	}
-	return sc.tx.exec(ctx, statement, args)
+	return sc.tx.Exec(ctx, statement, args)
 }
 
 // soon runs a statement whose answer does not matter, at the latest before the next one of the transaction.
@@ -74,7 +71,7 @@ func (s *Store) soon(ctx context.Context, statement string, args ...any) error {
 	if !ok {
 		return errOutside
 	}
-	return sc.tx.soon(ctx, statement, args)
+	return sc.tx.Soon(ctx, statement, args)
 }
 
 // finish is exec for a statement that a function given to Atomically ends with: when finish returns nil, the
@@ -85,9 +82,9 @@ func (s *Store) finish(ctx context.Context, statement string, args ...any) error
 		return errOutside
 	}
 	if sc.depth == 0 {
-		return sc.tx.finish(ctx, statement, args)
+		return sc.tx.Finish(ctx, statement, args)
 	}
-	_, err := sc.tx.exec(ctx, statement, args) // the end of a part is not that of the transaction
+	_, err := sc.tx.Exec(ctx, statement, args) // the end of a part is not that of the transaction
 	return err
 }
 
@@ -98,28 +95,6 @@ func (s *Store) add(ctx context.Context, insert string, args ...any) error {
 		err = store.ErrExists
 	}
 	return err
-}
-
-// failure is what to return for err: the context's error once the context has ended, for drivers word
-// that in many ways, and an ErrUnavailable for what is no fault of the statement.
-func failure(ctx context.Context, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case sqliteUnavailable(err) || pgUnavailable(err):
-		return unavailable(ctx, err)
-	}
-	return fmt.Errorf("sqlstore: %w", err)
-}
-
-// unavailable is failure for an err that makes the database unavailable.
-func unavailable(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return fmt.Errorf("sqlstore: %w: %v", store.ErrUnavailable, err)
 }
 
 // missing says what was not found, if that is what err is.

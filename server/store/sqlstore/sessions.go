@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 // sessionRows reads a session; its agent comes from agentAt.
@@ -28,7 +29,7 @@ func sessionRows() rows[store.Session] {
 	}
 }
 
-func scanSession(row scanner) (store.Session, error) {
+func scanSession(row engine.Scanner) (store.Session, error) {
 	var v store.Session
 	var flushMicros int64
 	var resources []resourceJSON
@@ -66,7 +67,7 @@ func (s *Store) GetSession(ctx context.Context, account, id string) (store.Sessi
 
 // SessionRevision implements store.Sessions.
 func (s *Store) SessionRevision(ctx context.Context, account, id string) (int64, error) {
-	scan := func(row scanner) (revision int64, err error) {
+	scan := func(row engine.Scanner) (revision int64, err error) {
 		err = row.Scan(&revision)
 		return revision, err
 	}
@@ -127,14 +128,14 @@ type parent struct {
 
 // parents locks and reads both with one statement.
 func (s *Store) parents(ctx context.Context, account, agentID, environmentID string) (agent, environment parent, err error) {
-	if err := s.lock(ctx, "agents", account, agentID, s.db.forShare); err != nil {
+	if err := s.lock(ctx, "agents", account, agentID, s.db.ForShare); err != nil {
 		return agent, environment, err
 	}
-	if err := s.lock(ctx, "environments", account, environmentID, s.db.forShare); err != nil {
+	if err := s.lock(ctx, "environments", account, environmentID, s.db.ForShare); err != nil {
 		return agent, environment, err
 	}
-	q := query{quick: true, args: []any{account, agentID, account, environmentID}, text: selectParents}
-	err = s.query(ctx, q, func(row scanner) error {
+	q := engine.Query{Quick: true, Args: []any{account, agentID, account, environmentID}, Text: selectParents}
+	err = s.query(ctx, q, func(row engine.Scanner) error {
 		var archivedAt *time.Time
 		p := parent{there: true}
 		err := row.Scan(&p.version, timeOrNilTo{&archivedAt})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 // UpdateSession implements store.Sessions.
@@ -42,16 +43,13 @@ func (s *Store) change(ctx context.Context, account string, v *store.Session, ch
 
 // CountBusySessions implements store.Sessions.
 func (s *Store) CountBusySessions(ctx context.Context, account string, limit int) (int, error) {
-	return one(ctx, s, func(row scanner) (n int, err error) { return n, row.Scan(&n) },
+	return one(ctx, s, func(row engine.Scanner) (n int, err error) { return n, row.Scan(&n) },
 		countBusy(limit), account)
 }
 
 func countBusy(limit int) string {
-	return `SELECT count(*) FROM (SELECT 1 FROM sessions WHERE account_id = $1 AND ` + isBusy + ` LIMIT ` + strconv.Itoa(limit) + `) AS busy`
+	return `SELECT count(*) FROM (SELECT 1 FROM sessions WHERE account_id = $1 AND ` + engine.Busy + ` LIMIT ` + strconv.Itoa(limit) + `) AS busy`
 }
-
-// isBusy says the same of a row as store.Status.Busy, in the words of the index sessions_busy.
-const isBusy = `status IN ('processing', 'canceling', 'interrupting')`
 
 // DeleteSession implements store.Sessions.
 func (s *Store) DeleteSession(ctx context.Context, account, id string, allow func(store.Session) error) error {

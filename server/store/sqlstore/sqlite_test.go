@@ -2,9 +2,7 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 func TestOpenRefuses(t *testing.T) {
@@ -72,39 +71,6 @@ func TestPaths(t *testing.T) {
 	}
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("folder: %v, %v", info.Mode(), err)
-	}
-}
-
-// TestConnections looks at the settings of every connection of both pools.
-func TestConnections(t *testing.T) {
-	t.Parallel()
-	s := openTest(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"))
-	write, read := s.pools()
-	for pool, want := range map[*sql.DB]string{
-		write: "10000 wal 2 1 0", // synchronous 2 is FULL
-		read:  "10000 wal 2 1 1",
-	} {
-		var conns []*sql.Conn
-		for range pool.Stats().MaxOpenConnections {
-			conn, err := pool.Conn(t.Context())
-			check(t, err)
-			conns = append(conns, conn)
-			var got []any
-			for _, name := range []string{"busy_timeout", "journal_mode", "synchronous", "foreign_keys", "query_only"} {
-				var value any
-				check(t, conn.QueryRowContext(t.Context(), "PRAGMA "+name).Scan(&value))
-				got = append(got, value)
-			}
-			if fmt.Sprintln(got...) != want+"\n" {
-				t.Errorf("want %s, got %v", want, got)
-			}
-		}
-		for _, conn := range conns {
-			check(t, conn.Close())
-		}
-	}
-	if _, err := read.ExecContext(t.Context(), `DELETE FROM tokens`); err == nil {
-		t.Error("the read pool writes")
 	}
 }
 
@@ -201,35 +167,6 @@ func TestInterruptedMemory(t *testing.T) {
 	}
 }
 
-// TestNoSpaceLeft has databases that may not grow, for a while.
-func TestNoSpaceLeft(t *testing.T) {
-	t.Parallel()
-	for name, dsn := range map[string]string{"file": "sqlite:" + filepath.Join(t.TempDir(), "test.db"), "memory": "sqlite::memory:"} {
-		t.Run(name, func(t *testing.T) {
-			s := openTest(t, dsn)
-			write, _ := s.pools()
-			allow := func(pages int) {
-				conn, err := write.Conn(t.Context())
-				check(t, err)
-				defer conn.Close()
-				_, err = conn.ExecContext(t.Context(), fmt.Sprint("PRAGMA max_page_count = ", pages))
-				check(t, err)
-			}
-			allow(1)
-			spec := store.EnvironmentSpec{Config: []byte(`{"x":"` + strings.Repeat("x", 100_000) + `"}`)}
-			for range 2 {
-				if _, err := s.CreateEnvironment(t.Context(), "acc", spec); !errors.Is(err, store.ErrUnavailable) {
-					t.Errorf("want %v, got %v", store.ErrUnavailable, err)
-				}
-			}
-			allow(1 << 30)
-			_, err := s.CreateEnvironment(t.Context(), "acc", spec)
-			check(t, err)
-			equalCount(t, s, "environments", 1)
-		})
-	}
-}
-
 // TestRevocationsOfOthers has two stores, as two processes: a revocation of one is seen by the other at once.
 func TestRevocationsOfOthers(t *testing.T) {
 	t.Parallel()
@@ -262,19 +199,49 @@ func TestNewerSchema(t *testing.T) {
 	}
 }
 
-func TestNameless(t *testing.T) {
+// TestCloseWhileWriting closes the store while writers come and go: each is either stored or refused.
+func TestCloseWhileWriting(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]string{
-		"SELECT 1":                         "SELECT 1",
-		"a = $1 AND b = $2":                "a = ? AND b = ?",
-		"($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)": "(?,?,?,?,?,?,?,?,?,?)",
-		"a = $2 AND b = $1":                "a = $2 AND b = $1",
-		"a = $1 OR b = $1":                 "a = $1 OR b = $1",
-		"a = $1 OR b = $10":                "a = $1 OR b = $10",
-		"a = $1 OR b = '$'":                "a = $1 OR b = '$'",
-	} {
-		if got := nameless(text); got != want {
-			t.Errorf("%q becomes %q, want %q", text, got, want)
+	for name, dsn := range map[string]string{"file": "sqlite:" + filepath.Join(t.TempDir(), "test.db"), "memory": "sqlite::memory:"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := openTest(t, dsn)
+			var all sync.WaitGroup
+			started := make(chan struct{}, 8)
+			for range 8 {
+				all.Go(func() {
+					for i := 0; ; i++ {
+						_, err := s.CreateEnvironment(context.Background(), "acc", store.EnvironmentSpec{Config: []byte("{}")})
+						if i == 0 {
+							started <- struct{}{}
+						}
+						if errors.Is(err, errClosed) {
+							return
+						}
+						if err != nil {
+							t.Error(err)
+							return
+						}
+					}
+				})
+			}
+			for range 8 {
+				<-started
+			}
+			check(t, s.Close())
+			all.Wait()
+		})
+	}
+}
+
+// TestScanRefuses has columns that do not fit.
+func TestScanRefuses(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, "sqlite::memory:")
+	for query, dest := range map[string]any{"SELECT 'b'": timeTo{}, "SELECT 3": fromJSON{}} {
+		_, err := one(t.Context(), s, func(row engine.Scanner) (none struct{}, err error) { return none, row.Scan(dest) }, query)
+		if err == nil {
+			t.Errorf("%s fits %T", query, dest)
 		}
 	}
 }

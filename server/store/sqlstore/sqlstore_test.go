@@ -75,13 +75,3 @@ func TestDefaultIDs(t *testing.T) {
 		last = e.ID
 	}
 }
-
-// TestPlain has transactions that commit alone.
-func TestPlain(t *testing.T) {
-	t.Parallel()
-	storetest.RunRandom(t, func(t *testing.T, opts storetest.Options) store.Store {
-		s := mustOpen(t, "sqlite::memory:", testOptions(opts))
-		s.UsePlain()
-		return s
-	}, 7, 300)
-}

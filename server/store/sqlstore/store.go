@@ -1,7 +1,7 @@
-// Package sqlstore keeps the store in an SQL database: one SQL text for every database, written for
-// what SQLite and PostgreSQL have in common ($1 placeholders, ON CONFLICT, row-value comparisons, TEXT
-// and BIGINT columns). What differs between them lives in dialect.go and in one file per database. It
-// imports package store, database/sql, a driver per database and goose.
+// Package sqlstore keeps the store in an SQL database: one SQL text for every database, written for what SQLite and
+// PostgreSQL have in common ($1 placeholders, ON CONFLICT, row-value comparisons, TEXT and BIGINT columns). What differs
+// between them is behind package engine, which sqliteengine and pgengine implement; Open chooses one of them. Their
+// schemas come from the same files, in package migrations. sqlstore itself imports no driver.
 package sqlstore
 
 import (
@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 
 	"github.com/cloud-sessions/sessions/server/cache"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/pgengine"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/sqliteengine"
 )
 
 // Options are what a store takes from its surroundings. The zero value is ready for use.
@@ -66,11 +70,10 @@ func (o Options) withDefaults() (Options, error) {
 
 // Store is a store.Store over an SQL database.
 type Store struct {
-	db     database
+	db     engine.Database
 	now    func() time.Time
 	newID  func(prefix string) string
 	hub    hub
-	line   turnLine
 	agents *agentVersions
 
 	id      string // tells this store's notes from those of others
@@ -102,22 +105,43 @@ func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := db.migrate(ctx); err != nil {
-		return nil, errors.Join(err, db.close())
+	return New(ctx, db, opts)
+}
+
+// New returns a store over a database, brings its schema up to date, and closes it when that fails. The options are those
+// that have nothing to do with the database.
+func New(ctx context.Context, db engine.Database, opts Options) (*Store, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if err := db.Migrate(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	s := &Store{db: db, now: opts.Now, newID: opts.NewID, agents: cache.New[agentVersion, store.Agent](agentVersionsSize)}
 	s.id = newID("store")
 	listening, silence := context.WithCancel(context.Background())
 	s.silence = silence
-	if db.listen != nil {
-		s.listens.Go(func() { db.listen(listening, s.told, s.missed) })
+	if db.Notifier != nil {
+		s.listens.Go(func() { db.Notifier.Listen(listening, s.told, s.missed) })
 	}
-	if db.queue == nil {
-		if err := s.loseTurns(ctx); err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
+	if err := db.Queue.Restore(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// openDatabase opens the database that dsn names; it does not touch the schema.
+func openDatabase(dsn string, opts Options) (engine.Database, error) {
+	switch scheme, rest, _ := strings.Cut(dsn, ":"); scheme {
+	case "sqlite":
+		return sqliteengine.Open(rest)
+	case "postgres", "postgresql":
+		return pgengine.Open(dsn, pgengine.Options{
+			MaxConns: opts.MaxConns, StatementTimeout: opts.StatementTimeout, ConnectTimeout: opts.ConnectTimeout,
+		})
+	}
+	return engine.Database{}, engine.ErrDSN
 }
 
 // newID panics only if the system has no randomness, which crypto/rand makes fatal in any case.
@@ -128,7 +152,7 @@ func newID(prefix string) string {
 
 // Ping reads from the schema, so that a database that is gone or foreign does not pass.
 func (s *Store) Ping(ctx context.Context) error {
-	_, err := all(ctx, s, func(row scanner) (n int, err error) { return n, row.Scan(&n) },
+	_, err := all(ctx, s, func(row engine.Scanner) (n int, err error) { return n, row.Scan(&n) },
 		`SELECT 1 FROM tokens LIMIT 1`)
 	return err
 }
@@ -141,7 +165,7 @@ func (s *Store) Close() error {
 	s.calls.Wait()
 	s.silence()
 	s.listens.Wait()
-	return s.db.close()
+	return s.db.Close()
 }
 
 // enter counts a call that Close has to wait for; the caller must call s.calls.Done after it.

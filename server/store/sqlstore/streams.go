@@ -4,13 +4,22 @@ import (
 	"context"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
-// ShareStreams implements store.Streams. Who has none open has no row, so that an idle process writes nothing. A row
-// outlives a process that was killed by a hundred lifetimes, so that those who report late do not meet those who tidy up.
+// ShareStreams implements store.Streams. A process without open streams has no row, so that an idle one writes nothing. A
+// row outlives a process that was killed by a hundred lifetimes, so that late reports and the deletion of old rows do not
+// meet.
 func (s *Store) ShareStreams(ctx context.Context, open map[string]int) (map[string]int, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.calls.Done()
 	others := map[string]int{}
-	if s.db.listen == nil {
+	if s.db.Notifier == nil {
 		return others, nil
 	}
 	now := s.now()
@@ -26,7 +35,7 @@ func (s *Store) ShareStreams(ctx context.Context, open map[string]int) (map[stri
 				return err
 			}
 		}
-		reports, err := all(ctx, s, func(row scanner) (counts map[string]int, err error) {
+		reports, err := all(ctx, s, func(row engine.Scanner) (counts map[string]int, err error) {
 			return counts, row.Scan(fromJSON{&counts})
 		}, `SELECT counts FROM open_streams WHERE process <> $1 AND reported_at > $2`, s.id, toMicros(now.Add(-store.StreamsLifetime)))
 		for _, report := range reports {

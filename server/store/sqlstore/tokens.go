@@ -4,11 +4,12 @@ import (
 	"context"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 const selectTokens = `SELECT id, account_id, name, hash, created_at, expires_at, revoked_at FROM tokens`
 
-func scanToken(row scanner) (t store.Token, err error) {
+func scanToken(row engine.Scanner) (t store.Token, err error) {
 	err = row.Scan(&t.ID, &t.Account, &t.Name, &t.Hash,
 		timeTo{&t.CreatedAt}, timeOrNilTo{&t.ExpiresAt}, timeOrNilTo{&t.RevokedAt})
 	return t, err
@@ -57,10 +58,10 @@ func (s *Store) RevokeToken(ctx context.Context, id string) (t store.Token, err 
 		return s.tell(ctx, note{Revoked: true})
 	})
 	if err == nil {
-		err = s.db.revocations.add()
+		err = s.db.Revocations.Add()
 	}
 	return orZero(t, err)
 }
 
 // Revocations implements store.Tokens.
-func (s *Store) Revocations() int64 { return s.db.revocations.number() }
+func (s *Store) Revocations() int64 { return s.db.Revocations.Number() }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"sync"
+
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 // scopeKey is the context key of the scope that belongs to s; another store's is another key.
@@ -11,7 +13,7 @@ type scopeKey struct{ s *Store }
 
 // scope is a transaction, or the part of one that a nested call makes up.
 type scope struct {
-	tx transaction
+	tx engine.Tx
 	// depth is how many parts the scope lies within. It names the savepoints in the scope: there is one at
 	// a time, and the statements stay few, so that they can be kept prepared.
 	depth int
@@ -23,7 +25,7 @@ type scope struct {
 	after []func() // what to do once the scope is committed
 }
 
-func newScope(tx transaction, depth int) *scope {
+func newScope(tx engine.Tx, depth int) *scope {
 	return &scope{tx: tx, depth: depth, turn: make(chan struct{}, 1)}
 }
 
@@ -55,7 +57,7 @@ func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) err
 	}
 	defer s.calls.Done()
 	var sc *scope
-	err := s.db.transact(ctx, func(tx transaction) error {
+	err := s.db.Transact(ctx, func(tx engine.Tx) error {
 		sc = newScope(tx, 0)
 		return fn(s.within(ctx, sc))
 	})
@@ -88,19 +90,19 @@ func (s *Store) nest(ctx context.Context, outer *scope, fn func(ctx context.Cont
 		if err == nil {
 			return nil
 		}
-		outer.tx.abort()
+		outer.tx.Abort()
 		if ctxErr := ctx.Err(); ctxErr != nil {
 			return ctxErr
 		}
 		return err
 	}
 	unhurried := context.WithoutCancel(ctx)
-	soon := func(command string) error { return checked(outer.tx.soon(unhurried, command+name, nil)) }
+	soon := func(command string) error { return checked(outer.tx.Soon(unhurried, command+name, nil)) }
 	if err := soon("SAVEPOINT "); err != nil {
 		return err
 	}
 	part := newScope(outer.tx, outer.depth+1)
-	return settle(
+	return engine.Settle(
 		func() error { return fn(s.within(ctx, part)) },
 		func() error {
 			err := soon("RELEASE SAVEPOINT ")
@@ -110,24 +112,9 @@ func (s *Store) nest(ctx context.Context, outer *scope, fn func(ctx context.Cont
 			return err
 		},
 		func() {
-			if _, err := outer.tx.exec(unhurried, "ROLLBACK TO SAVEPOINT "+name, nil); checked(err) == nil {
+			if _, err := outer.tx.Exec(unhurried, "ROLLBACK TO SAVEPOINT "+name, nil); checked(err) == nil {
 				_ = soon("RELEASE SAVEPOINT ")
 			}
 		},
 	)
-}
-
-// settle runs run, then keep. When run fails, panics or ends the goroutine, it runs undo instead of keep.
-func settle(run, keep func() error, undo func()) error {
-	ok := false
-	defer func() {
-		if !ok {
-			undo()
-		}
-	}()
-	if err := run(); err != nil {
-		return err
-	}
-	ok = true
-	return keep()
 }

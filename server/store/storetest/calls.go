@@ -3,44 +3,109 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/cloud-sessions/sessions/server/store"
 )
+
+// call is a call of the store's methods, under the names that the interface gives them.
+type call struct {
+	methods string // separated by spaces
+	do      func(ctx context.Context, s store.Store) error
+}
+
+// reads are the methods that write nothing. Every other method of the interface counts as one that writes.
+const reads = `Atomically Close CountBusySessions EventPosition GetAgent GetEnvironment GetSession ListAgentVersions ListAgents
+	ListEnvironments ListEvents ListSessions ListTokens NewID Ping Publish Revocations SessionRevision TokenByHash Watch WorkTurns`
+
+// callTests are about this suite: a new method of the interface cannot be left out of it.
+func callTests() map[string]test {
+	return map[string]test{
+		"EveryWrite": func(b *bed) {
+			var want []string
+			for _, name := range methods() {
+				if !slices.Contains(strings.Fields(reads), name) {
+					want = append(want, name)
+				}
+			}
+			equal(b.T, "methods that writes() calls", want, called(writes()))
+		},
+		"EveryCall": func(b *bed) {
+			// Those that are left out neither fail nor wait, or are how calls are made.
+			want := slices.DeleteFunc(methods(), func(name string) bool {
+				return slices.Contains([]string{"Close", "NewID", "Revocations", "Watch", "WorkTurns"}, name)
+			})
+			equal(b.T, "methods that calls() calls", want, called(calls()))
+		},
+		"EveryRead": func(b *bed) {
+			for _, name := range strings.Fields(reads) {
+				if !slices.Contains(methods(), name) {
+					b.Errorf("the interface has no %s", name)
+				}
+			}
+		},
+	}
+}
+
+// methods returns the names of the interface's methods, sorted.
+func methods() (names []string) {
+	for m := range reflect.TypeFor[store.Store]().Methods() {
+		names = append(names, m.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// called returns the methods that are called, sorted.
+func called(calls []call) (names []string) {
+	for _, c := range calls {
+		names = append(names, strings.Fields(c.methods)...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
 
 // everyWrite calls every method that writes.
 func (b *bed) everyWrite(ctx context.Context) {
 	b.Helper()
 	for _, write := range writes() {
-		check(b.T, write(ctx, b))
+		check(b.T, write.do(ctx, b))
 	}
 }
 
 // writes has a call of every method that writes; they succeed in this order, and again.
-func writes() []func(ctx context.Context, s store.Store) error {
+func writes() []call {
 	spec := store.SessionSpec{AgentID: seedAgentID, EnvironmentID: seedEnvironmentID}
-	list := []func(ctx context.Context, s store.Store) error{
-		func(ctx context.Context, s store.Store) error { return seedParents(ctx, s, account) },
-		func(ctx context.Context, s store.Store) error {
+	list := []call{
+		{"SeedAgent SeedEnvironment", func(ctx context.Context, s store.Store) error { return seedParents(ctx, s, account) }},
+		{"CreateAgent", func(ctx context.Context, s store.Store) error {
 			_, err := s.CreateAgent(ctx, account, agentSpec())
 			return err
-		},
-		func(ctx context.Context, s store.Store) error {
+		}},
+		{"CreateEnvironment", func(ctx context.Context, s store.Store) error {
 			_, err := s.CreateEnvironment(ctx, account, environmentSpec())
 			return err
-		},
-		func(ctx context.Context, s store.Store) error {
+		}},
+		{"CreateSession", func(ctx context.Context, s store.Store) error {
 			_, err := s.CreateSession(ctx, account, spec)
 			return err
-		},
-		func(ctx context.Context, s store.Store) error {
+		}},
+		{"AppendEvents QueueTurn", func(ctx context.Context, s store.Store) error {
 			v, err := s.CreateSession(ctx, account, spec)
 			if err != nil {
 				return err
 			}
-			_, err = s.AppendEvents(ctx, account, v.ID, startThen(no))
-			return err
-		},
-		func(ctx context.Context, s store.Store) error {
+			v, _, err = s.AppendEvents(ctx, account, v.ID, startThen(no))
+			if err != nil {
+				return err
+			}
+			return s.Atomically(ctx, func(ctx context.Context) error {
+				return s.QueueTurn(ctx, store.TurnRef{Session: store.SessionRef{Account: account, ID: v.ID}, TurnID: v.Turn.ID})
+			})
+		}},
+		{"CreateToken RevokeToken", func(ctx context.Context, s store.Store) error {
 			tokens, err := s.ListTokens(ctx, "")
 			if err != nil {
 				return err
@@ -51,17 +116,23 @@ func writes() []func(ctx context.Context, s store.Store) error {
 			}
 			_, err = s.RevokeToken(ctx, t.ID)
 			return err
-		},
-		func(ctx context.Context, s store.Store) error {
+		}},
+		{"ClaimKey RecordResponse", func(ctx context.Context, s store.Store) error {
 			recorded, err := s.ClaimKey(ctx, key("every"))
 			if err != nil || recorded != nil {
 				return err
 			}
-			return s.RecordReply(ctx, key("every"), reply())
-		},
+			return s.RecordResponse(ctx, key("every"), reply())
+		}},
+		{"SweepEvents", func(ctx context.Context, s store.Store) error { _, err := s.SweepEvents(ctx, 1); return err }},
+		{"SweepKeys", func(ctx context.Context, s store.Store) error { _, err := s.SweepKeys(ctx, 1); return err }},
+		{"ShareStreams", func(ctx context.Context, s store.Store) error {
+			_, err := s.ShareStreams(ctx, map[string]int{account: 1})
+			return err
+		}},
 	}
 	for _, k := range kinds() {
-		list = append(list, func(ctx context.Context, s store.Store) error {
+		list = append(list, call{k.methods, func(ctx context.Context, s store.Store) error {
 			r, err := k.create(ctx, s, account)
 			if err != nil {
 				return err
@@ -76,7 +147,7 @@ func writes() []func(ctx context.Context, s store.Store) error {
 				return err
 			}
 			return k.remove(ctx, s, account, r.id)
-		})
+		}})
 	}
 	return list
 }
@@ -97,61 +168,71 @@ func (b *bed) hasNothing() {
 	equal(b.T, "reply", nil, recorded)
 }
 
-// calls has a call of every method.
-func calls() []func(ctx context.Context, s store.Store) error {
+// calls has a call of every method that can fail.
+func calls() []call {
 	page := store.Page{Limit: 1}
 	list := writes()
 	for _, k := range kinds() {
 		list = append(list,
-			func(ctx context.Context, s store.Store) error { _, err := k.get(ctx, s, account, "x"); return err },
-			func(ctx context.Context, s store.Store) error { _, err := k.list(ctx, s, account, page); return err },
-			func(ctx context.Context, s store.Store) error {
+			call{"Get" + k.name, func(ctx context.Context, s store.Store) error {
+				_, err := k.get(ctx, s, account, "x")
+				return err
+			}},
+			call{"List" + k.name + "s", func(ctx context.Context, s store.Store) error {
+				_, err := k.list(ctx, s, account, page)
+				return err
+			}},
+			call{"Update" + k.name, func(ctx context.Context, s store.Store) error {
 				_, err := k.rename(ctx, s, account, "x", "", no)
 				return err
-			},
-			func(ctx context.Context, s store.Store) error {
+			}},
+			call{"", func(ctx context.Context, s store.Store) error {
 				_, err := k.archive(ctx, s, account, "x", seedAt())
 				return err
-			},
-			func(ctx context.Context, s store.Store) error { return k.remove(ctx, s, account, "x") },
+			}},
+			call{"Delete" + k.name, func(ctx context.Context, s store.Store) error { return k.remove(ctx, s, account, "x") }},
 		)
 	}
 	return append(list,
-		func(ctx context.Context, s store.Store) error {
+		call{"UpdateAgent", func(ctx context.Context, s store.Store) error {
 			_, err := s.UpdateAgent(ctx, account, "x", 1, func(*store.AgentSpec) error { return nil })
 			return err
-		},
-		func(ctx context.Context, s store.Store) error {
+		}},
+		call{"ListAgentVersions", func(ctx context.Context, s store.Store) error {
 			_, err := s.ListAgentVersions(ctx, account, "x", page)
 			return err
-		},
-		func(ctx context.Context, s store.Store) error {
-			_, err := s.AppendEvents(ctx, account, "x", adding())
+		}},
+		call{"AppendEvents", func(ctx context.Context, s store.Store) error {
+			_, _, err := s.AppendEvents(ctx, account, "x", adding())
 			return err
-		},
-		func(ctx context.Context, s store.Store) error {
+		}},
+		call{"EventPosition", func(ctx context.Context, s store.Store) error {
+			_, err := s.EventPosition(ctx, account, "x", "")
+			return err
+		}},
+		call{"ListEvents", func(ctx context.Context, s store.Store) error {
 			_, err := s.ListEvents(ctx, account, "x", store.EventFilter{}, page)
 			return err
-		},
-		func(ctx context.Context, s store.Store) error { _, err := s.SweepEvents(ctx, 1); return err },
-		func(ctx context.Context, s store.Store) error {
+		}},
+		call{"SweepEvents", func(ctx context.Context, s store.Store) error { _, err := s.SweepEvents(ctx, 1); return err }},
+		call{"CountBusySessions", func(ctx context.Context, s store.Store) error {
 			_, err := s.CountBusySessions(ctx, account, 1)
 			return err
-		},
-		func(ctx context.Context, s store.Store) error { return s.QueueTurn(ctx, store.TurnRef{}) },
-		func(ctx context.Context, s store.Store) error { return s.Publish(ctx, store.Increment{}) },
-		func(ctx context.Context, s store.Store) error {
+		}},
+		call{"QueueTurn", func(ctx context.Context, s store.Store) error { return s.QueueTurn(ctx, store.TurnRef{}) }},
+		call{"Publish", func(ctx context.Context, s store.Store) error { return s.Publish(ctx, store.Increment{}) }},
+		call{"SessionRevision", func(ctx context.Context, s store.Store) error {
 			_, err := s.SessionRevision(ctx, account, "x")
 			return err
-		},
-		func(ctx context.Context, s store.Store) error { return s.Ping(ctx) },
-		func(ctx context.Context, s store.Store) error {
+		}},
+		call{"Ping", func(ctx context.Context, s store.Store) error { return s.Ping(ctx) }},
+		call{"Atomically", func(ctx context.Context, s store.Store) error {
 			return s.Atomically(ctx, func(context.Context) error { return nil })
-		},
-		func(ctx context.Context, s store.Store) error { _, err := s.TokenByHash(ctx, "h"); return err },
-		func(ctx context.Context, s store.Store) error { _, err := s.ListTokens(ctx, account); return err },
-		func(ctx context.Context, s store.Store) error { _, err := s.RevokeToken(ctx, "tok_x"); return err },
-		func(ctx context.Context, s store.Store) error { return s.RecordReply(ctx, key("x"), reply()) },
-		func(ctx context.Context, s store.Store) error { _, err := s.SweepKeys(ctx, 1); return err },
+		}},
+		call{"TokenByHash", func(ctx context.Context, s store.Store) error { _, err := s.TokenByHash(ctx, "h"); return err }},
+		call{"ListTokens", func(ctx context.Context, s store.Store) error { _, err := s.ListTokens(ctx, account); return err }},
+		call{"RevokeToken", func(ctx context.Context, s store.Store) error { _, err := s.RevokeToken(ctx, "tok_x"); return err }},
+		call{"RecordResponse", func(ctx context.Context, s store.Store) error { return s.RecordResponse(ctx, key("x"), reply()) }},
+		call{"SweepKeys", func(ctx context.Context, s store.Store) error { _, err := s.SweepKeys(ctx, 1); return err }},
 	)
 }

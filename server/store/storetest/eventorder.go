@@ -1,20 +1,20 @@
 package storetest
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// eventOrderTests are about the ids and times of events, whatever the clocks and sources of ids say.
+// eventOrderTests are about the positions, ids and times of events, whatever the clocks and sources of ids say.
 func eventOrderTests() map[string]test {
 	return map[string]test{
 		"ClockGoesBack": func(b *bed) {
 			v := b.session()
 			want := b.append(v.ID, someEvents()...)
 			b.clock.advance(-time.Hour)
-			b.ids.restart() // as ids made from the time do
 			want = append(want, b.append(v.ID, someEvents()...)...)
 			b.clock.advance(30 * time.Minute)
 			want = append(want, b.append(v.ID, someEvents()...)...)
@@ -23,74 +23,91 @@ func eventOrderTests() map[string]test {
 			b.clock.advance(time.Hour)
 			equal(b.T, "time of the next event", b.clock.stamp(), b.append(v.ID, someEvents()[0])[0].CreatedAt)
 		},
-		"IDsAhead": func(b *bed) { // of all that are made here
-			for _, last := range []string{"evt_9", "evt_99999f", "evt_ffffff", "evt_zzzzzz", "evt_" + uuid7} {
-				v := b.create(sessionKind())
-				ahead := someEvents()[0]
-				ahead.ID = last
-				want := b.append(v.id, ahead)
-				equal(b.T, "id", last, want[0].ID)
-				for range 8 {
-					want = append(want, b.append(v.id, someEvents()...)...)
-				}
-				b.hasLog(account, v.id, want)
-				for _, e := range want {
-					hasPrefix(b.T, "evt_", e.ID)
-					if len(e.ID) > len(last)+len(want)/8 { // as an id can only be so long
-						b.Errorf("%s grows with each event", e.ID)
-					}
-				}
-			}
-		},
-		"ReservedID": func(b *bed) {
+		"IDsInAnyOrder": func(b *bed) { // stay as they are: the order is that of the appends
 			v := b.session()
-			reserve := func() store.NewEvent {
-				n := someEvents()[0]
-				n.ID = b.NewID("evt")
-				return n
-			}
-			first, late := reserve(), reserve()
-			want := b.append(v.ID, first)
-			equal(b.T, "id", first.ID, want[0].ID)
-			want = append(want, b.append(v.ID, someEvents()[0])...)
-			replaced := b.append(v.ID, late, first)
-			for _, e := range replaced {
-				if e.ID == late.ID || e.ID == first.ID {
-					b.Errorf("the id %s is given although other events came in between", e.ID)
+			ids := []string{"evt_zzzzzz", "evt_0", "evt_" + uuid7, "", "evt_9", "evt_ffffff", "", "evt_1"}
+			var want []store.Event
+			for i, id := range ids {
+				events := someEvents()[:1+i%3]
+				events[i%len(events)].ID = id
+				added := b.append(v.ID, events...)
+				if id != "" {
+					equal(b.T, "id", id, added[i%len(events)].ID)
 				}
+				for _, e := range added {
+					hasPrefix(b.T, "evt_", e.ID)
+				}
+				want = append(want, added...)
 			}
-			want = append(want, replaced...)
-			twice := reserve()
-			same := b.append(v.ID, twice, twice)
-			equal(b.T, "id", twice.ID, same[0].ID)
-			b.hasLog(account, v.ID, append(want, same...))
+			b.hasLog(account, v.ID, want)
+			b.resumes(account, v.ID, want)
+		},
+		"ReservedID": func(b *bed) { // is given although other events came in between
+			v := b.session()
+			first, late := someEvents()[0], someEvents()[1]
+			first.ID, late.ID = b.NewID("evt"), b.NewID("evt")
+			want := b.append(v.ID, late)
+			want = append(want, b.append(v.ID, someEvents()[0], first)...)
+			equal(b.T, "ids", []string{late.ID, first.ID}, []string{want[0].ID, want[2].ID})
+			b.hasLog(account, v.ID, want)
+			b.resumes(account, v.ID, want)
+		},
+		"SameIDAgain": func(b *bed) { // in one session is an error, and nothing of the append stays
+			v, second := b.session(), b.session()
+			taken := someEvents()[0]
+			taken.ID = b.NewID("evt")
+			want := b.append(v.ID, taken)
+			fresh := someEvents()[1]
+			fresh.ID = b.NewID("evt")
+			for _, events := range [][]store.NewEvent{{taken}, {fresh, taken}, {taken, fresh}, {fresh, fresh}} {
+				got, added, err := b.AppendEvents(b.ctx, account, v.ID, func(s *store.Session) ([]store.NewEvent, error) {
+					s.Title = "changed"
+					return events, nil
+				})
+				fails(b.T, "append", store.ErrExists, err)
+				equal(b.T, "session", store.Session{}, got)
+				equal(b.T, "events", 0, len(added))
+			}
+			b.reads(sessionKind(), account, sessionRow(v))
+			b.hasLog(account, v.ID, want)
+			b.hasLog(account, second.ID, b.append(second.ID, taken))
+			b.hasLog(account, v.ID, append(want, b.append(v.ID, fresh)...))
 		},
 		"ReservedAndUndone": func(b *bed) {
 			v := b.session()
 			n := someEvents()[0]
 			n.ID = b.NewID("evt")
-			_, err := b.AppendEvents(b.ctx, account, v.ID, func(_ *store.Session, add func(store.NewEvent) (store.Event, error)) error {
-				e, err := add(n)
+			fails(b.T, "transaction", errStop, b.Atomically(b.ctx, func(ctx context.Context) error {
+				added, err := appended(ctx, b, account, v.ID, n)
 				check(b.T, err)
-				equal(b.T, "id", n.ID, e.ID)
+				equal(b.T, "id", n.ID, added[0].ID)
 				return errStop
-			})
-			fails(b.T, "append", errStop, err)
+			}))
 			want := b.append(v.ID, n)
 			equal(b.T, "id", n.ID, want[0].ID)
 			b.hasLog(account, v.ID, want)
 		},
+		"EventPosition": func(b *bed) {
+			v, second := b.session(), b.session()
+			events := someEvents()
+			events[0].ID, events[2].ID = "evt_9", "evt_1"
+			for i, e := range b.append(v.ID, events...) {
+				got, err := b.EventPosition(b.ctx, account, v.ID, e.ID)
+				check(b.T, err)
+				equal(b.T, "position", int64(i)+1, got)
+				_, err = b.EventPosition(b.ctx, account, second.ID, e.ID)
+				fails(b.T, "position in another log", store.ErrUnknownCursor, err)
+			}
+			start, err := b.EventPosition(b.ctx, account, v.ID, "")
+			check(b.T, err)
+			equal(b.T, "position of the beginning", 0, start)
+		},
 		"EachSessionAlone": func(b *bed) { // is not held up by what another's log has
 			first, second := b.session(), b.session()
-			ahead := someEvents()[0]
-			ahead.ID = "evt_ffffff"
-			b.append(first.ID, ahead)
+			b.append(first.ID, someEvents()...)
 			b.clock.advance(-time.Hour)
 			want := b.append(second.ID, someEvents()...)
 			equal(b.T, "time", b.clock.stamp(), want[0].CreatedAt)
-			if want[0].ID >= ahead.ID {
-				b.Errorf("want an id of the store's source, got %s", want[0].ID)
-			}
 			b.hasLog(account, second.ID, want)
 		},
 	}
@@ -98,6 +115,29 @@ func eventOrderTests() map[string]test {
 
 // uuid7 is the last of its millisecond.
 const uuid7 = "019e3bb1e8c17fffbfffffffffffffff"
+
+// resumes fails the test unless a reader can continue from every event of the log, by its id and by its position, in
+// both directions.
+func (b *bed) resumes(account, session string, log []store.Event) {
+	b.Helper()
+	for i, e := range log {
+		for what, page := range map[string]store.Page{
+			"after":  {Limit: len(log), Ascending: true, Cursor: e.ID},
+			"before": {Limit: len(log), Ascending: true, Cursor: e.ID, Backward: true},
+		} {
+			want := log[i+1:]
+			if page.Backward {
+				want = log[:i]
+			}
+			list, err := b.ListEvents(b.ctx, account, session, store.EventFilter{}, page)
+			check(b.T, err)
+			equal(b.T, what+" "+e.ID, eventIDs(want), eventIDs(list.Items))
+		}
+		list, err := b.ListEvents(b.ctx, account, session, store.EventFilter{AfterPosition: e.Position}, wholeLog())
+		check(b.T, err)
+		equal(b.T, "after the position of "+e.ID, eventIDs(log[i+1:]), eventIDs(list.Items))
+	}
+}
 
 // otherClock appends in turn through stores whose clocks and ids are apart.
 func otherClock(t *testing.T, open Opener) {

@@ -60,6 +60,14 @@ func eventPageTests() map[string]test {
 			}
 			b.eventFilters(id, log, filters)
 		},
+		"AfterPosition": func(b *bed) {
+			id, log := b.story()
+			var filters []store.EventFilter
+			for _, position := range []int64{-1, 0, 1, int64(len(log)) / 2, int64(len(log)) - 1, int64(len(log)), 1 << 40} {
+				filters = append(filters, store.EventFilter{AfterPosition: position}, store.EventFilter{AfterPosition: position, Types: []string{"user.message"}})
+			}
+			b.eventFilters(id, log, filters)
+		},
 		"Combined": func(b *bed) {
 			id, log := b.story()
 			from, to := &log[3].CreatedAt, &log[len(log)-3].CreatedAt
@@ -121,7 +129,7 @@ func (b *bed) eventFilters(id string, log []store.Event, filters []store.EventFi
 
 // passesEvents tells whether an event passes a filter.
 func passesEvents(filter store.EventFilter, e store.Event) bool {
-	return (len(filter.Types) == 0 || slices.Contains(filter.Types, e.Type)) && passes(store.SessionFilter{
+	return e.Position > filter.AfterPosition && (len(filter.Types) == 0 || slices.Contains(filter.Types, e.Type)) && passes(store.SessionFilter{
 		CreatedAfter: filter.CreatedAfter, CreatedFrom: filter.CreatedFrom, CreatedBefore: filter.CreatedBefore, CreatedTo: filter.CreatedTo,
 	}, store.Session{CreatedAt: e.CreatedAt})
 }

@@ -19,16 +19,10 @@ func appendTests() map[string]test {
 				s.Title, s.Status, s.Usage.InputTokens = "new", store.StatusProcessing, 7
 				s.Turn = store.Turn{ID: "turn_1", Lease: 1, Pending: []store.PendingAction{{EventID: "evt_1", Type: "agent.tool_use"}}}
 			}
-			var added []store.Event
-			got, err := b.AppendEvents(b.ctx, account, before.ID, func(s *store.Session, add func(store.NewEvent) (store.Event, error)) error {
+			got, added, err := b.AppendEvents(b.ctx, account, before.ID, func(s *store.Session) ([]store.NewEvent, error) {
 				equal(b.T, "session to change", before, *s)
 				begin(s)
-				for _, n := range someEvents() {
-					e, err := add(n)
-					check(b.T, err)
-					added = append(added, e)
-				}
-				return nil
+				return someEvents(), nil
 			})
 			check(b.T, err)
 			want := before
@@ -40,7 +34,7 @@ func appendTests() map[string]test {
 			for i, n := range someEvents() {
 				hasPrefix(b.T, "evt_", added[i].ID)
 				equal(b.T, "event", store.Event{
-					ID: added[i].ID, SessionID: before.ID, TurnID: n.TurnID, Type: n.Type, Payload: n.Payload, CreatedAt: b.clock.stamp(),
+					Position: int64(i) + 1, ID: added[i].ID, SessionID: before.ID, TurnID: n.TurnID, Type: n.Type, Payload: n.Payload, CreatedAt: b.clock.stamp(),
 				}, added[i])
 			}
 			b.hasLog(account, before.ID, added)
@@ -57,7 +51,7 @@ func appendTests() map[string]test {
 		"EventsAlone": func(b *bed) { // are no change of the session
 			want := b.session()
 			b.clock.advance(time.Hour)
-			got, err := b.AppendEvents(b.ctx, account, want.ID, adding(someEvents()...))
+			got, _, err := b.AppendEvents(b.ctx, account, want.ID, adding(someEvents()...))
 			check(b.T, err)
 			equal(b.T, "session", want, got)
 			b.reads(sessionKind(), account, sessionRow(want))
@@ -65,8 +59,9 @@ func appendTests() map[string]test {
 		"NothingAtAll": func(b *bed) {
 			want := b.session()
 			b.clock.advance(time.Hour)
-			got, err := b.AppendEvents(b.ctx, account, want.ID, adding())
+			got, events, err := b.AppendEvents(b.ctx, account, want.ID, adding())
 			check(b.T, err)
+			equal(b.T, "events", 0, len(events))
 			equal(b.T, "session", want, got)
 			b.hasLog(account, want.ID, []store.Event{})
 		},
@@ -137,15 +132,8 @@ func someEvents() []store.NewEvent {
 }
 
 // adding returns a change that adds events and leaves the session alone.
-func adding(events ...store.NewEvent) func(*store.Session, func(store.NewEvent) (store.Event, error)) error {
-	return func(_ *store.Session, add func(store.NewEvent) (store.Event, error)) error {
-		for _, n := range events {
-			if _, err := add(n); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
+func adding(events ...store.NewEvent) func(*store.Session) ([]store.NewEvent, error) {
+	return func(*store.Session) ([]store.NewEvent, error) { return events, nil }
 }
 
 // append appends events to a session of account, and returns them.
@@ -158,17 +146,7 @@ func (b *bed) append(id string, events ...store.NewEvent) []store.Event {
 
 // appended appends events and returns them.
 func appended(ctx context.Context, s store.Store, account, id string, events ...store.NewEvent) ([]store.Event, error) {
-	added := []store.Event{}
-	_, err := s.AppendEvents(ctx, account, id, func(_ *store.Session, add func(store.NewEvent) (store.Event, error)) error {
-		for _, n := range events {
-			e, err := add(n)
-			if err != nil {
-				return err
-			}
-			added = append(added, e)
-		}
-		return nil
-	})
+	_, added, err := s.AppendEvents(ctx, account, id, adding(events...))
 	return added, err
 }
 
@@ -191,14 +169,19 @@ func (b *bed) log(account, id string) []store.Event {
 
 func wholeLog() store.Page { return store.Page{Limit: 1 << 20, Ascending: true} }
 
-// inOrder fails the test unless ids ascend, times do not fall and are in UTC.
+// inOrder fails the test unless positions count from 1, no id appears twice, times do not fall and are in UTC.
 func inOrder(t *testing.T, log []store.Event) {
 	t.Helper()
+	ids := map[string]bool{}
 	for i, e := range log {
 		utc(t, e.CreatedAt)
-		if i > 0 && (e.ID <= log[i-1].ID || e.CreatedAt.Before(log[i-1].CreatedAt)) {
+		if e.Position != int64(i)+1 || ids[e.ID] {
+			t.Errorf("event %d of the log is %s at position %d", i+1, e.ID, e.Position)
+		}
+		if i > 0 && e.CreatedAt.Before(log[i-1].CreatedAt) {
 			t.Errorf("%s of %v follows %s of %v", e.ID, e.CreatedAt, log[i-1].ID, log[i-1].CreatedAt)
 		}
+		ids[e.ID] = true
 	}
 }
 
@@ -206,12 +189,17 @@ func inOrder(t *testing.T, log []store.Event) {
 func (b *bed) noLog(account, id string) {
 	b.Helper()
 	want := store.MissingError{Noun: store.NounSession, ID: id}
-	got, err := b.AppendEvents(b.ctx, account, id, func(*store.Session, func(store.NewEvent) (store.Event, error)) error {
+	got, events, err := b.AppendEvents(b.ctx, account, id, func(*store.Session) ([]store.NewEvent, error) {
 		b.Error("a change is called for a session that does not exist")
-		return nil
+		return nil, nil
 	})
 	missing(b.T, want, err)
 	equal(b.T, "session", store.Session{}, got)
+	equal(b.T, "events", 0, len(events))
+	for _, cursor := range []string{"", "evt_unknown"} {
+		_, err := b.EventPosition(b.ctx, account, id, cursor)
+		missing(b.T, want, err)
+	}
 	for _, page := range []store.Page{wholeLog(), {Limit: 1, Cursor: "evt_unknown"}, {Limit: 1, Backward: true}} {
 		list, err := b.ListEvents(b.ctx, account, id, store.EventFilter{}, page)
 		missing(b.T, want, err)
@@ -224,12 +212,10 @@ type appending struct{ store.Store }
 
 // UpdateSession implements store.Sessions.
 func (s appending) UpdateSession(ctx context.Context, account, id string, change func(*store.Session) error) (store.Session, error) {
-	return s.AppendEvents(ctx, account, id, func(v *store.Session, add func(store.NewEvent) (store.Event, error)) error {
-		if _, err := add(someEvents()[0]); err != nil {
-			return err
-		}
-		return change(v)
+	v, _, err := s.AppendEvents(ctx, account, id, func(v *store.Session) ([]store.NewEvent, error) {
+		return someEvents()[:1], change(v)
 	})
+	return v, err
 }
 
 // byAppending makes tests of UpdateSession be tests of AppendEvents.

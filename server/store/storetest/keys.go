@@ -23,11 +23,11 @@ func keyTests() map[string]test {
 				check(b.T, b.Atomically(b.ctx, func(ctx context.Context) error {
 					_, err := b.ClaimKey(ctx, k)
 					check(b.T, err)
-					return b.RecordReply(ctx, k, store.Reply{Status: 201, ContentType: "text/x", Body: []byte(body)})
+					return b.RecordResponse(ctx, k, store.RecordedResponse{Status: 201, ContentType: "text/x", Body: []byte(body)})
 				}))
 				got, err := b.ClaimKey(b.ctx, k)
 				check(b.T, err)
-				equal(b.T, "reply", &store.Reply{Status: 201, ContentType: "text/x", Body: []byte(body)}, got)
+				equal(b.T, "reply", &store.RecordedResponse{Status: 201, ContentType: "text/x", Body: []byte(body)}, got)
 			}
 		},
 		"OtherFingerprint": func(b *bed) {
@@ -68,7 +68,7 @@ func keyTests() map[string]test {
 			b.claims(k)
 		},
 		"RecordUnclaimed": func(b *bed) {
-			if err := b.RecordReply(b.ctx, key("k"), reply()); err == nil {
+			if err := b.RecordResponse(b.ctx, key("k"), reply()); err == nil {
 				b.Error("a reply for a key that was never claimed is recorded")
 			}
 		},
@@ -119,7 +119,7 @@ func keyTests() map[string]test {
 		},
 		"RecordTwice": func(b *bed) {
 			b.claims(key("k"))
-			if err := b.RecordReply(b.ctx, key("k"), store.Reply{Status: 500}); err == nil {
+			if err := b.RecordResponse(b.ctx, key("k"), store.RecordedResponse{Status: 500}); err == nil {
 				b.Error("a reply for a key that has one is recorded")
 			}
 			b.replays(key("k"))
@@ -132,8 +132,8 @@ func key(value string) store.Key {
 	return store.Key{Account: account, Value: value, Fingerprint: "f1"}
 }
 
-func reply() store.Reply {
-	return store.Reply{Status: 201, ContentType: "application/json", Body: []byte(`{"id": "x"}`)}
+func reply() store.RecordedResponse {
+	return store.RecordedResponse{Status: 201, ContentType: "application/json", Body: []byte(`{"id": "x"}`)}
 }
 
 // claims fails the test unless the key can be claimed and gets its reply, in one transaction.
@@ -149,7 +149,7 @@ func (b *bed) claimAndRecord(ctx context.Context, k store.Key) error {
 	case recorded != nil:
 		return fmt.Errorf("the key %q has a reply already", k.Value)
 	}
-	return b.RecordReply(ctx, k, reply())
+	return b.RecordResponse(ctx, k, reply())
 }
 
 // replays fails the test unless the key has its reply.
@@ -192,7 +192,7 @@ func twins(b *bed, stores []store.Store) {
 			if _, err := s.CreateAgent(ctx, account, agentSpec()); err != nil {
 				return err
 			}
-			return s.RecordReply(ctx, k, store.Reply{Status: 201, Body: []byte(k.Value)})
+			return s.RecordResponse(ctx, k, store.RecordedResponse{Status: 201, Body: []byte(k.Value)})
 		})
 	})
 	for request := range requests {

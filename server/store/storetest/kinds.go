@@ -21,6 +21,8 @@ type row struct {
 // kind is one of agents, environments and sessions, for what the contract says of all three.
 type kind struct {
 	name string
+	// methods are those of the store that create, rename, archive and remove call.
+	methods string
 	// create makes a session's agent and environment, too, if need be.
 	create func(ctx context.Context, s store.Store, account string) (row, error)
 	get    func(ctx context.Context, s store.Store, account, id string) (row, error)
@@ -38,7 +40,8 @@ func kinds() []kind { return []kind{agentKind(), environmentKind(), sessionKind(
 
 func agentKind() kind {
 	return kind{
-		name: "Agent",
+		name:    "Agent",
+		methods: "CreateAgent UpdateAgent ArchiveAgent DeleteAgent",
 		create: func(ctx context.Context, s store.Store, account string) (row, error) {
 			return toRow(agentRow)(s.CreateAgent(ctx, account, agentSpec()))
 		},
@@ -85,7 +88,8 @@ func agentKind() kind {
 
 func environmentKind() kind {
 	return kind{
-		name: "Environment",
+		name:    "Environment",
+		methods: "CreateEnvironment UpdateEnvironment ArchiveEnvironment DeleteEnvironment",
 		create: func(ctx context.Context, s store.Store, account string) (row, error) {
 			return toRow(environmentRow)(s.CreateEnvironment(ctx, account, environmentSpec()))
 		},
@@ -120,7 +124,8 @@ func environmentKind() kind {
 
 func sessionKind() kind {
 	return kind{
-		name: "Session",
+		name:    "Session",
+		methods: "CreateSession UpdateSession DeleteSession",
 		create: func(ctx context.Context, s store.Store, account string) (row, error) {
 			spec := store.SessionSpec{AgentID: seedAgentID, EnvironmentID: seedEnvironmentID}
 			v, err := s.CreateSession(ctx, account, spec)

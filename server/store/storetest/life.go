@@ -68,8 +68,8 @@ func lifeTests() map[string]test {
 		"Close": func(b *bed) {
 			check(b.T, b.Close())
 			for i, call := range calls() {
-				if err := call(b.ctx, b); err == nil {
-					b.Errorf("call %d succeeds after Close", i)
+				if err := call.do(b.ctx, b); err == nil {
+					b.Errorf("call %d, %s, succeeds after Close", i, call.methods)
 				}
 			}
 		},
@@ -99,8 +99,8 @@ func lifeTests() map[string]test {
 			ctx, cancel := context.WithCancel(b.ctx)
 			cancel()
 			for i, call := range calls() {
-				if err := call(ctx, b); err != context.Canceled {
-					b.Errorf("call %d: want the context's error, got %v", i, err)
+				if err := call.do(ctx, b); err != context.Canceled {
+					b.Errorf("call %d, %s: want the context's error, got %v", i, call.methods, err)
 				}
 			}
 			b.hasNothing()

@@ -91,22 +91,42 @@ func (m *model) log(account, session string) []store.Event {
 	return slices.Clip(m.logs[store.SessionRef{Account: account, ID: session}])
 }
 
-func (m *model) appendEvents(account, session string, change func(*store.Session, func(store.NewEvent) (store.Event, error)) error) (store.Session, error) {
-	log := m.log(account, session)
-	v, err := m.updateSession(account, session, func(v *store.Session) error {
-		return change(v, func(n store.NewEvent) (store.Event, error) {
-			e := store.Event{ID: n.ID, SessionID: session, TurnID: n.TurnID, Type: n.Type, Payload: n.Payload, CreatedAt: m.stamp()}
-			if len(log) == 0 && n.ID == "" || len(log) > 0 && n.ID <= log[len(log)-1].ID {
-				e.ID = m.newID("evt")
-			}
-			log = append(log, e)
-			return e, nil
-		})
+func (m *model) appendEvents(account, session string, change func(*store.Session) ([]store.NewEvent, error)) (store.Session, []store.Event, error) {
+	var events []store.NewEvent
+	v, err := m.updateSession(account, session, func(v *store.Session) (err error) {
+		events, err = change(v)
+		return err
 	})
-	if err == nil {
-		m.logs[store.SessionRef{Account: account, ID: session}] = log
+	if err != nil {
+		return store.Session{}, nil, err
 	}
-	return v, err
+	log := m.log(account, session)
+	before := len(log)
+	for _, n := range events {
+		e := store.Event{
+			Position: int64(len(log)) + 1, ID: n.ID, SessionID: session, TurnID: n.TurnID, Type: n.Type, Payload: n.Payload, CreatedAt: m.stamp(),
+		}
+		if e.ID == "" {
+			e.ID = m.newID("evt")
+		}
+		if slices.Contains(eventIDs(log), e.ID) {
+			return store.Session{}, nil, store.ErrExists
+		}
+		log = append(log, e)
+	}
+	m.logs[store.SessionRef{Account: account, ID: session}] = log
+	return v, append([]store.Event(nil), log[before:]...), nil
+}
+
+func (m *model) eventPosition(account, session, id string) (int64, error) {
+	if _, err := m.sessions.find(store.NounSession, account, session); err != nil || id == "" {
+		return 0, err
+	}
+	at := slices.Index(eventIDs(m.log(account, session)), id)
+	if at < 0 {
+		return 0, store.ErrUnknownCursor
+	}
+	return int64(at) + 1, nil
 }
 
 func (m *model) listEvents(account, session string, filter store.EventFilter, page store.Page) (store.List[store.Event], error) {

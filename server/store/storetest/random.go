@@ -235,6 +235,9 @@ func (w *walker) eventFilter() (filter store.EventFilter) {
 	if w.IntN(2) == 0 {
 		filter.Types = eventTypes[:1+w.IntN(len(eventTypes))]
 	}
+	if w.IntN(3) == 0 {
+		filter.AfterPosition = int64(w.IntN(10))
+	}
 	filter.CreatedAfter, filter.CreatedFrom, filter.CreatedBefore, filter.CreatedTo = w.time(), w.time(), w.time(), w.time()
 	return filter
 }

@@ -64,7 +64,7 @@ func signalTests() map[string]test {
 					return errStop
 				},
 				"failed change": func(ctx context.Context) error {
-					_, err := b.AppendEvents(ctx, account, v.ID, startThen(func() error { return errStop }))
+					_, _, err := b.AppendEvents(ctx, account, v.ID, startThen(func() error { return errStop }))
 					return err
 				},
 				"kept part": func(ctx context.Context) error {

@@ -13,8 +13,13 @@ func (w *walker) choose() step {
 	acc, text := w.account(), strconv.Itoa(w.IntN(100))
 	agent, environment, session := w.id("agent", acc), w.id("env", acc), w.id("sess", acc)
 	switch n := w.IntN(130); {
-	case n >= 118:
+	case n >= 120:
 		return w.listEvents(acc, session, w.eventFilter(), w.page(func() string { return w.event(acc, session) }))
+	case n >= 118:
+		id := w.event(acc, session)
+		return both(fmt.Sprintf("position of %s in %s of %s", id, session, acc),
+			func(ctx context.Context) (int64, error) { return w.EventPosition(ctx, acc, session, id) },
+			func(m *model) (int64, error) { return m.eventPosition(acc, session, id) })
 	case n >= 103:
 		return w.appendEvents(acc, session, text)
 	case n >= 100:
@@ -166,25 +171,14 @@ func (w *walker) appendEvents(acc, id, text string) step {
 	for i := range events {
 		events[i] = store.NewEvent{Type: eventTypes[w.IntN(len(eventTypes))], TurnID: text, Payload: someEvents()[i].Payload, ID: reserved[w.IntN(len(reserved))]}
 	}
-	changeAnd := func(added *[]store.Event) func(*store.Session, func(store.NewEvent) (store.Event, error)) error {
-		return func(v *store.Session, add func(store.NewEvent) (store.Event, error)) error {
-			for _, n := range events {
-				e, err := add(n)
-				if err != nil {
-					return err
-				}
-				*added = append(*added, e)
-			}
-			return change(v)
-		}
-	}
+	changeAnd := func(v *store.Session) ([]store.NewEvent, error) { return events, change(v) }
 	return both(fmt.Sprintf("append %+v to %s: %s", events, id, what),
 		func(ctx context.Context) (got appendedEvents, err error) {
-			got.Session, err = w.AppendEvents(ctx, acc, id, changeAnd(&got.Events))
+			got.Session, got.Events, err = w.AppendEvents(ctx, acc, id, changeAnd)
 			return got, err
 		},
 		func(m *model) (want appendedEvents, err error) {
-			want.Session, err = m.appendEvents(acc, id, changeAnd(&want.Events))
+			want.Session, want.Events, err = m.appendEvents(acc, id, changeAnd)
 			return want, err
 		})
 }

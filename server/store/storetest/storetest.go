@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		"Append": appendTests(), "EventOrder": eventOrderTests(), "EventsUndone": undoneEventTests(), "EventPages": eventPageTests(),
 		"EventConcurrency": eventConcurrencyTests(), "AppendChanges": byAppending(sessionChangeTests()), "AppendRows": byAppending(rowTests(sessionKind())),
 		"Busy": busyTests(), "Signals": signalTests(), "Turns": turnTests(), "Erasures": erasureTests(), "Streams": streamTests(),
+		"Calls": callTests(),
 	} {
 		for part, run := range tests {
 			t.Run(name+"/"+part, func(t *testing.T) {

@@ -198,9 +198,9 @@ func (b *bed) queues(ctx context.Context, session string) store.TurnRef {
 
 func queue(ctx context.Context, s store.Store, session string) (store.TurnRef, error) {
 	t := store.TurnRef{Session: store.SessionRef{Account: account, ID: session}, TurnID: s.NewID("turn")}
-	_, err := s.AppendEvents(ctx, account, session, func(v *store.Session, add func(store.NewEvent) (store.Event, error)) error {
+	_, _, err := s.AppendEvents(ctx, account, session, func(v *store.Session) ([]store.NewEvent, error) {
 		v.Status, v.Turn.ID = store.StatusProcessing, t.TurnID
-		return adding(someEvents()[0])(v, add)
+		return someEvents()[:1], nil
 	})
 	if err != nil {
 		return t, err

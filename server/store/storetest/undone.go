@@ -12,19 +12,20 @@ func undoneEventTests() map[string]test {
 	tests := map[string]test{}
 	for name, fail := range map[string]func(b *bed, id string){
 		"Error": func(b *bed, id string) {
-			got, err := b.AppendEvents(b.ctx, account, id, startThen(func() error { return errStop }))
+			got, events, err := b.AppendEvents(b.ctx, account, id, startThen(func() error { return errStop }))
 			if err != errStop { // as it is, not wrapped
 				b.Errorf("want the error of the change, got %v", err)
 			}
 			equal(b.T, "session", store.Session{}, got)
+			equal(b.T, "events", 0, len(events))
 		},
 		"Panic": func(b *bed, id string) {
 			defer func() { equal[any](b.T, "panic", "oh", recover()) }()
-			_, _ = b.AppendEvents(b.ctx, account, id, startThen(func() error { panic("oh") }))
+			_, _, _ = b.AppendEvents(b.ctx, account, id, startThen(func() error { panic("oh") }))
 		},
 		"EndedContext": func(b *bed, id string) {
 			ctx, cancel := context.WithCancel(b.ctx)
-			_, err := b.AppendEvents(ctx, account, id, startThen(func() error {
+			_, _, err := b.AppendEvents(ctx, account, id, startThen(func() error {
 				cancel()
 				return nil
 			}))
@@ -59,7 +60,7 @@ func undoneEventTests() map[string]test {
 		},
 		"FailedChangeInTransaction": func(b *bed, id string) {
 			check(b.T, b.Atomically(b.ctx, func(ctx context.Context) error {
-				_, err := b.AppendEvents(ctx, account, id, startThen(func() error { return errStop }))
+				_, _, err := b.AppendEvents(ctx, account, id, startThen(func() error { return errStop }))
 				fails(b.T, "append", errStop, err)
 				return nil
 			}))
@@ -103,19 +104,16 @@ func undoneEventTests() map[string]test {
 }
 
 // startThen returns a change that starts a turn and adds events, and then calls then.
-func startThen(then func() error) func(*store.Session, func(store.NewEvent) (store.Event, error)) error {
-	return func(s *store.Session, add func(store.NewEvent) (store.Event, error)) error {
+func startThen(then func() error) func(*store.Session) ([]store.NewEvent, error) {
+	return func(s *store.Session) ([]store.NewEvent, error) {
 		s.Status, s.Turn, s.Usage.OutputTokens = store.StatusProcessing, store.Turn{ID: "turn_2", Lease: 2}, 9
-		if err := adding(someEvents()...)(s, add); err != nil {
-			return err
-		}
-		return then()
+		return someEvents(), then()
 	}
 }
 
 // starts starts a turn with events.
 func (b *bed) starts(ctx context.Context, id string) {
 	b.Helper()
-	_, err := b.AppendEvents(ctx, account, id, startThen(no))
+	_, _, err := b.AppendEvents(ctx, account, id, startThen(no))
 	check(b.T, err)
 }

@@ -87,14 +87,13 @@ func (b *bed) start(runner turn.Runner, clock turn.Clock) *dispatch.Dispatcher {
 func (b *bed) say(text string) (turnID string) {
 	b.Helper()
 	err := b.store.Atomically(b.Context(), func(ctx context.Context) error {
-		_, err := b.log.Append(ctx, b.session, func(s *store.Session, add event.Add) error {
+		_, _, err := b.log.Append(ctx, b.session, func(s *store.Session) ([]event.New, error) {
 			if err := lifecycle.Advance(s, lifecycle.OnMessage, time.Now()); err != nil {
-				return err
+				return nil, err
 			}
 			turnID = b.store.NewID("turn")
 			s.Turn.ID = turnID
-			_, err := add(string(turn.UserMessage), turnID, event.Payload{Content: event.Content(text)})
-			return err
+			return []event.New{{Type: string(turn.UserMessage), TurnID: turnID, Payload: event.Payload{Content: event.Content(text)}}}, nil
 		})
 		if err != nil {
 			return err

@@ -6,16 +6,13 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/event"
+	"github.com/cloud-sessions/sessions/server/internal/text"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
-
-// maxText is the most bytes of one agent.message, within what the contract allows; what is longer becomes several.
-const maxText = 1_000_000
 
 // sink writes down what a runner says. It is a turn.Sink; finish reads what it has gathered once it is closed.
 type sink struct {
@@ -82,8 +79,7 @@ func (s *sink) Alive() {}
 
 // Thinking implements turn.Sink.
 func (s *sink) Thinking(ctx context.Context) error {
-	_, err := s.append(ctx, event.AgentThinking, event.Payload{})
-	return err
+	return s.append(ctx, event.New{Type: event.AgentThinking})
 }
 
 // Say implements turn.Sink.
@@ -92,19 +88,20 @@ func (s *sink) Say(ctx context.Context, piece string) error {
 		return err
 	}
 	defer s.mu.Unlock()
+	maxText := s.Log.MaxText() // in bytes, which are at least as many as characters; a longer text becomes several messages
 	for piece = clean(piece); piece != ""; {
 		if s.message != nil && s.message.text.Len() == maxText {
-			if _, err := s.write(ctx); err != nil {
+			if err := s.write(ctx); err != nil {
 				return err
 			}
 		}
 		if s.message == nil {
 			s.begin(ctx)
 		}
-		part := firstBytes(piece, maxText-s.message.text.Len())
+		part := text.Cut(piece, maxText-s.message.text.Len())
 		piece = piece[len(part):]
 		if part == "" { // no room for a character
-			if _, err := s.write(ctx); err != nil {
+			if err := s.write(ctx); err != nil {
 				return err
 			}
 			continue
@@ -154,8 +151,7 @@ func (s *sink) EndMessage(ctx context.Context) error {
 		return err
 	}
 	defer s.mu.Unlock()
-	_, err := s.write(ctx)
-	return err
+	return s.write(ctx)
 }
 
 // UseTool implements turn.Sink.
@@ -164,113 +160,100 @@ func (s *sink) UseTool(ctx context.Context, name string, input json.RawMessage, 
 	if ask {
 		permission = types.EvaluatedPermissionAsk
 	}
-	e, err := s.append(ctx, event.AgentToolUse, event.Payload{Name: name, Input: input, EvaluatedPermission: permission})
-	if err == nil && ask {
-		s.wait(e)
+	use := event.New{
+		Type: event.AgentToolUse, ID: s.Store.NewID("evt"),
+		Payload: event.Payload{Name: name, Input: input, EvaluatedPermission: permission},
 	}
-	return e.ID, err
+	if err := s.append(ctx, use); err != nil {
+		return "", err
+	}
+	if ask {
+		s.wait(use)
+	}
+	return use.ID, nil
 }
 
 // ToolResult implements turn.Sink.
 func (s *sink) ToolResult(ctx context.Context, useID, text string, failed bool) error {
-	_, err := s.append(ctx, string(turn.ToolResult), event.Payload{ToolUseID: useID, Content: event.Content(clean(text)), IsError: &failed})
-	return err
+	return s.append(ctx, event.New{
+		Type: string(turn.ToolResult), Payload: event.Payload{ToolUseID: useID, Content: event.Content(clean(text)), IsError: &failed},
+	})
 }
 
 // UseCustomTool implements turn.Sink.
 func (s *sink) UseCustomTool(ctx context.Context, name string, input json.RawMessage) (string, error) {
-	e, err := s.append(ctx, event.AgentCustomTool, event.Payload{Name: name, Input: input})
-	if err == nil {
-		s.wait(e)
+	use := event.New{Type: event.AgentCustomTool, ID: s.Store.NewID("evt"), Payload: event.Payload{Name: name, Input: input}}
+	if err := s.append(ctx, use); err != nil {
+		return "", err
 	}
-	return e.ID, err
+	s.wait(use)
+	return use.ID, nil
 }
 
-// wait notes a use that the caller has to answer.
-func (s *sink) wait(e store.Event) {
+// wait records a use that the caller has to respond to.
+func (s *sink) wait(use event.New) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pending = append(s.pending, store.PendingAction{EventID: e.ID, Type: e.Type})
+	s.pending = append(s.pending, store.PendingAction{EventID: use.ID, Type: use.Type})
 }
 
-// append writes down the current message, if there is one, and an event.
-func (s *sink) append(ctx context.Context, kind string, p event.Payload) (store.Event, error) {
-	e, err := event.New(kind, s.ref.TurnID, p)
-	if err != nil {
-		return store.Event{}, err
-	}
+// append writes the current message, if there is one, and an event.
+func (s *sink) append(ctx context.Context, e event.New) error {
 	if err := s.enter(ctx); err != nil {
-		return store.Event{}, err
+		return err
 	}
 	defer s.mu.Unlock()
 	return s.write(ctx, e)
 }
 
-// write writes down the current message, if there is one, and events, and returns the last of them. It fails when
-// the turn is not ours any more, or was stopped: then the message stays the current one.
-func (s *sink) write(ctx context.Context, events ...store.NewEvent) (last store.Event, err error) {
+// write writes the current message, if there is one, and events of the turn. It fails when another worker has the turn,
+// or the turn was stopped: then the message stays the current one.
+func (s *sink) write(ctx context.Context, events ...event.New) error {
 	if s.message != nil {
 		s.flush(ctx)
-		e, err := s.message.event(s.ref.TurnID)
-		if err != nil {
-			return last, err
-		}
-		events = append([]store.NewEvent{e}, events...)
+		events = append([]event.New{s.message.event()}, events...)
 	}
 	if len(events) == 0 {
-		return last, nil
+		return nil
 	}
-	_, err = s.Log.AppendNew(ctx, s.ref.Session, func(session *store.Session, add func(store.NewEvent) (store.Event, error)) error {
+	for i := range events {
+		events[i].TurnID = s.ref.TurnID
+	}
+	_, _, err := s.Log.Append(ctx, s.ref.Session, func(session *store.Session) ([]event.New, error) {
 		if err := s.ours(session); err != nil {
-			return err
+			return nil, err
 		}
 		if stopping(*session) {
-			return errStopped
+			return nil, errStopped
 		}
-		for _, e := range events {
-			if last, err = add(e); err != nil {
-				return err
-			}
-		}
-		return nil
+		return events, nil
 	})
 	if err == nil && s.message != nil {
 		s.message.ended()
 		s.message = nil
 	}
-	return last, err
+	return err
 }
 
-// lastMessage returns the message that the runner left in the making.
-func (s *sink) lastMessage() (store.NewEvent, bool) {
+// lastMessage returns the message that the runner left unfinished, none if there is none.
+func (s *sink) lastMessage() []event.New {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.message == nil || s.message.text.Len() == 0 {
-		return store.NewEvent{}, false
+		return nil
 	}
 	s.flush(s.hard)
-	e, err := s.message.event(s.ref.TurnID)
-	return e, err == nil
+	last := s.message.event()
+	last.TurnID = s.ref.TurnID
+	return []event.New{last}
 }
 
-func (m *message) event(turnID string) (store.NewEvent, error) {
-	e, err := event.New(event.AgentMessage, turnID, event.Payload{Content: event.Content(m.text.String())})
-	e.ID = m.eventID
-	return e, err
+// event returns the message as an event, with the id that readers of increments know.
+func (m *message) event() event.New {
+	return event.New{Type: event.AgentMessage, Payload: event.Payload{Content: event.Content(m.text.String())}, ID: m.eventID}
 }
 
 // clean returns text without what the contract or a database cannot hold.
 func clean(text string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
-}
-
-// firstBytes returns the longest beginning of text that has at most n bytes and only whole characters.
-func firstBytes(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	for n > 0 && !utf8.RuneStart(text[n]) {
-		n--
-	}
-	return text[:n]
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"time"
-	"unicode/utf8"
 
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/internal/panics"
+	"github.com/cloud-sessions/sessions/server/internal/text"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/turn"
@@ -33,24 +33,23 @@ func (w *work) ours(s *store.Session) error {
 	return nil
 }
 
-// take takes the turn: from here on whoever had it before can write nothing.
+// take claims the turn: from here on a worker that claimed it before can write nothing.
 func (w *work) take(ctx context.Context) (err error) {
-	w.session, err = w.Log.Append(ctx, w.ref.Session, func(s *store.Session, add event.Add) error {
+	w.session, _, err = w.Log.Append(ctx, w.ref.Session, func(s *store.Session) (events []event.New, err error) {
 		if err := w.ours(s); err != nil {
-			return err
+			return nil, err
 		}
 		s.Turn.Lease++
 		if w.ref.Lost || stopping(*s) {
-			return nil
+			return nil, nil
 		}
 		if w.ref.Again {
-			if _, err := add(event.Rescheduled, w.ref.TurnID, event.Payload{}); err != nil {
-				return err
-			}
+			events = append(events, event.New{Type: event.Rescheduled, TurnID: w.ref.TurnID})
 		}
-		e, err := add(event.RequestStart, w.ref.TurnID, event.Payload{Model: s.Agent.Model})
-		w.span = e.ID
-		return err
+		w.span = w.Store.NewID("evt")
+		return append(events, event.New{
+			Type: event.RequestStart, TurnID: w.ref.TurnID, Payload: event.Payload{Model: s.Agent.Model}, ID: w.span,
+		}), nil
 	})
 	return err
 }
@@ -129,12 +128,12 @@ func (w *work) await(running context.Context, stop context.CancelCauseFunc, ran 
 	}
 }
 
-// finish ends the turn, or leaves it to the caller's answers: what is left to write down, the state and the usage
-// in one step.
+// finish ends the turn, or leaves it to wait for the caller: it writes what is left to write, the state and the usage in
+// one step.
 func (w *work) finish(ctx context.Context) error {
-	_, err := w.Log.AppendNew(ctx, w.ref.Session, func(s *store.Session, add func(store.NewEvent) (store.Event, error)) error {
+	_, _, err := w.Log.Append(ctx, w.ref.Session, func(s *store.Session) ([]event.New, error) {
 		if err := w.ours(s); err != nil {
-			return err
+			return nil, err
 		}
 		stop := w.stopReason(*s)
 		if stop.Type == types.StopReasonTypeRequiresAction {
@@ -143,19 +142,10 @@ func (w *work) finish(ctx context.Context) error {
 			s.Turn.ID, s.Turn.Pending = "", nil
 		}
 		if err := lifecycle.Advance(s, lifecycle.OnTurnEnded, w.Now()); err != nil {
-			return err
+			return nil, err
 		}
-		s.Usage = sum(s.Usage, w.sink.used)
-		last, err := w.lastEvents(stop)
-		if err != nil {
-			return err
-		}
-		for _, e := range last {
-			if _, err := add(e); err != nil {
-				return err
-			}
-		}
-		return nil
+		s.Usage = s.Usage.Add(w.sink.used)
+		return w.lastEvents(stop), nil
 	})
 	return err
 }
@@ -181,14 +171,11 @@ func (w *work) stopReason(s store.Session) types.StopReason {
 	return types.StopReason{Type: types.StopReasonTypeEndTurn}
 }
 
-// lastEvents are the events that end the work on a turn.
-func (w *work) lastEvents(stop types.StopReason) (events []store.NewEvent, err error) {
+// lastEvents returns the events that end the work on a turn.
+func (w *work) lastEvents(stop types.StopReason) []event.New {
+	events := w.sink.lastMessage()
 	add := func(kind string, p event.Payload) {
-		e, newErr := event.New(kind, w.ref.TurnID, p)
-		events, err = append(events, e), errors.Join(err, newErr)
-	}
-	if e, ok := w.sink.lastMessage(); ok {
-		events = append(events, e)
+		events = append(events, event.New{Type: kind, TurnID: w.ref.TurnID, Payload: p})
 	}
 	failed := stop.Type == types.StopReasonTypeError
 	if failed {
@@ -201,14 +188,11 @@ func (w *work) lastEvents(stop types.StopReason) (events []store.NewEvent, err e
 		add(event.RequestEnd, event.Payload{RequestStartID: w.span, IsError: &failed, ModelUsage: usage})
 	}
 	add(event.StatusIdle, event.Payload{Status: types.SessionStatusIdleEventStatusIdle, StopReason: &stop, Usage: usage})
-	return events, err
+	return events
 }
 
-// maxMessage is the most bytes of a failure that callers are told of.
-const maxMessage = 1000
-
-// publicMessage is what callers are told of the failure: what it says itself if it is meant for them. The log has
-// all of it.
+// publicMessage returns the failure's text for callers: its own if it has one that is meant for them. The log of the
+// process gets the complete error.
 func (w *work) publicMessage() string {
 	attrs := []any{"session", w.ref.Session.ID, "turn", w.ref.TurnID, "error", w.failure}
 	var panicked *panics.Error
@@ -220,22 +204,9 @@ func (w *work) publicMessage() string {
 	if !errors.As(w.failure, &public) {
 		return "The agent failed. Send the message again."
 	}
-	message := clean(public.Public())
-	for len(message) > maxMessage {
-		_, size := utf8.DecodeLastRuneInString(message)
-		message = message[:len(message)-size]
-	}
+	message := text.Cut(clean(public.Public()), w.Log.MaxErrorMessage())
 	if message == "" {
 		return "The agent failed."
 	}
 	return message
-}
-
-func sum(u store.Usage, v turn.Usage) store.Usage {
-	return store.Usage{
-		InputTokens: u.InputTokens + v.InputTokens, OutputTokens: u.OutputTokens + v.OutputTokens,
-		CacheReadInputTokens: u.CacheReadInputTokens + v.CacheReadInputTokens,
-		CacheCreation5m:      u.CacheCreation5m + v.CacheCreation5m, CacheCreation1h: u.CacheCreation1h + v.CacheCreation1h,
-		CreditCents: u.CreditCents + v.CreditCents,
-	}
 }

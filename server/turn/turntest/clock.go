@@ -9,7 +9,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// Clock is a turn.Clock that does not wait but remembers what it was asked for. The zero value is ready;
+// Clock is a turn.Clock that records the durations instead of waiting. The zero value is ready;
 // it is safe for concurrent use.
 type Clock struct {
 	mu    sync.Mutex

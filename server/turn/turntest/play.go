@@ -32,9 +32,9 @@ func Deny(use turn.Entry) turn.Entry {
 // maxCalls is how often Play calls a runner for one turn.
 const maxCalls = 1000
 
-// Play runs a whole turn into rec, which must be new: whenever the turn stops for actions it settles them
+// Play runs a complete turn into rec, which must be new: whenever the turn stops for actions it settles them
 // all, in order, and calls the runner again as the Runner's contract says. It returns what the last call
-// returned. An error of its own says that the runner breaks the contract: it stops for an action without
+// returned. An error of its own reports that the runner violates that contract: it stops for an action without
 // a use that waits, ends while one does, or does not end within 1000 calls.
 func Play(ctx context.Context, r turn.Runner, in turn.Input, rec *Recorder, settle Settle) (turn.Outcome, error) {
 	in.Entries = slices.Clone(in.Entries)

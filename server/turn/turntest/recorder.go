@@ -1,5 +1,5 @@
-// Package turntest has what tests of runners need: a Sink that records, a Clock that does not wait, and a
-// conformance suite. It imports package turn and the standard library only.
+// Package turntest helps to test runners: a Sink that records, a Clock that does not wait, and a
+// conformance suite. It imports only package turn and the standard library.
 package turntest
 
 import (
@@ -43,7 +43,7 @@ type Call struct {
 	Usage       turn.Usage
 }
 
-// Recorder is a turn.Sink that records what it is told. Ids are evt_000001 and so on. The zero value is
+// Recorder is a turn.Sink that records its calls. Ids are evt_000001 and so on. The zero value is
 // ready; it is safe for concurrent use, so that a test can look at it while a runner works.
 type Recorder struct {
 	mu        sync.Mutex
@@ -93,7 +93,7 @@ func (r *Recorder) Refused() int {
 	return r.refused
 }
 
-// Messages returns the texts of the messages, the last one also when it has not been ended.
+// Messages returns the texts of the messages, including a last one that has not ended.
 func (r *Recorder) Messages() []string {
 	var texts []string
 	for _, e := range r.Entries() {
@@ -120,7 +120,7 @@ func (r *Recorder) SignsOfLife() int {
 	return r.signs
 }
 
-// Entries returns what the calls make of a turn: its messages, uses and results.
+// Entries returns the messages, uses and results that the calls add to a turn.
 func (r *Recorder) Entries() []turn.Entry { return entries(r.Calls()) }
 
 func entries(calls []Call) []turn.Entry {
@@ -217,7 +217,7 @@ func (r *Recorder) Spend(u turn.Usage) {
 	r.calls = append(r.calls, Call{Method: Spend, Usage: u})
 }
 
-// take records the call, unless it is to fail, and returns its id.
+// take records the call, unless it must fail, and returns its id.
 func (r *Recorder) take(ctx context.Context, c Call) (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

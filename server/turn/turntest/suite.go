@@ -30,8 +30,8 @@ func Input(message string) turn.Input {
 	}
 }
 
-// Run tests that the runners of the factory keep the contract of turn.Runner. They must answer the turns
-// of Input, whatever the message, always alike; a runner that uses custom tools should use get_weather.
+// Run tests that the runners of the factory conform to turn.Runner. They must always run the turns of Input,
+// with any message, in the same way; a runner that uses custom tools should use get_weather.
 // The factory returns a new runner at every call and leaves its cleanup to t.
 func Run(t *testing.T, factory func(t *testing.T) turn.Runner) {
 	t.Helper()
@@ -73,7 +73,7 @@ func (s suite) ends(t *testing.T) {
 			open[c.ID] = c.Method == UseTool
 		case ToolResult:
 			if !open[c.ID] {
-				t.Errorf("call %d: a result of %q, which is no built-in tool's use without one", i, c.ID)
+				t.Errorf("call %d: a result of %q, which is not the use of a built-in tool without a result", i, c.ID)
 			}
 			delete(open, c.ID)
 		case Spend:
@@ -98,7 +98,7 @@ func (s suite) repeats(t *testing.T) {
 	for range 2 {
 		same(t, want, play(t, used, s.input))
 	}
-	// A turn may go on elsewhere: every call is a new runner's.
+	// A turn may continue elsewhere: a new runner receives every call.
 	same(t, want, play(t, fresh{t, s.factory}, s.input))
 }
 
@@ -112,7 +112,7 @@ func (f fresh) Run(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outc
 	return f.factory(f.t).Run(ctx, in, out)
 }
 
-// stopsWithSink tests that the runner returns each error of its sink as it is and calls no more.
+// stopsWithSink tests that the runner returns each error of its sink unchanged and makes no further calls.
 func (s suite) stopsWithSink(t *testing.T) {
 	r := s.factory(t)
 	over := errors.New("the turn is over")
@@ -121,7 +121,7 @@ func (s suite) stopsWithSink(t *testing.T) {
 		rec.FailAfter(n, over)
 		_, err := Play(t.Context(), r, s.input, &rec, Allow)
 		if !identical(err, over) {
-			t.Errorf("after %d calls: error %v, want the sink's as it is", n, err)
+			t.Errorf("after %d calls: error %v, want the sink's unchanged", n, err)
 		}
 		if rec.Refused() != 1 {
 			t.Errorf("after %d calls: %d calls failed, want 1", n, rec.Refused())

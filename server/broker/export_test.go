@@ -1,0 +1,8 @@
+package broker
+
+// Kept returns how many sessions' topics and messages in the making the broker holds in memory.
+func (b *Broker) Kept() (topics, drafts int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.topics), len(b.drafts)
+}

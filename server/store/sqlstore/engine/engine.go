@@ -1,0 +1,105 @@
+// Package engine is what the store needs of a database: transactions, locks, a queue of turns, notifications. Packages
+// sqliteengine and pgengine implement it, package sqlstore uses it. It imports package store and the standard library.
+package engine
+
+import (
+	"context"
+
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// Database is an open database and all that differs between databases. Statements are written for what SQLite and
+// PostgreSQL have in common.
+type Database struct {
+	Engine
+	// ForUpdate and ForShare end a SELECT that locks its rows until the transaction's end: against all other locks, or
+	// against ForUpdate only. SkipLocked ends one that leaves out the rows that are locked and locks the others. They are
+	// empty where a transaction that may write is alone.
+	ForUpdate, ForShare, SkipLocked string
+	// Queue holds the turns that wait for a worker.
+	Queue Queue
+	// Notifier connects the processes that share the database; nil where one process has the sessions for itself.
+	Notifier Notifier
+	// Revocations is how processes notice that a token was revoked.
+	Revocations Revocations
+	// Migrate brings the schema up to date.
+	Migrate func(ctx context.Context) error
+}
+
+// Engine runs statements on a database. Its own errors are made by Failure; errors of the functions that it is given are
+// returned unchanged.
+type Engine interface {
+	// Read runs a query outside of transactions.
+	Read(ctx context.Context, q Query, each func(Scanner) error) error
+
+	// Transact runs fn in a transaction and commits it when fn returns nil. When fn fails, panics or ends the goroutine,
+	// or when ctx ends before it, nothing that fn did takes effect.
+	Transact(ctx context.Context, fn func(tx Tx) error) error
+
+	// Close frees everything. No call may be running.
+	Close() error
+}
+
+// Tx is what fn uses of a transaction. Once that has ended, every method fails with sql.ErrTxDone.
+type Tx interface {
+	// Query calls each for every row.
+	Query(ctx context.Context, q Query, each func(Scanner) error) error
+	// Exec returns how many rows the statement wrote.
+	Exec(ctx context.Context, statement string, args []any) (int, error)
+	// Soon runs a statement whose result does not matter: at the latest before the next one that is not postponed, which
+	// then fails when this one does, or not at all.
+	Soon(ctx context.Context, statement string, args []any) error
+	// Finish runs the last statement of fn: when it returns nil, fn must return at once. The commit fails when the
+	// statement does.
+	Finish(ctx context.Context, statement string, args []any) error
+	// Abort ends the transaction at once: it will not be committed.
+	Abort()
+}
+
+// Query is a SELECT with its arguments.
+type Query struct {
+	Text string
+	Args []any
+	// Quick queries find one row by a key; they are not worth interrupting.
+	Quick bool
+}
+
+// Scanner is a row to scan.
+type Scanner interface{ Scan(dest ...any) error }
+
+// Queue is the turns that wait for a worker. store.Turns says what callers may rely on.
+type Queue interface {
+	// Restore enqueues, as lost, the turns that were running when the database was last used. It does nothing where
+	// other processes may be running them.
+	Restore(ctx context.Context) error
+
+	// Enqueue enqueues a turn when tx commits. The caller must call committed, unless it is nil, once tx has committed.
+	Enqueue(ctx context.Context, tx Tx, t store.TurnRef) (committed func(), err error)
+
+	// Work calls work for each turn until ctx ends, at most workers at a time, and returns when all calls have returned.
+	Work(ctx context.Context, workers int, work func(ctx context.Context, t store.TurnRef) (done bool)) error
+}
+
+// Notifier connects the stores on one database.
+type Notifier interface {
+	// Notify sends a payload to every process that listens, this one included, when tx commits. Payloads of one
+	// transaction arrive in their order.
+	Notify(ctx context.Context, tx Tx, payload string) error
+
+	// Listen calls notified for each payload until ctx ends, and missed whenever some may have been lost, as at its
+	// beginning.
+	Listen(ctx context.Context, notified func(payload string), missed func())
+}
+
+// Busy is the condition that a row of sessions has a turn running, as store.Status.Busy has it, in the words of the index
+// sessions_busy.
+const Busy = `status IN ('processing', 'canceling', 'interrupting')`
+
+// SelectBusy selects the turns that are running, for ScanTurn.
+const SelectBusy = `SELECT account_id, id, turn_id FROM sessions WHERE ` + Busy
+
+// ScanTurn scans a row of SelectBusy.
+func ScanTurn(row Scanner) (t store.TurnRef, err error) {
+	err = row.Scan(&t.Session.Account, &t.Session.ID, &t.TurnID)
+	return t, err
+}

@@ -1,0 +1,127 @@
+// Package migrations brings a database's schema up to date. The files are the same for both databases. It is the only
+// package that imports goose.
+package migrations
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// Migrations only go forward, and are never changed once released.
+//
+//go:embed *.sql
+var files embed.FS
+
+// SQLite brings the schema of a SQLite database up to date.
+func SQLite(ctx context.Context, db *sql.DB) error {
+	provider, err := newProvider(goose.DialectSQLite3, db)
+	if err != nil {
+		return err
+	}
+	return migrate(ctx, provider)
+}
+
+// Postgres brings the schema of a PostgreSQL database up to date, and then calls also to migrate what others keep in the
+// database. locker makes processes that migrate the same database take turns at both.
+func Postgres(ctx context.Context, db *sql.DB, locker lock.SessionLocker, also func(ctx context.Context) error) (err error) {
+	provider, err := newProvider(goose.DialectPostgres, db, goose.WithSessionLocker(locker))
+	if err != nil {
+		return err
+	}
+	if err := migrate(ctx, provider); err != nil {
+		return err
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("sqlstore: %w", err)
+	}
+	defer conn.Close()
+	if err := locker.SessionLock(ctx, conn); err != nil {
+		return fmt.Errorf("sqlstore: %w", err)
+	}
+	defer func() { err = errors.Join(err, locker.SessionUnlock(context.WithoutCancel(ctx), conn)) }()
+	return also(ctx)
+}
+
+func newProvider(dialect goose.Dialect, db *sql.DB, options ...goose.ProviderOption) (*goose.Provider, error) {
+	var dir fs.FS = files
+	if dialect == goose.DialectPostgres {
+		dir = adapted{files}
+	}
+	return goose.NewProvider(dialect, db, dir, append(options, goose.WithDisableGlobalRegistry(true))...)
+}
+
+// migrate applies the migrations that are missing.
+//
+// Goose has no lock for SQLite, so another process may migrate the same database at the same time. Each migration is one
+// transaction, so the slower process fails cleanly, and continues from the version that it then finds. It stops when it
+// fails twice at the same version.
+func migrate(ctx context.Context, provider *goose.Provider) error {
+	failedAt := int64(-1)
+	for {
+		err := upgrade(ctx, provider)
+		if err == nil {
+			return nil
+		}
+		version, versionErr := provider.GetDBVersion(ctx)
+		if versionErr != nil || version <= failedAt {
+			return fmt.Errorf("sqlstore: migrate the schema: %w", err)
+		}
+		failedAt = version
+	}
+}
+
+// upgrade applies the migrations that are missing, and refuses a schema that is newer than this program.
+func upgrade(ctx context.Context, provider *goose.Provider) error {
+	current, target, err := provider.GetVersions(ctx)
+	if err != nil {
+		return err
+	}
+	if current > target {
+		return fmt.Errorf("the schema has version %d, this program knows %d at most", current, target)
+	}
+	if current < target {
+		_, err = provider.Up(ctx)
+	}
+	return err
+}
+
+// inPostgres adapts a migration. Text compares by bytes, as it does in SQLite, whatever the database's own collation is.
+// Tables have no rowid that could be left out.
+func inPostgres(migration string) string {
+	return strings.NewReplacer(" TEXT ", ` TEXT COLLATE "C" `, " WITHOUT ROWID", "").Replace(migration)
+}
+
+// adapted is a file system whose files are adapted to PostgreSQL.
+type adapted struct{ fs.FS }
+
+// Open implements fs.FS.
+func (a adapted) Open(name string) (fs.File, error) {
+	file, err := a.FS.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err != nil || info.IsDir() {
+		return file, err
+	}
+	text, err := io.ReadAll(file)
+	return adaptedFile{file, strings.NewReader(inPostgres(string(text)))}, err
+}
+
+type adaptedFile struct {
+	fs.File
+	text *strings.Reader
+}
+
+// Read implements fs.File.
+func (f adaptedFile) Read(p []byte) (int, error) { return f.text.Read(p) }

@@ -1,0 +1,134 @@
+package pgengine_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/pgtest"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/pgengine"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRoundTrips counts them, once statements are prepared: they are what a network makes expensive.
+func TestRoundTrips(t *testing.T) {
+	t.Parallel()
+	db, err := pgengine.Open(pgtest.Database(t), pgengine.Options{MaxConns: 1, StatementTimeout: 5 * time.Second, ConnectTimeout: 5 * time.Second})
+	check(t, err)
+	trips := pgengine.CountTrips(t, db)
+	s, err := sqlstore.New(t.Context(), db, sqlstore.Options{})
+	check(t, err)
+	t.Cleanup(func() { check(t, s.Close()) })
+
+	agent, err := s.CreateAgent(t.Context(), "acc", store.AgentSpec{Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")})
+	check(t, err)
+	environment, err := s.CreateEnvironment(t.Context(), "acc", store.EnvironmentSpec{Config: []byte("{}")})
+	check(t, err)
+	session := ""
+	create := func(ctx context.Context) error {
+		v, err := s.CreateSession(ctx, "acc", store.SessionSpec{AgentID: agent.ID, EnvironmentID: environment.ID})
+		session = v.ID
+		return err
+	}
+	for _, call := range []struct {
+		what string
+		want int
+		run  func(ctx context.Context, key string) error
+	}{
+		{"create", 3, func(ctx context.Context, _ string) error { return create(ctx) }},
+		{"create with a key", 5, func(ctx context.Context, value string) error {
+			k := store.Key{Account: "acc", Value: value, Fingerprint: "f"}
+			return s.Atomically(ctx, func(ctx context.Context) error {
+				if _, err := s.ClaimKey(ctx, k); err != nil {
+					return err
+				}
+				if err := s.Atomically(ctx, create); err != nil {
+					return err
+				}
+				return s.RecordResponse(ctx, k, store.RecordedResponse{Status: 201})
+			})
+		}},
+		{"get", 1, func(ctx context.Context, _ string) error {
+			_, err := s.GetSession(ctx, "acc", session)
+			return err
+		}},
+		{"nothing", 0, func(ctx context.Context, _ string) error {
+			return s.Atomically(ctx, func(context.Context) error { return nil })
+		}},
+	} {
+		check(t, call.run(t.Context(), "first"))
+		before := *trips
+		check(t, call.run(t.Context(), "second"))
+		if got := *trips - before; got != call.want {
+			t.Errorf("%s takes %d round trips, want %d", call.what, got, call.want)
+		}
+	}
+}
+
+// TestStraysAreEnqueued has sessions that are busy although no job is there for their turn, as after a loss of jobs: a
+// worker finds and runs them, and no others.
+func TestStraysAreEnqueued(t *testing.T) {
+	t.Parallel()
+	s, err := sqlstore.Open(t.Context(), pgtest.NewDatabase(t), sqlstore.Options{})
+	check(t, err)
+	t.Cleanup(func() { check(t, s.Close()) })
+	agent, err := s.CreateAgent(t.Context(), "acc", store.AgentSpec{Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")})
+	check(t, err)
+	environment, err := s.CreateEnvironment(t.Context(), "acc", store.EnvironmentSpec{Config: []byte("{}")})
+	check(t, err)
+	strays := map[store.TurnRef]bool{}
+	for _, status := range []store.Status{
+		store.StatusIdle, store.StatusProcessing, store.StatusCanceling, store.StatusInterrupting, store.StatusCancelled,
+	} {
+		v, err := s.CreateSession(t.Context(), "acc", store.SessionSpec{AgentID: agent.ID, EnvironmentID: environment.ID})
+		check(t, err)
+		ref := store.TurnRef{Session: store.SessionRef{Account: "acc", ID: v.ID}, TurnID: s.NewID("turn")}
+		_, err = s.UpdateSession(t.Context(), "acc", v.ID, func(v *store.Session) error {
+			v.Status, v.Turn.ID = status, ref.TurnID
+			return nil
+		})
+		check(t, err)
+		if status.Busy() {
+			strays[ref] = true
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	found := make(chan store.TurnRef, 10)
+	worked := make(chan error, 1)
+	go func() {
+		worked <- s.WorkTurns(ctx, 2, func(ctx context.Context, ref store.TurnRef) bool {
+			_, err := s.UpdateSession(ctx, ref.Session.Account, ref.Session.ID, func(v *store.Session) error {
+				v.Status, v.Turn.ID = store.StatusIdle, ""
+				return nil
+			})
+			found <- ref
+			return err == nil
+		})
+	}()
+	for len(strays) > 0 {
+		select {
+		case ref := <-found:
+			if !strays[ref] {
+				t.Errorf("%+v was not a stray, or is found again", ref)
+			}
+			delete(strays, ref)
+		case <-ctx.Done():
+			t.Fatalf("never found: %v", strays)
+		}
+	}
+	cancel()
+	check(t, <-worked)
+}

@@ -1,0 +1,157 @@
+package sqliteengine
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
+)
+
+// pools lets writers that come together share a transaction, so that they share its commit: that waits for the disk.
+// Readers have connections of their own and see what is committed.
+type pools struct {
+	writers, readers *sql.DB // pools of rawConns
+	queue            writeQueue
+	// A batch ends when the queue is empty, or at one of these bounds: neither its first member nor a writer in another
+	// process waits for long. Tests change them.
+	maxTurns int
+	maxTime  time.Duration
+	// commit commits a batch. Tests replace it.
+	commit func(b *batch) error
+}
+
+func newEngine(writers, readers *sql.DB) *pools {
+	return &pools{
+		writers:  writers,
+		readers:  readers,
+		maxTurns: 100,
+		maxTime:  5 * time.Millisecond,
+		commit:   func(b *batch) error { return b.run(context.Background(), "COMMIT") },
+	}
+}
+
+// Read implements engine.Engine.
+func (e *pools) Read(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
+	conn, err := e.readers.Conn(ctx)
+	if err != nil {
+		return failure(ctx, err)
+	}
+	defer conn.Close()
+	return failure(ctx, onConn(conn, func(c *rawConn) error {
+		return c.read(watched(ctx, !q.Quick), q.Text, q.Args, each)
+	}))
+}
+
+// Close closes the writers last: their connection may tidy up the database, those that only read may not.
+func (e *pools) Close() error { return errors.Join(e.readers.Close(), e.writers.Close()) }
+
+// Transact implements engine.Engine.
+func (e *pools) Transact(ctx context.Context, fn func(tx engine.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	b, err := e.queue.join(ctx)
+	if err != nil {
+		return err
+	}
+	if b == nil {
+		if b, err = e.begin(ctx); err != nil {
+			e.queue.pass(nil)
+			return failure(ctx, err)
+		}
+	}
+	return b.take(ctx, fn)
+}
+
+func failure(ctx context.Context, err error) error { return engine.Failure(ctx, err, unavailable(err)) }
+
+// unavailable reports whether another process kept the database locked for too long, or there is no space left for it, on
+// disk or in memory.
+func unavailable(err error) bool {
+	var said *sqlite.Error
+	if !errors.As(err, &said) {
+		return false
+	}
+	code := said.Code() & 0xff // without what extends it
+	return code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_FULL
+}
+
+// watched returns the context for a statement that ctx interrupts, or does not interrupt. Watching costs the driver a
+// goroutine for each statement.
+func watched(ctx context.Context, watch bool) context.Context {
+	if watch {
+		return ctx
+	}
+	return context.Background()
+}
+
+// Query implements engine.Tx.
+func (m *member) Query(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
+	return m.statement(ctx, func(c *rawConn) error {
+		return c.read(watched(ctx, !q.Quick), q.Text, q.Args, each)
+	})
+}
+
+// Exec implements engine.Tx.
+func (m *member) Exec(ctx context.Context, statement string, args []any) (int, error) {
+	return m.write(ctx, statement, args, false)
+}
+
+// Finish implements engine.Tx.
+func (m *member) Finish(ctx context.Context, statement string, args []any) error {
+	_, err := m.write(ctx, statement, args, true)
+	return err
+}
+
+// write lets ctx interrupt a statement only while the transaction is its caller's alone, since SQLite would
+// undo the whole of it. No write of the store takes long. A member's only statement needs no savepoint:
+// SQLite undoes it when it fails.
+func (m *member) write(ctx context.Context, statement string, args []any, last bool) (n int, err error) {
+	err = m.statement(ctx, func(c *rawConn) error {
+		if !last {
+			if err := m.save(c); err != nil {
+				return err
+			}
+		}
+		n, err = c.run(watched(ctx, m.first), statement, args)
+		m.finished = last && err == nil && !m.first && !m.saved
+		return err
+	})
+	return n, err
+}
+
+// Soon implements engine.Tx.
+func (m *member) Soon(ctx context.Context, statement string, args []any) error {
+	_, err := m.Exec(ctx, statement, args)
+	return err
+}
+
+func (m *member) statement(ctx context.Context, run func(c *rawConn) error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ended || m.batch.lost != nil {
+		return failure(ctx, sql.ErrTxDone)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := onConn(m.batch.conn, run)
+	if err != nil {
+		m.batch.suspect(err)
+	}
+	return failure(ctx, err)
+}
+
+// Abort implements engine.Tx.
+func (m *member) Abort() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.ended && m.batch.lost == nil {
+		m.batch.lose(errors.New("a part of it could not be undone"))
+	}
+}
