@@ -281,7 +281,8 @@ var credentials = regexp.MustCompile(`(?i)(bearer\s+|api[-_]?key["']?\s*[:=]\s*[
 func (r *Runner) clean(text string) string {
 	text = toUTF8([]byte(text))
 	if r.secret != "" {
-		for _, form := range []string{r.secret, url.QueryEscape(r.secret), strings.Trim(strconv.Quote(r.secret), `"`)} {
+		quoted := strconv.Quote(r.secret)
+		for _, form := range []string{r.secret, url.QueryEscape(r.secret), quoted[1 : len(quoted)-1]} {
 			text = hide(text, form)
 		}
 	}

@@ -66,13 +66,16 @@ const maxCollected = 4 * turn.MaxMemo
 
 // add adds the pieces that one chunk has.
 func (c *collected) add(name string, value json.RawMessage) {
-	if isNothing(value) || c.bytes > maxCollected {
+	if isNothing(value) {
+		return
+	}
+	if c.bytes += len(value); c.bytes > maxCollected {
+		c.pieces = nil
 		return
 	}
 	if c.pieces == nil {
 		c.pieces = map[string][]json.RawMessage{}
 	}
-	c.bytes += len(value)
 	c.pieces[name] = append(c.pieces[name], value)
 }
 

@@ -15,7 +15,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// The bounds of one response, in bytes: one event, the text that is said, and what is kept of lines that are no events.
+// The bounds of one response, in bytes: one event, the text that is said as well as the thoughts, and what is kept of
+// lines that are no events.
 const (
 	maxEvent = 8 << 20
 	maxText  = 8 << 20
@@ -299,6 +300,9 @@ func (r *response) content(ctx context.Context, choice object) error {
 			r.thought = true
 			r.message.add(name, value)
 		}
+	}
+	if r.message.bytes > maxText {
+		return permanent("The model thought more than %d bytes in one reply.", maxText)
 	}
 	if err := r.calls.add(delta["tool_calls"]); err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 // The bounds of what is read of one HTTP response, in bytes: of a refusal, and of all else, where most of it is not text.
 const (
 	maxRefusal  = 64 << 10
-	maxResponse = 256 << 20
+	maxResponse = 128 << 20
 )
 
 // errTooMuch ends a response that is longer than any that makes sense.
