@@ -11,8 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
+	"github.com/cloud-sessions/sessions/server/internal/text"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
@@ -305,13 +305,10 @@ func hide(text, secret string) string {
 	return word.ReplaceAllString(text, "${1}[key]${2}")
 }
 
-// clip returns text, or its first n bytes and an ellipsis, cut between characters.
-func clip(text string, n int) string {
-	if len(text) <= n {
-		return text
+// clip returns words, or at most their first n bytes and an ellipsis, cut between characters.
+func clip(words string, n int) string {
+	if beginning := text.Cut(words, n); beginning != words {
+		return beginning + "..."
 	}
-	for n > 0 && !utf8.RuneStart(text[n]) {
-		n--
-	}
-	return text[:n] + "..."
+	return words
 }
