@@ -93,7 +93,7 @@ type Entry struct {
 }
 
 // MaxMemo is the most bytes of one memo.
-const MaxMemo = 256 << 10
+const MaxMemo = 128 << 10
 
 // Sink accepts what a runner produces, in order. Its methods return an error once the turn is over or ctx
 // has ended. Only the goroutine that runs Run may call them.
@@ -115,7 +115,7 @@ type Sink interface {
 	// object. The runner may use more tools, then must stop with RequiresAction; it continues once the
 	// caller has sent every result.
 	UseCustomTool(ctx context.Context, name string, input json.RawMessage) (id string, err error)
-	// Keep stores a memo, a JSON value of at most MaxMemo bytes, with the current message or, without one, with the
+	// Keep stores a memo, JSON in UTF-8 of at most MaxMemo bytes, with the current message or, without one, with the
 	// next use. Only runners see it again, as Entry.Memo: no response, stream or log has it. A second memo replaces the
 	// first.
 	Keep(ctx context.Context, memo json.RawMessage) error

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -28,7 +29,8 @@ func (m memo) encode() json.RawMessage {
 		if len(m.Message)+len(m.Call)+len(m.Function) == 0 && m.ID == "" {
 			return nil
 		}
-		if encoded, err := json.Marshal(m); err == nil && len(encoded) <= turn.MaxMemo {
+		encoded, err := json.Marshal(m)
+		if encoded = bytes.ToValidUTF8(encoded, []byte("\uFFFD")); err == nil && len(encoded) <= turn.MaxMemo {
 			return encoded
 		}
 	}

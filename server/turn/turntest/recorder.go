@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/cloud-sessions/sessions/server/turn"
 )
@@ -196,8 +197,8 @@ func (r *Recorder) UseCustomTool(ctx context.Context, name string, input json.Ra
 
 // Keep implements turn.Sink.
 func (r *Recorder) Keep(ctx context.Context, memo json.RawMessage) error {
-	if len(memo) > turn.MaxMemo || !json.Valid(memo) {
-		return fmt.Errorf("a memo of %d bytes is too long or not JSON", len(memo))
+	if len(memo) > turn.MaxMemo || !json.Valid(memo) || !utf8.Valid(memo) {
+		return fmt.Errorf("a memo of %d bytes is too long, or not JSON in UTF-8", len(memo))
 	}
 	_, err := r.take(ctx, Call{Method: Keep, Memo: string(memo)})
 	return err
