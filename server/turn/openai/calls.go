@@ -270,6 +270,18 @@ func (p *progress) add(data []byte) {
 	}
 }
 
+// settle gives the call the name that a tool has, where the model or its parser wrote more: a namespace before it, or a
+// mark of the model's format after it.
+func (c *call) settle(names map[string]string) {
+	name, _, _ := strings.Cut(c.name, "<|")
+	name = strings.TrimSpace(name)
+	for _, name := range []string{name, name[strings.LastIndexAny(name, ".:/")+1:]} {
+		if _, known := names[c.name]; !known && names[name] != "" {
+			c.name = name
+		}
+	}
+}
+
 // check returns an error unless the call is one of a known tool, with arguments that an event can hold.
 func (c *call) check(names map[string]string) error {
 	if _, known := names[c.name]; !known {

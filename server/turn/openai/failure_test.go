@@ -112,6 +112,20 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// TestCutAfterReason tests that a response which gave its reason to finish is whole, whatever happens to the connection.
+func TestCutAfterReason(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint(t, func(_ int, w http.ResponseWriter, _ received) {
+		stream(w, said("a"), finished("stop"))
+		panic(http.ErrAbortHandler)
+	})
+	var rec turntest.Recorder
+	outcome, err := e.runner(t, nil).Run(t.Context(), turntest.Input("hi"), &rec)
+	if err != nil || outcome != turn.EndTurn || len(rec.Messages()) != 1 {
+		t.Errorf("outcome %q, error %v, messages %q", outcome, err, rec.Messages())
+	}
+}
+
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t, chat)

@@ -296,6 +296,7 @@ func (r *response) problem(known map[string]string) error {
 		return r.silence()
 	}
 	for _, c := range r.calls.list {
+		c.settle(known)
 		if err := c.check(known); err != nil {
 			return err
 		}
