@@ -99,9 +99,9 @@ func refusal(message string) string {
 	return fmt.Sprintf(`{"error":{"message":%q,"type":"invalid_request_error"}}`, message)
 }
 
-// TestStrictEndpoints plays a session of several turns on endpoints that each demand something of their own: a tool is
-// used, the endpoint fails once, the agent's model says nothing, a call has no result. Every later turn must succeed, and the endpoint must
-// not refuse the same form twice.
+// TestStrictEndpoints plays a session of several turns on endpoints that each demand something of their own: the session
+// comes from another endpoint, a tool is used, the endpoint fails once, the model says nothing, a call has no result. Every
+// later turn must succeed, and the endpoint must not refuse the same form twice.
 func TestStrictEndpoints(t *testing.T) {
 	t.Parallel()
 	nine := regexp.MustCompile(`^[a-zA-Z0-9]{9}$`)
@@ -251,6 +251,12 @@ func (s *session) mustSay(text string) {
 
 // play plays the session.
 func (s *session) play() {
+	s.history = []turn.Entry{ // of another endpoint
+		{Kind: turn.UserMessage, ID: "evt_0", Text: "before"},
+		{Kind: turn.CustomToolUse, ID: "evt_foreign", Name: "get_weather", Input: json.RawMessage(`{}`), Memo: json.RawMessage(`{"origin":"elsewhere","id":"call_foreign"}`)},
+		{Kind: turn.CustomToolResult, UseID: "evt_foreign", Text: "rain"},
+		{Kind: turn.AgentMessage, ID: "evt_2", Text: "It rains."},
+	}
 	s.mustSay("hello")
 	s.mustSay("the weather?")
 	s.mustSay("thanks")
