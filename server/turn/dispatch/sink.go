@@ -1,13 +1,16 @@
 package dispatch
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/event"
@@ -27,9 +30,10 @@ type sink struct {
 
 	mu      sync.Mutex
 	closed  bool
-	room    int      // bytes that the turn may still store
-	full    bool     // it has reached MaxText
-	message *message // the one that is not complete; nil for none
+	room    int             // bytes that the turn may still store
+	full    bool            // it has reached MaxText
+	message *message        // the one that is not complete; nil for none
+	memo    json.RawMessage // of the next use
 	pending []store.PendingAction
 	used    turn.Usage
 }
@@ -39,6 +43,7 @@ type message struct {
 	eventID string
 	text    strings.Builder
 	flushed int // bytes of text that readers got
+	memo    json.RawMessage
 	ended   context.CancelFunc
 }
 
@@ -114,6 +119,27 @@ func (s *sink) Spend(u turn.Usage) {
 		s.Alive()
 		s.used = s.used.Add(u.Within(s.Log.Usage())).Within(s.Log.Usage())
 	}
+}
+
+// Keep implements turn.Sink.
+func (s *sink) Keep(ctx context.Context, memo json.RawMessage) error {
+	if len(memo) > turn.MaxMemo || !json.Valid(memo) || !utf8.Valid(memo) {
+		return fmt.Errorf("a memo of %d bytes is too long, or not JSON in UTF-8", len(memo))
+	}
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	if err := s.reserve(len(memo)); err != nil {
+		return err
+	}
+	memo = bytes.Clone(memo)
+	if s.message != nil {
+		s.message.memo = memo
+	} else {
+		s.memo = memo
+	}
+	return nil
 }
 
 // Thinking implements turn.Sink.
@@ -265,6 +291,9 @@ func (s *sink) append(ctx context.Context, e event.New, size int) error {
 	if err := s.reserve(eventSize + size); err != nil {
 		return err
 	}
+	if e.Type == event.AgentToolUse || e.Type == event.AgentCustomTool {
+		e.Memo, s.memo = s.memo, nil
+	}
 	return s.write(ctx, e)
 }
 
@@ -312,5 +341,5 @@ func (s *sink) lastMessage() []event.New {
 
 // event returns the message as an event, with the id that readers of increments know.
 func (m *message) event() event.New {
-	return event.New{Type: event.AgentMessage, Payload: event.Payload{Content: event.Content(m.text.String())}, ID: m.eventID}
+	return event.New{Type: event.AgentMessage, Payload: event.Payload{Content: event.Content(m.text.String())}, ID: m.eventID, Memo: m.memo}
 }

@@ -3,6 +3,7 @@ package pgengine
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"sync"
 	"time"
 
@@ -17,9 +18,8 @@ import (
 // that it writes into the rows of the turns that it runs, over a connection of its own: a row whose process does not hold
 // it was left behind, and is dispatched again.
 type queue struct {
-	postgres  *postgres
-	unhurried *pgx.ConnConfig
-	bell      engine.Bell
+	postgres *postgres
+	bell     engine.Bell
 }
 
 // Restore does nothing: other processes may be running the turns that are in the queue, and reclaim finds those that
@@ -45,9 +45,9 @@ const enqueueTurn = `INSERT INTO queued_turns (id, account_id, session_id, turn_
 // Wake implements engine.Queue.
 func (q *queue) Wake() { q.bell.Ring() }
 
-// lookEvery is how often a worker looks for turns, including those that were left behind. It finds them sooner unless a
+// turnsEvery is how often a worker looks for turns, including those that were left behind. It finds them sooner unless a
 // notification was lost.
-const lookEvery = time.Second
+const turnsEvery = time.Second
 
 // Work implements engine.Queue.
 func (q *queue) Work(ctx context.Context, workers int, work func(context.Context, store.TurnRef) bool) error {
@@ -57,14 +57,14 @@ func (q *queue) Work(ctx context.Context, workers int, work func(context.Context
 	held := make(chan struct{})
 	holding, letGo := context.WithCancel(context.WithoutCancel(ctx)) // until the last turn is left
 	defer letGo()
-	others.Go(func() { hold(holding, q.unhurried, name, sync.OnceFunc(func() { close(held) })) })
+	others.Go(func() { hold(holding, q.postgres.kept, name, sync.OnceFunc(func() { close(held) })) })
 	select {
 	case <-held:
 	case <-ctx.Done():
 		return nil
 	}
 	others.Go(func() { q.reclaimAll(ctx) })
-	engine.Workers{Count: workers, Bell: &q.bell, Every: lookEvery, Work: work, Next: func(ctx context.Context, full []string) (*engine.Claim, error) {
+	engine.Workers{Count: workers, Bell: &q.bell, Every: turnsEvery, Work: work, Next: func(ctx context.Context, full []string) (*engine.Claim, error) {
 		return q.claim(ctx, name, full)
 	}}.Run(ctx)
 	return nil
@@ -111,7 +111,7 @@ func (q *queue) release(ctx context.Context, id, name string, done bool) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(lookEvery):
+		case <-time.After(turnsEvery):
 		}
 	}
 }
@@ -160,7 +160,7 @@ func (q *queue) reclaimAll(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(lookEvery):
+		case <-time.After(turnsEvery):
 		}
 	}
 }
@@ -204,11 +204,23 @@ const selectStrays = engine.SelectBusy + ` AND NOT EXISTS (SELECT 1 FROM queued_
 
 // hold holds the advisory lock of a name until ctx ends, over a connection of its own; when that is lost, over another
 // one. It calls held each time that it has acquired the lock.
-func hold(ctx context.Context, config *pgx.ConnConfig, name string, held func()) {
-	keepConn(ctx, config, func(conn *pgx.Conn) bool {
-		return answers(ctx, func(ctx context.Context) error {
+func hold(ctx context.Context, k *keeper, name string, held func()) {
+	k.keep(ctx, "the lock of workers", func(ctx context.Context, conn *pgx.Conn) error {
+		err := within(ctx, func(ctx context.Context) error {
 			_, err := conn.Exec(ctx, `SELECT pg_advisory_lock(hashtextextended($1, $2))`, name, lockID)
 			return err
 		})
-	}, held, func(string) {})
+		if err != nil {
+			return err
+		}
+		held()
+		for {
+			if _, err := next(ctx, conn, listenCheck); err != nil && !errors.Is(err, errSilent) {
+				return err
+			}
+			if err := within(ctx, conn.Ping); err != nil {
+				return err
+			}
+		}
+	}, nil)
 }
