@@ -22,7 +22,7 @@ import (
 func TestStreamsAreNeitherCachedNorBuffered(t *testing.T) {
 	h := start(t)
 	s := h.stream(h.session(), "", nil)
-	for name, want := range map[string]string{"Cache-Control": "no-store", "X-Accel-Buffering": "no"} {
+	for name, want := range map[string]string{"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"} {
 		if got := s.res.Header.Values(name); len(got) != 1 || got[0] != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}

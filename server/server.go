@@ -119,7 +119,7 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	go func() { _, _ = contract.Load() }() // assemble waits for it; opening the database takes as long
 	db, err := sqlstore.Open(ctx, config.DB, sqlstore.Options{
 		Now: config.Now, NewID: config.NewID, MaxConns: config.DBMaxConns,
-		StatementTimeout: config.DBStatementTimeout, ConnectTimeout: config.DBConnectTimeout,
+		StatementTimeout: config.DBStatementTimeout, ConnectTimeout: config.DBConnectTimeout, Logger: config.Logger,
 	})
 	if err != nil {
 		return nil, err

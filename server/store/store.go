@@ -41,7 +41,7 @@ type Store interface {
 	// allow get is locked: it does not change for the rest of the transaction.
 	Atomically(ctx context.Context, fn func(ctx context.Context) error) error
 
-	// Ping returns nil when the database responds.
+	// Ping returns nil when the database responds and can do all that a server needs: write, for one.
 	Ping(ctx context.Context) error
 
 	// Close waits for running calls and frees everything. Later calls fail.

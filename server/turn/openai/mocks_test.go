@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"net"
-	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cloud-sessions/sessions/server/internal/needs"
 	"github.com/cloud-sessions/sessions/server/turn/openai"
 	"github.com/cloud-sessions/sessions/server/turn/turntest"
 )
@@ -31,12 +31,7 @@ const mockTimeout = 3 * time.Minute
 // TestMocks tests the runner on endpoints that others wrote to test programs like it.
 func TestMocks(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("npx"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("npx is missing")
-		}
-		t.Skip("skipped, since it needs npx")
-	}
+	needs.Program(t, "npx")
 	type turns map[string][]string // the events by the user's message
 	for name, m := range map[string]struct {
 		npm   string
