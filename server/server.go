@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/event"
@@ -118,7 +119,7 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	go func() { _, _ = contract.Load() }() // assemble waits for it; opening the database takes as long
 	db, err := sqlstore.Open(ctx, config.DB, sqlstore.Options{
 		Now: config.Now, NewID: config.NewID, MaxConns: config.DBMaxConns,
-		StatementTimeout: config.DBStatementTimeout, ConnectTimeout: config.DBConnectTimeout,
+		StatementTimeout: config.DBStatementTimeout, ConnectTimeout: config.DBConnectTimeout, Logger: config.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -159,13 +160,17 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 			return s.pipeline.CheckFrame(data)
 		},
 	})
-	if err := s.serve(api, events); err != nil {
+	models, err := operations.LoadModels(config.Models, api)
+	if err == nil {
+		err = s.serve(api, events, models)
+	}
+	if err != nil {
 		s.broker.Close()
 		return nil, err
 	}
 	s.turns = dispatch.Start(dispatch.Options{
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
-		Clock: config.Clock, Now: config.Now, Logger: config.Logger,
+		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
 	s.pipeline.Gauge("sessions_running_turns", "Turns that are running.", s.turns.Running)
@@ -173,15 +178,20 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 }
 
 // serve gives the pipeline its operations.
-func (s *Server) serve(api *contract.Contract, events *event.Log) error {
-	ops, err := operations.New(operations.Options{
+func (s *Server) serve(api *contract.Contract, events *event.Log, models types.ModelList) error {
+	return s.pipeline.Serve(operations.New(operations.Options{
 		Store: s.store, Contract: api, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
-		Models: s.config.Models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
-	})
-	if err != nil {
-		return err
+		Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
+	}))
+}
+
+// maxInputTokens returns the sizes of the models' windows, by model.
+func maxInputTokens(models types.ModelList) map[string]int64 {
+	sizes := make(map[string]int64, len(models.Data))
+	for _, m := range models.Data {
+		sizes[string(m.ID)] = int64(m.MaxInputTokens)
 	}
-	return s.pipeline.Serve(ops)
+	return sizes
 }
 
 func (c Config) withDefaults() (Config, error) {

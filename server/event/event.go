@@ -41,12 +41,14 @@ type New struct {
 	Payload Payload
 	// ID is one that other events refer to, from store.Events.NewID; "" for one that the store creates.
 	ID string
+	// Memo is what the runner keeps with the event, which callers do not see; nil for nothing.
+	Memo json.RawMessage
 }
 
 // stored returns the event as the store keeps it.
 func (n New) stored() (store.NewEvent, error) {
 	payload, err := json.Marshal(n.Payload)
-	return store.NewEvent{Type: n.Type, TurnID: n.TurnID, Payload: payload, ID: n.ID}, err
+	return store.NewEvent{Type: n.Type, TurnID: n.TurnID, Payload: payload, ID: n.ID, Memo: n.Memo}, err
 }
 
 // Payload has the fields of every type of event, except those that all types have. An event's fields are those that its

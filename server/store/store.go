@@ -41,7 +41,7 @@ type Store interface {
 	// allow get is locked: it does not change for the rest of the transaction.
 	Atomically(ctx context.Context, fn func(ctx context.Context) error) error
 
-	// Ping returns nil when the database responds.
+	// Ping returns nil when the database responds and can do all that a server needs: write, for one.
 	Ping(ctx context.Context) error
 
 	// Close waits for running calls and frees everything. Later calls fail.
@@ -187,6 +187,10 @@ type Events interface {
 	// of any event of the session, ErrUnknownCursor for another one; Page.IncludeArchived is ignored. ErrNotFound when the
 	// session does not exist.
 	ListEvents(ctx context.Context, account, session string, filter EventFilter, page Page) (List[Event], error)
+
+	// ListMemos returns the memos of the session's events with a greater position than after, by the events' ids: those of
+	// the MaxMemos newest. ErrNotFound when the session does not exist.
+	ListMemos(ctx context.Context, account, session string, after int64) (map[string]json.RawMessage, error)
 
 	// SweepEvents erases at most limit events that DeleteSession has left, and returns how many it erased: fewer than limit
 	// when none are left. It works in small steps, so that writers never wait for long.
@@ -482,7 +486,13 @@ type NewEvent struct {
 	Payload json.RawMessage
 	// ID is unique within the session; "" for one that the store creates. Ids have no order.
 	ID string
+	// Memo is what a runner keeps with the event, a JSON value; nil for nothing. It is not a part of the event: only
+	// ListMemos returns it.
+	Memo json.RawMessage
 }
+
+// MaxMemos is how many memos ListMemos returns at most.
+const MaxMemos = 500
 
 // Event is an event of a session's log.
 type Event struct {

@@ -54,7 +54,7 @@ file and requests give the same faults again.`,
 			if config.Logger, err = newLogger(cmd.ErrOrStderr(), logFormat); err != nil {
 				return err
 			}
-			if config.Runner, err = runner.open(); err != nil {
+			if config.Runner, err = runner.open(config.Logger); err != nil {
 				return err
 			}
 			if config.Faults, err = openFaults(faultFile, config.Demo); err != nil {

@@ -29,6 +29,8 @@ type Options struct {
 	Clock  turn.Clock
 	Now    func() time.Time
 	Logger *slog.Logger
+	// MaxInputTokens has the sizes of the models' windows, by model.
+	MaxInputTokens map[string]int64
 	// Patience is how long a runner may take to stop after it was told to; then the turn ends without it.
 	Patience time.Duration
 }
@@ -162,7 +164,9 @@ const history = 500
 func (d *Dispatcher) input(ctx context.Context, session store.SessionRef, s store.Session) (turn.Input, error) {
 	in := turn.Input{SessionID: s.ID, TurnID: s.Turn.ID, Agent: turn.Agent{
 		ID: s.Agent.ID, Version: s.Agent.Version, Name: s.Agent.Name, Model: s.Agent.Model, System: s.Agent.System, Tools: s.Agent.Tools,
+		MaxInputTokens: d.MaxInputTokens[s.Agent.Model],
 	}}
+	var first int64 // position
 	page := store.Page{Limit: 100}
 	for more := true; more && len(in.History) < history; {
 		list, err := d.Store.ListEvents(ctx, session.Account, session.ID, store.EventFilter{Types: event.EntryTypes()}, page)
@@ -179,13 +183,24 @@ func (d *Dispatcher) input(ctx context.Context, session store.SessionRef, s stor
 			} else {
 				in.History = append(in.History, entry)
 			}
-			page.Cursor = e.ID
+			page.Cursor, first = e.ID, e.Position
 		}
 		more = list.HasMore
 	}
 	slices.Reverse(in.Entries)
 	slices.Reverse(in.History)
-	return in, nil
+	return in, d.remember(ctx, session, first, &in)
+}
+
+// remember adds the memos of the events from a position on.
+func (d *Dispatcher) remember(ctx context.Context, session store.SessionRef, first int64, in *turn.Input) error {
+	memos, err := d.Store.ListMemos(ctx, session.Account, session.ID, first-1)
+	for _, entries := range [][]turn.Entry{in.History, in.Entries} {
+		for i := range entries {
+			entries[i].Memo = memos[entries[i].ID]
+		}
+	}
+	return err
 }
 
 // stopping reports whether the caller has told a session's turn to stop.

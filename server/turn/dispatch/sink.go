@@ -1,11 +1,14 @@
 package dispatch
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/event"
@@ -21,7 +24,8 @@ type sink struct {
 
 	mu      sync.Mutex
 	closed  bool
-	message *message // the one that is not complete; nil for none
+	message *message        // the one that is not complete; nil for none
+	memo    json.RawMessage // of the next use
 	pending []store.PendingAction
 	used    turn.Usage
 }
@@ -31,6 +35,7 @@ type message struct {
 	eventID string
 	text    strings.Builder
 	flushed int // bytes of text that readers got
+	memo    json.RawMessage
 	ended   context.CancelFunc
 }
 
@@ -71,6 +76,27 @@ func (s *sink) Spend(u turn.Usage) {
 		s.used = s.used.Add(u)
 	}
 }
+
+// Keep implements turn.Sink.
+func (s *sink) Keep(ctx context.Context, memo json.RawMessage) error {
+	if len(memo) > turn.MaxMemo || !json.Valid(memo) || !utf8.Valid(memo) {
+		return fmt.Errorf("a memo of %d bytes is too long, or not JSON in UTF-8", len(memo))
+	}
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	memo = bytes.Clone(memo)
+	if s.message != nil {
+		s.message.memo = memo
+	} else {
+		s.memo = memo
+	}
+	return nil
+}
+
+// Alive implements turn.Sink. It does nothing: a model may be silent for any time.
+func (s *sink) Alive() {}
 
 // Thinking implements turn.Sink.
 func (s *sink) Thinking(ctx context.Context) error {
@@ -198,6 +224,9 @@ func (s *sink) append(ctx context.Context, e event.New) error {
 		return err
 	}
 	defer s.mu.Unlock()
+	if e.Type == event.AgentToolUse || e.Type == event.AgentCustomTool {
+		e.Memo, s.memo = s.memo, nil
+	}
 	return s.write(ctx, e)
 }
 
@@ -245,7 +274,7 @@ func (s *sink) lastMessage() []event.New {
 
 // event returns the message as an event, with the id that readers of increments know.
 func (m *message) event() event.New {
-	return event.New{Type: event.AgentMessage, Payload: event.Payload{Content: event.Content(m.text.String())}, ID: m.eventID}
+	return event.New{Type: event.AgentMessage, Payload: event.Payload{Content: event.Content(m.text.String())}, ID: m.eventID, Memo: m.memo}
 }
 
 // clean returns text without what the contract or a database does not allow.

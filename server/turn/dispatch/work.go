@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/internal/panics"
@@ -201,6 +202,10 @@ func (w *work) publicMessage() string {
 		attrs = append(attrs, "stack", string(panicked.Stack))
 	}
 	w.Logger.Error("a turn failed", attrs...)
+	var violation *contract.Violation
+	if errors.As(w.failure, &violation) {
+		return "The agent produced an event that the API does not allow."
+	}
 	var public interface{ Public() string }
 	if !errors.As(w.failure, &public) {
 		return "The agent failed. Send the message again."

@@ -22,8 +22,11 @@ type Database struct {
 	Notifier Notifier
 	// Revocations is how processes notice that a token was revoked.
 	Revocations Revocations
-	// Migrate brings the schema up to date.
+	// Migrate brings the schema up to date. It fails when the rights that a server needs are missing.
 	Migrate func(ctx context.Context) error
+	// Ready returns why the database, although it responds, cannot do all that a server needs; nil when it can. Ready
+	// itself is nil where nothing but a response is needed.
+	Ready func(ctx context.Context) error
 }
 
 // Engine runs statements on a database. Its own errors are made by Failure; errors of the functions that it is given are

@@ -2,6 +2,7 @@ package pgengine_test
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ func check(t *testing.T, err error) {
 // TestRoundTrips counts them, once statements are prepared: they are what a network makes expensive.
 func TestRoundTrips(t *testing.T) {
 	t.Parallel()
-	db, err := pgengine.Open(pgtest.Database(t), pgengine.Options{MaxConns: 1, StatementTimeout: 5 * time.Second, ConnectTimeout: 5 * time.Second})
+	db, err := pgengine.Open(pgtest.Database(t), pgengine.Options{MaxConns: 1, StatementTimeout: 5 * time.Second, ConnectTimeout: 5 * time.Second, Log: slog.New(slog.DiscardHandler)})
 	check(t, err)
 	trips := pgengine.CountTrips(t, db)
 	s, err := sqlstore.New(t.Context(), db, sqlstore.Options{})

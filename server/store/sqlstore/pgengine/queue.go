@@ -137,7 +137,7 @@ func (q *queue) Work(ctx context.Context, workers int, work func(context.Context
 	held := make(chan struct{})
 	holding, letGo := context.WithCancel(context.WithoutCancel(ctx)) // until the last turn is left
 	defer letGo()
-	others.Go(func() { hold(holding, q.unhurried, name, sync.OnceFunc(func() { close(held) })) })
+	others.Go(func() { hold(holding, q.postgres.kept, name, sync.OnceFunc(func() { close(held) })) })
 	select {
 	case <-held:
 	case <-ctx.Done():
@@ -201,11 +201,23 @@ const selectStrays = engine.SelectBusy + ` AND NOT EXISTS (SELECT 1 FROM river_j
 
 // hold holds the advisory lock of a name until ctx ends, over a connection of its own; when that is lost, over another
 // one. It calls held each time that it has acquired the lock.
-func hold(ctx context.Context, config *pgx.ConnConfig, name string, held func()) {
-	keepConn(ctx, config, func(conn *pgx.Conn) bool {
-		return answers(ctx, func(ctx context.Context) error {
+func hold(ctx context.Context, k *keeper, name string, held func()) {
+	k.keep(ctx, "the lock of workers", func(ctx context.Context, conn *pgx.Conn) error {
+		err := within(ctx, func(ctx context.Context) error {
 			_, err := conn.Exec(ctx, `SELECT pg_advisory_lock(hashtextextended($1, $2))`, name, lockID)
 			return err
 		})
-	}, held, func(string) {})
+		if err != nil {
+			return err
+		}
+		held()
+		for {
+			if _, err := next(ctx, conn, listenCheck); err != nil && !errors.Is(err, errSilent) {
+				return err
+			}
+			if err := within(ctx, conn.Ping); err != nil {
+				return err
+			}
+		}
+	}, nil)
 }
