@@ -666,6 +666,64 @@ var list = []mutant{
 		tests:    "TestStreamErrors TestStreamsGoOnForAsLongAsTheyBringSomething TestStreamsThroughAFlakyProxy",
 	},
 
+	// Terminals.
+	{
+		name:     "terminals: text for people reaches them unfiltered",
+		in:       "client/cmd/sessions",
+		before:   "io.WriteString(s.to, visible(string(text)))",
+		after:    "io.WriteString(s.to, string(text))",
+		packages: "client/cmd/sessions",
+		tests:    "TestNoServerActsOnTheTerminal",
+	},
+	{
+		name:     "terminals: text in a style reaches them unfiltered",
+		in:       "client/cmd/sessions",
+		before:   "b.WriteString(\"\\x1b[\" + t.style + \"m\" + visible(t.text)",
+		after:    "b.WriteString(\"\\x1b[\" + t.style + \"m\" + t.text",
+		packages: "client/cmd/sessions",
+		tests:    "TestNoServerActsOnTheTerminalOfADialogue",
+	},
+	{
+		name:     "terminals: JSON, YAML and ids reach them unfiltered",
+		in:       "client/cmd/sessions",
+		before:   "	if s.terminal {\n		_, err := s.Write(data)",
+		after:    "	if false {\n		_, err := s.Write(data)",
+		packages: "client/cmd/sessions",
+		tests:    "TestNoServerActsOnTheTerminal",
+	},
+	{
+		name:     "terminals: JSON in a pipe is not exact",
+		in:       "client/cmd/sessions",
+		before:   "	if s.terminal {\n		_, err := s.Write(data)",
+		after:    "	if true {\n		_, err := s.Write(data)",
+		packages: "client/cmd/sessions",
+		tests:    "TestPipesAreExact",
+	},
+	{
+		name:     "terminals: text may reverse its direction",
+		in:       "client/cmd/sessions",
+		before:   "unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)",
+		after:    "unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp)",
+		packages: "client/cmd/sessions",
+		tests:    "TestNoServerActsOnTheTerminal",
+	},
+	{
+		name:     "terminals: the controls of C1 pass",
+		in:       "client/cmd/sessions",
+		before:   "	return unicode.IsControl(r) ||",
+		after:    "	return r < ' ' || r == 0x7f ||",
+		packages: "client/cmd/sessions",
+		tests:    "TestNoServerActsOnTheTerminal",
+	},
+	{
+		name:     "terminals: bytes that are not UTF-8 pass",
+		in:       "client/cmd/sessions",
+		before:   "utf8.ValidString(text) && ",
+		after:    "utf8.ValidString(\"\") && ",
+		packages: "client/cmd/sessions",
+		tests:    "TestNoServerActsOnTheTerminal TestVisibleKeepsText",
+	},
+
 	// Model endpoints: half a reply must not pass for a whole one, nor secrets or thoughts leave, nor memory run out.
 	{
 		name:     "endpoints: an unknown reason to finish is a good end",
