@@ -80,6 +80,22 @@ var list = []mutant{
 		packages: "server/store/sqlstore",
 		tests:    "TestMemory",
 	},
+	{
+		name:     "tenancy: a response is recorded for the same key of another account",
+		in:       "server/store/sqlstore",
+		before:   "WHERE account_id = $5 AND key = $6 AND fingerprint = $7",
+		after:    "WHERE $5 <> '' AND key = $6 AND fingerprint = $7",
+		packages: "server/store/sqlstore",
+		tests:    "TestMemory",
+	},
+	{
+		name:     "tenancy: a deletion erases the log of another account's session",
+		in:       "server/store/sqlstore",
+		before:   "DELETE FROM events WHERE account_id = $1 AND session_id",
+		after:    "DELETE FROM events WHERE $1 <> '' AND session_id",
+		packages: "server/store/sqlstore",
+		tests:    "TestMemory",
+	},
 
 	// What a request may be.
 	{
@@ -212,6 +228,14 @@ var list = []mutant{
 		before:   " || t.bytes > windowBytes && drop < len(t.window)",
 		after:    "",
 		packages: "server/broker",
+	},
+	{
+		name:     "limits: the memory of a large response is kept",
+		in:       "server/pipeline",
+		before:   "	if r.body.Cap() <= largestKept {\n",
+		after:    "	if true {\n",
+		packages: "server/pipeline",
+		tests:    "TestLargeRepliesAreNotKept",
 	},
 	{
 		name:     "fences: a reader that is behind skips events",
@@ -391,6 +415,14 @@ var list = []mutant{
 		after:    "",
 		packages: "server",
 		tests:    "TestConnectionsTimeOut",
+	},
+	{
+		name:     "timeouts: a silent database keeps load balancers waiting",
+		in:       "server/pipeline",
+		before:   "context.WithTimeout(c.Request().Context(), readyTimeout)",
+		after:    "context.WithTimeout(c.Request().Context(), time.Hour)",
+		packages: "server/pipeline",
+		tests:    "TestReadinessDoesNotWaitForASilentDatabase",
 	},
 	{
 		name:     "timeouts: a stream waits for a reader that reads nothing",
@@ -590,6 +622,22 @@ var list = []mutant{
 		in:       "client",
 		before:   "[]string{\"Authorization\", \"Proxy-Authorization\", \"Cookie\", \"X-Api-Key\"}",
 		after:    "[]string{\"Proxy-Authorization\", \"Cookie\", \"X-Api-Key\"}",
+		packages: "client",
+		tests:    "TestNoTextHoldsTheToken",
+	},
+	{
+		name:     "redaction: errors show what a Cookie header holds",
+		in:       "client",
+		before:   "\"Proxy-Authorization\", \"Cookie\", ",
+		after:    "\"Proxy-Authorization\", ",
+		packages: "client",
+		tests:    "TestNoTextHoldsTheToken",
+	},
+	{
+		name:     "redaction: errors show what an X-Api-Key header holds",
+		in:       "client",
+		before:   "\"Cookie\", \"X-Api-Key\"}",
+		after:    "\"Cookie\"}",
 		packages: "client",
 		tests:    "TestNoTextHoldsTheToken",
 	},
