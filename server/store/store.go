@@ -162,7 +162,8 @@ type Sessions interface {
 	// valid as a list cursor.
 	DeleteSession(ctx context.Context, account, id string, allow func(Session) error) error
 
-	// CountBusySessions counts the account's sessions with a running turn (Status.Busy), up to limit.
+	// CountBusySessions counts the account's sessions with a running turn (Status.Busy), up to limit. Within a transaction,
+	// others that count the same account's sessions wait for its end: so a bound on the count is exact.
 	CountBusySessions(ctx context.Context, account string, limit int) (int, error)
 }
 
@@ -205,6 +206,11 @@ type Turns interface {
 	// WorkTurns dispatches turns until ctx ends: it calls work for each, in a goroutine of its own, at most workers at a
 	// time, and returns nil when all calls have returned. Over all processes, a turn that was queued once is dispatched to
 	// one call at a time; one that is queued again, to continue, may be dispatched while an earlier call is about to return.
+	//
+	// The account whose turns were dispatched longest ago, or never, is next; its turns are dispatched in the order in which
+	// they were queued. An account holds at most half of a process's workers, rounded up, while others wait. Beyond that it
+	// may use idle workers, except for a quarter, at least one, so that another account need not wait for its turns to end.
+	//
 	// A turn leaves the queue when work returns true. Otherwise it is dispatched again, to another process or at the next
 	// start, as are the turns of a process that has died.
 	WorkTurns(ctx context.Context, workers int, work func(ctx context.Context, t TurnRef) (done bool)) error
@@ -520,9 +526,9 @@ type SessionRef struct{ Account, ID string }
 type TurnRef struct {
 	Session SessionRef
 	TurnID  string
-	// Again is whether the turn was dispatched before, to a process that died or stopped.
+	// Again is whether the turn may have been dispatched before, to a process that died or stopped.
 	Again bool
-	// Lost is whether a turn that was dispatched before cannot continue: it must be ended.
+	// Lost is whether a turn that was dispatched before, if it was, cannot continue: it must be ended.
 	Lost bool
 }
 

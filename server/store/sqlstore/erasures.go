@@ -23,8 +23,12 @@ func (s *Store) eraseSome(ctx context.Context, account, session string, limit in
 	return s.exec(ctx, deleteSomeEvents, account, session, limit)
 }
 
-// eraseLog erases a deleted session's events. It leaves those beyond one step to SweepEvents.
+// eraseLog erases a deleted session's events, and what is left of its turns. It leaves the events beyond one step to
+// SweepEvents.
 func (s *Store) eraseLog(ctx context.Context, account, session string) error {
+	if err := s.soon(ctx, `DELETE FROM queued_turns WHERE account_id = $1 AND session_id = $2`, account, session); err != nil {
+		return err
+	}
 	erased, err := s.eraseSome(ctx, account, session, sweepStep)
 	if err != nil || erased < sweepStep {
 		return err

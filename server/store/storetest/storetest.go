@@ -38,7 +38,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		"Atomically": atomicTests(), "Accounts": accountTests(), "Life": lifeTests(),
 		"Append": appendTests(), "EventOrder": eventOrderTests(), "Memos": memoTests(), "EventsUndone": undoneEventTests(), "EventPages": eventPageTests(),
 		"EventConcurrency": eventConcurrencyTests(), "AppendChanges": byAppending(sessionChangeTests()), "AppendRows": byAppending(rowTests(sessionKind())),
-		"Busy": busyTests(), "Signals": signalTests(), "Turns": turnTests(), "Erasures": erasureTests(), "Streams": streamTests(),
+		"Busy": busyTests(), "Signals": signalTests(), "Turns": turnTests(), "FairTurns": fairTurnTests(), "Erasures": erasureTests(), "Streams": streamTests(),
 		"Calls": callTests(),
 	} {
 		for part, run := range tests {
