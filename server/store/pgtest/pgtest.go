@@ -5,6 +5,7 @@ package pgtest
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -42,6 +43,21 @@ func Database(t testing.TB) string {
 	}
 	t.Cleanup(func() { check(t, s.giveBack(database)) })
 	return database
+}
+
+// NewPooler returns the URL of a database through a PgBouncer of the test's own with its defaults, which pools sessions or
+// transactions as mode says. Where PgBouncer is not installed the test is skipped, but fails under CI.
+func NewPooler(t testing.TB, database, mode string) string {
+	t.Helper()
+	pooler, err := pgserver.StartPooler(database, mode)
+	if errors.Is(err, pgserver.ErrNoPooler) && os.Getenv("CI") == "" {
+		t.Skipf("skipped, since it needs PgBouncer: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { check(t, pooler.Close()) })
+	return pooler.URL
 }
 
 func check(t testing.TB, err error) {
