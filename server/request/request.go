@@ -17,6 +17,10 @@ type Info struct {
 	Operation string
 	// Account is the account that the request acts for. Until the token is checked it is "", which owns nothing.
 	Account string
+	// Head reports that the caller wants the headers of the response only.
+	Head bool
+	// HungUp reports that the caller closed the connection before there was a response.
+	HungUp bool
 	// Log names the request's method and operation; nil until the operation is known.
 	Log *slog.Logger
 }

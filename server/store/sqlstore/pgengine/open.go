@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -60,24 +61,20 @@ func Open(url string, opts Options) (engine.Database, error) {
 	if e.pool, err = pgxpool.NewWithConfig(context.Background(), config); err != nil { // the context is for background connections, of which there are none
 		return engine.Database{}, fmt.Errorf("sqlstore: %w", err)
 	}
-	turns, err := newQueue(e, unhurried)
-	if err != nil {
-		e.pool.Close()
-		return engine.Database{}, fmt.Errorf("sqlstore: %w", err)
-	}
 	return engine.Database{
 		Engine:      e,
 		ForUpdate:   " FOR UPDATE",
 		ForShare:    " FOR KEY SHARE", // it only has to exclude ForUpdate
 		SkipLocked:  " FOR UPDATE SKIP LOCKED",
-		Queue:       turns,
+		LockAccount: `SELECT pg_advisory_xact_lock(hashtextextended($1, ` + strconv.FormatInt(accountLocks, 10) + `))`,
+		Queue:       &queue{postgres: e},
 		Notifier:    &notifier{postgres: e, send: e.sendProof},
 		Revocations: &engine.OwnRevocations{},
 		Ready:       e.ready,
 		Migrate: func(ctx context.Context) (err error) {
 			db := stdlib.OpenDB(*unhurried)
 			defer func() { err = errors.Join(err, db.Close()) }()
-			if err := migrations.Postgres(ctx, db, schemaLock{opts.Log}, turns.migrate); err != nil {
+			if err := migrations.Postgres(ctx, db, schemaLock{opts.Log}); err != nil {
 				return err
 			}
 			return checkRights(ctx, db)
@@ -126,6 +123,9 @@ type schemaLock struct{ log *slog.Logger }
 // lockID is the advisory lock of the schema, and the seed of the locks that workers hold: any number that nothing else in
 // the database uses.
 const lockID int64 = 7365737369 // "sessi" in ASCII
+
+// accountLocks is the seed of the locks of accounts.
+const accountLocks = lockID + 1
 
 // schemaLockWarn is how long a process waits for the schema's lock before it logs that.
 const schemaLockWarn = 5 * time.Second

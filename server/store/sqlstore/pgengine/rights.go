@@ -8,12 +8,9 @@ import (
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/migrations"
 )
 
-// queueTables are the tables of river.
-var queueTables = []string{"river_job", "river_leader", "river_queue"}
-
 // checkRights returns an error that names the first right of the role that is missing.
 func checkRights(ctx context.Context, db *sql.DB) error {
-	rows, err := db.QueryContext(ctx, missingRights, append(migrations.Tables(), queueTables...))
+	rows, err := db.QueryContext(ctx, missingRights, migrations.Tables())
 	if err != nil {
 		return fmt.Errorf("sqlstore: %w", err)
 	}
