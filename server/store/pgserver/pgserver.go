@@ -17,9 +17,6 @@ import (
 // ErrNone means that PostgreSQL is not installed.
 var ErrNone = errors.New("PostgreSQL is not installed: initdb was found neither in its usual folders nor on the PATH")
 
-// ErrNoPooler means that PgBouncer is not installed.
-var ErrNoPooler = errors.New("PgBouncer is not installed: pgbouncer is not on the PATH")
-
 // Server is a PostgreSQL server, or a pooler before one.
 type Server struct {
 	// URL is that of its database "postgres", whose user may create databases; a pooler's is that of the pooled database.
@@ -58,9 +55,9 @@ func (s *Server) Promote() error {
 	return err
 }
 
-// StartPooler starts PgBouncer, with its defaults, before the database with that URL. The mode is one of its pool modes,
-// "session" or "transaction". It runs like a server of Start. ErrNoPooler when PgBouncer is not installed.
-func StartPooler(database, mode string) (*Server, error) {
+// StartPooler starts PgBouncer, the program at a path, with its defaults before the database with that URL. The mode is one
+// of its pool modes, "session" or "transaction". It runs like a server of Start.
+func StartPooler(program, database, mode string) (*Server, error) {
 	config, err := pgx.ParseConfig(database)
 	if err != nil {
 		return nil, errors.New("the database's URL cannot be read")
@@ -71,7 +68,7 @@ func StartPooler(database, mode string) (*Server, error) {
 	}
 	settings := fmt.Sprintf("[databases]\n%s = host='%s' port=%d dbname=%[1]s user='%[4]s'%s\n[pgbouncer]\nauth_type = any\npool_mode = %s\n",
 		config.Database, config.Host, config.Port, config.User, password, mode)
-	url, hold, err := startPooler(config.Database, settings)
+	url, hold, err := startPooler(program, config.Database, settings)
 	if err != nil {
 		return nil, err
 	}

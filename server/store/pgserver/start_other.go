@@ -13,6 +13,6 @@ func start(string) (url string, hold io.WriteCloser, err error) { return "", nil
 
 func startStandby(string) (url string, hold io.WriteCloser, err error) { return "", nil, errUnixOnly }
 
-func startPooler(database, settings string) (url string, hold io.WriteCloser, err error) {
+func startPooler(program, database, settings string) (url string, hold io.WriteCloser, err error) {
 	return "", nil, errUnixOnly
 }

@@ -55,13 +55,7 @@ func startStandby(primary string) (address string, hold io.WriteCloser, err erro
 }
 
 // startPooler starts a pooler with those settings, to which it adds where to listen.
-func startPooler(database, settings string) (address string, hold io.WriteCloser, err error) {
-	program, err := exec.LookPath("pgbouncer")
-	if err != nil {
-		if program, err = exec.LookPath("/usr/sbin/pgbouncer"); err != nil {
-			return "", nil, ErrNoPooler
-		}
-	}
+func startPooler(program, database, settings string) (address string, hold io.WriteCloser, err error) {
 	dir, hold, err := inFolder("", func(dir string) error {
 		listen := "listen_port = 6432\nunix_socket_dir = " + dir + "\n"
 		return os.WriteFile(filepath.Join(dir, "pgbouncer.ini"), []byte(settings+listen), 0o644)
@@ -94,12 +88,24 @@ func inFolder(parent string, prepare func(dir string) error, script func(dir str
 		if cmd.SysProcAttr.Credential, err = unprivileged(); err != nil {
 			return "", nil, err
 		}
-		if err := os.Chown(dir, int(cmd.SysProcAttr.Credential.Uid), int(cmd.SysProcAttr.Credential.Gid)); err != nil {
+		if err := GiveAway(dir); err != nil {
 			return "", nil, err
 		}
 	}
 	hold, err = launch(cmd)
 	return dir, hold, err
+}
+
+// GiveAway makes a folder that of the user that servers run as, when this process runs as root.
+func GiveAway(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	user, err := unprivileged()
+	if err != nil {
+		return err
+	}
+	return os.Chown(dir, int(user.Uid), int(user.Gid))
 }
 
 // launch starts the script and waits until it reports that the server accepts connections. The script waits for the

@@ -1,17 +1,17 @@
 // Package pgtest provides tests with databases on a real PostgreSQL: one server for each test binary, started from
 // the installed programs, or the server that the environment variable SESSIONS_TEST_POSTGRES names. It imports
-// pgserver, pgx and the standard library only.
+// pgserver, needs, pgx and the standard library only.
 package pgtest
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/cloud-sessions/sessions/server/internal/needs"
 	"github.com/cloud-sessions/sessions/server/store/pgserver"
 )
 
@@ -49,10 +49,7 @@ func Database(t testing.TB) string {
 // transactions as mode says. Where PgBouncer is not installed the test is skipped, but fails under CI.
 func NewPooler(t testing.TB, database, mode string) string {
 	t.Helper()
-	pooler, err := pgserver.StartPooler(database, mode)
-	if errors.Is(err, pgserver.ErrNoPooler) && os.Getenv("CI") == "" {
-		t.Skipf("skipped, since it needs PgBouncer: %v", err)
-	}
+	pooler, err := pgserver.StartPooler(needs.Program(t, "pgbouncer"), database, mode)
 	if err != nil {
 		t.Fatal(err)
 	}

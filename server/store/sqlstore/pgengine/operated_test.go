@@ -510,6 +510,66 @@ func TestReadOnly(t *testing.T) {
 	eventually(t, "it writes", func() bool { return addEnvironment(t.Context(), s) == nil })
 }
 
+// TestReadOnlyConnections has a connection to a server that can only read, while new ones can write: it is used once.
+func TestReadOnlyConnections(t *testing.T) {
+	t.Parallel()
+	database := pgtest.NewDatabase(t)
+	db, err := pgengine.Open(database, pgengine.Options{
+		MaxConns: 1, StatementTimeout: 5 * time.Second, ConnectTimeout: 5 * time.Second, Log: slog.New(slog.DiscardHandler),
+	})
+	check(t, err)
+	s := openStore(t, db)
+	for range 3 { // the first time all connections are replaced, afterwards only those that met it
+		set(t, database, "SET default_transaction_read_only = on")
+		endConnections(t, database)
+		_, err = s.ListEnvironments(t.Context(), "acc", store.Page{Limit: 1})
+		check(t, err)
+		set(t, with(t, database, "default_transaction_read_only", "off"), "RESET default_transaction_read_only")
+		wantUnavailable(t, "write", addEnvironment(t.Context(), s))
+		check(t, addEnvironment(t.Context(), s))
+	}
+}
+
+// TestKeptConnectionsWrite has a server that can only read: nobody listens there, or holds a worker's lock.
+func TestKeptConnectionsWrite(t *testing.T) {
+	t.Parallel()
+	database := pgtest.NewDatabase(t)
+	set(t, database, "SET default_transaction_read_only = on")
+	db := openDatabase(t, database, &logs{})
+	defer db.Close()
+	if _, err := pgengine.Settings(t.Context(), db, nil); err == nil || !strings.Contains(err.Error(), "can only read") {
+		t.Error(err)
+	}
+}
+
+// TestGivingWay has the pool use all connections that PostgreSQL allows when the listener needs one.
+func TestGivingWay(t *testing.T) {
+	t.Parallel()
+	database := pgtest.NewDatabase(t)
+	_, url := newRole(t, database, "CONNECTION LIMIT 2")
+	db := openDatabase(t, url, &logs{})
+	defer db.Close()
+	both := make(chan bool)
+	var using sync.WaitGroup
+	for range 2 {
+		using.Go(func() {
+			check(t, db.Transact(t.Context(), func(tx engine.Tx) error {
+				_, err := tx.Exec(t.Context(), "SELECT 1", nil)
+				select {
+				case both <- true:
+				case <-both:
+				}
+				return err
+			}))
+		})
+	}
+	using.Wait()
+	eventually(t, "the listener has a connection", func() bool {
+		_, err := pgengine.Settings(t.Context(), db, nil)
+		return err == nil
+	})
+}
+
 // TestFailover moves the address of the database to a standby, which is promoted later.
 func TestFailover(t *testing.T) {
 	t.Parallel()
