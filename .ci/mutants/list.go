@@ -738,8 +738,8 @@ var list = []mutant{
 		in:       "server/usage",
 		before:   "if a > math.MaxInt64-b {",
 		after:    "if false {",
-		packages: "server/turn/dispatch",
-		tests:    "TestUsageIsBroughtWithinTheContract",
+		packages: "server/usage",
+		tests:    "TestAdd",
 	},
 	{
 		name:     "turns: a last step that cannot pass has no other ending",
