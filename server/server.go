@@ -17,6 +17,7 @@ import (
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/broker"
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/faults"
 	"github.com/cloud-sessions/sessions/server/operations"
@@ -69,8 +70,12 @@ type Config struct {
 	MaxStreams int
 	// Heartbeat is the longest silence on an event stream; 15 seconds by default.
 	Heartbeat time.Duration
-	// StreamPatience is how long the reader of an event stream may take to read a frame; 10 seconds by default.
+	// StreamPatience is how long a caller may take to read a frame of an event stream, or a piece of 64 KiB of another
+	// response, before it is disconnected; 10 seconds by default.
 	StreamPatience time.Duration
+	// MaxBytesInFlight bounds the memory, in bytes, that requests and responses in progress hold together, as far as their
+	// callers decide it; one account may use a quarter. 256 MiB by default.
+	MaxBytesInFlight int64
 	// TurnPatience is how long a runner may take to stop; 5 seconds by default.
 	TurnPatience time.Duration
 	// Clock measures the time between increments of messages; turn.WallClock by default.
@@ -144,14 +149,15 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		return nil, err
 	}
 	events := event.NewLog(db, api)
+	bytes := budget.New(config.MaxBytesInFlight)
 	s.pipeline = pipeline.New(pipeline.Options{
 		Contract: api, Auth: auth.New(db, config.Now), Store: db, Log: config.Logger,
 		ReportOnly: config.ResponseCheck == Report, OnViolation: config.OnViolation,
 		Faults: config.Faults, Sleep: config.Clock.Sleep,
-		Heartbeat: config.Heartbeat, StreamPatience: config.StreamPatience,
+		Heartbeat: config.Heartbeat, Patience: config.StreamPatience, Budget: bytes,
 	})
 	s.broker = broker.New(db, broker.Options{
-		MaxReaders: config.MaxStreams, Now: config.Now, NewID: db.NewID,
+		MaxReaders: config.MaxStreams, Now: config.Now, NewID: db.NewID, Budget: bytes,
 		Check: func(data []byte) error {
 			if events.Validated(data) {
 				return nil
@@ -168,6 +174,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger,
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
+	s.pipeline.Gauge("sessions_bytes_in_flight", "Bytes that requests, responses and streams have reserved.", func() int { return int(bytes.Used()) })
 	s.pipeline.Gauge("sessions_running_turns", "Turns that are running.", s.turns.Running)
 	return s, nil
 }
@@ -184,6 +191,9 @@ func (s *Server) serve(api *contract.Contract, events *event.Log) error {
 	return s.pipeline.Serve(ops)
 }
 
+// leastInFlight is the least Config.MaxBytesInFlight: an account's share has room for one page of the broker.
+const leastInFlight = 16 << 20
+
 func (c Config) withDefaults() (Config, error) {
 	c.Addr = cmp.Or(c.Addr, "127.0.0.1:0")
 	c.DB = cmp.Or(c.DB, "sqlite::memory:")
@@ -194,6 +204,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxStreams = cmp.Or(c.MaxStreams, 1000)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamPatience = cmp.Or(c.StreamPatience, 10*time.Second)
+	c.MaxBytesInFlight = cmp.Or(c.MaxBytesInFlight, 256<<20)
 	c.TurnPatience = cmp.Or(c.TurnPatience, 5*time.Second)
 	if c.Clock == nil {
 		c.Clock = turn.WallClock{}
@@ -214,6 +225,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Faults != nil && !c.Demo {
 		return c, errors.New("faults are for rehearsals; they need a demo server")
+	}
+	if c.MaxBytesInFlight < leastInFlight {
+		return c, fmt.Errorf("MaxBytesInFlight is %d; it must be at least %d", c.MaxBytesInFlight, leastInFlight)
 	}
 	if c.ResponseCheck != Enforce && c.ResponseCheck != Report {
 		return c, fmt.Errorf("unknown response check %q; use %q or %q", c.ResponseCheck, Enforce, Report)
@@ -245,6 +259,7 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       2 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	var background sync.WaitGroup

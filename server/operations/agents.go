@@ -37,7 +37,7 @@ func (h *handler) GetAgent(ctx context.Context, req echoserver.GetAgentRequestOb
 
 func (h *handler) ListAgents(ctx context.Context, req echoserver.ListAgentsRequestObject) (echoserver.ListAgentsResponseObject, error) {
 	p := req.Params
-	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, p.IncludeArchived},
+	list, err := listed(ctx, listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, p.IncludeArchived},
 		func(page store.Page) (store.List[store.Agent], error) {
 			return h.store.ListAgents(ctx, request.Account(ctx), page)
 		},
@@ -87,7 +87,7 @@ func (h *handler) DeleteAgent(ctx context.Context, req echoserver.DeleteAgentReq
 
 func (h *handler) ListAgentVersions(ctx context.Context, req echoserver.ListAgentVersionsRequestObject) (echoserver.ListAgentVersionsResponseObject, error) {
 	p := req.Params
-	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, nil},
+	list, err := listed(ctx, listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, nil},
 		func(page store.Page) (store.List[store.Agent], error) {
 			return h.store.ListAgentVersions(ctx, request.Account(ctx), req.AgentID, page)
 		},
