@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/budget"
@@ -76,6 +77,12 @@ type Config struct {
 	// MaxBytesInFlight bounds the memory, in bytes, that requests and responses in progress hold together, as far as their
 	// callers decide it; one account may use a quarter. 256 MiB by default.
 	MaxBytesInFlight int64
+	// TurnTimeout is how long a turn may run, TurnSilenceTimeout how long its runner may give no sign of life; an hour and
+	// 10 minutes by default. A turn that waits for a worker, a confirmation or a tool's result does not run.
+	TurnTimeout, TurnSilenceTimeout time.Duration
+	// MaxTurnText is how many bytes of text a turn may store, the arguments and results of tools included; then it ends
+	// with the stop reason max_tokens. 8 MiB by default.
+	MaxTurnText int
 	// TurnPatience is how long a runner may take to stop; 5 seconds by default.
 	TurnPatience time.Duration
 	// Clock measures the time between increments of messages; turn.WallClock by default.
@@ -123,7 +130,7 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	go func() { _, _ = contract.Load() }() // assemble waits for it; opening the database takes as long
 	db, err := sqlstore.Open(ctx, config.DB, sqlstore.Options{
 		Now: config.Now, NewID: config.NewID, MaxConns: config.DBMaxConns,
-		StatementTimeout: config.DBStatementTimeout, ConnectTimeout: config.DBConnectTimeout,
+		StatementTimeout: config.DBStatementTimeout, ConnectTimeout: config.DBConnectTimeout, Logger: config.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -165,13 +172,18 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 			return s.pipeline.CheckFrame(data)
 		},
 	})
-	if err := s.serve(api, events); err != nil {
+	models, err := operations.LoadModels(config.Models, api)
+	if err == nil {
+		err = s.serve(api, events, models)
+	}
+	if err != nil {
 		s.broker.Close()
 		return nil, err
 	}
 	s.turns = dispatch.Start(dispatch.Options{
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
-		Clock: config.Clock, Now: config.Now, Logger: config.Logger,
+		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
+		TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
 	s.pipeline.Gauge("sessions_bytes_in_flight", "Bytes that requests, responses and streams have reserved.", func() int { return int(bytes.Used()) })
@@ -180,15 +192,20 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 }
 
 // serve gives the pipeline its operations.
-func (s *Server) serve(api *contract.Contract, events *event.Log) error {
-	ops, err := operations.New(operations.Options{
+func (s *Server) serve(api *contract.Contract, events *event.Log, models types.ModelList) error {
+	return s.pipeline.Serve(operations.New(operations.Options{
 		Store: s.store, Contract: api, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
-		Models: s.config.Models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
-	})
-	if err != nil {
-		return err
+		Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
+	}))
+}
+
+// maxInputTokens returns the sizes of the models' windows, by model.
+func maxInputTokens(models types.ModelList) map[string]int64 {
+	sizes := make(map[string]int64, len(models.Data))
+	for _, m := range models.Data {
+		sizes[string(m.ID)] = int64(m.MaxInputTokens)
 	}
-	return s.pipeline.Serve(ops)
+	return sizes
 }
 
 // leastInFlight is the least Config.MaxBytesInFlight: an account's share has room for one page of the broker.
@@ -205,6 +222,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamPatience = cmp.Or(c.StreamPatience, 10*time.Second)
 	c.MaxBytesInFlight = cmp.Or(c.MaxBytesInFlight, 256<<20)
+	c.TurnTimeout = cmp.Or(c.TurnTimeout, time.Hour)
+	c.TurnSilenceTimeout = cmp.Or(c.TurnSilenceTimeout, 10*time.Minute)
+	c.MaxTurnText = cmp.Or(c.MaxTurnText, dispatch.DefaultMaxText)
 	c.TurnPatience = cmp.Or(c.TurnPatience, 5*time.Second)
 	if c.Clock == nil {
 		c.Clock = turn.WallClock{}
@@ -217,6 +237,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.TurnTimeout < 0 || c.TurnSilenceTimeout < 0 || c.MaxTurnText < 0 {
+		return c, errors.New("the bounds of a turn must be positive")
 	}
 	for _, f := range c.Features {
 		if f != FeatureM3 {

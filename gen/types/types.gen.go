@@ -3879,6 +3879,11 @@ type Unauthenticated = Error
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type Unavailable = Error
 
+// UnsupportedEncoding Error envelope (错误信封). Fields that do not apply are absent, never null.
+//
+// Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
+type UnsupportedEncoding = Error
+
 // ListAgentsParams defines parameters for ListAgents.
 type ListAgentsParams struct {
 	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.

@@ -20,6 +20,10 @@ type Info struct {
 	Operation string
 	// Account is the account that the request acts for. Until the token is checked it is "", which owns nothing.
 	Account string
+	// Head reports that the caller wants the headers of the response only.
+	Head bool
+	// HungUp reports that the caller closed the connection before there was a response.
+	HungUp bool
 	// Grant is what the request has reserved of the memory for all requests; nil where nothing bounds that.
 	Grant *budget.Grant
 	// Log names the request's method and operation; nil until the operation is known.

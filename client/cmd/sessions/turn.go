@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"unicode"
 
 	"github.com/cloud-sessions/sessions/client"
 )
@@ -81,7 +80,7 @@ func (t *turn) tell(event client.Event) error {
 		t.note("%s %s", v.Name, v.Input)
 	case client.AgentToolResultEvent:
 		if v.IsError {
-			t.note("it failed: %s", v.Content.Text())
+			t.note("the tool failed: %s", v.Content.Text())
 		}
 	}
 	return nil
@@ -97,7 +96,7 @@ func (t *turn) say(id client.EventID, text string, whole bool) error {
 		t.said[id] += text
 	}
 	t.spinner()
-	_, err := fmt.Fprint(t.a.out, t.a.out.safe(text))
+	_, err := fmt.Fprint(t.a.out, text)
 	return err
 }
 
@@ -107,7 +106,7 @@ func (t *turn) note(format string, args ...any) {
 		return
 	}
 	t.spinner()
-	fmt.Fprintln(t.a.err, t.a.err.styled(dim, "· "+oneLine(fmt.Sprintf(format, args...))))
+	_ = t.a.err.writeStyled(styledText{dim, "· " + oneLine(fmt.Sprintf(format, args...))}, styledText{text: "\n"})
 	t.wait()
 }
 
@@ -117,7 +116,7 @@ func (t *turn) ended(stop client.StopReason) error {
 	case client.StopReasonTypeEndTurn:
 		return nil
 	case client.StopReasonTypeMaxTokens:
-		t.note("the answer was cut at the model's limit")
+		t.note("the reply was cut off at the model's limit")
 		return nil
 	case client.StopReasonTypeInterrupted, client.StopReasonTypeCancelled:
 		return errStopped
@@ -128,7 +127,7 @@ func (t *turn) ended(stop client.StopReason) error {
 		for _, id := range stop.EventIDs {
 			waits = append(waits, t.describe(id))
 		}
-		return fmt.Errorf("the agent waits: %s", strings.Join(waits, "; "))
+		return fmt.Errorf("the agent is waiting: %s", strings.Join(waits, "; "))
 	}
 	return fmt.Errorf("the turn stopped: %s", stop.Type)
 }
@@ -140,22 +139,9 @@ var errStopped = errors.New("the turn was stopped")
 func (t *turn) describe(id client.EventID) string {
 	switch v := t.uses[id].(type) {
 	case client.AgentToolUseEvent:
-		return fmt.Sprintf("may it use %s %s? give --allow %s or --deny %s", v.Name, v.Input, id, id)
+		return fmt.Sprintf("to use %s %s; send --allow %s or --deny %s", v.Name, v.Input, id, id)
 	case client.AgentCustomToolUseEvent:
-		return fmt.Sprintf("what does %s %s give? give --result %s=TEXT", v.Name, v.Input, id)
+		return fmt.Sprintf("for the result of %s %s; send --result %s=TEXT", v.Name, v.Input, id)
 	}
-	return "an answer to " + id
-}
-
-// safe is a text without what would move a terminal's cursor, line breaks and tabs aside.
-func (s stream) safe(text string) string {
-	if !s.terminal {
-		return text
-	}
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, text)
+	return "for " + id
 }
