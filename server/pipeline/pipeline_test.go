@@ -26,6 +26,7 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/broker"
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/internal/panics"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/request"
@@ -299,7 +300,7 @@ func TestLargeRepliesAreNotKept(t *testing.T) {
 	op := p.contract.Operation("listModels")
 	for range 100 { // a pool drops some of what it gets
 		c := echo.New().NewContext(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/models", nil), httptest.NewRecorder())
-		reply := p.replies.hold(c, op)
+		reply := p.replies.hold(c, op, budget.New(1<<30).Open("acme"))
 		_, _ = reply.Write(make([]byte, 2*largestKept))
 		if err := p.replies.release(c, reply); err != nil {
 			t.Fatal(err)
