@@ -184,7 +184,7 @@ type hearing struct {
 	reason error     // why nothing is heard; nil while it is
 	at     time.Time // since when
 	deaf   bool      // a proof did not arrive since one did, or none ever did
-	warned bool      // that is known to the log
+	warned bool      // the log says that notifications do not arrive
 }
 
 func newHearing(log *slog.Logger) *hearing {
