@@ -106,7 +106,7 @@ type (
 	BuiltinTool = types.BuiltinTool
 	// CustomTool: Tool that the caller runs; the session waits for its result.
 	CustomTool = types.CustomTool
-	// JSONSchema: JSON Schema, stored unchanged.
+	// JSONSchema: JSON Schema, stored unchanged; at most 256 KiB of JSON in a request.
 	JSONSchema = types.JSONSchema
 	// MCPToolset: Tools of one of the agent's MCP servers.
 	MCPToolset = types.MCPToolset

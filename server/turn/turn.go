@@ -17,7 +17,7 @@ import (
 // and on another machine.
 type Runner interface {
 	// Run runs one turn. It returns soon after ctx ends, with ctx's error, and returns an error of out
-	// unchanged; after either it calls no method of out except Spend. Any other error, and a panic, ends the
+	// unchanged; after either it calls no method of out except Spend and Alive. Any other error, and a panic, ends the
 	// turn with a session.error event, which has the text of a *Failure. What out has recorded before
 	// remains. The Outcome is valid only without an error.
 	//

@@ -26,8 +26,7 @@ type history struct {
 	profile profile
 	results map[string]string // by the use's id
 	ids     map[string]string // that the endpoint knows the uses by
-	names   func(name string) string
-	sent    *sent // what the messages have that an endpoint may refuse
+	sent    *sent             // what the messages have that an endpoint may refuse
 }
 
 // newHistory prepares the messages of a turn's entries.

@@ -58,11 +58,6 @@ func anyCall(is func(call map[string]any) bool) func(received) bool {
 	})
 }
 
-// callOnly reports whether a message has calls and no text.
-func callOnly(m map[string]any) bool {
-	return m["tool_calls"] != nil && (m["content"] == nil || m["content"] == "")
-}
-
 // alternates reports whether the roles follow each other as strict templates demand.
 func alternates(r received) bool {
 	after := map[string]string{"system": "|", "user": "|system assistant", "assistant": "user tool", "tool": "assistant tool"}
