@@ -37,17 +37,22 @@ func (p *Pipeline) operation(op *contract.Operation) echo.MiddlewareFunc {
 	}
 }
 
-// admit authenticates the caller, then validates the request.
+// admit authenticates the caller, then validates the request. A body may take as long as its caller wants, so the token
+// is checked again once it has been read.
 func (p *Pipeline) admit(c echo.Context, op *contract.Operation) error {
 	r := c.Request()
+	info := request.From(r.Context())
 	if op.Secured {
 		principal, err := p.opts.Auth.Authenticate(r.Context(), r.Header)
 		if err != nil {
 			return err
 		}
-		request.From(r.Context()).Account = principal.Account
+		info.Account, info.Token = principal.Account, principal.Token
 	}
-	return op.CheckRequest(r, c.Param)
+	if err := op.CheckRequest(r, c.Param); err != nil || !op.Secured || !op.TakesBody() {
+		return err
+	}
+	return p.opts.Auth.Check(r.Context(), info.Token)
 }
 
 // handle runs a handler, writes its error, if any, as the envelope, and validates the reply. It returns an error only

@@ -12,19 +12,26 @@ import (
 	"github.com/cloud-sessions/sessions/server/request"
 )
 
+// lastWrite is how long a write may still take once the stream has ended.
+const lastWrite = 250 * time.Millisecond
+
 // retryRead is how long a stream waits before it reads again after the store has failed.
 const retryRead = time.Second
 
 // EventStream returns the response of streamEvents: the reader's frames as server-sent events, until the caller leaves,
-// the session is deleted or the server stops. A caller that does not read a frame in time is disconnected, to resume
+// the session is deleted, the caller's token expires or is revoked, or the server stops. A caller that does not read a frame in time is disconnected, to resume
 // from its cursor. The response closes the reader.
 func (p *Pipeline) EventStream(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject {
-	return &eventStream{reader: reader, ctx: ctx, heartbeat: p.opts.Heartbeat, patience: p.opts.StreamPatience, log: p.log}
+	return &eventStream{
+		reader: reader, ctx: ctx, hold: p.opts.Auth.Hold, heartbeat: p.opts.Heartbeat, patience: p.opts.StreamPatience, log: p.log,
+	}
 }
 
 type eventStream struct {
 	reader *broker.Reader
 	ctx    context.Context
+	// hold returns a context that ends when the caller's token is no longer valid.
+	hold func(ctx context.Context, token string) (held context.Context, release func())
 	// heartbeat is the longest silence; patience is how long the caller may take to read a frame.
 	heartbeat, patience time.Duration
 	log                 *slog.Logger
@@ -34,7 +41,11 @@ type eventStream struct {
 // stream.
 func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 	defer s.reader.Close()
+	held, release := s.hold(s.ctx, request.From(s.ctx).Token)
+	defer release()
+	s.ctx = held
 	out := http.NewResponseController(w)
+	defer whenDone(held, func() { _ = out.SetWriteDeadline(time.Now().Add(lastWrite)) })()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no")
@@ -49,6 +60,9 @@ func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 			}
 		}
 		_ = out.SetWriteDeadline(time.Now().Add(s.patience)) // not every writer has deadlines
+		if s.ctx.Err() != nil {                              // looked at only now, so that no later deadline replaces lastWrite's
+			return nil
+		}
 		if len(text) > 0 {
 			if _, err := w.Write(text); err != nil {
 				return nil
@@ -59,6 +73,20 @@ func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 		}
 		if cap(text) > 64<<10 {
 			text = nil // an idle stream keeps little
+		}
+	}
+}
+
+// whenDone calls fn when ctx is done. The function that it returns prevents that, or waits until fn has returned.
+func whenDone(ctx context.Context, fn func()) (stop func()) {
+	called := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(called)
+		fn()
+	})
+	return func() {
+		if !cancel() {
+			<-called
 		}
 	}
 }

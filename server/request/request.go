@@ -17,6 +17,8 @@ type Info struct {
 	Operation string
 	// Account is the account that the request acts for. Until the token is checked it is "", which owns nothing.
 	Account string
+	// Token identifies the request's token to package auth; "" until the token is checked. It is not the token itself.
+	Token string
 	// Log names the request's method and operation; nil until the operation is known.
 	Log *slog.Logger
 }
