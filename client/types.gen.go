@@ -24,7 +24,7 @@ type (
 	SkillID = types.SkillID
 	// SessionResourceID: Identifier of a session resource.
 	SessionResourceID = types.SessionResourceID
-	// EventID: An event's id. Ids ascend in time within a session, and each is a cursor.
+	// EventID: Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	EventID = types.EventID
 	// TurnID: Identifier of a turn, which all of its events have.
 	TurnID = types.TurnID

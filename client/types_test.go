@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/cloud-sessions/sessions/client"
 	"github.com/cloud-sessions/sessions/gen/types"
 )
@@ -177,6 +179,40 @@ func TestUnions(t *testing.T) {
 				t.Errorf("got %s, want %s", got, tc.want)
 			}
 		})
+	}
+}
+
+// A union is read as its variant; what this version cannot read is nil, and is sent as it was received.
+func TestReadUnions(t *testing.T) {
+	made := client.NewAgentTool(client.MCPToolset{MCPServerName: "m"})
+	if v, ok := made.AsAny().(client.MCPToolset); !ok || v.MCPServerName != "m" || v.Type == "" {
+		t.Errorf("made: %#v", made.AsAny())
+	}
+	for name, tc := range map[string]struct {
+		json string
+		want any
+	}{
+		"a variant":           {`{"type":"custom","name":"n","input_schema":{}}`, client.CustomTool{Type: "custom", Name: "n", InputSchema: client.JSONSchema(`{}`)}},
+		"a field of tomorrow": {`{"type":"mcp_toolset","mcp_server_name":"m","x":1}`, client.MCPToolset{Type: "mcp_toolset", MCPServerName: "m"}},
+		"a type of tomorrow":  {`{"type":"mind_reader","x":1}`, nil},
+		"another form":        {`{"type":"custom","name":7}`, nil},
+		"no type":             {`{}`, nil},
+		"no object":           {`7`, nil},
+		"nothing":             {`null`, nil},
+	} {
+		var tool client.AgentTool
+		if err := json.Unmarshal([]byte(tc.json), &tool); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(tc.want, tool.AsAny()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if got := toJSON(t, tool); got != tc.json {
+			t.Errorf("%s: sent as %s, want %s", name, got, tc.json)
+		}
+	}
+	if got := toJSON(t, client.AgentTool{}); got != "null" {
+		t.Errorf("the zero value is sent as %s", got)
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 func TestStreamsAreNeitherCachedNorBuffered(t *testing.T) {
 	h := start(t)
 	s := h.stream(h.session(), "", nil)
-	for name, want := range map[string]string{"Cache-Control": "no-store", "X-Accel-Buffering": "no"} {
+	for name, want := range map[string]string{"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"} {
 		if got := s.res.Header.Values(name); len(got) != 1 || got[0] != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
@@ -103,7 +103,7 @@ func TestConnectionsTimeOut(t *testing.T) {
 // asks callers to open their next connection elsewhere.
 func TestAStoppingServerSendsCallersElsewhere(t *testing.T) {
 	t.Parallel()
-	baseURL, stop, done := running(t, server.Config{DrainDelay: time.Minute, ShutdownTimeout: time.Second})
+	baseURL, stop, done := running(t, server.Config{DrainDelay: 5 * time.Second, ShutdownTimeout: time.Second})
 	ready := func() (status int, closes bool) {
 		res, err := http.Get(baseURL + "/readyz")
 		if err != nil {
@@ -127,6 +127,9 @@ func TestAStoppingServerSendsCallersElsewhere(t *testing.T) {
 	case err := <-done:
 		t.Fatalf("it stops before the delay is over: %v", err)
 	default:
+	}
+	if err := <-done; err != nil { // so that nothing of it outlives the test
+		t.Error(err)
 	}
 }
 

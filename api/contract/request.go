@@ -15,11 +15,11 @@ const (
 	streamType = "text/event-stream"
 )
 
-// CheckRequest validates a request: parameters, then content type, then body. It returns a *RequestError, the
-// first in the document's order, or nil. It replaces the body by the validated bytes, so that nothing reads
-// others: the bytes that were sent or, if that changes them, a copy with defaults added and integers without
-// fraction and exponent. It adds defaults to the query and the headers. pathParam returns a path parameter by
-// name, percent-encoded as sent.
+// CheckRequest validates a request: parameters, then content type and encoding, then body. It returns a
+// *RequestError, the first in the document's order, or nil. It replaces the body by the validated bytes, so
+// that nothing reads others: the bytes that were sent or, if that changes them, a copy with defaults added and
+// integers without fraction and exponent. It sets the content type to the contract's spelling, and adds defaults
+// to the query and the headers. pathParam returns a path parameter by name, percent-encoded as sent.
 func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) string) error {
 	if wrong := o.checkParameters(r, pathParam); wrong != nil {
 		return wrong.requestError()
@@ -29,6 +29,9 @@ func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) st
 	}
 	if !isJSON(r.Header) {
 		return &RequestError{Param: "Content-Type", Message: notJSON}
+	}
+	if !isIdentity(r.Header) {
+		return &RequestError{Status: http.StatusUnsupportedMediaType, Param: "Content-Encoding", Message: encoded}
 	}
 	data, invalid := o.readBody(r)
 	if invalid != nil {
@@ -41,6 +44,9 @@ func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) st
 	checked := new(checkedBody)
 	checked.Reset(w.edited())
 	r.Body, r.ContentLength = checked, checked.Size()
+	if contentType(r.Header) != jsonType {
+		r.Header["Content-Type"] = []string{jsonType}
+	}
 	return nil
 }
 
@@ -52,9 +58,13 @@ func contentType(header http.Header) string {
 	return ""
 }
 
-const notJSON = "Header 'Content-Type' must be application/json."
+const (
+	notJSON = "Header 'Content-Type' must be application/json."
+	encoded = "Header 'Content-Encoding' must be identity; send the body uncompressed."
+)
 
-// isJSON reports whether a request declares its body as JSON.
+// isJSON reports whether a request declares its body as JSON. Media types are compared without regard to case
+// (RFC 9110, section 8.3.1).
 func isJSON(h http.Header) bool {
 	sent := contentType(h)
 	if sent == jsonType {
@@ -62,6 +72,18 @@ func isJSON(h http.Header) bool {
 	}
 	media, _, err := mime.ParseMediaType(sent)
 	return err == nil && media == jsonType
+}
+
+// isIdentity reports whether a request's body is not encoded (RFC 9110, section 8.4).
+func isIdentity(h http.Header) bool {
+	for _, value := range h["Content-Encoding"] {
+		for coding := range strings.SplitSeq(value, ",") {
+			if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // checkedBody is a body in memory.

@@ -1,5 +1,5 @@
-// Package union has the Go types of the contract's unions that no discriminator tells apart: a value
-// written either short, as a string, or long, as an object. It imports the standard library only.
+// Package union has the Go types of the contract's unions without a discriminator: a value is written either short, as a
+// string, or long, as an object. It imports only the standard library.
 package union
 
 import (
@@ -7,12 +7,12 @@ import (
 	"encoding/json"
 )
 
-// Agent names the agent of a new session (schema AgentRef): {ID: "agent_…"} stands for the
-// agent's latest version, {ID: "agent_…", Version: 2} pins one.
+// Agent names the agent of a new session (schema AgentRef): {ID: "agent_…"} means the
+// latest version of the agent, {ID: "agent_…", Version: 2} pins one.
 type Agent struct {
 	// ID is the agent's id.
 	ID string
-	// Version is the version to keep, from 1; 0 stands for the latest.
+	// Version is the pinned version, from 1; 0 means the latest.
 	Version int32
 }
 

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// Content is what is said (schemas Content and ResultContent): texts, one for each block. It is read from
-// the short form, "hello", and from the long one, [{"type": "text", "text": "hello"}], and written long.
+// Content is the content of a message or a result (schemas Content, ResultContent, TextBlocks and ResultBlocks): texts, one
+// for each block. It is read from the short form, "hello", and from the long one, [{"type": "text", "text": "hello"}], and
+// written long.
 type Content []string
 
 // block is a text block of the long form.
@@ -24,7 +25,7 @@ func (c Content) MarshalJSON() ([]byte, error) {
 	return json.Marshal(blocks)
 }
 
-// UnmarshalJSON reads either form; an empty string is no block.
+// UnmarshalJSON reads either form; an empty string has no block.
 func (c *Content) UnmarshalJSON(data []byte) error {
 	*c = Content{}
 	if isString(data) {
@@ -43,5 +44,5 @@ func (c *Content) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// Text returns the texts, a line break between two.
+// Text returns the texts, separated by line breaks.
 func (c Content) Text() string { return strings.Join(c, "\n") }

@@ -1240,7 +1240,7 @@ type AgentType string
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","input":{"city":"Oslo"},"name":"get_weather","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.custom_tool_use"}
 type AgentCustomToolUseEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -1316,7 +1316,7 @@ type AgentList struct {
 //
 // Example: {"content":[{"text":"你好！","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.message"}
 type AgentMessageEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -1393,7 +1393,7 @@ type AgentSystem = string
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.thinking"}
 type AgentThinkingEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -1434,7 +1434,7 @@ type AgentThinkingEventType string
 //
 // Example: {"content":[{"text":"README.md","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","is_error":false,"processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.tool_result"}
 type AgentToolResultEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -1442,7 +1442,7 @@ type AgentToolResultEvent struct {
 	// Type Always `agent.tool_result`.
 	Type AgentToolResultEventType `json:"type"`
 
-	// ToolUseID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ToolUseID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ToolUseID EventID `json:"tool_use_id"`
@@ -1488,7 +1488,7 @@ type AgentToolResultEventType string
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","evaluated_permission":"ask","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","input":{"command":"ls"},"name":"Bash","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.tool_use"}
 type AgentToolUseEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -2072,7 +2072,7 @@ type EventDelta struct {
 	// Type Always `event_delta`.
 	Type EventDeltaType `json:"type"`
 
-	// EventID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// EventID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	EventID EventID `json:"event_id"`
@@ -2086,7 +2086,7 @@ type EventDelta struct {
 // EventDeltaType Always `event_delta`.
 type EventDeltaType string
 
-// EventID An event's id. Ids ascend in time within a session, and each is a cursor.
+// EventID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 //
 // Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 type EventID = string
@@ -2740,7 +2740,7 @@ type SessionCancellationStatus string
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session.deleted"}
 type SessionDeletedEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -2794,7 +2794,7 @@ type SessionErrorDetail struct {
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","error":{"message":"The agent failed. Send the message again.","type":"api_error"},"id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"session.error"}
 type SessionErrorEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -2958,7 +2958,7 @@ type SessionStatus string
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","status":"idle","stop_reason":{"type":"end_turn"},"turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"session.status_idle","usage":{"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"credits":0.12,"input_tokens":1203,"output_tokens":58}}
 type SessionStatusIdleEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -3015,7 +3015,7 @@ type SessionStatusIdleEventStatus string
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"session.status_rescheduled"}
 type SessionStatusRescheduledEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -3056,7 +3056,7 @@ type SessionStatusRescheduledEventType string
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"session.status_running"}
 type SessionStatusRunningEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -3140,7 +3140,7 @@ type SkillID = string
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","is_error":false,"model_request_start_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","model_usage":{"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"credits":0.12,"input_tokens":1203,"output_tokens":58},"processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"span.model_request_end"}
 type SpanModelRequestEndEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -3148,7 +3148,7 @@ type SpanModelRequestEndEvent struct {
 	// Type Always `span.model_request_end`.
 	Type SpanModelRequestEndEventType `json:"type"`
 
-	// ModelRequestStartID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ModelRequestStartID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ModelRequestStartID EventID `json:"model_request_start_id"`
@@ -3194,7 +3194,7 @@ type SpanModelRequestEndEventType string
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","model":"ultimate","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"span.model_request_start"}
 type SpanModelRequestStartEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -3240,7 +3240,7 @@ type SpanModelRequestStartEventType string
 //
 // Example: {"id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","type":"agent.message"}
 type StartedEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -3445,7 +3445,7 @@ type UpdateSessionRequest struct {
 //
 // Example: {"content":[{"text":"7 °C","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","custom_tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","is_error":false,"processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"user.custom_tool_result"}
 type UserCustomToolResultEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -3453,7 +3453,7 @@ type UserCustomToolResultEvent struct {
 	// Type Always `user.custom_tool_result`.
 	Type UserCustomToolResultEventType `json:"type"`
 
-	// CustomToolUseID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// CustomToolUseID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	CustomToolUseID EventID `json:"custom_tool_use_id"`
@@ -3502,7 +3502,7 @@ type UserCustomToolResultInput struct {
 	// Type Always `user.custom_tool_result`.
 	Type UserCustomToolResultInputType `json:"type"`
 
-	// CustomToolUseID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// CustomToolUseID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	CustomToolUseID EventID `json:"custom_tool_use_id"`
@@ -3523,7 +3523,7 @@ type UserCustomToolResultInputType string
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","description":"A report of one page.","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","outcome_id":"outc_019e3bb2074c7d22c3d4e5f6a7b8c9d0","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"user.define_outcome"}
 type UserDefineOutcomeEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -3615,7 +3615,7 @@ type UserDefineOutcomeInputType string
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"user.interrupt"}
 type UserInterruptEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -3667,7 +3667,7 @@ type UserInterruptInputType string
 //
 // Example: {"content":[{"text":"你好","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"user.message"}
 type UserMessageEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -3729,7 +3729,7 @@ type UserMessageInputType string
 //
 // Example: {"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","processed_at":"2026-05-18T15:26:28.401Z","result":"allow","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"user.tool_confirmation"}
 type UserToolConfirmationEvent struct {
-	// ID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ID EventID `json:"id"`
@@ -3737,7 +3737,7 @@ type UserToolConfirmationEvent struct {
 	// Type Always `user.tool_confirmation`.
 	Type UserToolConfirmationEventType `json:"type"`
 
-	// ToolUseID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ToolUseID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ToolUseID EventID `json:"tool_use_id"`
@@ -3788,7 +3788,7 @@ type UserToolConfirmationInput struct {
 	// Type Always `user.tool_confirmation`.
 	Type UserToolConfirmationInputType `json:"type"`
 
-	// ToolUseID An event's id. Ids ascend in time within a session, and each is a cursor.
+	// ToolUseID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
 	//
 	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
 	ToolUseID EventID `json:"tool_use_id"`
@@ -3878,6 +3878,11 @@ type Unauthenticated = Error
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type Unavailable = Error
+
+// UnsupportedEncoding Error envelope (错误信封). Fields that do not apply are absent, never null.
+//
+// Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
+type UnsupportedEncoding = Error
 
 // ListAgentsParams defines parameters for ListAgents.
 type ListAgentsParams struct {

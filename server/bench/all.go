@@ -7,7 +7,6 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
-	"strings"
 	"text/tabwriter"
 )
 
@@ -34,23 +33,17 @@ func runAll(ctx context.Context, out io.Writer, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	memory := map[string]perRequest{}
-	if !strings.Contains(o.skip, "allocations") {
-		if memory, err = allocations(ctx, list, dbs); err != nil {
-			return err
-		}
-	}
 	for _, connections := range o.connections {
-		printSides(out, sides, connections, o, memory)
+		printSides(out, sides, connections, o)
 	}
 	var start startup
-	if !strings.Contains(o.skip, "startup") {
+	if !o.skipStartup {
 		if start, err = measureStartup(ctx, o.dir); err != nil {
 			return err
 		}
 		start.print(out)
 	}
-	printTargets(out, targets(sides, slices.Max(o.connections), memory, start))
+	printTargets(out, targets(sides, slices.Max(o.connections), start))
 	return nil
 }
 
@@ -117,7 +110,7 @@ func runOne(ctx context.Context, out io.Writer, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	printSides(out, sides, o.connections[0], o, nil)
+	printSides(out, sides, o.connections[0], o)
 	if profile != "" {
 		fmt.Fprintf(out, "\nthe profile: go tool pprof -top -cum %s\n", o.cpuProfile)
 	}
@@ -135,33 +128,28 @@ func find(sides []*measured, key string) *measured {
 }
 
 // printSides prints one table.
-func printSides(out io.Writer, sides []*measured, connections int, o options, memory map[string]perRequest) {
+func printSides(out io.Writer, sides []*measured, connections int, o options) {
 	fmt.Fprintf(out, "\nconnections: %d; %d rounds of %s: medians; ratios are to (a) in the same round: median (lowest-highest)\n\n",
 		connections, o.rounds, o.duration)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "\treq/s\tratio\tp50 µs\tp99 µs\tserver CPU µs\tratio\tclient CPU µs\tallocs\tratio\tbytes\t")
+	fmt.Fprintln(table, "\treq/s\tratio\tp50 µs\tp99 µs\tserver CPU µs\tratio\tclient CPU µs\t")
 	var base []sample
 	if a := find(sides, "a"); a != nil {
 		base = a.samples[connections]
 	}
 	for _, side := range sides {
 		samples := side.samples[connections]
-		fmt.Fprintf(table, "(%s) %-28s\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t", side.key, side.name,
+		fmt.Fprintf(table, "(%s) %-28s\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t\n", side.key, side.name,
 			median(each(samples, perSecond)), ratioOf(samples, base, perSecond),
 			microseconds(median(each(samples, p50))), microseconds(median(each(samples, p99))),
 			microseconds(median(each(samples, serverCPU))), ratioOf(samples, base, serverCPUSeconds),
 			microseconds(median(each(samples, clientCPU))))
-		if m, ok := memory[side.key]; ok {
-			fmt.Fprintf(table, "%.0f\t%.2f\t%.0f\t\n", m.allocations, m.allocations/memory["a"].allocations, m.bytes)
-		} else {
-			fmt.Fprintln(table, "-\t-\t-\t")
-		}
 	}
 	_ = table.Flush()
 }
 
 // targets compares a run with what the server is to reach, as far as it was measured.
-func targets(sides []*measured, connections int, memory map[string]perRequest, start startup) []target {
+func targets(sides []*measured, connections int, start startup) []target {
 	var list []target
 	base := find(sides, "a").samples[connections]
 	for _, t := range []struct {
@@ -174,11 +162,6 @@ func targets(sides []*measured, connections int, memory map[string]perRequest, s
 				got:  ratioOf(side.samples[connections], base, perSecond).middle, format: "%.2f", bound: t.bound,
 			})
 		}
-	}
-	if c, ok := memory["c"]; ok {
-		list = append(list, target{
-			what: "allocations, (c)/(a)", got: c.allocations / memory["a"].allocations, format: "%.2f", bound: 1.3, atMost: true,
-		})
 	}
 	if start.runs > 0 {
 		list = append(list,

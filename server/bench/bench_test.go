@@ -51,6 +51,35 @@ func BenchmarkPipeline(b *testing.B) {
 	}
 }
 
+// Validating a request and its response, (c), takes at most 1.3 times the allocations of the bare handler, (a).
+func TestAllocations(t *testing.T) {
+	perRequest := map[string]float64{}
+	for _, v := range variants() {
+		if v.key != "a" && v.key != "c" {
+			continue
+		}
+		s, err := v.prepare(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := newCaller(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		perRequest[v.key] = testing.AllocsPerRun(500, func() {
+			if err := c.call(); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if ratio := perRequest["c"] / perRequest["a"]; !(ratio <= 1.3) {
+		t.Errorf("%v allocations for a request, %.2f times those of (a), want at most 1.3", perRequest, ratio)
+	}
+}
+
 // Every variant answers over TCP, again and again on one connection: the generator reads each answer to
 // its end and no further.
 func TestVariants(t *testing.T) {

@@ -32,7 +32,7 @@ type options struct {
 	scale       []int
 	parent      string // where dir and the folder of a PostgreSQL are
 	dir         string
-	skip        string
+	skipStartup bool
 	footprint   int
 }
 
@@ -70,7 +70,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.cpuProfile, "cpuprofile", "", "with --variant: write the server process's CPU profile to this file")
 	scale := flags.String("scale", "", "measure create, get and list at these numbers of sessions, such as 1000,100000")
 	flags.StringVar(&o.parent, "dir", os.TempDir(), "folder for the databases, which are removed at the end")
-	flags.StringVar(&o.skip, "skip", "", "parts to leave out: allocations, startup (comma-separated)")
+	flags.BoolVar(&o.skipStartup, "skip-startup", false, "do not measure how the program starts")
 	flags.IntVar(&o.footprint, "footprint", 0, "count what that many sessions, and their turns, add to a PostgreSQL")
 	if err := flags.Parse(args); err != nil {
 		return o, err

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -90,42 +89,3 @@ func stamp(wire []byte, at int, n uint64) {
 		n /= 10
 	}
 }
-
-// inProcess makes the requests of wire for a handler that is called without a network. The body can be
-// read anew after each rewind.
-type inProcess struct {
-	pristine *http.Request
-	body     *bytes.Reader
-	request  http.Request
-}
-
-func newInProcess(wire []byte) (*inProcess, error) {
-	head, body, _ := bytes.Cut(wire, []byte("\r\n\r\n"))
-	r, err := readRequest(head)
-	if err != nil {
-		return nil, err
-	}
-	r.ContentLength = int64(len(body))
-	r.RemoteAddr = "127.0.0.1:1"
-	return &inProcess{pristine: r, body: bytes.NewReader(body)}, nil
-}
-
-// next returns the request as if it had just arrived, valid until the next call. Handlers may have
-// replaced its body and its query.
-func (p *inProcess) next() *http.Request {
-	_, _ = p.body.Seek(0, io.SeekStart)
-	p.request = *p.pristine
-	url := *p.pristine.URL
-	p.request.URL = &url
-	p.request.Body = (*rewound)(p.body)
-	return &p.request
-}
-
-// rewound is a body that closes without an allocation.
-type rewound bytes.Reader
-
-// Read implements io.Reader.
-func (r *rewound) Read(p []byte) (int, error) { return (*bytes.Reader)(r).Read(p) }
-
-// Close implements io.Closer.
-func (r *rewound) Close() error { return nil }

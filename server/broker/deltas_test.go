@@ -170,6 +170,74 @@ func TestResumingAfterAMessage(t *testing.T) {
 	}
 }
 
+// A message that is interrupted comes after the interrupt, although its id is the earlier one: a reader that resumes in
+// between gets all of it, one that resumes after it nothing.
+func TestAMessageThatIsInterrupted(t *testing.T) {
+	t.Parallel()
+	l := newLogs(session)
+	b := open(t, l, many)
+	id := l.newID()
+	l.grow(session, id, 0, "Hello")
+	early := subscribe(t, b, "", broker.Deltas{Message: true})
+	expect(t, early, "event_start "+id+" agent.message", "event_delta "+id+" Hello")
+	interrupt := l.append(session, 1)[0]
+	expect(t, early, "user.interrupt")
+	between := subscribe(t, b, interrupt, broker.Deltas{Message: true})
+	expect(t, between, "event_start "+id+" agent.message", "event_delta "+id+" Hello")
+	l.message(session, id, "Hello")
+	for _, r := range []*broker.Reader{early, between} {
+		expect(t, r, "agent.message Hello")
+		idle(t, r)
+	}
+	expect(t, subscribe(t, b, interrupt, broker.Deltas{}), "agent.message Hello")
+	idle(t, subscribe(t, b, id, broker.Deltas{Message: true}))
+	l.append(session, 1)
+	late := subscribe(t, b, interrupt, broker.Deltas{})
+	expect(t, late, "agent.message Hello", "user.interrupt")
+}
+
+// Increments that arrive after their message, as from another process, are not given.
+func TestLateIncrements(t *testing.T) {
+	t.Parallel()
+	l := newLogs(session)
+	b := open(t, l)
+	id := l.newID()
+	r := subscribe(t, b, "", broker.Deltas{Message: true})
+	l.grow(session, id, 0, "Hel")
+	l.message(session, id, "Hello")
+	expect(t, r, "event_start "+id+" agent.message", "event_delta "+id+" Hel", "agent.message Hello")
+	l.grow(session, id, 3, "lo")
+	idle(t, r)
+	id = l.newID()
+	l.message(session, id, "Good morning")
+	expect(t, r, "agent.message Good morning")
+	l.grow(session, id, 0, "Good morning")
+	idle(t, r)
+	idle(t, subscribe(t, b, id, broker.Deltas{Message: true}))
+}
+
+// Whether a message is in the log already is asked once for the readers at its end, not once for each of them.
+func TestReadersShareTheSearchForAMessage(t *testing.T) {
+	t.Parallel()
+	l := newLogs(session)
+	b := open(t, l, many)
+	var readers []*broker.Reader
+	for range 20 {
+		r := subscribe(t, b, "", broker.Deltas{Message: true})
+		idle(t, r)
+		readers = append(readers, r)
+	}
+	before := l.lookups
+	id := l.newID()
+	l.grow(session, id, 0, "Hel")
+	for _, r := range readers {
+		expect(t, r, "event_start "+id+" agent.message", "event_delta "+id+" Hel")
+	}
+	if n := l.lookups - before; n != 1 {
+		t.Errorf("%d look-ups", n)
+	}
+}
+
 // A piece that violates the contract does not reach the reader.
 func TestAnInvalidPiece(t *testing.T) {
 	t.Parallel()

@@ -27,6 +27,8 @@ type logs struct {
 	fail   error        // that reads return; nil for none
 	hold   chan struct{}
 	ids    int
+
+	lookups int // calls of EventPosition
 }
 
 func newLogs(sessions ...store.SessionRef) *logs {
@@ -53,6 +55,7 @@ func (l *logs) Watch(fn func(store.Signal)) (stop func()) {
 func (l *logs) EventPosition(_ context.Context, account, session, id string) (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.lookups++
 	events, ok := l.events[store.SessionRef{Account: account, ID: session}]
 	switch {
 	case l.fail != nil:

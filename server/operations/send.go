@@ -15,7 +15,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// tooManyTurns is one turn more than an account may have under way. Its text is for callers.
+// tooManyTurns is one turn more than an account may have. Its text is for callers.
 type tooManyTurns struct{ most int }
 
 func (e *tooManyTurns) Error() string {
@@ -31,16 +31,18 @@ func (e *tooManyTurns) Problem() problem.Problem {
 // start or continue.
 func (h *handler) send(ctx context.Context, session store.SessionRef, inputs []types.EventInput) (sent []event.Stored, err error) {
 	err = h.store.Atomically(ctx, func(ctx context.Context) error {
-		starts := false
-		s, appended, err := h.events.Append(ctx, session, func(s *store.Session) (events []event.New, err error) {
-			events, starts, err = h.accept(s, inputs)
-			return events, err
+		s, appended, err := h.events.Append(ctx, session, func(s *store.Session) ([]event.New, error) {
+			return h.accept(s, inputs)
 		})
 		if err != nil {
 			return err
 		}
-		sent = slices.DeleteFunc(appended, func(e event.Stored) bool { return e.Type == event.StatusRunning })
-		if !starts {
+		for _, e := range appended {
+			if e.Type != event.StatusRunning { // that one is the server's
+				sent = append(sent, e)
+			}
+		}
+		if len(sent) == len(appended) {
 			return nil
 		}
 		return h.enqueue(ctx, store.TurnRef{Session: session, TurnID: s.Turn.ID})
@@ -60,42 +62,33 @@ func (h *handler) enqueue(ctx context.Context, t store.TurnRef) error {
 	return h.store.QueueTurn(ctx, t)
 }
 
-// accept changes the session as the caller's events ask for. It returns them with the server's own, in the order of the
-// log, and whether a turn has to be enqueued.
-func (h *handler) accept(s *store.Session, inputs []types.EventInput) (events []event.New, starts bool, err error) {
+// accept changes the session as the caller's events ask for, and returns them with the server's own in the order of the
+// log: a session.status_running where a turn starts or continues.
+func (h *handler) accept(s *store.Session, inputs []types.EventInput) (events []event.New, err error) {
+	running := func(e event.New) bool { return e.Type == event.StatusRunning }
 	for i, input := range inputs {
 		e, err := h.newEvent(i, input)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
-		running := event.New{Type: event.StatusRunning}
+		var accepted []event.New
 		switch e.Type {
 		case event.Interrupt:
-			e.TurnID = s.Turn.ID
-			err = h.interrupt(s)
-			events = append(events, e)
+			accepted, err = h.interrupt(s, e)
 		case string(turn.UserMessage), string(turn.DefineOutcome):
-			if starts {
-				return nil, false, requestError(i, "", "Only one event of a request may start a turn; send this one once the turn has ended.")
+			if slices.ContainsFunc(events, running) {
+				return nil, requestError(i, "", "Only one event of a request may start a turn; send this one once the turn has ended.")
 			}
-			starts, err = true, h.startTurn(s)
-			running.TurnID, e.TurnID = s.Turn.ID, s.Turn.ID
-			events = append(events, running, e)
+			accepted, err = h.startTurn(s, e)
 		default:
-			var last bool
-			last, err = h.takeResult(s, i, e)
-			e.TurnID, running.TurnID = s.Turn.ID, s.Turn.ID
-			events = append(events, e)
-			if last {
-				starts = true
-				events = append(events, running)
-			}
+			accepted, err = h.resolve(s, i, e)
 		}
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
+		events = append(events, accepted...)
 	}
-	return events, starts, nil
+	return events, nil
 }
 
 // newEvent returns the event that the i-th input of a request becomes, without its turn.
@@ -122,31 +115,33 @@ func (h *handler) newEvent(i int, input types.EventInput) (event.New, error) {
 	return event.New{}, fmt.Errorf("the contract has an event that the server does not accept: %T", input.AsAny())
 }
 
-// startTurn begins a turn (decision "Order of a turn"). What an earlier turn waits for no longer counts.
-func (h *handler) startTurn(s *store.Session) error {
+// startTurn begins a turn with e (decision "Order of a turn"). What an earlier turn waits for no longer counts.
+func (h *handler) startTurn(s *store.Session, e event.New) ([]event.New, error) {
 	if err := lifecycle.Advance(s, lifecycle.OnMessage, h.now()); err != nil {
-		return err
+		return nil, err
 	}
 	s.Turn.ID, s.Turn.Pending = h.store.NewID("turn"), nil
-	return nil
+	e.TurnID = s.Turn.ID
+	return []event.New{{Type: event.StatusRunning, TurnID: s.Turn.ID}, e}, nil
 }
 
 // interrupt stops the turn that runs or waits for the caller.
-func (h *handler) interrupt(s *store.Session) error {
+func (h *handler) interrupt(s *store.Session, e event.New) ([]event.New, error) {
+	e.TurnID = s.Turn.ID
 	if err := lifecycle.Advance(s, lifecycle.OnInterrupt, h.now()); err != nil {
-		return err
+		return nil, err
 	}
 	if !s.Status.Busy() {
 		s.Turn.ID, s.Turn.Pending = "", nil
 	}
-	return nil
+	return []event.New{e}, nil
 }
 
-// takeResult removes the tool use that the i-th event of a request responds to from those that the turn waits for. It
-// reports whether it was the last, so that the turn continues.
-func (h *handler) takeResult(s *store.Session, i int, e event.New) (last bool, err error) {
+// resolve removes the tool use that e, the i-th event of a request, responds to from those that the turn waits for. With
+// the last of them the turn continues.
+func (h *handler) resolve(s *store.Session, i int, e event.New) ([]event.New, error) {
 	if err := lifecycle.Advance(s, lifecycle.OnEvent, h.now()); err != nil {
-		return false, err
+		return nil, err
 	}
 	param, use := "tool_use_id", store.PendingAction{EventID: e.Payload.ToolUseID, Type: event.AgentToolUse}
 	if e.Type == string(turn.CustomToolResult) {
@@ -154,13 +149,15 @@ func (h *handler) takeResult(s *store.Session, i int, e event.New) (last bool, e
 	}
 	at := slices.Index(s.Turn.Pending, use)
 	if at < 0 {
-		return false, requestError(i, "."+param, fmt.Sprintf("'%s' is not the id of an %s that waits for a %s.", param, use.Type, e.Type))
+		return nil, requestError(i, "."+param, fmt.Sprintf("'%s' is not the id of an %s that waits for a %s.", param, use.Type, e.Type))
 	}
 	s.Turn.Pending = slices.Delete(slices.Clone(s.Turn.Pending), at, at+1)
+	e.TurnID = s.Turn.ID
 	if len(s.Turn.Pending) > 0 {
-		return false, nil
+		return []event.New{e}, nil
 	}
-	return true, lifecycle.Advance(s, lifecycle.OnMessage, h.now())
+	err := lifecycle.Advance(s, lifecycle.OnMessage, h.now())
+	return []event.New{e, {Type: event.StatusRunning, TurnID: s.Turn.ID}}, err
 }
 
 // outcome returns the description of an outcome, which has two names.
@@ -174,7 +171,7 @@ func outcome(i int, v types.UserDefineOutcomeInput) (string, error) {
 	return "", requestError(i, ".description", "An outcome has either 'description' or 'content'; send one of them.")
 }
 
-// requestError is a request error in the i-th event of a request.
+// requestError returns a request error about the i-th event of a request.
 func requestError(i int, path, message string) error {
 	return &contract.RequestError{Param: fmt.Sprintf("events[%d]%s", i, path), Message: message}
 }

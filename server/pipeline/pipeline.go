@@ -66,16 +66,18 @@ func (p *Pipeline) Serve(operations echoserver.StrictServerInterface) error {
 	if err != nil {
 		return err
 	}
-	p.handler = handler
 	if p.opts.Faults != nil {
-		p.handler = p.rehearse(p.opts.Faults, handler)
+		handler = p.rehearse(p.opts.Faults, handler)
 	}
+	p.handler = linger(handler)
 	return nil
 }
 
 // ServeHTTP serves the API at /api/v1/cloud and at /v1, and next to it /healthz, /readyz, /metrics, /openapi.yaml and
 // /openapi.json.
-func (p *Pipeline) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.ServeHTTP(w, r) }
+func (p *Pipeline) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.handler.ServeHTTP(w, withPlainPath(r))
+}
 
 // Drain turns /readyz red and asks the callers of further requests to close their connections.
 func (p *Pipeline) Drain() { p.draining.Store(true) }

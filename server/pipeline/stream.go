@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -46,10 +47,13 @@ func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 	s.ctx = held
 	out := http.NewResponseController(w)
 	defer whenDone(held, func() { _ = out.SetWriteDeadline(time.Now().Add(lastWrite)) })()
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store, no-transform") // a proxy that compresses holds frames back
 	w.Header().Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
+	if request.From(s.ctx).Head {
+		return out.Flush()
+	}
 	_ = out.SetReadDeadline(time.Time{}) // the server's deadline is for requests, not for the time that their responses take
 	var text []byte
 	for first := true; ; first = false {
@@ -115,11 +119,27 @@ func (s *eventStream) next(text []byte) (_ []byte, more bool) {
 	return append(text, ": heartbeat\n\n"...), true
 }
 
-// appendFrame writes one server-sent event. Data is one line: it is JSON.
+// appendFrame writes one server-sent event. Data is one line of JSON.
 func appendFrame(text []byte, f broker.Frame) []byte {
 	if f.ID != "" {
 		text = append(append(append(text, "id: "...), f.ID...), '\n')
 	}
 	text = append(append(append(text, "event: "...), f.Type...), '\n')
-	return append(append(append(text, "data: "...), f.Data...), "\n\n"...)
+	return append(appendLine(append(text, "data: "...), f.Data), "\n\n"...)
+}
+
+// lineBreaks are the characters that end a line for Unicode but not for server-sent events, with their JSON escapes.
+// Clients that split lines by Unicode's rules, as Python's splitlines does, would cut a frame there.
+var lineBreaks = [...]struct{ char, escape string }{
+	{"\u0085", `\u0085`}, {"\u2028", `\u2028`}, {"\u2029", `\u2029`},
+}
+
+// appendLine appends a JSON text without characters that end a line. In JSON they occur in strings only.
+func appendLine(text, data []byte) []byte {
+	for _, b := range lineBreaks {
+		if bytes.Contains(data, []byte(b.char)) {
+			data = bytes.ReplaceAll(data, []byte(b.char), []byte(b.escape))
+		}
+	}
+	return append(text, data...)
 }

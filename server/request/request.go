@@ -19,6 +19,10 @@ type Info struct {
 	Account string
 	// Token identifies the request's token to package auth; "" until the token is checked. It is not the token itself.
 	Token string
+	// Head reports that the caller wants the headers of the response only.
+	Head bool
+	// HungUp reports that the caller closed the connection before there was a response.
+	HungUp bool
 	// Log names the request's method and operation; nil until the operation is known.
 	Log *slog.Logger
 }

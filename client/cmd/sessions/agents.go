@@ -11,7 +11,7 @@ import (
 
 // agents holds the commands on agents.
 func (a *app) agents() *cobra.Command {
-	return group("agents", "Make, show and change agents: who answers",
+	return group("agents", "Create, show and change agents",
 		a.createAgent(), a.getAgent(), a.listAgents(), a.listAgentVersions(), a.updateAgent(), a.archiveAgent(), a.deleteAgent())
 }
 
@@ -39,11 +39,11 @@ func agentView() view[client.Agent] {
 // agentBody adds the flags of what an agent is.
 func (a *app) agentBody(cmd *cobra.Command, patch bool) *body {
 	b := a.newBody(cmd, patch)
-	b.text("name", "name", "what the agent is called")
-	b.text("model", "model", "`ID` of the model; 'sessions models list' shows those there are")
-	b.text("description", "description", "what the agent is for")
-	b.text("system", "system", "the agent's instructions")
-	b.text("default-environment", "default_environment", "`ID` of the environment that the agent works in by default")
+	b.text("name", "name", "name of the agent")
+	b.text("model", "model", "`ID` of the model; see 'sessions models list'")
+	b.text("description", "description", "what the agent is used for")
+	b.text("system", "system", "system prompt of the agent")
+	b.text("default-environment", "default_environment", "`ID` of the agent's default environment")
 	b.metadata()
 	_ = cmd.RegisterFlagCompletionFunc("model", a.suggestModels())
 	_ = cmd.RegisterFlagCompletionFunc("default-environment", a.suggestEnvironments())
@@ -54,7 +54,7 @@ func (a *app) createAgent() *cobra.Command {
 	cmd := a.agentNoun().command(helpText{
 		use:   "create",
 		short: "Create an agent",
-		long: `Creates an agent, at version 1. Its tools, MCP servers and skills are given in a file:
+		long: `Creates version 1 of an agent. Tools, MCP servers and skills are read from a file:
 
   name: release-notes
   model: auto
@@ -88,7 +88,7 @@ func (a *app) getAgent() *cobra.Command {
 			return c.Agents.Get(ctx, id, params, opts...)
 		}
 	})
-	cmd.Flags().Int32Var(&version, "version", 0, "the version to show; the latest by default")
+	cmd.Flags().Int32Var(&version, "version", 0, "the version to show (default: the latest)")
 	_ = cmd.Flags().SetAnnotation("version", paramAnnotation, []string{"version"})
 	return cmd
 }
@@ -97,7 +97,7 @@ func (a *app) listAgents() *cobra.Command {
 	cmd := a.agentNoun().command(helpText{
 		use:   "list",
 		short: "List agents",
-		long:  "Lists agents in their latest version, newest first unless told otherwise. Archived ones are left out.",
+		long:  "Lists agents in their latest version, newest first by default. Archived ones are omitted by default.",
 		example: `  sessions agents list
   sessions agents list --all -o jsonl | jq -r 'select(.model == "auto") | .id'`,
 	})
@@ -117,7 +117,7 @@ func (a *app) listAgentVersions() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "versions AGENT",
 		Short:             "List the versions of an agent",
-		Long:              "Lists the versions of an agent, newest first unless told otherwise. --after and --before take version numbers.",
+		Long:              "Lists the versions of an agent, newest first by default. --after and --before accept version numbers.",
 		Example:           "  sessions agents versions agent_019e390add9f7bac9b6cc806db46fcbd",
 		Annotations:       calls("listAgentVersions"),
 		Args:              arguments,
@@ -138,17 +138,17 @@ func (a *app) listAgentVersions() *cobra.Command {
 func (a *app) updateAgent() *cobra.Command {
 	cmd := a.agentNoun().command(helpText{
 		use:   "update AGENT",
-		short: "Make a new version of an agent",
-		long: `Makes a new version of an agent; sessions keep the version that they were created with. What is not given
-stays as it is; a list, such as the tools, is replaced as a whole.
+		short: "Create a new version of an agent",
+		long: `Creates a new version of an agent; sessions keep the version that they were created with. Omitted fields keep
+their values; a list, such as the tools, is replaced completely.
 
-The change is based on --version, or on version in the file, and fails with a conflict when there is a
-later one. Without either it is based on the latest version.`,
+The change is based on --version, or on the version in the file, and fails with a conflict if a later version
+exists. By default it is based on the latest version.`,
 		example: `  sessions agents update agent_019e390add9f7bac9b6cc806db46fcbd --model ultimate
   sessions agents update agent_019e390add9f7bac9b6cc806db46fcbd --version 2 --file tools.yaml`,
 	})
 	b := a.agentBody(cmd, true)
-	b.number("version", "version", "the version that the change is based on; the latest by default")
+	b.number("version", "version", "the version that the change is based on (default: the latest)")
 	return sends(b, agentView(), latestVersion, func(ctx context.Context, c *client.Client, id string, req *client.UpdateAgentRequest, opts ...client.Option) (*client.Agent, error) {
 		return c.Agents.Update(ctx, id, req, opts...)
 	})
@@ -169,9 +169,9 @@ func latestVersion(ctx context.Context, c *client.Client, id string, doc map[str
 func (a *app) archiveAgent() *cobra.Command {
 	return byID(a, a.agentNoun().command(helpText{
 		use:   "archive AGENT",
-		short: "Archive an agent, for good",
-		long: `Archives an agent, for good: lists leave it out and new sessions cannot use it; those that do go on.
-Archiving twice is the same as once.`,
+		short: "Archive an agent permanently",
+		long: `Archives an agent permanently. Lists omit it by default and new sessions cannot use it; sessions that already
+use it continue. Archiving an archived agent has no effect.`,
 		example: "  sessions agents archive agent_019e390add9f7bac9b6cc806db46fcbd",
 	}), agentView(), func(c *client.Client) call[client.Agent] { return c.Agents.Archive })
 }
@@ -179,8 +179,8 @@ Archiving twice is the same as once.`,
 func (a *app) deleteAgent() *cobra.Command {
 	return byID(a, a.agentNoun().command(helpText{
 		use:     "delete AGENT",
-		short:   "Delete an agent and its versions, for good",
-		long:    "Deletes an agent and its versions, for good. Sessions keep the agent that they were created with.",
+		short:   "Delete an agent and its versions permanently",
+		long:    "Deletes an agent and its versions permanently. Sessions keep the agent that they were created with.",
 		example: "  sessions agents delete agent_019e390add9f7bac9b6cc806db46fcbd",
 	}), deletedView("DELETED", func(v *client.DeletedAgent) string { return v.ID }), func(c *client.Client) call[client.DeletedAgent] { return c.Agents.Delete })
 }

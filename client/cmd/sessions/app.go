@@ -63,13 +63,13 @@ func run(ctx context.Context, a *app, args []string) int {
 // register adds the flags that all commands have.
 func (a *app) register(root *cobra.Command) {
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.baseURL, "base-url", "", "`URL` of the API [$QODER_BASE_URL, otherwise "+client.DefaultBaseURL+"]")
-	flags.StringVar(&a.token, "token", "", "access `TOKEN`; others on this machine can see it in the list of processes: prefer the variable [$QODER_PAT]")
-	flags.StringVar(&a.tokenFile, "token-file", "", "`FILE` that holds the access token, - for standard input")
-	flags.VarP(&a.format, "output", "o", "form of the output: "+strings.Join(formats(), ", ")+"; table on a terminal, otherwise json")
-	flags.DurationVar(&a.timeout, "timeout", client.DefaultTimeout, "how long one attempt may take, 0 for any time")
-	flags.IntVar(&a.retries, "retries", client.DefaultMaxRetries, "how many `TIMES` to try again what failed for now")
-	flags.BoolVarP(&a.verbose, "verbose", "v", false, "say on standard error what is sent and answered")
+	flags.StringVar(&a.baseURL, "base-url", "", "base `URL` of the API [$QODER_BASE_URL, or "+client.DefaultBaseURL+"]")
+	flags.StringVar(&a.token, "token", "", "access `TOKEN`; visible to others in the process list, so prefer the environment variable [$QODER_PAT]")
+	flags.StringVar(&a.tokenFile, "token-file", "", "read the access token from `FILE`, or from standard input if it is -")
+	flags.VarP(&a.format, "output", "o", "output format: "+strings.Join(formats(), ", ")+" (default: table on a terminal, json otherwise)")
+	flags.DurationVar(&a.timeout, "timeout", client.DefaultTimeout, "time limit of one attempt; 0 means none")
+	flags.IntVar(&a.retries, "retries", client.DefaultMaxRetries, "retry failed requests up to this many `TIMES`")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log requests and responses on standard error")
 	root.MarkFlagsMutuallyExclusive("token", "token-file")
 	_ = root.MarkPersistentFlagFilename("token-file")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp))
@@ -116,7 +116,7 @@ func (a *app) readToken(ctx context.Context) (string, error) {
 func (a *app) readFile(ctx context.Context, name string) ([]byte, error) {
 	if name == "-" {
 		if a.typed {
-			fmt.Fprintln(a.err, "Reading standard input; Ctrl-D on a line of its own ends it.")
+			fmt.Fprintln(a.err, "Reading standard input; press Ctrl-D on an empty line to end it.")
 		}
 		return readAll(ctx, a.in)
 	}

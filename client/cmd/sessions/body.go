@@ -35,7 +35,7 @@ type part struct {
 
 // newBody adds --file to cmd, which changes a record if patch is set and creates one otherwise.
 func (a *app) newBody(cmd *cobra.Command, patch bool) *body {
-	cmd.Flags().StringP(fileFlag, "f", "", "`FILE` with the request as JSON or YAML, - for standard input; the other flags override it")
+	cmd.Flags().StringP(fileFlag, "f", "", "read the request from `FILE` as JSON or YAML, or from standard input if it is -; other flags override it")
 	_ = cmd.MarkFlagFilename(fileFlag, "json", "yaml", "yml")
 	return &body{a: a, cmd: cmd, patch: patch}
 }
@@ -99,11 +99,11 @@ func (b *body) pairs(flag, param, usage string) {
 
 // metadata adds the flags that set and, for a patch, remove metadata.
 func (b *body) metadata() {
-	b.pairs("metadata", "metadata", "set this key of the metadata, `KEY=VALUE`; may be given again for more")
+	b.pairs("metadata", "metadata", "set a metadata key, `KEY=VALUE`; repeatable")
 	if !b.patch {
 		return
 	}
-	v := b.cmd.Flags().StringArray("remove-metadata", nil, "remove this `KEY` of the metadata; may be given again for more")
+	v := b.cmd.Flags().StringArray("remove-metadata", nil, "remove a metadata `KEY`; repeatable")
 	b.sets("remove-metadata", "metadata", func(doc map[string]any) error {
 		for _, key := range *v {
 			if err := put(doc, nil, "metadata", key); err != nil {

@@ -18,20 +18,20 @@ func (a *app) chat() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "chat [SESSION]",
 		Short: "Talk with an agent",
-		Long: `Talks with an agent, in a session that there is or, with --agent and --environment, in a new one. Each line
-is a message, and the answer is printed as it is said. When the agent asks to use a tool, or for the result of one, so
-does chat.
+		Long: `Talks with an agent in an existing session or, with --agent and --environment, in a new one. Each line of input is
+a message; the reply is printed as the agent writes it. When the agent asks to use a tool, or for the result of one,
+chat asks you.
 
-Ctrl-C stops the agent's turn; a second one, or one while nothing is going on, ends the program. Ctrl-D ends it, too.
-What was said stays in the session.`,
+Ctrl-C stops the agent's turn; a second Ctrl-C, or one between turns, ends the program, as does Ctrl-D. The session
+keeps the conversation.`,
 		Example: `  sessions chat --agent agent_019e390add9f7bac9b6cc806db46fcbd --environment env_019e2590d33f711fabf42f2857cecd8a
   sessions chat sess_019e3bb1e8c171fd9abbb1477ffb84cc
   printf '%s\n' "Hello" "What did I say?" | sessions chat sess_019e3bb1e8c171fd9abbb1477ffb84cc`,
 		Args:              arguments,
 		ValidArgsFunction: argument(a.suggestSessions()),
 	}
-	cmd.Flags().StringVar(&agent, "agent", "", "`ID` of the agent to talk with in a new session, or ID@VERSION")
-	cmd.Flags().StringVar(&environment, "environment", "", "`ID` of the environment of a new session")
+	cmd.Flags().StringVar(&agent, "agent", "", "`ID` of the agent for a new session, or ID@VERSION")
+	cmd.Flags().StringVar(&environment, "environment", "", "`ID` of the environment for a new session")
 	_ = cmd.Flags().SetAnnotation("agent", paramAnnotation, []string{"agent"})
 	_ = cmd.Flags().SetAnnotation("environment", paramAnnotation, []string{"environment_id"})
 	cmd.MarkFlagsRequiredTogether("agent", "environment")
@@ -39,7 +39,7 @@ What was said stays in the session.`,
 	_ = cmd.RegisterFlagCompletionFunc("environment", a.suggestEnvironments())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if (len(args) == 1) == (agent != "") {
-			return usageError{errors.New("give either SESSION, or --agent and --environment for a new one")}
+			return usageError{errors.New("name a SESSION, or set --agent and --environment to create one")}
 		}
 		c, err := a.connect(cmd.Context())
 		if err != nil {
@@ -159,14 +159,14 @@ func (t *talk) answer(ctx context.Context, events []client.EventInput) error {
 	}
 }
 
-// decide asks the person what to answer to the use of a tool.
+// decide asks the person whether to allow the use of a tool, or for its result.
 func (t *talk) decide(ctx context.Context, use client.EventID) (event client.EventInput, ok bool, err error) {
 	if v, custom := t.uses[use].(client.AgentCustomToolUseEvent); custom {
-		text, ok, err := t.ask(ctx, oneLine(fmt.Sprintf("what does %s %s give? ", v.Name, v.Input)))
+		text, ok, err := t.ask(ctx, oneLine(fmt.Sprintf("result of %s %s: ", v.Name, v.Input)))
 		return resulted(use, text), ok, err
 	}
 	v, _ := t.uses[use].(client.AgentToolUseEvent)
-	reply, ok, err := t.ask(ctx, oneLine(fmt.Sprintf("may it use %s %s? [y/N, or why not] ", v.Name, v.Input)))
+	reply, ok, err := t.ask(ctx, oneLine(fmt.Sprintf("allow %s %s? [y/N, or a reason to deny it] ", v.Name, v.Input)))
 	switch answer := strings.TrimSpace(reply); strings.ToLower(answer) {
 	case "y", "yes":
 		return allowed(use, ""), ok, err

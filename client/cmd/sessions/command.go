@@ -15,17 +15,17 @@ import (
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sessions",
-		Short: "Work with a Cloud Sessions server",
-		Long: `sessions works with a Cloud Sessions server: it makes sessions between an agent and a user, and the
-agents and environments that they need.
+		Short: "Manage the sessions of a Cloud Sessions server",
+		Long: `sessions is the command line of a Cloud Sessions server: it manages sessions between an agent and a user,
+and the agents and environments that sessions use.
 
-The token is the variable QODER_PAT, the server QODER_BASE_URL. To try it with a server of your own:
+It reads the access token from QODER_PAT and the server's URL from QODER_BASE_URL. To try it locally:
 
   export QODER_PAT=pt-try QODER_BASE_URL=http://127.0.0.1:8080/v1
   sessionsd serve --demo
 
-On a terminal the output is a table, in a pipe it is JSON; -o asks for another form. A list in JSON is
-one array, with -o jsonl it is one record on each line, both written as the records come.
+The output is a table on a terminal and JSON in a pipe; -o selects another format. With -o json a list is one
+array, with -o jsonl one record per line. Both are written as the records arrive.
 
 ` + exitCodes,
 		Example: `  sessions create --agent agent_019e390add9f7bac9b6cc806db46fcbd --environment env_019e2590d33f711fabf42f2857cecd8a
@@ -42,7 +42,7 @@ one array, with -o jsonl it is one record on each line, both written as the reco
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(flagError)
 	a.register(root)
-	root.AddGroup(&cobra.Group{ID: "sessions", Title: "Sessions:"}, &cobra.Group{ID: "needs", Title: "What sessions need:"})
+	root.AddGroup(&cobra.Group{ID: "sessions", Title: "Sessions:"}, &cobra.Group{ID: "needs", Title: "Resources that sessions use:"})
 	for _, cmd := range a.sessionCommands() {
 		cmd.GroupID = "sessions"
 		root.AddCommand(cmd)
@@ -51,8 +51,8 @@ one array, with -o jsonl it is one record on each line, both written as the reco
 		cmd.GroupID = "needs"
 		root.AddCommand(cmd)
 	}
-	long := group("sessions", "The commands on sessions, under their long names", a.sessionCommands()...)
-	long.Hidden = true // they are at the top, too
+	long := group("sessions", "The commands on sessions, also available at the top level", a.sessionCommands()...)
+	long.Hidden = true // the top level has them as well
 	root.AddCommand(long, a.contract(), versionCommand())
 	a.understood(root)
 	// A command that holds others is of no use by itself.
@@ -67,9 +67,9 @@ func arguments(cmd *cobra.Command, args []string) error {
 	last := len(names) - 1
 	switch {
 	case len(args) < len(names) && !strings.HasPrefix(names[len(args)], "["):
-		return fmt.Errorf("the argument %s is missing", strings.TrimSuffix(names[len(args)], "..."))
+		return fmt.Errorf("missing argument %s", strings.TrimSuffix(names[len(args)], "..."))
 	case len(args) > len(names) && (last < 0 || !strings.HasSuffix(names[last], "...")):
-		return fmt.Errorf("there is an argument too many: %q", args[len(names)])
+		return fmt.Errorf("unexpected argument %q", args[len(names)])
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("there is no command %q", args[0])
+	text := fmt.Sprintf("unknown command %q", args[0])
 	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		text += "; did you mean " + strings.Join(near, " or ")
@@ -120,7 +120,7 @@ const keyFlag = "idempotency-key"
 
 // writes gives cmd the flag that makes a write safe to repeat.
 func writes(cmd *cobra.Command) *cobra.Command {
-	cmd.Flags().String(keyFlag, "", "name of this write: for 24 hours the same again does nothing twice and gets the first answer")
+	cmd.Flags().String(keyFlag, "", "idempotency `KEY`; repeating the command with it within 24 h returns the first response")
 	_ = cmd.Flags().SetAnnotation(keyFlag, paramAnnotation, []string{"Idempotency-Key"})
 	return cmd
 }
@@ -133,7 +133,7 @@ func options(cmd *cobra.Command) []client.Option {
 	return nil
 }
 
-// perform makes one call and shows its answer.
+// perform makes one call and shows its response.
 func perform[T any](a *app, cmd *cobra.Command, v view[T], call func(ctx context.Context, c *client.Client, opts ...client.Option) (*T, error)) error {
 	c, err := a.connect(cmd.Context())
 	if err != nil {

@@ -58,7 +58,7 @@ func TestTheLifeOfASession(t *testing.T) {
 	if diff := cmp.Diff(want, fields(t, updated, "title", "metadata")); diff != "" {
 		t.Error(diff)
 	}
-	if got := ok(t, api, "cancel", session, "-o", "table"); got != "ID      "+session+"\nSTATUS  there is no turn to stop\n" {
+	if got := ok(t, api, "cancel", session, "-o", "table"); got != "ID      "+session+"\nSTATUS  no turn to stop\n" {
 		t.Errorf("cancel: %s", got)
 	}
 

@@ -16,15 +16,14 @@ func (a *app) contract() *cobra.Command {
 	var o contractcheck.Options
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Try a server's operations, and say where they drift from the contract",
-		Long: `check holds a server against the contract that this program was built with, and prints how each operation
-does. It sends the contract's examples and every read with every parameter.
+		Short: "Try a server's operations and report where they violate the contract",
+		Long: `check validates a server against the contract that this program was built with, and reports on each operation.
+It sends the contract's examples, and every read with every parameter.
 
-It makes two agents, two environments and two sessions, sends two short messages, which an agent answers at
-the account's cost, and deletes all of it in the end. With --read-only it makes nothing and tries only what
-reads.
+It creates two agents, two environments and two sessions and sends two short messages, whose turns the account
+pays for. At the end it deletes everything it created. With --read-only it creates nothing and tries only reads.
 
-It exits with 1 when an operation drifts. In JSON and YAML every violation has its place and its rule.`,
+It exits with 1 if an operation drifts. In JSON and YAML every violation includes its location and its rule.`,
 		Example: `  sessions contract check
   sessions contract check --read-only --base-url https://openapi.qoder.sh/api/v1/cloud
   sessions contract check -o json | jq '.[] | select(.verdict == "drifts")'`,
@@ -43,8 +42,8 @@ It exits with 1 when an operation drifts. In JSON and YAML every violation has i
 			return a.showResults(results)
 		},
 	}
-	cmd.Flags().BoolVar(&o.ReadOnly, "read-only", false, "make nothing: try only what reads, on what the account has")
-	return group("contract", "Hold a server against the contract", cmd)
+	cmd.Flags().BoolVar(&o.ReadOnly, "read-only", false, "create nothing; try only reads, with the records of the account")
+	return group("contract", "Validate a server against the contract", cmd)
 }
 
 // showResults writes what was found, and fails when there is drift.

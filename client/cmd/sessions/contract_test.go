@@ -73,7 +73,7 @@ func TestContractCheckMistakes(t *testing.T) {
 		t.Errorf("exit code %d: %s%s", code, &p.out, &p.err)
 	}
 	p = prepare(t, "http://127.0.0.1:1/v1", "contract", "check", "--retries", "0")
-	if code := p.end(t); code != exitFailure || !strings.Contains(p.said(), "is the server up, and --base-url right?") {
+	if code := p.end(t); code != exitFailure || !strings.Contains(p.said(), "check that the server is running and --base-url is right") {
 		t.Errorf("exit code %d: %s", code, &p.err)
 	}
 }

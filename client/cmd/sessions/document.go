@@ -33,7 +33,7 @@ func (a *app) readDocument(ctx context.Context, name string, t reflect.Type) (ma
 	}
 	object, ok := doc.(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("%s must hold one object, such as {\"name\": \"notes\"}", name)
+		return nil, fmt.Errorf("%s must contain one object, such as {\"name\": \"notes\"}", name)
 	}
 	return object, nil
 }

@@ -10,7 +10,7 @@ import (
 
 // environments holds the commands on environments.
 func (a *app) environments() *cobra.Command {
-	cmd := group("environments", "Make, show and change environments: where an agent's work runs",
+	cmd := group("environments", "Create, show and change environments, where agents run their tools",
 		a.createEnvironment(), a.getEnvironment(), a.listEnvironments(), a.updateEnvironment(), a.archiveEnvironment(), a.deleteEnvironment())
 	cmd.Aliases = []string{"envs"}
 	return cmd
@@ -45,16 +45,16 @@ func configText(e *client.Environment) string {
 // environmentBody adds the flags of what an environment is.
 func (a *app) environmentBody(cmd *cobra.Command, patch bool) *body {
 	b := a.newBody(cmd, patch)
-	b.text("name", "name", "what the environment is called")
-	b.text("description", "description", "what the environment is for")
+	b.text("name", "name", "name of the environment")
+	b.text("description", "description", "what the environment is used for")
 	b.text("type", "config.type", "who runs the containers: cloud (the service) or self_hosted")
 	b.text("networking", "config.networking.type", "what containers may reach: unrestricted, limited or allowlist")
-	b.list("allow-host", "config.networking.allowed_hosts", "let containers reach this `HOST`; may be given again for more", nil)
-	b.boolean("allow-mcp-servers", "config.networking.allow_mcp_servers", "let containers of a limited network reach the agent's MCP servers")
-	b.boolean("allow-package-managers", "config.networking.allow_package_managers", "let containers of a limited network reach package registries")
+	b.list("allow-host", "config.networking.allowed_hosts", "allow containers to reach `HOST`; repeatable", nil)
+	b.boolean("allow-mcp-servers", "config.networking.allow_mcp_servers", "allow containers with limited networking to reach the agent's MCP servers")
+	b.boolean("allow-package-managers", "config.networking.allow_package_managers", "allow containers with limited networking to reach package registries")
 	b.text("setup-script", "config.setup_script", "shell script that prepares a container")
 	for _, manager := range []string{"apt", "cargo", "gem", "go", "npm", "pip"} {
-		b.list(manager, "config.packages."+manager, "install this `PACKAGE` with "+manager+"; may be given again for more", nil)
+		b.list(manager, "config.packages."+manager, "install `PACKAGE` with "+manager+"; repeatable", nil)
 	}
 	b.metadata()
 	return b
@@ -64,7 +64,7 @@ func (a *app) createEnvironment() *cobra.Command {
 	cmd := a.environmentNoun().command(helpText{
 		use:   "create",
 		short: "Create an environment",
-		long:  "Creates an environment that is ready for sessions at once.",
+		long:  "Creates an environment. Sessions can use it immediately.",
 		example: `  sessions environments create --name default --type cloud --networking unrestricted
   sessions environments create --name ci --type cloud --networking limited --allow-host api.tracker.example --apt git
   sessions environments create --file environment.yaml`,
@@ -87,7 +87,7 @@ func (a *app) listEnvironments() *cobra.Command {
 	cmd := a.environmentNoun().command(helpText{
 		use:   "list",
 		short: "List environments",
-		long:  "Lists environments, newest first unless told otherwise. Archived ones are left out.",
+		long:  "Lists environments, newest first by default. Archived ones are omitted by default.",
 		example: `  sessions environments list
   sessions environments list --include-archived -o json | jq -r '.[] | [.id, .status] | @tsv'`,
 	})
@@ -106,9 +106,9 @@ func (a *app) listEnvironments() *cobra.Command {
 func (a *app) updateEnvironment() *cobra.Command {
 	cmd := a.environmentNoun().command(helpText{
 		use:   "update ENVIRONMENT",
-		short: "Change an environment for sessions to come",
-		long: `Changes an environment for sessions to come. What is not given stays as it is, the config aside: giving any
-part of it replaces the whole config, so give its type, too.`,
+		short: "Change an environment for future sessions",
+		long: `Changes an environment for future sessions. Omitted fields keep their values, with one exception: setting any part
+of the config replaces all of it, so set its type as well.`,
 		example: `  sessions environments update env_019e2590d33f711fabf42f2857cecd8a --name checks
   sessions environments update env_019e2590d33f711fabf42f2857cecd8a --type cloud --networking unrestricted --pip numpy`,
 	})
@@ -121,9 +121,9 @@ part of it replaces the whole config, so give its type, too.`,
 func (a *app) archiveEnvironment() *cobra.Command {
 	return byID(a, a.environmentNoun().command(helpText{
 		use:   "archive ENVIRONMENT",
-		short: "Archive an environment, for good",
-		long: `Archives an environment, for good: lists leave it out and new sessions cannot use it; those that do go
-on. One that is archived already is a conflict.`,
+		short: "Archive an environment permanently",
+		long: `Archives an environment permanently. Lists omit it by default and new sessions cannot use it; sessions that
+already use it continue. Archiving an archived environment is a conflict.`,
 		example: "  sessions environments archive env_019e2590d33f711fabf42f2857cecd8a",
 	}), environmentView(), func(c *client.Client) call[client.Environment] { return c.Environments.Archive })
 }
@@ -131,8 +131,8 @@ on. One that is archived already is a conflict.`,
 func (a *app) deleteEnvironment() *cobra.Command {
 	return byID(a, a.environmentNoun().command(helpText{
 		use:     "delete ENVIRONMENT",
-		short:   "Delete an environment, for good",
-		long:    "Deletes an environment, for good. One that sessions refer to is a conflict: archive it instead.",
+		short:   "Delete an environment permanently",
+		long:    "Deletes an environment permanently. Deleting one that sessions refer to is a conflict: archive it instead.",
 		example: "  sessions environments delete env_019e2590d33f711fabf42f2857cecd8a",
 	}), deletedView("DELETED", func(e *client.DeletedEnvironment) string { return e.ID }), func(c *client.Client) call[client.DeletedEnvironment] { return c.Environments.Delete })
 }

@@ -29,13 +29,13 @@ const (
 
 // exitCodes is the help on exit codes.
 const exitCodes = `Exit codes:
-  0    done
-  1    failed: the server did not answer, or with an error of its own
-  2    the command line, a file or a field is wrong; nothing was changed
+  0    success
+  1    failure: no response, or a server error
+  2    invalid command line, file or field; nothing was changed
   3    not found
-  4    no token, a wrong one, or one that may not do this
-  5    conflict with the present state, such as a session that is processing a turn
-  6    too many requests, or an overloaded server: try again later
+  4    missing, invalid or insufficient token
+  5    conflict with the current state, such as a session that is processing a turn
+  6    too many requests, or an overloaded server: retry later
   130  interrupted`
 
 // usageError is a mistake on the command line or in a file.
@@ -61,7 +61,7 @@ func (a *app) explain(ctx context.Context, cmd *cobra.Command, err error) (text 
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		text = "interrupted"
 		if answered && failure.Attempts > 0 && cmd.Flags().Lookup(keyFlag) != nil {
-			text += "; what was asked for may have happened"
+			text += "; the request may have taken effect"
 		}
 		return text, exitInterrupted
 	case errors.Is(err, errStopped):
@@ -132,7 +132,7 @@ func describe(cmd *cobra.Command, e *client.Error) string {
 	case e.Type == client.ErrAuthentication:
 		hint = "check QODER_PAT or --token-file"
 	case e.Type == "" && e.Status == 0:
-		hint = "is the server up, and --base-url right?"
+		hint = "check that the server is running and --base-url is right"
 	case e.Type == client.ErrInvalidRequest && strings.HasPrefix(message, "base URL"):
 		hint = "change --base-url"
 	}
@@ -211,7 +211,7 @@ func flagsFor(cmd *cobra.Command, param string) []*pflag.Flag {
 	})
 }
 
-// changed is 1 for a flag that was given.
+// changed is 1 for a flag that was set.
 func changed(f *pflag.Flag) int {
 	if f.Changed {
 		return 1

@@ -55,7 +55,7 @@ func (a *app) listEvents() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "events SESSION",
 		Short: "List the events of a session",
-		Long:  "Lists what has happened in a session, oldest first unless told otherwise. To follow it use tail.",
+		Long:  "Lists the events of a session, oldest first by default. To follow the session, use tail.",
 		Example: `  sessions events sess_019e3bb1e8c171fd9abbb1477ffb84cc --all
   sessions events sess_019e3bb1e8c171fd9abbb1477ffb84cc --type user.message --type agent.message -o json |
     jq -r '.[] | .type + ": " + (.content | map(.text) | join(" "))'`,
@@ -64,10 +64,10 @@ func (a *app) listEvents() *cobra.Command {
 		ValidArgsFunction: argument(a.suggestSessions()),
 	}
 	f := newListFlags(cmd)
-	cmd.Flag("order").Usage = "by creation time, asc (oldest first, the default) or desc (newest first)"
-	f.query(&createdAfter, "created-after", "created_at[gte]", "list events of this `TIME` or after it: 2026-05-18, 2026-05-18T15:26:15Z, or 24h ago as 24h")
-	f.query(&createdBefore, "created-before", "created_at[lt]", "list events before this `TIME`")
-	cmd.Flags().StringSliceVar(&names, "type", nil, "list events of this `TYPE` only, such as agent.message; may be given again for more")
+	cmd.Flag("order").Usage = "order by creation time: asc (oldest first, the default) or desc (newest first)"
+	f.query(&createdAfter, "created-after", "created_at[gte]", "list events created at or after `TIME`: 2026-05-18, 2026-05-18T15:26:15Z, or a duration before now such as 24h")
+	f.query(&createdBefore, "created-before", "created_at[lt]", "list events created before `TIME`")
+	cmd.Flags().StringSliceVar(&names, "type", nil, "list only events of this `TYPE`, such as agent.message; repeatable")
 	_ = cmd.Flags().SetAnnotation("type", paramAnnotation, []string{"types"})
 	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(eventTypes(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
@@ -114,21 +114,21 @@ func (a *app) tailEvents() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tail SESSION",
 		Short: "Follow the events of a session",
-		Long: `Prints the latest events of a session and then those that happen, until Ctrl-C or until the session is
-deleted. A connection that breaks is made again, and no event is lost.
+		Long: `Prints the latest events of a session and then new ones as they happen, until Ctrl-C or until the session is
+deleted. It reconnects after a broken connection without losing events.
 
-In a pipe an event is one line of JSON; there is no array, for it would not end.`,
+In a pipe each event is one line of JSON, because an array would never end.`,
 		Example: `  sessions tail sess_019e3bb1e8c171fd9abbb1477ffb84cc
   sessions tail sess_019e3bb1e8c171fd9abbb1477ffb84cc --all -o jsonl | jq -r 'select(.type == "session.status_idle") | .stop_reason.type'`,
 		Annotations:       calls("streamEvents"),
 		Args:              arguments,
 		ValidArgsFunction: argument(a.suggestSessions()),
 	}
-	cmd.Flags().IntVarP(&lines, "lines", "n", 10, "how many of the latest events to print first, at most 100")
-	cmd.Flags().StringVar(&after, "after", "", "begin after the event with this `ID`")
+	cmd.Flags().IntVarP(&lines, "lines", "n", 10, "number of recent events to print first, at most 100")
+	cmd.Flags().StringVar(&after, "after", "", "start after the event with this `ID`")
 	_ = cmd.Flags().SetAnnotation("after", paramAnnotation, []string{"after_id", "Last-Event-ID"})
-	cmd.Flags().BoolVar(&all, "all", false, "begin with the first event")
-	cmd.Flags().BoolVar(&deltas, "deltas", false, "print the pieces of messages as they are said, too")
+	cmd.Flags().BoolVar(&all, "all", false, "start with the first event")
+	cmd.Flags().BoolVar(&deltas, "deltas", false, "also print messages in pieces, as the agent writes them")
 	_ = cmd.Flags().SetAnnotation("deltas", paramAnnotation, []string{"event_deltas[]"})
 	cmd.MarkFlagsMutuallyExclusive("lines", "after", "all")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -12,7 +12,8 @@ import (
 	"github.com/cloud-sessions/sessions/client"
 )
 
-// The sizes of lists.
+// The sizes of lists, which are the contract's default and maximum of limit (a test compares them): to read the contract
+// at each start would take longer than everything else that a command does.
 const (
 	defaultLimit = 20
 	largestPage  = 100
@@ -31,11 +32,11 @@ type listFlags struct {
 func newListFlags(cmd *cobra.Command) *listFlags {
 	f := &listFlags{cmd: cmd}
 	flags := cmd.Flags()
-	flags.IntVar(&f.limit, "limit", defaultLimit, "the most records to list")
-	flags.BoolVar(&f.all, "all", false, "list all records, as they come")
-	f.query(&f.sort, "order", "order", "by creation time, asc (oldest first) or desc (newest first, the default)")
-	f.query(&f.after, "after", "after_id", "list what follows the record with this `ID`")
-	f.query(&f.before, "before", "before_id", "list what precedes the record with this `ID`")
+	flags.IntVar(&f.limit, "limit", defaultLimit, "maximum number of records to list")
+	flags.BoolVar(&f.all, "all", false, "list all records")
+	f.query(&f.sort, "order", "order", "order by creation time: asc (oldest first) or desc (newest first, the default)")
+	f.query(&f.after, "after", "after_id", "list the records that follow the one with this `ID`")
+	f.query(&f.before, "before", "before_id", "list the records that precede the one with this `ID`")
 	cmd.MarkFlagsMutuallyExclusive("limit", "all")
 	cmd.MarkFlagsMutuallyExclusive("after", "before")
 	_ = cmd.RegisterFlagCompletionFunc("order", cobra.FixedCompletions([]string{"asc", "desc"}, cobra.ShellCompDirectiveNoFileComp))
@@ -44,7 +45,7 @@ func newListFlags(cmd *cobra.Command) *listFlags {
 
 // withArchived adds the flag of lists that leave out what is archived.
 func (f *listFlags) withArchived() *listFlags {
-	f.cmd.Flags().BoolVar(&f.archived, "include-archived", false, "list archived ones, too")
+	f.cmd.Flags().BoolVar(&f.archived, "include-archived", false, "include archived records")
 	return f
 }
 
@@ -62,7 +63,7 @@ func (f *listFlags) pageSize() *int32 {
 	return new(int32(min(f.limit, largestPage)))
 }
 
-// optional is nil for a flag that was not given.
+// optional is nil for a flag that was not set.
 func optional[T ~string](v string) *T {
 	if v == "" {
 		return nil
@@ -106,7 +107,7 @@ func list[T any](a *app, f *listFlags, v view[T], first func(ctx context.Context
 		return err
 	}
 	if more && a.out.terminal && a.err.terminal && !f.all {
-		fmt.Fprintln(a.err, a.err.styled(dim, "There are more: see --all, --limit and --after."))
+		fmt.Fprintln(a.err, a.err.styled(dim, "More records exist: use --all, --limit or --after."))
 	}
 	return nil
 }
@@ -124,5 +125,5 @@ func (a *app) instant(flag, text string) (*time.Time, error) {
 			return &at, nil
 		}
 	}
-	return nil, usageError{fmt.Errorf("--%s: %q is no time; give a duration before now such as 24h, a day such as 2026-05-18, or 2026-05-18T15:26:15Z", flag, text)}
+	return nil, usageError{fmt.Errorf("--%s: %q is not a time; use a duration before now such as 24h, a day such as 2026-05-18, or 2026-05-18T15:26:15Z", flag, text)}
 }

@@ -14,7 +14,7 @@ func (a *app) models() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
-		Short:   "List the models that agents may name",
+		Short:   "List the models that agents can use",
 		Example: `  sessions models list
   sessions models list -o json | jq -r '.[] | select(.is_enabled) | .id'`,
 		Annotations: calls("listModels"),
@@ -33,7 +33,7 @@ func (a *app) models() *cobra.Command {
 			return showAll(a, modelView(), models.Data)
 		},
 	}
-	return group("models", "List models: what agents think with", cmd)
+	return group("models", "List the models that agents can use", cmd)
 }
 
 func modelView() view[client.Model] {

@@ -30,8 +30,8 @@ func (a *app) addResources() *cobra.Command {
 	cmd := a.resourceNoun().command(helpText{
 		use:   "add SESSION FILE...",
 		short: "Add files to a session",
-		long: `Adds files to a session, all of them or none, and lists the session's files. A file is FILE_ID, or
-FILE_ID:PATH to say where the agent finds it.`,
+		long: `Adds files to a session, all or none, and lists the session's files. A file is FILE_ID, or FILE_ID:PATH to set
+the path at which the agent finds it.`,
 		example: `  sessions resources add sess_019e3bb1e8c171fd9abbb1477ffb84cc file_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
   sessions resources add sess_019e3bb1e8c171fd9abbb1477ffb84cc file_019e3b0fa5cb7e0a8a40d2f7c9b1e36d:/mnt/report.csv`,
 	})
@@ -91,7 +91,7 @@ func (a *app) deleteResource() *cobra.Command {
 	cmd := a.resourceNoun().command(helpText{
 		use:     "delete SESSION RESOURCE",
 		short:   "Remove a file from a session",
-		long:    "Removes a file from a session. The file itself stays.",
+		long:    "Removes a file from a session. The file itself is not deleted.",
 		example: "  sessions resources delete sess_019e3bb1e8c171fd9abbb1477ffb84cc sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0",
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

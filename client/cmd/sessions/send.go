@@ -14,14 +14,14 @@ func (a *app) sendEvents() *cobra.Command {
 	var noWait bool
 	cmd := writes(&cobra.Command{
 		Use:   "send SESSION [MESSAGE]",
-		Short: "Send a message and print the answer",
-		Long: `Sends a message to a session and prints what the agent says, as it says it. MESSAGE - reads it from standard
-input. Ctrl-C stops the turn; a second one ends the program, too.
+		Short: "Send a message and print the reply",
+		Long: `Sends a message to a session and prints the reply as the agent writes it. If MESSAGE is -, it is read from standard
+input. Ctrl-C stops the turn; a second Ctrl-C ends the program as well.
 
-When the agent asks to use a tool, or for the result of one, send ends with an error that names the event; the next
-send answers it with --allow, --deny or --result, and the turn goes on.
+When the agent asks to use a tool, or for the result of one, send ends with an error that names the event. Answer it
+with another send and --allow, --deny or --result; the turn then continues.
 
-With -o the events of the turn are printed instead, as they come in the forms jsonl and id.`,
+With -o the events of the turn are printed instead; with jsonl and id, as they arrive.`,
 		Example: `  sessions send sess_019e3bb1e8c171fd9abbb1477ffb84cc "What is in this repository?"
   git diff | sessions send sess_019e3bb1e8c171fd9abbb1477ffb84cc -
   sessions send sess_019e3bb1e8c171fd9abbb1477ffb84cc --allow evt_019e3bb219807d11a2b3c4d5e6f7a8b9
@@ -35,7 +35,7 @@ With -o the events of the turn are printed instead, as they come in the forms js
 	b.events("allow", "allow the use of a tool that the event with this `ID` asks for", allowed)
 	b.events("deny", "deny the use of a tool that the event with this `ID` asks for; ID=REASON tells the agent why", denied)
 	b.events("result", "the result of the tool that the event with this ID asks for, `ID=TEXT`", resulted)
-	cmd.Flags().BoolVar(&noWait, "no-wait", false, "print the events as they were stored, and do not wait for the answer")
+	cmd.Flags().BoolVar(&noWait, "no-wait", false, "print the events as stored and do not wait for the reply")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		req, err := b.eventsToSend(args[1:])
 		if err != nil {
@@ -80,7 +80,7 @@ With -o the events of the turn are printed instead, as they come in the forms js
 
 // events adds a flag, to be given once for each event, that sends events about the use of a tool.
 func (b *body) events(flag, usage string, event func(use client.EventID, rest string) client.EventInput) {
-	v := b.cmd.Flags().StringArray(flag, nil, usage+"; may be given again for more")
+	v := b.cmd.Flags().StringArray(flag, nil, usage+"; repeatable")
 	b.sets(flag, "events", func(doc map[string]any) error {
 		for _, text := range *v {
 			use, rest, _ := strings.Cut(text, "=")
@@ -137,7 +137,7 @@ func (b *body) eventsToSend(message []string) ([]client.EventInput, error) {
 		addEvent(doc, client.NewUserMessage(text))
 	}
 	if len(doc) == 0 {
-		return nil, usageError{fmt.Errorf("there is nothing to send: give a MESSAGE; see '%s --help'", b.cmd.CommandPath())}
+		return nil, usageError{fmt.Errorf("nothing to send: add a MESSAGE; see '%s --help'", b.cmd.CommandPath())}
 	}
 	req, err := decode[eventsRequest](b.cmd, doc)
 	if err != nil {

@@ -44,8 +44,8 @@ func (a *app) createSession() *cobra.Command {
 	cmd := a.sessionNoun().command(helpText{
 		use:   "create",
 		short: "Create a session",
-		long: `Creates a session between an agent and a user, in an environment. It starts idle: a message makes the
-agent answer. The agent's present version is kept for the session's life, or the one that is named.`,
+		long: `Creates a session between an agent and a user in an environment. The session starts idle; send it a message to
+start a turn. It uses the given version of the agent, or the latest one at creation, for its entire life.`,
 		example: `  sessions create --agent agent_019e390add9f7bac9b6cc806db46fcbd --environment env_019e2590d33f711fabf42f2857cecd8a
   sessions create --agent agent_019e390add9f7bac9b6cc806db46fcbd@2 --environment env_019e2590d33f711fabf42f2857cecd8a \
     --title Support --metadata purpose=customer-support
@@ -53,19 +53,19 @@ agent answer. The agent's present version is kept for the session's life, or the
   id=$(sessions create --file session.yaml -o id)`,
 	})
 	b := a.newBody(cmd, false)
-	agent := cmd.Flags().String("agent", "", "`ID` of the agent, or ID@VERSION to keep an older version of it")
+	agent := cmd.Flags().String("agent", "", "`ID` of the agent, or ID@VERSION to use an older version")
 	b.sets("agent", "agent", func(doc map[string]any) (err error) {
 		doc["agent"], err = agentRef(*agent)
 		return err
 	})
 	b.text("environment", "environment_id", "`ID` of the environment")
-	b.text("title", "title", "`TEXT` that says what the session is about")
+	b.text("title", "title", "`TEXT` to display as the name of the session")
 	b.metadata()
-	b.pairs("env", "environment_variables", "set an environment variable of the session, `NAME=VALUE`; may be given again for more")
-	b.list("resource", "resources", "add a file, `FILE_ID` or FILE_ID:PATH; may be given again for more", func(text string) any { return fileInput(text) })
-	b.list("memory-store", "memory_store_ids", "attach the memory store with this `ID`; may be given again for more", nil)
-	b.list("vault", "vault_ids", "attach the vault with this `ID`; may be given again for more", nil)
-	b.number("delta-flush-interval-ms", "delta_flush_interval_ms", "how many `MILLISECONDS` of incremental output are sent at once")
+	b.pairs("env", "environment_variables", "set an environment variable, `NAME=VALUE`; repeatable")
+	b.list("resource", "resources", "add a file, `FILE_ID` or FILE_ID:PATH; repeatable", func(text string) any { return fileInput(text) })
+	b.list("memory-store", "memory_store_ids", "attach the memory store with this `ID`; repeatable", nil)
+	b.list("vault", "vault_ids", "attach the vault with this `ID`; repeatable", nil)
+	b.number("delta-flush-interval-ms", "delta_flush_interval_ms", "interval in `MILLISECONDS` at which incremental output is sent")
 	_ = cmd.RegisterFlagCompletionFunc("agent", a.suggestAgents())
 	_ = cmd.RegisterFlagCompletionFunc("environment", a.suggestEnvironments())
 	return sends(b, sessionView(), nil, func(ctx context.Context, c *client.Client, _ string, req *client.CreateSessionRequest, opts ...client.Option) (*client.Session, error) {
@@ -81,7 +81,7 @@ func agentRef(text string) (client.AgentRef, error) {
 	}
 	n, err := strconv.ParseInt(version, 10, 32)
 	if err != nil || n < 1 {
-		return client.AgentRef{}, &fieldError{"agent", fmt.Sprintf("%q is no version of an agent; a version is a number from 1", version)}
+		return client.AgentRef{}, &fieldError{"agent", fmt.Sprintf("%q is not a version of an agent; versions are numbers from 1", version)}
 	}
 	return client.AgentRef{ID: id, Version: int32(n)}, nil
 }
@@ -111,17 +111,17 @@ func (a *app) listSessions() *cobra.Command {
 	cmd := a.sessionNoun().command(helpText{
 		use:   "list",
 		short: "List sessions",
-		long:  "Lists sessions, newest first unless told otherwise. Archived ones are left out.",
+		long:  "Lists sessions, newest first by default. Archived ones are omitted by default.",
 		example: `  sessions list
   sessions list --agent agent_019e390add9f7bac9b6cc806db46fcbd --status idle --status cancelled
   sessions list --created-after 24h -o json | jq -r '.[].title'
   sessions list --all -o jsonl | jq -r 'select(.usage.output_tokens > 10000) | .id'`,
 	})
 	f := newListFlags(cmd).withArchived()
-	f.query(&agent, "agent", "agent_id", "list sessions of the agent with this `ID` only")
-	f.query(&createdAfter, "created-after", "created_at[gte]", "list sessions created at this `TIME` or after it: 2026-05-18, 2026-05-18T15:26:15Z, or 24h ago as 24h")
-	f.query(&createdBefore, "created-before", "created_at[lt]", "list sessions created before this `TIME`")
-	cmd.Flags().StringSliceVar(&statuses, "status", nil, "list sessions in this `STATE` only, such as idle; may be given again for more")
+	f.query(&agent, "agent", "agent_id", "list only sessions of the agent with this `ID`")
+	f.query(&createdAfter, "created-after", "created_at[gte]", "list sessions created at or after `TIME`: 2026-05-18, 2026-05-18T15:26:15Z, or a duration before now such as 24h")
+	f.query(&createdBefore, "created-before", "created_at[lt]", "list sessions created before `TIME`")
+	cmd.Flags().StringSliceVar(&statuses, "status", nil, "list only sessions with this `STATUS`, such as idle; repeatable")
 	_ = cmd.Flags().SetAnnotation("status", paramAnnotation, []string{"statuses"})
 	_ = cmd.RegisterFlagCompletionFunc("agent", a.suggestAgents())
 	_ = cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions([]string{
@@ -155,12 +155,12 @@ func (a *app) updateSession() *cobra.Command {
 	cmd := a.sessionNoun().command(helpText{
 		use:   "update SESSION",
 		short: "Change a session's title and metadata",
-		long:  "Changes a session's title and metadata. What is not given stays as it is.",
+		long:  "Changes a session's title and metadata. Omitted fields keep their values.",
 		example: `  sessions update sess_019e3bb1e8c171fd9abbb1477ffb84cc --title "Refund of order 4711"
   sessions update sess_019e3bb1e8c171fd9abbb1477ffb84cc --metadata ticket=T-1029 --remove-metadata purpose`,
 	})
 	b := a.newBody(cmd, true)
-	b.text("title", "title", "the new `TEXT`; an empty one clears it")
+	b.text("title", "title", "`TEXT` to display as the name of the session; an empty one removes the name")
 	b.metadata()
 	return sends(b, sessionView(), nil, func(ctx context.Context, c *client.Client, id string, req *client.UpdateSessionRequest, opts ...client.Option) (*client.Session, error) {
 		return c.Sessions.Update(ctx, id, req, opts...)
@@ -171,8 +171,8 @@ func (a *app) cancelSession() *cobra.Command {
 	return byID(a, a.sessionNoun().command(helpText{
 		use:   "cancel SESSION",
 		short: "Stop the turn that a session is processing",
-		long: `Stops the turn that a session is processing, and does not wait for its end: the status of the session
-becomes cancelled. A session without a turn stays as it is, which is no error.`,
+		long: `Stops the turn that a session is processing, without waiting for it to end: the session's status becomes
+cancelled. For a session without a turn the command has no effect and succeeds.`,
 		example: "  sessions cancel sess_019e3bb1e8c171fd9abbb1477ffb84cc",
 	}), view[client.SessionCancellation]{
 		id: func(s *client.SessionCancellation) string { return s.ID },
@@ -182,7 +182,7 @@ becomes cancelled. A session without a turn stays as it is, which is no error.`,
 				if s.Stopping {
 					return s.Status
 				}
-				return "there is no turn to stop"
+				return "no turn to stop"
 			}},
 		},
 	}, func(c *client.Client) call[client.SessionCancellation] { return c.Sessions.Cancel })
@@ -191,9 +191,9 @@ becomes cancelled. A session without a turn stays as it is, which is no error.`,
 func (a *app) archiveSession() *cobra.Command {
 	return byID(a, a.sessionNoun().command(helpText{
 		use:   "archive SESSION",
-		short: "Archive a session, for good",
-		long: `Archives a session, for good: lists leave it out, it takes no more messages and no changes, and can
-still be read. Archiving twice is the same as once.`,
+		short: "Archive a session permanently",
+		long: `Archives a session permanently. Lists omit it by default and it can no longer be changed or receive messages,
+but it can still be read. Archiving an archived session has no effect.`,
 		example: "  sessions archive sess_019e3bb1e8c171fd9abbb1477ffb84cc",
 	}), sessionView(), func(c *client.Client) call[client.Session] { return c.Sessions.Archive })
 }
@@ -201,8 +201,8 @@ still be read. Archiving twice is the same as once.`,
 func (a *app) deleteSession() *cobra.Command {
 	return byID(a, a.sessionNoun().command(helpText{
 		use:     "delete SESSION",
-		short:   "Delete a session and its events, for good",
-		long:    "Deletes a session and its events, for good. A session that is processing a turn must be cancelled first.",
+		short:   "Delete a session and its events permanently",
+		long:    "Deletes a session and its events permanently. Cancel a session that is processing a turn first.",
 		example: "  sessions delete sess_019e3bb1e8c171fd9abbb1477ffb84cc",
 	}), deletedView("DELETED", func(s *client.DeletedSession) string { return s.ID }), func(c *client.Client) call[client.DeletedSession] { return c.Sessions.Delete })
 }

@@ -41,21 +41,21 @@ func TestSend(t *testing.T) {
 	}{
 		{"an answer", []string{"hello"}, "I have no answer to: hello\n", "", exitOK},
 		{"a tool to run", []string{"weather?"}, "Let me look outside.\n",
-			`the agent waits: what does get_weather {"city":"Oslo","days":1} give? give --result evt_…=TEXT`, exitFailure},
+			`the agent is waiting: for the result of get_weather {"city":"Oslo","days":1}; send --result evt_…=TEXT`, exitFailure},
 		{"its result", []string{"--result", "USE=snow=ice"}, "The weather: snow=ice.\n", "", exitOK},
 		{"its result, twice", []string{"--result", "USE=snow"}, "",
 			"'custom_tool_use_id' is not the id of an agent.custom_tool_use that waits for a user.custom_tool_result; change --result (400 invalid_request_error, request id …)", exitUsage},
 		{"a tool to allow", []string{"delete build"}, "",
-			`the agent waits: may it use Bash {"command":"rm -r build"}? give --allow evt_… or --deny evt_…`, exitFailure},
+			`the agent is waiting: to use Bash {"command":"rm -r build"}; send --allow evt_… or --deny evt_…`, exitFailure},
 		{"allowed", []string{"--allow", "ASK"}, "Done.\n", "", exitOK},
 		{"another to allow", []string{"delete build"}, "",
-			`the agent waits: may it use Bash {"command":"rm -r build"}? give --allow evt_… or --deny evt_…`, exitFailure},
+			`the agent is waiting: to use Bash {"command":"rm -r build"}; send --allow evt_… or --deny evt_…`, exitFailure},
 		{"denied", []string{"--deny", "ASK=not now"}, "I leave it, as you say: not now.\n", "", exitOK},
 		{"cut short", []string{"be verbose"}, "And so on, and\n", "", exitOK},
 		{"failed", []string{"fail"}, "", "the turn failed: the model is overloaded", exitFailure},
 		{"from standard input", []string{"-"}, "I have no answer to: line 1\nline 2\n\n", "", exitOK},
 		{"from a file", []string{"-f", "events.yaml"}, "I have no answer to: from a file\n", "", exitOK},
-		{"nothing", nil, "", "there is nothing to send: give a MESSAGE; see 'sessions send --help'", exitUsage},
+		{"nothing", nil, "", "nothing to send: add a MESSAGE; see 'sessions send --help'", exitUsage},
 		{"no text", []string{""}, "",
 			"Field 'events[0].content[0].text' must be a string of 1 to 1000000 characters; change the argument MESSAGE (400 invalid_request_error, request id …)", exitUsage},
 		{"no events in the file", []string{"-f", "other.yaml"}, "", "events is missing; give --allow and --deny and --result, or --file", exitUsage},
@@ -219,12 +219,12 @@ func TestChatInAPipe(t *testing.T) {
 	session := strings.TrimSpace(p.err.String())
 	p = prepare(t, api, "chat", session)
 	p.Stdin = strings.NewReader("weather\nnever said\n")
-	if code := p.end(t); code != exitFailure || p.out.String() != "Let me look outside.\n" || !strings.HasPrefix(p.said(), "sessions: the agent waits: ") {
+	if code := p.end(t); code != exitFailure || p.out.String() != "Let me look outside.\n" || !strings.HasPrefix(p.said(), "sessions: the agent is waiting: ") {
 		t.Errorf("exit code %d, %s%s", code, &p.out, &p.err)
 	}
 	for _, args := range [][]string{{"chat"}, {"chat", session, "--agent", "agent_1", "--environment", "env_1"}} {
 		p := prepare(t, api, args...)
-		if code := p.end(t); code != exitUsage || p.said() != "sessions: give either SESSION, or --agent and --environment for a new one\n" {
+		if code := p.end(t); code != exitUsage || p.said() != "sessions: name a SESSION, or set --agent and --environment to create one\n" {
 			t.Errorf("%s: exit code %d, %s", args, code, &p.err)
 		}
 	}

@@ -117,7 +117,7 @@ func TestTables(t *testing.T) {
 	colours := strings.NewReplacer(
 		"ID {35}", "\\x1b\\[1mID\\x1b\\[0m {35}", "STATUS", "\\x1b\\[1mSTATUS\\x1b\\[0m", "TITLE", "\\x1b\\[1mTITLE\\x1b\\[0m",
 		"AGENT ", "\\x1b\\[1mAGENT\\x1b\\[0m ", "CREATED", "\\x1b\\[1mCREATED\\x1b\\[0m", "idle", "\\x1b\\[32midle\\x1b\\[0m").Replace(plain)
-	const more = "There are more: see --all, --limit and --after\\.\n"
+	const more = "More records exist: use --all, --limit or --after\\.\n"
 	for _, tc := range []struct{ name, env, args, want string }{
 		{"in colours", "", "list", colours},
 		{"without colours", "NO_COLOR=1", "list", plain},
@@ -175,7 +175,7 @@ func TestInterrupts(t *testing.T) {
 		signal           syscall.Signal
 	}{
 		{"a read", "models list", "sessions: interrupted\n", syscall.SIGINT},
-		{"a write", "archive sess_1", "sessions: interrupted; what was asked for may have happened\n", syscall.SIGINT},
+		{"a write", "archive sess_1", "sessions: interrupted; the request may have taken effect\n", syscall.SIGINT},
 		{"by SIGTERM", "agents list --all", "sessions: interrupted\n", syscall.SIGTERM},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -258,11 +258,11 @@ func TestChat(t *testing.T) {
 	for _, step := range []struct{ after, say string }{
 		{`> $`, "hello"},
 		{`I have no answer to: hello\r\n> $`, "weather?"},
-		{`Let me look outside\.\r\n· get_weather \{"city":"Oslo","days":1\}\r\nwhat does get_weather \{"city":"Oslo","days":1\} give\? $`, "fog"},
+		{`Let me look outside\.\r\n· get_weather \{"city":"Oslo","days":1\}\r\nresult of get_weather \{"city":"Oslo","days":1\}: $`, "fog"},
 		{`The weather: fog\.\r\n> $`, "delete build"},
-		{`may it use Bash \{"command":"rm -r build"\}\? \[y/N, or why not\] $`, "I need it"},
+		{`allow Bash \{"command":"rm -r build"\}\? \[y/N, or a reason to deny it\] $`, "I need it"},
 		{`I leave it, as you say: I need it\.\r\n> $`, "delete build"},
-		{`or why not\] $`, "Yes"},
+		{`or a reason to deny it\] $`, "Yes"},
 		{`Done\.\r\n> $`, "fail"},
 		{`sessions: the turn failed: the model is overloaded\r\n> $`, "wait"},
 	} {
@@ -307,7 +307,7 @@ func TestLeavingAChat(t *testing.T) {
 	_ = p.Process.Signal(syscall.SIGINT)
 	<-begun // the interruption
 	_ = p.Process.Signal(syscall.SIGINT)
-	if code := p.end(t); code != exitInterrupted || !strings.Contains(p.said(), "sessions: interrupted; what was asked for may have happened") {
+	if code := p.end(t); code != exitInterrupted || !strings.Contains(p.said(), "sessions: interrupted; the request may have taken effect") {
 		t.Errorf("exit code %d, %s", code, &p.err)
 	}
 }

@@ -81,7 +81,7 @@ func (t *turn) tell(event client.Event) error {
 		t.note("%s %s", v.Name, v.Input)
 	case client.AgentToolResultEvent:
 		if v.IsError {
-			t.note("it failed: %s", v.Content.Text())
+			t.note("the tool failed: %s", v.Content.Text())
 		}
 	}
 	return nil
@@ -117,7 +117,7 @@ func (t *turn) ended(stop client.StopReason) error {
 	case client.StopReasonTypeEndTurn:
 		return nil
 	case client.StopReasonTypeMaxTokens:
-		t.note("the answer was cut at the model's limit")
+		t.note("the reply was cut off at the model's limit")
 		return nil
 	case client.StopReasonTypeInterrupted, client.StopReasonTypeCancelled:
 		return errStopped
@@ -128,7 +128,7 @@ func (t *turn) ended(stop client.StopReason) error {
 		for _, id := range stop.EventIDs {
 			waits = append(waits, t.describe(id))
 		}
-		return fmt.Errorf("the agent waits: %s", strings.Join(waits, "; "))
+		return fmt.Errorf("the agent is waiting: %s", strings.Join(waits, "; "))
 	}
 	return fmt.Errorf("the turn stopped: %s", stop.Type)
 }
@@ -140,11 +140,11 @@ var errStopped = errors.New("the turn was stopped")
 func (t *turn) describe(id client.EventID) string {
 	switch v := t.uses[id].(type) {
 	case client.AgentToolUseEvent:
-		return fmt.Sprintf("may it use %s %s? give --allow %s or --deny %s", v.Name, v.Input, id, id)
+		return fmt.Sprintf("to use %s %s; send --allow %s or --deny %s", v.Name, v.Input, id, id)
 	case client.AgentCustomToolUseEvent:
-		return fmt.Sprintf("what does %s %s give? give --result %s=TEXT", v.Name, v.Input, id)
+		return fmt.Sprintf("for the result of %s %s; send --result %s=TEXT", v.Name, v.Input, id)
 	}
-	return "an answer to " + id
+	return "for " + id
 }
 
 // safe is a text without what would move a terminal's cursor, line breaks and tabs aside.

@@ -1,4 +1,4 @@
-// Package pgserver runs a PostgreSQL of its own, from what is installed on the machine, for tests, benchmarks and
+// Package pgserver runs a PostgreSQL server of its own, from the installed programs, for tests, benchmarks and
 // rehearsals. It imports pgx and the standard library only.
 package pgserver
 
@@ -13,19 +13,19 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ErrNone says that there is no PostgreSQL to start.
+// ErrNone means that PostgreSQL is not installed.
 var ErrNone = errors.New("PostgreSQL is not installed: initdb was found neither in its usual folders nor on the PATH")
 
-// Server is a server of PostgreSQL.
+// Server is a PostgreSQL server.
 type Server struct {
-	// URL is its database "postgres", whose user may create others.
+	// URL is that of its database "postgres", whose user may create databases.
 	URL  string
 	hold io.Closer
 }
 
-// Start makes a server in a new folder within dir, or within the one for temporary files if dir is "". It is there
-// until Close, or until this process ends, whatever ends that; nothing is left of it then. It listens on a Unix
-// socket in its folder only, and commits durably. The error is ErrNone where PostgreSQL is not installed.
+// Start starts a server in a new folder within dir, or within the one for temporary files if dir is "". It runs until
+// Close, or until this process ends in any way, and leaves nothing behind. It listens on a Unix socket in its folder
+// only, and commits durably. ErrNone when PostgreSQL is not installed.
 func Start(dir string) (*Server, error) {
 	url, hold, err := start(dir)
 	if err != nil {
@@ -34,11 +34,11 @@ func Start(dir string) (*Server, error) {
 	return &Server{URL: url, hold: hold}, nil
 }
 
-// Close ends the server at once, with all connections to it, and removes its folder.
+// Close stops the server at once, with all connections to it, and removes its folder.
 func (s *Server) Close() error { return s.hold.Close() }
 
-// CreateDatabase makes a database on the server with that URL and returns the database's own URL. The name is lower-case
-// letters, digits and underscores.
+// CreateDatabase creates a database on the server with that URL and returns the database's own URL. The name is
+// lower-case letters, digits and underscores.
 func CreateDatabase(server, name string) (string, error) {
 	u, err := url.Parse(server)
 	if err != nil {
@@ -48,7 +48,7 @@ func CreateDatabase(server, name string) (string, error) {
 	return u.String(), Execute(server, "CREATE DATABASE "+name)
 }
 
-// DropDatabase removes a database that CreateDatabase made on that server, and ends all connections to it.
+// DropDatabase removes a database that CreateDatabase created on that server, and ends all connections to it.
 func DropDatabase(server, database string) error {
 	u, err := url.Parse(database)
 	if err != nil {

@@ -19,12 +19,12 @@ import (
 	"syscall"
 )
 
-// script makes a server and keeps it until its standard input ends.
+// script starts a server and stops it when its standard input ends.
 //
 //go:embed server.sh
 var script string
 
-// start makes a server and returns its URL. Closing hold ends it and waits until nothing is left of it.
+// start starts a server and returns its URL. Closing hold stops it and waits until nothing is left of it.
 func start(parent string) (address string, hold io.Closer, err error) {
 	programs, err := programs()
 	if err != nil {
@@ -53,8 +53,8 @@ func start(parent string) (address string, hold io.Closer, err error) {
 	return (&url.URL{Scheme: "postgres", Path: "/postgres", RawQuery: query.Encode()}).String(), hold, nil
 }
 
-// launch starts the script and waits until it says that the server is up. The script waits for the end of its
-// standard input, which hold keeps open.
+// launch starts the script and waits until it reports that the server accepts connections. The script waits for the
+// end of its standard input, which hold keeps open.
 func launch(cmd *exec.Cmd) (hold io.Closer, err error) {
 	in, keep, err := os.Pipe()
 	if err != nil {
@@ -77,7 +77,7 @@ func launch(cmd *exec.Cmd) (hold io.Closer, err error) {
 	return running{cmd, keep}, nil
 }
 
-// running is the script and what keeps it from ending.
+// running is the script and the pipe that keeps it running.
 type running struct {
 	script *exec.Cmd
 	keep   io.Closer
@@ -109,7 +109,7 @@ func version(path string) int {
 	return n
 }
 
-// unprivileged is the user that a server runs as when this process runs as root, whom PostgreSQL refuses.
+// unprivileged is the user that a server runs as when this process runs as root, which PostgreSQL refuses.
 func unprivileged() (*syscall.Credential, error) {
 	for _, name := range []string{"postgres", "nobody"} {
 		u, err := user.Lookup(name)

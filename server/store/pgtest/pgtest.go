@@ -1,6 +1,6 @@
-// Package pgtest gives tests databases on a real PostgreSQL: one server for each test binary, started from
-// what is installed on the machine, or the server that the environment variable SESSIONS_TEST_POSTGRES names.
-// It imports pgserver, pgx and the standard library only.
+// Package pgtest provides tests with databases on a real PostgreSQL: one server for each test binary, started from
+// the installed programs, or the server that the environment variable SESSIONS_TEST_POSTGRES names. It imports
+// pgserver, pgx and the standard library only.
 package pgtest
 
 import (
@@ -18,8 +18,8 @@ import (
 // user must be allowed to create databases.
 const ServerVariable = "SESSIONS_TEST_POSTGRES"
 
-// NewDatabase returns the URL of a database that is the test's own until the test ends, with nothing in it. Where
-// no PostgreSQL can be started the test is skipped, but fails under CI (the environment variable CI is set).
+// NewDatabase returns the URL of an empty database that is the test's own until the test ends. Where no PostgreSQL
+// can be started the test is skipped, but fails under CI (the environment variable CI is set).
 func NewDatabase(t testing.TB) string {
 	t.Helper()
 	s := theServer(t)
@@ -31,8 +31,8 @@ func NewDatabase(t testing.TB) string {
 	return database
 }
 
-// Database is NewDatabase without the time it takes to make one, and to migrate it: the tables, without rows, of an
-// earlier test may be in it.
+// Database is NewDatabase without the time it takes to create and migrate a database: it may have the tables, without
+// rows, of an earlier test.
 func Database(t testing.TB) string {
 	t.Helper()
 	s := theServer(t)
@@ -75,10 +75,10 @@ var shared = sync.OnceValues(func() (*server, error) {
 	return &server{url: own.URL, own: own}, nil
 })
 
-// server is a server and the databases on it that are of no use at present.
+// server is a server and the databases on it that no test uses.
 type server struct {
 	url string
-	own *pgserver.Server // nil for one of others
+	own *pgserver.Server // nil for one that it did not start
 
 	mu   sync.Mutex
 	free []string // URLs
@@ -101,7 +101,7 @@ func (s *server) take() (string, error) {
 	return s.create()
 }
 
-// giveBack empties a database for the next test. On a server of others it leaves nothing behind.
+// giveBack empties a database for the next test. On a server that it did not start it leaves nothing behind.
 func (s *server) giveBack(database string) error {
 	if s.own == nil {
 		return s.drop(database)
@@ -115,7 +115,7 @@ func (s *server) giveBack(database string) error {
 	return nil
 }
 
-// empty ends all other connections and deletes all rows but those that say which migrations were applied.
+// empty ends all other connections and deletes all rows, except those that record which migrations were applied.
 const empty = `
 	SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
 	SET session_replication_role = replica; -- no foreign keys

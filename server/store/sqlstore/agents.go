@@ -9,7 +9,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
-// agentContent is what an agent is in version v.
+// agentContent are the columns of an agent in version v.
 const agentContent = `v.version, v.name, v.description, v.model, v.system, v.tools, v.mcp_servers, v.skills,
 	v.default_environment, v.metadata`
 
@@ -143,8 +143,8 @@ func versionPlace(cursor string, latest int32) (*place, error) {
 	return &place{version}, nil
 }
 
-// versionsOf returns a filter that the versions of one agent pass. Callers have seen the agent; should it
-// have been deleted since, they still get what it was.
+// versionsOf returns a filter that matches the versions of one agent. Callers have seen the agent; if it was deleted
+// since, they still get what it was.
 func versionsOf(account, id string) *filter {
 	f := &filter{account: account}
 	f.and("r.account_id = " + f.bind(account))
@@ -152,7 +152,7 @@ func versionsOf(account, id string) *filter {
 	return f
 }
 
-// SeedAgent takes the id of a deleted agent for one that the account has.
+// SeedAgent treats the id of a deleted agent as one that the account has.
 func (s *Store) SeedAgent(ctx context.Context, account string, a store.Agent) (bool, error) {
 	err := s.Atomically(ctx, func(ctx context.Context) error {
 		if err := s.addAgent(ctx, account, a); err != nil {
@@ -183,7 +183,7 @@ func (s *Store) addAgent(ctx context.Context, account string, a store.Agent) err
 		account, a.ID, a.Version, toMicros(a.CreatedAt), toMicros(a.UpdatedAt), toMicrosOrNull(a.ArchivedAt))
 }
 
-// setAgent stores what changes about an agent that is there.
+// setAgent stores what changes about an existing agent.
 func (s *Store) setAgent(ctx context.Context, account string, a store.Agent) error {
 	_, err := s.exec(ctx, `UPDATE agents SET version = $1, updated_at = $2, archived_at = $3
 		WHERE account_id = $4 AND id = $5`,
@@ -191,7 +191,7 @@ func (s *Store) setAgent(ctx context.Context, account string, a store.Agent) err
 	return err
 }
 
-// addAgentVersion stores what the agent is in its version.
+// addAgentVersion stores the content of an agent's version.
 func (s *Store) addAgentVersion(ctx context.Context, account string, a store.Agent) error {
 	return s.add(ctx, `INSERT INTO agent_versions (account_id, agent_id, version, name, description, model, system,
 			tools, mcp_servers, skills, default_environment, metadata, created_at)

@@ -15,15 +15,15 @@ type agentVersion struct {
 	version     int32
 }
 
-// agentVersions remembers what agents are in their versions. These never change, and stay when the agent is
-// archived or deleted, so that what is remembered is true for ever, whoever else writes.
+// agentVersions caches agents in their versions. These never change, and stay when the agent is archived or deleted,
+// so a cached version stays valid whatever other processes write.
 type agentVersions = cache.Cache[agentVersion, store.Agent]
 
-// agentVersionsSize bounds what is remembered, in bytes.
+// agentVersionsSize bounds the cache, in bytes.
 const agentVersionsSize = 8 << 20
 
-// agentAt returns an agent as sessions hold it, in a version that there is or was; otherwise a
-// store.MissingError. What is in it belongs to others, too.
+// agentAt returns an agent as sessions hold it, in a version that exists or existed; otherwise a store.MissingError.
+// Callers share what it refers to.
 func (s *Store) agentAt(ctx context.Context, account, id string, version int32) (store.Agent, error) {
 	key := agentVersion{account, id, version}
 	if a, ok := s.agents.Get(key); ok {
@@ -41,14 +41,14 @@ func (s *Store) agentAt(ctx context.Context, account, id string, version int32) 
 	}
 	remember := func() { s.remember(account, a) }
 	if _, ok := s.scopeOf(ctx); ok {
-		s.afterCommit(ctx, remember) // so that what is undone is not remembered
+		s.afterCommit(ctx, remember) // so that what is undone is not cached
 	} else {
 		remember()
 	}
 	return a, nil
 }
 
-// remember keeps an agent as sessions hold it; the version must be committed.
+// remember caches an agent as sessions hold it; the version must be committed.
 func (s *Store) remember(account string, a store.Agent) {
 	size := len(a.Name) + len(a.Description) + len(a.System) + len(a.Tools) + len(a.MCPServers) + len(a.Skills)
 	for key, value := range a.Metadata {
@@ -58,7 +58,7 @@ func (s *Store) remember(account string, a store.Agent) {
 	s.agents.Add(agentVersion{account, a.ID, a.Version}, a, size+overhead)
 }
 
-// ownAgent returns an agent that may be changed without a change to what others hold.
+// ownAgent returns a copy of an agent that may be changed.
 func ownAgent(a store.Agent) store.Agent {
 	a.Metadata = maps.Clone(a.Metadata)
 	return a

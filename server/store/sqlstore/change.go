@@ -6,8 +6,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// changed calls change with the row locked, and returns what change makes of it; storing that is change's
-// part. When there is no such row, changed returns a store.MissingError.
+// changed calls change with the row locked and returns what change makes of it; change stores that itself. A
+// store.MissingError when the row does not exist.
 func changed[T any](ctx context.Context, s *Store, r rows[T], account, id string, change func(ctx context.Context, v *T) error) (v T, err error) {
 	err = s.Atomically(ctx, func(ctx context.Context) error {
 		if err := s.lock(ctx, r.table, account, id, s.db.ForUpdate); err != nil {
@@ -21,10 +21,10 @@ func changed[T any](ctx context.Context, s *Store, r rows[T], account, id string
 	return orZero(v, err)
 }
 
-// lock locks a row, if it is there, with the database's forUpdate or forShare.
+// lock locks a row, if it exists, with the database's ForUpdate or ForShare.
 //
-// The row is read by a statement of its own, afterwards: one that waited for a lock may join the row as it
-// is now with rows of other tables as they were before.
+// The row is read by a later statement of its own: a statement that waited for a lock may join the row's current
+// version with earlier versions of other tables' rows.
 func (s *Store) lock(ctx context.Context, table, account, id, clause string) error {
 	if clause == "" {
 		return nil

@@ -62,8 +62,8 @@ func (c timeOrNilTo) Scan(src any) error {
 	return timeTo{*c.t}.Scan(src)
 }
 
-// toJSON is how lists and maps are stored: equal ones as the same text. It panics for what JSON has no
-// form for, which nothing in the store is.
+// toJSON returns the text that stores a list or a map; equal values have equal texts. It panics for a value without a
+// JSON form, of which the store has none.
 func toJSON(v any) string {
 	switch v := v.(type) { // most are empty
 	case map[string]string:
@@ -90,7 +90,7 @@ func toJSON(v any) string {
 	return string(text)
 }
 
-// fromJSON scans JSON text into the value that v points to. A json.RawMessage gets the text as it is.
+// fromJSON scans JSON text into the value that v points to. A json.RawMessage gets the text unchanged.
 type fromJSON struct{ v any }
 
 // Scan implements sql.Scanner.

@@ -89,7 +89,7 @@ func (s *Store) DeleteEnvironment(ctx context.Context, account, id string) error
 	return err
 }
 
-// SeedEnvironment takes the id of a deleted environment for one that the account has.
+// SeedEnvironment treats the id of a deleted environment as one that the account has.
 func (s *Store) SeedEnvironment(ctx context.Context, account string, e store.Environment) (bool, error) {
 	return seeded(s.Atomically(ctx, func(ctx context.Context) error {
 		return s.addEnvironment(ctx, account, e)

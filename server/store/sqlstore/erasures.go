@@ -11,7 +11,7 @@ import (
 const deleteSomeEvents = `DELETE FROM events WHERE account_id = $1 AND session_id = $2 AND position IN (
 	SELECT position FROM events WHERE account_id = $1 AND session_id = $2 ORDER BY position LIMIT $3)`
 
-// eraseLog removes a deleted session's events, or leaves those beyond one step to SweepEvents.
+// eraseLog erases a deleted session's events. It leaves those beyond one step to SweepEvents.
 func (s *Store) eraseLog(ctx context.Context, account, session string) error {
 	erased, err := s.exec(ctx, deleteSomeEvents, account, session, sweepStep)
 	if err != nil || erased < sweepStep {
@@ -20,8 +20,8 @@ func (s *Store) eraseLog(ctx context.Context, account, session string) error {
 	return s.add(ctx, `INSERT INTO erasures (account_id, session_id) VALUES ($1, $2)`, account, session)
 }
 
-// SweepEvents erases one log after the other, each step in a transaction of its own. When a step fails, those
-// before it count.
+// SweepEvents erases one log after the other, each step in a transaction of its own. When a step fails, the steps
+// before it have taken effect.
 func (s *Store) SweepEvents(ctx context.Context, limit int) (int, error) {
 	removed := 0
 	for removed < limit {
@@ -41,8 +41,8 @@ func (s *Store) SweepEvents(ctx context.Context, limit int) (int, error) {
 	return removed, nil
 }
 
-// sweepLog removes at most limit events of one deleted session, or returns store.ErrNotFound when none is left that
-// nobody else works on.
+// sweepLog erases at most limit events of one deleted session, or returns store.ErrNotFound when none are left that
+// no other process is erasing.
 func (s *Store) sweepLog(ctx context.Context, limit int) (int, error) {
 	of, err := one(ctx, s, func(row engine.Scanner) (of store.SessionRef, err error) {
 		return of, row.Scan(&of.Account, &of.ID)

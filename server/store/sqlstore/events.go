@@ -58,7 +58,7 @@ func (s *Store) appendTo(ctx context.Context, account, session string, events []
 		return nil, err
 	}
 	now := cut(s.now())
-	if now.Before(last.CreatedAt) { // another process stored it, by a clock that is ahead
+	if now.Before(last.CreatedAt) { // another process, whose clock is ahead, stored it
 		now = last.CreatedAt
 	}
 	appended := make([]store.Event, len(events))
@@ -122,7 +122,7 @@ func (s *Store) positionOf(ctx context.Context, account, session, id string) (in
 	return position, err
 }
 
-// ListEvents looks for the session last: had it been deleted by then, what was read of its log might have gaps.
+// ListEvents looks for the session last: if it was deleted in the meantime, what was read of its log might have gaps.
 func (s *Store) ListEvents(ctx context.Context, account, session string, only store.EventFilter, page store.Page) (store.List[store.Event], error) {
 	list, err := s.listEvents(ctx, account, session, only, page)
 	if sessionErr := s.checkSession(ctx, account, session); sessionErr != nil {
@@ -177,7 +177,7 @@ func eventsFor(account, session string, only store.EventFilter) *filter {
 	return f
 }
 
-// checkSession returns an error unless the session is there.
+// checkSession returns a store.MissingError unless the session exists.
 func (s *Store) checkSession(ctx context.Context, account, id string) error {
 	_, err := one(ctx, s, scanID, `SELECT id FROM sessions WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL`, account, id)
 	return missing(err, store.MissingError{Noun: store.NounSession, ID: id})
@@ -186,7 +186,7 @@ func (s *Store) checkSession(ctx context.Context, account, id string) error {
 // Watch implements store.Signals.
 func (s *Store) Watch(fn func(store.Signal)) (stop func()) { return s.hub.watch(fn) }
 
-// Publish copies the text: it may be a part of one that its maker goes on with.
+// Publish copies the text, which may be a part of a text that the caller continues to build.
 func (s *Store) Publish(ctx context.Context, inc store.Increment) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -196,6 +196,6 @@ func (s *Store) Publish(ctx context.Context, inc store.Increment) error {
 	}
 	defer s.calls.Done()
 	inc.Text = strings.Clone(inc.Text)
-	s.hub.tell(store.Signal{Session: inc.Session, Increment: &inc})
+	s.hub.send(store.Signal{Session: inc.Session, Increment: &inc})
 	return s.publish(ctx, inc)
 }

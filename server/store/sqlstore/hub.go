@@ -8,7 +8,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// hub gives signals to everyone who watches, in this process. Its zero value is ready for use.
+// hub passes signals to the watchers in this process. Its zero value is ready for use.
 type hub struct {
 	mu       sync.RWMutex
 	next     int
@@ -31,7 +31,7 @@ func (h *hub) watch(fn func(store.Signal)) (stop func()) {
 	}
 }
 
-func (h *hub) tell(s store.Signal) {
+func (h *hub) send(s store.Signal) {
 	h.mu.RLock()
 	watchers := slices.Collect(maps.Values(h.watchers))
 	h.mu.RUnlock()

@@ -7,26 +7,26 @@ import (
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
-// recordedReply is a row of idempotency_keys that has a reply.
-type recordedReply struct {
+// keyRow is a row of idempotency_keys with a response.
+type keyRow struct {
 	fingerprint string
-	reply       store.RecordedResponse
+	response    store.RecordedResponse
 }
 
-func scanReply(row engine.Scanner) (r recordedReply, err error) {
+func scanKeyRow(row engine.Scanner) (r keyRow, err error) {
 	var body string
-	err = row.Scan(&r.fingerprint, &r.reply.Status, &r.reply.ContentType, &body)
-	r.reply.Body = []byte(body)
+	err = row.Scan(&r.fingerprint, &r.response.Status, &r.response.ContentType, &body)
+	r.response.Body = []byte(body)
 	return r, err
 }
 
-// ClaimKey claims with one statement that takes over whatever counts as absent: a row that is not
-// younger than KeyLifetime, and one without a status, which a transaction left behind that committed
-// without RecordResponse. So a claim never outlives its transaction.
+// ClaimKey claims with one statement, which takes over every row that counts as absent: one that has reached
+// KeyLifetime, and one without a status, left by a transaction that committed without RecordResponse. So a claim
+// never outlives its transaction.
 //
-// While another transaction holds the key, the statement waits: in SQLite for the one writer, in
-// PostgreSQL for the row.
-func (s *Store) ClaimKey(ctx context.Context, k store.Key) (reply *store.RecordedResponse, err error) {
+// While another transaction holds the key, the statement waits: in SQLite for the one writer, in PostgreSQL for the
+// row.
+func (s *Store) ClaimKey(ctx context.Context, k store.Key) (response *store.RecordedResponse, err error) {
 	err = s.Atomically(ctx, func(ctx context.Context) error {
 		now := s.now()
 		claimed, err := s.exec(ctx, `INSERT INTO idempotency_keys (account_id, key, fingerprint, created_at)
@@ -38,15 +38,15 @@ func (s *Store) ClaimKey(ctx context.Context, k store.Key) (reply *store.Recorde
 		if err != nil || claimed == 1 {
 			return err
 		}
-		recorded, err := one(ctx, s, scanReply, `SELECT fingerprint, status, content_type, body
+		recorded, err := one(ctx, s, scanKeyRow, `SELECT fingerprint, status, content_type, body
 			FROM idempotency_keys WHERE account_id = $1 AND key = $2`, k.Account, k.Value)
 		if err == nil && recorded.fingerprint != k.Fingerprint {
 			err = store.ErrKeyReused
 		}
-		reply = &recorded.reply
+		response = &recorded.response
 		return err
 	})
-	return orZero(reply, err)
+	return orZero(response, err)
 }
 
 // RecordResponse returns store.ErrNotFound when the key is not claimed, or claimed for another fingerprint.
@@ -63,17 +63,17 @@ func (s *Store) RecordResponse(ctx context.Context, k store.Key, r store.Recorde
 	})
 }
 
-// sweepStep is how many rows one transaction removes at most for a sweep: some milliseconds' work.
+// sweepStep is how many rows one transaction removes at most for a sweep: some milliseconds of work.
 const sweepStep = 100
 
-// deleteOldKeys leaves out keys that others claim or sweep meanwhile.
+// deleteOldKeys skips keys that other transactions claim or sweep.
 func deleteOldKeys(skipLocked string) string {
 	return `DELETE FROM idempotency_keys WHERE (account_id, key) IN (
 		SELECT account_id, key FROM idempotency_keys WHERE created_at <= $1 ORDER BY created_at LIMIT $2` + skipLocked + `)`
 }
 
-// SweepKeys removes the oldest keys first, each step in a transaction of its own. When a step fails, those
-// before it count.
+// SweepKeys removes the oldest keys first, each step in a transaction of its own. When a step fails, the steps before
+// it have taken effect.
 func (s *Store) SweepKeys(ctx context.Context, limit int) (int, error) {
 	removed, before := 0, toMicros(s.now().Add(-store.KeyLifetime))
 	for removed < limit {

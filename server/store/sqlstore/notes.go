@@ -8,10 +8,10 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// note is what stores on one database tell each other. Notes of one transaction come after its commit, and those of
-// one session in their order.
+// note is a notification between the stores on one database. The notes of one transaction arrive after its commit,
+// those about one session in order.
 type note struct {
-	// From is the store that tells: it knows already.
+	// From is the store that sends the note, and ignores it.
 	From    string `json:"from"`
 	Account string `json:"account,omitempty"`
 	Session string `json:"session,omitempty"`
@@ -24,18 +24,18 @@ type note struct {
 	Revoked bool `json:"revoked,omitempty"`
 }
 
-// maxNote is the most bytes of text in a note: PostgreSQL takes payloads of less than 8,000 bytes, and JSON may write
-// one byte as six.
+// maxNote is the most bytes of text in a note: PostgreSQL accepts payloads of less than 8,000 bytes, and JSON may
+// escape one byte as six.
 const maxNote = 1200
 
-// signal tells those who watch, in every process, once ctx's transaction has committed.
+// signal notifies the watchers in every process once ctx's transaction has committed.
 func (s *Store) signal(ctx context.Context, signal store.Signal) error {
-	s.afterCommit(ctx, func() { s.hub.tell(signal) })
-	return s.tell(ctx, note{Account: signal.Session.Account, Session: signal.Session.ID, State: signal.State})
+	s.afterCommit(ctx, func() { s.hub.send(signal) })
+	return s.notify(ctx, note{Account: signal.Session.Account, Session: signal.Session.ID, State: signal.State})
 }
 
-// tell tells the other stores, once ctx's transaction has committed.
-func (s *Store) tell(ctx context.Context, n note) error {
+// notify sends a note to the other stores once ctx's transaction has committed.
+func (s *Store) notify(ctx context.Context, n note) error {
 	if s.db.Notifier == nil {
 		return nil
 	}
@@ -51,14 +51,14 @@ func (s *Store) tell(ctx context.Context, n note) error {
 	return s.db.Notifier.Notify(ctx, sc.tx, string(payload))
 }
 
-// told takes a note of another store.
-func (s *Store) told(payload string) {
+// notified receives a note of another store.
+func (s *Store) notified(payload string) {
 	var n note
 	if err := json.Unmarshal([]byte(payload), &n); err != nil || n.From == s.id {
-		return // what is no note was not meant for us
+		return // a payload that is not a note was not meant for stores
 	}
 	if n.Revoked {
-		_ = s.db.Revocations.Add() // in memory it does not fail
+		_ = s.db.Revocations.Add() // it is in memory and does not fail
 	}
 	if n.Session == "" {
 		return
@@ -67,16 +67,16 @@ func (s *Store) told(payload string) {
 	if n.Event != "" {
 		signal.Increment = &store.Increment{Session: signal.Session, EventID: n.Event, Offset: n.Offset, Text: n.Text}
 	}
-	s.hub.tell(signal)
+	s.hub.send(signal)
 }
 
-// missed says that notes may have been lost.
+// missed signals that notes may have been lost.
 func (s *Store) missed() {
 	_ = s.db.Revocations.Add()
-	s.hub.tell(store.Signal{})
+	s.hub.send(store.Signal{})
 }
 
-// publish tells the other stores of an increment, in as many notes as it takes.
+// publish sends an increment to the other stores, in as many notes as it needs.
 func (s *Store) publish(ctx context.Context, inc store.Increment) error {
 	if s.db.Notifier == nil {
 		return nil
@@ -84,7 +84,7 @@ func (s *Store) publish(ctx context.Context, inc store.Increment) error {
 	return s.Atomically(ctx, func(ctx context.Context) error {
 		for rest, offset := inc.Text, inc.Offset; rest != ""; {
 			part := text.Cut(rest, maxNote)
-			if err := s.tell(ctx, note{Account: inc.Session.Account, Session: inc.Session.ID, Event: inc.EventID, Offset: offset, Text: part}); err != nil {
+			if err := s.notify(ctx, note{Account: inc.Session.Account, Session: inc.Session.ID, Event: inc.EventID, Offset: offset, Text: part}); err != nil {
 				return err
 			}
 			rest, offset = rest[len(part):], offset+len(part)

@@ -12,7 +12,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
-// rows says how one kind of resource is read.
+// rows describes how one kind of resource is read.
 type rows[T any] struct {
 	noun store.Noun
 	// table holds the resource and has the columns account_id, id, created_at, archived_at, deleted_at.
@@ -20,11 +20,11 @@ type rows[T any] struct {
 	// selection is a SELECT up to its WHERE that calls the table r.
 	selection string
 	scan      func(engine.Scanner) (T, error)
-	// complete adds what is not in the row, if that is not nil.
+	// complete adds what is not in the row; nil for nothing.
 	complete func(ctx context.Context, s *Store, account string, v *T) error
 }
 
-// get returns the row with that id, archived ones included, or a store.MissingError.
+// get returns the row with that id, archived rows included, or a store.MissingError.
 func get[T any](ctx context.Context, s *Store, r rows[T], account, id string) (T, error) {
 	v, err := one(ctx, s, r.scan, r.selection+` WHERE r.account_id = $1 AND r.id = $2 AND r.deleted_at IS NULL`, account, id)
 	if err != nil || r.complete == nil {
@@ -39,13 +39,13 @@ type filter struct {
 	account    string
 	conditions []string
 	args       []any
-	// from and until bound the column that comes first in a list's order: rows have at least from, and
-	// less than until; nil for no bound. They are apart from the other conditions because a list has
-	// its cursor, too, and an index takes only one bound at each end.
+	// from and until bound the column that comes first in a list's order: from is included, until is not; nil for no
+	// bound. They are separate from the other conditions because a list also has its cursor, and an index accepts
+	// only one bound at each end.
 	from, until *int64
 }
 
-// filterFor returns a filter that every row of the account passes unless it is deleted.
+// filterFor returns a filter that matches the account's rows that are not deleted.
 func filterFor(account string) *filter {
 	f := &filter{account: account}
 	f.and("r.account_id = " + f.bind(account))
@@ -74,7 +74,7 @@ func (f *filter) since(from int64) {
 }
 
 // within bounds the column that comes first in a list's order by times that may be nil. Stored times are whole
-// microseconds; these may not be.
+// microseconds, these need not be.
 func (f *filter) within(after, from, before, to *time.Time) {
 	if after != nil {
 		f.since(toMicros(*after) + 1)
@@ -99,13 +99,13 @@ func (f *filter) before(until int64) {
 
 func (f *filter) where() string { return " WHERE " + strings.Join(f.conditions, " AND ") }
 
-// place is where a row stands in a list: its values in the columns of the list's order.
+// place is a row's place in a list: its values in the columns of the list's order.
 type place []any
 
 // byAge is the order of lists of resources.
 var byAge = []string{"r.created_at", "r.id"}
 
-// list returns the page of the rows that pass f.
+// list returns the page of the rows that match f.
 func list[T any](ctx context.Context, s *Store, r rows[T], f *filter, page store.Page) (store.List[T], error) {
 	cursor, err := placeOf(ctx, s, r.table, f.account, page.Cursor)
 	if err != nil {
@@ -117,8 +117,8 @@ func list[T any](ctx context.Context, s *Store, r rows[T], f *filter, page store
 	return listFrom(ctx, s, r, f, byAge, cursor, page)
 }
 
-// listFrom returns the page next to cursor, nil for the list's beginning, of the rows that pass f. The
-// columns of order together are unique.
+// listFrom returns the page next to cursor, nil for the list's beginning, of the rows that match f. The columns of
+// order together are unique.
 func listFrom[T any](ctx context.Context, s *Store, r rows[T], f *filter, order []string, cursor *place, page store.Page) (store.List[T], error) {
 	none := store.List[T]{Items: []T{}}
 	if page.Limit < 1 {
@@ -147,7 +147,7 @@ func listFrom[T any](ctx context.Context, s *Store, r rows[T], f *filter, order 
 	return store.List[T]{Items: items, HasMore: hasMore}, nil
 }
 
-// placeOf returns the place by age of the row with that id, deleted ones included, and nil for "".
+// placeOf returns the place by age of the row with that id, deleted rows included, and nil for "".
 func placeOf(ctx context.Context, s *Store, table, account, id string) (*place, error) {
 	if id == "" {
 		return nil, nil
@@ -164,9 +164,9 @@ func placeOf(ctx context.Context, s *Store, table, account, id string) (*place, 
 	return &p, err
 }
 
-// pageQuery returns the query for one row more than the page holds, nearest to the cursor first; f gets
-// its arguments. Of the cursor and the filter's bound at the same end it takes the narrower, which implies
-// the other. The limit is no argument: SQLite would compile the query anew once it knew its value.
+// pageQuery returns the query for one row more than the page holds, nearest to the cursor first; f gets its
+// arguments. Of the cursor and the filter's bound at the same end it uses the narrower, which implies the other. The
+// limit is not an argument: SQLite would compile the query again once it knew its value.
 func pageQuery(selection string, f *filter, order []string, cursor *place, page store.Page) string {
 	ascending := page.Ascending != page.Backward
 	direction, beyond, bound := " DESC", " < ", &f.until

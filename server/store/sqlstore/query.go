@@ -13,7 +13,7 @@ func scanID(row engine.Scanner) (id string, err error) {
 	return id, err
 }
 
-// all returns the rows that a query yields, never nil. It reads in ctx's transaction, if there is one.
+// all returns the rows that a query yields, never nil. It reads in ctx's transaction, if ctx has one.
 func all[T any](ctx context.Context, s *Store, scan func(engine.Scanner) (T, error), text string, args ...any) ([]T, error) {
 	items := []T{}
 	err := s.query(ctx, engine.Query{Text: text, Args: args}, func(row engine.Scanner) error {
@@ -41,7 +41,7 @@ func one[T any](ctx context.Context, s *Store, scan func(engine.Scanner) (T, err
 	return orZero(item, err)
 }
 
-// query reads in ctx's transaction, if there is one.
+// query reads in ctx's transaction, if ctx has one.
 func (s *Store) query(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
 	if sc, ok := s.scopeOf(ctx); ok {
 		return sc.tx.Query(ctx, q, each)
@@ -55,8 +55,7 @@ func (s *Store) query(ctx context.Context, q engine.Query, each func(engine.Scan
 
 var errOutside = errors.New("sqlstore: write outside of a transaction")
 
-// exec runs a statement that writes and returns how many rows it wrote. Any call to it must be within
-// Atomically.
+// exec runs a statement that writes and returns how many rows it wrote. It must be called within Atomically.
 func (s *Store) exec(ctx context.Context, statement string, args ...any) (int, error) {
 	sc, ok := s.scopeOf(ctx)
 	if !ok {
@@ -65,7 +64,7 @@ func (s *Store) exec(ctx context.Context, statement string, args ...any) (int, e
 	return sc.tx.Exec(ctx, statement, args)
 }
 
-// soon runs a statement whose answer does not matter, at the latest before the next one of the transaction.
+// soon runs a statement whose result does not matter, at the latest before the next one of the transaction.
 func (s *Store) soon(ctx context.Context, statement string, args ...any) error {
 	sc, ok := s.scopeOf(ctx)
 	if !ok {
@@ -74,8 +73,8 @@ func (s *Store) soon(ctx context.Context, statement string, args ...any) error {
 	return sc.tx.Soon(ctx, statement, args)
 }
 
-// finish is exec for a statement that a function given to Atomically ends with: when finish returns nil, the
-// function must do so at once.
+// finish is exec for the last statement of a function given to Atomically: when finish returns nil, the function must
+// return at once.
 func (s *Store) finish(ctx context.Context, statement string, args ...any) error {
 	sc, ok := s.scopeOf(ctx)
 	if !ok {
@@ -97,16 +96,15 @@ func (s *Store) add(ctx context.Context, insert string, args ...any) error {
 	return err
 }
 
-// missing says what was not found, if that is what err is.
+// missing adds what was not found to a store.ErrNotFound.
 func missing(err error, what store.MissingError) error {
 	if errors.Is(err, store.ErrNotFound) {
-		return new(what) // here, so that it costs nothing when nothing is missing
+		return new(what) // allocated only when something is missing
 	}
 	return err
 }
 
-// orZero returns v, or the zero value when there is an error: what a transaction made and then undid is
-// not to be seen.
+// orZero returns v, or the zero value when there is an error: nobody may see what a transaction created and undid.
 func orZero[T any](v T, err error) (T, error) {
 	if err != nil {
 		var zero T

@@ -81,7 +81,7 @@ func (s *Store) ListSessions(ctx context.Context, account string, filter store.S
 	return list(ctx, s, sessionRows(), sessionsFor(account, filter), page)
 }
 
-// sessionsFor returns a filter that the account's sessions pass when they pass the given one, too.
+// sessionsFor returns a filter that matches the account's sessions that match the given filter.
 func sessionsFor(account string, only store.SessionFilter) *filter {
 	f := filterFor(account)
 	if only.AgentID != "" {
@@ -98,7 +98,7 @@ func sessionsFor(account string, only store.SessionFilter) *filter {
 	return f
 }
 
-// agentForUse returns the agent that spec asks for, unless that or the environment is missing or archived.
+// agentForUse returns the agent that spec asks for, unless the agent or the environment is missing or archived.
 func (s *Store) agentForUse(ctx context.Context, account string, spec store.SessionSpec) (store.Agent, error) {
 	agent, environment, err := s.parents(ctx, account, spec.AgentID, spec.EnvironmentID)
 	switch {
@@ -120,7 +120,7 @@ func (s *Store) agentForUse(ctx context.Context, account string, spec store.Sess
 	return a, err
 }
 
-// parent is what a new session has to know of its agent or its environment.
+// parent is what a new session needs to know about its agent or its environment.
 type parent struct {
 	there, archived bool
 	version         int32 // an agent's latest
@@ -180,7 +180,7 @@ func (s *Store) newSession(spec store.SessionSpec, agent store.Agent) store.Sess
 	return v
 }
 
-// addSession stores a fresh session; its usage is zero. It is the last that its transaction does.
+// addSession stores a new session; its usage is zero. It is the last call in its transaction.
 func (s *Store) addSession(ctx context.Context, account string, v store.Session) error {
 	return s.finish(ctx, `INSERT INTO sessions (account_id, id, agent_id, agent_version, environment_id, title, status,
 			metadata, environment_variables, delta_flush_interval, memory_store_ids, vault_ids, resources,

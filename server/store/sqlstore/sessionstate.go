@@ -22,8 +22,8 @@ func (s *Store) UpdateSession(ctx context.Context, account, id string, change fu
 	})
 }
 
-// change stores what change makes of a session that is locked, and reports whether its status or turn is another.
-// It reads back what it stored: change may have touched what is not.
+// change stores what change makes of a locked session and reports whether its status or turn differs. It reads back
+// what it stored, since change may have touched what is not stored.
 func (s *Store) change(ctx context.Context, account string, v *store.Session, change func(*store.Session) error) (moved bool, err error) {
 	id, old, now := v.ID, stateOf(*v), cut(s.now())
 	v.Agent = ownAgent(v.Agent)
@@ -74,8 +74,7 @@ func (s *Store) DeleteSession(ctx context.Context, account, id string, allow fun
 	return err
 }
 
-// sessionState is what may change about a session, in the form that is stored: when nothing has changed,
-// it is equal.
+// sessionState is what may change about a session, in its stored form: it is equal when nothing has changed.
 type sessionState struct {
 	progress
 	title, metadata, resources string
@@ -83,7 +82,7 @@ type sessionState struct {
 	archivedAt                 sql.NullInt64
 }
 
-// progress is the part of a session's state that signals tell of.
+// progress is the part of a session's state that signals are about.
 type progress struct {
 	status, turnID, turnPending string
 	turnLease                   int64
@@ -113,7 +112,7 @@ func (s *Store) setSession(ctx context.Context, account, id string, state sessio
 	return err
 }
 
-// withIDs returns the resources with all that the store gives to those that have no id yet.
+// withIDs returns the resources, and completes those that have no id.
 func (s *Store) withIDs(resources []store.Resource, now time.Time) []store.Resource {
 	resources = slices.Clone(resources)
 	for i := range resources {
@@ -138,7 +137,7 @@ type resourceJSON struct {
 	UpdatedAt int64  `json:"updated_at"`
 }
 
-// resourcesText is how a session's resources are stored.
+// resourcesText returns the stored form of a session's resources.
 func resourcesText(resources []store.Resource) string {
 	list := make([]resourceJSON, len(resources))
 	for i, r := range resources {

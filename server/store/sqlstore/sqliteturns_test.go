@@ -12,7 +12,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// TestTurnsOfTheLastStart opens a database anew: the turns that were under way are handed out as lost.
+// TestTurnsOfTheLastStart opens a database anew: the turns that were running are dispatched as lost.
 func TestTurnsOfTheLastStart(t *testing.T) {
 	t.Parallel()
 	dsn := "sqlite:" + filepath.Join(t.TempDir(), "test.db")
@@ -31,13 +31,13 @@ func TestTurnsOfTheLastStart(t *testing.T) {
 	check(t, s.DeleteSession(t.Context(), "acc_a", deleted.Session.ID, func(store.Session) error { return nil }))
 	check(t, s.Close())
 
-	for range 2 { // what is left as it is, is handed out at the next start again
+	for range 2 { // a turn that is not done is dispatched at the next start again
 		s = openTest(t, dsn)
-		handedOut(t, s, want, func(store.TurnRef) bool { return false })
+		dispatched(t, s, want, func(store.TurnRef) bool { return false })
 		check(t, s.Close())
 	}
 	s = openTest(t, dsn)
-	handedOut(t, s, want, func(ref store.TurnRef) bool {
+	dispatched(t, s, want, func(ref store.TurnRef) bool {
 		_, err := s.UpdateSession(context.Background(), ref.Session.Account, ref.Session.ID, func(v *store.Session) error {
 			v.Status, v.Turn = store.StatusIdle, store.Turn{}
 			return nil
@@ -45,7 +45,7 @@ func TestTurnsOfTheLastStart(t *testing.T) {
 		return err == nil
 	})
 	check(t, s.Close())
-	handedOut(t, openTest(t, dsn), nil, nil)
+	dispatched(t, openTest(t, dsn), nil, nil)
 }
 
 // TestTurnsBesideAnotherStore opens the database of a store at work, as a program does that makes a token.
@@ -56,7 +56,7 @@ func TestTurnsBesideAnotherStore(t *testing.T) {
 	want := []store.TurnRef{beginTurn(t, s, "acc_a", store.StatusProcessing)}
 	check(t, s.Atomically(t.Context(), func(ctx context.Context) error { return s.QueueTurn(ctx, want[0]) }))
 	check(t, openTest(t, dsn).Close())
-	handedOut(t, s, want, func(store.TurnRef) bool { return true })
+	dispatched(t, s, want, func(store.TurnRef) bool { return true })
 }
 
 // beginTurn makes a session that has a turn and the status.
@@ -77,8 +77,8 @@ func beginTurn(t *testing.T, s *Store, account string, status store.Status) stor
 	return store.TurnRef{Session: store.SessionRef{Account: account, ID: v.ID}, TurnID: v.Turn.ID}
 }
 
-// handedOut fails the test unless the store hands out these turns, and no other before one that is queued now.
-func handedOut(t *testing.T, s *Store, want []store.TurnRef, work func(store.TurnRef) bool) {
+// dispatched fails the test unless the store dispatches these turns, and no other before one that is queued now.
+func dispatched(t *testing.T, s *Store, want []store.TurnRef, work func(store.TurnRef) bool) {
 	t.Helper()
 	last := store.TurnRef{TurnID: "last"}
 	check(t, s.Atomically(t.Context(), func(ctx context.Context) error { return s.QueueTurn(ctx, last) }))

@@ -23,12 +23,12 @@ import (
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/sqliteengine"
 )
 
-// Options are what a store takes from its surroundings. The zero value is ready for use.
+// Options configure a store. The zero value is ready for use.
 type Options struct {
 	// Now is the clock; time.Now by default.
 	Now func() time.Time
-	// NewID returns a fresh id with the given prefix. Ids made later should sort later. The default is
-	// the prefix, "_" and the 32 lower-case hex digits of a UUIDv7.
+	// NewID returns a fresh id with the given prefix. Later ids should sort later. The default is the prefix, "_" and
+	// the 32 lower-case hex digits of a UUIDv7.
 	NewID func(prefix string) string
 
 	// MaxConns bounds the connections to PostgreSQL that are open at once, 1 to 1000; DefaultMaxConns by default.
@@ -37,8 +37,8 @@ type Options struct {
 	// StatementTimeout bounds each statement, the wait for locks included, on PostgreSQL; DefaultStatementTimeout
 	// by default. It counts in milliseconds and is at least one.
 	StatementTimeout time.Duration
-	// ConnectTimeout bounds how long a call waits for a connection to PostgreSQL, be it made or given back by
-	// another call; DefaultConnectTimeout by default. It is at least a millisecond.
+	// ConnectTimeout bounds how long a call waits for a connection to PostgreSQL, new or released by another call;
+	// DefaultConnectTimeout by default. It is at least a millisecond.
 	ConnectTimeout time.Duration
 }
 
@@ -76,9 +76,9 @@ type Store struct {
 	hub    hub
 	agents *agentVersions
 
-	id      string // tells this store's notes from those of others
+	id      string // distinguishes this store's notes from those of others
 	listens sync.WaitGroup
-	silence context.CancelFunc // ends what listens
+	silence context.CancelFunc // stops listening
 
 	mu     sync.Mutex // guards closed, and orders calls.Add before calls.Wait
 	closed bool
@@ -89,11 +89,11 @@ var _ store.Store = (*Store)(nil)
 
 var errClosed = fmt.Errorf("sqlstore: the store is closed: %w", store.ErrUnavailable)
 
-// Open opens the database that dsn names, makes it if it is absent, and brings its schema up to date:
+// Open opens the database that dsn names and brings its schema up to date:
 //
-//	sqlite:path/to/file.db   a file; its folder is made if it is absent
-//	sqlite::memory:          a private database in memory, of 1 GiB at most, that ends with Close
-//	postgres://…             a database on PostgreSQL, which must be there; postgresql:// is the same
+//	sqlite:path/to/file.db   a file, which is created with its folder if absent
+//	sqlite::memory:          a private database in memory, of 1 GiB at most, that Close removes
+//	postgres://…             an existing database on PostgreSQL; postgresql:// is the same
 //
 // A database whose schema is newer than this program is refused.
 func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
@@ -108,8 +108,8 @@ func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 	return New(ctx, db, opts)
 }
 
-// New returns a store over a database, brings its schema up to date, and closes it when that fails. The options are those
-// that have nothing to do with the database.
+// New returns a store over an open database and brings its schema up to date; when that fails, New closes the
+// database. The options about PostgreSQL have no effect.
 func New(ctx context.Context, db engine.Database, opts Options) (*Store, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -123,7 +123,7 @@ func New(ctx context.Context, db engine.Database, opts Options) (*Store, error) 
 	listening, silence := context.WithCancel(context.Background())
 	s.silence = silence
 	if db.Notifier != nil {
-		s.listens.Go(func() { db.Notifier.Listen(listening, s.told, s.missed) })
+		s.listens.Go(func() { db.Notifier.Listen(listening, s.notified, s.missed) })
 	}
 	if err := db.Queue.Restore(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -150,7 +150,7 @@ func newID(prefix string) string {
 	return prefix + "_" + hex.EncodeToString(id[:])
 }
 
-// Ping reads from the schema, so that a database that is gone or foreign does not pass.
+// Ping reads from the schema, so that it fails for a database that is gone or foreign.
 func (s *Store) Ping(ctx context.Context) error {
 	_, err := all(ctx, s, func(row engine.Scanner) (n int, err error) { return n, row.Scan(&n) },
 		`SELECT 1 FROM tokens LIMIT 1`)
@@ -168,7 +168,7 @@ func (s *Store) Close() error {
 	return s.db.Close()
 }
 
-// enter counts a call that Close has to wait for; the caller must call s.calls.Done after it.
+// enter registers a call that Close has to wait for; the caller must call s.calls.Done after it.
 func (s *Store) enter() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -55,7 +55,7 @@ func (s *Store) RevokeToken(ctx context.Context, id string) (t store.Token, err 
 		if err != nil {
 			return missing(err, store.MissingError{Noun: store.NounToken, ID: id})
 		}
-		return s.tell(ctx, note{Revoked: true})
+		return s.notify(ctx, note{Revoked: true})
 	})
 	if err == nil {
 		err = s.db.Revocations.Add()

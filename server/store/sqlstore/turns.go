@@ -14,7 +14,7 @@ func (s *Store) QueueTurn(ctx context.Context, t store.TurnRef) error {
 	}
 	sc, ok := s.scopeOf(ctx)
 	if !ok {
-		return errors.New("sqlstore: a turn is queued within a transaction")
+		return errors.New("sqlstore: a turn must be queued within a transaction")
 	}
 	committed, err := s.db.Queue.Enqueue(ctx, sc.tx, t)
 	if err == nil && committed != nil {

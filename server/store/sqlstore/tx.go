@@ -14,11 +14,11 @@ type scopeKey struct{ s *Store }
 // scope is a transaction, or the part of one that a nested call makes up.
 type scope struct {
 	tx engine.Tx
-	// depth is how many parts the scope lies within. It names the savepoints in the scope: there is one at
-	// a time, and the statements stay few, so that they can be kept prepared.
+	// depth is how many parts the scope lies within. It names the savepoints in the scope: only one exists at a time,
+	// and the statements stay few, so that they can be kept prepared.
 	depth int
-	// turn holds one token. Who nests in the scope takes it, so that the parts of a transaction follow
-	// one another even when goroutines make them: savepoints are a stack.
+	// turn holds one token. A nested call holds it while it runs, so that the parts of a transaction follow one
+	// another even when several goroutines start them: savepoints are a stack.
 	turn chan struct{}
 
 	mu    sync.Mutex
@@ -47,7 +47,7 @@ func (s *Store) afterCommit(ctx context.Context, fn ...func()) {
 	}
 }
 
-// Atomically rolls back when fn panics, too, and lets the panic go on.
+// Atomically also rolls back when fn panics, and lets the panic continue.
 func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) error) error {
 	if outer, ok := s.scopeOf(ctx); ok {
 		return s.nest(ctx, outer, fn)
@@ -69,12 +69,12 @@ func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) err
 	return err
 }
 
-// nest runs fn as a part of outer's transaction. Savepoints do not heed the context: they are quick, and
-// must not be left half done.
+// nest runs fn as a part of outer's transaction. Savepoints ignore the context: they are quick, and must not be left
+// half done.
 //
-// When the database has given up the whole transaction, because an interrupted or failed statement made
-// it, the savepoint is gone, too, and what is done next would take effect at once. So when a savepoint
-// cannot be undone, the transaction ends there and then, and all later use of it fails.
+// When the database has rolled back the whole transaction, because of an interrupted or failed statement, the
+// savepoint is gone, and the next statement would take effect at once. So when a savepoint cannot be undone, the
+// transaction ends, and all later use of it fails.
 func (s *Store) nest(ctx context.Context, outer *scope, fn func(ctx context.Context) error) error {
 	select {
 	case outer.turn <- struct{}{}:

@@ -33,7 +33,7 @@ func callTests() map[string]test {
 			equal(b.T, "methods that writes() calls", want, called(writes()))
 		},
 		"EveryCall": func(b *bed) {
-			// Those that are left out neither fail nor wait, or are how calls are made.
+			// The methods left out can neither fail nor wait, or are how calls are stopped.
 			want := slices.DeleteFunc(methods(), func(name string) bool {
 				return slices.Contains([]string{"Close", "NewID", "Revocations", "Watch", "WorkTurns"}, name)
 			})

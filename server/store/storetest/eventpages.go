@@ -81,8 +81,8 @@ func eventPageTests() map[string]test {
 	}
 }
 
-// story makes a session with a log of many types and times, some events at the same time, and another session
-// with its own. It returns the first one's id and log.
+// story creates a session with a log of many types and times, some events at the same time, and another session with
+// a log of its own. It returns the first one's id and log.
 func (b *bed) story() (id string, log []store.Event) {
 	b.Helper()
 	first, second := b.session(), b.session()
@@ -100,7 +100,7 @@ func (b *bed) story() (id string, log []store.Event) {
 	return first.ID, log
 }
 
-// eventFilters compares pages of every filter to parts of the log; cursors need not pass the filter.
+// eventFilters compares the pages of every filter to parts of the log; a cursor need not match the filter.
 func (b *bed) eventFilters(id string, log []store.Event, filters []store.EventFilter) {
 	b.Helper()
 	for _, ascending := range []bool{true, false} {
@@ -127,7 +127,7 @@ func (b *bed) eventFilters(id string, log []store.Event, filters []store.EventFi
 	}
 }
 
-// passesEvents tells whether an event passes a filter.
+// passesEvents reports whether an event matches a filter.
 func passesEvents(filter store.EventFilter, e store.Event) bool {
 	return e.Position > filter.AfterPosition && (len(filter.Types) == 0 || slices.Contains(filter.Types, e.Type)) && passes(store.SessionFilter{
 		CreatedAfter: filter.CreatedAfter, CreatedFrom: filter.CreatedFrom, CreatedBefore: filter.CreatedBefore, CreatedTo: filter.CreatedTo,

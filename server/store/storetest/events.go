@@ -218,7 +218,7 @@ func (s appending) UpdateSession(ctx context.Context, account, id string, change
 	return v, err
 }
 
-// byAppending makes tests of UpdateSession be tests of AppendEvents.
+// byAppending turns tests of UpdateSession into tests of AppendEvents.
 func byAppending(tests map[string]test) map[string]test {
 	appended := map[string]test{}
 	for name, run := range tests {

@@ -154,7 +154,7 @@ func pageOf[T any](whole []T, page store.Page, id func(T) string, shown func(T) 
 	return list
 }
 
-// passes tells whether a session passes a filter.
+// passes reports whether a session matches a filter.
 func passes(filter store.SessionFilter, v store.Session) bool {
 	at := v.CreatedAt
 	return (filter.AgentID == "" || filter.AgentID == v.Agent.ID) &&

@@ -18,12 +18,12 @@ type row struct {
 	whole any
 }
 
-// kind is one of agents, environments and sessions, for what the contract says of all three.
+// kind is one of agents, environments and sessions, for what the contract requires of all three.
 type kind struct {
 	name string
 	// methods are those of the store that create, rename, archive and remove call.
 	methods string
-	// create makes a session's agent and environment, too, if need be.
+	// create also creates a session's agent and environment if they are missing.
 	create func(ctx context.Context, s store.Store, account string) (row, error)
 	get    func(ctx context.Context, s store.Store, account, id string) (row, error)
 	list   func(ctx context.Context, s store.Store, account string, page store.Page) (store.List[row], error)

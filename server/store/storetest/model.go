@@ -56,7 +56,7 @@ func (s *shelf[T]) put(account string, r row, value T) {
 	*s = append(*s, shelved[T]{row: r, account: account, value: value})
 }
 
-// find returns the row, nil when there is none, and the error that says so.
+// find returns the row, or nil and the error that the store returns.
 func (s shelf[T]) find(noun store.Noun, account, id string) (*shelved[T], error) {
 	for i := range s {
 		if s[i].account == account && s[i].id == id && !s[i].deleted {

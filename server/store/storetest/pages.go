@@ -145,7 +145,7 @@ func (b *bed) walkWith(k kind, page store.Page, between func(cursor string)) []s
 	}
 }
 
-// pageWalkWhileChanging walks while rows are made, archived and deleted, and deletes the row at the cursor
+// pageWalkWhileChanging walks while rows are created, archived and deleted, and deletes the row at the cursor
 // between pages. It must double no row, and miss none of those that were there throughout.
 func pageWalkWhileChanging(b *bed, k kind) {
 	for _, ascending := range []bool{true, false} {
@@ -195,7 +195,7 @@ func pageWalkWhileChanging(b *bed, k kind) {
 	}
 }
 
-// create makes one row, or fails the test.
+// create creates one row, or fails the test.
 func (b *bed) create(k kind) row {
 	b.Helper()
 	r, err := k.create(b.ctx, b, account)
@@ -260,7 +260,7 @@ func everyOther(ids []string) (whole, some []string) {
 	return ids, some
 }
 
-// hiddenPages checks pages of a list that is whole but for what is hidden; what is hidden is a cursor, too.
+// hiddenPages checks pages of a list that is whole but for what is hidden; a hidden row is also a cursor.
 func hiddenPages(b *bed, k kind, whole, hidden []string, page store.Page) {
 	b.Helper()
 	shown := func(ids []string) []string {

@@ -39,8 +39,8 @@ func RunRandom(t *testing.T, open Opener, seed uint64, steps int) {
 	w.lists()
 }
 
-// prefixed makes ids that sort by age among those of their prefix. How many ids of other prefixes are made
-// in between does not matter, for that the contract leaves open.
+// prefixed returns a source of ids that sort by age among those of their prefix. How many ids of other prefixes come
+// in between is left open by the contract, and does not matter.
 func prefixed() func(prefix string) string {
 	n := map[string]int{}
 	return func(prefix string) string {
@@ -81,7 +81,7 @@ func both[T any](what string, inStore func(ctx context.Context) (T, error), inMo
 	}
 }
 
-// done makes a result of none.
+// done returns a result without a value.
 func done(err error) (any, error) { return nil, err }
 
 // act does one thing at random. One out of ten is undone as a whole.
@@ -135,7 +135,7 @@ func (w *walker) revision() {
 	w.seen[at] = got
 }
 
-// remember makes a result's id known, even when the step was undone and there is no such row.
+// remember adds a result's id to the known ones, even when the step was undone and no such row exists.
 func (w *walker) remember(result any) {
 	var id string
 	switch v := result.(type) {
@@ -208,7 +208,7 @@ func (w *walker) page(cursor func() string) store.Page {
 	return page
 }
 
-// time returns no time, or one near those of sessions.
+// time returns nil or a time near those of the sessions.
 func (w *walker) time() *time.Time {
 	if w.IntN(4) > 0 {
 		return nil

@@ -21,7 +21,7 @@ func rowTests(kinds ...kind) map[string]test {
 	return tests
 }
 
-// no is what updates do besides: nothing.
+// no is a function for the end of a change that does nothing.
 func no() error { return nil }
 
 func updatedRow(b *bed, k kind) {

@@ -204,7 +204,7 @@ func sessionChangeTests() map[string]test {
 	}
 }
 
-// session makes a session that has something in all of its fields.
+// session creates a session with a value in each of its fields.
 func (b *bed) session() store.Session {
 	b.Helper()
 	v, err := b.CreateSession(b.ctx, account, sessionSpec(b.agent().ID, b.environment().ID))

@@ -261,7 +261,7 @@ func hearEachOther(beds []*bed) {
 	}
 }
 
-// ear hears the signals of a store, but for the zero Signal.
+// ear receives the signals of a store, except the zero Signal.
 type ear struct {
 	stop func()
 

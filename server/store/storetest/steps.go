@@ -183,7 +183,7 @@ func (w *walker) appendEvents(acc, id, text string) step {
 		})
 }
 
-// failOn makes one change out of ten fail.
+// failOn lets one change out of ten fail.
 func failOn(text string) error {
 	if text[len(text)-1] == '7' {
 		return errStop

@@ -1,5 +1,5 @@
-// Package storetest proves that a store.Store keeps the contract that its interface's comments state: it
-// has a case for each of their sentences. It knows no implementation.
+// Package storetest proves that a store.Store keeps the contract in the comments of its interfaces: it has a test for
+// each of their sentences. It knows no implementation.
 package storetest
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// Options are what a store under test takes from a test. Nil fields mean the store's defaults.
+// Options are what a test gives to the store under test. Nil fields mean the store's defaults.
 type Options struct {
 	// Now is the clock. Its times have nanoseconds and are not in UTC.
 	Now func() time.Time
@@ -135,7 +135,7 @@ func (c *clock) advance(d time.Duration) {
 // stamp is the clock's time as the store has to give it back.
 func (c *clock) stamp() time.Time { return c.Now().UTC().Truncate(time.Microsecond) }
 
-// sequence makes ids that sort by age.
+// sequence is a source of ids that sort by age.
 type sequence struct {
 	mu sync.Mutex
 	n  int
@@ -148,7 +148,7 @@ func (s *sequence) next(prefix string) string {
 	return fmt.Sprintf("%s_%06d", prefix, s.n)
 }
 
-// restart makes the same ids anew.
+// restart starts the sequence again.
 func (s *sequence) restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,7 +2,7 @@ package storetest
 
 import "github.com/cloud-sessions/sessions/server/store"
 
-// shares tells how many streams a store has open and asserts how many it hears that the others have.
+// shares reports a store's open streams and compares what it returns of the others.
 func (b *bed) shares(open, others map[string]int) {
 	b.Helper()
 	got, err := b.ShareStreams(b.ctx, open)

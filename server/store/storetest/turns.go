@@ -14,9 +14,9 @@ import (
 // turnTests are about QueueTurn and WorkTurns.
 func turnTests() map[string]test {
 	return map[string]test{
-		"HandedOutOnce": func(b *bed) { handOut([]*bed{b}, 12) },
+		"DispatchedOnce": func(b *bed) { dispatchEach([]*bed{b}, 12) },
 		"OfManyWriters": func(b *bed) { // and over several calls of WorkTurns
-			handOut([]*bed{b, b, b}, 40)
+			dispatchEach([]*bed{b, b, b}, 40)
 		},
 		"BeforeAnyoneWorks": func(b *bed) {
 			want := []store.TurnRef{b.turn(), b.turn()}
@@ -64,7 +64,7 @@ func turnTests() map[string]test {
 			}
 			c.gets(b, []store.TurnRef{b.turn()})
 		},
-		"QueuedAgain": func(b *bed) { // as it is when it goes on, which may be before its call has returned
+		"QueuedAgain": func(b *bed) { // as when it continues, which may be before its call has returned
 			v := b.session()
 			ref := store.TurnRef{Session: store.SessionRef{Account: account, ID: v.ID}, TurnID: "turn_1"}
 			queue := func() error {
@@ -131,7 +131,7 @@ func turnTests() map[string]test {
 			ctx, cancel := context.WithCancel(b.ctx)
 			cancel()
 			check(b.T, b.WorkTurns(ctx, 1, func(context.Context, store.TurnRef) bool {
-				b.Error("a turn is handed out although the context has ended")
+				b.Error("a turn is dispatched although the context has ended")
 				return true
 			}))
 			b.works(1, nil).gets(b, []store.TurnRef{want}) // it is still in line
@@ -142,7 +142,7 @@ func turnTests() map[string]test {
 				b.Error("turns are worked on after Close")
 			}
 		},
-		"DoneIsOutOfLine": func(b *bed) {
+		"DoneLeavesTheQueue": func(b *bed) {
 			first := b.works(1, nil)
 			first.gets(b, []store.TurnRef{b.turn(), b.turn()})
 			first.stop()
@@ -151,20 +151,20 @@ func turnTests() map[string]test {
 	}
 }
 
-// handOut queues turns through the stores, from many goroutines, while all of the stores work: each must be
-// handed out once.
-func handOut(beds []*bed, turns int) {
+// dispatchEach queues turns through the stores, from many goroutines, while all of the stores work: each must be
+// dispatched once.
+func dispatchEach(beds []*bed, turns int) {
 	b := beds[0]
 	b.Helper()
 	sessions := b.fill(sessionKind(), turns)
-	got := &handed{more: make(chan struct{})}
+	got := &dispatched{more: make(chan struct{})}
 	for _, at := range beds {
 		at.worksOn(got, 2, nil)
 	}
 	got.gets(b, append(queueAll(beds, sessions), b.turn()))
 }
 
-// queueAll puts turns of the sessions in line, all at once, each through one of the stores.
+// queueAll enqueues turns of the sessions, all at once, each through one of the stores.
 func queueAll(beds []*bed, sessions []row) []store.TurnRef {
 	turns := make([]store.TurnRef, len(sessions))
 	each(beds[0].T, len(sessions), func(i int) error {
@@ -177,7 +177,7 @@ func queueAll(beds []*bed, sessions []row) []store.TurnRef {
 	return turns
 }
 
-// turn puts a turn of a fresh session in line.
+// turn enqueues a turn of a new session.
 func (b *bed) turn() (t store.TurnRef) {
 	b.Helper()
 	id := b.create(sessionKind()).id
@@ -188,7 +188,7 @@ func (b *bed) turn() (t store.TurnRef) {
 	return t
 }
 
-// queues starts a turn of a session and puts it in line, as a part of ctx's transaction.
+// queues starts a turn of a session and enqueues it, as a part of ctx's transaction.
 func (b *bed) queues(ctx context.Context, session string) store.TurnRef {
 	b.Helper()
 	t, err := queue(ctx, b, session)
@@ -208,7 +208,7 @@ func queue(ctx context.Context, s store.Store, session string) (store.TurnRef, e
 	return t, s.QueueTurn(ctx, t)
 }
 
-// finishes ends a turn's session's turn, so that it is not under way any more.
+// finishes ends the turn of a turn's session, so that it is no longer running.
 func (b *bed) finishes(t store.TurnRef) {
 	_, err := b.UpdateSession(context.Background(), t.Session.Account, t.Session.ID, func(s *store.Session) error {
 		s.Status, s.Turn.ID = store.StatusIdle, ""
@@ -219,24 +219,24 @@ func (b *bed) finishes(t store.TurnRef) {
 	}
 }
 
-// handed is the turns that were handed out.
-type handed struct {
+// dispatched are the turns that were dispatched.
+type dispatched struct {
 	stop func() // stops the work and waits for it
 
 	mu    sync.Mutex
 	turns []store.TurnRef
-	more  chan struct{} // closed when another one is handed out
+	more  chan struct{} // closed when another one is dispatched
 }
 
 // works works on turns until the test's end: for each it calls work, unless that is nil, and ends it.
-func (b *bed) works(workers int, work func(ctx context.Context, t store.TurnRef)) *handed {
-	h := &handed{more: make(chan struct{})}
+func (b *bed) works(workers int, work func(ctx context.Context, t store.TurnRef)) *dispatched {
+	h := &dispatched{more: make(chan struct{})}
 	b.worksOn(h, workers, work)
 	return h
 }
 
 // worksOn is works that adds to what h has.
-func (b *bed) worksOn(h *handed, workers int, work func(ctx context.Context, t store.TurnRef)) {
+func (b *bed) worksOn(h *dispatched, workers int, work func(ctx context.Context, t store.TurnRef)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	returned := make(chan struct{})
 	go func() {
@@ -260,7 +260,7 @@ func (b *bed) worksOn(h *handed, workers int, work func(ctx context.Context, t s
 	b.Cleanup(h.stop)
 }
 
-func (h *handed) add(t store.TurnRef) {
+func (h *dispatched) add(t store.TurnRef) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.turns = append(h.turns, t)
@@ -268,20 +268,20 @@ func (h *handed) add(t store.TurnRef) {
 	h.more = make(chan struct{})
 }
 
-func (h *handed) all() []store.TurnRef {
+func (h *dispatched) all() []store.TurnRef {
 	turns, _ := h.now()
 	return turns
 }
 
-func (h *handed) now() ([]store.TurnRef, chan struct{}) {
+func (h *dispatched) now() ([]store.TurnRef, chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.turns), h.more
 }
 
-// gets waits until as many turns as wanted were handed out, and fails the test unless they are the wanted ones,
+// gets waits until as many turns as wanted were dispatched, and fails the test unless they are the wanted ones,
 // whatever their order.
-func (h *handed) gets(b *bed, want []store.TurnRef) {
+func (h *dispatched) gets(b *bed, want []store.TurnRef) {
 	b.Helper()
 	for {
 		got, more := h.now()

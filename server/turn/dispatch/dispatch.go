@@ -1,6 +1,6 @@
-// Package dispatch works on the turns that sessions have in line: it takes one, lets its runner work on it, writes
-// down what that says, and ends it, once, whatever happens in between. Who stops a turn changes the session's state
-// in the store; dispatch hears of it and stops the runner.
+// Package dispatch runs the turns in the queue: it claims a turn, lets the runner work on it, stores what the runner
+// says, and ends the turn, once, whatever happens in between. A caller that stops a turn changes the session's state
+// in the store; the dispatcher is notified and stops the runner.
 package dispatch
 
 import (
@@ -18,32 +18,32 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// Options are what a dispatcher works with. All fields are required.
+// Options configure a dispatcher. All fields are required.
 type Options struct {
 	Store  store.Store
 	Log    *event.Log
 	Runner turn.Runner
-	// Workers is how many turns it works on at a time.
+	// Workers is how many turns run at a time.
 	Workers int
 	// Clock measures the time between flushes of increments; Now is the time.
 	Clock  turn.Clock
 	Now    func() time.Time
 	Logger *slog.Logger
-	// Patience is how long a runner that was told to stop may take to do so; then the turn ends without it.
+	// Patience is how long a runner may take to stop after it was told to; then the turn ends without it.
 	Patience time.Duration
 }
 
-// Dispatcher works on turns from Start to Close.
+// Dispatcher runs turns from Start to Close.
 type Dispatcher struct {
 	Options
 	unwatch func()
-	stop    context.CancelFunc // stops the turns under way
-	hard    context.Context    // what ends turns goes on until this ends
-	giveUp  context.CancelFunc
-	worked  chan struct{} // closed when no turn is worked on any more
+	stop    context.CancelFunc // stops the running turns
+	hard    context.Context    // bounds the steps that end turns
+	abandon context.CancelFunc
+	worked  chan struct{} // closed when no turn is running
 
 	mu      sync.Mutex
-	running map[store.SessionRef]chan struct{} // each is sent to when the session's state has changed
+	running map[store.SessionRef]chan struct{} // each receives when the session's state has changed
 }
 
 // Start starts a dispatcher.
@@ -51,39 +51,39 @@ func Start(o Options) *Dispatcher {
 	d := &Dispatcher{Options: o, worked: make(chan struct{}), running: map[store.SessionRef]chan struct{}{}}
 	ctx := context.Background()
 	ctx, d.stop = context.WithCancel(ctx)
-	d.hard, d.giveUp = context.WithCancel(context.Background())
+	d.hard, d.abandon = context.WithCancel(context.Background())
 	d.unwatch = o.Store.Watch(d.signal)
 	go func() {
 		defer close(d.worked)
 		if err := o.Store.WorkTurns(ctx, o.Workers, d.work); err != nil {
-			o.Logger.Error("turns are not worked on", "error", err)
+			o.Logger.Error("turns are not dispatched", "error", err)
 		}
 	}()
 	return d
 }
 
-// Close stops the turns under way, which stay in line for another process or the next start, and waits for them
+// Close stops the running turns, which stay in the queue for another process or the next start, and waits for them
 // until ctx ends.
 func (d *Dispatcher) Close(ctx context.Context) error {
 	d.stop()
 	defer d.unwatch()
-	defer d.giveUp()
+	defer d.abandon()
 	select {
 	case <-d.worked:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("turns were still under way: %w", ctx.Err())
+		return fmt.Errorf("turns were still running: %w", ctx.Err())
 	}
 }
 
-// Running returns how many turns are worked on.
+// Running returns how many turns are running.
 func (d *Dispatcher) Running() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.running)
 }
 
-// signal pokes whoever works on a turn of a session whose state has changed.
+// signal wakes the worker of a session whose state has changed.
 func (d *Dispatcher) signal(s store.Signal) {
 	if s.Increment != nil || !s.State && s.Session != (store.SessionRef{}) {
 		return
@@ -104,13 +104,13 @@ func nudge(poke chan struct{}) {
 	}
 }
 
-// errNotOurs is a turn that has ended, or that was handed to somebody else.
-var errNotOurs = errors.New("the turn is not ours any more")
+// errNotOurs is a turn that has ended, or that another worker has claimed.
+var errNotOurs = errors.New("the turn belongs to another worker")
 
 // errStopped is a turn that the caller stopped.
 var errStopped = errors.New("the turn was stopped")
 
-// work works on a turn until it is at its end, or needs the caller; it returns false when it is left as it is.
+// work runs a turn until it ends or waits for the caller. It returns false for a turn that must be dispatched again.
 func (d *Dispatcher) work(ctx context.Context, t store.TurnRef) (done bool) {
 	poke := make(chan struct{}, 1)
 	d.mu.Lock()
@@ -125,7 +125,7 @@ func (d *Dispatcher) work(ctx context.Context, t store.TurnRef) (done bool) {
 	}()
 
 	w := &work{Dispatcher: d, ref: t}
-	err := d.untilDone(ctx, t, w.take)
+	err := d.untilDone(ctx, t, w.claim)
 	if err == nil {
 		err = w.play(ctx, poke)
 	}
@@ -135,13 +135,13 @@ func (d *Dispatcher) work(ctx context.Context, t store.TurnRef) (done bool) {
 	return err == nil || errors.Is(err, errNotOurs) || errors.Is(err, store.ErrNotFound)
 }
 
-// How long to wait before a step that the database failed is tried again.
+// The waits between attempts of a step that failed because of the database.
 const (
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 5 * time.Second
 )
 
-// untilDone tries a step again and again while the database fails, for as long as the dispatcher runs.
+// untilDone repeats a step while the database fails, as long as ctx lasts.
 func (d *Dispatcher) untilDone(ctx context.Context, t store.TurnRef, step func(ctx context.Context) error) error {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		err := step(ctx)
@@ -155,10 +155,10 @@ func (d *Dispatcher) untilDone(ctx context.Context, t store.TurnRef, step func(c
 	}
 }
 
-// history bounds the events before a turn that its runner is told of.
+// history bounds the events before a turn that its runner gets.
 const history = 500
 
-// input reads what the runner starts from: the turn, and what came before it.
+// input reads what the runner starts from: the turn, and the events before it.
 func (d *Dispatcher) input(ctx context.Context, session store.SessionRef, s store.Session) (turn.Input, error) {
 	in := turn.Input{SessionID: s.ID, TurnID: s.Turn.ID, Agent: turn.Agent{
 		ID: s.Agent.ID, Version: s.Agent.Version, Name: s.Agent.Name, Model: s.Agent.Model, System: s.Agent.System, Tools: s.Agent.Tools,

@@ -83,7 +83,7 @@ func (b *bed) start(runner turn.Runner, clock turn.Clock) *dispatch.Dispatcher {
 	return d
 }
 
-// say puts a turn in line.
+// say enqueues a turn.
 func (b *bed) say(text string) (turnID string) {
 	b.Helper()
 	err := b.store.Atomically(b.Context(), func(ctx context.Context) error {
@@ -247,7 +247,7 @@ func TestIncrementsAreGatheredForTheSessionsInterval(t *testing.T) {
 
 func TestALostTurnIsEnded(t *testing.T) {
 	b := newBed(t, time.Second)
-	d := dispatch.Start(dispatch.Options{ // takes the turn and stops
+	d := dispatch.Start(dispatch.Options{ // claims the turn and stops
 		Store: b.store, Log: b.log, Workers: 1, Clock: turn.WallClock{}, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 		Runner: answering(func(ctx context.Context, _ turn.Input, _ turn.Sink) (turn.Outcome, error) {
 			<-ctx.Done()
@@ -255,12 +255,12 @@ func TestALostTurnIsEnded(t *testing.T) {
 		}),
 	})
 	turnID := b.say("Hi")
-	b.until("the turn is worked on", func() bool { return d.Running() == 1 })
+	b.until("the turn is running", func() bool { return d.Running() == 1 })
 	if err := d.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	b.start(answering(func(context.Context, turn.Input, turn.Sink) (turn.Outcome, error) {
-		t.Error("it is worked on again")
+		t.Error("it runs again")
 		return "", nil
 	}), turn.WallClock{})
 	err := b.store.Atomically(t.Context(), func(ctx context.Context) error {
@@ -282,7 +282,7 @@ func TestALongMessageBecomesSeveral(t *testing.T) {
 		if err := out.Say(ctx, "x"+text); err != nil {
 			return "", err
 		}
-		return turn.EndTurn, out.Say(ctx, "\x00\xff") // neither can be kept
+		return turn.EndTurn, out.Say(ctx, "\x00\xff") // neither can be stored
 	}), turn.WallClock{})
 	b.say("go")
 	b.types()
@@ -303,7 +303,7 @@ func TestALongMessageBecomesSeveral(t *testing.T) {
 	}
 }
 
-// TestAZombieWritesNothing hands a turn to a second worker while the first goes on.
+// TestAZombieWritesNothing dispatches a turn to a second worker while the first continues.
 func TestAZombieWritesNothing(t *testing.T) {
 	b := newBed(t, time.Second)
 	type call struct {
@@ -346,8 +346,8 @@ func TestAZombieWritesNothing(t *testing.T) {
 	}
 }
 
-// TestACloseLeavesTurnsAsTheyAre stops a dispatcher in mid-turn: the turn is still under way.
-func TestACloseLeavesTurnsAsTheyAre(t *testing.T) {
+// TestCloseLeavesTurnsRunning stops a dispatcher in mid-turn: the session still has its turn.
+func TestCloseLeavesTurnsRunning(t *testing.T) {
 	b := newBed(t, time.Second)
 	started := make(chan struct{})
 	d := dispatch.Start(dispatch.Options{

@@ -14,23 +14,23 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// sink writes down what a runner says. It is a turn.Sink; finish reads what it has gathered once it is closed.
+// sink stores what a runner says. It is a turn.Sink; finish reads what it has gathered once it is closed.
 type sink struct {
 	*work
 	flushing sync.WaitGroup
 
 	mu      sync.Mutex
 	closed  bool
-	message *message // the one that is being made; nil for none
+	message *message // the one that is not complete; nil for none
 	pending []store.PendingAction
 	used    turn.Usage
 }
 
-// message is an agent.message in the making.
+// message is an agent.message that is not complete.
 type message struct {
 	eventID string
 	text    strings.Builder
-	flushed int // bytes of text that readers were given
+	flushed int // bytes of text that readers got
 	ended   context.CancelFunc
 }
 
@@ -38,7 +38,8 @@ var _ turn.Sink = (*sink)(nil)
 
 func newSink(w *work) *sink { return &sink{work: w} }
 
-// close makes every later call fail, but for Spend, which does nothing any more. It waits for what it has started.
+// close makes every later call fail, except Spend, which then does nothing. It waits for the goroutines that it has
+// started.
 func (s *sink) close() {
 	s.mu.Lock()
 	s.closed = true
@@ -49,7 +50,7 @@ func (s *sink) close() {
 	s.flushing.Wait()
 }
 
-// enter begins a call, which must unlock s.mu unless there is an error.
+// enter begins a call, which must unlock s.mu, unless it returns an error.
 func (s *sink) enter(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -108,7 +109,7 @@ func (s *sink) Say(ctx context.Context, piece string) error {
 	return nil
 }
 
-// begin begins a message, which is given to readers every DeltaFlushInterval from here on.
+// begin begins a message, whose text readers get every DeltaFlushInterval from here on.
 func (s *sink) begin(ctx context.Context) {
 	ctx, ended := context.WithCancel(context.WithoutCancel(ctx))
 	m := &message{eventID: s.Store.NewID("evt"), ended: ended}
@@ -125,7 +126,7 @@ func (s *sink) begin(ctx context.Context) {
 	})
 }
 
-// flush gives readers what is new of the message.
+// flush sends readers what is new of the message.
 func (s *sink) flush(ctx context.Context) {
 	m := s.message
 	text := m.text.String()[m.flushed:]
@@ -191,7 +192,7 @@ func (s *sink) wait(use event.New) {
 	s.pending = append(s.pending, store.PendingAction{EventID: use.ID, Type: use.Type})
 }
 
-// append writes the current message, if there is one, and an event.
+// append stores the current message, if there is one, and an event.
 func (s *sink) append(ctx context.Context, e event.New) error {
 	if err := s.enter(ctx); err != nil {
 		return err
@@ -200,8 +201,8 @@ func (s *sink) append(ctx context.Context, e event.New) error {
 	return s.write(ctx, e)
 }
 
-// write writes the current message, if there is one, and events of the turn. It fails when another worker has the turn,
-// or the turn was stopped: then the message stays the current one.
+// write stores the current message, if there is one, and events of the turn. It fails when another worker has the
+// turn, or the turn was stopped: then the message stays the current one.
 func (s *sink) write(ctx context.Context, events ...event.New) error {
 	if s.message != nil {
 		s.flush(ctx)
@@ -229,7 +230,7 @@ func (s *sink) write(ctx context.Context, events ...event.New) error {
 	return err
 }
 
-// lastMessage returns the message that the runner left unfinished, none if there is none.
+// lastMessage returns the message that the runner left incomplete, if there is one.
 func (s *sink) lastMessage() []event.New {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -247,7 +248,7 @@ func (m *message) event() event.New {
 	return event.New{Type: event.AgentMessage, Payload: event.Payload{Content: event.Content(m.text.String())}, ID: m.eventID}
 }
 
-// clean returns text without what the contract or a database cannot hold.
+// clean returns text without what the contract or a database does not allow.
 func clean(text string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
 }

@@ -14,18 +14,18 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// work is one turn that is worked on, from taking it out of the line to its end.
+// work is one turn that runs, from its claim to its end.
 type work struct {
 	*Dispatcher
 	ref     store.TurnRef
-	session store.Session // as it was taken
+	session store.Session // as it was claimed
 	span    string        // the event of the request to the model; "" before there is one
 	sink    *sink
 	outcome turn.Outcome
 	failure error
 }
 
-// ours returns an error unless the session's turn is the one that is worked on, by nobody else.
+// ours returns an error unless this worker has the session's turn.
 func (w *work) ours(s *store.Session) error {
 	if s.Turn.ID != w.ref.TurnID || !s.Status.Busy() || w.session.Turn.Lease != 0 && s.Turn.Lease != w.session.Turn.Lease {
 		return errNotOurs
@@ -33,8 +33,8 @@ func (w *work) ours(s *store.Session) error {
 	return nil
 }
 
-// take claims the turn: from here on a worker that claimed it before can write nothing.
-func (w *work) take(ctx context.Context) (err error) {
+// claim claims the turn: from here on a worker that claimed it before can write nothing.
+func (w *work) claim(ctx context.Context) (err error) {
 	w.session, _, err = w.Log.Append(ctx, w.ref.Session, func(s *store.Session) (events []event.New, err error) {
 		if err := w.ours(s); err != nil {
 			return nil, err
@@ -54,10 +54,10 @@ func (w *work) take(ctx context.Context) (err error) {
 	return err
 }
 
-// errLost is a turn that was under way when the server stopped.
+// errLost is a turn that was running when the server stopped.
 var errLost = &turn.Failure{Message: "The server was restarted during the turn. Send the message again."}
 
-// play lets the runner work on the turn. It returns an error only when the turn is to be left as it is.
+// play lets the runner work on the turn. It returns an error only when the turn must be left unchanged.
 func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	w.sink = newSink(w)
 	switch {
@@ -74,7 +74,7 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	}
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	ran := make(chan result, 1) // with room for that of a runner that was given up
+	ran := make(chan result, 1) // buffered, so that an abandoned runner can return
 	go func() {
 		var r result
 		defer func() { ran <- r }() // also when the runner ends its goroutine
@@ -100,7 +100,8 @@ type result struct {
 	failure error
 }
 
-// await waits for the runner, stops it when the caller has stopped the turn, and reports whether it gave up on it.
+// await waits for the runner, stops it when the caller has stopped the turn, and reports whether it abandoned the
+// runner.
 func (w *work) await(running context.Context, stop context.CancelCauseFunc, ran <-chan result, poke <-chan struct{}) (abandoned bool) {
 	for {
 		select {
@@ -150,7 +151,7 @@ func (w *work) finish(ctx context.Context) error {
 	return err
 }
 
-// stopReason says why the work has stopped, given the session's state by now.
+// stopReason returns why the work has stopped, given the session's current state.
 func (w *work) stopReason(s store.Session) types.StopReason {
 	switch phase := lifecycle.PhaseOf(s); {
 	case phase == lifecycle.Canceling:

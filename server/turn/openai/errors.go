@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/openai/openai-go/v3/packages/ssestream"
+
+	"github.com/cloud-sessions/sessions/server/internal/text"
 )
 
 // maxMessage is the length in bytes that an endpoint's message is cut to.
@@ -53,15 +55,15 @@ func (r *Runner) failure(response *http.Response, err error) error {
 	return errors.New("asking the endpoint failed: " + r.clean(err.Error()))
 }
 
-// clean removes the key from text and cuts it.
-func (r *Runner) clean(text string) string {
+// clean removes the key from a message and cuts it.
+func (r *Runner) clean(message string) string {
 	if r.secret != "" {
-		text = strings.ReplaceAll(text, r.secret, "[key]")
+		message = strings.ReplaceAll(message, r.secret, "[key]")
 	}
-	if len(text) > maxMessage {
-		text = text[:maxMessage] + "..."
+	if beginning := text.Cut(message, maxMessage); beginning != message {
+		message = beginning + "..."
 	}
-	return strings.TrimSpace(strings.ToValidUTF8(text, ""))
+	return strings.TrimSpace(strings.ToValidUTF8(message, ""))
 }
 
 // message finds the message in an error body, in the shapes that endpoints use: {"error":{"message"}},

@@ -104,8 +104,8 @@ func (t *tx) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// run sends what is pending and the statement together. A connection that turns out to be dead when it is first
-// used, as all are after a restart of PostgreSQL, is replaced.
+// run sends what is pending and the statement together. A connection that is found to be dead at its first use, as
+// all are after a restart of PostgreSQL, is replaced.
 func (t *tx) run(ctx context.Context, s statement, each func(engine.Scanner) error) (tag pgconn.CommandTag, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -237,7 +237,7 @@ func (t *tx) release() {
 	}
 	if c := t.conn.Conn().PgConn(); !c.IsClosed() && c.TxStatus() != 'I' {
 		ctx, cancel := context.WithTimeout(context.Background(), t.postgres.statementTimeout)
-		_, _ = t.conn.Exec(ctx, "rollback") // a connection that fails to is closed, and its transaction with it
+		_, _ = t.conn.Exec(ctx, "rollback") // when that fails, the connection is closed, and its transaction with it
 		cancel()
 	}
 	t.conn.Release()

@@ -78,7 +78,7 @@ func keep(ctx context.Context, conn *pgx.Conn, notified func(payload string)) {
 	}
 }
 
-// answers reports whether a call succeeds in time.
+// answers reports whether a call succeeds within listenPatience.
 func answers(ctx context.Context, call func(ctx context.Context) error) bool {
 	ctx, cancel := context.WithTimeout(ctx, listenPatience)
 	defer cancel()

@@ -37,7 +37,7 @@ func Open(url string, opts Options) (engine.Database, error) {
 	if err != nil {
 		return engine.Database{}, err
 	}
-	pool, err := pgxpool.NewWithConfig(context.Background(), config) // no background connections are asked for
+	pool, err := pgxpool.NewWithConfig(context.Background(), config) // the context is for background connections, of which there are none
 	if err != nil {
 		return engine.Database{}, fmt.Errorf("sqlstore: %w", err)
 	}

@@ -64,7 +64,8 @@ func (q *queue) migrate(ctx context.Context) error {
 	return err
 }
 
-// Restore leaves it to reclaim to find turns that were left behind: other processes may be running theirs.
+// Restore does nothing: other processes may be running the turns that are in the queue, and reclaim finds those that
+// were left behind.
 func (q *queue) Restore(context.Context) error { return nil }
 
 // Enqueue implements engine.Queue. The job is part of the transaction.

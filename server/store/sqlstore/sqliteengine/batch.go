@@ -96,8 +96,8 @@ func (b *batch) passOn() {
 	close(b.done)
 }
 
-// end commits what is kept and ends the transaction. No context counts here: callers' outcomes depend on
-// it, and it waits for the disk only.
+// end commits what is kept and ends the transaction. It ignores contexts: callers' outcomes depend on it, and it
+// waits for the disk only.
 func (b *batch) end() error {
 	ctx := context.Background()
 	err := b.lost
@@ -117,9 +117,9 @@ func (b *batch) lose(cause error) {
 	b.lost = fmt.Errorf("sqlstore: %w: the transaction was rolled back (%v): %w", store.ErrUnavailable, cause, sql.ErrTxDone)
 }
 
-// suspect finds out whether the transaction has outlived a statement that failed: SQLite rolls back the
-// whole transaction when a write is interrupted, or when the disk is full or fails. What is run afterwards
-// would take effect at once. Nothing but an open transaction keeps another from beginning.
+// suspect finds out whether the transaction has survived a statement that failed: SQLite rolls back the whole
+// transaction when a write is interrupted, or when the disk is full or fails. Later statements would take effect at
+// once. A BEGIN succeeds only when no transaction is open.
 func (b *batch) suspect(cause error) {
 	if b.run(context.Background(), "BEGIN") == nil {
 		b.lose(cause)
@@ -133,14 +133,14 @@ func (b *batch) run(ctx context.Context, command string) error {
 	})
 }
 
-// member is one caller's part of a batch. The part that comes first needs no savepoint: to undo it is
-// to roll back the transaction. The others make theirs before they first write.
+// member is one caller's part of a batch. The first part needs no savepoint: undoing it is rolling back the
+// transaction. The others create theirs before they first write.
 type member struct {
 	batch *batch
 	first bool
 
-	mu       sync.Mutex // makes goroutines of one caller take turns
-	saved    bool       // there is a savepoint
+	mu       sync.Mutex // serializes the goroutines of one caller
+	saved    bool       // the savepoint exists
 	finished bool       // its only statement has succeeded, without a savepoint
 	ended    bool
 }
@@ -148,7 +148,7 @@ type member struct {
 // part names the savepoint of the member whose turn it is.
 const part = "member"
 
-// save makes the savepoint, unless there is one or none is needed.
+// save creates the savepoint, if it is needed and does not exist.
 func (m *member) save(c *rawConn) error {
 	if m.first || m.saved {
 		return nil
@@ -175,7 +175,7 @@ func (m *member) keep() error {
 	return b.lost
 }
 
-// undo ends the part as if it had never been. The batch ends with its first member when that is undone.
+// undo ends the part without a trace. When the first member is undone, the batch ends.
 func (m *member) undo() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -184,7 +184,7 @@ func (m *member) undo() {
 	case m.first || m.batch.lost != nil:
 		return
 	case m.finished:
-		m.batch.lose(errors.New("a part of it was given up after its end"))
+		m.batch.lose(errors.New("a part of it was abandoned after its end"))
 		return
 	case !m.saved:
 		return

@@ -15,8 +15,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
-// maxStatements bounds the statements that one connection keeps prepared. The store has some dozens of
-// fixed texts; lists make a few more for each combination of what callers ask for.
+// maxStatements bounds the statements that one connection keeps prepared. The store has some dozens of fixed texts;
+// lists add a few for each combination of filters.
 const maxStatements = 100
 
 // connector connects a pool of rawConns.
@@ -40,7 +40,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return &rawConn{driverConn: conn, statements: map[string]*statement{}}, nil
 }
 
-// driverConn is what the driver's connections can do for database/sql, and two methods for databases in memory.
+// driverConn is what the driver's connections implement for database/sql, and two methods for databases in memory.
 type driverConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -54,9 +54,9 @@ type driverConn interface {
 	Deserialize(image []byte) error
 }
 
-// conn is a connection that prepares each statement of the store once. It speaks to the driver
-// itself, as database/sql takes longer to convert and to watch over a statement than SQLite to run it; to
-// database/sql, which pools it, it is an ordinary connection. It serves one call at a time.
+// rawConn is a connection that prepares each statement of the store once. It calls the driver directly, since
+// database/sql takes longer to convert and to supervise a statement than SQLite to run it; to database/sql, which
+// pools it, it is an ordinary connection. It serves one call at a time.
 type rawConn struct {
 	driverConn
 	statements map[string]*statement
@@ -71,7 +71,7 @@ type statement struct {
 	row   row // nil before the first row
 }
 
-// onConn calls run with the connection that is behind conn, and keeps others from it meanwhile.
+// onConn calls run with the connection behind conn, which nothing else can use meanwhile.
 func onConn(conn *sql.Conn, run func(c *rawConn) error) error {
 	var err error
 	if lost := conn.Raw(func(c any) error {
@@ -83,7 +83,7 @@ func onConn(conn *sql.Conn, run func(c *rawConn) error) error {
 	return err
 }
 
-// Close closes the statements first: SQLite keeps what has statements open.
+// Close closes the statements first: SQLite does not close a connection with open statements.
 func (c *rawConn) Close() error {
 	errs := make([]error, 0, len(c.statements)+1)
 	for _, s := range c.statements {
@@ -93,7 +93,7 @@ func (c *rawConn) Close() error {
 	return errors.Join(append(errs, c.driverConn.Close())...)
 }
 
-// statement returns the prepared statement. When there are too many, one makes room, whichever.
+// statement returns the prepared statement. When the connection keeps too many, any of them is closed.
 func (c *rawConn) statement(text string) (*statement, error) {
 	if s, ok := c.statements[text]; ok {
 		return s, nil
@@ -122,8 +122,8 @@ func (c *rawConn) statement(text string) (*statement, error) {
 	return s, nil
 }
 
-// nameless returns a statement with ? for its placeholders $1, $2, … if each is there once, in that order.
-// To SQLite those are names, which the driver looks up whenever it binds an argument.
+// nameless returns a statement with ? for its placeholders $1, $2, … if each occurs once, in that order. To SQLite
+// those are names, which the driver looks up whenever it binds an argument.
 func nameless(text string) string {
 	var out strings.Builder
 	rest := text
@@ -142,8 +142,8 @@ func nameless(text string) string {
 	}
 }
 
-// run runs a statement that yields no rows and returns how many rows it wrote. When ctx ends meanwhile,
-// the statement is interrupted; SQLite then rolls back the whole transaction that it writes in.
+// run runs a statement that yields no rows and returns how many rows it wrote. When ctx ends during the statement, it
+// is interrupted; SQLite then rolls back the whole transaction that it writes in.
 func (c *rawConn) run(ctx context.Context, text string, args []any) (int, error) {
 	s, err := c.statement(text)
 	if err != nil {

@@ -70,14 +70,14 @@ func (e *pools) Transact(ctx context.Context, fn func(tx engine.Tx) error) error
 
 func failure(ctx context.Context, err error) error { return engine.Failure(ctx, err, unavailable(err)) }
 
-// unavailable reports whether another process kept the database locked for too long, or there is no space left for it, on
+// unavailable reports whether another process kept the database locked for too long, or no space is left for it on
 // disk or in memory.
 func unavailable(err error) bool {
 	var said *sqlite.Error
 	if !errors.As(err, &said) {
 		return false
 	}
-	code := said.Code() & 0xff // without what extends it
+	code := said.Code() & 0xff // without its extension
 	return code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_FULL
 }
 
@@ -108,9 +108,9 @@ func (m *member) Finish(ctx context.Context, statement string, args []any) error
 	return err
 }
 
-// write lets ctx interrupt a statement only while the transaction is its caller's alone, since SQLite would
-// undo the whole of it. No write of the store takes long. A member's only statement needs no savepoint:
-// SQLite undoes it when it fails.
+// write lets ctx interrupt a statement only while the transaction is its caller's alone, since SQLite would roll back
+// all of it. No write of the store takes long. A member's only statement needs no savepoint: SQLite undoes it when it
+// fails.
 func (m *member) write(ctx context.Context, statement string, args []any, last bool) (n int, err error) {
 	err = m.statement(ctx, func(c *rawConn) error {
 		if !last {

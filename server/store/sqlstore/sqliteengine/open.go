@@ -56,8 +56,8 @@ func Open(path string) (engine.Database, error) {
 	return databaseOf(newEngine(write, read), revoked), nil
 }
 
-// openMemory uses one connection for everything: the connection is the database. That begins as a copy of
-// one which was migrated once in this process, since to migrate takes far longer than to copy.
+// openMemory uses one connection for everything: the connection is the database. It starts as a copy of a database
+// that is migrated once in this process, since copying is far faster than migrating.
 func openMemory() (engine.Database, error) {
 	image, err := migratedMemory()
 	if err != nil {
@@ -136,8 +136,8 @@ func openPool(dsn string, size int) (*sql.DB, error) {
 	return pool, nil
 }
 
-// fileDSN puts every setting into the DSN, as each connection of a pool needs them anew. synchronous
-// is FULL because in WAL mode anything less may lose a committed transaction when the power fails.
+// fileDSN puts every setting into the DSN, since each new connection of a pool needs them. synchronous is FULL
+// because in WAL mode anything less may lose a committed transaction when the power fails.
 func fileDSN(path string, options url.Values) string {
 	options["_pragma"] = []string{
 		"busy_timeout(10000)", // milliseconds
@@ -153,10 +153,10 @@ func fileDSN(path string, options url.Values) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: options.Encode()}).String()
 }
 
-// makeFile makes an empty database file, which SQLite takes for a new database, that only its
-// owner can read; SQLite gives its companion files the same mode. The file gets its name when it is
-// closed already: to close a file on which SQLite holds locks, for another store in this process,
-// would drop those locks. Where a file system has no links, SQLite makes the file, with the usual mode.
+// makeFile creates an empty database file, which SQLite treats as a new database, that only its owner can read;
+// SQLite gives its companion files the same mode. The file gets its name when it is already closed: closing a file on
+// which SQLite holds locks, for another store in this process, would drop those locks. Where a file system has no
+// links, SQLite creates the file, with the usual mode.
 func makeFile(path string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -173,6 +173,6 @@ func makeFile(path string) error {
 	if err := empty.Close(); err != nil {
 		return err
 	}
-	_ = os.Link(empty.Name(), path) // fails when somebody else was faster, too
+	_ = os.Link(empty.Name(), path) // also fails when another process was faster
 	return nil
 }

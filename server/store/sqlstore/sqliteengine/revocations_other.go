@@ -14,6 +14,7 @@ type countedRevocations struct{ path string }
 
 func openRevocations(path string) (engine.Revocations, error) { return countedRevocations{path}, nil }
 
+// Number implements engine.Revocations.
 func (r countedRevocations) Number() int64 {
 	info, err := os.Stat(r.path)
 	if err != nil {
@@ -22,6 +23,7 @@ func (r countedRevocations) Number() int64 {
 	return info.Size()
 }
 
+// Add implements engine.Revocations.
 func (r countedRevocations) Add() error {
 	file, err := os.OpenFile(r.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {

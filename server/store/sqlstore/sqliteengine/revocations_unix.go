@@ -13,11 +13,11 @@ import (
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
-// mappedRevocations are a number in a file that processes have in their memory.
+// mappedRevocations are a number in a file that all processes map into their memory.
 type mappedRevocations struct{ shared *atomic.Int64 }
 
-// openRevocations opens the file, and makes it if it is absent. It stays in memory for as long as it is in
-// use, even when the database is closed.
+// openRevocations opens the file, and creates it if it is absent. It stays mapped as long as it is in use, even after
+// the database is closed.
 func openRevocations(path string) (engine.Revocations, error) {
 	const size = int64(unsafe.Sizeof(atomic.Int64{}))
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
@@ -27,7 +27,7 @@ func openRevocations(path string) (engine.Revocations, error) {
 	defer file.Close()
 	info, err := file.Stat()
 	if err == nil && info.Size() < size {
-		_, err = file.Write(make([]byte, size)) // two processes may; the first bytes stay what they are
+		_, err = file.Write(make([]byte, size)) // two processes may do this; the first bytes do not change
 	}
 	if err != nil {
 		return nil, err
@@ -41,11 +41,13 @@ func openRevocations(path string) (engine.Revocations, error) {
 	return r, nil
 }
 
+// Number implements engine.Revocations.
 func (r *mappedRevocations) Number() int64 {
 	defer runtime.KeepAlive(r)
 	return r.shared.Load()
 }
 
+// Add implements engine.Revocations.
 func (r *mappedRevocations) Add() error {
 	defer runtime.KeepAlive(r)
 	r.shared.Add(1)

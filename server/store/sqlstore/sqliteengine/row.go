@@ -6,10 +6,10 @@ import (
 	"fmt"
 )
 
-// row is a row as the driver reads it. Its values do not change when it is overwritten.
+// row is a row as the driver reads it. The values that were read stay valid when it is overwritten.
 type row []driver.Value
 
-// Scan does what that of sql.Rows does for the types that the store scans to, without reflection.
+// Scan is that of sql.Rows, without reflection, for the types that the store scans to.
 func (r row) Scan(dest ...any) error {
 	if len(dest) != len(r) {
 		return fmt.Errorf("%d columns are scanned into %d values", len(r), len(dest))
@@ -50,7 +50,7 @@ func scan(dest any, value driver.Value) error {
 	return nil
 }
 
-// value is an argument as the driver takes it.
+// toValue returns an argument in the driver's form.
 func toValue(arg any) (driver.Value, error) {
 	switch arg := arg.(type) {
 	case string, int64, nil:

@@ -10,7 +10,7 @@ import (
 type writeQueue struct {
 	mu      sync.Mutex
 	busy    bool          // a writer has the turn
-	waiting []chan *batch // each takes one message: the batch to take part in, or nil to begin one
+	waiting []chan *batch // each receives one value: the batch to take part in, or nil to begin one
 }
 
 // join waits for the turn and returns the batch to take part in, or nil to begin one. When ctx ends first,
