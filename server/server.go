@@ -67,6 +67,8 @@ type Config struct {
 	// MaxStreams is how many event streams an account may have open, at all running servers on the database together;
 	// 1,000 by default.
 	MaxStreams int
+	// MaxKeyBytes is how many bytes the idempotency keys of an account may occupy, responses included; 1 GiB by default.
+	MaxKeyBytes int64
 	// Heartbeat is the longest silence on an event stream; 15 seconds by default.
 	Heartbeat time.Duration
 	// StreamPatience is how long the reader of an event stream may take to read a frame; 10 seconds by default.
@@ -148,7 +150,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		Contract: api, Auth: auth.New(db, config.Now), Store: db, Log: config.Logger,
 		ReportOnly: config.ResponseCheck == Report, OnViolation: config.OnViolation,
 		Faults: config.Faults, Sleep: config.Clock.Sleep,
-		Heartbeat: config.Heartbeat, StreamPatience: config.StreamPatience,
+		MaxKeyBytes: config.MaxKeyBytes, Heartbeat: config.Heartbeat, StreamPatience: config.StreamPatience,
 	})
 	s.broker = broker.New(db, broker.Options{
 		MaxReaders: config.MaxStreams, Now: config.Now, NewID: db.NewID,
@@ -181,7 +183,7 @@ func (s *Server) serve(api *contract.Contract, events *event.Log) error {
 	if err != nil {
 		return err
 	}
-	return s.pipeline.Serve(ops)
+	return s.pipeline.Serve(ops, ops)
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -192,6 +194,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.Workers = cmp.Or(c.Workers, 256)
 	c.MaxTurns = cmp.Or(c.MaxTurns, 1000)
 	c.MaxStreams = cmp.Or(c.MaxStreams, 1000)
+	c.MaxKeyBytes = cmp.Or(c.MaxKeyBytes, 1<<30)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamPatience = cmp.Or(c.StreamPatience, 10*time.Second)
 	c.TurnPatience = cmp.Or(c.TurnPatience, 5*time.Second)

@@ -33,8 +33,15 @@ type Options struct {
 	Now func() time.Time
 }
 
+// Operations are the operations, with what they know of their responses.
+type Operations interface {
+	echoserver.StrictServerInterface
+	Describe(session string, body []byte) (resource, reference string, secret bool)
+	Rebuild(ctx context.Context, reference string) ([]byte, error)
+}
+
 // New returns the operations. It fails when the list of models cannot be read.
-func New(o Options) (echoserver.StrictServerInterface, error) {
+func New(o Options) (Operations, error) {
 	models, err := loadModels(o.Models, o.Contract)
 	if err != nil {
 		return nil, err

@@ -86,6 +86,7 @@ file and requests give the same faults again.`,
 	flags.IntVar(&config.Workers, "workers", 256, "turns to run at the same time")
 	flags.IntVar(&config.MaxTurns, "max-turns", 1000, "turns that an account may have queued or running; more are refused with 429")
 	flags.IntVar(&config.MaxStreams, "max-streams", 1000, "event streams that an account may have open on all replicas together; more are refused with 429")
+	flags.Int64Var(&config.MaxKeyBytes, "max-key-bytes", 1<<30, "bytes that the idempotency keys of an account may occupy in 24 hours; requests with more keys are refused with 409")
 	flags.StringVar(&config.Models, "models", "", "YAML file with the models to list; a built-in list by default")
 	flags.StringSliceVar(&config.Features, "features", nil, "features to switch on, comma-separated: m3 (resources, vault_ids)")
 	flags.StringVar(&check, "response-check", string(server.Enforce), "what to do with a response that violates the contract: enforce (respond 500) or report (log it)")

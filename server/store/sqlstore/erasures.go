@@ -11,10 +11,15 @@ import (
 const deleteSomeEvents = `DELETE FROM events WHERE account_id = $1 AND session_id = $2 AND position IN (
 	SELECT position FROM events WHERE account_id = $1 AND session_id = $2 ORDER BY position LIMIT $3)`
 
-// eraseLog erases a deleted session's events. It leaves those beyond one step to SweepEvents.
+// eraseLog erases a deleted session's events and the recorded responses that show it. It leaves those beyond one step to
+// SweepEvents.
 func (s *Store) eraseLog(ctx context.Context, account, session string) error {
-	erased, err := s.exec(ctx, deleteSomeEvents, account, session, sweepStep)
-	if err != nil || erased < sweepStep {
+	events, err := s.exec(ctx, deleteSomeEvents, account, session, sweepStep)
+	if err != nil {
+		return err
+	}
+	responses, err := s.eraseResponses(ctx, account, session, sweepStep)
+	if err != nil || events < sweepStep && responses < sweepStep {
 		return err
 	}
 	return s.add(ctx, `INSERT INTO erasures (account_id, session_id) VALUES ($1, $2)`, account, session)
@@ -41,7 +46,7 @@ func (s *Store) SweepEvents(ctx context.Context, limit int) (int, error) {
 	return removed, nil
 }
 
-// sweepLog erases at most limit events of one deleted session, or returns store.ErrNotFound when none are left that
+// sweepLog erases at most limit events, and recorded responses, of one deleted session, or returns store.ErrNotFound when none are left that
 // no other process is erasing.
 func (s *Store) sweepLog(ctx context.Context, limit int) (int, error) {
 	of, err := one(ctx, s, func(row engine.Scanner) (of store.SessionRef, err error) {
@@ -54,7 +59,12 @@ func (s *Store) sweepLog(ctx context.Context, limit int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	responses, err := s.eraseResponses(ctx, of.Account, of.ID, limit)
+	if err != nil {
+		return 0, err
+	}
 	_, err = s.exec(ctx, `DELETE FROM erasures WHERE account_id = $1 AND session_id = $2
-		AND NOT EXISTS (SELECT 1 FROM events WHERE account_id = $1 AND session_id = $2)`, of.Account, of.ID)
-	return removed, err
+		AND NOT EXISTS (SELECT 1 FROM events WHERE account_id = $1 AND session_id = $2)
+		AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE account_id = $1 AND resource_id = $2)`, of.Account, of.ID)
+	return max(removed, responses), err
 }
