@@ -54,7 +54,8 @@ type Config struct {
 	DBStatementTimeout, DBConnectTimeout time.Duration
 	// Demo creates the agent and the environment of the documentation page, and a token for them.
 	Demo bool
-	// DemoToken is the demo account's token; empty for a new one.
+	// DemoToken is the demo account's token, which each start makes valid for 30 days; empty for a new one. On an Addr beyond
+	// loopback it must have at least 24 characters. A token that was revoked or that belongs to another account is refused.
 	DemoToken string
 	// Models is a YAML file of the models that GET /models lists; a built-in list by default.
 	Models string
@@ -213,6 +214,11 @@ func (c Config) withDefaults() (Config, error) {
 	for _, f := range c.Features {
 		if f != FeatureM3 {
 			return c, fmt.Errorf("unknown feature %q; known is %q", f, FeatureM3)
+		}
+	}
+	if c.Demo {
+		if err := CheckDemoToken(c.Addr, c.DemoToken); err != nil {
+			return c, err
 		}
 	}
 	if c.Faults != nil && !c.Demo {

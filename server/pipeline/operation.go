@@ -22,7 +22,14 @@ func (p *Pipeline) operation(op *contract.Operation) echo.MiddlewareFunc {
 				if err := p.admit(c, op); err != nil {
 					return err
 				}
-				return p.once(c, reply, op, func() error { return p.handle(c, reply, next) })
+				r, ok := rehearsed(c.Request().Context())
+				switch {
+				case !ok:
+					return p.once(c, reply, op, func() error { return p.handle(c, reply, next) })
+				case r.denies():
+					return p.fail(c, r)
+				}
+				return p.once(c, reply, op, func() error { return p.fail(c, r) })
 			})
 			if err != nil && !reply.open {
 				reply.reset(c)

@@ -33,8 +33,9 @@ requests are still served for --drain-delay, then streams close and requests und
 signal ends it immediately. The exit status is 0 after a clean stop and 1 after an error.
 
 With --demo there is an account with the agent and the environment of the documentation's curl, which
-is printed ready to paste. Its token is the value of $QODER_PAT if that is set, otherwise a new one that
-expires after 30 days.
+is printed ready to paste. Its token is the value of $QODER_PAT if that is set, otherwise a new one; it
+expires 30 days after the last start with it. On an --addr that other machines reach, a given token must
+have at least 24 characters. A token that was revoked, or that belongs to another account, is refused.
 
 A runner replies to messages: echo repeats the message, script plays a YAML file for tests, openai calls
 any endpoint that implements OpenAI's chat completions. --route selects another runner by the agent's
