@@ -21,7 +21,7 @@ const (
 	reconsider = time.Second
 )
 
-// keyBytes bounds what the idempotency keys of an account occupy (decision "Idempotency-Key"). It reads that from the
+// keyBytes bounds what the idempotency keys of an account occupy (decision "Recorded responses"). It reads that from the
 // store and adds what this process records; it reads again after a sixteenth of the bound. So all processes together
 // exceed the bound by at most a sixteenth each.
 type keyBytes struct {

@@ -66,10 +66,12 @@ func (s *Store) RecordResponse(ctx context.Context, k store.Key, r store.Recorde
 	})
 }
 
+const selectKeyBytes = `SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM idempotency_keys WHERE account_id = $1`
+
 // KeyBytes implements store.Keys. The sum is read from an index.
 func (s *Store) KeyBytes(ctx context.Context, account string) (int64, error) {
 	scan := func(row engine.Scanner) (sum int64, err error) { return sum, row.Scan(&sum) }
-	return one(ctx, s, scan, `SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM idempotency_keys WHERE account_id = $1`, account)
+	return one(ctx, s, scan, selectKeyBytes, account)
 }
 
 // Secret implements store.Keys.
@@ -91,13 +93,15 @@ func (s *Store) Secret(ctx context.Context, name string) (secret []byte, err err
 	return orZero(secret, err)
 }
 
+const eraseSomeResponses = `UPDATE idempotency_keys
+	SET erased = 1, size = size - octet_length(body), resource_id = '', body = '', reference = ''
+	WHERE account_id = $1 AND key IN (
+		SELECT key FROM idempotency_keys WHERE account_id = $1 AND resource_id = $2 LIMIT $3)`
+
 // eraseResponses erases at most limit of the responses that show a resource, and returns how many it erased. Their keys
 // stay, so that a repeat of the request has no effect.
 func (s *Store) eraseResponses(ctx context.Context, account, resource string, limit int) (int, error) {
-	return s.exec(ctx, `UPDATE idempotency_keys
-		SET erased = 1, size = size - octet_length(body), resource_id = '', body = '', reference = ''
-		WHERE account_id = $1 AND key IN (
-			SELECT key FROM idempotency_keys WHERE account_id = $1 AND resource_id = $2 LIMIT $3)`, account, resource, limit)
+	return s.exec(ctx, eraseSomeResponses, account, resource, limit)
 }
 
 // sweepStep is how many rows one transaction removes at most for a sweep: some milliseconds of work.
