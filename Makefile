@@ -60,7 +60,7 @@ run: ## serve the API with a demo account
 run-cluster: ## serve the API from three replicas behind a proxy, on a temporary PostgreSQL
 	go run ./server/internal/cluster
 
-test: ## run all tests under the race detector, including those on PostgreSQL and behind proxies where they are installed
+test: ## run all tests under the race detector, including those on PostgreSQL and with other programs where they are installed
 	go test $(RACE) -timeout 14m ./...
 	@go test -count=1 -v -run '^(TestPostgreSQL|TestPrograms)$$' ./server/store/pgtest ./server/internal/needs | \
 		sed -n 's/^.*skipped, since it needs /test: SKIPPED what needs /p' | sort -u

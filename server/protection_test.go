@@ -14,6 +14,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/faults"
 	"github.com/cloud-sessions/sessions/server/store/pgtest"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
+	"github.com/cloud-sessions/sessions/server/turn"
 )
 
 // The tests of this file cover lines that only protect: without one of them, everything seems to work.
@@ -144,12 +145,14 @@ func TestInjectedFaultsNeedADemo(t *testing.T) {
 
 // A turn whose event would violate the contract fails. Stored, the event would make every list of it a 500.
 func TestEventsThatViolateTheContractAreNotStored(t *testing.T) {
-	h := start(t, scripted(t, fmt.Sprintf("rules: [{steps: [{custom_tool: {name: %s, input: {}}}]}]", strings.Repeat("x", 400))))
+	h := start(t, withRunner(answering(func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
+		return turn.EndTurn, out.ToolResult(ctx, "not an event's id", "sunny", false)
+	})))
 	path := h.session()
 	h.say(path, "Hi")
 	h.settled(path)
 	frames := events(h.events(path)) // fails the test unless the list is a 200
-	if !strings.Contains(fmt.Sprint(frames), "session.error") || strings.Contains(fmt.Sprint(frames), "agent.custom_tool_use") {
+	if !strings.Contains(fmt.Sprint(frames), "session.error") || strings.Contains(fmt.Sprint(frames), "agent.tool_result") {
 		t.Errorf("%q", frames)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/event"
@@ -74,6 +75,12 @@ type Config struct {
 	Heartbeat time.Duration
 	// StreamPatience is how long the reader of an event stream may take to read a frame; 10 seconds by default.
 	StreamPatience time.Duration
+	// TurnTimeout is how long a turn may run, TurnSilenceTimeout how long its runner may give no sign of life; an hour and
+	// 10 minutes by default. A turn that waits for a worker, a confirmation or a tool's result does not run.
+	TurnTimeout, TurnSilenceTimeout time.Duration
+	// MaxTurnText is how many bytes of text a turn may store, the arguments and results of tools included; then it ends
+	// with the stop reason max_tokens. 8 MiB by default.
+	MaxTurnText int
 	// TurnPatience is how long a runner may take to stop; 5 seconds by default.
 	TurnPatience time.Duration
 	// Clock measures the time between increments of messages; turn.WallClock by default.
@@ -121,7 +128,7 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	go func() { _, _ = contract.Load() }() // assemble waits for it; opening the database takes as long
 	db, err := sqlstore.Open(ctx, config.DB, sqlstore.Options{
 		Now: config.Now, NewID: config.NewID, MaxConns: config.DBMaxConns,
-		StatementTimeout: config.DBStatementTimeout, ConnectTimeout: config.DBConnectTimeout,
+		StatementTimeout: config.DBStatementTimeout, ConnectTimeout: config.DBConnectTimeout, Logger: config.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -162,13 +169,18 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 			return s.pipeline.CheckFrame(data)
 		},
 	})
-	if err := s.serve(api, events); err != nil {
+	models, err := operations.LoadModels(config.Models, api)
+	if err == nil {
+		err = s.serve(api, events, models)
+	}
+	if err != nil {
 		s.broker.Close()
 		return nil, err
 	}
 	s.turns = dispatch.Start(dispatch.Options{
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
-		Clock: config.Clock, Now: config.Now, Logger: config.Logger,
+		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
+		TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
 	s.pipeline.Gauge("sessions_running_turns", "Turns that are running.", s.turns.Running)
@@ -176,15 +188,21 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 }
 
 // serve gives the pipeline its operations.
-func (s *Server) serve(api *contract.Contract, events *event.Log) error {
-	ops, err := operations.New(operations.Options{
+func (s *Server) serve(api *contract.Contract, events *event.Log, models types.ModelList) error {
+	ops := operations.New(operations.Options{
 		Store: s.store, Contract: api, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
-		Models: s.config.Models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
+		Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
 	})
-	if err != nil {
-		return err
-	}
 	return s.pipeline.Serve(ops, ops)
+}
+
+// maxInputTokens returns the sizes of the models' windows, by model.
+func maxInputTokens(models types.ModelList) map[string]int64 {
+	sizes := make(map[string]int64, len(models.Data))
+	for _, m := range models.Data {
+		sizes[string(m.ID)] = int64(m.MaxInputTokens)
+	}
+	return sizes
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -198,6 +216,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxKeyBytes = cmp.Or(c.MaxKeyBytes, 1<<30)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamPatience = cmp.Or(c.StreamPatience, 10*time.Second)
+	c.TurnTimeout = cmp.Or(c.TurnTimeout, time.Hour)
+	c.TurnSilenceTimeout = cmp.Or(c.TurnSilenceTimeout, 10*time.Minute)
+	c.MaxTurnText = cmp.Or(c.MaxTurnText, dispatch.DefaultMaxText)
 	c.TurnPatience = cmp.Or(c.TurnPatience, 5*time.Second)
 	if c.Clock == nil {
 		c.Clock = turn.WallClock{}
@@ -210,6 +231,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.TurnTimeout < 0 || c.TurnSilenceTimeout < 0 || c.MaxTurnText < 0 {
+		return c, errors.New("the bounds of a turn must be positive")
 	}
 	for _, f := range c.Features {
 		if f != FeatureM3 {

@@ -113,6 +113,12 @@ func (s *Schema) Maximum() int64 {
 	return s.root.whole.most
 }
 
+// MaximumNumber returns the greatest value of a number that is not an integer; infinite when it is not bounded.
+func (s *Schema) MaximumNumber() float64 {
+	s.mustBe(numberKind)
+	return s.root.float.most
+}
+
 // MaxBytes returns the most bytes of JSON that a value may have (x-max-bytes); math.MaxInt when it is not
 // bounded.
 func (s *Schema) MaxBytes() int {

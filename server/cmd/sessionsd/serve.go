@@ -55,7 +55,7 @@ file and requests give the same faults again.`,
 			if config.Logger, err = newLogger(cmd.ErrOrStderr(), logFormat); err != nil {
 				return err
 			}
-			if config.Runner, err = runner.open(); err != nil {
+			if config.Runner, err = runner.open(config.Logger); err != nil {
 				return err
 			}
 			if config.Faults, err = openFaults(faultFile, config.Demo); err != nil {
@@ -86,6 +86,8 @@ file and requests give the same faults again.`,
 	flags.StringVar(&faultFile, "faults", "", "YAML file that says which requests fail, and how; with --demo only")
 	flags.IntVar(&config.Workers, "workers", 256, "turns to run at the same time")
 	flags.IntVar(&config.MaxTurns, "max-turns", 1000, "turns that an account may have queued or running; more are refused with 429")
+	flags.DurationVar(&config.TurnTimeout, "turn-timeout", time.Hour, "how long a turn may run, without the time in which it waits for a worker, a confirmation or a tool's result")
+	flags.DurationVar(&config.TurnSilenceTimeout, "turn-silence-timeout", 10*time.Minute, "how long the runner of a turn may do nothing; keep-alive comments of an endpoint count as life")
 	flags.IntVar(&config.MaxStreams, "max-streams", 1000, "event streams that an account may have open on all replicas together; more are refused with 429")
 	flags.Int64Var(&config.MaxKeyBytes, "max-key-bytes", 1<<30, "bytes that the idempotency keys of an account may occupy in 24 hours; requests with more keys are refused with 409")
 	flags.StringVar(&config.Models, "models", "", "YAML file with the models to list; a built-in list by default")

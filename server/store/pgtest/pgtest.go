@@ -123,7 +123,7 @@ const empty = `
 	DECLARE name TEXT;
 	BEGIN
 		FOR name IN SELECT tablename FROM pg_tables
-			WHERE schemaname = 'public' AND tablename NOT IN ('goose_db_version', 'river_migration') LOOP
+			WHERE schemaname = 'public' AND tablename <> 'goose_db_version' LOOP
 			EXECUTE format('DELETE FROM %I', name);
 		END LOOP;
 	END $$`

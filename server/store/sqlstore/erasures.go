@@ -11,10 +11,25 @@ import (
 const deleteSomeEvents = `DELETE FROM events WHERE account_id = $1 AND session_id = $2 AND position IN (
 	SELECT position FROM events WHERE account_id = $1 AND session_id = $2 ORDER BY position LIMIT $3)`
 
-// eraseLog erases a deleted session's events and the recorded responses that show it. It leaves those beyond one step to
-// SweepEvents.
+// deleteSomeMemos is for the memos of those events: there are not more memos than events.
+const deleteSomeMemos = `DELETE FROM event_memos WHERE account_id = $1 AND session_id = $2 AND position IN (
+	SELECT position FROM event_memos WHERE account_id = $1 AND session_id = $2 ORDER BY position LIMIT $3)`
+
+// eraseSome erases at most limit of a session's events, with their memos, and returns how many.
+func (s *Store) eraseSome(ctx context.Context, account, session string, limit int) (int, error) {
+	if _, err := s.exec(ctx, deleteSomeMemos, account, session, limit); err != nil {
+		return 0, err
+	}
+	return s.exec(ctx, deleteSomeEvents, account, session, limit)
+}
+
+// eraseLog erases a deleted session's events, the recorded responses that show it, and what is left of its turns. It
+// leaves the events and responses beyond one step to SweepEvents.
 func (s *Store) eraseLog(ctx context.Context, account, session string) error {
-	events, err := s.exec(ctx, deleteSomeEvents, account, session, sweepStep)
+	if err := s.soon(ctx, `DELETE FROM queued_turns WHERE account_id = $1 AND session_id = $2`, account, session); err != nil {
+		return err
+	}
+	events, err := s.eraseSome(ctx, account, session, sweepStep)
 	if err != nil {
 		return err
 	}
@@ -46,8 +61,8 @@ func (s *Store) SweepEvents(ctx context.Context, limit int) (int, error) {
 	return removed, nil
 }
 
-// sweepLog erases at most limit events, and recorded responses, of one deleted session, or returns store.ErrNotFound when none are left that
-// no other process is erasing.
+// sweepLog erases at most limit events, and as many recorded responses, of one deleted session. It returns
+// store.ErrNotFound when none are left that no other process is erasing.
 func (s *Store) sweepLog(ctx context.Context, limit int) (int, error) {
 	of, err := one(ctx, s, func(row engine.Scanner) (of store.SessionRef, err error) {
 		return of, row.Scan(&of.Account, &of.ID)
@@ -55,7 +70,7 @@ func (s *Store) sweepLog(ctx context.Context, limit int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	removed, err := s.exec(ctx, deleteSomeEvents, of.Account, of.ID, limit)
+	removed, err := s.eraseSome(ctx, of.Account, of.ID, limit)
 	if err != nil {
 		return 0, err
 	}

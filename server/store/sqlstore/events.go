@@ -73,6 +73,11 @@ func (s *Store) appendTo(ctx context.Context, account, session string, events []
 		if err := s.addEvent(ctx, account, appended[i]); err != nil {
 			return nil, err
 		}
+		if len(n.Memo) > 0 {
+			if err := s.addMemo(ctx, account, appended[i], n.Memo); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return appended, nil
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -40,6 +41,8 @@ type Options struct {
 	// ConnectTimeout bounds how long a call waits for a connection to PostgreSQL, new or released by another call;
 	// DefaultConnectTimeout by default. It is at least a millisecond.
 	ConnectTimeout time.Duration
+	// Logger gets what callers do not see, such as lost connections; discarded by default.
+	Logger *slog.Logger
 }
 
 // The defaults of Options.
@@ -59,6 +62,9 @@ func (o Options) withDefaults() (Options, error) {
 	o.MaxConns = cmp.Or(o.MaxConns, DefaultMaxConns)
 	o.StatementTimeout = cmp.Or(o.StatementTimeout, DefaultStatementTimeout)
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, DefaultConnectTimeout)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	if o.MaxConns < 1 || o.MaxConns > 1000 {
 		return o, errors.New("sqlstore: the connections to the database must be 1 to 1000")
 	}
@@ -138,7 +144,7 @@ func openDatabase(dsn string, opts Options) (engine.Database, error) {
 		return sqliteengine.Open(rest)
 	case "postgres", "postgresql":
 		return pgengine.Open(dsn, pgengine.Options{
-			MaxConns: opts.MaxConns, StatementTimeout: opts.StatementTimeout, ConnectTimeout: opts.ConnectTimeout,
+			MaxConns: opts.MaxConns, StatementTimeout: opts.StatementTimeout, ConnectTimeout: opts.ConnectTimeout, Log: opts.Logger,
 		})
 	}
 	return engine.Database{}, engine.ErrDSN
@@ -152,9 +158,16 @@ func newID(prefix string) string {
 
 // Ping reads from the schema, so that it fails for a database that is gone or foreign.
 func (s *Store) Ping(ctx context.Context) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.calls.Done()
 	_, err := all(ctx, s, func(row engine.Scanner) (n int, err error) { return n, row.Scan(&n) },
 		`SELECT 1 FROM tokens LIMIT 1`)
-	return err
+	if err != nil || s.db.Ready == nil {
+		return err
+	}
+	return s.db.Ready(ctx)
 }
 
 // Close may be called more than once.

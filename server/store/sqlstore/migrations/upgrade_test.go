@@ -176,7 +176,7 @@ func TestUpgradeToKeyReferences(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dsn, db, dialect := old(t)
-			makeVersion(t, db, dialect, 6)
+			makeVersion(t, db, dialect, 8)
 			insert(t, db, fmt.Sprintf(`INSERT INTO idempotency_keys (account_id, key, fingerprint, status, content_type, body, created_at)
 				VALUES ('acc', 'created', 'f1', 201, 'text/x', 'body', %[1]d), ('acc', 'refused', 'f2', 404, 'text/x', 'body', %[1]d)`,
 				time.Now().UnixMicro()))

@@ -2,6 +2,7 @@ package pgengine_test
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ func check(t *testing.T, err error) {
 // TestRoundTrips counts them, once statements are prepared: they are what a network makes expensive.
 func TestRoundTrips(t *testing.T) {
 	t.Parallel()
-	db, err := pgengine.Open(pgtest.Database(t), pgengine.Options{MaxConns: 1, StatementTimeout: 5 * time.Second, ConnectTimeout: 5 * time.Second})
+	db, err := pgengine.Open(pgtest.Database(t), pgengine.Options{MaxConns: 1, StatementTimeout: 5 * time.Second, ConnectTimeout: 5 * time.Second, Log: slog.New(slog.DiscardHandler)})
 	check(t, err)
 	trips := pgengine.CountTrips(t, db)
 	s, err := sqlstore.New(t.Context(), db, sqlstore.Options{})
@@ -77,7 +78,7 @@ func TestRoundTrips(t *testing.T) {
 	}
 }
 
-// TestStraysAreEnqueued has sessions that are busy although no job is there for their turn, as after a loss of jobs: a
+// TestStraysAreEnqueued has sessions that are busy although the queue does not have their turn, as after a loss of rows: a
 // worker finds and runs them, and no others.
 func TestStraysAreEnqueued(t *testing.T) {
 	t.Parallel()
@@ -94,7 +95,7 @@ func TestStraysAreEnqueued(t *testing.T) {
 	} {
 		v, err := s.CreateSession(t.Context(), "acc", store.SessionSpec{AgentID: agent.ID, EnvironmentID: environment.ID})
 		check(t, err)
-		ref := store.TurnRef{Session: store.SessionRef{Account: "acc", ID: v.ID}, TurnID: s.NewID("turn")}
+		ref := store.TurnRef{Session: store.SessionRef{Account: "acc", ID: v.ID}, TurnID: s.NewID("turn"), Again: true}
 		_, err = s.UpdateSession(t.Context(), "acc", v.ID, func(v *store.Session) error {
 			v.Status, v.Turn.ID = status, ref.TurnID
 			return nil
