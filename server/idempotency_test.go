@@ -151,8 +151,8 @@ func (h *harness) recorded(key string) *store.RecordedKey {
 	return recorded
 }
 
-// largeAgent is the body of an agent of some 100 kB.
-func largeAgent() string {
+// agentOf100KB is the body of an agent of some 100 kB.
+func agentOf100KB() string {
 	return `{"name":"large","model":"ultimate","system":"` + strings.Repeat("<x&y> ", 2000) + `","tools":[{"type":"custom","name":"t","description":"d",` +
 		`"input_schema":{"type":"object","description":"` + strings.Repeat("long ", 20_000) + `"}}]}`
 }
@@ -160,7 +160,7 @@ func largeAgent() string {
 // A large response is not kept with its key. Its repeat is the same as long as what it shows is.
 func TestALargeResponseIsRebuilt(t *testing.T) {
 	h := start(t)
-	agent := h.do(request{method: "POST", path: "/agents", body: largeAgent(), header: keyed("agent")})
+	agent := h.do(request{method: "POST", path: "/agents", body: agentOf100KB(), header: keyed("agent")})
 	if agent.status != 201 || len(agent.body) < 64<<10 {
 		t.Fatalf("%d, %d bytes", agent.status, len(agent.body))
 	}
@@ -175,7 +175,7 @@ func TestALargeResponseIsRebuilt(t *testing.T) {
 		r     request
 		first answer
 	}{
-		"agent":  {request{method: "POST", path: "/agents", body: largeAgent(), header: keyed("agent")}, agent},
+		"agent":  {request{method: "POST", path: "/agents", body: agentOf100KB(), header: keyed("agent")}, agent},
 		"events": {send, events},
 	} {
 		if recorded := h.recorded(name); len(recorded.Response.Body) != 0 || len(recorded.Response.Reference) > 1000 {
@@ -195,7 +195,7 @@ func TestALargeResponseIsRebuilt(t *testing.T) {
 		t.Errorf("%d %.200s", again.status, again.body)
 	}
 	expect(t, h.post("/agents/"+agent.field("id").(string)+"/archive", ""), 200, nil)
-	got := h.do(request{method: "POST", path: "/agents", body: largeAgent(), header: keyed("agent")})
+	got := h.do(request{method: "POST", path: "/agents", body: agentOf100KB(), header: keyed("agent")})
 	if got.status != 201 || got.field("archived_at") == nil || got.header.Get("Idempotent-Replayed") != "true" {
 		t.Errorf("after a change: %d %.200s", got.status, got.body)
 	}
@@ -283,7 +283,7 @@ func TestKeysAreBoundedInBytes(t *testing.T) {
 	accepted := 0
 	for ; accepted < 1000; accepted++ {
 		if got := h.do(create(fmt.Sprint("k", accepted))); got.status != 201 {
-			if want := "occupy 32768 bytes"; got.status != 409 || !strings.Contains(string(got.body), want) || got.header.Get("Retry-After") == "" {
+			if want := "occupy 32768 bytes"; got.status != 429 || !strings.Contains(string(got.body), want) || got.header.Get("Retry-After") == "" {
 				t.Errorf("%d %s %v", got.status, got.body, got.header)
 			}
 			break

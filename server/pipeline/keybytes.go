@@ -87,5 +87,5 @@ func (e *fullError) Error() string {
 
 // Problem implements problem.Error.
 func (e *fullError) Problem() problem.Problem {
-	return problem.Problem{Type: types.ErrorTypeConflictError, Param: "Idempotency-Key", Message: e.Error(), RetryAfter: time.Minute}
+	return problem.Problem{Type: types.ErrorTypeRateLimitError, Param: "Idempotency-Key", Message: e.Error(), RetryAfter: time.Minute}
 }

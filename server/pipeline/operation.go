@@ -6,6 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/request"
 )
 
@@ -17,9 +18,12 @@ func (p *Pipeline) operation(op *contract.Operation) echo.MiddlewareFunc {
 		return func(c echo.Context) error {
 			info := request.From(c.Request().Context())
 			info.Operation, info.Log = op.ID, log
-			reply := p.replies.hold(c, op)
+			grant := p.opts.Budget.Open("")
+			defer grant.Close()
+			info.Grant = grant
+			reply := p.replies.hold(c, op, grant)
 			err := recovered(func() error {
-				if err := p.admit(c, op); err != nil {
+				if err := p.admit(c, op, grant); err != nil {
 					return err
 				}
 				r, ok := rehearsed(c.Request().Context())
@@ -44,19 +48,37 @@ func (p *Pipeline) operation(op *contract.Operation) echo.MiddlewareFunc {
 	}
 }
 
-// admit authenticates the caller, then validates the request. A body may take as long as its caller wants, so the token
+// admit authenticates the caller, then validates the request. What the request takes is reserved first: its head for all
+// callers that are not known yet, then its body for the account. A body may take as long as its caller wants, so the token
 // is checked again once it has been read.
-func (p *Pipeline) admit(c echo.Context, op *contract.Operation) error {
+func (p *Pipeline) admit(c echo.Context, op *contract.Operation, grant *budget.Grant) error {
 	r := c.Request()
 	info := request.From(r.Context())
+	if err := grant.Grow(headBytes(r)); err != nil {
+		return err
+	}
 	if op.Secured {
 		principal, err := p.opts.Auth.Authenticate(r.Context(), r.Header)
 		if err != nil {
 			return err
 		}
 		info.Account, info.Token = principal.Account, principal.Token
+		if err := grant.Move(principal.Account); err != nil {
+			return err
+		}
 	}
-	if err := op.CheckRequest(r, c.Param); err != nil || !op.Secured || !op.TakesBody() {
+	if !op.TakesBody() {
+		return op.CheckRequest(r, c.Param)
+	}
+	body, err := reserveBody(r, grant)
+	if err != nil {
+		return err
+	}
+	err = op.CheckRequest(r, c.Param)
+	switch {
+	case body.refused != nil:
+		return body.refused
+	case err != nil || !op.Secured:
 		return err
 	}
 	return p.opts.Auth.Check(r.Context(), info.Token)

@@ -294,7 +294,7 @@ func TestProblems(t *testing.T) {
 			Message: "Idempotency key reused with another method or path; it was first used for POST /agents."}},
 		{&erasedError{}, 409, problem.Problem{Type: "conflict_error", Param: "Idempotency-Key",
 			Message: "The request with this idempotency key succeeded; what it returned has been deleted since."}},
-		{&fullError{7}, 409, problem.Problem{Type: "conflict_error", Param: "Idempotency-Key", RetryAfter: time.Minute,
+		{&fullError{7}, 429, problem.Problem{Type: "rate_limit_error", Param: "Idempotency-Key", RetryAfter: time.Minute,
 			Message: "The account's idempotency keys of the last 24 hours occupy 7 bytes, which is all that they may; try again later, or send the request without a key."}},
 		{&lifecycle.BusyError{}, 409, problem.Problem{Type: "invalid_request_error", Status: 409,
 			Message: "Session is currently processing a turn. Cancel the current turn or wait for completion."}},

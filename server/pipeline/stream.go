@@ -20,11 +20,11 @@ const lastWrite = 250 * time.Millisecond
 const retryRead = time.Second
 
 // EventStream returns the response of streamEvents: the reader's frames as server-sent events, until the caller leaves,
-// the session is deleted, the caller's token expires or is revoked, or the server stops. A caller that does not read a frame in time is disconnected, to resume
-// from its cursor. The response closes the reader.
+// the session is deleted, the caller's token expires or is revoked, or the server stops. A caller that does not read a
+// frame in time is disconnected, to resume from its cursor. The response closes the reader.
 func (p *Pipeline) EventStream(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject {
 	return &eventStream{
-		reader: reader, ctx: ctx, hold: p.opts.Auth.Hold, heartbeat: p.opts.Heartbeat, patience: p.opts.StreamPatience, log: p.log,
+		reader: reader, ctx: ctx, hold: p.opts.Auth.Hold, heartbeat: p.opts.Heartbeat, patience: p.opts.Patience, log: p.log,
 	}
 }
 
@@ -36,6 +36,7 @@ type eventStream struct {
 	// heartbeat is the longest silence; patience is how long the caller may take to read a frame.
 	heartbeat, patience time.Duration
 	log                 *slog.Logger
+	text                []byte // to be reused
 }
 
 // VisitStreamEventsResponse implements echoserver.StreamEventsResponseObject. It sends the headers at once, then the
@@ -46,7 +47,7 @@ func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 	defer release()
 	s.ctx = held
 	out := http.NewResponseController(w)
-	defer whenDone(held, func() { _ = out.SetWriteDeadline(time.Now().Add(lastWrite)) })()
+	defer cutOff(held, out)()
 	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store, no-transform") // a proxy that compresses holds frames back
 	w.Header().Set("X-Accel-Buffering", "no")
@@ -55,57 +56,73 @@ func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 		return out.Flush()
 	}
 	_ = out.SetReadDeadline(time.Time{}) // the server's deadline is for requests, not for the time that their responses take
-	var text []byte
-	for first := true; ; first = false {
-		if !first {
-			var more bool
-			if text, more = s.next(text[:0]); !more {
-				return nil
-			}
-		}
+	for {
 		_ = out.SetWriteDeadline(time.Now().Add(s.patience)) // not every writer has deadlines
-		if s.ctx.Err() != nil {                              // looked at only now, so that no later deadline replaces lastWrite's
-			return nil
-		}
-		if len(text) > 0 {
-			if _, err := w.Write(text); err != nil {
-				return nil
-			}
-		}
 		if err := out.Flush(); err != nil {
 			return err
 		}
-		if cap(text) > 64<<10 {
-			text = nil // an idle stream keeps little
+		frames, more := s.next()
+		if !more || s.write(w, frames) != nil {
+			return nil
 		}
 	}
 }
 
-// whenDone calls fn when ctx is done. The function that it returns prevents that, or waits until fn has returned.
-func whenDone(ctx context.Context, fn func()) (stop func()) {
-	called := make(chan struct{})
+// cutOff leaves a stream lastWrite for what it still writes once ctx is done, whatever deadlines the writes set. The
+// function that it returns ends that.
+func cutOff(ctx context.Context, out *http.ResponseController) (stop func()) {
+	ended, returned := make(chan struct{}), make(chan struct{})
 	cancel := context.AfterFunc(ctx, func() {
-		defer close(called)
-		fn()
+		defer close(returned)
+		for last := time.Now().Add(lastWrite); ; {
+			_ = out.SetWriteDeadline(last)
+			select {
+			case <-ended:
+				return
+			case <-time.After(lastWrite / 4):
+			}
+		}
 	})
 	return func() {
+		close(ended)
 		if !cancel() {
-			<-called
+			<-returned
 		}
 	}
 }
 
-// next appends the next frames, or a heartbeat, to text; more is false at the stream's end.
-func (s *eventStream) next(text []byte) (_ []byte, more bool) {
+// write writes frames one by one, so that only one of them is held twice; a heartbeat if there are none.
+func (s *eventStream) write(w http.ResponseWriter, frames []broker.Frame) error {
+	text := s.text[:0]
+	if len(frames) == 0 {
+		text = append(text, ": heartbeat\n\n"...)
+	}
+	for i, f := range frames {
+		if err := s.ctx.Err(); err != nil {
+			return err
+		}
+		if i > 0 {
+			if _, err := w.Write(text); err != nil {
+				return err
+			}
+		}
+		text = appendFrame(text[:0], f)
+	}
+	_, err := w.Write(text)
+	if s.text = text; cap(text) > largestKept {
+		s.text = nil // an idle stream keeps little
+	}
+	return err
+}
+
+// next returns the next frames, none for a heartbeat; more is false at the stream's end.
+func (s *eventStream) next() (frames []broker.Frame, more bool) {
 	ctx, cancel := context.WithTimeout(s.ctx, s.heartbeat)
 	defer cancel()
 	frames, err := s.reader.Next(ctx)
 	switch {
 	case err == nil:
-		for _, f := range frames {
-			text = appendFrame(text, f)
-		}
-		return text, true
+		return frames, true
 	case s.ctx.Err() != nil, errors.Is(err, broker.ErrClosed), errors.Is(err, broker.ErrEnded):
 		return nil, false
 	case ctx.Err() == nil:
@@ -116,7 +133,7 @@ func (s *eventStream) next(text []byte) (_ []byte, more bool) {
 		case <-time.After(retryRead):
 		}
 	}
-	return append(text, ": heartbeat\n\n"...), true
+	return nil, true
 }
 
 // appendFrame writes one server-sent event. Data is one line of JSON.
