@@ -266,8 +266,8 @@ var list = []mutant{
 	{
 		name:     "fences: a panic during a request's checks is not a response",
 		in:       "server",
-		before:   "err := recovered(func() error {\n				if err := p.admit(c, op); err != nil {",
-		after:    "err := func(run func() error) error { return run() }(func() error {\n				if err := p.admit(c, op); err != nil {",
+		before:   "err := recovered(func() error {\n				if err := p.admit(c, op, grant); err != nil {",
+		after:    "err := func(run func() error) error { return run() }(func() error {\n				if err := p.admit(c, op, grant); err != nil {",
 		packages: "server",
 		tests:    "TestAPanicIsA500AndTheServerLives",
 	},
