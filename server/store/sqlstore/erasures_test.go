@@ -130,7 +130,7 @@ func fill(t *testing.T, s *Store, table string, columns []schemaColumn, session 
 		case c.kind == "bigint":
 			value = int64(1)
 		default:
-			value = "x"
+			value = "x of " + session.ID // it may be unique
 		}
 		names, args = append(names, c.name), append(args, value)
 		places = append(places, fmt.Sprint("$", len(args)))
