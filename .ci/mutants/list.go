@@ -512,6 +512,22 @@ var list = []mutant{
 		tests:    "TestRowLocks TestPostgresLocks",
 	},
 	{
+		name:     "locks: a session can get an agent that is being deleted",
+		in:       "server/store/sqlstore",
+		before:   "s.lock(ctx, \"agents\", account, agentID, s.db.ForShare)",
+		after:    "s.lock(ctx, \"agents\", account, agentID, \"\")",
+		packages: "server/store/sqlstore",
+		tests:    "TestPostgres",
+	},
+	{
+		name:     "locks: a session can get an environment that is being deleted",
+		in:       "server/store/sqlstore",
+		before:   "s.lock(ctx, \"environments\", account, environmentID, s.db.ForShare)",
+		after:    "s.lock(ctx, \"environments\", account, environmentID, \"\")",
+		packages: "server/store/sqlstore",
+		tests:    "TestPostgres",
+	},
+	{
 		name:     "locks: an agent's version is cached before it is committed",
 		in:       "server/store/sqlstore",
 		before:   "		s.afterCommit(ctx, remember) // so that what is undone is not cached\n",
