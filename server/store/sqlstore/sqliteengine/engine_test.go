@@ -31,7 +31,7 @@ func openInMemory(t *testing.T) *pools { return open(t, memory) }
 
 func open(t *testing.T, path string) *pools {
 	t.Helper()
-	db, err := Open(path)
+	db, err := Open(t.Context(), path, Options{})
 	check(t, err)
 	e := db.Engine.(*pools)
 	t.Cleanup(func() { check(t, e.Close()) })
