@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,8 @@ type pools struct {
 	helper           *helper     // nil in memory
 	full             atomic.Bool // the last write found no space left
 	unwatch          func()      // stops watching the files
+	closing          sync.Once
+	closed           error // of closing
 	// A batch ends when the queue is empty, or at one of these bounds: neither its first member nor a writer in another
 	// process waits for long. Tests change them.
 	maxTurns int
@@ -55,8 +58,13 @@ func (e *pools) Read(ctx context.Context, q engine.Query, each func(engine.Scann
 }
 
 // Close closes the writers last: their connection may tidy up the database, those that only read may not. It must not
-// remove the files of another database that has taken the name of this one.
+// remove the files of another database that has taken the name of this one. It may be called more than once.
 func (e *pools) Close() error {
+	e.closing.Do(func() { e.closed = e.close() })
+	return e.closed
+}
+
+func (e *pools) close() error {
 	e.unwatch()
 	var errs []error
 	if e.files.check() != nil {
