@@ -110,6 +110,7 @@ func (b *batch) end() error {
 		if err == nil {
 			if b.wrote {
 				b.pools.full.Store(false)
+				b.pools.copyLog(b.conn)
 			}
 			return nil
 		}

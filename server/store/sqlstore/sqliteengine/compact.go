@@ -27,12 +27,7 @@ func Compact(ctx context.Context, name string, begin func(engine.Space)) (size i
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
-	conn, err := e.writers.Conn(ctx)
-	if err != nil {
-		return 0, e.failure(ctx, err)
-	}
-	defer conn.Close()
-	err = onConn(conn, func(c *rawConn) error {
+	err = e.onWriter(ctx, func(c *rawConn) error {
 		space, err := c.space(ctx)
 		if err != nil {
 			return err
@@ -44,7 +39,7 @@ func Compact(ctx context.Context, name string, begin func(engine.Space)) (size i
 				return err
 			}
 		}
-		if err := c.emptyLog(ctx, e.files.path+"-wal"); err != nil {
+		if err := e.emptyLog(ctx, c); err != nil {
 			return err
 		}
 		space, err = c.space(ctx)

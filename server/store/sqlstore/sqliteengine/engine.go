@@ -19,6 +19,7 @@ type pools struct {
 	queue            writeQueue
 	files            *files      // nil in memory
 	helper           *helper     // nil in memory
+	scrubber         scrubber    // belongs to who has the connection that writes
 	full             atomic.Bool // the last write found no space left
 	unwatch          func()      // stops watching the files
 	closing          sync.Once
@@ -67,8 +68,12 @@ func (e *pools) Close() error {
 func (e *pools) close() error {
 	e.unwatch()
 	var errs []error
-	if e.files.check() != nil {
+	switch {
+	case e.files == nil:
+	case e.files.check() != nil:
 		errs = append(errs, e.keepFiles())
+	default: // SQLite will copy the log
+		_ = e.onWriter(context.Background(), func(c *rawConn) error { return e.scrubber.scrub(context.Background(), c) })
 	}
 	errs = append(errs, e.readers.Close(), e.writers.Close())
 	if e.helper != nil {
@@ -79,18 +84,24 @@ func (e *pools) close() error {
 
 // keepFiles makes the connection that writes leave the files as they are when it is closed.
 func (e *pools) keepFiles() error {
-	conn, err := e.writers.Conn(context.Background())
+	err := e.onWriter(context.Background(), func(c *rawConn) error {
+		_, err := c.FileControlPersistWAL("main", 1)
+		return err
+	})
 	if errors.Is(err, store.ErrUnavailable) { // it is closed already, and cannot be opened again
 		return nil
 	}
+	return err
+}
+
+// onWriter calls run with the connection that writes, once no batch has it.
+func (e *pools) onWriter(ctx context.Context, run func(c *rawConn) error) error {
+	conn, err := e.writers.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	return onConn(conn, func(c *rawConn) error {
-		_, err := c.FileControlPersistWAL("main", 1)
-		return err
-	})
+	return onConn(conn, run)
 }
 
 // Transact implements engine.Engine.

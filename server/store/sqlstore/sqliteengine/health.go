@@ -71,12 +71,7 @@ func (e *pools) ready(ctx context.Context) error {
 
 // tryWrite commits a transaction that writes a page and changes nothing.
 func tryWrite(ctx context.Context, e *pools) error {
-	conn, err := e.writers.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	return onConn(conn, func(c *rawConn) error {
+	return e.onWriter(ctx, func(c *rawConn) error {
 		version, err := c.number(ctx, "PRAGMA user_version")
 		if err != nil {
 			return err

@@ -35,12 +35,19 @@ func (l *logs) String() string {
 // serving opens a file as a server does.
 func serving(t *testing.T, path string) (*pools, *logs) {
 	t.Helper()
+	e, l := servingAgain(t, path)
+	check(t, createThings(t.Context(), e))
+	return e, l
+}
+
+// servingAgain opens a file that was served before.
+func servingAgain(t *testing.T, path string) (*pools, *logs) {
+	t.Helper()
 	l := &logs{}
 	db, err := Open(t.Context(), path, Options{Serve: true, Logger: slog.New(slog.NewTextHandler(l, nil))})
 	check(t, err)
 	e := db.Engine.(*pools)
 	t.Cleanup(func() { check(t, e.Close()) })
-	check(t, createThings(t.Context(), e))
 	return e, l
 }
 

@@ -68,7 +68,7 @@ func openPools(ctx context.Context, name string, options Options) (_ *pools, err
 		return nil, fmt.Errorf("sqlstore: open the database file: %w", err)
 	}
 	e := newEngine(nil, nil)
-	e.files = &files{path: path}
+	e.files, e.scrubber.path = &files{path: path}, path+"-wal"
 	var opened []io.Closer
 	defer func() {
 		if err == nil {
@@ -208,6 +208,8 @@ func fileDSN(path string, options url.Values) string {
 		"synchronous(full)",
 		"foreign_keys(on)",
 		"secure_delete(on)",
+		"wal_autocheckpoint(0)", // see copyLog
+		"journal_size_limit(0)", // the log's size is what it holds
 	}
 	options.Set("_dqs", "false")
 	path = filepath.ToSlash(path)

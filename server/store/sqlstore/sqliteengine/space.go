@@ -2,6 +2,7 @@ package sqliteengine
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,6 +21,8 @@ const (
 	incremental = 2
 	// readersPatience is how long writers wait for readers that keep the log from being emptied.
 	readersPatience = 250 * time.Millisecond
+	// logLimit is the size of the write-ahead log, in bytes, from which on commits copy it into the database.
+	logLimit = 4 << 20
 )
 
 // giveBack gives at most limit free pages of the file back to the file system and returns how many it gave. When that is
@@ -28,15 +31,10 @@ func (e *pools) giveBack(ctx context.Context, limit int) (int, error) {
 	if err := e.files.check(); err != nil {
 		return 0, err
 	}
-	conn, err := e.writers.Conn(ctx)
-	if err != nil {
-		return 0, e.failure(ctx, err)
-	}
-	defer conn.Close()
 	given := 0
-	err = onConn(conn, func(c *rawConn) (err error) {
+	err := e.onWriter(ctx, func(c *rawConn) (err error) {
 		if given, err = c.giveBack(ctx, limit); err == nil && given < limit {
-			err = c.emptyLog(ctx, e.files.path+"-wal")
+			err = e.emptyLog(ctx, c)
 		}
 		return err
 	})
@@ -61,10 +59,30 @@ func (c *rawConn) giveBack(ctx context.Context, limit int) (int, error) {
 	return pages, err
 }
 
+// copyLog copies the write-ahead log into the database when it has become long. SQLite begins it anew once no reader
+// needs it. It is part of a commit, which has succeeded whatever happens here: the next commit tries again.
+func (e *pools) copyLog(conn *sql.Conn) {
+	if info, err := os.Stat(e.scrubber.path); err != nil || info.Size() < logLimit {
+		return
+	}
+	ctx := context.Background()
+	_ = onConn(conn, func(c *rawConn) error {
+		if err := e.scrubber.scrub(ctx, c); err != nil {
+			return err
+		}
+		_, err := c.checkpoint(ctx, "PASSIVE")
+		return err
+	})
+}
+
 // emptyLog copies the write-ahead log into the database and truncates it.
-func (c *rawConn) emptyLog(ctx context.Context, log string) (err error) {
+func (e *pools) emptyLog(ctx context.Context, c *rawConn) (err error) {
+	log := e.scrubber.path
 	if info, err := os.Stat(log); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
 		return nil
+	}
+	if err := e.scrubber.scrub(ctx, c); err != nil {
+		return err
 	}
 	before, err := c.number(ctx, "PRAGMA busy_timeout")
 	if err != nil {
@@ -78,10 +96,16 @@ func (c *rawConn) emptyLog(ctx context.Context, log string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, patience(before)) }()
-	var busy, pages, copied int64
-	err = c.read(ctx, "PRAGMA wal_checkpoint(TRUNCATE)", nil, func(row engine.Scanner) error { return row.Scan(&busy, &pages, &copied) })
-	if err == nil && busy != 0 {
+	done, err := c.checkpoint(ctx, "TRUNCATE")
+	if err == nil && !done {
 		err = fmt.Errorf("sqlstore: %w: deleted data may still be in %s, which another process reads", store.ErrUnavailable, log)
 	}
 	return err
+}
+
+// checkpoint copies the log in one of SQLite's modes and reports whether nothing kept it from that.
+func (c *rawConn) checkpoint(ctx context.Context, mode string) (done bool, err error) {
+	var busy, pages, copied int64
+	err = c.read(ctx, "PRAGMA wal_checkpoint("+mode+")", nil, func(row engine.Scanner) error { return row.Scan(&busy, &pages, &copied) })
+	return busy == 0, err
 }
