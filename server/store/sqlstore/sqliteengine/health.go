@@ -69,16 +69,33 @@ func (e *pools) ready(ctx context.Context) error {
 	return nil
 }
 
-// tryWrite commits a transaction that writes a page and changes nothing.
+// probePages is how many pages tryWrite writes: more than most requests do.
+const probePages = 64
+
+// tryWrite commits a transaction that writes the first pages of the database as they are.
 func tryWrite(ctx context.Context, e *pools) error {
 	return e.onWriter(ctx, func(c *rawConn) error {
-		version, err := c.number(ctx, "PRAGMA user_version")
-		if err != nil {
+		if _, err := c.run(ctx, "BEGIN IMMEDIATE", nil); err != nil {
 			return err
 		}
-		_, err = c.run(ctx, fmt.Sprint("PRAGMA user_version = ", version), nil)
-		return err
+		for page := range probePages {
+			if _, err := c.run(ctx, "UPDATE sqlite_dbpage SET data = data WHERE pgno = $1", []any{page + 1}); err != nil {
+				return errors.Join(err, c.rollback())
+			}
+		}
+		if _, err := c.run(ctx, "COMMIT", nil); err != nil {
+			return errors.Join(err, c.rollback())
+		}
+		return nil
 	})
+}
+
+// rollback ends a transaction if there is one: SQLite has ended some that failed.
+func (c *rawConn) rollback() error {
+	if _, err := c.run(context.Background(), "ROLLBACK", nil); err != nil && code(err) != sqlite3.SQLITE_ERROR {
+		return err
+	}
+	return nil
 }
 
 // number reads the first column of a query's only row.

@@ -35,24 +35,26 @@ func (s *scrubber) scrub(ctx context.Context, c *rawConn) error {
 	if _, err := c.run(ctx, "BEGIN IMMEDIATE", nil); err != nil {
 		return err
 	}
-	wrote, err := s.clear(ctx, c)
-	end := "ROLLBACK"
-	if err == nil && wrote {
-		end = "COMMIT"
+	err := s.clear(ctx, c)
+	if err == nil {
+		_, err = c.run(ctx, "COMMIT", nil)
 	}
-	_, endErr := c.run(context.WithoutCancel(ctx), end, nil)
-	return errors.Join(err, endErr)
+	if err != nil {
+		s.next = 0 // so that it is read again
+		return errors.Join(err, c.rollback())
+	}
+	return nil
 }
 
 // clear does it within a transaction, during which nobody else writes into the log.
-func (s *scrubber) clear(ctx context.Context, c *rawConn) (wrote bool, err error) {
+func (s *scrubber) clear(ctx context.Context, c *rawConn) error {
 	vacuum, err := c.number(ctx, "PRAGMA auto_vacuum")
 	if err != nil {
-		return false, err
+		return err
 	}
 	pages, salts, next, err := s.dirty(vacuum != 0)
 	if err != nil {
-		return false, err
+		return err
 	}
 	for number := range pages {
 		var data []byte
@@ -63,7 +65,7 @@ func (s *scrubber) clear(ctx context.Context, c *rawConn) (wrote bool, err error
 			return err
 		})
 		if err != nil {
-			return false, err
+			return err
 		}
 		gap := gapOf(number, data)
 		if allZero(gap) { // also for a page that has been cut off meanwhile
@@ -71,12 +73,11 @@ func (s *scrubber) clear(ctx context.Context, c *rawConn) (wrote bool, err error
 		}
 		clear(gap)
 		if _, err := c.run(ctx, "UPDATE sqlite_dbpage SET data = $1 WHERE pgno = $2", []any{data, int64(number)}); err != nil {
-			return false, err
+			return err
 		}
-		wrote = true
 	}
 	s.salts, s.next = salts, next
-	return wrote, nil
+	return nil
 }
 
 // dirty returns the pages that have something in their gaps, in any of the frames that are new, and how far it has read.
@@ -98,7 +99,7 @@ func (s *scrubber) dirty(vacuum bool) (pages map[uint32]struct{}, salts uint64, 
 		return nil, 0, 0, fmt.Errorf("%s has pages of %d bytes", s.path, size)
 	}
 	salts, next = binary.BigEndian.Uint64(header[16:]), logHeader
-	if salts == s.salts {
+	if salts == s.salts && s.next > next {
 		next = s.next
 	}
 	pages = map[uint32]struct{}{}
