@@ -13,6 +13,9 @@ import (
 // companions are the names of a database's files, after its own: itself, its write-ahead log, and that log's index.
 var companions = [...]string{"", "-wal", "-shm"}
 
+// log is the index of the write-ahead log in companions.
+const log = 1
+
 // files are the files of a database that is open. What SQLite writes into one that was removed or replaced is lost with
 // the process, so it is not acknowledged.
 type files struct {
@@ -23,6 +26,8 @@ type files struct {
 	known [len(companions)]os.FileInfo
 	// conns counts the connections. The last one to close removes the log and its index, the next one makes new ones.
 	conns int
+	// logSize is the size of the write-ahead log at the last check.
+	logSize int64
 	// lost is why the files belong to another server, or nil.
 	lost error
 }
@@ -79,6 +84,9 @@ func (f *files) check() error {
 func (f *files) compare(i int) error {
 	path := f.path + companions[i]
 	info, err := os.Stat(path)
+	if i == log && err == nil {
+		f.logSize = info.Size()
+	}
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("sqlstore: %w: %w", store.ErrUnavailable, err)
@@ -90,6 +98,16 @@ func (f *files) compare(i int) error {
 		return fmt.Errorf("sqlstore: %w: %s was removed or replaced while in use; put it back, or stop the server and start it again", store.ErrUnavailable, path)
 	}
 	return nil
+}
+
+// longLog reports whether the write-ahead log had reached limit at the last check.
+func (f *files) longLog(limit int64) bool {
+	if f == nil {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.logSize >= limit
 }
 
 // lose makes check fail from now on.

@@ -62,7 +62,7 @@ func (c *rawConn) giveBack(ctx context.Context, limit int) (int, error) {
 // copyLog copies the write-ahead log into the database when it has become long. SQLite begins it anew once no reader
 // needs it. It is part of a commit, which has succeeded whatever happens here: the next commit tries again.
 func (e *pools) copyLog(conn *sql.Conn) {
-	if info, err := os.Stat(e.scrubber.path); err != nil || info.Size() < logLimit {
+	if !e.files.longLog(logLimit) {
 		return
 	}
 	ctx := context.Background()
