@@ -60,10 +60,10 @@ run: ## serve the API with a demo account
 run-cluster: ## serve the API from three replicas behind a proxy, on a temporary PostgreSQL
 	go run ./server/internal/cluster
 
-test: ## run all tests under the race detector, including those on PostgreSQL where it is installed
+test: ## run all tests under the race detector, including those on PostgreSQL and with other programs where they are installed
 	go test $(RACE) -timeout 14m ./...
-	@go test -count=1 -v -run '^TestPostgreSQL$$' ./server/store/pgtest | \
-		sed -n 's/^.*skipped, since it needs PostgreSQL: /test: the tests on PostgreSQL were SKIPPED: /p' | sort -u
+	@go test -count=1 -v -run '^(TestPostgreSQL|TestPrograms)$$' ./server/store/pgtest ./server/internal/needs | \
+		sed -n 's/^.*skipped, since it needs /test: SKIPPED what needs /p' | sort -u
 
 test-cluster-long: ## kill replicas on PostgreSQL for a minute, and a server on SQLite a hundred times, under load
 	SESSIONSD_CLUSTER_TIME=1m SESSIONSD_CRASH_ROUNDS=100 go test $(RACE) -count=1 -v -run '^(TestKilledReplicas|TestNothingAcknowledgedIsLost)$$' ./server/cmd/sessionsd

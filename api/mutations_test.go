@@ -36,6 +36,7 @@ var mutations = []mutation{
 
 	{"errors are listed one by one, all with the one Error schema", "no 401", "POST /sessions", drop(createPath + ">responses>401")},
 	{"errors are listed one by one, all with the one Error schema", "no 404", "GET /sessions/{session_id}", drop(getPath + ">responses>404")},
+	{"errors are listed one by one, all with the one Error schema", "no 415", "POST /sessions", drop(createPath + ">responses>415")},
 	{"errors are listed one by one, all with the one Error schema", "a default", "default", set(createPath+">responses>default", object{"$ref": "#/components/responses/InternalError"})},
 	{"errors are listed one by one, all with the one Error schema", "a range", "4XX", set(createPath+">responses>4XX", object{"$ref": "#/components/responses/InvalidRequest"})},
 	{"errors are listed one by one, all with the one Error schema", "another schema", "400", set("components>responses>InvalidRequest>content>application/json>schema", object{"type": "object"})},

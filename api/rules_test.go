@@ -97,6 +97,9 @@ func errorRule(doc object) (findings []string) {
 		if strings.Contains(at, "{") {
 			expected["404"] = "the resource in the path does not exist"
 		}
+		if op["requestBody"] != nil {
+			expected["415"] = "the body is compressed"
+		}
 		for status, reason := range sorted(expected) {
 			if responses[status] == nil {
 				findings = append(findings, fmt.Sprintf("%s: no response %s (%s)", at, status, reason))

@@ -225,6 +225,7 @@ func TestEveryBodyIsValidated(t *testing.T) {
 		refused("two values", good+" 1", "body", nil)
 		refused("text", good, "Content-Type", map[string]string{"Content-Type": "text/plain"})
 		refused("no content type", good, "Content-Type", map[string]string{"Content-Type": ""})
+		refused("text in the wrong letter case", good, "Content-Type", map[string]string{"Content-Type": "TEXT/JSON"})
 		refused("unknown property", with(t, good, "zzz", "1"), "zzz", nil)
 		refused("unknown property in other case", with(t, good, "Metadata", "{}"), "Metadata", nil)
 		for _, name := range o.body.Required {
@@ -252,6 +253,55 @@ func TestEveryBodyIsValidated(t *testing.T) {
 	if n := h.sessions(); n != 0 {
 		t.Errorf("%d sessions were stored", n)
 	}
+}
+
+// Media types have no letter case. None of these spellings may pass validation and then fail in the generated code.
+func TestEveryBodyHasItsMediaTypeInAnyCase(t *testing.T) {
+	h := start(t, openGate)
+	each(t, func(t *testing.T, o operation) {
+		if o.body == nil {
+			return
+		}
+		want := h.do(o.request)
+		for _, spelling := range []string{
+			"APPLICATION/JSON", "Application/Json", "application/JSON; charset=utf-8", "application/json;charset=UTF-8", "application/json ; Charset=\"utf-8\"", "application/json;",
+		} {
+			r := o.request
+			r.header = map[string]string{"Content-Type": spelling}
+			if got := h.do(r); got.status != want.status || got.status >= 500 {
+				t.Errorf("%s: %d %s, want %d", spelling, got.status, got.body, want.status)
+			}
+		}
+	})
+}
+
+// The server decompresses nothing: it refuses an encoded body by its header, whatever the bytes are.
+func TestEveryEncodedBodyIsRefused(t *testing.T) {
+	h := start(t, openGate)
+	want := refusal{415, "invalid_request_error", "Content-Encoding", "Header 'Content-Encoding' must be identity; send the body uncompressed."}
+	each(t, func(t *testing.T, o operation) {
+		r := o.request
+		if o.body == nil {
+			r.header = map[string]string{"Content-Encoding": "gzip"}
+			if got := h.do(r); got.status == want.Status {
+				t.Errorf("without a body: %d %s", got.status, got.body)
+			}
+			return
+		}
+		for _, coding := range []string{"gzip", "GZIP", "deflate", "br", "foo", "identity, gzip", "gzip, identity"} {
+			r.header = map[string]string{"Content-Encoding": coding}
+			if got := h.do(r); refusalOf(got) != want || got.header.Get("Accept-Encoding") != "identity" {
+				t.Errorf("%s: %+v %v", coding, refusalOf(got), got.header)
+			}
+		}
+		unencoded := h.do(o.request)
+		for _, coding := range []string{"identity", "Identity", "identity, IDENTITY", ","} {
+			r.header = map[string]string{"Content-Encoding": coding}
+			if got := h.do(r); got.status != unencoded.status {
+				t.Errorf("%s: %d %s, want %d", coding, got.status, got.body, unencoded.status)
+			}
+		}
+	})
 }
 
 // with returns a JSON object with one property set to raw JSON, or without it for "".

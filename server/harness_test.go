@@ -176,7 +176,7 @@ func (h *harness) do(r request) answer {
 		h.t.Fatal(err)
 	}
 	got := answer{status: res.StatusCode, header: res.Header, body: body}
-	if op := operationAt(h.t, r.method, req.URL.Path); op != nil {
+	if op := operationAt(h.t, r.method, req.URL.EscapedPath()); op != nil {
 		seen.add(op.Operation.OperationID, got.status)
 		secondOpinion(h.t, op, req, got)
 	}

@@ -15,8 +15,10 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/broker"
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/faults"
 	"github.com/cloud-sessions/sessions/server/operations"
@@ -69,8 +71,18 @@ type Config struct {
 	MaxStreams int
 	// Heartbeat is the longest silence on an event stream; 15 seconds by default.
 	Heartbeat time.Duration
-	// StreamPatience is how long the reader of an event stream may take to read a frame; 10 seconds by default.
+	// StreamPatience is how long a caller may take to read a frame of an event stream, or a piece of 64 KiB of another
+	// response, before it is disconnected; 10 seconds by default.
 	StreamPatience time.Duration
+	// MaxBytesInFlight bounds the memory, in bytes, that requests and responses in progress hold together, as far as their
+	// callers decide it; one account may use a quarter. 256 MiB by default.
+	MaxBytesInFlight int64
+	// TurnTimeout is how long a turn may run, TurnSilenceTimeout how long its runner may give no sign of life; an hour and
+	// 10 minutes by default. A turn that waits for a worker, a confirmation or a tool's result does not run.
+	TurnTimeout, TurnSilenceTimeout time.Duration
+	// MaxTurnText is how many bytes of text a turn may store, the arguments and results of tools included; then it ends
+	// with the stop reason max_tokens. 8 MiB by default.
+	MaxTurnText int
 	// TurnPatience is how long a runner may take to stop; 5 seconds by default.
 	TurnPatience time.Duration
 	// Clock measures the time between increments of messages; turn.WallClock by default.
@@ -145,14 +157,15 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		return nil, err
 	}
 	events := event.NewLog(db, api)
+	bytes := budget.New(config.MaxBytesInFlight)
 	s.pipeline = pipeline.New(pipeline.Options{
 		Contract: api, Auth: auth.New(db, config.Now), Store: db, Log: config.Logger,
 		ReportOnly: config.ResponseCheck == Report, OnViolation: config.OnViolation,
 		Faults: config.Faults, Sleep: config.Clock.Sleep,
-		Heartbeat: config.Heartbeat, StreamPatience: config.StreamPatience,
+		Heartbeat: config.Heartbeat, Patience: config.StreamPatience, Budget: bytes,
 	})
 	s.broker = broker.New(db, broker.Options{
-		MaxReaders: config.MaxStreams, Now: config.Now, NewID: db.NewID,
+		MaxReaders: config.MaxStreams, Now: config.Now, NewID: db.NewID, Budget: bytes,
 		Check: func(data []byte) error {
 			if events.Validated(data) {
 				return nil
@@ -160,30 +173,44 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 			return s.pipeline.CheckFrame(data)
 		},
 	})
-	if err := s.serve(api, events); err != nil {
+	models, err := operations.LoadModels(config.Models, api)
+	if err == nil {
+		err = s.serve(api, events, models)
+	}
+	if err != nil {
 		s.broker.Close()
 		return nil, err
 	}
 	s.turns = dispatch.Start(dispatch.Options{
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
-		Clock: config.Clock, Now: config.Now, Logger: config.Logger,
+		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
+		TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
+	s.pipeline.Gauge("sessions_bytes_in_flight", "Bytes that requests, responses and streams have reserved.", func() int { return int(bytes.Used()) })
 	s.pipeline.Gauge("sessions_running_turns", "Turns that are running.", s.turns.Running)
 	return s, nil
 }
 
 // serve gives the pipeline its operations.
-func (s *Server) serve(api *contract.Contract, events *event.Log) error {
-	ops, err := operations.New(operations.Options{
+func (s *Server) serve(api *contract.Contract, events *event.Log, models types.ModelList) error {
+	return s.pipeline.Serve(operations.New(operations.Options{
 		Store: s.store, Contract: api, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
-		Models: s.config.Models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
-	})
-	if err != nil {
-		return err
-	}
-	return s.pipeline.Serve(ops)
+		Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
+	}))
 }
+
+// maxInputTokens returns the sizes of the models' windows, by model.
+func maxInputTokens(models types.ModelList) map[string]int64 {
+	sizes := make(map[string]int64, len(models.Data))
+	for _, m := range models.Data {
+		sizes[string(m.ID)] = int64(m.MaxInputTokens)
+	}
+	return sizes
+}
+
+// leastInFlight is the least Config.MaxBytesInFlight: an account's share has room for one page of the broker.
+const leastInFlight = 16 << 20
 
 func (c Config) withDefaults() (Config, error) {
 	c.Addr = cmp.Or(c.Addr, "127.0.0.1:0")
@@ -195,6 +222,10 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxStreams = cmp.Or(c.MaxStreams, 1000)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamPatience = cmp.Or(c.StreamPatience, 10*time.Second)
+	c.MaxBytesInFlight = cmp.Or(c.MaxBytesInFlight, 256<<20)
+	c.TurnTimeout = cmp.Or(c.TurnTimeout, time.Hour)
+	c.TurnSilenceTimeout = cmp.Or(c.TurnSilenceTimeout, 10*time.Minute)
+	c.MaxTurnText = cmp.Or(c.MaxTurnText, dispatch.DefaultMaxText)
 	c.TurnPatience = cmp.Or(c.TurnPatience, 5*time.Second)
 	if c.Clock == nil {
 		c.Clock = turn.WallClock{}
@@ -208,6 +239,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.TurnTimeout < 0 || c.TurnSilenceTimeout < 0 || c.MaxTurnText < 0 {
+		return c, errors.New("the bounds of a turn must be positive")
+	}
 	for _, f := range c.Features {
 		if f != FeatureM3 {
 			return c, fmt.Errorf("unknown feature %q; known is %q", f, FeatureM3)
@@ -215,6 +249,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Faults != nil && !c.Demo {
 		return c, errors.New("faults are for rehearsals; they need a demo server")
+	}
+	if c.MaxBytesInFlight < leastInFlight {
+		return c, fmt.Errorf("MaxBytesInFlight is %d; it must be at least %d", c.MaxBytesInFlight, leastInFlight)
 	}
 	if c.ResponseCheck != Enforce && c.ResponseCheck != Report {
 		return c, fmt.Errorf("unknown response check %q; use %q or %q", c.ResponseCheck, Enforce, Report)
@@ -246,6 +283,7 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       2 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	var background sync.WaitGroup

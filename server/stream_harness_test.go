@@ -108,7 +108,7 @@ func (h *harness) stream(path, query string, header map[string]string) *stream {
 	}
 	s := &stream{t: h.t, res: res, lines: bufio.NewReader(res.Body), cancel: cancel}
 	h.t.Cleanup(s.close)
-	if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream" || res.Header.Get("X-Request-Id") == "" {
+	if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream; charset=utf-8" || res.Header.Get("X-Request-Id") == "" {
 		h.t.Fatalf("stream: %d %v", res.StatusCode, res.Header)
 	}
 	seen.add("streamEvents", 200)

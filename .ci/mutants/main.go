@@ -65,6 +65,7 @@ func run(ctx context.Context, check, tenth bool, only string, parallel int) erro
 	if len(named) == 0 {
 		return errors.New("no mutant has such a name")
 	}
+	fmt.Printf("mutants: %d; first their tests without a mutant\n", len(named))
 	if err := passUnchanged(ctx, named); err != nil {
 		return err
 	}

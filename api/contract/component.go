@@ -32,7 +32,7 @@ func (c *Contract) CheckJSON(name string, data []byte) error {
 	if s == nil {
 		return fmt.Errorf("the contract has no schema %q", name)
 	}
-	if m := check(s.root, view(data), s.maxDepth); m != nil {
+	if m := checkSent(s.root, view(data), s.maxDepth); m != nil {
 		return m.requestError()
 	}
 	return nil
@@ -111,6 +111,12 @@ func (s *Schema) Minimum() int64 {
 func (s *Schema) Maximum() int64 {
 	s.mustBe(integerKind)
 	return s.root.whole.most
+}
+
+// MaximumNumber returns the greatest value of a number that is not an integer; infinite when it is not bounded.
+func (s *Schema) MaximumNumber() float64 {
+	s.mustBe(numberKind)
+	return s.root.float.most
 }
 
 // MaxBytes returns the most bytes of JSON that a value may have (x-max-bytes); math.MaxInt when it is not

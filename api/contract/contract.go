@@ -57,6 +57,8 @@ type RequestError struct {
 	Param string
 	// Message says what is wrong and what is allowed.
 	Message string
+	// Status overrides the status of the response, 400; 0 keeps it.
+	Status int
 }
 
 func (e *RequestError) Error() string { return e.Message }

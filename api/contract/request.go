@@ -15,11 +15,11 @@ const (
 	streamType = "text/event-stream"
 )
 
-// CheckRequest validates a request: parameters, then content type, then body. It returns a *RequestError, the
-// first in the document's order, or nil. It replaces the body by the validated bytes, so that nothing reads
-// others: the bytes that were sent or, if that changes them, a copy with defaults added and integers without
-// fraction and exponent. It adds defaults to the query and the headers. pathParam returns a path parameter by
-// name, percent-encoded as sent.
+// CheckRequest validates a request: parameters, then content type and encoding, then body. It returns a
+// *RequestError, the first in the document's order, or nil. It replaces the body by the validated bytes, so
+// that nothing reads others: the bytes that were sent or, if that changes them, a copy with defaults added and
+// integers without fraction and exponent. It sets the content type to the contract's spelling, and adds defaults
+// to the query and the headers. pathParam returns a path parameter by name, percent-encoded as sent.
 func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) string) error {
 	if wrong := o.checkParameters(r, pathParam); wrong != nil {
 		return wrong.requestError()
@@ -30,17 +30,23 @@ func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) st
 	if !isJSON(r.Header) {
 		return &RequestError{Param: "Content-Type", Message: notJSON}
 	}
+	if !isIdentity(r.Header) {
+		return &RequestError{Status: http.StatusUnsupportedMediaType, Param: "Content-Encoding", Message: encoded}
+	}
 	data, invalid := o.readBody(r)
 	if invalid != nil {
 		return invalid
 	}
-	w := walker{cursor: cursor{data: data}, maxDepth: o.limits.jsonDepth, fill: true}
+	w := walker{cursor: cursor{data: data}, maxDepth: o.limits.jsonDepth, sent: true, fill: true}
 	if m := w.check(o.body); m != nil {
 		return m.requestError()
 	}
 	checked := new(checkedBody)
 	checked.Reset(w.edited())
 	r.Body, r.ContentLength = checked, checked.Size()
+	if contentType(r.Header) != jsonType {
+		r.Header["Content-Type"] = []string{jsonType}
+	}
 	return nil
 }
 
@@ -52,9 +58,13 @@ func contentType(header http.Header) string {
 	return ""
 }
 
-const notJSON = "Header 'Content-Type' must be application/json."
+const (
+	notJSON = "Header 'Content-Type' must be application/json."
+	encoded = "Header 'Content-Encoding' must be identity; send the body uncompressed."
+)
 
-// isJSON reports whether a request declares its body as JSON.
+// isJSON reports whether a request declares its body as JSON. Media types are compared without regard to case
+// (RFC 9110, section 8.3.1).
 func isJSON(h http.Header) bool {
 	sent := contentType(h)
 	if sent == jsonType {
@@ -62,6 +72,28 @@ func isJSON(h http.Header) bool {
 	}
 	media, _, err := mime.ParseMediaType(sent)
 	return err == nil && media == jsonType
+}
+
+// MaxBody returns the most bytes that a request's body may have: the x-max-bytes of its schema, with some room for white
+// space around the value, or the limit for all bodies.
+func (o *Operation) MaxBody() int {
+	const space = 64 << 10
+	if o.TakesBody() && o.body.maxBytes > 0 {
+		return min(o.body.maxBytes+space, int(o.limits.bodyBytes))
+	}
+	return int(o.limits.bodyBytes)
+}
+
+// isIdentity reports whether a request's body is not encoded (RFC 9110, section 8.4).
+func isIdentity(h http.Header) bool {
+	for _, value := range h["Content-Encoding"] {
+		for coding := range strings.SplitSeq(value, ",") {
+			if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // checkedBody is a body in memory.
@@ -76,13 +108,16 @@ const eagerBytes = 64 << 10
 // readBody reads the body up to the contract's limit.
 func (o *Operation) readBody(r *http.Request) (string, *RequestError) {
 	tooLarge := func() *RequestError {
-		limit := strconv.FormatInt(o.limits.bodyBytes, 10)
+		if o.body.maxBytes > 0 {
+			return o.body.mistake(ruleMaxBytes).requestError()
+		}
+		limit := strconv.Itoa(o.MaxBody())
 		return &RequestError{Param: wholeBody, Message: "The request body must be at most " + limit + " bytes long."}
 	}
-	if r.ContentLength > o.limits.bodyBytes {
+	if r.ContentLength > int64(o.MaxBody()) {
 		return "", tooLarge()
 	}
-	limit := int(o.limits.bodyBytes) + 1
+	limit := o.MaxBody() + 1
 	data := make([]byte, 0, min(max(int(r.ContentLength), 0), eagerBytes)+1) // one more byte, to detect the end
 	var err error
 	for err == nil && len(data) < limit {

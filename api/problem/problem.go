@@ -52,8 +52,9 @@ func Of(err error) (p Problem, ok bool) {
 	return known.Problem(), true
 }
 
-// statuses has each type of error with its HTTP status. There are two exceptions, which set Problem.Status: a
-// message to a busy session is an invalid_request_error of 409, a method that a path does not have one of 405.
+// statuses has each type of error with its HTTP status. There are three exceptions, which set Problem.Status: an
+// invalid_request_error is a 409 for a message to a busy session, a 405 for a method that a path does not have, and
+// a 415 for an encoded body.
 var statuses = map[types.ErrorType]int{
 	types.ErrorTypeInvalidRequestError: http.StatusBadRequest,
 	types.ErrorTypeAuthenticationError: http.StatusUnauthorized,

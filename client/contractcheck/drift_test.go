@@ -221,7 +221,7 @@ func exists(r *http.Response) {
 // lines changes the lines of a stream as they come.
 func lines(old, new string) func(*http.Response) {
 	return func(r *http.Response) {
-		if r.Header.Get("Content-Type") != "text/event-stream" {
+		if !strings.HasPrefix(r.Header.Get("Content-Type"), "text/event-stream") {
 			return
 		}
 		in, out := r.Body, (*io.PipeWriter)(nil)

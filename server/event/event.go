@@ -11,8 +11,10 @@ import (
 
 	"github.com/cloud-sessions/sessions/api/union"
 	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/plainjson"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/turn"
+	"github.com/cloud-sessions/sessions/server/usage"
 )
 
 // The types of events that the server itself looks at, in the contract's words. Those that runners look at are turn's.
@@ -41,12 +43,14 @@ type New struct {
 	Payload Payload
 	// ID is one that other events refer to, from store.Events.NewID; "" for one that the store creates.
 	ID string
+	// Memo is what the runner keeps with the event, which callers do not see; nil for nothing.
+	Memo json.RawMessage
 }
 
 // stored returns the event as the store keeps it.
 func (n New) stored() (store.NewEvent, error) {
-	payload, err := json.Marshal(n.Payload)
-	return store.NewEvent{Type: n.Type, TurnID: n.TurnID, Payload: payload, ID: n.ID}, err
+	payload, err := plainjson.Marshal(n.Payload)
+	return store.NewEvent{Type: n.Type, TurnID: n.TurnID, Payload: payload, ID: n.ID, Memo: n.Memo}, err
 }
 
 // Payload has the fields of every type of event, except those that all types have. An event's fields are those that its
@@ -93,11 +97,13 @@ func Content(texts ...string) *union.Content {
 	return &content
 }
 
-// Usage returns usage in the form that events have.
-func Usage(u turn.Usage) *types.EventUsage {
+// Usage returns usage in the form that events have, within bounds.
+func Usage(u turn.Usage, bounds usage.Bounds) *types.EventUsage {
+	u = u.Within(bounds)
 	return &types.EventUsage{
 		InputTokens: u.InputTokens, OutputTokens: u.OutputTokens, CacheReadInputTokens: u.CacheReadInputTokens,
-		CacheCreationInputTokens: u.CacheCreation5m + u.CacheCreation1h, Credits: float64(u.CreditCents) / 100,
+		CacheCreationInputTokens: min(usage.Sum(u.CacheCreation5m, u.CacheCreation1h), bounds.Tokens),
+		Credits:                  float64(u.CreditCents) / 100,
 	}
 }
 

@@ -79,7 +79,7 @@ func TestContent(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	t.Parallel()
-	got := event.Usage(usage.Usage{InputTokens: 1, OutputTokens: 2, CacheReadInputTokens: 3, CacheCreation5m: 4, CacheCreation1h: 5, CreditCents: 678})
+	got := event.Usage(usage.Usage{InputTokens: 1, OutputTokens: 2, CacheReadInputTokens: 3, CacheCreation5m: 4, CacheCreation1h: 5, CreditCents: 678}, usage.Bounds{Tokens: 100, Cents: 1000})
 	want := &types.EventUsage{InputTokens: 1, OutputTokens: 2, CacheReadInputTokens: 3, CacheCreationInputTokens: 9, Credits: 6.78}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

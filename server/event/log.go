@@ -7,15 +7,17 @@ import (
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/server/cache"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/usage"
 )
 
 // Log appends to sessions' logs. Every event is encoded once and validated against the contract before it is committed.
 // Its methods are safe for concurrent use.
 type Log struct {
-	store  store.Store
-	schema *contract.Schema
+	store             store.Store
+	schema, toolInput *contract.Schema
 
-	maxText, maxErrorMessage int
+	maxText, maxErrorMessage, maxPending int
+	usage                                usage.Bounds
 
 	// validated has a hash of each text that fitted the schema in this process, of late: the same bytes need not be
 	// validated again.
@@ -29,18 +31,33 @@ const maxValidated = 1 << 16
 // NewLog returns the logs of a store. Events are validated against the contract's schema Event.
 func NewLog(s store.Store, c *contract.Contract) *Log {
 	return &Log{
-		store: s, schema: c.Schema("Event"),
+		store: s, schema: c.Schema("Event"), toolInput: c.Schema("ToolInput"),
 		maxText:         c.Schema("TextBlock").At("text").MaxLength(),
 		maxErrorMessage: c.Schema("SessionErrorDetail").At("message").MaxLength(),
+		maxPending:      c.Schema("StopReason").At("event_ids").MaxItems(),
+		usage:           usageBounds(c),
 		validated:       cache.New[uint64, struct{}](maxValidated), seed: maphash.MakeSeed(),
 	}
 }
 
+// usageBounds returns the bounds that hold for the usage of an event and for that of a session.
+func usageBounds(c *contract.Contract) usage.Bounds {
+	event, session := c.Schema("EventUsage"), c.Schema("SessionUsage")
+	credits := min(event.At("credits").MaximumNumber(), session.At("total_credits").MaximumNumber())
+	return usage.Bounds{
+		Tokens: min(event.At("input_tokens").Maximum(), session.At("input_tokens").Maximum()),
+		Cents:  int64(credits) * 100,
+	}
+}
+
+// Usage returns what the contract allows for the usage of a turn and of a session.
+func (l *Log) Usage() usage.Bounds { return l.usage }
+
+// MaxPending is the contract's bound on the tool uses that a turn may wait for.
+func (l *Log) MaxPending() int { return l.maxPending }
+
 // MaxText is the contract's bound on a text block, in characters.
 func (l *Log) MaxText() int { return l.maxText }
-
-// MaxErrorMessage is the contract's bound on the message of a session.error, in characters.
-func (l *Log) MaxErrorMessage() int { return l.maxErrorMessage }
 
 // Stored is an event of a log with its form on the wire.
 type Stored struct {

@@ -21,9 +21,9 @@ func (h *handler) ListModels(context.Context, echoserver.ListModelsRequestObject
 	return echoserver.ListModels200JSONResponse{Body: h.models}, nil
 }
 
-// loadModels reads the list of models from a file, or the built-in list for "". A list that violates the
+// LoadModels reads the list of models from a YAML file, or the built-in list for "". A list that violates the
 // contract is an error that names the place of the mistake.
-func loadModels(path string, c *contract.Contract) (types.ModelList, error) {
+func LoadModels(path string, c *contract.Contract) (types.ModelList, error) {
 	name, data := "the built-in models", builtinModels
 	var list types.ModelList
 	if path != "" {

@@ -23,8 +23,8 @@ type Options struct {
 	Broker   *broker.Broker
 	// EventStream returns the response that sends a reader's frames and closes the reader.
 	EventStream func(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject
-	// Models is a YAML file of the models that listModels returns; "" for a built-in list.
-	Models string
+	// Models is what listModels returns, see LoadModels.
+	Models types.ModelList
 	// Features are those that are switched on; there may be none.
 	Features []string
 	// MaxTurns is how many turns of an account may be queued or running.
@@ -33,17 +33,14 @@ type Options struct {
 	Now func() time.Time
 }
 
-// New returns the operations. It fails when the list of models cannot be read.
-func New(o Options) (echoserver.StrictServerInterface, error) {
-	models, err := loadModels(o.Models, o.Contract)
-	if err != nil {
-		return nil, err
-	}
+// New returns the operations.
+func New(o Options) echoserver.StrictServerInterface {
 	return &handler{
 		store: o.Store, contract: o.Contract, events: o.Events, broker: o.Broker, eventStream: o.EventStream,
 		cached: newCachedSessions(o.Store, o.Contract.Operation("getSession")),
-		models: models, features: o.Features, maxTurns: o.MaxTurns, now: o.Now,
-	}, nil
+		models: o.Models, features: o.Features, maxTurns: o.MaxTurns,
+		maxAgent: o.Contract.Schema("CreateAgentRequest").MaxBytes(), now: o.Now,
+	}
 }
 
 // handler implements the operations.
@@ -57,6 +54,7 @@ type handler struct {
 	models      types.ModelList
 	features    []string // that are switched on
 	maxTurns    int      // queued or running, for each account
+	maxAgent    int      // bytes of JSON
 	now         func() time.Time
 }
 

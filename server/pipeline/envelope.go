@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -20,7 +21,9 @@ import (
 func problemOf(err error) problem.Problem {
 	var invalid *contract.RequestError
 	if errors.As(err, &invalid) {
-		return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Message: invalid.Message, Param: invalid.Param}
+		return problem.Problem{
+			Type: types.ErrorTypeInvalidRequestError, Status: invalid.Status, Message: invalid.Message, Param: invalid.Param,
+		}
 	}
 	if p, ok := problem.Of(err); ok {
 		return p
@@ -49,6 +52,7 @@ func (p *Pipeline) writeError(c echo.Context, err error) {
 	ctx := c.Request().Context()
 	info := request.From(ctx)
 	pr := problemOf(err)
+	info.HungUp = errors.Is(err, context.Canceled) && ctx.Err() != nil
 	p.logError(ctx, info, pr, err)
 	header := c.Response().Header()
 	switch pr.Type {
@@ -57,12 +61,18 @@ func (p *Pipeline) writeError(c echo.Context, err error) {
 	case types.ErrorTypeFeatureNotAvailable:
 		header.Set("X-Should-Retry", "false")
 	}
+	if pr.HTTPStatus() == http.StatusUnsupportedMediaType {
+		header.Set(echo.HeaderAcceptEncoding, "identity")
+	}
 	if pr.RetryAfter > 0 {
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(int(pr.RetryAfter.Seconds())))
 	}
 	detail := types.ErrorDetail{Type: pr.Type, Message: pr.Message, Param: optional(pr.Param), Feature: optional(pr.Feature)}
 	body := types.Error{Type: types.ErrorEnvelopeTypeError, Error: detail, RequestID: info.ID}
-	if err := c.JSON(pr.HTTPStatus(), body); err != nil {
+	data, _ := json.Marshal(body) // text always marshals
+	data = append(data, '\n')
+	header.Set(echo.HeaderContentLength, strconv.Itoa(len(data))) // the response is complete before linger ends
+	if err := c.JSONBlob(pr.HTTPStatus(), data); err != nil {
 		p.log.WarnContext(ctx, "error not sent", "request_id", info.ID, "error", err)
 	}
 }
@@ -71,7 +81,7 @@ func (p *Pipeline) writeError(c echo.Context, err error) {
 func (p *Pipeline) logError(ctx context.Context, info *request.Info, pr problem.Problem, err error) {
 	attrs := []any{"request_id", info.ID, "operation", info.Operation}
 	switch {
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+	case info.HungUp:
 		p.log.InfoContext(ctx, "caller went away", attrs...)
 	case pr.Type == types.ErrorTypeAPIError:
 		attrs = append(attrs, "error", err)

@@ -80,7 +80,7 @@ func undoFrom(status, reply int) error {
 // The body has been validated already: bodies that mean the same have the same fingerprint.
 func idempotencyKey(c echo.Context, op *contract.Operation) (store.Key, error) {
 	r := c.Request()
-	if r.Method == http.MethodGet {
+	if op.Method == http.MethodGet {
 		return store.Key{}, nil
 	}
 	value := cmp.Or(r.Header.Get("Idempotency-Key"), r.Header.Get("X-Idempotency-Key"))

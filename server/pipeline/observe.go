@@ -13,11 +13,15 @@ import (
 	"github.com/cloud-sessions/sessions/server/request"
 )
 
+// statusHungUp is the status that the log and the metrics have for a request whose caller closed the connection before
+// there was a response: the failure of such a request is not the server's. Nginx made the number customary.
+const statusHungUp = 499
+
 // observe gives every request its id, turns panics and errors into responses, and writes one log line and one metric.
 func (p *Pipeline) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
-		info := &request.Info{Context: c.Request().Context(), ID: p.requestID(c.Request())}
+		info := &request.Info{Context: c.Request().Context(), ID: p.requestID(c.Request()), Head: c.Request().Method == http.MethodHead}
 		r := c.Request().WithContext(info)
 		c.SetRequest(r)
 		c.Response().Header()[echo.HeaderXRequestID] = []string{info.ID}
@@ -29,8 +33,11 @@ func (p *Pipeline) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			p.writeError(c, err)
 		}
 		elapsed, status := time.Since(start), c.Response().Status
+		if info.HungUp {
+			status = statusHungUp
+		}
 		p.metrics.request(info.Operation, status, elapsed)
-		if info.Log == nil {
+		if info.Log == nil || info.Head {
 			info.Log = p.operationLog(r.Method, info.Operation)
 		}
 		level := slog.LevelInfo

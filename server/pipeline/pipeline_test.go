@@ -2,10 +2,12 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -316,3 +318,101 @@ func TestProblems(t *testing.T) {
 
 // failure is all that callers see of any other error.
 var failure = problem.Problem{Type: "api_error", Message: "The server failed to answer. Try again with the same idempotency key."}
+
+// A request whose caller hangs up is a 499 in the log and the metrics, whatever the operation makes of it, and a failure
+// that has another cause is a 500.
+func TestCallersWhoHangUp(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		fails  func(ctx context.Context) error
+		status int
+	}{
+		"the context's error": {func(ctx context.Context) error { return ctx.Err() }, 499},
+		"wrapped":             {func(ctx context.Context) error { return fmt.Errorf("read: %w", ctx.Err()) }, 499},
+		"joined":              {func(ctx context.Context) error { return errors.Join(errors.New("x"), ctx.Err()) }, 499},
+		"another failure":     {func(context.Context) error { return errors.New("x") }, 500},
+		"a panic":             {func(context.Context) error { panic("x") }, 500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log strings.Builder
+			started := make(chan struct{})
+			p := open(t, operations{listModels: func(ctx context.Context) (echoserver.ListModelsResponseObject, error) {
+				close(started)
+				<-ctx.Done()
+				return nil, tc.fails(ctx)
+			}}, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+			web := httptest.NewServer(p)
+			ctx, hangUp := context.WithCancel(t.Context())
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, web.URL+"/v1/models", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Authorization", "Bearer "+token)
+			go func() { <-started; hangUp() }()
+			if res, err := web.Client().Do(r); err == nil {
+				_ = res.Body.Close()
+				t.Errorf("a response: %d", res.StatusCode)
+			}
+			web.Close() // waits for the request
+			counted := fmt.Sprintf(`sessions_request_duration_seconds_count{operation="listModels",status="%d"} 1`, tc.status)
+			if metrics := get(t, p, "/metrics").Body.String(); !strings.Contains(metrics, counted) {
+				t.Errorf("no %s in\n%s", counted, metrics)
+			}
+			if line := fmt.Sprintf("status=%d", tc.status); !strings.Contains(log.String(), line) {
+				t.Errorf("no %s in the log:\n%s", line, &log)
+			}
+			if strings.Contains(log.String(), "level=ERROR") != (tc.status == http.StatusInternalServerError) {
+				t.Errorf("the log:\n%s", &log)
+			}
+		})
+	}
+}
+
+// A caller that closes its side of the connection, to say that the request is complete, is still due a response.
+func TestAHalfClosedConnectionGetsAResponse(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewServer(open(t, operations{listModels: func(ctx context.Context) (echoserver.ListModelsResponseObject, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}))
+	defer web.Close()
+	conn, err := net.Dial("tcp", web.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+token+"\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 500 ") {
+		t.Errorf("%q %v", got, err)
+	}
+}
+
+// A frame has no character at which any client may end a line, and means the same.
+func TestAFrameIsOneLine(t *testing.T) {
+	t.Parallel()
+	for _, data := range []string{
+		"{\"a\":\"x\u0085y\"}", "{\"a\":\"\u2028\u2029\u0085\"}", "{\"\u0085\":\"a\\u0085\\\\\u2028\"}", "{\"a\":\"é话…\u0086\u2027\u202a\"}", `{"a":""}`,
+	} {
+		frame := appendFrame(nil, broker.Frame{ID: "event_1", Type: "agent.message", Data: []byte(data)})
+		lines := strings.FieldsFunc(string(frame), func(r rune) bool { return strings.ContainsRune("\n\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029", r) })
+		if len(lines) != 3 || lines[0] != "id: event_1" || lines[1] != "event: agent.message" {
+			t.Fatalf("%q", lines)
+		}
+		var got, want any
+		if err := json.Unmarshal([]byte(strings.TrimPrefix(lines[2], "data: ")), &got); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal([]byte(data), &want); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}

@@ -16,14 +16,27 @@ var mounts = [...]string{"/api/v1/cloud", "/v1"}
 
 // OperationID returns the operationId that a request is for; "" for a request outside the contract.
 func (p *Pipeline) OperationID(r *http.Request) string {
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
 	for _, mount := range mounts {
-		if path, ok := strings.CutPrefix(r.URL.EscapedPath(), mount); ok {
-			if op, _ := p.contract.Find(r.Method, path); op != nil {
+		if path, ok := strings.CutPrefix(withPlainPath(r).URL.EscapedPath(), mount); ok {
+			if op, _ := p.contract.Find(method, path); op != nil {
 				return op.ID
 			}
 		}
 	}
 	return ""
+}
+
+// readRoutes registers each route for GET for HEAD as well (decision "HEAD"); net/http drops the body.
+type readRoutes struct{ *echo.Echo }
+
+// GET registers a route for GET and HEAD.
+func (r readRoutes) GET(path string, handler echo.HandlerFunc, middleware ...echo.MiddlewareFunc) *echo.Route {
+	r.Echo.HEAD(path, handler, middleware...)
+	return r.Echo.GET(path, handler, middleware...)
 }
 
 // routes assembles echo, top to bottom in the order that a request meets it: id, log and recovery from panics for
@@ -34,11 +47,12 @@ func (p *Pipeline) routes(operations echoserver.StrictServerInterface) (http.Han
 	e.HTTPErrorHandler = func(err error, c echo.Context) { p.writeError(c, err) }
 	e.Use(p.observe)
 
-	e.GET("/healthz", p.healthz)
-	e.GET("/readyz", p.readyz)
-	e.GET("/metrics", echo.WrapHandler(p.metrics.handler()))
-	e.GET("/openapi.yaml", p.openAPIYAML)
-	e.GET("/openapi.json", p.openAPIJSON)
+	reads := readRoutes{e}
+	reads.GET("/healthz", p.healthz)
+	reads.GET("/readyz", p.readyz)
+	reads.GET("/metrics", echo.WrapHandler(p.metrics.handler()))
+	reads.GET("/openapi.yaml", p.openAPIYAML)
+	reads.GET("/openapi.json", p.openAPIJSON)
 	beside := len(e.Routes())
 
 	around := map[string][]echo.MiddlewareFunc{}
@@ -47,31 +61,39 @@ func (p *Pipeline) routes(operations echoserver.StrictServerInterface) (http.Han
 	}
 	strict := echoserver.NewStrictHandler(operations, []echoserver.StrictMiddlewareFunc{guard})
 	for _, mount := range mounts {
-		echoserver.RegisterHandlersWithOptions(e, strict, echoserver.RegisterHandlersOptions{
+		echoserver.RegisterHandlersWithOptions(reads, strict, echoserver.RegisterHandlersOptions{
 			BaseURL: mount, OperationMiddlewares: around,
 		})
 	}
 	return e, p.checkRoutes(e, beside)
 }
 
-// checkRoutes returns an error unless each operation has a route at each mount, and nothing else has one, except
-// the routes beside the API: a route without an operation would be served without validation.
+// checkRoutes returns an error unless each operation has a route at each mount, reads have one for HEAD too, and nothing
+// else has one, except the routes beside the API: a route without an operation would be served without validation.
 func (p *Pipeline) checkRoutes(e *echo.Echo, beside int) error {
 	served := map[string]bool{}
 	for _, r := range e.Routes() {
 		served[r.Method+" "+r.Path] = true
 	}
+	known := beside
 	for op := range p.contract.Operations() {
 		if !op.Secured {
 			return fmt.Errorf("operation %s asks for no token", op.ID)
 		}
+		methods := []string{op.Method}
+		if op.Method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
 		for _, mount := range mounts {
-			if route := op.Method + " " + mount + op.RouterPath(); !served[route] {
-				return fmt.Errorf("operation %s has no route %s", op.ID, route)
+			for _, method := range methods {
+				known++
+				if route := method + " " + mount + op.RouterPath(); !served[route] {
+					return fmt.Errorf("operation %s has no route %s", op.ID, route)
+				}
 			}
 		}
 	}
-	if known := len(mounts)*p.contract.Len() + beside; len(served) != known {
+	if len(served) != known {
 		return fmt.Errorf("%d routes are served, %d are known", len(served), known)
 	}
 	return nil

@@ -46,7 +46,7 @@ type Store interface {
 	// files. It works in small steps, so that writers never wait for long. Within Atomically it does nothing.
 	SweepSpace(ctx context.Context, limit int) (int, error)
 
-	// Ping returns nil when the database responds and can be written.
+	// Ping returns nil when the database responds and can do all that a server needs: write, for one.
 	Ping(ctx context.Context) error
 
 	// Close waits for running calls and frees everything. Later calls fail.
@@ -167,7 +167,8 @@ type Sessions interface {
 	// valid as a list cursor.
 	DeleteSession(ctx context.Context, account, id string, allow func(Session) error) error
 
-	// CountBusySessions counts the account's sessions with a running turn (Status.Busy), up to limit.
+	// CountBusySessions counts the account's sessions with a running turn (Status.Busy), up to limit. Within a transaction,
+	// others that count the same account's sessions wait for its end: so a bound on the count is exact.
 	CountBusySessions(ctx context.Context, account string, limit int) (int, error)
 }
 
@@ -193,6 +194,10 @@ type Events interface {
 	// session does not exist.
 	ListEvents(ctx context.Context, account, session string, filter EventFilter, page Page) (List[Event], error)
 
+	// ListMemos returns the memos of the session's events with a greater position than after, by the events' ids: those of
+	// the MaxMemos newest. ErrNotFound when the session does not exist.
+	ListMemos(ctx context.Context, account, session string, after int64) (map[string]json.RawMessage, error)
+
 	// SweepEvents erases at most limit events that DeleteSession has left, and returns how many it erased: fewer than limit
 	// when none are left. It works in small steps, so that writers never wait for long.
 	SweepEvents(ctx context.Context, limit int) (int, error)
@@ -206,6 +211,11 @@ type Turns interface {
 	// WorkTurns dispatches turns until ctx ends: it calls work for each, in a goroutine of its own, at most workers at a
 	// time, and returns nil when all calls have returned. Over all processes, a turn that was queued once is dispatched to
 	// one call at a time; one that is queued again, to continue, may be dispatched while an earlier call is about to return.
+	//
+	// The account whose turns were dispatched longest ago, or never, is next; its turns are dispatched in the order in which
+	// they were queued. An account holds at most half of a process's workers, rounded up, while others wait. Beyond that it
+	// may use idle workers, except for a quarter, at least one, so that another account need not wait for its turns to end.
+	//
 	// A turn leaves the queue when work returns true. Otherwise it is dispatched again, to another process or at the next
 	// start, as are the turns of a process that has died.
 	WorkTurns(ctx context.Context, workers int, work func(ctx context.Context, t TurnRef) (done bool)) error
@@ -487,7 +497,13 @@ type NewEvent struct {
 	Payload json.RawMessage
 	// ID is unique within the session; "" for one that the store creates. Ids have no order.
 	ID string
+	// Memo is what a runner keeps with the event, a JSON value; nil for nothing. It is not a part of the event: only
+	// ListMemos returns it.
+	Memo json.RawMessage
 }
+
+// MaxMemos is how many memos ListMemos returns at most.
+const MaxMemos = 500
 
 // Event is an event of a session's log.
 type Event struct {
@@ -515,9 +531,9 @@ type SessionRef struct{ Account, ID string }
 type TurnRef struct {
 	Session SessionRef
 	TurnID  string
-	// Again is whether the turn was dispatched before, to a process that died or stopped.
+	// Again is whether the turn may have been dispatched before, to a process that died or stopped.
 	Again bool
-	// Lost is whether a turn that was dispatched before cannot continue: it must be ended.
+	// Lost is whether a turn that was dispatched before, if it was, cannot continue: it must be ended.
 	Lost bool
 }
 
@@ -542,7 +558,7 @@ type Increment struct {
 
 // Page selects a part of a list. Lists are ordered by creation time, then id, unless the method says otherwise.
 type Page struct {
-	// Limit is the most rows to return, at least 1.
+	// Limit is the most rows to return, at least 1. Rows that are large may end the page before: see Bytes.
 	Limit int
 	// Ascending lists the oldest first instead of the newest.
 	Ascending bool
@@ -554,7 +570,16 @@ type Page struct {
 	Backward bool
 	// IncludeArchived includes archived rows.
 	IncludeArchived bool
+	// Bytes bounds the rows of the page together, in bytes of JSON: the page ends before the row that exceeds it, except
+	// that it always has room for one. 0 for PageBytes.
+	Bytes int
+	// Reserve, unless it is nil, is called with the bytes of each row of the page as it is read. Its error ends the list
+	// and is returned.
+	Reserve func(bytes int) error
 }
+
+// PageBytes bounds the rows of a page together, in bytes of JSON, unless Page.Bytes does.
+const PageBytes = 8 << 20
 
 // SessionFilter selects the sessions to list; the zero value selects all.
 type SessionFilter struct {

@@ -17,9 +17,12 @@ import (
 // and on another machine.
 type Runner interface {
 	// Run runs one turn. It returns soon after ctx ends, with ctx's error, and returns an error of out
-	// unchanged; after either it calls no method of out except Spend. Any other error, and a panic, ends the
+	// unchanged; after either it calls no method of out except Spend and Alive. Any other error, and a panic, ends the
 	// turn with a session.error event, which has the text of a *Failure. What out has recorded before
 	// remains. The Outcome is valid only without an error.
+	//
+	// What Run reports is brought within the contract. A turn is bounded in time, in silence, during which no method of
+	// out is called, and in text: at each bound ctx ends.
 	//
 	// A runner that uses tools does nothing and returns RequiresAction if Entries have a use that still
 	// waits for its action.
@@ -54,7 +57,9 @@ type Agent struct {
 	Version int32
 	Name    string
 	Model   string
-	System  string
+	// MaxInputTokens is the size of the model's window; 0 when it is not known.
+	MaxInputTokens int64
+	System         string
 	// Tools is the agent's tools as the contract writes them, a JSON array of AgentTool; empty for none.
 	Tools json.RawMessage
 }
@@ -86,7 +91,12 @@ type Entry struct {
 	Input json.RawMessage
 	// Denied reports whether a confirmation denies; Failed whether a result is an error.
 	Denied, Failed bool
+	// Memo is what the runner kept with a message or a use, see Sink.Keep.
+	Memo json.RawMessage
 }
+
+// MaxMemo is the most bytes of one memo.
+const MaxMemo = 128 << 10
 
 // Sink accepts what a runner produces, in order. Its methods return an error once the turn is over or ctx
 // has ended. Only the goroutine that runs Run may call them.
@@ -97,7 +107,7 @@ type Sink interface {
 	// empty piece does nothing.
 	Say(ctx context.Context, piece string) error
 	// EndMessage ends the current message, which becomes an event; without a message it does nothing. Every
-	// other method except Say and Spend also ends it, and so does the end of Run.
+	// other method except Say, Keep, Spend and Alive also ends it, and so does the end of Run.
 	EndMessage(ctx context.Context) error
 	// UseTool records the use of a built-in tool and returns its event's id. The input is a JSON object.
 	// With ask, the runner must stop with RequiresAction; it continues once the use is confirmed or denied.
@@ -108,9 +118,16 @@ type Sink interface {
 	// object. The runner may use more tools, then must stop with RequiresAction; it continues once the
 	// caller has sent every result.
 	UseCustomTool(ctx context.Context, name string, input json.RawMessage) (id string, err error)
+	// Keep stores a memo, JSON in UTF-8 of at most MaxMemo bytes, with the current message or, without one, with the
+	// next use. Only runners see it again, as Entry.Memo: no response, stream or log has it. A second memo replaces the
+	// first.
+	Keep(ctx context.Context, memo json.RawMessage) error
 	// Spend adds to what the turn has used: the amounts since the last Spend, not a running total. It
 	// may still be called after another method failed or ctx ended.
 	Spend(Usage)
+	// Alive reports a sign of life of the model that nothing else shows, such as a keep-alive comment. It never blocks
+	// and may be called as often as bytes arrive, also after another method failed or ctx ended.
+	Alive()
 }
 
 // Usage counts tokens, and credits in hundredths. No field is negative.

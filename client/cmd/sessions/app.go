@@ -56,7 +56,7 @@ func run(ctx context.Context, a *app, args []string) int {
 		return exitOK
 	}
 	text, code := a.explain(ctx, cmd, err)
-	fmt.Fprintln(a.err, "sessions:", a.err.safe(text))
+	fmt.Fprintln(a.err, "sessions:", text)
 	return code
 }
 

@@ -69,7 +69,7 @@ func (a *app) newSession(ctx context.Context, c *client.Client, agent, environme
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintln(a.err, a.err.styled(dim, session.ID))
+	_ = a.err.writeStyled(styledText{dim, session.ID}, styledText{text: "\n"})
 	return session.ID, nil
 }
 
@@ -102,7 +102,7 @@ func readLines(r io.Reader) <-chan string {
 // ask prompts a person for a line; ok is false at the end of the input.
 func (t *talk) ask(ctx context.Context, prompt string) (line string, ok bool, err error) {
 	if t.a.typed && t.a.err.terminal {
-		fmt.Fprint(t.a.err, t.a.err.styled(bold, prompt))
+		_ = t.a.err.writeStyled(styledText{bold, prompt})
 	}
 	select {
 	case line, ok = <-t.lines:

@@ -62,7 +62,7 @@ func (a *app) showResults(results []*contractcheck.Result) error {
 		}
 		for _, b := range r.Violations {
 			if a.form() == formatTable { // whose lines are cut on a terminal
-				fmt.Fprintln(a.out, a.out.safe("\n"+b.Error()))
+				fmt.Fprintln(a.out, "\n"+b.Error())
 			}
 		}
 	}

@@ -107,7 +107,7 @@ func list[T any](a *app, f *listFlags, v view[T], first func(ctx context.Context
 		return err
 	}
 	if more && a.out.terminal && a.err.terminal && !f.all {
-		fmt.Fprintln(a.err, a.err.styled(dim, "More records exist: use --all, --limit or --after."))
+		_ = a.err.writeStyled(styledText{dim, "More records exist: use --all, --limit or --after."}, styledText{text: "\n"})
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ func show[T any](a *app, v view[T], record *T) error {
 	var err error
 	switch a.form() {
 	case formatTable:
-		out = v.sheet(a.out, record)
+		return a.out.writeStyled(v.sheet(record)...)
 	case formatJSON:
 		out, err = encodeJSON(record, "", "  ")
 		out = append(out, '\n')
@@ -97,8 +97,7 @@ func show[T any](a *app, v view[T], record *T) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.out.Write(out)
-	return err
+	return a.out.writeExact(out)
 }
 
 // listing writes records as they come, in one document that end completes. JSON that was not completed
@@ -122,8 +121,8 @@ func (l *listing[T]) page(records []T) error {
 			return err
 		}
 	}
-	_, err := l.buffer.WriteTo(l.a.out)
-	return err
+	defer l.buffer.Reset()
+	return l.a.out.writeExact(l.buffer.Bytes())
 }
 
 func (l *listing[T]) add(form string, record *T) error {
@@ -149,7 +148,7 @@ func (l *listing[T]) add(form string, record *T) error {
 func (l *listing[T]) rows(records []T) error {
 	var header []string
 	var widths []int
-	rows := make([][]cell, len(records))
+	rows := make([][]styledText, len(records))
 	for _, c := range l.view.columns {
 		if c.detail {
 			continue
@@ -245,6 +244,9 @@ func yamlScalar(token json.Token) *yaml.Node {
 	switch v := token.(type) {
 	case string:
 		node.SetString(v)
+		if strings.ContainsFunc(v, acts) {
+			node.Style = yaml.DoubleQuotedStyle // the only style that has escapes
+		}
 	case json.Number:
 		node.Tag, node.Value = "!!float", v.String()
 		if !strings.ContainsAny(node.Value, ".eE") {

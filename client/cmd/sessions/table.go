@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/mattn/go-runewidth"
 
@@ -20,29 +18,13 @@ const widest = 40
 // gap is how many columns part two texts.
 const gap = 2
 
-// cell is one text of a table: a line without control characters, so that no record moves the cursor.
-type cell struct {
-	text  string
-	style string
-}
-
-// newCell cleans a text; style may be nil.
-func newCell(text string, style func(string) string) cell {
-	c := cell{text: oneLine(text)}
+// newCell returns one text of a table; style may be nil.
+func newCell(text string, style func(string) string) styledText {
+	c := styledText{text: oneLine(text)}
 	if style != nil {
 		c.style = style(text)
 	}
 	return c
-}
-
-// oneLine makes a text fit for a line of a terminal.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) {
-			return ' '
-		}
-		return r
-	}, text)
 }
 
 // table writes rows in columns, some at a time: a later row may be wider than those that are written.
@@ -53,13 +35,13 @@ type table struct {
 }
 
 // write writes rows, and the header before the first.
-func (t *table) write(rows [][]cell) error {
+func (t *table) write(rows [][]styledText) error {
 	if t.header != nil {
-		head := make([]cell, len(t.header))
+		head := make([]styledText, len(t.header))
 		for i, name := range t.header {
-			head[i] = cell{name, bold}
+			head[i] = styledText{bold, name}
 		}
-		rows = append([][]cell{head}, rows...)
+		rows = append([][]styledText{head}, rows...)
 		t.header = nil
 	}
 	for _, row := range rows {
@@ -68,19 +50,20 @@ func (t *table) write(rows [][]cell) error {
 			t.widths[i] = max(t.widths[i], runewidth.StringWidth(row[i].text))
 		}
 	}
-	var b bytes.Buffer
+	var texts []styledText
 	for _, row := range rows {
-		var line strings.Builder
-		for i, c := range row {
-			line.WriteString(t.out.styled(c.style, c.text))
-			if i < len(row)-1 {
-				line.WriteString(strings.Repeat(" ", t.widths[i]-runewidth.StringWidth(c.text)+gap))
-			}
+		for len(row) > 1 && row[len(row)-1].text == "" { // no line ends in spaces
+			row = row[:len(row)-1]
 		}
-		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+		for i, c := range row {
+			padding := "\n"
+			if i < len(row)-1 {
+				padding = strings.Repeat(" ", t.widths[i]-runewidth.StringWidth(c.text)+gap)
+			}
+			texts = append(texts, c, styledText{text: padding})
+		}
 	}
-	_, err := b.WriteTo(t.out)
-	return err
+	return t.out.writeStyled(texts...)
 }
 
 // fit cuts a text for the i-th column of a terminal; the last one gets what is left of the line.
@@ -100,9 +83,9 @@ func (t *table) fit(text string, i int) string {
 }
 
 // sheet is a record with one line for each column that is not empty.
-func (v view[T]) sheet(out stream, record *T) []byte {
+func (v view[T]) sheet(record *T) []styledText {
 	var names []string
-	var contents []cell
+	var contents []styledText
 	width := 0
 	for _, c := range v.columns {
 		if content := newCell(c.text(record), c.style); content.text != "" {
@@ -110,12 +93,12 @@ func (v view[T]) sheet(out stream, record *T) []byte {
 			width = max(width, len(c.name))
 		}
 	}
-	var b bytes.Buffer
+	var texts []styledText
 	for i, c := range contents {
-		b.WriteString(out.styled(bold, names[i]) + strings.Repeat(" ", width-len(names[i])+2))
-		b.WriteString(out.styled(c.style, c.text) + "\n")
+		padding := strings.Repeat(" ", width-len(names[i])+gap)
+		texts = append(texts, styledText{bold, names[i]}, styledText{text: padding}, c, styledText{text: "\n"})
 	}
-	return b.Bytes()
+	return texts
 }
 
 // moment writes a time for a table, "" for none.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -11,9 +12,9 @@ import (
 	"golang.org/x/term"
 )
 
-// stream is standard output or standard error.
+// stream is standard output or standard error. What is written to it passes through visible.
 type stream struct {
-	io.Writer
+	to io.Writer
 	// terminal reports whether a person reads along.
 	terminal bool
 	// width is how many columns the terminal has, 0 when that is not known.
@@ -24,12 +25,12 @@ type stream struct {
 
 // newStream looks at what f is.
 func newStream(f *os.File, getenv func(string) string) stream {
-	s := stream{Writer: f, terminal: term.IsTerminal(int(f.Fd()))}
+	s := stream{to: f, terminal: term.IsTerminal(int(f.Fd()))}
 	s.width, _, _ = term.GetSize(int(f.Fd()))
 	s.ansi = s.terminal && getenv("TERM") != "dumb"
 	s.colour = s.ansi && getenv("NO_COLOR") == ""
 	if s.ansi {
-		s.Writer = colorable.NewColorable(f) // on Windows an older console needs help
+		s.to = colorable.NewColorable(f) // on Windows an older console needs help
 	}
 	return s
 }
@@ -42,12 +43,39 @@ const (
 	yellow = "33"
 )
 
-// styled returns text in a style where there are colours.
-func (s stream) styled(style, text string) string {
-	if !s.colour || style == "" {
-		return text
+// Write writes text for people.
+func (s stream) Write(text []byte) (int, error) {
+	if _, err := io.WriteString(s.to, visible(string(text))); err != nil {
+		return 0, err
 	}
-	return "\x1b[" + style + "m" + text + "\x1b[0m"
+	return len(text), nil
+}
+
+// writeExact writes what programs parse: unchanged, except on a terminal.
+func (s stream) writeExact(data []byte) error {
+	if s.terminal {
+		_, err := s.Write(data)
+		return err
+	}
+	_, err := s.to.Write(data)
+	return err
+}
+
+// styledText is a text in a style; "" for none.
+type styledText struct{ style, text string }
+
+// writeStyled writes texts, in their styles where there are colours.
+func (s stream) writeStyled(texts ...styledText) error {
+	var b bytes.Buffer
+	for _, t := range texts {
+		if s.colour && t.style != "" {
+			b.WriteString("\x1b[" + t.style + "m" + visible(t.text) + "\x1b[0m")
+		} else {
+			b.WriteString(visible(t.text))
+		}
+	}
+	_, err := b.WriteTo(s.to)
+	return err
 }
 
 // patience is how long a command waits before it says so.
@@ -69,11 +97,11 @@ func (s stream) spin(text string) (stop func()) {
 			select {
 			case <-done:
 				if i > 0 {
-					fmt.Fprint(s, "\r\x1b[K")
+					fmt.Fprint(s.to, "\r\x1b[K")
 				}
 				return
 			case <-timer.C:
-				fmt.Fprintf(s, "\r%c %s", frames[i%len(frames)], text)
+				fmt.Fprintf(s.to, "\r%c %s", frames[i%len(frames)], visible(text))
 				timer.Reset(100 * time.Millisecond)
 			}
 		}

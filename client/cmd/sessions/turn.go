@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"unicode"
 
 	"github.com/cloud-sessions/sessions/client"
 )
@@ -97,7 +96,7 @@ func (t *turn) say(id client.EventID, text string, whole bool) error {
 		t.said[id] += text
 	}
 	t.spinner()
-	_, err := fmt.Fprint(t.a.out, t.a.out.safe(text))
+	_, err := fmt.Fprint(t.a.out, text)
 	return err
 }
 
@@ -107,7 +106,7 @@ func (t *turn) note(format string, args ...any) {
 		return
 	}
 	t.spinner()
-	fmt.Fprintln(t.a.err, t.a.err.styled(dim, "· "+oneLine(fmt.Sprintf(format, args...))))
+	_ = t.a.err.writeStyled(styledText{dim, "· " + oneLine(fmt.Sprintf(format, args...))}, styledText{text: "\n"})
 	t.wait()
 }
 
@@ -145,17 +144,4 @@ func (t *turn) describe(id client.EventID) string {
 		return fmt.Sprintf("for the result of %s %s; send --result %s=TEXT", v.Name, v.Input, id)
 	}
 	return "for " + id
-}
-
-// safe is a text without what would move a terminal's cursor, line breaks and tabs aside.
-func (s stream) safe(text string) string {
-	if !s.terminal {
-		return text
-	}
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, text)
 }

@@ -27,7 +27,6 @@ func TestReplicasMigrateOnce(t *testing.T) {
 	defer conn.Close(context.WithoutCancel(t.Context()))
 	for what, query := range map[string]string{
 		"of the schema":      `SELECT count(*), count(DISTINCT version_id) FROM goose_db_version`,
-		"of the job queue":   `SELECT count(*), count(DISTINCT (line, version)) FROM river_migration`,
 		"(the demo's agent)": `SELECT count(*), 1 FROM agents`,
 	} {
 		var rows, different int

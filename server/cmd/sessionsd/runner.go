@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -22,8 +23,7 @@ type runnerFlags struct {
 	routes    map[string]string
 	script    string
 	echoDelay time.Duration
-	baseURL   string
-	model     string
+	endpoint  openai.Options
 }
 
 func (f *runnerFlags) register(flags *pflag.FlagSet) {
@@ -31,12 +31,14 @@ func (f *runnerFlags) register(flags *pflag.FlagSet) {
 	flags.StringToStringVar(&f.routes, "route", nil, "another runner for agents with a model: MODEL=RUNNER, or PREFIX*=RUNNER for all models with the prefix; may be repeated")
 	flags.StringVar(&f.script, "script", "", "YAML file that the script runner plays")
 	flags.DurationVar(&f.echoDelay, "echo-delay", 0, "time between the words of the echo runner")
-	flags.StringVar(&f.baseURL, "openai-base-url", "", "address of the OpenAI-compatible endpoint that the openai runner calls, such as https://api.openai.com/v1; its key is $OPENAI_API_KEY")
-	flags.StringVar(&f.model, "openai-model", "", "model that the openai runner requests; the agent's by default")
+	flags.StringVar(&f.endpoint.BaseURL, "openai-base-url", "", "address of the OpenAI-compatible endpoint that the openai runner calls, such as https://api.openai.com/v1; its key is $OPENAI_API_KEY")
+	flags.StringVar(&f.endpoint.Model, "openai-model", "", "model that the openai runner requests; the agent's by default")
+	flags.IntVar(&f.endpoint.MaxInputBytes, "openai-max-input-bytes", 0, "size of the messages and tools that the openai runner sends, beyond which old turns are left out; by default what the model's max_input_tokens allow")
+	flags.StringSliceVar(&f.endpoint.Compat, "openai-compat", nil, "what the openai runner changes in its requests from the start, for endpoints that do not report what they refuse: "+strings.Join(openai.CompatNames(), ", "))
 }
 
 // open creates the runners that the flags name, and the Runner that selects one of them for each turn.
-func (f *runnerFlags) open() (turn.Runner, error) {
+func (f *runnerFlags) open(logger *slog.Logger) (turn.Runner, error) {
 	switch asked := f.script == "" || f.wants("script"); {
 	case f.runner == "" && asked:
 		f.runner = "echo"
@@ -62,12 +64,9 @@ func (f *runnerFlags) open() (turn.Runner, error) {
 		runners["script"] = script.Runner(turn.WallClock{})
 	}
 	if f.wants("openai") {
-		if f.baseURL == "" {
-			return nil, errors.New("the openai runner needs --openai-base-url URL")
-		}
-		runner, err := openai.New(openai.Options{BaseURL: f.baseURL, APIKey: os.Getenv("OPENAI_API_KEY"), Model: f.model, MaxRetries: 2})
+		runner, err := f.openEndpoint(logger)
 		if err != nil {
-			return nil, fmt.Errorf("--openai-base-url: %w", err)
+			return nil, err
 		}
 		runners["openai"] = runner
 	}
@@ -76,6 +75,20 @@ func (f *runnerFlags) open() (turn.Runner, error) {
 		return nil, fmt.Errorf("--route: %w", err)
 	}
 	return byModel, nil
+}
+
+// openEndpoint creates the openai runner.
+func (f *runnerFlags) openEndpoint(logger *slog.Logger) (*openai.Runner, error) {
+	if f.endpoint.BaseURL == "" {
+		return nil, errors.New("the openai runner needs --openai-base-url URL")
+	}
+	options := f.endpoint
+	options.APIKey, options.MaxRetries, options.Logger = os.Getenv("OPENAI_API_KEY"), 2, logger
+	runner, err := openai.New(options)
+	if err != nil {
+		return nil, fmt.Errorf("the openai runner: %w", err)
+	}
+	return runner, nil
 }
 
 func knownRunners() []string { return []string{"echo", "script", "openai"} }

@@ -11,9 +11,25 @@ import (
 const deleteSomeEvents = `DELETE FROM events WHERE account_id = $1 AND session_id = $2 AND position IN (
 	SELECT position FROM events WHERE account_id = $1 AND session_id = $2 ORDER BY position LIMIT $3)`
 
-// eraseLog erases a deleted session's events. It leaves those beyond one step to SweepEvents.
+// deleteSomeMemos is for the memos of those events: there are not more memos than events.
+const deleteSomeMemos = `DELETE FROM event_memos WHERE account_id = $1 AND session_id = $2 AND position IN (
+	SELECT position FROM event_memos WHERE account_id = $1 AND session_id = $2 ORDER BY position LIMIT $3)`
+
+// eraseSome erases at most limit of a session's events, with their memos, and returns how many.
+func (s *Store) eraseSome(ctx context.Context, account, session string, limit int) (int, error) {
+	if _, err := s.exec(ctx, deleteSomeMemos, account, session, limit); err != nil {
+		return 0, err
+	}
+	return s.exec(ctx, deleteSomeEvents, account, session, limit)
+}
+
+// eraseLog erases a deleted session's events, and what is left of its turns. It leaves the events beyond one step to
+// SweepEvents.
 func (s *Store) eraseLog(ctx context.Context, account, session string) error {
-	erased, err := s.exec(ctx, deleteSomeEvents, account, session, sweepStep)
+	if err := s.soon(ctx, `DELETE FROM queued_turns WHERE account_id = $1 AND session_id = $2`, account, session); err != nil {
+		return err
+	}
+	erased, err := s.eraseSome(ctx, account, session, sweepStep)
 	if err != nil || erased < sweepStep {
 		return err
 	}
@@ -50,7 +66,7 @@ func (s *Store) sweepLog(ctx context.Context, limit int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	removed, err := s.exec(ctx, deleteSomeEvents, of.Account, of.ID, limit)
+	removed, err := s.eraseSome(ctx, of.Account, of.ID, limit)
 	if err != nil {
 		return 0, err
 	}

@@ -18,6 +18,7 @@ func eventRows() rows[store.Event] {
 			err = row.Scan(&e.Position, &e.ID, &e.SessionID, &e.TurnID, &e.Type, fromJSON{&e.Payload}, timeTo{&e.CreatedAt})
 			return e, err
 		},
+		size: eventSize,
 	}
 }
 
@@ -72,6 +73,11 @@ func (s *Store) appendTo(ctx context.Context, account, session string, events []
 		}
 		if err := s.addEvent(ctx, account, appended[i]); err != nil {
 			return nil, err
+		}
+		if len(n.Memo) > 0 {
+			if err := s.addMemo(ctx, account, appended[i], n.Memo); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return appended, nil

@@ -22,6 +22,8 @@ type note struct {
 	Text   string `json:"text,omitempty"`
 	// Revoked is whether a token was revoked.
 	Revoked bool `json:"revoked,omitempty"`
+	// Queued is whether a turn was enqueued.
+	Queued bool `json:"queued,omitempty"`
 }
 
 // maxNote is the most bytes of text in a note: PostgreSQL accepts payloads of less than 8,000 bytes, and JSON may
@@ -60,6 +62,9 @@ func (s *Store) notified(payload string) {
 	if n.Revoked {
 		_ = s.db.Revocations.Add() // it is in memory and does not fail
 	}
+	if n.Queued {
+		s.db.Queue.Wake()
+	}
 	if n.Session == "" {
 		return
 	}
@@ -73,6 +78,7 @@ func (s *Store) notified(payload string) {
 // missed signals that notes may have been lost.
 func (s *Store) missed() {
 	_ = s.db.Revocations.Add()
+	s.db.Queue.Wake()
 	s.hub.send(store.Signal{})
 }
 

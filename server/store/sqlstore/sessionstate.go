@@ -43,6 +43,11 @@ func (s *Store) change(ctx context.Context, account string, v *store.Session, ch
 
 // CountBusySessions implements store.Sessions.
 func (s *Store) CountBusySessions(ctx context.Context, account string, limit int) (int, error) {
+	if _, within := s.scopeOf(ctx); within && s.db.LockAccount != "" {
+		if err := s.soon(ctx, s.db.LockAccount, account); err != nil {
+			return 0, err
+		}
+	}
 	return one(ctx, s, func(row engine.Scanner) (n int, err error) { return n, row.Scan(&n) },
 		countBusy(limit), account)
 }

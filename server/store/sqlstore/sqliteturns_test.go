@@ -77,17 +77,26 @@ func beginTurn(t *testing.T, s *Store, account string, status store.Status) stor
 	return store.TurnRef{Session: store.SessionRef{Account: account, ID: v.ID}, TurnID: v.Turn.ID}
 }
 
-// dispatched fails the test unless the store dispatches these turns, and no other before one that is queued now.
+// dispatched fails the test unless the store dispatches these turns and no others. It queues a turn of another account
+// again and again: once that is dispatched twice in succession, no other turn is waiting.
 func dispatched(t *testing.T, s *Store, want []store.TurnRef, work func(store.TurnRef) bool) {
 	t.Helper()
 	last := store.TurnRef{TurnID: "last"}
-	check(t, s.Atomically(t.Context(), func(ctx context.Context) error { return s.QueueTurn(ctx, last) }))
+	queue := func() {
+		check(t, s.Atomically(context.Background(), func(ctx context.Context) error { return s.QueueTurn(ctx, last) }))
+	}
+	queue()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var got []store.TurnRef
+	again := false
 	check(t, s.WorkTurns(ctx, 1, func(_ context.Context, ref store.TurnRef) bool {
-		if ref == last {
+		if ref == last && again {
 			cancel()
+			return true
+		}
+		if again = ref == last; again {
+			queue()
 			return true
 		}
 		got = append(got, ref)

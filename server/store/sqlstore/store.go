@@ -45,7 +45,7 @@ type Options struct {
 	// Serve is whether this process serves the database. One process at a time may serve a SQLite file, so Open fails while
 	// another one does; others can use the file at the same time. PostgreSQL can be served by any number.
 	Serve bool
-	// Logger gets what happens to the database itself; discarded by default.
+	// Logger gets what callers do not see, such as lost connections; discarded by default.
 	Logger *slog.Logger
 }
 
@@ -69,6 +69,9 @@ func (o Options) withDefaults() (Options, error) {
 	o.MaxConns = cmp.Or(o.MaxConns, DefaultMaxConns)
 	o.StatementTimeout = cmp.Or(o.StatementTimeout, DefaultStatementTimeout)
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, DefaultConnectTimeout)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	if o.MaxConns < 1 || o.MaxConns > 1000 {
 		return o, errors.New("sqlstore: the connections to the database must be 1 to 1000")
 	}
@@ -149,7 +152,7 @@ func openDatabase(ctx context.Context, dsn string, opts Options) (engine.Databas
 		return sqliteengine.Open(ctx, rest, sqliteengine.Options{Serve: opts.Serve, Logger: opts.Logger})
 	case "postgres", "postgresql":
 		return pgengine.Open(dsn, pgengine.Options{
-			MaxConns: opts.MaxConns, StatementTimeout: opts.StatementTimeout, ConnectTimeout: opts.ConnectTimeout,
+			MaxConns: opts.MaxConns, StatementTimeout: opts.StatementTimeout, ConnectTimeout: opts.ConnectTimeout, Log: opts.Logger,
 		})
 	}
 	return engine.Database{}, engine.ErrDSN
@@ -173,14 +176,16 @@ func Compact(ctx context.Context, dsn string, begin func(engine.Space)) (size in
 
 // Ping reads from the schema, so that it fails for a database that is gone or foreign.
 func (s *Store) Ping(ctx context.Context) error {
-	if s.db.Ready != nil {
-		if err := s.db.Ready(ctx); err != nil {
-			return err
-		}
+	if err := s.enter(); err != nil {
+		return err
 	}
+	defer s.calls.Done()
 	_, err := all(ctx, s, func(row engine.Scanner) (n int, err error) { return n, row.Scan(&n) },
 		`SELECT 1 FROM tokens LIMIT 1`)
-	return err
+	if err != nil || s.db.Ready == nil {
+		return err
+	}
+	return s.db.Ready(ctx)
 }
 
 // Close may be called more than once.

@@ -17,10 +17,11 @@ func (s *Store) QueueTurn(ctx context.Context, t store.TurnRef) error {
 		return errors.New("sqlstore: a turn must be queued within a transaction")
 	}
 	committed, err := s.db.Queue.Enqueue(ctx, sc.tx, t)
-	if err == nil && committed != nil {
-		s.afterCommit(ctx, committed)
+	if err != nil {
+		return err
 	}
-	return err
+	s.afterCommit(ctx, committed)
+	return s.notify(ctx, note{Queued: true})
 }
 
 // WorkTurns implements store.Turns.

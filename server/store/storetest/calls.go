@@ -18,7 +18,7 @@ type call struct {
 
 // reads are the methods that write nothing. Every other method of the interface counts as one that writes.
 const reads = `Atomically Close CountBusySessions EventPosition GetAgent GetEnvironment GetSession ListAgentVersions ListAgents
-	ListEnvironments ListEvents ListSessions ListTokens NewID Ping Publish Revocations SessionRevision TokenByHash Watch WorkTurns`
+	ListEnvironments ListEvents ListMemos ListSessions ListTokens NewID Ping Publish Revocations SessionRevision TokenByHash Watch WorkTurns`
 
 // callTests are about this suite: a new method of the interface cannot be left out of it.
 func callTests() map[string]test {
@@ -213,6 +213,10 @@ func calls() []call {
 		}},
 		call{"ListEvents", func(ctx context.Context, s store.Store) error {
 			_, err := s.ListEvents(ctx, account, "x", store.EventFilter{}, page)
+			return err
+		}},
+		call{"ListMemos", func(ctx context.Context, s store.Store) error {
+			_, err := s.ListMemos(ctx, account, "x", 0)
 			return err
 		}},
 		call{"SweepEvents", func(ctx context.Context, s store.Store) error { _, err := s.SweepEvents(ctx, 1); return err }},

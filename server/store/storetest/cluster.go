@@ -30,6 +30,9 @@ func clusterTests() map[string]func(beds []*bed) {
 		"LongText":    longIncrement,
 		"WakeReaders": wake,
 		"Turns":       func(beds []*bed) { dispatchEach(beds, 40) },
+		"Fair":        dispatchFairly,
+		"AtOnce":      dispatchAtOnce,
+		"BusyCount":   countExactly,
 		"OneWorks": func(beds []*bed) { // on what another one queues
 			c := beds[2].works(1, nil)
 			c.gets(beds[2], []store.TurnRef{beds[0].turn(), beds[1].turn(), beds[2].turn()})

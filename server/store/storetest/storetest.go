@@ -36,9 +36,9 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
 		"Sessions": sessionTests(), "SessionChanges": sessionChangeTests(), "Filters": filterTests(),
 		"Rows": rowTests(kinds()...), "AgentVersions": agentVersionTests(), "Pages": pageTests(), "Keys": keyTests(),
 		"Atomically": atomicTests(), "Accounts": accountTests(), "Life": lifeTests(),
-		"Append": appendTests(), "EventOrder": eventOrderTests(), "EventsUndone": undoneEventTests(), "EventPages": eventPageTests(),
+		"Append": appendTests(), "EventOrder": eventOrderTests(), "Memos": memoTests(), "EventsUndone": undoneEventTests(), "EventPages": eventPageTests(),
 		"EventConcurrency": eventConcurrencyTests(), "AppendChanges": byAppending(sessionChangeTests()), "AppendRows": byAppending(rowTests(sessionKind())),
-		"Busy": busyTests(), "Signals": signalTests(), "Turns": turnTests(), "Erasures": erasureTests(), "Streams": streamTests(),
+		"Busy": busyTests(), "Signals": signalTests(), "Turns": turnTests(), "FairTurns": fairTurnTests(), "Erasures": erasureTests(), "Streams": streamTests(),
 		"Calls": callTests(),
 	} {
 		for part, run := range tests {

@@ -4,6 +4,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,10 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// Options configure a dispatcher. All fields are required.
+// DefaultMaxText is the default of Options.MaxText.
+const DefaultMaxText = 8 << 20
+
+// Options configure a dispatcher. All fields are required, except where they have a default.
 type Options struct {
 	Store  store.Store
 	Log    *event.Log
@@ -29,8 +33,16 @@ type Options struct {
 	Clock  turn.Clock
 	Now    func() time.Time
 	Logger *slog.Logger
+	// MaxInputTokens has the sizes of the models' windows, by model.
+	MaxInputTokens map[string]int64
 	// Patience is how long a runner may take to stop after it was told to; then the turn ends without it.
 	Patience time.Duration
+	// TurnTimeout is how long a turn may run, SilenceTimeout how long its runner may give no sign of life; 0 for any time.
+	// The time in which a turn waits for a worker or for the caller counts for neither.
+	TurnTimeout, SilenceTimeout time.Duration
+	// MaxText is how many bytes of text a turn may store: what the agent says, and the arguments and results of its tools;
+	// DefaultMaxText by default. At the bound the turn ends, with the stop reason max_tokens.
+	MaxText int
 }
 
 // Dispatcher runs turns from Start to Close.
@@ -48,6 +60,7 @@ type Dispatcher struct {
 
 // Start starts a dispatcher.
 func Start(o Options) *Dispatcher {
+	o.MaxText = cmp.Or(o.MaxText, DefaultMaxText)
 	d := &Dispatcher{Options: o, worked: make(chan struct{}), running: map[store.SessionRef]chan struct{}{}}
 	ctx := context.Background()
 	ctx, d.stop = context.WithCancel(ctx)
@@ -132,7 +145,15 @@ func (d *Dispatcher) work(ctx context.Context, t store.TurnRef) (done bool) {
 	if err == nil {
 		err = d.untilDone(d.hard, t, w.finish)
 	}
+	if cannotPass(err) && ctx.Err() == nil && d.hard.Err() == nil {
+		err = w.endAnyhow(err)
+	}
 	return err == nil || errors.Is(err, errNotOurs) || errors.Is(err, store.ErrNotFound)
+}
+
+// cannotPass reports whether a step has failed in a way that another attempt does not change.
+func cannotPass(err error) bool {
+	return err != nil && !errors.Is(err, errNotOurs) && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrUnavailable)
 }
 
 // The waits between attempts of a step that failed because of the database.
@@ -141,11 +162,11 @@ const (
 	lastRetry  = 5 * time.Second
 )
 
-// untilDone repeats a step while the database fails, as long as ctx lasts.
+// untilDone repeats a step while the database is not available, as long as ctx lasts.
 func (d *Dispatcher) untilDone(ctx context.Context, t store.TurnRef, step func(ctx context.Context) error) error {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		err := step(ctx)
-		if err == nil || errors.Is(err, errNotOurs) || errors.Is(err, store.ErrNotFound) || ctx.Err() != nil {
+		if !errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil {
 			return err
 		}
 		d.Logger.Warn("a turn's step failed", "session", t.Session.ID, "turn", t.TurnID, "error", err)
@@ -162,7 +183,9 @@ const history = 500
 func (d *Dispatcher) input(ctx context.Context, session store.SessionRef, s store.Session) (turn.Input, error) {
 	in := turn.Input{SessionID: s.ID, TurnID: s.Turn.ID, Agent: turn.Agent{
 		ID: s.Agent.ID, Version: s.Agent.Version, Name: s.Agent.Name, Model: s.Agent.Model, System: s.Agent.System, Tools: s.Agent.Tools,
+		MaxInputTokens: d.MaxInputTokens[s.Agent.Model],
 	}}
+	var first int64 // position
 	page := store.Page{Limit: 100}
 	for more := true; more && len(in.History) < history; {
 		list, err := d.Store.ListEvents(ctx, session.Account, session.ID, store.EventFilter{Types: event.EntryTypes()}, page)
@@ -179,13 +202,71 @@ func (d *Dispatcher) input(ctx context.Context, session store.SessionRef, s stor
 			} else {
 				in.History = append(in.History, entry)
 			}
-			page.Cursor = e.ID
+			page.Cursor, first = e.ID, e.Position
 		}
 		more = list.HasMore
 	}
 	slices.Reverse(in.Entries)
 	slices.Reverse(in.History)
-	return in, nil
+	return in, d.remember(ctx, session, first, &in)
+}
+
+// remember adds the memos of the events from a position on.
+func (d *Dispatcher) remember(ctx context.Context, session store.SessionRef, first int64, in *turn.Input) error {
+	memos, err := d.Store.ListMemos(ctx, session.Account, session.ID, first-1)
+	for _, entries := range [][]turn.Entry{in.History, in.Entries} {
+		for i := range entries {
+			entries[i].Memo = memos[entries[i].ID]
+		}
+	}
+	return err
+}
+
+// stored returns how many bytes of text a turn has stored.
+func stored(entries []turn.Entry) (bytes int) {
+	for _, e := range entries {
+		switch e.Kind {
+		case turn.AgentMessage, turn.ToolUse, turn.ToolResult, turn.CustomToolUse:
+			bytes += len(e.Text) + len(e.Input)
+		}
+	}
+	return bytes
+}
+
+// spans returns a page of a session's requests to the model, newest first, each as its end and its start, and of what
+// started or continued a turn.
+func (d *Dispatcher) spans(ctx context.Context, session store.SessionRef, limit int) ([]store.Event, error) {
+	filter := store.EventFilter{Types: []string{event.StatusRunning, event.RequestStart, event.RequestEnd}}
+	list, err := d.Store.ListEvents(ctx, session.Account, session.ID, filter, store.Page{Limit: limit})
+	return list.Items, err
+}
+
+// begun reports whether a worker has begun to run a turn since the turn was last enqueued.
+func (d *Dispatcher) begun(ctx context.Context, t store.TurnRef) (bool, error) {
+	newest, err := d.spans(ctx, t.Session, 1)
+	return len(newest) > 0 && newest[0].TurnID == t.TurnID && newest[0].Type == event.RequestStart, err
+}
+
+// maxSpans bounds how far back ran looks.
+const maxSpans = 300
+
+// ran returns how long a turn has run before it last waited for the caller.
+func (d *Dispatcher) ran(ctx context.Context, t store.TurnRef) (time.Duration, error) {
+	events, err := d.spans(ctx, t.Session, maxSpans)
+	var sum time.Duration
+	var end time.Time
+	for _, e := range events {
+		switch {
+		case e.TurnID != t.TurnID:
+			return sum, err
+		case e.Type == event.RequestEnd:
+			end = e.CreatedAt
+		case e.Type == event.RequestStart && !end.IsZero():
+			sum += end.Sub(e.CreatedAt)
+			end = time.Time{}
+		}
+	}
+	return sum, err
 }
 
 // stopping reports whether the caller has told a session's turn to stop.

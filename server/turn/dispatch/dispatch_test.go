@@ -34,9 +34,10 @@ func (f answering) Run(ctx context.Context, in turn.Input, out turn.Sink) (turn.
 // bed is a dispatcher over a store with one session.
 type bed struct {
 	*testing.T
-	store   store.Store
-	log     *event.Log
-	session store.SessionRef
+	contract *contract.Contract
+	store    store.Store
+	log      *event.Log
+	session  store.SessionRef
 }
 
 func newBed(t *testing.T, flush time.Duration) *bed {
@@ -66,7 +67,7 @@ func newBed(t *testing.T, flush time.Duration) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &bed{T: t, store: db, log: event.NewLog(db, compiled), session: store.SessionRef{Account: "acme", ID: session.ID}}
+	return &bed{T: t, contract: compiled, store: db, log: event.NewLog(db, compiled), session: store.SessionRef{Account: "acme", ID: session.ID}}
 }
 
 // start starts a dispatcher that is closed at the test's end.
@@ -83,8 +84,14 @@ func (b *bed) start(runner turn.Runner, clock turn.Clock) *dispatch.Dispatcher {
 	return d
 }
 
-// say enqueues a turn.
+// say starts a turn and enqueues it.
 func (b *bed) say(text string) (turnID string) {
+	b.Helper()
+	return b.begin(text, true)
+}
+
+// begin starts a turn. Unless it is enqueued, it is as after the death of the process that had it in its queue.
+func (b *bed) begin(text string, enqueued bool) (turnID string) {
 	b.Helper()
 	err := b.store.Atomically(b.Context(), func(ctx context.Context) error {
 		_, _, err := b.log.Append(ctx, b.session, func(s *store.Session) ([]event.New, error) {
@@ -95,7 +102,7 @@ func (b *bed) say(text string) (turnID string) {
 			s.Turn.ID = turnID
 			return []event.New{{Type: string(turn.UserMessage), TurnID: turnID, Payload: event.Payload{Content: event.Content(text)}}}, nil
 		})
-		if err != nil {
+		if err != nil || !enqueued {
 			return err
 		}
 		return b.store.QueueTurn(ctx, store.TurnRef{Session: b.session, TurnID: turnID})
@@ -104,6 +111,26 @@ func (b *bed) say(text string) (turnID string) {
 		b.Fatal(err)
 	}
 	return turnID
+}
+
+// resume continues a turn that waits for the caller.
+func (b *bed) resume(turnID string) {
+	b.Helper()
+	_, _, err := b.log.Append(b.Context(), b.session, func(s *store.Session) ([]event.New, error) {
+		s.Turn.Pending = nil
+		return []event.New{{Type: event.StatusRunning, TurnID: turnID}}, lifecycle.Advance(s, lifecycle.OnMessage, time.Now())
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bed) enqueue(t store.TurnRef) {
+	b.Helper()
+	t.Session = b.session
+	if err := b.store.Atomically(b.Context(), func(ctx context.Context) error { return b.store.QueueTurn(ctx, t) }); err != nil {
+		b.Fatal(err)
+	}
 }
 
 // types returns the types of the session's events once it is idle.

@@ -1,11 +1,16 @@
 package dispatch
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/event"
@@ -14,14 +19,21 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// sink stores what a runner says. It is a turn.Sink; finish reads what it has gathered once it is closed.
+// sink stores what a runner says, and brings it within the contract, since a runner may pass on whatever an endpoint
+// sends. It is a turn.Sink; finish reads what it has gathered once it is closed.
 type sink struct {
 	*work
 	flushing sync.WaitGroup
+	overflow func()       // called when the turn has reached MaxText
+	sign     atomic.Int64 // when the runner last showed that it works, as nanoseconds since began
+	began    time.Time
 
 	mu      sync.Mutex
 	closed  bool
-	message *message // the one that is not complete; nil for none
+	room    int             // bytes that the turn may still store
+	full    bool            // it has reached MaxText
+	message *message        // the one that is not complete; nil for none
+	memo    json.RawMessage // of the next use
 	pending []store.PendingAction
 	used    turn.Usage
 }
@@ -31,12 +43,40 @@ type message struct {
 	eventID string
 	text    strings.Builder
 	flushed int // bytes of text that readers got
+	memo    json.RawMessage
 	ended   context.CancelFunc
 }
 
 var _ turn.Sink = (*sink)(nil)
 
-func newSink(w *work) *sink { return &sink{work: w} }
+// newSink returns a sink for a turn that has stored a number of bytes before. overflow may be called more than once.
+func newSink(w *work, stored int, overflow func()) *sink {
+	return &sink{work: w, overflow: overflow, began: time.Now(), room: max(w.MaxText-stored, 0)}
+}
+
+// errFull is a turn that has reached MaxText.
+var errFull = errors.New("the turn has reached the bound of its text")
+
+// silence returns for how long the runner has given no sign of life.
+func (s *sink) silence() time.Duration { return time.Since(s.began) - time.Duration(s.sign.Load()) }
+
+// overflowed reports whether the turn has reached MaxText.
+func (s *sink) overflowed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.full
+}
+
+// reserve takes n bytes of the turn's room. When there are fewer, the turn is full.
+func (s *sink) reserve(n int) error {
+	if n > s.room {
+		s.full = true
+		s.overflow()
+		return errFull
+	}
+	s.room -= n
+	return nil
+}
 
 // close makes every later call fail, except Spend, which then does nothing. It waits for the goroutines that it has
 // started.
@@ -56,25 +96,55 @@ func (s *sink) enter(ctx context.Context) error {
 		return err
 	}
 	s.mu.Lock()
-	if s.closed {
+	switch {
+	case s.closed:
 		s.mu.Unlock()
 		return errNotOurs
+	case s.full:
+		s.mu.Unlock()
+		return errFull
 	}
+	s.Alive()
 	return nil
 }
+
+// Alive implements turn.Sink.
+func (s *sink) Alive() { s.sign.Store(int64(time.Since(s.began))) }
 
 // Spend implements turn.Sink.
 func (s *sink) Spend(u turn.Usage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {
-		s.used = s.used.Add(u)
+		s.Alive()
+		s.used = s.used.Add(u.Within(s.Log.Usage())).Within(s.Log.Usage())
 	}
+}
+
+// Keep implements turn.Sink.
+func (s *sink) Keep(ctx context.Context, memo json.RawMessage) error {
+	if len(memo) > turn.MaxMemo || !json.Valid(memo) || !utf8.Valid(memo) {
+		return fmt.Errorf("a memo of %d bytes is too long, or not JSON in UTF-8", len(memo))
+	}
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	if err := s.reserve(len(memo)); err != nil {
+		return err
+	}
+	memo = bytes.Clone(memo)
+	if s.message != nil {
+		s.message.memo = memo
+	} else {
+		s.memo = memo
+	}
+	return nil
 }
 
 // Thinking implements turn.Sink.
 func (s *sink) Thinking(ctx context.Context) error {
-	return s.append(ctx, event.New{Type: event.AgentThinking})
+	return s.append(ctx, event.New{Type: event.AgentThinking}, 0)
 }
 
 // Say implements turn.Sink.
@@ -83,8 +153,18 @@ func (s *sink) Say(ctx context.Context, piece string) error {
 		return err
 	}
 	defer s.mu.Unlock()
+	piece = event.Clean(piece)
+	within := text.Cut(piece, s.room)
+	if err := s.speak(ctx, within); err != nil {
+		return err
+	}
+	return s.reserve(len(piece))
+}
+
+// speak adds a piece to the current message.
+func (s *sink) speak(ctx context.Context, piece string) error {
 	maxText := s.Log.MaxText() // in bytes, which are at least as many as characters; a longer text becomes several messages
-	for piece = clean(piece); piece != ""; {
+	for piece != "" {
 		if s.message != nil && s.message.text.Len() == maxText {
 			if err := s.write(ctx); err != nil {
 				return err
@@ -155,49 +235,65 @@ func (s *sink) UseTool(ctx context.Context, name string, input json.RawMessage, 
 	if ask {
 		permission = types.EvaluatedPermissionAsk
 	}
-	use := event.New{
-		Type: event.AgentToolUse, ID: s.Store.NewID("evt"),
-		Payload: event.Payload{Name: name, Input: input, EvaluatedPermission: permission},
-	}
-	if err := s.append(ctx, use); err != nil {
-		return "", err
-	}
-	if ask {
-		s.wait(use)
-	}
-	return use.ID, nil
+	return s.use(ctx, event.AgentToolUse, event.Payload{Name: name, Input: input, EvaluatedPermission: permission}, ask)
 }
 
 // ToolResult implements turn.Sink.
 func (s *sink) ToolResult(ctx context.Context, useID, text string, failed bool) error {
 	return s.append(ctx, event.New{
-		Type: string(turn.ToolResult), Payload: event.Payload{ToolUseID: useID, Content: event.Content(clean(text)), IsError: &failed},
-	})
+		Type: string(turn.ToolResult), Payload: event.Payload{ToolUseID: useID, Content: event.Content(s.Log.ResultText(text)), IsError: &failed},
+	}, len(text))
 }
 
 // UseCustomTool implements turn.Sink.
 func (s *sink) UseCustomTool(ctx context.Context, name string, input json.RawMessage) (string, error) {
-	use := event.New{Type: event.AgentCustomTool, ID: s.Store.NewID("evt"), Payload: event.Payload{Name: name, Input: input}}
-	if err := s.append(ctx, use); err != nil {
+	return s.use(ctx, event.AgentCustomTool, event.Payload{Name: name, Input: input}, true)
+}
+
+// use stores the use of a tool and returns its event's id. With wait, the caller has to respond to it.
+func (s *sink) use(ctx context.Context, kind string, p event.Payload, wait bool) (string, error) {
+	input, ok := s.Log.ToolInput(p.Input)
+	p.Name, p.Input = event.ToolName(p.Name), input
+	switch {
+	case !ok:
+		return "", turn.Failuref("The agent used the tool %s with arguments that are not a JSON object within the bounds.", p.Name)
+	case wait && s.waiting() >= s.Log.MaxPending():
+		return "", turn.Failuref("The agent used more than %d tools at once.", s.Log.MaxPending())
+	}
+	use := event.New{Type: kind, ID: s.Store.NewID("evt"), Payload: p}
+	if err := s.append(ctx, use, len(input)); err != nil {
 		return "", err
 	}
-	s.wait(use)
+	if wait {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.pending = append(s.pending, store.PendingAction{EventID: use.ID, Type: use.Type})
+	}
 	return use.ID, nil
 }
 
-// wait records a use that the caller has to respond to.
-func (s *sink) wait(use event.New) {
+// waiting returns how many uses the caller has to respond to.
+func (s *sink) waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pending = append(s.pending, store.PendingAction{EventID: use.ID, Type: use.Type})
+	return len(s.pending)
 }
 
-// append stores the current message, if there is one, and an event.
-func (s *sink) append(ctx context.Context, e event.New) error {
+// eventSize is what an event counts for in addition to its text, in bytes: a turn must not have any number of small ones.
+const eventSize = 256
+
+// append stores the current message, if there is one, and an event with a text of size bytes.
+func (s *sink) append(ctx context.Context, e event.New, size int) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
+	if err := s.reserve(eventSize + size); err != nil {
+		return err
+	}
+	if e.Type == event.AgentToolUse || e.Type == event.AgentCustomTool {
+		e.Memo, s.memo = s.memo, nil
+	}
 	return s.write(ctx, e)
 }
 
@@ -245,10 +341,5 @@ func (s *sink) lastMessage() []event.New {
 
 // event returns the message as an event, with the id that readers of increments know.
 func (m *message) event() event.New {
-	return event.New{Type: event.AgentMessage, Payload: event.Payload{Content: event.Content(m.text.String())}, ID: m.eventID}
-}
-
-// clean returns text without what the contract or a database does not allow.
-func clean(text string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
+	return event.New{Type: event.AgentMessage, Payload: event.Payload{Content: event.Content(m.text.String())}, ID: m.eventID, Memo: m.memo}
 }

@@ -3,12 +3,13 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/internal/panics"
-	"github.com/cloud-sessions/sessions/server/internal/text"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/turn"
@@ -20,6 +21,7 @@ type work struct {
 	ref     store.TurnRef
 	session store.Session // as it was claimed
 	span    string        // the event of the request to the model; "" before there is one
+	ran     time.Duration // how long the turn ran before it last waited for the caller
 	sink    *sink
 	outcome turn.Outcome
 	failure error
@@ -35,6 +37,13 @@ func (w *work) ours(s *store.Session) error {
 
 // claim claims the turn: from here on a worker that claimed it before can write nothing.
 func (w *work) claim(ctx context.Context) (err error) {
+	if w.ref.Again { // or not, when it was still waiting for a worker
+		begun, err := w.begun(ctx, w.ref)
+		if err != nil {
+			return err
+		}
+		w.ref.Again, w.ref.Lost = begun, w.ref.Lost && begun
+	}
 	w.session, _, err = w.Log.Append(ctx, w.ref.Session, func(s *store.Session) (events []event.New, err error) {
 		if err := w.ours(s); err != nil {
 			return nil, err
@@ -59,7 +68,7 @@ var errLost = &turn.Failure{Message: "The server was restarted during the turn. 
 
 // play lets the runner work on the turn. It returns an error only when the turn must be left unchanged.
 func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
-	w.sink = newSink(w)
+	w.sink = newSink(w, 0, func() {})
 	switch {
 	case w.ref.Lost:
 		w.failure = errLost
@@ -68,12 +77,16 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 		return nil
 	}
 	in, err := w.input(ctx, w.ref.Session, w.session)
+	if err == nil && w.TurnTimeout > 0 {
+		w.ran, err = w.Dispatcher.ran(ctx, w.ref)
+	}
 	if err != nil {
 		w.failure = err
 		return ctx.Err()
 	}
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	w.sink = newSink(w, stored(in.Entries), func() { stop(errFull) })
 	ran := make(chan result, 1) // buffered, so that an abandoned runner can return
 	go func() {
 		var r result
@@ -88,7 +101,15 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	if abandoned {
 		w.Logger.Warn("a runner did not stop", "session", w.ref.Session.ID, "turn", w.ref.TurnID, "patience", w.Patience)
 	}
-	if abandoned || w.failure != nil {
+	var expired *turn.Failure
+	switch {
+	case w.sink.overflowed():
+		w.outcome, w.failure = turn.MaxTokens, nil
+		return nil
+	case errors.As(context.Cause(running), &expired):
+		w.failure = expired
+		return nil
+	case abandoned || w.failure != nil:
 		return ctx.Err() // when the dispatcher stops, the turn does not
 	}
 	return nil
@@ -100,11 +121,22 @@ type result struct {
 	failure error
 }
 
-// await waits for the runner, stops it when the caller has stopped the turn, and reports whether it abandoned the
-// runner.
+// await waits for the runner, stops it when the caller has stopped the turn or a timeout has passed, and reports whether
+// it abandoned the runner.
 func (w *work) await(running context.Context, stop context.CancelCauseFunc, ran <-chan result, poke <-chan struct{}) (abandoned bool) {
+	deadline, silence := newTimer(w.TurnTimeout, w.ran), newTimer(w.SilenceTimeout, 0)
+	defer deadline.Stop()
+	defer silence.Stop()
 	for {
 		select {
+		case <-deadline.C:
+			stop(turn.Failuref("The turn did not end within %s.", w.TurnTimeout))
+		case <-silence.C:
+			if left := w.SilenceTimeout - w.sink.silence(); left > 0 {
+				silence.Reset(left)
+			} else {
+				stop(turn.Failuref("The agent did nothing for %s.", w.SilenceTimeout))
+			}
 		case r := <-ran:
 			w.outcome, w.failure = r.outcome, r.failure
 			return false
@@ -129,6 +161,14 @@ func (w *work) await(running context.Context, stop context.CancelCauseFunc, ran 
 	}
 }
 
+// newTimer returns a timer for what is left of a timeout after some time has passed; it never fires for a timeout of 0.
+func newTimer(timeout, passed time.Duration) *time.Timer {
+	if timeout <= 0 {
+		return time.NewTimer(math.MaxInt64)
+	}
+	return time.NewTimer(timeout - passed)
+}
+
 // finish ends the turn, or leaves it to wait for the caller: it writes what is left to write, the state and the usage in
 // one step.
 func (w *work) finish(ctx context.Context) error {
@@ -145,8 +185,48 @@ func (w *work) finish(ctx context.Context) error {
 		if err := lifecycle.Advance(s, lifecycle.OnTurnEnded, w.Now()); err != nil {
 			return nil, err
 		}
-		s.Usage = s.Usage.Add(w.sink.used)
+		s.Usage = s.Usage.Add(w.sink.used).Within(w.Log.Usage())
 		return w.lastEvents(stop), nil
+	})
+	return err
+}
+
+// endings bounds the attempts of endAnyhow.
+const endings = 5
+
+// endAnyhow ends a turn whose last step cannot pass, with the least that ends one: it depends on nothing that the runner
+// reported or that is stored.
+func (w *work) endAnyhow(cause error) (err error) {
+	w.Logger.Error("a turn could not end as it should", "session", w.ref.Session.ID, "turn", w.ref.TurnID, "error", cause)
+	for wait, attempt := firstRetry, 0; attempt < endings; wait, attempt = 2*wait, attempt+1 {
+		if err = w.untilDone(w.hard, w.ref, w.end); !cannotPass(err) || (turn.WallClock{}).Sleep(w.hard, wait) != nil {
+			return err
+		}
+	}
+	w.Logger.Error("a turn could not be ended", "session", w.ref.Session.ID, "turn", w.ref.TurnID, "error", err)
+	return nil // trying again would not help, and would keep the worker from others
+}
+
+// end writes the ending of endAnyhow.
+func (w *work) end(ctx context.Context) error {
+	_, _, err := w.Log.Append(ctx, w.ref.Session, func(s *store.Session) ([]event.New, error) {
+		if err := w.ours(s); err != nil {
+			return nil, err
+		}
+		s.Turn.ID, s.Turn.Pending = "", nil
+		if err := lifecycle.Advance(s, lifecycle.OnTurnEnded, w.Now()); err != nil {
+			return nil, err
+		}
+		return []event.New{
+			{Type: event.SessionError, TurnID: w.ref.TurnID, Payload: event.Payload{Error: &types.SessionErrorDetail{
+				Type: types.ErrorTypeAPIError, Message: "The end of the turn could not be stored. Send the message again.",
+			}}},
+			{Type: event.StatusIdle, TurnID: w.ref.TurnID, Payload: event.Payload{
+				Status:     types.SessionStatusIdleEventStatusIdle,
+				StopReason: &types.StopReason{Type: types.StopReasonTypeError},
+				Usage:      &types.EventUsage{},
+			}},
+		}, nil
 	})
 	return err
 }
@@ -184,7 +264,7 @@ func (w *work) lastEvents(stop types.StopReason) []event.New {
 			Type: types.ErrorTypeAPIError, Message: w.publicMessage(),
 		}})
 	}
-	usage := event.Usage(w.sink.used)
+	usage := event.Usage(w.sink.used, w.Log.Usage())
 	if w.span != "" {
 		add(event.RequestEnd, event.Payload{RequestStartID: w.span, IsError: &failed, ModelUsage: usage})
 	}
@@ -201,13 +281,13 @@ func (w *work) publicMessage() string {
 		attrs = append(attrs, "stack", string(panicked.Stack))
 	}
 	w.Logger.Error("a turn failed", attrs...)
+	var violation *contract.Violation
+	if errors.As(w.failure, &violation) {
+		return "The agent produced an event that the API does not allow."
+	}
 	var public interface{ Public() string }
 	if !errors.As(w.failure, &public) {
 		return "The agent failed. Send the message again."
 	}
-	message := text.Cut(clean(public.Public()), w.Log.MaxErrorMessage())
-	if message == "" {
-		return "The agent failed."
-	}
-	return message
+	return w.Log.ErrorMessage(public.Public(), "The agent failed.")
 }

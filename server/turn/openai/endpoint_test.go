@@ -1,6 +1,7 @@
 package openai_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -139,4 +140,16 @@ func chat(_ int, w http.ResponseWriter, r received) {
 		events = append(events, said(word))
 	}
 	stream(w, append(events, finished("stop"), used(20, 0, 7), "[DONE]")...)
+}
+
+// roundTrip is a transport that is a function.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// respond is a response with a body.
+func respond(body []byte) *http.Response {
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: io.NopCloser(bytes.NewReader(body)),
+	}
 }

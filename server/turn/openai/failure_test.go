@@ -29,17 +29,24 @@ func TestRefusals(t *testing.T) {
 		body   string
 		want   string
 	}{
-		"OpenAI":       {401, `{"error":{"message":"Incorrect API key provided: ` + secret + `.","type":"x","code":null}}`, "the endpoint answered 401 Unauthorized: Incorrect API key provided: [key]."},
-		"error a text": {404, `{"error":"model not found"}`, "the endpoint answered 404 Not Found: model not found"},
-		"message":      {400, `{"object":"error","message":"too long"}`, "the endpoint answered 400 Bad Request: too long"},
-		"detail":       {422, `{"detail":"no"}`, "the endpoint answered 422 Unprocessable Entity: no"},
-		"other JSON":   {400, `{"detail":[1]}`, `the endpoint answered 400 Bad Request: {"detail":[1]}`},
-		"text":         {503, "try later\n", "the endpoint answered 503 Service Unavailable: try later"},
-		"HTML":         {502, "<html>secret page", "the endpoint answered 502 Bad Gateway"},
-		"empty":        {500, "", "the endpoint answered 500 Internal Server Error"},
-		"odd status":   {599, "", "the endpoint answered 599"},
-		"long":         {400, strings.Repeat("a", 999) + "ü", "the endpoint answered 400 Bad Request: " + strings.Repeat("a", 999) + "..."},
-		"key at cut":   {400, strings.Repeat("a", 995) + secret, "the endpoint answered 400 Bad Request: " + strings.Repeat("a", 995) + "[key]"},
+		"OpenAI":       {401, `{"error":{"message":"Incorrect API key provided: ` + secret + `.","type":"x","code":null}}`, "the model endpoint returned 401 Unauthorized: Incorrect API key provided: [key]."},
+		"error a text": {404, `{"error":"model not found"}`, "the model endpoint returned 404 Not Found: model not found"},
+		"message":      {400, `{"object":"error","message":"too long"}`, "the model endpoint returned 400 Bad Request: too long"},
+		"detail":       {422, `{"detail":"no"}`, "the model endpoint returned 422 Unprocessable Entity: no"},
+		"other JSON":   {400, `{"detail":[1]}`, `the model endpoint returned 400 Bad Request: {"detail":[1]}`},
+		"text":         {503, "try later\n", "the model endpoint returned 503 Service Unavailable: try later"},
+		"HTML":         {502, "<html>secret page", "the model endpoint returned 502 Bad Gateway"},
+		"titled HTML":  {502, "<html><head><TITLE>\n Bad &amp; gone </TITLE>secret page", "the model endpoint returned 502 Bad Gateway: Bad & gone"},
+		"list":         {400, `[{"error":{"code":400,"message":"bad schema","status":"INVALID_ARGUMENT"}}]`, "the model endpoint returned 400 Bad Request: bad schema"},
+		"validation":   {422, `{"detail":[{"type":"missing","loc":["body","messages",0],"msg":"Field required"}]}`, "the model endpoint returned 422 Unprocessable Entity: body.messages.0: Field required"},
+		"gateway":      {429, `{"error":{"message":"Provider returned error","metadata":{"raw":"{\"error\":\"busy\"}"}}}`, "the model endpoint returned 429 Too Many Requests: Provider returned error: busy"},
+		"JSON in text": {400, `{"error":{"message":"{\"error\":{\"message\":\"inner\"}}"}}`, "the model endpoint returned 400 Bad Request: inner"},
+		"other secrets": {500, `{"error":"upstream refused Authorization: Bearer abcdef.ghi and sk-proj-0123456789 at https://u/?key=AIzaFake"}`,
+			"the model endpoint returned 500 Internal Server Error: upstream refused Authorization: Bearer [key] and [key] at https://u/?key=[key]"},
+		"empty":      {500, "", "the model endpoint returned 500 Internal Server Error"},
+		"odd status": {599, "", "the model endpoint returned 599"},
+		"long":       {400, strings.Repeat("a", 799) + "ü", "the model endpoint returned 400 Bad Request: " + strings.Repeat("a", 799) + "..."},
+		"key at cut": {400, strings.Repeat("a", 795) + secret, "the model endpoint returned 400 Bad Request: " + strings.Repeat("a", 795) + "[key]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEndpoint(t, func(_ int, w http.ResponseWriter, _ received) { refuse(w, c.status, c.body) })
@@ -98,21 +105,24 @@ func TestCut(t *testing.T) {
 			})
 			var rec turntest.Recorder
 			_, err := e.runner(t, nil).Run(t.Context(), turntest.Input("hi"), &rec)
-			if err == nil || !strings.HasPrefix(err.Error(), "asking the endpoint failed: ") || len(rec.Messages()) != c.messages {
+			if err == nil || !strings.HasPrefix(err.Error(), "the connection to the model endpoint failed: ") || len(rec.Messages()) != c.messages {
 				t.Errorf("error %v, messages %q", err, rec.Messages())
 			}
 		})
 	}
 }
 
-func TestNoStream(t *testing.T) {
+// TestCutAfterReason tests that a response which gave its reason to finish is whole, whatever happens to the connection.
+func TestCutAfterReason(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t, func(_ int, w http.ResponseWriter, _ received) {
-		refuse(w, http.StatusOK, `{"choices":[{"message":{"content":"all at once"},"finish_reason":"stop"}]}`)
+		stream(w, said("a"), finished("stop"))
+		panic(http.ErrAbortHandler)
 	})
-	_, err := e.runner(t, nil).Run(t.Context(), turntest.Input("hi"), &turntest.Recorder{})
-	if err == nil || err.Error() != "the endpoint did not stream its reply but sent application/json" {
-		t.Errorf("error %v", err)
+	var rec turntest.Recorder
+	outcome, err := e.runner(t, nil).Run(t.Context(), turntest.Input("hi"), &rec)
+	if err != nil || outcome != turn.EndTurn || len(rec.Messages()) != 1 {
+		t.Errorf("outcome %q, error %v, messages %q", outcome, err, rec.Messages())
 	}
 }
 
@@ -122,7 +132,7 @@ func TestUnreachable(t *testing.T) {
 	runner := e.runner(t, nil)
 	e.Close()
 	_, err := runner.Run(t.Context(), turntest.Input("hi"), &turntest.Recorder{})
-	if err == nil || !strings.HasPrefix(err.Error(), "asking the endpoint failed: ") {
+	if err == nil || !strings.HasPrefix(err.Error(), "the connection to the model endpoint failed: ") {
 		t.Errorf("error %v", err)
 	}
 }

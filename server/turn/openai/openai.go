@@ -1,13 +1,19 @@
-// Package openai runs turns with any endpoint that implements OpenAI's chat completions. It is a package
-// of its own so that only its importers depend on github.com/openai/openai-go.
+// Package openai runs turns on any endpoint that speaks OpenAI's chat completions. It is a package of its own so that
+// programs which do not use it do not carry github.com/openai/openai-go, which sends the requests and repeats them.
+// Requests and responses are written and read here: endpoints differ in both more than that library can bend.
 package openai
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -18,9 +24,9 @@ import (
 // MaxRetries is the largest number of retries that Options allows.
 const MaxRetries = 10
 
-// Options configure the endpoint. The environment is never read.
+// Options says which endpoint is asked, and how. The environment is never read.
 type Options struct {
-	// BaseURL is what "/chat/completions" is added to, as "https://api.openai.com/v1". It is required,
+	// BaseURL is what "/chat/completions" is appended to, such as "https://api.openai.com/v1". It is required,
 	// http or https, without user, query and fragment.
 	BaseURL string
 	// APIKey is sent as a bearer token; nothing is sent when it is "". It appears in no error.
@@ -29,30 +35,43 @@ type Options struct {
 	Model string
 	// MaxRetries is how often a request that failed on the way, or with 408, 409, 429 or 5xx, is sent
 	// again, 0 to MaxRetries. It waits as long as Retry-After says, unless that is over two minutes, or
-	// else about half a second, doubled each time. A reply that has begun is never requested again.
+	// else about half a second, doubled each time. A response that has begun is never requested again.
 	MaxRetries int
-	// HTTPClient sends the requests; nil is http.DefaultClient. Its Timeout, if any, covers a complete
-	// reply.
+	// MaxInputBytes bounds the messages and tools of a request; 0 stands for the agent's MaxInputTokens. Oldest turns
+	// are left out.
+	MaxInputBytes int
+	// Compat names what requests leave out from the start, see CompatNames. It is needed only for endpoints that do not
+	// say what they refuse: what an endpoint names in a refusal is left out by itself from then on.
+	Compat []string
+	// HTTPClient makes the requests; http.DefaultClient when nil. Its Timeout, if any, covers a complete response.
 	HTTPClient *http.Client
+	// Logger is told what was adapted and left out; nothing is logged when it is nil.
+	Logger *slog.Logger
 }
 
-// Runner is a turn.Runner whose replies come from a model. Each call is one request for a streamed completion.
+// Runner is a turn.Runner that lets a model reply. Each call is one request for a streamed completion, unless the
+// endpoint refuses its form.
 //
 // The model sees the agent's system text, the session's history, the turn so far, and the agent's custom
 // tools. Built-in and MCP tools are not offered: there is nothing here to run them. Tool calls of a
-// reply become uses of custom tools, and the turn stops for all their results. A reply that was cut at the
-// token limit ends the turn with MaxTokens; its tool calls, which may also be cut, are dropped.
+// response become uses of custom tools, and the turn stops for all their results. A response that was cut at
+// the token limit ends the turn with MaxTokens; tool calls in it, which may be cut as well, are dropped.
 //
-// Tokens are those that the endpoint reports, even of a reply that failed halfway; credits are 0.
+// Between calls it remembers how the endpoint wants its requests, and nothing of the turns. Tokens are the endpoint's,
+// also those of a response that failed halfway, if it reported them; credits are 0.
 type Runner struct {
-	completions openai.ChatCompletionService
-	model       string
-	secret      string
+	client        openai.Client
+	baseURL       string
+	model         string
+	secret        string
+	maxInputBytes int
+	profiles      *profiles
+	logger        *slog.Logger
 }
 
 var _ turn.Runner = (*Runner)(nil)
 
-// New returns a Runner, or an error that names the invalid option.
+// New returns a Runner, or an error that says which option is wrong.
 func New(o Options) (*Runner, error) {
 	switch base, err := url.Parse(o.BaseURL); {
 	case err != nil:
@@ -66,26 +85,40 @@ func New(o Options) (*Runner, error) {
 	if o.MaxRetries < 0 || o.MaxRetries > MaxRetries {
 		return nil, fmt.Errorf("openai: MaxRetries must be 0 to %d, not %d", MaxRetries, o.MaxRetries)
 	}
-	client := o.HTTPClient
-	if client == nil {
-		client = http.DefaultClient
+	if o.MaxInputBytes < 0 {
+		return nil, fmt.Errorf("openai: MaxInputBytes must not be negative, as %d is", o.MaxInputBytes)
+	}
+	first, err := newProfile(o.Compat)
+	if err != nil {
+		return nil, fmt.Errorf("openai: Compat: %w", err)
 	}
 	options := []option.RequestOption{
 		option.WithBaseURL(o.BaseURL),
 		option.WithMaxRetries(o.MaxRetries),
-		option.WithHTTPClient(client),
+		option.WithHTTPClient(withBounds(o.HTTPClient)),
+		option.WithHeader("Accept", "text/event-stream, application/json"),
 	}
 	if o.APIKey != "" {
 		options = append(options, option.WithAPIKey(o.APIKey))
 	}
 	return &Runner{
-		completions: openai.NewChatCompletionService(options...),
-		model:       o.Model,
-		secret:      o.APIKey,
+		client:        openai.Client{Options: options},
+		baseURL:       strings.TrimRight(o.BaseURL, "/"),
+		model:         o.Model,
+		secret:        o.APIKey,
+		maxInputBytes: o.MaxInputBytes,
+		profiles:      &profiles{first: first, known: map[string]profile{}},
+		logger:        cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
 	}, nil
 }
 
-// Run implements turn.Runner. When the endpoint refuses a request or reports an error in its reply, the
+// modelOf returns the model that a turn is for.
+func (r *Runner) modelOf(in turn.Input) string { return cmp.Or(r.model, in.Agent.Model) }
+
+// origin names the endpoint and model of a turn's memos.
+func (r *Runner) origin(in turn.Input) string { return r.baseURL + " " + r.modelOf(in) }
+
+// Run implements turn.Runner. When the endpoint refuses a request or reports an error in its response, the
 // error is an *EndpointError.
 func (r *Runner) Run(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
 	if err := ctx.Err(); err != nil {
@@ -101,41 +134,188 @@ func (r *Runner) Run(ctx context.Context, in turn.Input, out turn.Sink) (turn.Ou
 	if err := out.Thinking(ctx); err != nil {
 		return "", err
 	}
-	got, err := r.ask(ctx, r.request(in, tools), out)
+	got, err := r.converse(ctx, in, tools, out)
 	if got.usage != (turn.Usage{}) {
 		out.Spend(got.usage)
 	}
-	if err != nil {
-		return "", err
+	switch {
+	case got.refused != nil:
+		return "", got.refused
+	case err != nil:
+		return "", r.cleaned(err)
+	}
+	return r.conclude(ctx, in, got, tools, out)
+}
+
+// maxAttempts bounds the requests of one turn that differ in form.
+const maxAttempts = 12
+
+// converse sends the request in the form that the endpoint accepts, and reads the response. There is a response also when
+// there is an error.
+func (r *Runner) converse(ctx context.Context, in turn.Input, tools []tool, out turn.Sink) (*response, error) {
+	p := r.profiles.of(r.modelOf(in))
+	for attempt := 1; ; attempt++ {
+		body, s, leftOut, err := r.request(in, tools, p)
+		got := &response{out: out}
+		if err != nil {
+			return got, err
+		}
+		known := names(tools)
+		got.calls.knows = func(start string) bool { return begun(known, start) }
+		err = r.ask(ctx, body, got)
+		var refusal *EndpointError
+		if !errors.As(err, &refusal) {
+			if err == nil {
+				r.profiles.remember(r.modelOf(in), p.learned(s.bytes, got.prompt))
+			}
+			if leftOut > 0 {
+				r.logger.Info("old turns were left out of a request", "session", in.SessionID, "turn", in.TurnID,
+					"left_out", leftOut, "kept", s.turns)
+			}
+			return got, err
+		}
+		next, ok := p.adapt(refusal, s)
+		if !ok || attempt == maxAttempts || got.said > 0 || len(got.calls.list) > 0 {
+			return got, err
+		}
+		r.logger.Info("a request is repeated in another form", "session", in.SessionID, "turn", in.TurnID,
+			"refusal", r.clean(refusal.Error()))
+		p = next
+	}
+}
+
+// begun reports whether a name in names has that start.
+func begun(names map[string]string, start string) bool {
+	for name := range names {
+		if strings.HasPrefix(name, start) {
+			return true
+		}
+	}
+	return false
+}
+
+// ask sends a request and reads the response.
+func (r *Runner) ask(ctx context.Context, body []byte, got *response) error {
+	var answered *http.Response
+	err := r.client.Post(ctx, "chat/completions", body, &answered)
+	if answered != nil {
+		defer answered.Body.Close()
+	}
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case answered != nil && answered.StatusCode >= http.StatusBadRequest:
+		words, _ := io.ReadAll(answered.Body) // the library has read the body and put it back
+		return refused(answered.StatusCode, words)
+	case err != nil:
+		// Nothing of the library's is wrapped: its errors hold the request, and with it the key.
+		return broken(err)
+	}
+	return got.read(ctx, noticing{answered.Body, got.out.Alive})
+}
+
+// cleaned returns err without secrets in what it quotes.
+func (r *Runner) cleaned(err error) error {
+	var (
+		said    *EndpointError
+		lost    *connectionError
+		failure *turn.Failure
+	)
+	switch {
+	case errors.As(err, &said):
+		said.Message = r.clean(said.Message)
+	case errors.As(err, &lost):
+		lost.detail = r.clean(lost.detail)
+	case errors.As(err, &failure):
+		failure.Message = r.clean(failure.Message)
+	}
+	return err
+}
+
+// conclude ends the turn as the response says.
+func (r *Runner) conclude(ctx context.Context, in turn.Input, got *response, tools []tool, out turn.Sink) (turn.Outcome, error) {
+	known := names(tools)
+	if err := got.problem(known); err != nil {
+		return "", r.cleaned(err)
+	}
+	memos := memo{Origin: r.origin(in), Message: got.message.fields()}
+	if got.said > 0 {
+		if err := keep(ctx, memos, out); err != nil {
+			return "", err
+		}
+		memos.Message = nil
 	}
 	if err := out.EndMessage(ctx); err != nil {
 		return "", err
 	}
-	switch got.finish {
-	case "length":
+	switch {
+	case got.end == cut:
 		return turn.MaxTokens, nil
-	case "content_filter":
-		return "", turn.Failuref("the endpoint's content filter stopped the reply")
-	}
-	return use(ctx, got.calls, tools, out)
-}
-
-// use converts the reply's tool calls into uses, all of them or none.
-func use(ctx context.Context, calls []*call, tools []tool, out turn.Sink) (turn.Outcome, error) {
-	if len(calls) == 0 {
+	case len(got.calls.list) == 0:
 		return turn.EndTurn, nil
 	}
-	for _, c := range calls {
-		if err := c.check(tools); err != nil {
+	for _, c := range got.calls.list {
+		m := memo{Origin: memos.Origin, Message: memos.Message, ID: c.id, Call: c.extra.fields(), Function: c.functionExtra.fields()}
+		memos.Message = nil
+		if err := keep(ctx, m, out); err != nil {
 			return "", err
 		}
-	}
-	for _, c := range calls {
-		if _, err := out.UseCustomTool(ctx, c.name, c.input()); err != nil {
+		if _, err := out.UseCustomTool(ctx, known[c.name], c.input()); err != nil {
 			return "", err
 		}
 	}
 	return turn.RequiresAction, nil
+}
+
+// keep keeps a memo that has something in it.
+func keep(ctx context.Context, m memo, out turn.Sink) error {
+	encoded := m.encode()
+	if encoded == nil {
+		return nil
+	}
+	return out.Keep(ctx, encoded)
+}
+
+// problem returns why the response is not one to go on with.
+func (r *response) problem(known map[string]string) error {
+	switch r.end {
+	case unfinished:
+		if r.unknown != "" && len(r.calls.list) == 0 {
+			return reportedText(r.unknown)
+		}
+		return temporary("The model's reply ended early.")
+	case failed:
+		return temporary("The model endpoint ended the reply with the reason %q.", clip(r.reason, 200))
+	case filtered:
+		return permanent("The endpoint's content filter stopped the reply (%s).",
+			clip(strings.Join(slices.Insert(r.filters, 0, r.reason), ", "), 200))
+	case cut:
+		return nil
+	}
+	if len(r.calls.list) == 0 {
+		return r.silence()
+	}
+	for _, c := range r.calls.list {
+		c.settle(known)
+		if err := c.check(known); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// silence returns an error when a response that is over has nothing for the user.
+func (r *response) silence() error {
+	reason := strings.ToLower(r.reason)
+	switch {
+	case strings.Contains(reason, "tool") || strings.Contains(reason, "function"):
+		return temporary("The model announced a tool call but made none.")
+	case r.said > 0:
+		return nil
+	case r.thought:
+		return temporary("The model thought but said nothing.")
+	}
+	return temporary("The model's reply was empty.")
 }
 
 // waits reports whether a custom tool's use has no result yet.

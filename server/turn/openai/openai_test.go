@@ -16,7 +16,8 @@ import (
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	turntest.Run(t, func(t *testing.T) turn.Runner { return newEndpoint(t, chat).runner(t, nil) })
+	e := newEndpoint(t, chat)
+	turntest.Run(t, func(t *testing.T) turn.Runner { return e.runner(t, nil) })
 }
 
 func TestTurn(t *testing.T) {
@@ -32,6 +33,7 @@ func TestTurn(t *testing.T) {
 		{Method: turntest.Say, Text: "Let me"}, {Method: turntest.Say, Text: " look."},
 		{Method: turntest.Spend, Usage: turn.Usage{InputTokens: 5, CacheReadInputTokens: 4, OutputTokens: 5}},
 		{Method: turntest.EndMessage},
+		{Method: turntest.Keep, Memo: `{"origin":"` + e.URL + `/v1 test","id":"call_1"}`},
 		{Method: turntest.UseCustomTool, ID: "evt_000001", Name: "get_weather", Input: `{"city":"Oslo"}`},
 		{Method: turntest.Thinking},
 		{Method: turntest.Say, Text: "How "}, {Method: turntest.Say, Text: "is "}, {Method: turntest.Say, Text: "it?"},
@@ -73,26 +75,28 @@ func TestRequest(t *testing.T) {
 		"model": "test", "stream": true, "stream_options": {"include_usage": true},
 		"tools": [
 			{"type": "function", "function": {"name": "get", "description": "Gets.",
-				"parameters": {"type": "object", "required": ["n"], "maximum": 12345678901234567890}}},
-			{"type": "function", "function": {"name": "bare", "parameters": {}}}
+				"parameters": {"type": "object", "properties": {}, "required": ["n"], "maximum": 12345678901234567890}}},
+			{"type": "function", "function": {"name": "bare", "parameters": {"type": "object", "properties": {}}}}
 		],
 		"messages": [
 			{"role": "system", "content": "Be brief."},
 			{"role": "user", "content": "goal"},
-			{"role": "assistant", "content": "first"},
-			{"role": "assistant", "content": "second", "tool_calls": [
-				{"id": "a", "type": "function", "function": {"name": "get", "arguments": "{\"n\":1}"}},
-				{"id": "b", "type": "function", "function": {"name": "bare", "arguments": "{}"}}]},
-			{"role": "tool", "tool_call_id": "a", "content": "A"},
-			{"role": "tool", "tool_call_id": "b", "content": "Error: B"},
+			{"role": "assistant", "content": "first\n\nsecond", "tool_calls": [
+				{"id": "hoogNODIH", "type": "function", "function": {"name": "get", "arguments": "{\"n\":1}"}},
+				{"id": "5kLOhMcMK", "type": "function", "function": {"name": "bare", "arguments": "{}"}}]},
+			{"role": "tool", "tool_call_id": "hoogNODIH", "content": "A"},
+			{"role": "tool", "tool_call_id": "5kLOhMcMK", "content": "Error: B"},
+			{"role": "assistant", "content": "(The turn was stopped before a reply.)"},
 			{"role": "user", "content": "more"},
-			{"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "Bash", "arguments": "{}"}}]},
-			{"role": "tool", "tool_call_id": "c", "content": "The user did not allow this tool use. No!"},
+			{"role": "assistant", "content": "", "tool_calls": [{"id": "3ZsuIMCbA", "type": "function", "function": {"name": "Bash", "arguments": "{}"}}]},
+			{"role": "tool", "tool_call_id": "3ZsuIMCbA", "content": "The user did not allow this tool use. No!"},
+			{"role": "assistant", "content": "(The turn was stopped before a reply.)"},
 			{"role": "user", "content": "again"},
-			{"role": "assistant", "tool_calls": [{"id": "d", "type": "function", "function": {"name": "Read", "arguments": "{}"}}]},
-			{"role": "tool", "tool_call_id": "d", "content": "D"},
-			{"role": "assistant", "tool_calls": [{"id": "e", "type": "function", "function": {"name": "get", "arguments": "{}"}}]},
-			{"role": "tool", "tool_call_id": "e", "content": "No result: the turn was stopped before the tool was done."},
+			{"role": "assistant", "content": "", "tool_calls": [{"id": "27kDBAuNA", "type": "function", "function": {"name": "Read", "arguments": "{}"}}]},
+			{"role": "tool", "tool_call_id": "27kDBAuNA", "content": "D"},
+			{"role": "assistant", "content": "", "tool_calls": [{"id": "5rStFPypn", "type": "function", "function": {"name": "get", "arguments": "{}"}}]},
+			{"role": "tool", "tool_call_id": "5rStFPypn", "content": "No result: the turn was stopped before the tool was done."},
+			{"role": "assistant", "content": "(The turn was stopped before a reply.)"},
 			{"role": "user", "content": "And now?"}
 		]}`
 	e := newEndpoint(t, chat)
@@ -115,7 +119,7 @@ func TestRequest(t *testing.T) {
 func TestRequestOptions(t *testing.T) {
 	t.Setenv("OPENAI_API_KEY", "sk-from-the-environment")
 	t.Setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/")
-	e := newEndpoint(t, func(_ int, w http.ResponseWriter, _ received) { stream(w, finished("stop"), "[DONE]") })
+	e := newEndpoint(t, func(_ int, w http.ResponseWriter, _ received) { stream(w, said("a"), finished("stop"), "[DONE]") })
 	in := turntest.Input("hi")
 	in.Agent.System, in.Agent.Tools = "", nil
 	runner := e.runner(t, func(o *openai.Options) { o.APIKey, o.Model, o.BaseURL = "", "other", e.URL+"/" })
@@ -131,7 +135,7 @@ func TestRequestOptions(t *testing.T) {
 	}
 }
 
-func TestAnswers(t *testing.T) {
+func TestResponses(t *testing.T) {
 	t.Parallel()
 	type uses []string
 	long := strings.Repeat("x", 2<<20)
@@ -145,11 +149,11 @@ func TestAnswers(t *testing.T) {
 	}{
 		"text":          {events: []string{said("a"), said("b"), finished("stop"), "[DONE]"}, outcome: turn.EndTurn, messages: "ab"},
 		"no done":       {events: []string{said("a"), finished("stop")}, outcome: turn.EndTurn, messages: "a"},
-		"nothing":       {events: []string{finished("stop"), "[DONE]"}, outcome: turn.EndTurn},
+		"nothing":       {events: []string{finished("stop"), "[DONE]"}, err: "The model's reply was empty. Send the message again."},
 		"refusal":       {events: []string{delta(`{"refusal":"I will not."}`), finished("stop")}, outcome: turn.EndTurn, messages: "I will not."},
 		"length":        {events: []string{said("a"), finished("length"), used(1, 0, 2)}, outcome: turn.MaxTokens, messages: "a", usage: turn.Usage{InputTokens: 1, OutputTokens: 2}},
 		"length, tools": {events: []string{called(0, "1", "get_weather", `{"ci`), finished("length")}, outcome: turn.MaxTokens},
-		"filter":        {events: []string{said("a"), finished("content_filter")}, err: "the endpoint's content filter stopped the reply", messages: "a"},
+		"filter":        {events: []string{said("a"), finished("content_filter")}, err: "The endpoint's content filter stopped the reply (content_filter).", messages: "a"},
 		"several calls, mixed": {events: []string{
 			called(0, "1", "get_weather", `{"n"`), called(1, "2", "get_weather", `{"m"`), called(0, "", "", `:1}`), called(1, "", "", `:2}`),
 			finished("tool_calls"), "[DONE]",
@@ -159,18 +163,19 @@ func TestAnswers(t *testing.T) {
 		}, outcome: turn.RequiresAction, uses: uses{`{"n":1}`, `{"n":2}`}},
 		"calls, said to stop": {events: []string{called(0, "1", "get_weather", ""), finished("stop")}, outcome: turn.RequiresAction, uses: uses{`{}`}},
 		"unknown tool": {events: []string{called(0, "1", "get_weather", "{}"), called(1, "2", "rm", "{}"), finished("tool_calls")},
-			err: `the model called the tool "rm", which the agent does not have`},
-		"bad arguments":  {events: []string{called(0, "1", "get_weather", `{"a"`), finished("tool_calls")}, err: `the model called the tool "get_weather" with arguments that are not a JSON object`},
-		"null arguments": {events: []string{called(0, "1", "get_weather", `null`), finished("tool_calls")}, err: `the model called the tool "get_weather" with arguments that are not a JSON object`},
-		"much":           {events: []string{called(0, "1", "get_weather", long), called(0, "", "", long), called(0, "", "", "x")}, err: "the model sent more than 4194304 bytes of tool arguments in one reply"},
-		"other choice":   {events: []string{`{"choices":[{"index":1,"delta":{"content":"no"},"finish_reason":"stop"}]}`, said("a"), finished("stop")}, outcome: turn.EndTurn, messages: "a"},
+			err: `The model called the tool "rm", which the agent does not have`},
+		"bad arguments":  {events: []string{called(0, "1", "get_weather", `{"a"`), finished("tool_calls")}, err: `The model called the tool "get_weather" with arguments that are not a JSON object`},
+		"null arguments": {events: []string{called(0, "1", "get_weather", `null`), finished("tool_calls")}, err: `The model called the tool "get_weather" with arguments that are not a JSON object`},
+		"much":           {events: []string{called(0, "1", "get_weather", long), called(0, "", "", long), called(0, "", "", "x")}, err: "The model sent more than 4194304 bytes of tool arguments in one reply."},
+		"other choice":   {events: []string{`{"choices":[{"index":0,"delta":{"content":"a"}},{"index":1,"delta":{"content":"no"},"finish_reason":"stop"}]}`, finished("stop")}, outcome: turn.EndTurn, messages: "a"},
 		"running usage": {events: []string{used(3, 0, 1), said("a"), used(3, 9, 2), finished("stop"), `{"choices":[]}`},
 			outcome: turn.EndTurn, messages: "a", usage: turn.Usage{CacheReadInputTokens: 3, OutputTokens: 2}},
-		"cut":           {events: []string{said("a"), used(1, 0, 1)}, err: "the endpoint's reply ended early", messages: "a", usage: turn.Usage{InputTokens: 1, OutputTokens: 1}},
-		"cut, but done": {events: []string{said("a"), "[DONE]"}, err: "the endpoint's reply ended early", messages: "a"},
+		"cut":           {events: []string{said("a"), used(1, 0, 1)}, err: "The model's reply ended early. Send the message again.", messages: "a", usage: turn.Usage{InputTokens: 1, OutputTokens: 1}},
+		"cut, but done": {events: []string{said("a"), "[DONE]"}, err: "The model's reply ended early. Send the message again.", messages: "a"},
 		"error within": {events: []string{said("a"), `{"error":{"message":"overloaded, ` + secret + `","code":503}}`},
-			err: "the endpoint broke off its answer: overloaded, [key]", messages: "a"},
-		"not JSON": {events: []string{"nonsense"}, err: "asking the endpoint failed: "},
+			err: "the model endpoint broke off its response: overloaded, [key]", messages: "a"},
+		"not JSON":  {events: []string{"nonsense"}, err: "the model endpoint broke off its response: nonsense"},
+		"half JSON": {events: []string{said("a"), `{"choices":[{"delta":{"content":"b`}, err: "The model endpoint sent an event that is not JSON.", messages: "a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEndpoint(t, func(_ int, w http.ResponseWriter, _ received) { stream(w, c.events...) })
@@ -206,7 +211,7 @@ func TestManyCalls(t *testing.T) {
 	}
 	e := newEndpoint(t, func(_ int, w http.ResponseWriter, _ received) { stream(w, events...) })
 	_, err := e.runner(t, nil).Run(t.Context(), turntest.Input("hi"), &turntest.Recorder{})
-	if err == nil || err.Error() != "the model made more than 128 tool calls in one reply" {
+	if err == nil || err.Error() != "The model made more than 128 tool calls in one reply." {
 		t.Errorf("error %v", err)
 	}
 }

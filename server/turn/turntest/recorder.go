@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/cloud-sessions/sessions/server/turn"
 )
@@ -24,6 +25,7 @@ const (
 	UseTool       Method = "UseTool"
 	ToolResult    Method = "ToolResult"
 	UseCustomTool Method = "UseCustomTool"
+	Keep          Method = "Keep"
 	Spend         Method = "Spend"
 )
 
@@ -36,6 +38,8 @@ type Call struct {
 	Text string
 	// Name and Input are a use's tool and arguments.
 	Name, Input string
+	// Memo is what is kept with a message or a use.
+	Memo        string
 	Ask, Failed bool
 	Usage       turn.Usage
 }
@@ -46,6 +50,7 @@ type Recorder struct {
 	mu        sync.Mutex
 	calls     []Call
 	uses      int
+	signs     int
 	refused   int
 	failAfter int
 	failure   error
@@ -109,6 +114,13 @@ func (r *Recorder) Usage() turn.Usage {
 	return sum
 }
 
+// SignsOfLife returns how often Alive was called.
+func (r *Recorder) SignsOfLife() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.signs
+}
+
 // Entries returns the messages, uses and results that the calls add to a turn.
 func (r *Recorder) Entries() []turn.Entry { return entries(r.Calls()) }
 
@@ -116,24 +128,31 @@ func entries(calls []Call) []turn.Entry {
 	var (
 		made    []turn.Entry
 		message strings.Builder
+		memo    json.RawMessage
 	)
+	add := func(e turn.Entry) {
+		e.Memo, memo = memo, nil
+		made = append(made, e)
+	}
 	end := func() {
 		if message.Len() > 0 {
-			made = append(made, turn.Entry{Kind: turn.AgentMessage, Text: message.String()})
+			add(turn.Entry{Kind: turn.AgentMessage, Text: message.String()})
 			message.Reset()
 		}
 	}
 	for _, c := range calls {
-		if c.Method != Say && c.Method != Spend {
+		if c.Method != Say && c.Method != Keep && c.Method != Spend {
 			end()
 		}
 		switch c.Method {
 		case Say:
 			message.WriteString(c.Text)
+		case Keep:
+			memo = json.RawMessage(c.Memo)
 		case UseTool:
-			made = append(made, turn.Entry{Kind: turn.ToolUse, ID: c.ID, Name: c.Name, Input: json.RawMessage(c.Input)})
+			add(turn.Entry{Kind: turn.ToolUse, ID: c.ID, Name: c.Name, Input: json.RawMessage(c.Input)})
 		case UseCustomTool:
-			made = append(made, turn.Entry{Kind: turn.CustomToolUse, ID: c.ID, Name: c.Name, Input: json.RawMessage(c.Input)})
+			add(turn.Entry{Kind: turn.CustomToolUse, ID: c.ID, Name: c.Name, Input: json.RawMessage(c.Input)})
 		case ToolResult:
 			made = append(made, turn.Entry{Kind: turn.ToolResult, UseID: c.ID, Text: c.Text, Failed: c.Failed})
 		}
@@ -174,6 +193,22 @@ func (r *Recorder) ToolResult(ctx context.Context, useID, text string, failed bo
 // UseCustomTool implements turn.Sink.
 func (r *Recorder) UseCustomTool(ctx context.Context, name string, input json.RawMessage) (string, error) {
 	return r.take(ctx, Call{Method: UseCustomTool, Name: name, Input: string(input)})
+}
+
+// Keep implements turn.Sink.
+func (r *Recorder) Keep(ctx context.Context, memo json.RawMessage) error {
+	if len(memo) > turn.MaxMemo || !json.Valid(memo) || !utf8.Valid(memo) {
+		return fmt.Errorf("a memo of %d bytes is too long, or not JSON in UTF-8", len(memo))
+	}
+	_, err := r.take(ctx, Call{Method: Keep, Memo: string(memo)})
+	return err
+}
+
+// Alive implements turn.Sink.
+func (r *Recorder) Alive() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.signs++
 }
 
 // Spend implements turn.Sink.

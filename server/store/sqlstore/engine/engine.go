@@ -16,16 +16,19 @@ type Database struct {
 	// against ForUpdate only. SkipLocked ends one that leaves out the rows that are locked and locks the others. They are
 	// empty where a transaction that may write is alone.
 	ForUpdate, ForShare, SkipLocked string
+	// LockAccount is a statement that locks an account, its argument, until the transaction's end, against other
+	// transactions that do so. It is empty where a transaction that may write is alone.
+	LockAccount string
 	// Queue holds the turns that wait for a worker.
 	Queue Queue
 	// Notifier connects the processes that share the database; nil where one process has the sessions for itself.
 	Notifier Notifier
 	// Revocations is how processes notice that a token was revoked.
 	Revocations Revocations
-	// Migrate brings the schema up to date.
+	// Migrate brings the schema up to date. It fails when the rights that a server needs are missing.
 	Migrate func(ctx context.Context) error
-	// Ready returns why the database cannot be used although it may be readable, or nil. It is nil where reading shows
-	// everything.
+	// Ready returns why the database, although it responds, cannot do all that a server needs; nil when it can. Ready
+	// itself is nil where nothing but a response is needed.
 	Ready func(ctx context.Context) error
 	// GiveBack gives at most limit units of free space back to the system and returns how many it gave: fewer than limit
 	// when nothing is left to give. What was deleted before is then overwritten. It is nil where the database does that
@@ -88,8 +91,11 @@ type Queue interface {
 	// other processes may be running them.
 	Restore(ctx context.Context) error
 
-	// Enqueue enqueues a turn when tx commits. The caller must call committed, unless it is nil, once tx has committed.
+	// Enqueue enqueues a turn when tx commits. The caller must call committed once tx has committed.
 	Enqueue(ctx context.Context, tx Tx, t store.TurnRef) (committed func(), err error)
+
+	// Wake makes the workers of this process look for turns: another process may have enqueued some.
+	Wake()
 
 	// Work calls work for each turn until ctx ends, at most workers at a time, and returns when all calls have returned.
 	Work(ctx context.Context, workers int, work func(ctx context.Context, t store.TurnRef) (done bool)) error

@@ -6,7 +6,6 @@ import (
 	"context"
 	"database/sql"
 	"embed"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -30,26 +29,14 @@ func SQLite(ctx context.Context, db *sql.DB) error {
 	return migrate(ctx, provider)
 }
 
-// Postgres brings the schema of a PostgreSQL database up to date, and then calls also to migrate what others keep in the
-// database. locker makes processes that migrate the same database take turns at both.
-func Postgres(ctx context.Context, db *sql.DB, locker lock.SessionLocker, also func(ctx context.Context) error) (err error) {
+// Postgres brings the schema of a PostgreSQL database up to date. locker makes processes that migrate the same database
+// take turns.
+func Postgres(ctx context.Context, db *sql.DB, locker lock.SessionLocker) error {
 	provider, err := newProvider(goose.DialectPostgres, db, goose.WithSessionLocker(locker))
 	if err != nil {
 		return err
 	}
-	if err := migrate(ctx, provider); err != nil {
-		return err
-	}
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("sqlstore: %w", err)
-	}
-	defer conn.Close()
-	if err := locker.SessionLock(ctx, conn); err != nil {
-		return fmt.Errorf("sqlstore: %w", err)
-	}
-	defer func() { err = errors.Join(err, locker.SessionUnlock(context.WithoutCancel(ctx), conn)) }()
-	return also(ctx)
+	return migrate(ctx, provider)
 }
 
 func newProvider(dialect goose.Dialect, db *sql.DB, options ...goose.ProviderOption) (*goose.Provider, error) {

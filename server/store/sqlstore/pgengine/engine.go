@@ -22,6 +22,11 @@ type postgres struct {
 	connectTimeout time.Duration
 	// statementTimeout bounds the wait for a statement's result.
 	statementTimeout time.Duration
+
+	conns   connections
+	space   space
+	kept    *keeper
+	hearing *hearing
 }
 
 // Read implements engine.Engine.
@@ -61,6 +66,11 @@ type tx struct {
 	begun   bool
 	ended   bool
 	pending []statement
+	// readOnly is whether the connection can only read. Such a connection is not used again.
+	readOnly bool
+	// last is the statement that was sent last, and written are those that wrote something.
+	last    string
+	written []string
 }
 
 type statement struct {
@@ -136,7 +146,7 @@ func (t *tx) connect(ctx context.Context) error {
 	}
 	bounded, cancel := context.WithTimeout(ctx, t.postgres.connectTimeout)
 	defer cancel()
-	conn, err := t.postgres.pool.Acquire(bounded)
+	conn, err := t.postgres.acquire(bounded)
 	if err != nil {
 		t.ended = true
 		return engine.Failure(ctx, err, true)
@@ -148,6 +158,12 @@ func (t *tx) connect(ctx context.Context) error {
 func (t *tx) send(ctx context.Context, s statement, each func(engine.Scanner) error) (tag pgconn.CommandTag, err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.postgres.statementTimeout)
 	defer cancel()
+	t.last = s.text
+	defer func() {
+		if err == nil && !tag.Select() && tag.RowsAffected() > 0 && t.postgres.space.refused.Load() != nil {
+			t.written = append(t.written, s.text)
+		}
+	}()
 	if t.outside || t.begun && len(t.pending) == 0 {
 		rows, err := t.conn.Query(ctx, s.text, s.args...)
 		if err != nil {
@@ -209,12 +225,19 @@ func (t *tx) commit(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	bounded, cancel := context.WithTimeout(ctx, t.postgres.statementTimeout)
 	defer cancel()
-	tag, err := t.conn.Exec(bounded, "commit")
-	if err == nil && tag.String() != "COMMIT" {
+	t.last = commit
+	tag, err := t.conn.Exec(bounded, commit)
+	switch {
+	case err != nil:
+	case tag.String() == "COMMIT":
+		t.postgres.space.written(t.written)
+	default:
 		err = sql.ErrTxDone // a statement had failed, and with it the transaction
 	}
 	return t.failure(ctx, err)
 }
+
+const commit = "commit"
 
 // Abort implements engine.Tx.
 func (t *tx) Abort() {
@@ -240,11 +263,20 @@ func (t *tx) release() {
 		_, _ = t.conn.Exec(ctx, "rollback") // when that fails, the connection is closed, and its transaction with it
 		cancel()
 	}
+	if t.readOnly {
+		ctx, cancel := context.WithTimeout(context.Background(), t.postgres.statementTimeout)
+		_ = t.conn.Conn().Close(ctx)
+		cancel()
+		t.postgres.replace()
+	}
 	t.conn.Release()
-	t.conn, t.begun = nil, false
+	t.postgres.conns.free()
+	t.conn, t.begun, t.readOnly, t.written = nil, false, false, nil
 }
 
 // failure returns what to return for a statement's error. An error that ends the connection is not the statement's.
 func (t *tx) failure(ctx context.Context, err error) error {
+	t.postgres.space.judge(t.last, err)
+	t.readOnly = t.readOnly || readOnly(err)
 	return engine.Failure(ctx, err, err != nil && (t.conn.Conn().IsClosed() || pgconn.Timeout(err) || unavailable(err)))
 }

@@ -5,9 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -25,44 +28,37 @@ type Options struct {
 	StatementTimeout time.Duration
 	// ConnectTimeout bounds how long a call waits for a connection, new or released by another call.
 	ConnectTimeout time.Duration
+	// Log gets what callers do not see: connections that are lost, notifications that do not arrive.
+	Log *slog.Logger
 }
 
 // Open prepares a pool for the database with that URL, to which it does not connect yet.
 //
-// Transactions are READ COMMITTED, PostgreSQL's default: a statement that has waited for a lock continues with the rows as
-// they are then. So nothing fails for being serialized, and since all lock an agent before an environment, these before a
-// session, and a key before all of them, nothing deadlocks.
+// Transactions are READ COMMITTED: a statement that has waited for a lock continues with the rows as they are then. So
+// nothing fails for being serialized, and since all lock an agent before an environment, these before a session, and a key
+// before all of them, nothing deadlocks.
 func Open(url string, opts Options) (engine.Database, error) {
-	config, err := configOf(url, opts)
+	config, settings, err := configOf(url, opts)
 	if err != nil {
 		return engine.Database{}, err
 	}
-	pool, err := pgxpool.NewWithConfig(context.Background(), config) // the context is for background connections, of which there are none
-	if err != nil {
-		return engine.Database{}, fmt.Errorf("sqlstore: %w", err)
-	}
-	// Migrations may take long, and a connection that waits for a notification has nothing that the server could cancel.
-	unhurried := config.ConnConfig.Copy()
-	unhurried.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.DeadlineContextWatcherHandler{Conn: c.Conn()}
-	}
-	delete(unhurried.RuntimeParams, "statement_timeout")
-	delete(unhurried.RuntimeParams, "idle_in_transaction_session_timeout")
-	for name, value := range map[string]string{ // so that the death of a process's machine is noticed soon
-		"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3",
-	} {
-		unhurried.RuntimeParams[name] = value
-	}
 	e := &postgres{
-		pool:           pool,
 		maxConns:       int(config.MaxConns),
 		connectTimeout: config.ConnConfig.ConnectTimeout,
 		// The server is the first to stop waiting, which leaves the connection usable.
 		statementTimeout: opts.StatementTimeout + time.Second,
+		hearing:          newHearing(opts.Log),
 	}
-	turns, err := newQueue(e, unhurried)
-	if err != nil {
-		pool.Close()
+	unhurried := config.ConnConfig.Copy()
+	// Nothing that these connections wait for is a statement that PostgreSQL could cancel.
+	unhurried.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.DeadlineContextWatcherHandler{Conn: c.Conn()}
+	}
+	unhurried.AfterConnect = ask(opts.ConnectTimeout, slices.Concat(settings, unbounded, relied)...)
+	config.ConnConfig.AfterConnect = ask(opts.ConnectTimeout, slices.Concat(pooled(opts), settings, relied)...)
+	config.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { return e.conns.open() }
+	e.kept = &keeper{config: unhurried, log: opts.Log, giveWay: e.giveWay}
+	if e.pool, err = pgxpool.NewWithConfig(context.Background(), config); err != nil { // the context is for background connections, of which there are none
 		return engine.Database{}, fmt.Errorf("sqlstore: %w", err)
 	}
 	return engine.Database{
@@ -70,22 +66,28 @@ func Open(url string, opts Options) (engine.Database, error) {
 		ForUpdate:   " FOR UPDATE",
 		ForShare:    " FOR KEY SHARE", // it only has to exclude ForUpdate
 		SkipLocked:  " FOR UPDATE SKIP LOCKED",
-		Queue:       turns,
-		Notifier:    &notifier{config: unhurried},
+		LockAccount: `SELECT pg_advisory_xact_lock(hashtextextended($1, ` + strconv.FormatInt(accountLocks, 10) + `))`,
+		Queue:       &queue{postgres: e},
+		Notifier:    &notifier{postgres: e, send: e.sendProof},
 		Revocations: &engine.OwnRevocations{},
+		Ready:       e.ready,
 		Migrate: func(ctx context.Context) (err error) {
 			db := stdlib.OpenDB(*unhurried)
 			defer func() { err = errors.Join(err, db.Close()) }()
-			return migrations.Postgres(ctx, db, schemaLock{}, turns.migrate)
+			if err := migrations.Postgres(ctx, db, schemaLock{opts.Log}); err != nil {
+				return err
+			}
+			return checkRights(ctx, db)
 		},
 	}, nil
 }
 
-// configOf never repeats the URL in an error: it may hold a password.
-func configOf(url string, opts Options) (*pgxpool.Config, error) {
+// configOf returns the configuration of the pool, and the settings that the URL asks for. It never repeats the URL in an
+// error: it may hold a password.
+func configOf(url string, opts Options) (*pgxpool.Config, []setting, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, engine.ErrDSN
+		return nil, nil, engine.ErrDSN
 	}
 	config.MaxConns = int32(opts.MaxConns)
 	config.PingTimeout = opts.ConnectTimeout
@@ -107,38 +109,46 @@ func configOf(url string, opts Options) (*pgxpool.Config, error) {
 		}
 		return nil
 	}
-	for name, value := range map[string]string{
-		"application_name":  "sessionsd",
-		"statement_timeout": inMillis(opts.StatementTimeout),
-		// A transaction that holds locks is idle only briefly, unless its process hangs or is cut off.
-		"idle_in_transaction_session_timeout": inMillis(2 * opts.StatementTimeout),
-	} {
-		if _, given := conn.RuntimeParams[name]; !given {
-			conn.RuntimeParams[name] = value
-		}
+	startup, settings := splitParams(conn.RuntimeParams)
+	if _, given := startup["application_name"]; !given {
+		startup["application_name"] = "sessionsd"
 	}
-	return config, nil
+	conn.RuntimeParams = startup
+	return config, settings, nil
 }
 
-func inMillis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
-
 // schemaLock makes processes that migrate the same database take turns. It does not poll, unlike goose's own.
-type schemaLock struct{}
+type schemaLock struct{ log *slog.Logger }
 
 // lockID is the advisory lock of the schema, and the seed of the locks that workers hold: any number that nothing else in
 // the database uses.
 const lockID int64 = 7365737369 // "sessi" in ASCII
 
+// accountLocks is the seed of the locks of accounts.
+const accountLocks = lockID + 1
+
+// schemaLockWarn is how long a process waits for the schema's lock before it logs that.
+const schemaLockWarn = 5 * time.Second
+
 // SessionLock implements lock.SessionLocker.
-func (schemaLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
+func (l schemaLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
+	defer time.AfterFunc(schemaLockWarn, func() {
+		l.log.Warn("waiting for another process that migrates the database, or that a pooler has not let go of the lock", "advisory_lock", lockID)
+	}).Stop()
 	_, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", lockID)
 	return err
 }
 
 // SessionUnlock implements lock.SessionLocker.
-func (schemaLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
-	_, err := conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", lockID)
-	return err
+func (l schemaLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
+	held := false
+	if err := conn.QueryRowContext(ctx, "SELECT pg_advisory_unlock($1)", lockID).Scan(&held); err != nil {
+		return err
+	}
+	if !held {
+		return errors.New("the lock of the schema was lost: a pooler between the server and PostgreSQL must pool sessions")
+	}
+	return nil
 }
 
 // unavailable reports whether an error of PostgreSQL is about its state rather than the statement.
@@ -149,7 +159,7 @@ func unavailable(err error) bool {
 	}
 	switch said.Code {
 	case "55P03", // a lock is not available
-		"25P03", // the transaction idled for too long
+		"25P03", "25P04", // the transaction idled, or ran, for too long
 		"25006": // the server is a standby by now
 		return true
 	}

@@ -4,175 +4,179 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/rivermigrate"
 
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
-// turnArgs is a turn as a job of river.
-type turnArgs struct {
-	Account string `json:"account"`
-	Session string `json:"session"`
-	Turn    string `json:"turn"`
-}
-
-// Kind implements river.JobArgs.
-func (turnArgs) Kind() string { return turnKind }
-
-const (
-	turnKind  = "turn"
-	turnQueue = "turns"
-)
-
-// queue holds the turns of all processes on a database: jobs of river, which the transaction that stores the message
-// enqueues. A worker holds an advisory lock under the name that river knows it by, over a connection of its own: a job
-// whose worker does not hold it was left behind, and is dispatched again.
+// queue holds the turns of all processes on a database, in the table queued_turns. A turn's row is inserted by the
+// transaction that stores the message and deleted when the turn is done. A process holds an advisory lock under the name
+// that it writes into the rows of the turns that it runs, over a connection of its own: a row whose process does not hold
+// it was left behind, and is dispatched again.
 type queue struct {
-	postgres  *postgres
-	unhurried *pgx.ConnConfig
-	inserts   *river.Client[pgx.Tx]
-}
-
-func newQueue(e *postgres, unhurried *pgx.ConnConfig) (*queue, error) {
-	inserts, err := river.NewClient(riverpgxv5.New(e.pool), &river.Config{Logger: slog.New(slog.DiscardHandler)})
-	return &queue{postgres: e, unhurried: unhurried, inserts: inserts}, err
-}
-
-// migrate brings river's own tables up to date. It must be called under the lock of the schema.
-func (q *queue) migrate(ctx context.Context) error {
-	config := q.postgres.pool.Config()
-	config.ConnConfig, config.MaxConns = q.unhurried, 1
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	migrator, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return err
-	}
-	_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
-	return err
+	postgres *postgres
+	bell     engine.Bell
 }
 
 // Restore does nothing: other processes may be running the turns that are in the queue, and reclaim finds those that
 // were left behind.
 func (q *queue) Restore(context.Context) error { return nil }
 
-// Enqueue implements engine.Queue. The job is part of the transaction.
-func (q *queue) Enqueue(ctx context.Context, in engine.Tx, t store.TurnRef) (committed func(), err error) {
-	own, ok := in.(*tx)
-	if !ok {
-		return nil, errForeignTx
+// Enqueue implements engine.Queue.
+func (q *queue) Enqueue(ctx context.Context, tx engine.Tx, t store.TurnRef) (committed func(), err error) {
+	dispatched := 0
+	if t.Again {
+		dispatched = 1
 	}
-	return nil, own.lend(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := q.inserts.InsertTx(ctx, tx, turnArgs{t.Session.Account, t.Session.ID, t.TurnID}, &river.InsertOpts{
-			Queue: turnQueue, MaxAttempts: maxAttempts,
-		})
-		return err
-	})
+	_, err = tx.Exec(ctx, enqueueTurn, []any{rand.Text(), t.Session.Account, t.Session.ID, t.TurnID, dispatched})
+	return q.Wake, err
 }
 
-var errForeignTx = errors.New("pgengine: a turn is enqueued in the transaction of another engine")
+// now is the database's time in microseconds since 1970: processes' clocks differ.
+const now = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
 
-// maxAttempts is how often a turn can be dispatched: as often as river can count.
-const maxAttempts = 32767
+const enqueueTurn = `INSERT INTO queued_turns (id, account_id, session_id, turn_id, queued_at, dispatched)
+	VALUES ($1, $2, $3, $4, ` + now + `, $5)`
 
-// errAgain tells river to dispatch a turn again.
-var errAgain = errors.New("returned to the queue")
+// Wake implements engine.Queue.
+func (q *queue) Wake() { q.bell.Ring() }
 
-// turnWorker passes river's jobs to work.
-type turnWorker struct {
-	river.WorkerDefaults[turnArgs]
-	work func(context.Context, store.TurnRef) bool
-}
-
-// Work implements river.Worker.
-func (w *turnWorker) Work(ctx context.Context, job *river.Job[turnArgs]) error {
-	done := w.work(ctx, store.TurnRef{
-		Session: store.SessionRef{Account: job.Args.Account, ID: job.Args.Session}, TurnID: job.Args.Turn, Again: job.Attempt > 1,
-	})
-	if !done {
-		return errAgain
-	}
-	return nil
-}
-
-// NextRetry implements river.Worker.
-func (w *turnWorker) NextRetry(*river.Job[turnArgs]) time.Time { return time.Now() }
-
-// Timeout implements river.Worker: a turn may take any time.
-func (w *turnWorker) Timeout(*river.Job[turnArgs]) time.Duration { return -1 }
+// turnsEvery is how often a worker looks for turns, including those that were left behind. It finds them sooner unless a
+// notification was lost.
+const turnsEvery = time.Second
 
 // Work implements engine.Queue.
 func (q *queue) Work(ctx context.Context, workers int, work func(context.Context, store.TurnRef) bool) error {
-	all := river.NewWorkers()
-	river.AddWorker(all, &turnWorker{work: work})
 	name := "worker_" + rand.Text()
-	client, err := river.NewClient(riverpgxv5.New(q.postgres.pool), &river.Config{
-		ID:                          name,
-		Queues:                      map[string]river.QueueConfig{turnQueue: {MaxWorkers: workers}},
-		Workers:                     all,
-		Logger:                      slog.New(slog.DiscardHandler),
-		FetchCooldown:               10 * time.Millisecond,
-		FetchPollInterval:           time.Second,
-		JobTimeout:                  -1,
-		RescueStuckJobsAfter:        100 * 365 * 24 * time.Hour, // never: reclaim does it, see the README of the store
-		CompletedJobRetentionPeriod: 10 * time.Minute,
-	})
-	if err != nil {
-		return err
-	}
 	var others sync.WaitGroup
 	defer others.Wait()
 	held := make(chan struct{})
 	holding, letGo := context.WithCancel(context.WithoutCancel(ctx)) // until the last turn is left
 	defer letGo()
-	others.Go(func() { hold(holding, q.unhurried, name, sync.OnceFunc(func() { close(held) })) })
+	others.Go(func() { hold(holding, q.postgres.kept, name, sync.OnceFunc(func() { close(held) })) })
 	select {
 	case <-held:
 	case <-ctx.Done():
 		return nil
 	}
-	for client.Start(ctx) != nil { // the database is unavailable
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(reclaimEvery):
-		}
+	others.Go(func() { q.reclaimAll(ctx) })
+	engine.Workers{Count: workers, Bell: &q.bell, Every: turnsEvery, Work: work, Next: func(ctx context.Context, full []string) (*engine.Claim, error) {
+		return q.claim(ctx, name, full)
+	}}.Run(ctx)
+	return nil
+}
+
+// claim claims the next turn for a process, or returns nil.
+func (q *queue) claim(ctx context.Context, name string, full []string) (claim *engine.Claim, err error) {
+	if full == nil {
+		full = []string{}
+	}
+	err = q.quickly(ctx, func(tx engine.Tx) error {
+		return tx.Query(ctx, engine.Query{Text: claimTurn, Args: []any{full, name}}, func(row engine.Scanner) error {
+			var id string
+			var dispatched int
+			claim = &engine.Claim{}
+			t := &claim.Turn
+			err := row.Scan(&id, &t.Session.Account, &t.Session.ID, &t.TurnID, &dispatched)
+			t.Again = dispatched > 1
+			claim.Release = func(done bool) { q.release(ctx, id, name, done) }
+			return err
+		})
+	})
+	if err != nil {
+		return nil, err // when the commit's outcome is unknown, the turn is dispatched again once this process has ended
+	}
+	return claim, nil
+}
+
+// release takes a turn that is done out of the queue, and makes another one wait again, unless another process has
+// reclaimed it. It tries until it succeeds or ctx has ended: then the turn is left behind.
+func (q *queue) release(ctx context.Context, id, name string, done bool) {
+	statement := `UPDATE queued_turns SET worker = '' WHERE id = $1 AND worker = $2`
+	if done {
+		statement = `DELETE FROM queued_turns WHERE id = $1 AND worker = $2`
 	}
 	for {
+		lasting := context.WithoutCancel(ctx)
+		err := q.quickly(lasting, func(tx engine.Tx) error {
+			_, err := tx.Exec(lasting, statement, []any{id, name})
+			return err
+		})
+		if err == nil || ctx.Err() != nil {
+			return
+		}
 		select {
 		case <-ctx.Done():
-			<-client.Stopped()
-			return nil
-		case <-time.After(reclaimEvery):
-			_ = q.reclaim(ctx) // it is tried again soon
+		case <-time.After(turnsEvery):
 		}
 	}
 }
 
-// reclaimEvery is how often a worker looks for turns that were left behind.
-const reclaimEvery = time.Second
-
-// reclaim makes available the jobs whose worker is gone, and enqueues strays: turns that are running without a job.
-func (q *queue) reclaim(ctx context.Context) error {
+// quickly runs a transaction whose commit does not wait for the disk: when it is lost, a turn is dispatched again, which is
+// harmless.
+func (q *queue) quickly(ctx context.Context, fn func(tx engine.Tx) error) error {
 	return q.postgres.Transact(ctx, func(tx engine.Tx) error {
-		if _, err := tx.Exec(ctx, reclaimJobs, []any{turnKind, lockID}); err != nil {
+		if err := tx.Soon(ctx, `SET LOCAL synchronous_commit = off`, nil); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+}
+
+// claimTurn finds the accounts with waiting turns, one after the other along the index, and claims the oldest turn of the
+// one that was served longest ago. Turns that another process claims at the same time are passed over.
+const claimTurn = `WITH RECURSIVE waiting (account_id) AS (
+		(SELECT account_id FROM queued_turns WHERE worker = '' ORDER BY account_id LIMIT 1)
+		UNION ALL
+		SELECT (SELECT q.account_id FROM queued_turns q WHERE q.worker = '' AND q.account_id > w.account_id
+			ORDER BY q.account_id LIMIT 1)
+		FROM waiting w WHERE w.account_id IS NOT NULL
+	), next AS MATERIALIZED (
+		SELECT q.id, q.account_id
+		FROM (SELECT w.account_id FROM waiting w LEFT JOIN served_accounts s USING (account_id)
+			WHERE w.account_id <> ALL ($1) ORDER BY s.served_at NULLS FIRST) AS accounts
+		CROSS JOIN LATERAL (SELECT t.id, t.account_id FROM queued_turns t
+			WHERE t.worker = '' AND t.account_id = accounts.account_id
+			ORDER BY t.queued_at, t.id LIMIT 1 FOR UPDATE SKIP LOCKED) AS q
+		LIMIT 1
+	), served AS (
+		INSERT INTO served_accounts (account_id, served_at) SELECT account_id, ` + now + ` FROM next
+		ON CONFLICT (account_id) DO UPDATE SET served_at = excluded.served_at
+	)
+	UPDATE queued_turns t SET worker = $2, dispatched = t.dispatched + 1 FROM next WHERE t.id = next.id
+	RETURNING t.id, t.account_id, t.session_id, t.turn_id, t.dispatched`
+
+// reclaimAll reclaims turns until ctx ends.
+func (q *queue) reclaimAll(ctx context.Context) {
+	for {
+		found, _ := q.reclaim(ctx) // it is tried again soon
+		if found {
+			q.bell.Ring()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(turnsEvery):
+		}
+	}
+}
+
+// reclaim makes the turns wait again whose process is gone, and enqueues strays: turns that are running without a row. It
+// reports whether it found any.
+func (q *queue) reclaim(ctx context.Context) (found bool, err error) {
+	err = q.postgres.Transact(ctx, func(tx engine.Tx) error {
+		reclaimed, err := tx.Exec(ctx, reclaimTurns, []any{lockID})
+		if err != nil {
 			return err
 		}
 		var strays []store.TurnRef
-		err := tx.Query(ctx, engine.Query{Text: selectStrays, Args: []any{turnKind}}, func(row engine.Scanner) error {
+		err = tx.Query(ctx, engine.Query{Text: selectStrays}, func(row engine.Scanner) error {
 			t, err := engine.ScanTurn(row)
+			t.Again = true
 			strays = append(strays, t)
 			return err
 		})
@@ -184,28 +188,39 @@ func (q *queue) reclaim(ctx context.Context) error {
 				return err
 			}
 		}
+		found = reclaimed+len(strays) > 0
 		return nil
 	})
+	return found, err
 }
 
-const reclaimJobs = `UPDATE river_job SET state = 'available', scheduled_at = now()
-	WHERE id IN (SELECT id FROM river_job
-		WHERE state = 'running' AND kind = $1
-		AND pg_try_advisory_xact_lock(hashtextextended(attempted_by[cardinality(attempted_by)], $2))
-		FOR UPDATE SKIP LOCKED)`
+const reclaimTurns = `UPDATE queued_turns SET worker = ''
+	WHERE worker IN (SELECT worker FROM (SELECT DISTINCT worker FROM queued_turns WHERE worker <> '' OFFSET 0) AS workers
+		WHERE pg_try_advisory_xact_lock(hashtextextended(worker, $1)))`
 
-const selectStrays = engine.SelectBusy + ` AND NOT EXISTS (SELECT 1 FROM river_job
-		WHERE kind = $1 AND args @> jsonb_build_object('turn', turn_id)
-		AND state IN ('available', 'pending', 'retryable', 'running', 'scheduled'))
+const selectStrays = engine.SelectBusy + ` AND NOT EXISTS (SELECT 1 FROM queued_turns q
+		WHERE q.account_id = sessions.account_id AND q.session_id = sessions.id AND q.turn_id = sessions.turn_id)
 	LIMIT 100 FOR UPDATE SKIP LOCKED`
 
 // hold holds the advisory lock of a name until ctx ends, over a connection of its own; when that is lost, over another
 // one. It calls held each time that it has acquired the lock.
-func hold(ctx context.Context, config *pgx.ConnConfig, name string, held func()) {
-	keepConn(ctx, config, func(conn *pgx.Conn) bool {
-		return answers(ctx, func(ctx context.Context) error {
+func hold(ctx context.Context, k *keeper, name string, held func()) {
+	k.keep(ctx, "the lock of workers", func(ctx context.Context, conn *pgx.Conn) error {
+		err := within(ctx, func(ctx context.Context) error {
 			_, err := conn.Exec(ctx, `SELECT pg_advisory_lock(hashtextextended($1, $2))`, name, lockID)
 			return err
 		})
-	}, held, func(string) {})
+		if err != nil {
+			return err
+		}
+		held()
+		for {
+			if _, err := next(ctx, conn, listenCheck); err != nil && !errors.Is(err, errSilent) {
+				return err
+			}
+			if err := within(ctx, conn.Ping); err != nil {
+				return err
+			}
+		}
+	}, nil)
 }

@@ -1,0 +1,55 @@
+package event
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/cloud-sessions/sessions/server/internal/text"
+)
+
+// Clean returns text without what the contract or a database does not allow: NUL, and what is not UTF-8.
+func Clean(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
+}
+
+// ErrorMessage returns text as the message of a session.error, or otherwise when nothing of it is left.
+func (l *Log) ErrorMessage(message, otherwise string) string {
+	if message = text.Cut(Clean(message), l.maxErrorMessage); message == "" {
+		return otherwise
+	}
+	return message
+}
+
+// ResultText returns text as the text of a tool's result: cut at the contract's bound.
+func (l *Log) ResultText(result string) string { return text.Cut(Clean(result), l.maxText) }
+
+// maxToolName is the contract's bound on a tool's name, which is a part of its pattern.
+const maxToolName = 128
+
+// ToolName returns name as the contract allows the name of a tool: other characters become "_".
+func ToolName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '_', r == '-':
+			return r
+		}
+		return '_'
+	}, name)
+	if name == "" {
+		return "_"
+	}
+	return name[:min(len(name), maxToolName)]
+}
+
+// ToolInput returns input as the contract allows the arguments of a tool; none is an empty object. ok is false for what
+// is not an object within the contract's bounds.
+func (l *Log) ToolInput(input json.RawMessage) (within json.RawMessage, ok bool) {
+	if len(input) == 0 {
+		return json.RawMessage("{}"), true
+	}
+	within = json.RawMessage(strings.ToValidUTF8(string(input), "\uFFFD"))
+	return within, len(within) <= MaxToolInput && l.toolInput.Check(within) == nil
+}
+
+// MaxToolInput is the most bytes of a tool's arguments.
+const MaxToolInput = 1 << 20

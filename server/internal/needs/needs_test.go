@@ -1,0 +1,14 @@
+package needs_test
+
+import (
+	"testing"
+
+	"github.com/cloud-sessions/sessions/server/internal/needs"
+)
+
+// TestPrograms reports which programs the tests miss: make test prints it.
+func TestPrograms(t *testing.T) {
+	for _, name := range []string{"caddy", "haproxy", "nginx", "node", "npx", "pgbouncer", "python3"} {
+		t.Run(name, func(t *testing.T) { needs.Program(t, name) })
+	}
+}

@@ -1,0 +1,437 @@
+package dispatch_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/event"
+	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/turn"
+	"github.com/cloud-sessions/sessions/server/turn/dispatch"
+	"github.com/cloud-sessions/sessions/server/usage"
+)
+
+// startWith starts a dispatcher whose options change has changed; it is closed at the test's end.
+func (b *bed) startWith(runner turn.Runner, change func(o *dispatch.Options)) {
+	o := dispatch.Options{
+		Store: b.store, Log: b.log, Runner: runner, Workers: 4, Clock: turn.WallClock{}, Now: time.Now,
+		Logger: slog.New(slog.DiscardHandler), Patience: 50 * time.Millisecond,
+	}
+	change(&o)
+	d := dispatch.Start(o)
+	b.Cleanup(func() {
+		if err := d.Close(context.Background()); err != nil {
+			b.Error(err)
+		}
+	})
+}
+
+// last returns the payload of the session's newest event of a type, once the session is idle.
+func (b *bed) last(kind string) event.Payload {
+	b.Helper()
+	b.types()
+	list, err := b.store.ListEvents(b.Context(), b.session.Account, b.session.ID, store.EventFilter{Types: []string{kind}}, store.Page{Limit: 1})
+	if err != nil || len(list.Items) == 0 {
+		b.Fatalf("no %s: %v", kind, err)
+	}
+	p, err := event.Read(list.Items[0])
+	if err != nil {
+		b.Fatal(err)
+	}
+	return p
+}
+
+func (b *bed) usage() store.Usage {
+	b.Helper()
+	s, err := b.store.GetSession(b.Context(), b.session.Account, b.session.ID)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return s.Usage
+}
+
+// spending is a runner that reports the usages and ends.
+func spending(usages ...turn.Usage) turn.Runner {
+	return answering(func(_ context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
+		for _, u := range usages {
+			out.Spend(u)
+		}
+		return turn.EndTurn, nil
+	})
+}
+
+func everywhere(tokens, cents int64) turn.Usage {
+	return turn.Usage{
+		InputTokens: tokens, OutputTokens: tokens, CacheReadInputTokens: tokens,
+		CacheCreation5m: tokens, CacheCreation1h: tokens, CreditCents: cents,
+	}
+}
+
+// TestUsageIsBroughtWithinTheContract reports usage at and beyond every bound: the turn ends, and the events and the
+// session have the nearest value that the contract allows.
+func TestUsageIsBroughtWithinTheContract(t *testing.T) {
+	const most, cents = int64(9007199254740991), int64(100_000_000_000) // of the contract
+	for name, c := range map[string]struct {
+		spent []turn.Usage
+		want  turn.Usage
+	}{
+		"at the bounds":       {[]turn.Usage{everywhere(most, cents)}, everywhere(most, cents)},
+		"one more":            {[]turn.Usage{everywhere(most+1, cents+1)}, everywhere(most, cents)},
+		"negative":            {[]turn.Usage{everywhere(-1, -1)}, turn.Usage{}},
+		"least":               {[]turn.Usage{everywhere(math.MinInt64, math.MinInt64)}, turn.Usage{}},
+		"negative after some": {[]turn.Usage{everywhere(7, 7), everywhere(-5, -5)}, everywhere(7, 7)},
+		"most":                {[]turn.Usage{everywhere(math.MaxInt64, math.MaxInt64)}, everywhere(most, cents)},
+		"a sum over int64":    {[]turn.Usage{everywhere(math.MaxInt64, math.MaxInt64), everywhere(math.MaxInt64, math.MaxInt64)}, everywhere(most, cents)},
+		"a sum of two":        {[]turn.Usage{everywhere(most, cents), everywhere(most, cents)}, everywhere(most, cents)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t, time.Second)
+			if got := b.log.Usage(); got != (usage.Bounds{Tokens: most, Cents: cents}) {
+				t.Errorf("the contract's bounds are %+v", got)
+			}
+			b.start(spending(c.spent...), turn.WallClock{})
+			for range 2 { // the sums of the session are bounded as well
+				b.say("go")
+				if got := b.last(event.StatusIdle).StopReason.Type; got != types.StopReasonTypeEndTurn {
+					t.Errorf("stop reason %s", got)
+				}
+				want := &types.EventUsage{
+					InputTokens: c.want.InputTokens, OutputTokens: c.want.InputTokens, CacheReadInputTokens: c.want.InputTokens,
+					CacheCreationInputTokens: min(2*c.want.InputTokens, most), Credits: float64(c.want.CreditCents) / 100,
+				}
+				if diff := cmp.Diff(want, b.last(event.StatusIdle).Usage); diff != "" {
+					t.Error(diff)
+				}
+			}
+			if diff := cmp.Diff(c.want.Add(c.want).Within(b.log.Usage()), b.usage()); diff != "" {
+				t.Errorf("the session's usage: %s", diff)
+			}
+		})
+	}
+}
+
+// TestWhatARunnerReportsIsBroughtWithinTheContract uses tools with names, arguments and results that the contract does
+// not allow.
+func TestWhatARunnerReportsIsBroughtWithinTheContract(t *testing.T) {
+	b := newBed(t, time.Second)
+	long := strings.Repeat("x", 1_000_001)
+	b.start(answering(func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
+		for name, input := range map[string]string{
+			"": "", "a b\x1b[31m\u202eü\xff": "{\"a\":\"\xff\\u0000\"}", strings.Repeat("n", 200): `{}`,
+		} {
+			id, err := out.UseTool(ctx, name, json.RawMessage(input), false)
+			if err != nil {
+				return "", err
+			}
+			if err := out.ToolResult(ctx, id, "\x00\xff"+long, false); err != nil {
+				return "", err
+			}
+		}
+		return turn.EndTurn, nil
+	}), turn.WallClock{})
+	b.say("go")
+	if got := b.last(event.StatusIdle).StopReason.Type; got != types.StopReasonTypeEndTurn {
+		t.Errorf("stop reason %s", got)
+	}
+	list, err := b.store.ListEvents(t.Context(), b.session.Account, b.session.ID, store.EventFilter{Types: []string{event.AgentToolUse}}, store.Page{Limit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range list.Items {
+		p, err := event.Read(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, p.Name)
+	}
+	slices.Sort(names)
+	if diff := cmp.Diff([]string{"_", "a_b__31m___", strings.Repeat("n", 128)}, names); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestAUseThatCannotBeStoredEndsTheTurn uses tools with arguments that cannot be brought within the contract.
+func TestAUseThatCannotBeStoredEndsTheTurn(t *testing.T) {
+	many, err := json.Marshal(func() map[string]int {
+		m := map[string]int{}
+		for i := range 257 {
+			m[strings.Repeat("k", i+1)] = i
+		}
+		return m
+	}())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, input := range []string{"null", "[]", "{", `"a"`, strings.Repeat(`{"a":`, 100_000) + "1" + strings.Repeat("}", 100_000), string(many), `{"a":"` + strings.Repeat("x", 1<<20) + `"}`} {
+		b := newBed(t, time.Second)
+		b.start(answering(func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
+			_, err := out.UseCustomTool(ctx, "get", json.RawMessage(input))
+			return turn.RequiresAction, err
+		}), turn.WallClock{})
+		b.say("go")
+		if got := b.last(event.SessionError).Error.Message; !strings.HasPrefix(got, "The agent used the tool get with arguments") {
+			t.Errorf("%.20q: %s", input, got)
+		}
+	}
+}
+
+// TestMoreUsesThanTheContractAllows uses one custom tool more than a stop reason may name.
+func TestMoreUsesThanTheContractAllows(t *testing.T) {
+	b := newBed(t, time.Second)
+	b.start(answering(func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
+		for range 1001 {
+			if _, err := out.UseCustomTool(ctx, "get", nil); err != nil {
+				return "", err
+			}
+		}
+		return turn.RequiresAction, nil
+	}), turn.WallClock{})
+	b.say("go")
+	if got := b.last(event.SessionError).Error.Message; got != "The agent used more than 1000 tools at once." {
+		t.Error(got)
+	}
+}
+
+// brokenEnds is a store that fails to append the last events of a turn, except for its least ending after some attempts.
+type brokenEnds struct {
+	store.Store
+	err   error
+	least int // attempts at the least ending that fail
+}
+
+func (s *brokenEnds) AppendEvents(ctx context.Context, account, session string, change func(*store.Session) ([]store.NewEvent, error)) (store.Session, []store.Event, error) {
+	return s.Store.AppendEvents(ctx, account, session, func(v *store.Session) ([]store.NewEvent, error) {
+		events, err := change(v)
+		if err != nil || len(events) == 0 || events[len(events)-1].Type != event.StatusIdle {
+			return events, err
+		}
+		if least := events[0].Type == event.SessionError && len(events) == 2; !least {
+			return nil, s.err
+		} else if s.least > 0 {
+			s.least--
+			return nil, s.err
+		}
+		return events, nil
+	})
+}
+
+// TestALastStepThatCannotPass ends turns whose last step always fails, whether or not the database fails at first.
+func TestALastStepThatCannotPass(t *testing.T) {
+	for name, err := range map[string]error{"violation": errors.New("it cannot pass"), "database": context.DeadlineExceeded} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t, time.Second)
+			b.log = event.NewLog(&brokenEnds{Store: b.store, err: err, least: 2}, b.contract)
+			b.start(answering(func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
+				out.Spend(everywhere(1, 1))
+				return turn.EndTurn, out.Say(ctx, "Hi.")
+			}), turn.WallClock{})
+			b.say("go")
+			want := []string{"user.message", "span.model_request_start", "session.error", "session.status_idle"}
+			if diff := cmp.Diff(want, b.types()); diff != "" {
+				t.Error(diff)
+			}
+			idle := b.last(event.StatusIdle)
+			if idle.StopReason.Type != types.StopReasonTypeError || *idle.Usage != (types.EventUsage{}) {
+				t.Errorf("%+v, %+v", idle.StopReason, idle.Usage)
+			}
+			b.say("again") // the session takes messages
+			b.types()
+		})
+	}
+}
+
+// TestAStepIsRepeatedWhileTheDatabaseIsUnavailable proves that a complete ending is written once it can be.
+func TestAStepIsRepeatedWhileTheDatabaseIsUnavailable(t *testing.T) {
+	b := newBed(t, time.Second)
+	fails := 3
+	b.log = event.NewLog(&unavailableEnds{Store: b.store, fails: &fails}, b.contract)
+	b.start(spending(), turn.WallClock{})
+	b.say("go")
+	if got := b.last(event.StatusIdle).StopReason.Type; got != types.StopReasonTypeEndTurn || fails != 0 {
+		t.Errorf("%s after %d failures", got, 3-fails)
+	}
+}
+
+// unavailableEnds is a store that is not available for some attempts to end a turn.
+type unavailableEnds struct {
+	store.Store
+	fails *int
+}
+
+func (s *unavailableEnds) AppendEvents(ctx context.Context, account, session string, change func(*store.Session) ([]store.NewEvent, error)) (store.Session, []store.Event, error) {
+	return s.Store.AppendEvents(ctx, account, session, func(v *store.Session) ([]store.NewEvent, error) {
+		events, err := change(v)
+		if err == nil && len(events) > 0 && events[len(events)-1].Type == event.StatusIdle && *s.fails > 0 {
+			*s.fails--
+			return nil, store.ErrUnavailable
+		}
+		return events, err
+	})
+}
+
+// TestTimeoutsEndTurns runs runners that hang, some of which ignore their context: each turn ends with an error.
+func TestTimeoutsEndTurns(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(o *dispatch.Options)
+		run    answering
+		want   string
+	}{
+		"silent": {
+			func(o *dispatch.Options) { o.SilenceTimeout = 50 * time.Millisecond },
+			func(ctx context.Context, _ turn.Input, _ turn.Sink) (turn.Outcome, error) {
+				<-ctx.Done()
+				return "", ctx.Err()
+			}, "The agent did nothing for 50ms.",
+		},
+		"silent, and deaf": {
+			func(o *dispatch.Options) { o.SilenceTimeout = 50 * time.Millisecond },
+			func(context.Context, turn.Input, turn.Sink) (turn.Outcome, error) {
+				time.Sleep(time.Second)
+				return turn.EndTurn, nil
+			}, "The agent did nothing for 50ms.",
+		},
+		"long": {
+			func(o *dispatch.Options) {
+				o.TurnTimeout, o.SilenceTimeout = 300*time.Millisecond, 150*time.Millisecond
+			},
+			func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
+				for ctx.Err() == nil {
+					out.Alive()
+					time.Sleep(time.Millisecond)
+				}
+				return "", ctx.Err()
+			}, "The turn did not end within 300ms.",
+		},
+		"long, and deaf": {
+			func(o *dispatch.Options) { o.TurnTimeout = 50 * time.Millisecond },
+			func(_ context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
+				for began := time.Now(); time.Since(began) < time.Second; time.Sleep(time.Millisecond) {
+					_ = out.Thinking(context.Background())
+				}
+				return turn.EndTurn, nil
+			}, "The turn did not end within 50ms.",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t, time.Second)
+			b.startWith(c.run, c.change)
+			b.say("go")
+			if got := b.last(event.SessionError).Error.Message; got != c.want {
+				t.Error(got)
+			}
+			if got := b.last(event.StatusIdle).StopReason.Type; got != types.StopReasonTypeError {
+				t.Error(got)
+			}
+			time.Sleep(time.Second) // until the deaf runners have returned
+		})
+	}
+}
+
+// TestTheTimeOfATurnIsThatOfItsRuns continues a turn that has run for most of its time: what it waits does not count,
+// what it ran before does.
+func TestTheTimeOfATurnIsThatOfItsRuns(t *testing.T) {
+	b := newBed(t, time.Second)
+	b.startWith(answering(func(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
+		if len(in.Entries) > 1 {
+			<-ctx.Done()
+			return "", ctx.Err()
+		}
+		time.Sleep(300 * time.Millisecond)
+		_, err := out.UseCustomTool(ctx, "get", nil)
+		return turn.RequiresAction, err
+	}), func(o *dispatch.Options) { o.TurnTimeout = 800 * time.Millisecond })
+	turnID := b.say("go")
+	b.types()
+	time.Sleep(600 * time.Millisecond)
+	began := time.Now()
+	b.resume(turnID)
+	b.enqueue(store.TurnRef{TurnID: turnID})
+	if got := b.last(event.SessionError).Error.Message; got != "The turn did not end within 800ms." {
+		t.Error(got)
+	}
+	if took := time.Since(began); took < 200*time.Millisecond || took > 700*time.Millisecond {
+		t.Errorf("it ran for %s more", took)
+	}
+}
+
+// TestAFloodEndsATurn runs runners that say more than a turn may store, and do not stop when they are told to.
+func TestAFloodEndsATurn(t *testing.T) {
+	const most = 100_000
+	for name, flood := range map[string]func(ctx context.Context, out turn.Sink) error{
+		"text":     func(ctx context.Context, out turn.Sink) error { return out.Say(ctx, strings.Repeat("é", 700)) },
+		"thinking": func(ctx context.Context, out turn.Sink) error { return out.Thinking(ctx) },
+		"tools": func(ctx context.Context, out turn.Sink) error {
+			_, err := out.UseTool(ctx, "t", json.RawMessage(`{"a":"`+strings.Repeat("x", 900)+`"}`), false)
+			return err
+		},
+		"results": func(ctx context.Context, out turn.Sink) error {
+			return out.ToolResult(ctx, "evt_1", strings.Repeat("x", 900), false)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t, time.Second)
+			b.startWith(answering(func(_ context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
+				for range 2000 {
+					_ = flood(context.Background(), out)
+				}
+				return turn.EndTurn, nil
+			}), func(o *dispatch.Options) { o.MaxText = most })
+			b.say("go")
+			if got := b.last(event.StatusIdle).StopReason.Type; got != types.StopReasonTypeMaxTokens {
+				t.Errorf("stop reason %s", got)
+			}
+			list, err := b.store.ListEvents(t.Context(), b.session.Account, b.session.ID, store.EventFilter{}, store.Page{Limit: 1000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			size := 0
+			for _, e := range list.Items {
+				size += len(e.Payload) + 200 // about what an event takes in addition
+			}
+			if size < most/8 || size > most+100_000 {
+				t.Errorf("%d events of %d bytes", len(list.Items), size)
+			}
+			if said := list.Items[2]; name == "text" && len(said.Payload) < most { // all that there was room for
+				t.Errorf("a message of %d bytes", len(said.Payload))
+			}
+		})
+	}
+}
+
+// TestATurnThatNeverBeganIsRun dispatches turns as after the death of the process that had them in its queue: those that
+// no worker had begun run as if nothing had happened, also when they were to continue.
+func TestATurnThatNeverBeganIsRun(t *testing.T) {
+	for _, ref := range []store.TurnRef{{Again: true, Lost: true}, {Again: true}} {
+		b := newBed(t, time.Second)
+		b.start(answering(func(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
+			if len(in.Entries) > 1 {
+				return turn.EndTurn, nil
+			}
+			_, err := out.UseCustomTool(ctx, "get", nil)
+			return turn.RequiresAction, err
+		}), turn.WallClock{})
+		ref.TurnID = b.begin("go", false)
+		b.enqueue(ref)
+		want := []string{"user.message", "span.model_request_start", "agent.custom_tool_use", "span.model_request_end", "session.status_idle"}
+		if diff := cmp.Diff(want, b.types()); diff != "" {
+			t.Error(diff)
+		}
+		b.resume(ref.TurnID)
+		b.enqueue(ref)
+		want = append(want, "session.status_running", "span.model_request_start", "span.model_request_end", "session.status_idle")
+		if diff := cmp.Diff(want, b.types()); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
