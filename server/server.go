@@ -47,8 +47,8 @@ const FeatureM3 = operations.FeatureM3
 type Config struct {
 	// Addr is the TCP address to listen on, host:port; port 0 chooses a free one. Default 127.0.0.1:0.
 	Addr string
-	// DB is the database: sqlite:PATH, sqlite::memory: for one that is discarded with the server, or postgres://…,
-	// which several servers may share. Default sqlite::memory:.
+	// DB is the database: sqlite:PATH, which one server at a time may serve, sqlite::memory: for one that is discarded with
+	// the server, or postgres://…, which several servers may share. Default sqlite::memory:.
 	DB string
 	// DBMaxConns, DBStatementTimeout and DBConnectTimeout bound the use of PostgreSQL: see sqlstore.Options, which
 	// has the defaults.
@@ -134,7 +134,8 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	go func() { _, _ = contract.Load() }() // assemble waits for it; opening the database takes as long
 	db, err := sqlstore.Open(ctx, config.DB, sqlstore.Options{
 		Now: config.Now, NewID: config.NewID, MaxConns: config.DBMaxConns,
-		StatementTimeout: config.DBStatementTimeout, ConnectTimeout: config.DBConnectTimeout, Logger: config.Logger,
+		StatementTimeout: config.DBStatementTimeout, ConnectTimeout: config.DBConnectTimeout,
+		Serve: true, Logger: config.Logger,
 	})
 	if err != nil {
 		return nil, err

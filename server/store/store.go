@@ -41,6 +41,11 @@ type Store interface {
 	// allow get is locked: it does not change for the rest of the transaction.
 	Atomically(ctx context.Context, fn func(ctx context.Context) error) error
 
+	// SweepSpace gives back to the system at most limit units of the space that deleted rows have taken, and returns how
+	// many it gave: fewer than limit when nothing is left to give. What was deleted before is then gone from the database's
+	// files. It works in small steps, so that writers never wait for long. Within Atomically it does nothing.
+	SweepSpace(ctx context.Context, limit int) (int, error)
+
 	// Ping returns nil when the database responds and can do all that a server needs: write, for one.
 	Ping(ctx context.Context) error
 

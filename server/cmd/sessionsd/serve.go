@@ -32,6 +32,8 @@ on standard output; logs go to standard error. SIGINT or SIGTERM drains and stop
 requests are still served for --drain-delay, then streams close and requests under way finish. A second
 signal ends it immediately. The exit status is 0 after a clean stop and 1 after an error.
 
+A SQLite file is served by one process at a time; PostgreSQL by any number.
+
 With --demo there is an account with the agent and the environment of the documentation's curl, which
 is printed ready to paste. Its token is the value of $QODER_PAT if that is set, otherwise a new one; it
 expires 30 days after the last start with it. On an --addr that other machines reach, a given token must

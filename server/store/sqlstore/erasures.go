@@ -83,3 +83,18 @@ func (s *Store) sweepLog(ctx context.Context, limit int) (int, error) {
 		AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE account_id = $1 AND resource_id = $2)`, of.Account, of.ID)
 	return max(removed, responses), err
 }
+
+// SweepSpace implements store.Store.
+func (s *Store) SweepSpace(ctx context.Context, limit int) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if err := s.enter(); err != nil {
+		return 0, err
+	}
+	defer s.calls.Done()
+	if _, within := s.scopeOf(ctx); within || s.db.GiveBack == nil {
+		return 0, nil
+	}
+	return s.db.GiveBack(ctx, limit)
+}

@@ -130,6 +130,7 @@ func writes() []call {
 			return s.RecordResponse(ctx, key("every"), reply())
 		}},
 		{"SweepEvents", func(ctx context.Context, s store.Store) error { _, err := s.SweepEvents(ctx, 1); return err }},
+		{"SweepSpace", func(ctx context.Context, s store.Store) error { _, err := s.SweepSpace(ctx, 1); return err }},
 		{"SweepKeys", func(ctx context.Context, s store.Store) error { _, err := s.SweepKeys(ctx, 1); return err }},
 		{"ShareStreams", func(ctx context.Context, s store.Store) error {
 			_, err := s.ShareStreams(ctx, map[string]int{account: 1})

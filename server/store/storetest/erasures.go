@@ -10,7 +10,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// erasureTests are about the events of deleted sessions, and SweepEvents.
+// erasureTests are about the events of deleted sessions, SweepEvents and SweepSpace.
 func erasureTests() map[string]test {
 	return map[string]test{
 		"Sweep": func(b *bed) {
@@ -58,6 +58,31 @@ func erasureTests() map[string]test {
 			check(b.T, b.DeleteSession(b.ctx, account, id, allowed))
 			b.noLog(account, id)
 			b.hasLog(other, id, logs[other])
+		},
+		"Space": func(b *bed) {
+			gone, live := b.create(sessionKind()).id, b.create(sessionKind()).id
+			b.chapters(gone, 420)
+			want := b.chapters(live, 250)
+			check(b.T, b.DeleteSession(b.ctx, account, gone, allowed))
+			b.sweepsEvents(1000)
+			check(b.T, b.Atomically(b.ctx, func(ctx context.Context) error {
+				n, err := b.SweepSpace(ctx, 10)
+				equal(b.T, "space given back within a transaction", 0, n)
+				return err
+			}))
+			for _, limit := range []int{0, -1, 1, 30, 200} {
+				n, err := b.SweepSpace(b.ctx, limit)
+				check(b.T, err)
+				if n < 0 || n > max(0, limit) {
+					b.Errorf("at most %d units are to be given back, %d were", limit, n)
+				}
+			}
+			for n := 50; n == 50; {
+				var err error
+				n, err = b.SweepSpace(b.ctx, 50)
+				check(b.T, err)
+			}
+			b.hasLog(account, live, want)
 		},
 		"DeletionUndone": func(b *bed) {
 			id := b.create(sessionKind()).id
