@@ -90,6 +90,17 @@ func (c command) Example() string {
 // Short is the summary. A command shows what an operation gets.
 func (c command) Short() string { return strings.Replace(c.Summary, "Get ", "Show ", 1) }
 
+// Long is the description in the words of the command line: parameters are flags, and statuses are words.
+func (c command) Long() string {
+	words := []string{"Returns ", "Shows ", " Gated.", "", "a 409", "a conflict", "response is 409", "result is a conflict"}
+	for _, f := range c.Flags {
+		words = append(words, "`"+f.Param+"`", "--"+f.Name)
+	}
+	words = append(words, "`", "")
+	text := strings.NewReplacer(words...).Replace(translation.ReplaceAllString(c.Description, ""))
+	return strings.ReplaceAll("\n"+comment("", text), "\n// ", "\n")[1:]
+}
+
 // Done is what a command that deletes has done: "REMOVED", by its summary.
 func (c command) Done() string {
 	verb, _, _ := strings.Cut(c.Summary, " ")

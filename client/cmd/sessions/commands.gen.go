@@ -25,6 +25,7 @@ func (a *app) plainSessionCommands() []*cobra.Command {
 func (a *app) createSession() *cobra.Command {
 	return single(a, operation{
 		id: "createSession", use: "create", short: "Create a session", writes: true, body: true,
+		long:    "Creates a new session. It starts idle; a message sent through the Events API starts a turn of the agent.\n//\nThe request is checked in this order: token, content type, body, feature gate, agent, environment. A 404 names\nwhich of the two is missing. An archived agent or environment is a 400.",
 		example: "sessions create",
 		fields: []field{
 			{param: "agent", name: "agent", kind: textFlag, usage: "agent of a new session: an agent id, which means its latest version, or an object that pins a version"},
@@ -46,6 +47,7 @@ func (a *app) createSession() *cobra.Command {
 func (a *app) listSessions() *cobra.Command {
 	return paged(a, operation{
 		id: "listSessions", use: "list", short: "List sessions",
+		long:    "Lists the account's sessions, newest first unless --order is asc. Archived sessions are omitted unless\n--include-archived is true.",
 		example: "sessions list",
 		fields: []field{
 			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this session in the order of the list"},
@@ -66,6 +68,7 @@ func (a *app) listSessions() *cobra.Command {
 func (a *app) getSession() *cobra.Command {
 	return single(a, operation{
 		id: "getSession", use: "get SESSION", short: "Show a session",
+		long:    `Shows the session with the agent as it was when the session was created.`,
 		example: "sessions get sess_019e3bb1e8c171fd9abbb1477ffb84cc",
 	}, sessionView(), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Session, error) {
 		return c.Sessions.Get(ctx, args[0], opts...)
@@ -76,6 +79,7 @@ func (a *app) getSession() *cobra.Command {
 func (a *app) updateSession() *cobra.Command {
 	return single(a, operation{
 		id: "updateSession", use: "update SESSION", short: "Update a session", writes: true, body: true,
+		long:    "Changes the session's title and metadata; other fields are not accepted. An omitted field keeps its value; a null\n--title clears it. Metadata is a patch: a null value deletes its key. An archived session is a conflict.",
 		example: "sessions update sess_019e3bb1e8c171fd9abbb1477ffb84cc",
 		fields: []field{
 			{param: "title", name: "title", kind: textFlag, usage: "new display name of the session; null clears it", bounds: "at most 256 characters"},
@@ -90,6 +94,7 @@ func (a *app) updateSession() *cobra.Command {
 func (a *app) deleteSession() *cobra.Command {
 	return single(a, operation{
 		id: "deleteSession", use: "delete SESSION", short: "Delete a session", writes: true,
+		long:    `Permanently deletes the session and its events. A session that is processing a turn is a conflict.`,
 		example: "sessions delete sess_019e3bb1e8c171fd9abbb1477ffb84cc",
 	}, deletedView("DELETED", func(v *client.DeletedSession) string { return v.ID }), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.DeletedSession, error) {
 		return c.Sessions.Delete(ctx, args[0], opts...)
@@ -100,6 +105,7 @@ func (a *app) deleteSession() *cobra.Command {
 func (a *app) archiveSession() *cobra.Command {
 	return single(a, operation{
 		id: "archiveSession", use: "archive SESSION", short: "Archive a session", writes: true,
+		long:    "Permanently archives the session: it leaves the default list and can no longer be changed, but can still be read.\nArchiving it again has no effect. A session that is processing a turn is a conflict.",
 		example: "sessions archive sess_019e3bb1e8c171fd9abbb1477ffb84cc",
 	}, sessionView(), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Session, error) {
 		return c.Sessions.Archive(ctx, args[0], opts...)
@@ -115,6 +121,7 @@ func (a *app) plainSessionResourceCommands() []*cobra.Command {
 func (a *app) listSessionResources() *cobra.Command {
 	return paged(a, operation{
 		id: "listSessionResources", use: "list SESSION", short: "List a session's file resources",
+		long:    `Lists the session's files, newest first unless --order is asc.`,
 		example: "sessions resources list sess_019e3bb1e8c171fd9abbb1477ffb84cc",
 		fields: []field{
 			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this file in the order of the list"},
@@ -130,6 +137,7 @@ func (a *app) listSessionResources() *cobra.Command {
 func (a *app) getSessionResource() *cobra.Command {
 	return single(a, operation{
 		id: "getSessionResource", use: "get SESSION RESOURCE", short: "Show a file resource of a session",
+		long:    `Shows one of the session's files.`,
 		example: "sessions resources get sess_019e3bb1e8c171fd9abbb1477ffb84cc sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0",
 	}, sessionResourceView(), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.SessionResource, error) {
 		return c.Sessions.Resources.Get(ctx, args[0], args[1], opts...)
@@ -140,6 +148,7 @@ func (a *app) getSessionResource() *cobra.Command {
 func (a *app) deleteSessionResource() *cobra.Command {
 	return single(a, operation{
 		id: "deleteSessionResource", use: "delete SESSION RESOURCE", short: "Remove a file resource from a session", writes: true,
+		long:    `Removes a file from the session; an archived session is a conflict.`,
 		example: "sessions resources delete sess_019e3bb1e8c171fd9abbb1477ffb84cc sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0",
 	}, deletedView("REMOVED", func(v *client.DeletedSessionResource) string { return v.ID }), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.DeletedSessionResource, error) {
 		return c.Sessions.Resources.Delete(ctx, args[0], args[1], opts...)
@@ -155,6 +164,7 @@ func (a *app) plainEventCommands() []*cobra.Command {
 func (a *app) listEvents() *cobra.Command {
 	return paged(a, operation{
 		id: "listEvents", use: "list SESSION", short: "List a session's events",
+		long:    `Lists the session's events, oldest first unless --order is desc.`,
 		example: "sessions events list sess_019e3bb1e8c171fd9abbb1477ffb84cc",
 		fields: []field{
 			{param: "after_id", name: "after", kind: textFlag, usage: "list the events that follow this event in the order of the list"},
@@ -178,6 +188,7 @@ func (a *app) plainAgentCommands() []*cobra.Command {
 func (a *app) createAgent() *cobra.Command {
 	return single(a, operation{
 		id: "createAgent", use: "create", short: "Create an agent", writes: true, body: true,
+		long:    `Creates an agent at version 1.`,
 		example: "sessions agents create",
 		fields: []field{
 			{param: "name", name: "name", kind: textFlag, usage: "display name; it need not be unique", bounds: "1 to 256 characters"},
@@ -200,6 +211,7 @@ func (a *app) createAgent() *cobra.Command {
 func (a *app) listAgents() *cobra.Command {
 	return paged(a, operation{
 		id: "listAgents", use: "list", short: "List agents",
+		long:    "Lists the account's agents in their latest version, newest first unless --order is asc. Archived agents are omitted\nunless --include-archived is true.",
 		example: "sessions agents list",
 		fields: []field{
 			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this agent in the order of the list"},
@@ -216,6 +228,7 @@ func (a *app) listAgents() *cobra.Command {
 func (a *app) getAgent() *cobra.Command {
 	return single(a, operation{
 		id: "getAgent", use: "get AGENT", short: "Show an agent",
+		long:    `Shows the agent in its latest version, or in the requested one.`,
 		example: "sessions agents get agent_019e390add9f7bac9b6cc806db46fcbd",
 		fields: []field{
 			{param: "version", name: "version", kind: numberFlag, usage: "version to return; the latest when omitted"},
@@ -229,6 +242,7 @@ func (a *app) getAgent() *cobra.Command {
 func (a *app) updateAgent() *cobra.Command {
 	return single(a, operation{
 		id: "updateAgent", use: "update AGENT", short: "Update an agent", writes: true, body: true,
+		long:    "Creates a new version of the agent. --version is the version that the change is based on: if it is not the latest,\nthe result is a conflict, so that no change is lost. An omitted field keeps its value, an array replaces the\ncomplete array, and metadata is a patch. Sessions keep the version that they were created with. An archived agent\nis a conflict.",
 		example: "sessions agents update agent_019e390add9f7bac9b6cc806db46fcbd",
 		fields: []field{
 			{param: "version", name: "version", kind: numberFlag, usage: "version number of an agent, starting at 1"},
@@ -252,6 +266,7 @@ func (a *app) updateAgent() *cobra.Command {
 func (a *app) deleteAgent() *cobra.Command {
 	return single(a, operation{
 		id: "deleteAgent", use: "delete AGENT", short: "Delete an agent", writes: true,
+		long:    `Permanently deletes the agent and its versions. Sessions keep the agent that they were created with.`,
 		example: "sessions agents delete agent_019e390add9f7bac9b6cc806db46fcbd",
 	}, deletedView("DELETED", func(v *client.DeletedAgent) string { return v.ID }), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.DeletedAgent, error) {
 		return c.Agents.Delete(ctx, args[0], opts...)
@@ -262,6 +277,7 @@ func (a *app) deleteAgent() *cobra.Command {
 func (a *app) archiveAgent() *cobra.Command {
 	return single(a, operation{
 		id: "archiveAgent", use: "archive AGENT", short: "Archive an agent", writes: true,
+		long:    "Permanently archives the agent: it leaves the default list and new sessions cannot use it; existing sessions are\nnot affected. Archiving it again has no effect.",
 		example: "sessions agents archive agent_019e390add9f7bac9b6cc806db46fcbd",
 	}, agentView(), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Agent, error) {
 		return c.Agents.Archive(ctx, args[0], opts...)
@@ -272,6 +288,7 @@ func (a *app) archiveAgent() *cobra.Command {
 func (a *app) listAgentVersions() *cobra.Command {
 	return paged(a, operation{
 		id: "listAgentVersions", use: "versions AGENT", short: "List the versions of an agent",
+		long:    `Lists every version of the agent, newest first unless --order is asc. The cursors are version numbers.`,
 		example: "sessions agents versions agent_019e390add9f7bac9b6cc806db46fcbd",
 		fields: []field{
 			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this version in the order of the list"},
@@ -292,6 +309,7 @@ func (a *app) plainEnvironmentCommands() []*cobra.Command {
 func (a *app) createEnvironment() *cobra.Command {
 	return single(a, operation{
 		id: "createEnvironment", use: "create", short: "Create an environment", writes: true, body: true,
+		long:    `Creates an environment, which sessions can use immediately.`,
 		example: "sessions environments create",
 		fields: []field{
 			{param: "name", name: "name", kind: textFlag, usage: "display name; it need not be unique", bounds: "1 to 256 characters"},
@@ -319,6 +337,7 @@ func (a *app) createEnvironment() *cobra.Command {
 func (a *app) listEnvironments() *cobra.Command {
 	return paged(a, operation{
 		id: "listEnvironments", use: "list", short: "List environments",
+		long:    "Lists the account's environments, newest first unless --order is asc. Archived environments are omitted unless\n--include-archived is true.",
 		example: "sessions environments list",
 		fields: []field{
 			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this environment in the order of the list"},
@@ -335,6 +354,7 @@ func (a *app) listEnvironments() *cobra.Command {
 func (a *app) getEnvironment() *cobra.Command {
 	return single(a, operation{
 		id: "getEnvironment", use: "get ENVIRONMENT", short: "Show an environment",
+		long:    `Shows the environment.`,
 		example: "sessions environments get env_019e2590d33f711fabf42f2857cecd8a",
 	}, environmentView(), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Environment, error) {
 		return c.Environments.Get(ctx, args[0], opts...)
@@ -345,6 +365,7 @@ func (a *app) getEnvironment() *cobra.Command {
 func (a *app) updateEnvironment() *cobra.Command {
 	return single(a, operation{
 		id: "updateEnvironment", use: "update ENVIRONMENT", short: "Update an environment", writes: true, body: true,
+		long:    "Changes the environment for future sessions. An omitted field keeps its value, config replaces the complete\nconfiguration, and metadata is a patch. An archived environment is a conflict.",
 		example: "sessions environments update env_019e2590d33f711fabf42f2857cecd8a",
 		fields: []field{
 			{param: "name", name: "name", kind: textFlag, usage: "display name; it need not be unique", bounds: "1 to 256 characters"},
@@ -372,6 +393,7 @@ func (a *app) updateEnvironment() *cobra.Command {
 func (a *app) deleteEnvironment() *cobra.Command {
 	return single(a, operation{
 		id: "deleteEnvironment", use: "delete ENVIRONMENT", short: "Delete an environment", writes: true,
+		long:    `Permanently deletes the environment. If a session refers to it, the result is a conflict; archive it instead.`,
 		example: "sessions environments delete env_019e2590d33f711fabf42f2857cecd8a",
 	}, deletedView("DELETED", func(v *client.DeletedEnvironment) string { return v.ID }), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.DeletedEnvironment, error) {
 		return c.Environments.Delete(ctx, args[0], opts...)
@@ -382,6 +404,7 @@ func (a *app) deleteEnvironment() *cobra.Command {
 func (a *app) archiveEnvironment() *cobra.Command {
 	return single(a, operation{
 		id: "archiveEnvironment", use: "archive ENVIRONMENT", short: "Archive an environment", writes: true,
+		long:    "Permanently archives the environment: it leaves the default list and new sessions cannot use it; existing sessions\nare not affected. An environment that is already archived is a conflict.",
 		example: "sessions environments archive env_019e2590d33f711fabf42f2857cecd8a",
 	}, environmentView(), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Environment, error) {
 		return c.Environments.Archive(ctx, args[0], opts...)

@@ -20,7 +20,6 @@ start a turn. It uses the given version of the agent, or the latest one at creat
   sessions get sess_019e3bb1e8c171fd9abbb1477ffb84cc -o json | jq .usage`,
 	},
 	"listSessions": {
-		long: "Lists sessions, newest first by default. Archived ones are omitted by default.",
 		example: `  sessions list
   sessions list --agent agent_019e390add9f7bac9b6cc806db46fcbd --status idle --status cancelled
   sessions list --created-after 24h -o json | jq -r '.[].title'
@@ -39,11 +38,7 @@ start a turn. It uses the given version of the agent, or the latest one at creat
 cancelled. For a session without a turn the command has no effect and succeeds.`,
 		example: "  sessions cancel sess_019e3bb1e8c171fd9abbb1477ffb84cc",
 	},
-	"archiveSession": {
-		short: "Archive a session permanently",
-		long: `Archives a session permanently. Lists omit it by default and it can no longer be changed or receive messages,
-but it can still be read. Archiving an archived session has no effect.`,
-	},
+	"archiveSession": {short: "Archive a session permanently"},
 	"deleteSession": {
 		short: "Delete a session and its events permanently",
 		long:  "Deletes a session and its events permanently. Cancel a session that is processing a turn first.",
@@ -56,16 +51,9 @@ the path at which the agent finds it.`,
 		example: `  sessions resources add sess_019e3bb1e8c171fd9abbb1477ffb84cc file_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
   sessions resources add sess_019e3bb1e8c171fd9abbb1477ffb84cc file_019e3b0fa5cb7e0a8a40d2f7c9b1e36d:/mnt/report.csv`,
 	},
-	"listSessionResources": {
-		short: "List the files of a session",
-	},
-	"getSessionResource": {
-		short: "Show a file of a session",
-	},
-	"deleteSessionResource": {
-		short: "Remove a file from a session",
-		long:  "Removes a file from a session. The file itself is not deleted.",
-	},
+	"listSessionResources":  {short: "List the files of a session"},
+	"getSessionResource":    {short: "Show a file of a session"},
+	"deleteSessionResource": {short: "Remove a file from a session", long: "Removes a file from a session. The file itself is not deleted."},
 	"listEvents": {
 		use:   "events SESSION",
 		short: "List the events of a session",
@@ -118,13 +106,10 @@ With -o the events of the turn are printed instead; with jsonl and id, as they a
   sessions agents get agent_019e390add9f7bac9b6cc806db46fcbd --version 1 -o yaml`,
 	},
 	"listAgents": {
-		long: "Lists agents in their latest version, newest first by default. Archived ones are omitted by default.",
 		example: `  sessions agents list
   sessions agents list --all -o jsonl | jq -r 'select(.model == "auto") | .id'`,
 	},
-	"listAgentVersions": {
-		long: "Lists the versions of an agent, newest first by default. --after and --before accept version numbers.",
-	},
+	"listAgentVersions": {long: "Lists the versions of an agent, newest first by default. --after and --before accept version numbers."},
 	"updateAgent": {
 		short: "Create a new version of an agent",
 		long: `Creates a new version of an agent; sessions keep the version that they were created with. Omitted fields keep
@@ -135,23 +120,14 @@ exists. By default it is based on the latest version.`,
 		example: `  sessions agents update agent_019e390add9f7bac9b6cc806db46fcbd --model ultimate
   sessions agents update agent_019e390add9f7bac9b6cc806db46fcbd --version 2 --file tools.yaml`,
 	},
-	"archiveAgent": {
-		short: "Archive an agent permanently",
-		long: `Archives an agent permanently. Lists omit it by default and new sessions cannot use it; sessions that already
-use it continue. Archiving an archived agent has no effect.`,
-	},
-	"deleteAgent": {
-		short: "Delete an agent and its versions permanently",
-		long:  "Deletes an agent and its versions permanently. Sessions keep the agent that they were created with.",
-	},
+	"archiveAgent": {short: "Archive an agent permanently"},
+	"deleteAgent":  {short: "Delete an agent and its versions permanently"},
 	"createEnvironment": {
-		long: "Creates an environment. Sessions can use it immediately.",
 		example: `  sessions environments create --name default --type cloud --networking unrestricted
   sessions environments create --name ci --type cloud --networking limited --allow-host api.tracker.example --apt git
   sessions environments create --file environment.yaml`,
 	},
 	"listEnvironments": {
-		long: "Lists environments, newest first by default. Archived ones are omitted by default.",
 		example: `  sessions environments list
   sessions environments list --include-archived -o json | jq -r '.[] | [.id, .status] | @tsv'`,
 	},
@@ -162,15 +138,8 @@ of the config replaces all of it, so set its type as well.`,
 		example: `  sessions environments update env_019e2590d33f711fabf42f2857cecd8a --name checks
   sessions environments update env_019e2590d33f711fabf42f2857cecd8a --type cloud --networking unrestricted --pip numpy`,
 	},
-	"archiveEnvironment": {
-		short: "Archive an environment permanently",
-		long: `Archives an environment permanently. Lists omit it by default and new sessions cannot use it; sessions that
-already use it continue. Archiving an archived environment is a conflict.`,
-	},
-	"deleteEnvironment": {
-		short: "Delete an environment permanently",
-		long:  "Deletes an environment permanently. Deleting one that sessions refer to is a conflict: archive it instead.",
-	},
+	"archiveEnvironment": {short: "Archive an environment permanently"},
+	"deleteEnvironment":  {short: "Delete an environment permanently"},
 	"listModels": {
 		use:   "list",
 		short: "List the models that agents can use",

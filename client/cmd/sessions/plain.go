@@ -16,6 +16,7 @@ type operation struct {
 	id      string
 	use     string // the command with its arguments
 	short   string
+	long    string
 	example string
 	fields  []field
 	body    bool // the fields are those of a body
@@ -32,7 +33,7 @@ func (a *app) newCommand(op operation) (*cobra.Command, *input) {
 	use := cmp.Or(h.use, op.use)
 	verb, names, _ := strings.Cut(use, " ")
 	cmd := &cobra.Command{
-		Use: use, Aliases: shortNames[verb], Short: cmp.Or(h.short, op.short), Long: h.long, Example: cmp.Or(h.example, "  "+op.example),
+		Use: use, Aliases: shortNames[verb], Short: cmp.Or(h.short, op.short), Long: cmp.Or(h.long, op.long), Example: cmp.Or(h.example, "  "+op.example),
 		Annotations: map[string]string{operationAnnotation: op.id}, Args: arguments,
 	}
 	first, _, _ := strings.Cut(names, " ")
