@@ -53,7 +53,7 @@ type SessionService struct {
 // The request is checked in this order: token, content type, body, feature gate, agent, environment. A 404 names
 // which of the two is missing. An archived agent or environment is a 400.
 //
-// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrFeatureNotAvailable].
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict], [ErrRateLimit] and [ErrFeatureNotAvailable].
 //
 // Operation createSession: POST /sessions.
 func (s *SessionService) Create(ctx context.Context, req *CreateSessionRequest, opts ...Option) (*Session, error) {
@@ -68,7 +68,7 @@ func (s *SessionService) Create(ctx context.Context, req *CreateSessionRequest, 
 // List lists the account's sessions, newest first unless `order` is `asc`. Archived sessions are omitted unless
 // `include_archived` is true. A nil params asks for the first page.
 //
-// Its errors include [ErrInvalidRequest].
+// Its errors include [ErrInvalidRequest] and [ErrRateLimit].
 //
 // Operation listSessions: GET /sessions.
 func (s *SessionService) List(ctx context.Context, params *ListSessionsParams, opts ...Option) (*Page[Session], error) {
@@ -99,7 +99,7 @@ func listSessionsQuery(params *ListSessionsParams) ListSessionsParams {
 
 // Get returns the session with the agent as it was when the session was created.
 //
-// Its errors include [ErrInvalidRequest] and [ErrNotFound].
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
 //
 // Operation getSession: GET /sessions/{session_id}.
 func (s *SessionService) Get(ctx context.Context, sessionID SessionID, opts ...Option) (*Session, error) {
@@ -114,7 +114,7 @@ func (s *SessionService) Get(ctx context.Context, sessionID SessionID, opts ...O
 // Update changes the session's title and metadata; other fields are not accepted. An omitted field keeps its value; a
 // null `title` clears it. Metadata is a patch: a null value deletes its key. An archived session is a 409.
 //
-// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
 //
 // Operation updateSession: POST /sessions/{session_id}.
 func (s *SessionService) Update(ctx context.Context, sessionID SessionID, req *UpdateSessionRequest, opts ...Option) (*Session, error) {
@@ -128,7 +128,7 @@ func (s *SessionService) Update(ctx context.Context, sessionID SessionID, req *U
 
 // Delete permanently deletes the session and its events. A session that is processing a turn is a 409.
 //
-// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
 //
 // Operation deleteSession: DELETE /sessions/{session_id}.
 func (s *SessionService) Delete(ctx context.Context, sessionID SessionID, opts ...Option) (*DeletedSession, error) {
@@ -143,7 +143,7 @@ func (s *SessionService) Delete(ctx context.Context, sessionID SessionID, opts .
 // Archive permanently archives the session: it leaves the default list and can no longer be changed, but can still be
 // read. Archiving it again has no effect. A session that is processing a turn is a 409.
 //
-// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
 //
 // Operation archiveSession: POST /sessions/{session_id}/archive.
 func (s *SessionService) Archive(ctx context.Context, sessionID SessionID, opts ...Option) (*Session, error) {
@@ -163,7 +163,7 @@ type SessionResourceService struct {
 // List lists the session's files, newest first unless `order` is `asc`. Gated (M3 门控). A nil params asks for the
 // first page.
 //
-// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrFeatureNotAvailable].
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrRateLimit] and [ErrFeatureNotAvailable].
 //
 // Operation listSessionResources: GET /sessions/{session_id}/resources.
 func (s *SessionResourceService) List(ctx context.Context, sessionID SessionID, params *ListSessionResourcesParams, opts ...Option) (*Page[SessionResource], error) {
@@ -189,7 +189,7 @@ func (s *SessionResourceService) All(ctx context.Context, sessionID SessionID, p
 
 // Get returns one of the session's files. Gated (M3 门控).
 //
-// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrFeatureNotAvailable].
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrRateLimit] and [ErrFeatureNotAvailable].
 //
 // Operation getSessionResource: GET /sessions/{session_id}/resources/{resource_id}.
 func (s *SessionResourceService) Get(ctx context.Context, sessionID SessionID, resourceID SessionResourceID, opts ...Option) (*SessionResource, error) {
@@ -203,7 +203,7 @@ func (s *SessionResourceService) Get(ctx context.Context, sessionID SessionID, r
 
 // Delete removes a file from the session; an archived session is a 409. Gated (M3 门控).
 //
-// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrFeatureNotAvailable].
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict], [ErrRateLimit] and [ErrFeatureNotAvailable].
 //
 // Operation deleteSessionResource: DELETE /sessions/{session_id}/resources/{resource_id}.
 func (s *SessionResourceService) Delete(ctx context.Context, sessionID SessionID, resourceID SessionResourceID, opts ...Option) (*DeletedSessionResource, error) {
@@ -222,7 +222,7 @@ type EventService struct {
 
 // List lists the session's events, oldest first unless `order` is `desc`. A nil params asks for the first page.
 //
-// Its errors include [ErrInvalidRequest] and [ErrNotFound].
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
 //
 // Operation listEvents: GET /sessions/{session_id}/events.
 func (s *EventService) List(ctx context.Context, sessionID SessionID, params *ListEventsParams, opts ...Option) (*Page[Event], error) {
@@ -261,7 +261,7 @@ type AgentService struct {
 
 // Create creates an agent at version 1.
 //
-// Its errors include [ErrInvalidRequest] and [ErrConflict].
+// Its errors include [ErrInvalidRequest], [ErrConflict] and [ErrRateLimit].
 //
 // Operation createAgent: POST /agents.
 func (s *AgentService) Create(ctx context.Context, req *CreateAgentRequest, opts ...Option) (*Agent, error) {
@@ -276,7 +276,7 @@ func (s *AgentService) Create(ctx context.Context, req *CreateAgentRequest, opts
 // List lists the account's agents in their latest version, newest first unless `order` is `asc`. Archived agents are
 // omitted unless `include_archived` is true. A nil params asks for the first page.
 //
-// Its errors include [ErrInvalidRequest].
+// Its errors include [ErrInvalidRequest] and [ErrRateLimit].
 //
 // Operation listAgents: GET /agents.
 func (s *AgentService) List(ctx context.Context, params *ListAgentsParams, opts ...Option) (*Page[Agent], error) {
@@ -299,7 +299,7 @@ func (s *AgentService) All(ctx context.Context, params *ListAgentsParams, opts .
 
 // Get returns the agent in its latest version, or in the requested one.
 //
-// Its errors include [ErrInvalidRequest] and [ErrNotFound].
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
 //
 // Operation getAgent: GET /agents/{agent_id}.
 func (s *AgentService) Get(ctx context.Context, agentID AgentID, params *GetAgentParams, opts ...Option) (*Agent, error) {
@@ -316,7 +316,7 @@ func (s *AgentService) Get(ctx context.Context, agentID AgentID, params *GetAgen
 // complete array, and metadata is a patch. Sessions keep the version that they were created with. An archived agent
 // is a 409.
 //
-// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
 //
 // Operation updateAgent: POST /agents/{agent_id}.
 func (s *AgentService) Update(ctx context.Context, agentID AgentID, req *UpdateAgentRequest, opts ...Option) (*Agent, error) {
@@ -330,7 +330,7 @@ func (s *AgentService) Update(ctx context.Context, agentID AgentID, req *UpdateA
 
 // Delete permanently deletes the agent and its versions. Sessions keep the agent that they were created with.
 //
-// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
 //
 // Operation deleteAgent: DELETE /agents/{agent_id}.
 func (s *AgentService) Delete(ctx context.Context, agentID AgentID, opts ...Option) (*DeletedAgent, error) {
@@ -345,7 +345,7 @@ func (s *AgentService) Delete(ctx context.Context, agentID AgentID, opts ...Opti
 // Archive permanently archives the agent: it leaves the default list and new sessions cannot use it; existing
 // sessions are not affected. Archiving it again has no effect.
 //
-// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
 //
 // Operation archiveAgent: POST /agents/{agent_id}/archive.
 func (s *AgentService) Archive(ctx context.Context, agentID AgentID, opts ...Option) (*Agent, error) {
@@ -360,7 +360,7 @@ func (s *AgentService) Archive(ctx context.Context, agentID AgentID, opts ...Opt
 // ListVersions lists every version of the agent, newest first unless `order` is `asc`. The cursors are version
 // numbers. A nil params asks for the first page.
 //
-// Its errors include [ErrInvalidRequest] and [ErrNotFound].
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
 //
 // Operation listAgentVersions: GET /agents/{agent_id}/versions.
 func (s *AgentService) ListVersions(ctx context.Context, agentID AgentID, params *ListAgentVersionsParams, opts ...Option) (*Page[Agent], error) {
@@ -391,7 +391,7 @@ type EnvironmentService struct {
 
 // Create creates an environment, which sessions can use immediately.
 //
-// Its errors include [ErrInvalidRequest] and [ErrConflict].
+// Its errors include [ErrInvalidRequest], [ErrConflict] and [ErrRateLimit].
 //
 // Operation createEnvironment: POST /environments.
 func (s *EnvironmentService) Create(ctx context.Context, req *CreateEnvironmentRequest, opts ...Option) (*Environment, error) {
@@ -406,7 +406,7 @@ func (s *EnvironmentService) Create(ctx context.Context, req *CreateEnvironmentR
 // List lists the account's environments, newest first unless `order` is `asc`. Archived environments are omitted
 // unless `include_archived` is true. A nil params asks for the first page.
 //
-// Its errors include [ErrInvalidRequest].
+// Its errors include [ErrInvalidRequest] and [ErrRateLimit].
 //
 // Operation listEnvironments: GET /environments.
 func (s *EnvironmentService) List(ctx context.Context, params *ListEnvironmentsParams, opts ...Option) (*Page[Environment], error) {
@@ -429,7 +429,7 @@ func (s *EnvironmentService) All(ctx context.Context, params *ListEnvironmentsPa
 
 // Get returns the environment.
 //
-// Its errors include [ErrInvalidRequest] and [ErrNotFound].
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
 //
 // Operation getEnvironment: GET /environments/{environment_id}.
 func (s *EnvironmentService) Get(ctx context.Context, environmentID EnvironmentID, opts ...Option) (*Environment, error) {
@@ -444,7 +444,7 @@ func (s *EnvironmentService) Get(ctx context.Context, environmentID EnvironmentI
 // Update changes the environment for future sessions. An omitted field keeps its value, `config` replaces the
 // complete configuration, and metadata is a patch. An archived environment is a 409.
 //
-// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
 //
 // Operation updateEnvironment: POST /environments/{environment_id}.
 func (s *EnvironmentService) Update(ctx context.Context, environmentID EnvironmentID, req *UpdateEnvironmentRequest, opts ...Option) (*Environment, error) {
@@ -458,7 +458,7 @@ func (s *EnvironmentService) Update(ctx context.Context, environmentID Environme
 
 // Delete permanently deletes the environment. If a session refers to it, the response is 409; archive it instead.
 //
-// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
 //
 // Operation deleteEnvironment: DELETE /environments/{environment_id}.
 func (s *EnvironmentService) Delete(ctx context.Context, environmentID EnvironmentID, opts ...Option) (*DeletedEnvironment, error) {
@@ -473,7 +473,7 @@ func (s *EnvironmentService) Delete(ctx context.Context, environmentID Environme
 // Archive permanently archives the environment: it leaves the default list and new sessions cannot use it; existing
 // sessions are not affected. An environment that is already archived is a 409.
 //
-// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrConflict].
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
 //
 // Operation archiveEnvironment: POST /environments/{environment_id}/archive.
 func (s *EnvironmentService) Archive(ctx context.Context, environmentID EnvironmentID, opts ...Option) (*Environment, error) {
@@ -492,7 +492,7 @@ type ModelService struct {
 
 // List lists the models that agents can use.
 //
-// Its errors include [ErrInvalidRequest].
+// Its errors include [ErrInvalidRequest] and [ErrRateLimit].
 //
 // Operation listModels: GET /models.
 func (s *ModelService) List(ctx context.Context, opts ...Option) (*ModelList, error) {

@@ -106,7 +106,7 @@ type (
 	BuiltinTool = types.BuiltinTool
 	// CustomTool: Tool that the caller runs; the session waits for its result.
 	CustomTool = types.CustomTool
-	// JSONSchema: JSON Schema, stored unchanged.
+	// JSONSchema: JSON Schema, stored unchanged; at most 256 KiB of JSON in a request.
 	JSONSchema = types.JSONSchema
 	// MCPToolset: Tools of one of the agent's MCP servers.
 	MCPToolset = types.MCPToolset
@@ -215,9 +215,9 @@ type (
 	DeltaType = types.DeltaType
 	// StopReason: Reason why the session became idle.
 	StopReason = types.StopReason
-	// StopReasonType: Kind of stop. The turn is complete (`end_turn`), reached the limit of the model (`max_tokens`),
-	// waits for the caller (`requires_action`), was stopped by cancelSession (`cancelled`) or by a `user.interrupt`
-	// (`interrupted`), or failed (`error`; a `session.error` has the reason).
+	// StopReasonType: Kind of stop. The turn is complete (`end_turn`), reached a limit of the model or of the server on
+	// its text (`max_tokens`), waits for the caller (`requires_action`), was stopped by cancelSession (`cancelled`) or
+	// by a `user.interrupt` (`interrupted`), or failed (`error`; a `session.error` has the reason).
 	StopReasonType = types.StopReasonType
 	// EventUsage: Resources used.
 	EventUsage = types.EventUsage

@@ -18,6 +18,7 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/broker"
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/faults"
 	"github.com/cloud-sessions/sessions/server/operations"
@@ -70,8 +71,12 @@ type Config struct {
 	MaxStreams int
 	// Heartbeat is the longest silence on an event stream; 15 seconds by default.
 	Heartbeat time.Duration
-	// StreamPatience is how long the reader of an event stream may take to read a frame; 10 seconds by default.
+	// StreamPatience is how long a caller may take to read a frame of an event stream, or a piece of 64 KiB of another
+	// response, before it is disconnected; 10 seconds by default.
 	StreamPatience time.Duration
+	// MaxBytesInFlight bounds the memory, in bytes, that requests and responses in progress hold together, as far as their
+	// callers decide it; one account may use a quarter. 256 MiB by default.
+	MaxBytesInFlight int64
 	// TurnTimeout is how long a turn may run, TurnSilenceTimeout how long its runner may give no sign of life; an hour and
 	// 10 minutes by default. A turn that waits for a worker, a confirmation or a tool's result does not run.
 	TurnTimeout, TurnSilenceTimeout time.Duration
@@ -151,14 +156,15 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		return nil, err
 	}
 	events := event.NewLog(db, api)
+	bytes := budget.New(config.MaxBytesInFlight)
 	s.pipeline = pipeline.New(pipeline.Options{
 		Contract: api, Auth: auth.New(db, config.Now), Store: db, Log: config.Logger,
 		ReportOnly: config.ResponseCheck == Report, OnViolation: config.OnViolation,
 		Faults: config.Faults, Sleep: config.Clock.Sleep,
-		Heartbeat: config.Heartbeat, StreamPatience: config.StreamPatience,
+		Heartbeat: config.Heartbeat, Patience: config.StreamPatience, Budget: bytes,
 	})
 	s.broker = broker.New(db, broker.Options{
-		MaxReaders: config.MaxStreams, Now: config.Now, NewID: db.NewID,
+		MaxReaders: config.MaxStreams, Now: config.Now, NewID: db.NewID, Budget: bytes,
 		Check: func(data []byte) error {
 			if events.Validated(data) {
 				return nil
@@ -180,6 +186,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
+	s.pipeline.Gauge("sessions_bytes_in_flight", "Bytes that requests, responses and streams have reserved.", func() int { return int(bytes.Used()) })
 	s.pipeline.Gauge("sessions_running_turns", "Turns that are running.", s.turns.Running)
 	return s, nil
 }
@@ -201,6 +208,9 @@ func maxInputTokens(models types.ModelList) map[string]int64 {
 	return sizes
 }
 
+// leastInFlight is the least Config.MaxBytesInFlight: an account's share has room for one page of the broker.
+const leastInFlight = 16 << 20
+
 func (c Config) withDefaults() (Config, error) {
 	c.Addr = cmp.Or(c.Addr, "127.0.0.1:0")
 	c.DB = cmp.Or(c.DB, "sqlite::memory:")
@@ -211,6 +221,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxStreams = cmp.Or(c.MaxStreams, 1000)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamPatience = cmp.Or(c.StreamPatience, 10*time.Second)
+	c.MaxBytesInFlight = cmp.Or(c.MaxBytesInFlight, 256<<20)
 	c.TurnTimeout = cmp.Or(c.TurnTimeout, time.Hour)
 	c.TurnSilenceTimeout = cmp.Or(c.TurnSilenceTimeout, 10*time.Minute)
 	c.MaxTurnText = cmp.Or(c.MaxTurnText, dispatch.DefaultMaxText)
@@ -237,6 +248,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Faults != nil && !c.Demo {
 		return c, errors.New("faults are for rehearsals; they need a demo server")
+	}
+	if c.MaxBytesInFlight < leastInFlight {
+		return c, fmt.Errorf("MaxBytesInFlight is %d; it must be at least %d", c.MaxBytesInFlight, leastInFlight)
 	}
 	if c.ResponseCheck != Enforce && c.ResponseCheck != Report {
 		return c, fmt.Errorf("unknown response check %q; use %q or %q", c.ResponseCheck, Enforce, Report)
@@ -268,6 +282,7 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       2 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	var background sync.WaitGroup

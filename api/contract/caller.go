@@ -33,7 +33,7 @@ func (o *Operation) sentViolation(r *http.Request, body []byte, pathParam func(s
 	case int64(len(body)) > o.limits.bodyBytes:
 		return &Violation{Rule: "max-body-bytes", Reason: "longer than " + strconv.FormatInt(o.limits.bodyBytes, 10) + " bytes"}
 	}
-	if m := check(o.body, string(body), o.limits.jsonDepth); m != nil {
+	if m := checkSent(o.body, string(body), o.limits.jsonDepth); m != nil {
 		return m.violation()
 	}
 	return nil

@@ -32,7 +32,7 @@ func (c *Contract) CheckJSON(name string, data []byte) error {
 	if s == nil {
 		return fmt.Errorf("the contract has no schema %q", name)
 	}
-	if m := check(s.root, view(data), s.maxDepth); m != nil {
+	if m := checkSent(s.root, view(data), s.maxDepth); m != nil {
 		return m.requestError()
 	}
 	return nil

@@ -37,7 +37,7 @@ func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) st
 	if invalid != nil {
 		return invalid
 	}
-	w := walker{cursor: cursor{data: data}, maxDepth: o.limits.jsonDepth, fill: true}
+	w := walker{cursor: cursor{data: data}, maxDepth: o.limits.jsonDepth, sent: true, fill: true}
 	if m := w.check(o.body); m != nil {
 		return m.requestError()
 	}
@@ -74,6 +74,16 @@ func isJSON(h http.Header) bool {
 	return err == nil && media == jsonType
 }
 
+// MaxBody returns the most bytes that a request's body may have: the x-max-bytes of its schema, with some room for white
+// space around the value, or the limit for all bodies.
+func (o *Operation) MaxBody() int {
+	const space = 64 << 10
+	if o.TakesBody() && o.body.maxBytes > 0 {
+		return min(o.body.maxBytes+space, int(o.limits.bodyBytes))
+	}
+	return int(o.limits.bodyBytes)
+}
+
 // isIdentity reports whether a request's body is not encoded (RFC 9110, section 8.4).
 func isIdentity(h http.Header) bool {
 	for _, value := range h["Content-Encoding"] {
@@ -98,13 +108,16 @@ const eagerBytes = 64 << 10
 // readBody reads the body up to the contract's limit.
 func (o *Operation) readBody(r *http.Request) (string, *RequestError) {
 	tooLarge := func() *RequestError {
-		limit := strconv.FormatInt(o.limits.bodyBytes, 10)
+		if o.body.maxBytes > 0 {
+			return o.body.mistake(ruleMaxBytes).requestError()
+		}
+		limit := strconv.Itoa(o.MaxBody())
 		return &RequestError{Param: wholeBody, Message: "The request body must be at most " + limit + " bytes long."}
 	}
-	if r.ContentLength > o.limits.bodyBytes {
+	if r.ContentLength > int64(o.MaxBody()) {
 		return "", tooLarge()
 	}
-	limit := int(o.limits.bodyBytes) + 1
+	limit := o.MaxBody() + 1
 	data := make([]byte, 0, min(max(int(r.ContentLength), 0), eagerBytes)+1) // one more byte, to detect the end
 	var err error
 	for err == nil && len(data) < limit {

@@ -12,13 +12,20 @@ import (
 type walker struct {
 	cursor
 	maxDepth int
+	sent     bool   // enforce x-max-bytes, which is for what callers send: what was stored before it was bounded stays readable
 	fill     bool   // collect the edits that add defaults and normalize integers
 	edits    []edit // in the order of the text
 }
 
-// check returns the first mistake of a text, or nil.
+// check returns the first mistake of a text, or nil. It ignores x-max-bytes.
 func check(s *schema, text string, maxDepth int) *mistake {
 	w := walker{cursor: cursor{data: text}, maxDepth: maxDepth}
+	return w.check(s)
+}
+
+// checkSent is check for a text of a request.
+func checkSent(s *schema, text string, maxDepth int) *mistake {
+	w := walker{cursor: cursor{data: text}, maxDepth: maxDepth, sent: true}
 	return w.check(s)
 }
 
@@ -63,7 +70,7 @@ func (w *walker) value(s *schema, depth int) *mistake {
 	switch {
 	case m != nil:
 		return m
-	case wrong == nil && whole != nil && whole.maxBytes > 0 && w.pos-start > whole.maxBytes:
+	case w.sent && wrong == nil && whole != nil && whole.maxBytes > 0 && w.pos-start > whole.maxBytes:
 		return whole.mistake(ruleMaxBytes)
 	}
 	return wrong

@@ -1618,14 +1618,10 @@ type BuiltinToolsetType string
 //
 // Example: {"ephemeral_1h_input_tokens":0,"ephemeral_5m_input_tokens":0}
 type CacheCreationUsage struct {
-	// Ephemeral5mInputTokens Number of tokens.
-	//
-	// Example: 1203
+	// Ephemeral5mInputTokens Number of tokens kept for five minutes.
 	Ephemeral5mInputTokens TokenCount `json:"ephemeral_5m_input_tokens"`
 
-	// Ephemeral1hInputTokens Number of tokens.
-	//
-	// Example: 1203
+	// Ephemeral1hInputTokens Number of tokens kept for an hour.
 	Ephemeral1hInputTokens TokenCount `json:"ephemeral_1h_input_tokens"`
 }
 
@@ -1679,7 +1675,7 @@ type ContentDelta struct {
 // ContentDeltaType Always `content_delta`.
 type ContentDeltaType string
 
-// CreateAgentRequest Request body of createAgent.
+// CreateAgentRequest Request body of createAgent, at most 2 MiB of JSON.
 //
 // Example: {"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手"}
 type CreateAgentRequest struct {
@@ -1828,7 +1824,7 @@ type CustomTool struct {
 	// Example: E2E 测试用 Agent
 	Description *Description `json:"description,omitempty"`
 
-	// InputSchema JSON Schema, stored unchanged.
+	// InputSchema JSON Schema, stored unchanged; at most 256 KiB of JSON in a request.
 	//
 	// Example: {"properties":{"tag":{"type":"string"}},"type":"object"}
 	InputSchema JSONSchema `json:"input_schema"`
@@ -2185,7 +2181,7 @@ type HostName = string
 // Example: 0b8c6f9e-5c1e-4f0e-9b53-0d1b7a7d1a55
 type IdempotencyKey = string
 
-// JSONSchema JSON Schema, stored unchanged.
+// JSONSchema JSON Schema, stored unchanged; at most 256 KiB of JSON in a request.
 //
 // Example: {"properties":{"tag":{"type":"string"}},"type":"object"}
 type JSONSchema = json.RawMessage
@@ -3255,8 +3251,8 @@ type StartedEvent struct {
 //
 // Example: {"event_ids":["evt_019e3bb219807d11a2b3c4d5e6f7a8b9"],"type":"requires_action"}
 type StopReason struct {
-	// Type Kind of stop. The turn is complete (`end_turn`), reached the limit of the model (`max_tokens`), waits
-	// for the caller (`requires_action`), was stopped by cancelSession (`cancelled`) or by a `user.interrupt`
+	// Type Kind of stop. The turn is complete (`end_turn`), reached a limit of the model or of the server on its text
+	// (`max_tokens`), waits for the caller (`requires_action`), was stopped by cancelSession (`cancelled`) or by a `user.interrupt`
 	// (`interrupted`), or failed (`error`; a `session.error` has the reason).
 	//
 	//
@@ -3267,8 +3263,8 @@ type StopReason struct {
 	EventIDs []EventID `json:"event_ids,omitempty"`
 }
 
-// StopReasonType Kind of stop. The turn is complete (`end_turn`), reached the limit of the model (`max_tokens`), waits
-// for the caller (`requires_action`), was stopped by cancelSession (`cancelled`) or by a `user.interrupt`
+// StopReasonType Kind of stop. The turn is complete (`end_turn`), reached a limit of the model or of the server on its text
+// (`max_tokens`), waits for the caller (`requires_action`), was stopped by cancelSession (`cancelled`) or by a `user.interrupt`
 // (`interrupted`), or failed (`error`; a `session.error` has the reason).
 //
 // Example: end_turn
@@ -3343,7 +3339,7 @@ type ToolName = string
 // Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
 type TurnID = string
 
-// UpdateAgentRequest Request body of updateAgent and putAgent.
+// UpdateAgentRequest Request body of updateAgent and putAgent, at most 2 MiB of JSON.
 //
 // Example: {"metadata":{"team":"docs"},"system":"You write release notes.","version":2}
 type UpdateAgentRequest struct {
@@ -3886,7 +3882,7 @@ type UnsupportedEncoding = Error
 
 // ListAgentsParams defines parameters for ListAgents.
 type ListAgentsParams struct {
-	// Limit Maximum number of records to return.
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// AfterID Returns the records that follow this agent in the order of the list.
@@ -3968,7 +3964,7 @@ type ArchiveAgentParams struct {
 
 // ListAgentVersionsParams defines parameters for ListAgentVersions.
 type ListAgentVersionsParams struct {
-	// Limit Maximum number of records to return.
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// AfterID Returns the records that follow this version in the order of the list.
@@ -3986,7 +3982,7 @@ type ListAgentVersionsParams struct {
 
 // ListEnvironmentsParams defines parameters for ListEnvironments.
 type ListEnvironmentsParams struct {
-	// Limit Maximum number of records to return.
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// AfterID Returns the records that follow this environment in the order of the list.
@@ -4062,7 +4058,7 @@ type ArchiveEnvironmentParams struct {
 
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
-	// Limit Maximum number of records to return.
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// AfterID Returns the records that follow this session in the order of the list.
@@ -4156,7 +4152,7 @@ type CancelSessionParams struct {
 
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
-	// Limit Maximum number of records to return.
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// AfterID Returns the events that follow this event in the order of the list.
@@ -4212,7 +4208,7 @@ type StreamEventsParams struct {
 
 // ListSessionResourcesParams defines parameters for ListSessionResources.
 type ListSessionResourcesParams struct {
-	// Limit Maximum number of records to return.
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// AfterID Returns the records that follow this file in the order of the list.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/api/problem"
 	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -29,7 +30,7 @@ func (e *TooManyError) Problem() problem.Problem {
 	return problem.Problem{Type: types.ErrorTypeRateLimitError, Message: e.Error(), RetryAfter: time.Second}
 }
 
-// Options configure a broker. All of them are required.
+// Options configure a broker. All of them are required, except where they say otherwise.
 type Options struct {
 	// MaxReaders is how many readers an account may have, including those of other processes.
 	MaxReaders int
@@ -38,6 +39,8 @@ type Options struct {
 	// Now is the clock and NewID the source of ids for frames that are not in the log.
 	Now   func() time.Time
 	NewID func(prefix string) string
+	// Budget bounds the memory that readers hold; nil does not.
+	Budget *budget.Budget
 }
 
 // Store is what a broker uses of the store.
@@ -170,7 +173,7 @@ func (b *Broker) join(session store.SessionRef, deltas Deltas) (*Reader, error) 
 		b.topics[session] = t
 	}
 	t.readers++
-	return &Reader{topic: t, deltas: deltas}, nil
+	return &Reader{topic: t, deltas: deltas, grant: b.opts.Budget.Open(session.Account)}, nil
 }
 
 func (b *Broker) leave(t *topic) {

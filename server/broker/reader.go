@@ -6,7 +6,9 @@ import (
 	"errors"
 
 	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/event"
+	"github.com/cloud-sessions/sessions/server/plainjson"
 )
 
 // Errors of Reader.Next that are final.
@@ -38,18 +40,24 @@ type Reader struct {
 	cursor int64 // the position of the last event that was returned
 	deltas Deltas
 	ended  bool
+	grant  *budget.Grant // for the frames that Next has returned
 
 	started string // the event whose start was returned
 	given   int    // bytes of its text that were returned
 }
 
 // Close ends the reader, which no longer counts.
-func (r *Reader) Close() { r.topic.broker.leave(r.topic) }
+func (r *Reader) Close() {
+	r.grant.Close()
+	r.topic.broker.leave(r.topic)
+}
 
 // Next waits for the next frames and returns them in order. It returns ctx's error if ctx ends first, ErrEnded after the
-// frame session.deleted, and ErrClosed once the broker is closed. After an error of the store it may be called again.
+// frame session.deleted, and ErrClosed once the broker is closed. After an error of the store it may be called again. The
+// frames are the caller's until the next call.
 func (r *Reader) Next(ctx context.Context) ([]Frame, error) {
 	for {
+		r.grant.Keep(0)
 		select {
 		case <-r.topic.broker.closed:
 			return nil, ErrClosed
@@ -59,7 +67,7 @@ func (r *Reader) Next(ctx context.Context) ([]Frame, error) {
 			return nil, ErrEnded
 		}
 		d, drafted := r.topic.broker.draftOf(r.topic.session) // read before the log, so that the events before the draft are in the log
-		frames, changed, err := r.topic.after(ctx, r.cursor)
+		frames, changed, err := r.topic.after(ctx, r.cursor, r.grant)
 		if err != nil {
 			return nil, err
 		}
@@ -170,7 +178,7 @@ func (r *Reader) pieces(out *[]Frame, d draft) error {
 
 // give adds a frame that is not stored.
 func (r *Reader) give(out *[]Frame, kind string, v any) error {
-	data, err := json.Marshal(v)
+	data, err := plainjson.Marshal(v)
 	if err == nil {
 		err = r.topic.broker.opts.Check(data)
 	}

@@ -7,16 +7,18 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
 const (
-	// pageSize is how many events are read from the log at a time.
-	pageSize = 100
+	// pageSize and pageBytes bound what is read from the log at a time.
+	pageSize  = 100
+	pageBytes = 1 << 20
 	// windowSize and windowBytes bound the part of a log's end that a topic keeps in memory.
 	windowSize  = 64
-	windowBytes = 256 << 10
+	windowBytes = 64 << 10
 )
 
 // topic is what the readers of one session share: the end of its log, read once for all of them.
@@ -55,8 +57,9 @@ func (t *topic) wake() {
 	t.changed = make(chan struct{})
 }
 
-// after returns the frames after the cursor. If there are none, the channel is closed once there may be some.
-func (t *topic) after(ctx context.Context, cursor int64) ([]Frame, <-chan struct{}, error) {
+// after returns the frames after the cursor. If there are none, the channel is closed once there may be some. The grant
+// reserves what the frames take, unless the topic keeps them itself.
+func (t *topic) after(ctx context.Context, cursor int64, grant *budget.Grant) ([]Frame, <-chan struct{}, error) {
 	for {
 		t.mu.Lock()
 		changed, behind := t.changed, t.known && cursor < t.from
@@ -78,17 +81,17 @@ func (t *topic) after(ctx context.Context, cursor int64) ([]Frame, <-chan struct
 		}
 		t.mu.Unlock()
 		if behind {
-			frames, err := t.page(ctx, cursor)
+			frames, _, err := t.page(ctx, cursor, grant)
 			return frames, changed, err
 		}
-		if frames, err := t.advance(ctx, cursor); err != nil || len(frames) > 0 {
+		if frames, err := t.advance(ctx, cursor, grant); err != nil || len(frames) > 0 {
 			return frames, changed, err
 		}
 	}
 }
 
 // advance reads on at the log's end, or at the cursor while the end is not known. One reader at a time does so.
-func (t *topic) advance(ctx context.Context, cursor int64) ([]Frame, error) {
+func (t *topic) advance(ctx context.Context, cursor int64, grant *budget.Grant) ([]Frame, error) {
 	select {
 	case t.reading <- struct{}{}:
 		defer func() { <-t.reading }()
@@ -106,11 +109,10 @@ func (t *topic) advance(ctx context.Context, cursor int64) ([]Frame, error) {
 	}
 	t.mu.Unlock()
 
-	frames, err := t.page(ctx, from)
+	frames, full, err := t.page(ctx, from, grant)
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	full := len(frames) == pageSize
 	switch {
 	case err != nil || t.gone != nil:
 		return nil, err
@@ -123,31 +125,39 @@ func (t *topic) advance(ctx context.Context, cursor int64) ([]Frame, error) {
 		t.read = signals
 	}
 	t.extend(frames)
+	grant.Keep(0)
 	return nil, nil
 }
 
 // fresh reports whether the window ends where the log ends, as far as signals say.
 func (t *topic) fresh() bool { return t.known && t.read == t.signals }
 
-// page returns the frames of a page of the log. If the session was deleted it records that and returns none.
-func (t *topic) page(ctx context.Context, after int64) ([]Frame, error) {
+// page returns the frames of a page of the log; more is whether the log has another one. If the session was deleted it
+// records that and returns none. It waits until the grant has room for the page, and for its events as the store has them.
+func (t *topic) page(ctx context.Context, after int64, grant *budget.Grant) (frames []Frame, more bool, err error) {
+	if err := grant.Wait(ctx, 2*pageBytes); err != nil {
+		return nil, false, err
+	}
 	list, err := t.broker.events.ListEvents(ctx, t.session.Account, t.session.ID, store.EventFilter{AfterPosition: after},
-		store.Page{Limit: pageSize, Ascending: true})
+		store.Page{Limit: pageSize, Bytes: pageBytes, Ascending: true})
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, t.end()
+		return nil, false, t.end()
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	frames := make([]Frame, 0, len(list.Items))
+	frames = make([]Frame, 0, len(list.Items))
+	size := 0
 	for _, e := range list.Items {
 		f, err := t.broker.frame(e)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		frames = append(frames, f)
+		size += len(f.Data)
 	}
-	return frames, nil
+	grant.Keep(size)
+	return frames, list.HasMore, nil
 }
 
 // holds reports whether an agent.message is in the log. A reader that has returned all events up to the cursor asks before

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/api/union"
 	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/plainjson"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/turn"
 	"github.com/cloud-sessions/sessions/server/usage"
@@ -48,7 +49,7 @@ type New struct {
 
 // stored returns the event as the store keeps it.
 func (n New) stored() (store.NewEvent, error) {
-	payload, err := json.Marshal(n.Payload)
+	payload, err := plainjson.Marshal(n.Payload)
 	return store.NewEvent{Type: n.Type, TurnID: n.TurnID, Payload: payload, ID: n.ID, Memo: n.Memo}, err
 }
 

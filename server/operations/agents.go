@@ -2,8 +2,10 @@ package operations
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/request"
@@ -37,7 +39,7 @@ func (h *handler) GetAgent(ctx context.Context, req echoserver.GetAgentRequestOb
 
 func (h *handler) ListAgents(ctx context.Context, req echoserver.ListAgentsRequestObject) (echoserver.ListAgentsResponseObject, error) {
 	p := req.Params
-	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, p.IncludeArchived},
+	list, err := listed(ctx, listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, p.IncludeArchived},
 		func(page store.Page) (store.List[store.Agent], error) {
 			return h.store.ListAgents(ctx, request.Account(ctx), page)
 		},
@@ -57,11 +59,15 @@ func (h *handler) PutAgent(ctx context.Context, req echoserver.PutAgentRequestOb
 
 func (h *handler) updateAgent(ctx context.Context, id string, body *types.UpdateAgentRequest) (types.Agent, error) {
 	agent, err := h.store.UpdateAgent(ctx, request.Account(ctx), id, body.Version, func(spec *store.AgentSpec) (err error) {
+		before := specBytes(*spec)
 		if err := patchAgent(spec, body); err != nil {
 			return err
 		}
 		if spec.Metadata, err = h.patched(spec.Metadata, body.Metadata); err != nil {
 			return err
+		}
+		if after := specBytes(*spec); after > before && after > h.maxAgent {
+			return &contract.RequestError{Param: "body", Message: fmt.Sprintf("After the change, the agent must be at most %d bytes of JSON.", h.maxAgent)}
 		}
 		return checkTools(*spec)
 	})
@@ -69,6 +75,18 @@ func (h *handler) updateAgent(ctx context.Context, id string, body *types.Update
 		return types.Agent{}, err
 	}
 	return wireAgent(agent)
+}
+
+// specBytes returns how many bytes of JSON an agent takes, without the names of its fields.
+func specBytes(spec store.AgentSpec) int {
+	size := len(spec.Tools) + len(spec.MCPServers) + len(spec.Skills)
+	for _, text := range []string{spec.Name, spec.Description, spec.Model, spec.System, spec.DefaultEnvironment} {
+		size += len(text)
+	}
+	for key, value := range spec.Metadata {
+		size += len(key) + len(value)
+	}
+	return size
 }
 
 func (h *handler) ArchiveAgent(ctx context.Context, req echoserver.ArchiveAgentRequestObject) (echoserver.ArchiveAgentResponseObject, error) {
@@ -87,7 +105,7 @@ func (h *handler) DeleteAgent(ctx context.Context, req echoserver.DeleteAgentReq
 
 func (h *handler) ListAgentVersions(ctx context.Context, req echoserver.ListAgentVersionsRequestObject) (echoserver.ListAgentVersionsResponseObject, error) {
 	p := req.Params
-	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, nil},
+	list, err := listed(ctx, listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, nil},
 		func(page store.Page) (store.List[store.Agent], error) {
 			return h.store.ListAgentVersions(ctx, request.Account(ctx), req.AgentID, page)
 		},

@@ -1,13 +1,12 @@
 package operations
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/server/cache"
+	"github.com/cloud-sessions/sessions/server/plainjson"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/validated"
 )
@@ -53,11 +52,11 @@ func (c *cachedSessions) get(ctx context.Context, key sessionKey) (echoserver.Ge
 	if err != nil {
 		return nil, err
 	}
-	var encoded bytes.Buffer
-	if err := json.NewEncoder(&encoded).Encode(wire); err != nil {
+	encoded, err := plainjson.Marshal(wire)
+	if err != nil {
 		return nil, err
 	}
-	body := validated.Body(bytes.Clone(encoded.Bytes()))
+	body := validated.Body(append(encoded, '\n'))
 	if body.Check(c.op) != nil {
 		return echoserver.GetSession200JSONResponse{Body: wire}, nil // the pipeline reports the violation
 	}

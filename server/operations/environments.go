@@ -33,7 +33,7 @@ func (h *handler) GetEnvironment(ctx context.Context, req echoserver.GetEnvironm
 
 func (h *handler) ListEnvironments(ctx context.Context, req echoserver.ListEnvironmentsRequestObject) (echoserver.ListEnvironmentsResponseObject, error) {
 	p := req.Params
-	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, p.IncludeArchived},
+	list, err := listed(ctx, listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, p.IncludeArchived},
 		func(page store.Page) (store.List[store.Environment], error) {
 			return h.store.ListEnvironments(ctx, request.Account(ctx), page)
 		},

@@ -23,7 +23,7 @@ func (h *handler) SendEvents(ctx context.Context, req echoserver.SendEventsReque
 
 func (h *handler) ListEvents(ctx context.Context, req echoserver.ListEventsRequestObject) (echoserver.ListEventsResponseObject, error) {
 	p := req.Params
-	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, (*types.Order)(p.Order), nil},
+	list, err := listed(ctx, listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, (*types.Order)(p.Order), nil},
 		func(page store.Page) (store.List[store.Event], error) {
 			return h.store.ListEvents(ctx, request.Account(ctx), req.SessionID, eventFilter(p), page)
 		},

@@ -1,11 +1,10 @@
 package operations
 
 import (
-	"encoding/json"
-
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/event"
+	"github.com/cloud-sessions/sessions/server/plainjson"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/validated"
 )
@@ -13,7 +12,7 @@ import (
 // eventsBody returns the response of an operation: the envelope, whose data is empty, with events that were encoded and
 // validated for the log.
 func (h *handler) eventsBody(operation string, envelope any, events []event.Stored) (validated.Body, error) {
-	empty, err := json.Marshal(envelope)
+	empty, err := plainjson.Marshal(envelope)
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,8 @@ func New(o Options) echoserver.StrictServerInterface {
 	return &handler{
 		store: o.Store, contract: o.Contract, events: o.Events, broker: o.Broker, eventStream: o.EventStream,
 		cached: newCachedSessions(o.Store, o.Contract.Operation("getSession")),
-		models: o.Models, features: o.Features, maxTurns: o.MaxTurns, now: o.Now,
+		models: o.Models, features: o.Features, maxTurns: o.MaxTurns,
+		maxAgent: o.Contract.Schema("CreateAgentRequest").MaxBytes(), now: o.Now,
 	}
 }
 
@@ -53,6 +54,7 @@ type handler struct {
 	models      types.ModelList
 	features    []string // that are switched on
 	maxTurns    int      // queued or running, for each account
+	maxAgent    int      // bytes of JSON
 	now         func() time.Time
 }
 

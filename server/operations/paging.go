@@ -1,11 +1,13 @@
 package operations
 
 import (
+	"context"
 	"errors"
 	"slices"
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -17,13 +19,18 @@ type listQuery struct {
 	archived              *types.IncludeArchived
 }
 
+// rowCopies is how often a page's row is held at a time: as the store and as the contract have it, and encoded.
+const rowCopies = 3
+
 // listed runs a list's query: it reads the cursors, and returns the rows in the list's envelope (decision
 // "List envelope").
-func listed[Row, Wire any](q listQuery, list func(store.Page) (store.List[Row], error), wire func(Row) (Wire, error), id func(Row) string) (envelope[Wire], error) {
+func listed[Row, Wire any](ctx context.Context, q listQuery, list func(store.Page) (store.List[Row], error), wire func(Row) (Wire, error), id func(Row) string) (envelope[Wire], error) {
 	page, param, err := q.page()
 	if err != nil {
 		return envelope[Wire]{}, err
 	}
+	grant := request.From(ctx).Grant
+	page.Reserve = func(bytes int) error { return grant.Grow(rowCopies * bytes) }
 	rows, err := list(page)
 	if errors.Is(err, store.ErrUnknownCursor) {
 		err = &contract.RequestError{Param: param, Message: "Parameter '" + param + "' is not the cursor of a record in this list."}

@@ -1,12 +1,12 @@
 package operations
 
 import (
-	"encoding/json"
 	"errors"
 	"maps"
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/plainjson"
 )
 
 // set sets a field to the value of a patch; nil keeps the field.
@@ -34,7 +34,7 @@ func (h *handler) patched(metadata map[string]string, patch types.MetadataPatch)
 
 // checkChange validates the value that a change gives a field.
 func (h *handler) checkChange(field, schema string, after any) error {
-	data, err := json.Marshal(after)
+	data, err := plainjson.Marshal(after)
 	if err != nil {
 		return err
 	}

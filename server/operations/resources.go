@@ -36,7 +36,7 @@ func (h *handler) ListSessionResources(ctx context.Context, req echoserver.ListS
 	}
 	p := req.Params
 	id := func(r store.Resource) string { return r.ID }
-	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, nil},
+	list, err := listed(ctx, listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, nil},
 		func(page store.Page) (store.List[store.Resource], error) {
 			return pageOf(session.Resources, id, page)
 		},

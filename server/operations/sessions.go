@@ -29,7 +29,7 @@ func (h *handler) GetSession(ctx context.Context, req echoserver.GetSessionReque
 
 func (h *handler) ListSessions(ctx context.Context, req echoserver.ListSessionsRequestObject) (echoserver.ListSessionsResponseObject, error) {
 	p := req.Params
-	list, err := listed(listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, p.IncludeArchived},
+	list, err := listed(ctx, listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, p.IncludeArchived},
 		func(page store.Page) (store.List[store.Session], error) {
 			return h.store.ListSessions(ctx, request.Account(ctx), sessionFilter(p), page)
 		},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/plainjson"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -150,7 +151,7 @@ func setSystem(spec *store.AgentSpec, system, instructions *string) error {
 // setJSON sets a field to a slice as a JSON array; nil keeps the field.
 func setJSON[T any](field *json.RawMessage, items []T) (err error) {
 	if items != nil {
-		*field, err = json.Marshal(items)
+		*field, err = plainjson.Marshal(items)
 	}
 	return err
 }
@@ -200,7 +201,7 @@ func fromJSON[T any](data json.RawMessage, items *[]T) error {
 }
 
 func environmentSpec(req *types.CreateEnvironmentRequest) (store.EnvironmentSpec, error) {
-	config, err := json.Marshal(req.Config)
+	config, err := plainjson.Marshal(req.Config)
 	return store.EnvironmentSpec{
 		Name:        req.Name,
 		Description: value(req.Description),
@@ -214,7 +215,7 @@ func patchEnvironment(spec *store.EnvironmentSpec, req *types.UpdateEnvironmentR
 	set(&spec.Name, req.Name)
 	set(&spec.Description, req.Description)
 	if req.Config != nil {
-		spec.Config, err = json.Marshal(req.Config)
+		spec.Config, err = plainjson.Marshal(req.Config)
 	}
 	return err
 }

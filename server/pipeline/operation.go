@@ -6,6 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/request"
 )
 
@@ -17,9 +18,12 @@ func (p *Pipeline) operation(op *contract.Operation) echo.MiddlewareFunc {
 		return func(c echo.Context) error {
 			info := request.From(c.Request().Context())
 			info.Operation, info.Log = op.ID, log
-			reply := p.replies.hold(c, op)
+			grant := p.opts.Budget.Open("")
+			defer grant.Close()
+			info.Grant = grant
+			reply := p.replies.hold(c, op, grant)
 			err := recovered(func() error {
-				if err := p.admit(c, op); err != nil {
+				if err := p.admit(c, op, grant); err != nil {
 					return err
 				}
 				return p.once(c, reply, op, func() error { return p.handle(c, reply, next) })
@@ -37,17 +41,34 @@ func (p *Pipeline) operation(op *contract.Operation) echo.MiddlewareFunc {
 	}
 }
 
-// admit authenticates the caller, then validates the request.
-func (p *Pipeline) admit(c echo.Context, op *contract.Operation) error {
+// admit authenticates the caller, then validates the request. What the request takes is reserved first: its head for all
+// callers that are not known yet, then its body for the account.
+func (p *Pipeline) admit(c echo.Context, op *contract.Operation, grant *budget.Grant) error {
 	r := c.Request()
+	if err := grant.Grow(headBytes(r)); err != nil {
+		return err
+	}
 	if op.Secured {
 		principal, err := p.opts.Auth.Authenticate(r.Context(), r.Header)
 		if err != nil {
 			return err
 		}
 		request.From(r.Context()).Account = principal.Account
+		if err := grant.Move(principal.Account); err != nil {
+			return err
+		}
 	}
-	return op.CheckRequest(r, c.Param)
+	if !op.TakesBody() {
+		return op.CheckRequest(r, c.Param)
+	}
+	body, err := reserveBody(r, grant)
+	if err != nil {
+		return err
+	}
+	if err := op.CheckRequest(r, c.Param); body.refused == nil {
+		return err
+	}
+	return body.refused
 }
 
 // handle runs a handler, writes its error, if any, as the envelope, and validates the reply. It returns an error only

@@ -13,6 +13,7 @@ import (
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/server/auth"
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/faults"
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -39,8 +40,12 @@ type Options struct {
 	Faults *faults.Injector
 	// Sleep passes the latency of injected faults.
 	Sleep func(context.Context, time.Duration) error
-	// Heartbeat is the longest silence on an event stream, StreamPatience how long its reader may take for a frame.
-	Heartbeat, StreamPatience time.Duration
+	// Heartbeat is the longest silence on an event stream.
+	Heartbeat time.Duration
+	// Patience is how long a caller may take to read a frame of a stream, or a piece of another response.
+	Patience time.Duration
+	// Budget bounds the memory that requests and responses hold; nil does not.
+	Budget *budget.Budget
 }
 
 // Pipeline serves the API over HTTP. Create it with New, and call Serve before it gets requests.
@@ -76,7 +81,7 @@ func (p *Pipeline) Serve(operations echoserver.StrictServerInterface) error {
 // ServeHTTP serves the API at /api/v1/cloud and at /v1, and next to it /healthz, /readyz, /metrics, /openapi.yaml and
 // /openapi.json.
 func (p *Pipeline) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p.handler.ServeHTTP(w, withPlainPath(r))
+	p.handler.ServeHTTP(&pacedWriter{ResponseWriter: w, patience: p.opts.Patience}, withPlainPath(r))
 }
 
 // Drain turns /readyz red and asks the callers of further requests to close their connections.

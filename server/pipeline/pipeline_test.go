@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -25,6 +26,7 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/broker"
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/internal/panics"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/request"
@@ -268,6 +270,44 @@ func TestDrain(t *testing.T) {
 	}
 	if got := get(t, p, "/healthz"); got.Code != http.StatusOK {
 		t.Errorf("healthz: %d", got.Code)
+	}
+}
+
+// silentDatabase does not respond.
+type silentDatabase struct{ database }
+
+func (silentDatabase) Ping(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// Load balancers get a response while the database gives none.
+func TestReadinessDoesNotWaitForASilentDatabase(t *testing.T) {
+	p := open(t, operations{}, func(o *Options) { o.Store = &silentDatabase{} })
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		got := get(t, p, "/readyz")
+		if took := time.Since(start); got.Code != http.StatusServiceUnavailable || took > 5*time.Second {
+			t.Errorf("%d after %s", got.Code, took)
+		}
+	})
+}
+
+// A large response does not keep its memory for the next one.
+func TestLargeRepliesAreNotKept(t *testing.T) {
+	t.Parallel()
+	p := open(t, operations{})
+	op := p.contract.Operation("listModels")
+	for range 100 { // a pool drops some of what it gets
+		c := echo.New().NewContext(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/models", nil), httptest.NewRecorder())
+		reply := p.replies.hold(c, op, budget.New(1<<30).Open("acme"))
+		_, _ = reply.Write(make([]byte, 2*largestKept))
+		if err := p.replies.release(c, reply); err != nil {
+			t.Fatal(err)
+		}
+		if kept, ok := p.replies.pool.Get().(*heldReply); ok && kept.body.Cap() > largestKept {
+			t.Fatalf("%d bytes are kept", kept.body.Cap())
+		}
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/server/budget"
+	"github.com/cloud-sessions/sessions/server/plainjson"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/validated"
 )
@@ -25,25 +27,28 @@ type heldReply struct {
 	body      bytes.Buffer
 	validated []byte // replaces body, and has passed op.CheckBody; nil for none
 	open      bool   // what is written goes straight to the caller
+	grant     *budget.Grant
 }
 
 // replies are held replies to be reused.
 type replies struct{ pool sync.Pool }
 
 // hold makes the context write to memory, until release.
-func (p *replies) hold(c echo.Context, op *contract.Operation) *heldReply {
+func (p *replies) hold(c echo.Context, op *contract.Operation, grant *budget.Grant) *heldReply {
 	reply, ok := p.pool.Get().(*heldReply)
 	if !ok {
 		reply = &heldReply{}
 	}
 	to := c.Response().Writer
-	reply.to, reply.op, reply.id, reply.open = to, op, to.Header()[echo.HeaderXRequestID], false
+	reply.to, reply.op, reply.grant = to, op, grant
+	reply.id, reply.open = to.Header()[echo.HeaderXRequestID], false
 	c.Response().Writer = reply
 	reply.reset(c)
 	return reply
 }
 
-// largestKept bounds the buffer, in bytes, that a held reply keeps for its next use.
+// largestKept bounds the buffer, in bytes, that a held reply keeps for its next use. A body up to that size needs no
+// reservation of its own: an error can always be reported.
 const largestKept = 64 << 10
 
 // release sends the held reply, which must not be used afterwards.
@@ -54,7 +59,7 @@ func (p *replies) release(c echo.Context, r *heldReply) (err error) {
 		err = r.send()
 	}
 	if r.body.Cap() <= largestKept {
-		r.to, r.validated = nil, nil
+		r.to, r.validated, r.grant = nil, nil, nil
 		p.pool.Put(r)
 	}
 	return err
@@ -74,7 +79,18 @@ func (r *heldReply) Write(p []byte) (int, error) {
 	if r.open {
 		return r.to.Write(p)
 	}
+	if err := r.reserve(r.body.Len()+len(p), len(p)); err != nil {
+		return 0, err
+	}
 	return r.body.Write(p)
+}
+
+// reserve reserves more bytes for a body that will have that size.
+func (r *heldReply) reserve(size, more int) error {
+	if size <= largestKept {
+		return nil
+	}
+	return r.grant.Grow(more)
 }
 
 // FlushError sends what is held, unless that violates the contract, and from then on holds nothing back: the reply
@@ -85,6 +101,7 @@ func (r *heldReply) FlushError() error {
 			return err
 		}
 		r.open = true
+		r.grant.Close() // a stream reserves what it holds at a time
 		if err := r.send(); err != nil {
 			return err
 		}
@@ -99,6 +116,9 @@ func (r *heldReply) Unwrap() http.ResponseWriter { return r.to }
 func (r *heldReply) WriteValidated(body []byte) error {
 	if r.open {
 		_, err := r.to.Write(body)
+		return err
+	}
+	if err := r.reserve(len(body), len(body)); err != nil {
 		return err
 	}
 	r.validated = body
@@ -118,7 +138,14 @@ func (r *heldReply) check() error {
 	if r.validated != nil {
 		return r.op.CheckHead(r.status, r.Header())
 	}
+	r.plain()
 	return r.op.CheckResponse(r.status, r.Header(), r.body.Bytes())
+}
+
+// plain removes escapes for HTML, which generated code writes, from a body of JSON.
+func (r *heldReply) plain() {
+	body := r.body.Bytes()
+	r.body.Truncate(len(plainjson.Unescape(body)))
 }
 
 // send sends the held status and body.

@@ -20,7 +20,7 @@ const retryRead = time.Second
 // the session is deleted or the server stops. A caller that does not read a frame in time is disconnected, to resume
 // from its cursor. The response closes the reader.
 func (p *Pipeline) EventStream(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject {
-	return &eventStream{reader: reader, ctx: ctx, heartbeat: p.opts.Heartbeat, patience: p.opts.StreamPatience, log: p.log}
+	return &eventStream{reader: reader, ctx: ctx, heartbeat: p.opts.Heartbeat, patience: p.opts.Patience, log: p.log}
 }
 
 type eventStream struct {
@@ -29,6 +29,7 @@ type eventStream struct {
 	// heartbeat is the longest silence; patience is how long the caller may take to read a frame.
 	heartbeat, patience time.Duration
 	log                 *slog.Logger
+	text                []byte // to be reused
 }
 
 // VisitStreamEventsResponse implements echoserver.StreamEventsResponseObject. It sends the headers at once, then the
@@ -44,40 +45,47 @@ func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 		return out.Flush()
 	}
 	_ = out.SetReadDeadline(time.Time{}) // the server's deadline is for requests, not for the time that their responses take
-	var text []byte
-	for first := true; ; first = false {
-		if !first {
-			var more bool
-			if text, more = s.next(text[:0]); !more {
-				return nil
-			}
-		}
+	for {
 		_ = out.SetWriteDeadline(time.Now().Add(s.patience)) // not every writer has deadlines
-		if len(text) > 0 {
-			if _, err := w.Write(text); err != nil {
-				return nil
-			}
-		}
 		if err := out.Flush(); err != nil {
 			return err
 		}
-		if cap(text) > 64<<10 {
-			text = nil // an idle stream keeps little
+		frames, more := s.next()
+		if !more || s.write(w, frames) != nil {
+			return nil
 		}
 	}
 }
 
-// next appends the next frames, or a heartbeat, to text; more is false at the stream's end.
-func (s *eventStream) next(text []byte) (_ []byte, more bool) {
+// write writes frames one by one, so that only one of them is held twice; a heartbeat if there are none.
+func (s *eventStream) write(w http.ResponseWriter, frames []broker.Frame) error {
+	text := s.text[:0]
+	if len(frames) == 0 {
+		text = append(text, ": heartbeat\n\n"...)
+	}
+	for i, f := range frames {
+		if i > 0 {
+			if _, err := w.Write(text); err != nil {
+				return err
+			}
+		}
+		text = appendFrame(text[:0], f)
+	}
+	_, err := w.Write(text)
+	if s.text = text; cap(text) > largestKept {
+		s.text = nil // an idle stream keeps little
+	}
+	return err
+}
+
+// next returns the next frames, none for a heartbeat; more is false at the stream's end.
+func (s *eventStream) next() (frames []broker.Frame, more bool) {
 	ctx, cancel := context.WithTimeout(s.ctx, s.heartbeat)
 	defer cancel()
 	frames, err := s.reader.Next(ctx)
 	switch {
 	case err == nil:
-		for _, f := range frames {
-			text = appendFrame(text, f)
-		}
-		return text, true
+		return frames, true
 	case s.ctx.Err() != nil, errors.Is(err, broker.ErrClosed), errors.Is(err, broker.ErrEnded):
 		return nil, false
 	case ctx.Err() == nil:
@@ -88,7 +96,7 @@ func (s *eventStream) next(text []byte) (_ []byte, more bool) {
 		case <-time.After(retryRead):
 		}
 	}
-	return append(text, ": heartbeat\n\n"...), true
+	return nil, true
 }
 
 // appendFrame writes one server-sent event. Data is one line of JSON.

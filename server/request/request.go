@@ -1,10 +1,13 @@
 // Package request holds what is known of an API request in progress. The pipeline fills it in and carries it in
-// the request's context, the operations read it. It imports the standard library only.
+// the request's context, the operations read it. It imports the standard library and
+// package budget.
 package request
 
 import (
 	"context"
 	"log/slog"
+
+	"github.com/cloud-sessions/sessions/server/budget"
 )
 
 // Info is the context of a request in progress, and what is known of the request. It belongs to the goroutine
@@ -21,6 +24,8 @@ type Info struct {
 	Head bool
 	// HungUp reports that the caller closed the connection before there was a response.
 	HungUp bool
+	// Grant is what the request has reserved of the memory for all requests; nil where nothing bounds that.
+	Grant *budget.Grant
 	// Log names the request's method and operation; nil until the operation is known.
 	Log *slog.Logger
 }

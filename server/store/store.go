@@ -553,7 +553,7 @@ type Increment struct {
 
 // Page selects a part of a list. Lists are ordered by creation time, then id, unless the method says otherwise.
 type Page struct {
-	// Limit is the most rows to return, at least 1.
+	// Limit is the most rows to return, at least 1. Rows that are large may end the page before: see Bytes.
 	Limit int
 	// Ascending lists the oldest first instead of the newest.
 	Ascending bool
@@ -565,7 +565,16 @@ type Page struct {
 	Backward bool
 	// IncludeArchived includes archived rows.
 	IncludeArchived bool
+	// Bytes bounds the rows of the page together, in bytes of JSON: the page ends before the row that exceeds it, except
+	// that it always has room for one. 0 for PageBytes.
+	Bytes int
+	// Reserve, unless it is nil, is called with the bytes of each row of the page as it is read. Its error ends the list
+	// and is returned.
+	Reserve func(bytes int) error
 }
+
+// PageBytes bounds the rows of a page together, in bytes of JSON, unless Page.Bytes does.
+const PageBytes = 8 << 20
 
 // SessionFilter selects the sessions to list; the zero value selects all.
 type SessionFilter struct {

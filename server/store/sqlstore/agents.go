@@ -35,12 +35,13 @@ func scanAgent(row engine.Scanner) (a store.Agent, err error) {
 func agentRows() rows[store.Agent] {
 	return rows[store.Agent]{
 		noun: store.NounAgent, table: "agents", selection: selectAgents + " AND v.version = r.version", scan: scanAgent,
+		size: agentSize,
 	}
 }
 
 // agentVersionRows reads all versions of agents.
 func agentVersionRows() rows[store.Agent] {
-	return rows[store.Agent]{noun: store.NounAgent, table: "agents", selection: selectAgents, scan: scanAgent}
+	return rows[store.Agent]{noun: store.NounAgent, table: "agents", selection: selectAgents, scan: scanAgent, size: agentSize}
 }
 
 // CreateAgent implements store.Agents.

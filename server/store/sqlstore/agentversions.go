@@ -50,12 +50,8 @@ func (s *Store) agentAt(ctx context.Context, account, id string, version int32) 
 
 // remember caches an agent as sessions hold it; the version must be committed.
 func (s *Store) remember(account string, a store.Agent) {
-	size := len(a.Name) + len(a.Description) + len(a.System) + len(a.Tools) + len(a.MCPServers) + len(a.Skills)
-	for key, value := range a.Metadata {
-		size += len(key) + len(value)
-	}
-	const overhead = 1 << 10
-	s.agents.Add(agentVersion{account, a.ID, a.Version}, a, size+overhead)
+	const overhead = 512
+	s.agents.Add(agentVersion{account, a.ID, a.Version}, a, agentSize(&a)+overhead)
 }
 
 // ownAgent returns a copy of an agent that may be changed.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cloud-sessions/sessions/server/plainjson"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -83,7 +84,7 @@ func toJSON(v any) string {
 			return "[]"
 		}
 	}
-	text, err := json.Marshal(v)
+	text, err := plainjson.Marshal(v)
 	if err != nil {
 		panic(err)
 	}

@@ -14,6 +14,7 @@ func environmentRows() rows[store.Environment] {
 		selection: `SELECT r.id, r.name, r.description, r.config, r.metadata, r.created_at, r.updated_at, r.archived_at
 			FROM environments r`,
 		scan: scanEnvironment,
+		size: environmentSize,
 	}
 }
 

@@ -18,6 +18,7 @@ func eventRows() rows[store.Event] {
 			err = row.Scan(&e.Position, &e.ID, &e.SessionID, &e.TurnID, &e.Type, fromJSON{&e.Payload}, timeTo{&e.CreatedAt})
 			return e, err
 		},
+		size: eventSize,
 	}
 }
 

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -20,6 +21,8 @@ type rows[T any] struct {
 	// selection is a SELECT up to its WHERE that calls the table r.
 	selection string
 	scan      func(engine.Scanner) (T, error)
+	// size returns roughly how many bytes of JSON the resource takes, at least as many as its texts do.
+	size func(*T) int
 	// complete adds what is not in the row; nil for nothing.
 	complete func(ctx context.Context, s *Store, account string, v *T) error
 }
@@ -127,24 +130,86 @@ func listFrom[T any](ctx context.Context, s *Store, r rows[T], f *filter, order 
 	if page.Backward && cursor == nil { // nothing comes before a list's beginning
 		return none, nil
 	}
-	items, err := all(ctx, s, r.scan, pageQuery(r.selection, f, order, cursor, page), f.args...)
+	items, hasMore, err := scanPage(ctx, s, r, pageQuery(r.selection, f, order, cursor, page), f.args, page)
 	if err != nil {
 		return none, err
 	}
-	hasMore := len(items) > page.Limit
-	items = items[:min(len(items), page.Limit)]
-	for i := range items {
-		if r.complete == nil {
-			break
-		}
-		if err := r.complete(ctx, s, f.account, &items[i]); err != nil {
+	if r.complete != nil {
+		complete := func(v *T) error { return r.complete(ctx, s, f.account, v) }
+		whole, err := completePage(items, r.size, complete, page)
+		if err != nil {
 			return none, err
 		}
+		items, hasMore = items[:whole], hasMore || whole < len(items)
 	}
 	if page.Backward {
 		slices.Reverse(items)
 	}
 	return store.List[T]{Items: items, HasMore: hasMore}, nil
+}
+
+// errFull ends the scan of a page's rows.
+var errFull = errors.New("sqlstore: the page is full")
+
+// scanPage scans rows until the page is full; hasMore is whether there was another row.
+func scanPage[T any](ctx context.Context, s *Store, r rows[T], text string, args []any, page store.Page) (items []T, hasMore bool, err error) {
+	items = []T{}
+	taken := tally{page: page}
+	err = s.query(ctx, engine.Query{Text: text, Args: args}, func(row engine.Scanner) error {
+		if len(items) == page.Limit {
+			return errFull
+		}
+		item, err := r.scan(row)
+		if err != nil {
+			return err
+		}
+		if err := taken.add(r.size(&item)); err != nil {
+			return err
+		}
+		items = append(items, item)
+		return nil
+	})
+	if errors.Is(err, errFull) {
+		return items, true, nil
+	}
+	return items, false, err
+}
+
+// completePage completes items until the page is full and returns how many it holds.
+func completePage[T any](items []T, size func(*T) int, complete func(*T) error, page store.Page) (int, error) {
+	taken := tally{page: page}
+	for i := range items {
+		scanned := size(&items[i])
+		if err := complete(&items[i]); err != nil {
+			return 0, err
+		}
+		taken.reserved = scanned
+		if err := taken.add(size(&items[i])); errors.Is(err, errFull) {
+			return i, nil
+		} else if err != nil {
+			return 0, err
+		}
+	}
+	return len(items), nil
+}
+
+// tally counts the bytes of a page's rows.
+type tally struct {
+	page        store.Page
+	rows, bytes int
+	reserved    int // of the next row
+}
+
+// add counts a row of that size; errFull when the page has no room for it. The first row always has room.
+func (t *tally) add(size int) error {
+	if t.rows > 0 && t.bytes+size > cmp.Or(t.page.Bytes, store.PageBytes) {
+		return errFull
+	}
+	t.rows, t.bytes = t.rows+1, t.bytes+size
+	if t.page.Reserve == nil {
+		return nil
+	}
+	return t.page.Reserve(size - t.reserved)
 }
 
 // placeOf returns the place by age of the row with that id, deleted rows included, and nil for "".

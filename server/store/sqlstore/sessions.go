@@ -22,6 +22,7 @@ func sessionRows() rows[store.Session] {
 				r.created_at, r.updated_at, r.archived_at
 			FROM sessions r`,
 		scan: scanSession,
+		size: sessionSize,
 		complete: func(ctx context.Context, s *Store, account string, v *store.Session) (err error) {
 			v.Agent, err = s.agentAt(ctx, account, v.Agent.ID, v.Agent.Version)
 			return err

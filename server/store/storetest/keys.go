@@ -47,6 +47,13 @@ func keyTests() map[string]test {
 			b.replays(k)
 			b.replays(foreign)
 		},
+		"OtherAccountsClaim": func(b *bed) { // of the same request, committed without a response
+			foreign := store.Key{Account: other, Value: "k", Fingerprint: "f1"}
+			_, err := b.ClaimKey(b.ctx, foreign)
+			check(b.T, err)
+			b.claims(key("k"))
+			b.claims(foreign)
+		},
 		"UndoneWithItsTransaction": func(b *bed) {
 			k := key("k")
 			failure := errors.New("failure")

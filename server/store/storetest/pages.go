@@ -17,6 +17,7 @@ func pageTests() map[string]test {
 		for name, run := range map[string]func(b *bed, k kind){
 			"Empty": emptyPage, "Order": pageOrder, "Windows": pageWindows, "Cursors": pageCursors,
 			"Archived": archivedPages, "Deleted": deletedPages, "Walk": pageWalk, "WalkWhileChanging": pageWalkWhileChanging,
+			"Bytes": pageBytes, "Reserve": pageReserve,
 		} {
 			tests[k.name+name] = func(b *bed) { run(b, k) }
 		}
@@ -69,7 +70,14 @@ func windows(b *bed, ascending []string, limits []int, list func(page store.Page
 		if page.Backward {
 			hasMore = from > 0
 		}
-		equal(b.T, fmt.Sprintf("%+v", page), store.List[string]{Items: whole[from:to], HasMore: hasMore}, got)
+		want := store.List[string]{Items: whole[from:to], HasMore: hasMore}
+		equal(b.T, fmt.Sprintf("%+v", page), want, got)
+		if page.Limit == 1 { // a page without room for a second row is like one for a single row
+			page.Limit, page.Bytes = 100, 1
+			got, err := list(page)
+			check(b.T, err)
+			equal(b.T, fmt.Sprintf("%+v", page), want, got)
+		}
 	}
 	for _, up := range []bool{true, false} {
 		whole := ascending
@@ -85,6 +93,60 @@ func windows(b *bed, ascending []string, limits []int, list func(page store.Page
 			}
 		}
 	}
+}
+
+// pageBytes has rows of about one size: a page with room for three of them has three, or two of the largest.
+func pageBytes(b *bed, k kind) {
+	whole := ids(b.fill(k, 20))
+	var sizes []int
+	page := store.Page{Limit: 100, Ascending: true, Reserve: func(bytes int) error {
+		sizes = append(sizes, bytes)
+		return nil
+	}}
+	all, err := k.list(b.ctx, b, account, page)
+	check(b.T, err)
+	equal(b.T, "a list within the bound", store.List[string]{Items: whole}, store.List[string]{Items: ids(all.Items), HasMore: all.HasMore})
+	total := 0
+	for _, size := range sizes {
+		total += size
+	}
+	page = store.Page{Limit: 100, Ascending: true, Bytes: 3 * total / len(whole)}
+	equal(b.T, "forward", whole, b.walk(k, page))
+	first, err := k.list(b.ctx, b, account, page)
+	check(b.T, err)
+	if n := len(first.Items); n != 2 && n != 3 || !first.HasMore {
+		b.Errorf("a page for three rows has %d, and more: %v", n, first.HasMore)
+	}
+	page.Cursor, page.Backward = whole[len(whole)-1], true
+	equal(b.T, "backward", whole[:len(whole)-1], b.walk(k, page))
+	exact := store.Page{Limit: 100, Ascending: true, Bytes: total}
+	got, err := k.list(b.ctx, b, account, exact)
+	check(b.T, err)
+	equal(b.T, "a list that just fits", store.List[string]{Items: whole}, store.List[string]{Items: ids(got.Items), HasMore: got.HasMore})
+}
+
+// pageReserve refuses the memory for a row: the list fails with that error, and the store goes on.
+func pageReserve(b *bed, k kind) {
+	whole := ids(b.fill(k, 5))
+	full := errors.New("full")
+	for room := range 6 {
+		reserved := 0
+		got, err := k.list(b.ctx, b, account, store.Page{Limit: 100, Ascending: true, Reserve: func(bytes int) error {
+			if bytes > 0 {
+				reserved++
+			}
+			if reserved > room {
+				return full
+			}
+			return nil
+		}})
+		if room < 5 && (!errors.Is(err, full) || len(got.Items) > 0) {
+			b.Errorf("room for %d rows: %v, %d rows", room, err, len(got.Items))
+		}
+	}
+	got, err := k.list(b.ctx, b, account, store.Page{Limit: 100, Ascending: true})
+	check(b.T, err)
+	equal(b.T, "after that", whole, ids(got.Items))
 }
 
 func pageCursors(b *bed, k kind) {
@@ -134,7 +196,7 @@ func (b *bed) walkWith(k kind, page store.Page, between func(cursor string)) []s
 		if !got.HasMore {
 			return walked
 		}
-		if len(got.Items) != page.Limit {
+		if len(got.Items) != page.Limit && page.Bytes == 0 || len(got.Items) == 0 {
 			b.Fatalf("a page of %d rows has only %d, but more follow", page.Limit, len(got.Items))
 		}
 		page.Cursor = got.Items[len(got.Items)-1].id

@@ -1,0 +1,395 @@
+package server_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/auth"
+	"github.com/cloud-sessions/sessions/server/store"
+)
+
+// The tests of this file prove that no caller can make the server hold more than its share of memory.
+
+// smallBudget leaves each account 4 MiB.
+func smallBudget(c *server.Config) { c.MaxBytesInFlight = 16 << 20 }
+
+// inFlight returns how many bytes the server has reserved.
+func (h *harness) inFlight() int {
+	h.t.Helper()
+	for line := range strings.Lines(string(h.do(request{method: "GET", path: "//metrics", token: "-"}).body)) {
+		if value, ok := strings.CutPrefix(line, "sessions_bytes_in_flight "); ok {
+			f, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			return int(f)
+		}
+	}
+	h.t.Fatal("there is no metric of the bytes in flight")
+	return 0
+}
+
+// upload begins to send a body of that length and never ends; stop hangs up.
+func (h *harness) upload(token string, length int) (stop func()) {
+	h.t.Helper()
+	conn, err := net.Dial("tcp", h.web.Listener.Addr().String())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { _ = conn.Close() })
+	fmt.Fprintf(conn, "POST /v1/sessions/sess_1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n{", token, length)
+	return func() { _ = conn.Close() }
+}
+
+// fill uses up an account's share.
+func (h *harness) fill(token string) (stop func()) {
+	h.t.Helper()
+	before := h.inFlight()
+	stops := []func(){h.upload(token, 32<<20), h.upload(token, 32<<20)}
+	eventually(h.t, "the share is used up", func() bool { return h.inFlight() >= before+4<<20 })
+	return func() {
+		for _, stop := range stops {
+			stop()
+		}
+	}
+}
+
+func TestEveryOperationIsRefusedBeyondTheAccountsShare(t *testing.T) {
+	h := start(t, smallBudget)
+	stop := h.fill(aliceToken)
+	each(t, func(t *testing.T, o operation) {
+		got := h.do(o.request)
+		want := refusal{429, "rate_limit_error", "", "The account has too many large requests under way; wait for one to end and try again."}
+		if refusalOf(got) != want || got.header.Get("Retry-After") != "1" {
+			t.Errorf("%+v %v", refusalOf(got), got.header)
+		}
+		r := o.request
+		r.token = bobToken
+		if o.id == "streamEvents" {
+			r.path = strings.Replace(r.path, "sess_", "sess_0", 1) // none of bob's: no stream to wait for
+		}
+		if got := h.do(r); got.status == http.StatusTooManyRequests {
+			t.Errorf("another account: %d %s", got.status, got.body)
+		}
+	})
+	stop()
+	eventually(t, "everything is given back", func() bool { return h.inFlight() == 0 })
+	if got := h.do(request{method: "GET", path: "/sessions"}); got.status != http.StatusOK {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+func TestAllAccountsTogetherAreBounded(t *testing.T) {
+	h := start(t, smallBudget)
+	var stops []func()
+	for _, name := range []string{"c", "d", "e", "f"} {
+		if _, err := h.db.CreateToken(t.Context(), store.NewToken{Account: name, Name: name, Hash: auth.Hash("pt-" + name)}); err != nil {
+			t.Fatal(err)
+		}
+		stops = append(stops, h.fill("pt-"+name))
+	}
+	got := h.do(request{method: "GET", path: "/sessions"})
+	if r := refusalOf(got); r.Status != 503 || r.Type != "overloaded_error" || got.header.Get("Retry-After") != "1" {
+		t.Errorf("%+v %v", r, got.header)
+	}
+	stops[0]()
+	eventually(t, "there is room again", func() bool {
+		return h.do(request{method: "GET", path: "/sessions"}).status == http.StatusOK
+	})
+}
+
+// A body without a length reserves as it is read.
+func TestAChunkedBodyIsRefusedAsItIsRead(t *testing.T) {
+	h := start(t, smallBudget)
+	h.upload(aliceToken, 32<<20)
+	h.upload(aliceToken, 700<<10)
+	eventually(t, "most of the share is used up", func() bool { return h.inFlight() > 3<<20 })
+	if got := h.do(request{method: "POST", path: "/sessions", raw: io.MultiReader(strings.NewReader(h.createBody(nil)))}); got.status != http.StatusCreated {
+		t.Errorf("a small body: %d %s", got.status, got.body)
+	}
+	body := `{"events":[{"type":"user.message","content":"` + strings.Repeat("a", 1_000_000) + `"}`
+	got := h.do(request{method: "POST", path: "/sessions/sess_1/events", raw: io.MultiReader(strings.NewReader(body + `]}`))})
+	if r := refusalOf(got); r.Status != 429 || got.header.Get("Retry-After") != "1" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// largeAgent is a request body of createAgent of nearly 2 MiB.
+func largeAgent(name string) string {
+	var tools []string
+	for i := range 7 {
+		tools = append(tools, fmt.Sprintf(`{"type":"custom","name":"t%d","input_schema":{"type":"object","description":"%s"}}`, i, strings.Repeat("<", 262144-100)))
+	}
+	return fmt.Sprintf(`{"name":%q,"model":"ultimate","tools":[%s]}`, name, strings.Join(tools, ","))
+}
+
+// pages follows a list to its end and returns the number of records on each page.
+func (h *harness) pages(path string) (sizes []int) {
+	h.t.Helper()
+	separator, next := "?", ""
+	if strings.Contains(path, "?") {
+		separator = "&"
+	}
+	for {
+		got := h.do(request{method: "GET", path: path + next})
+		if got.status != http.StatusOK {
+			h.t.Fatalf("%s: %d %.200s", path, got.status, got.body)
+		}
+		if len(got.body) > store.PageBytes+4096 && len(got.field("data").([]any)) > 1 {
+			h.t.Errorf("%s: a page of %d bytes", path, len(got.body))
+		}
+		sizes = append(sizes, len(got.field("data").([]any)))
+		more := got.field("next_page")
+		if got.field("has_more") != (more != nil) {
+			h.t.Errorf("%s: has_more %v, next_page %v", path, got.field("has_more"), more)
+		}
+		if more == nil {
+			return sizes
+		}
+		next = separator + "page=" + more.(string)
+	}
+}
+
+func total(sizes []int) (n int) {
+	for _, size := range sizes {
+		n += size
+	}
+	return n
+}
+
+func TestPagesAreBoundedInBytes(t *testing.T) {
+	h := start(t)
+	id := h.mustCreate("/agents", largeAgent("a"))
+	for version := 1; version < 6; version++ {
+		got := h.do(request{method: "POST", path: "/agents/" + id, body: fmt.Sprintf(`{"version":%d,"description":"d"}`, version)})
+		if got.status != http.StatusOK {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+	}
+	for range 5 {
+		h.mustCreate("/sessions", h.createBody(map[string]any{"agent": id}))
+		h.mustCreate("/agents", largeAgent("b"))
+	}
+	path := h.session()
+	for range 10 {
+		text := strings.Repeat("<", 1_000_000)
+		if got := h.do(request{method: "POST", path: path + "/events", body: `{"events":[{"type":"user.message","content":"` + text + `"}]}`}); got.status != http.StatusOK {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+		h.settled(path)
+	}
+	for path, want := range map[string]int{
+		"/agents?limit=100":                             7,
+		"/agents/" + id + "/versions?limit=100":         6,
+		"/sessions?limit=100&agent_id=" + id:            5,
+		"/sessions?limit=100&order=asc&agent_id=" + id:  5,
+		path + "/events?limit=100&types[]=user.message": 10,
+		path + "/events?limit=100&order=asc":            0,
+	} {
+		sizes := h.pages(path)
+		if len(sizes) < 2 || total(sizes) != want && want > 0 {
+			t.Errorf("%s: pages of %v records", path, sizes)
+		}
+	}
+	if n := h.inFlight(); n != 0 {
+		t.Errorf("%d bytes are reserved", n)
+	}
+}
+
+// An agent may have been stored before agents were bounded.
+func TestLargeRowsStayReadable(t *testing.T) {
+	h := start(t)
+	tool := `{"type":"custom","name":"t%d","input_schema":{"type":"object","description":"` + strings.Repeat("a", 900*230) + `"}}`
+	var tools []string
+	for i := range 128 {
+		tools = append(tools, fmt.Sprintf(tool, i))
+	}
+	agent, err := h.db.CreateAgent(t.Context(), "alice", store.AgentSpec{
+		Name: "old", Model: "ultimate", Tools: json.RawMessage("[" + strings.Join(tools, ",") + "]"),
+		MCPServers: json.RawMessage("[]"), Skills: json.RawMessage("[]"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for range 3 {
+		s, err := h.db.CreateSession(t.Context(), "alice", store.SessionSpec{AgentID: agent.ID, EnvironmentID: h.environment})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, s.ID)
+	}
+	// The harness would validate 27 MiB with kin-openapi: it takes minutes.
+	for _, path := range []string{"/agents/" + agent.ID, "/sessions/" + ids[0], "/sessions?limit=100&agent_id=" + agent.ID, "/agents?limit=1"} {
+		got := h.unchecked("/v1" + path)
+		if got.Code != http.StatusOK || got.Body.Len() < 26_000_000 || got.Body.Len() > 30<<20 {
+			t.Errorf("%s: %d, %d bytes, %.200s", path, got.Code, got.Body.Len(), got.Body)
+		}
+	}
+	create := h.do(request{method: "POST", path: "/agents", body: `{"name":"new","model":"ultimate","tools":[` + strings.Join(tools, ",") + `]}`})
+	if r := refusalOf(create); r.Status != 400 || r.Param != "body" || r.Message != "The request body must be at most 2097152 bytes of JSON." {
+		t.Errorf("%+v", r)
+	}
+}
+
+// An agent is bounded as a whole, however many requests it is made of. One that was larger before may shrink.
+func TestAnAgentDoesNotOutgrowItsBound(t *testing.T) {
+	h := start(t)
+	id := h.mustCreate("/agents", largeAgent("a"))
+	long := strings.Repeat("话", 100_000)
+	update := func(id, fields string, version int) refusal {
+		return refusalOf(h.do(request{method: "POST", path: "/agents/" + id, body: fmt.Sprintf(`{"version":%d,%s}`, version, fields)}))
+	}
+	if got := update(id, `"description":"d"`, 1); got.Status != http.StatusOK {
+		t.Errorf("%+v", got)
+	}
+	want := refusal{400, "invalid_request_error", "body", "After the change, the agent must be at most 2097152 bytes of JSON."}
+	if got := update(id, `"system":"`+long+`x"`, 2); got.Status != 400 {
+		t.Errorf("%+v", got)
+	}
+	if got := update(id, `"system":"`+long+`","metadata":{"k":"v"}`, 2); got != want {
+		t.Errorf("%+v", got)
+	}
+	if got := update(id, `"tools":[],"system":"`+long+`"`, 2); got.Status != http.StatusOK {
+		t.Errorf("%+v", got)
+	}
+	old, err := h.db.CreateAgent(t.Context(), "alice", store.AgentSpec{
+		Name: "old", Model: "ultimate", Tools: json.RawMessage(`[{"type":"custom","name":"t","input_schema":{"description":"` + strings.Repeat("a", 3<<20) + `"}}]`),
+		MCPServers: json.RawMessage("[]"), Skills: json.RawMessage("[]"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := update(old.ID, `"name":"new"`, 1); got.Status != http.StatusOK {
+		t.Errorf("%+v", got)
+	}
+	if got := update(old.ID, `"system":"more"`, 2); got != want {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A caller who does not read the response is disconnected, and what it holds is freed.
+func TestAResponseThatNobodyReadsIsDropped(t *testing.T) {
+	h := start(t, func(c *server.Config) { c.StreamPatience = 500 * time.Millisecond })
+	path := h.session()
+	for range 10 {
+		h.say(path, strings.Repeat("a", 1_000_000))
+		h.settled(path)
+	}
+	for range 2 {
+		conn, err := net.Dial("tcp", h.web.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		tcp := conn.(*net.TCPConn)
+		t.Cleanup(func() { _ = tcp.Close() })
+		if err := tcp.SetReadBuffer(4 << 10); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(tcp, "GET /v1%s/events?limit=100 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n", path, aliceToken)
+	}
+	eventually(t, "the responses are held", func() bool { return h.inFlight() > 8<<20 })
+	eventually(t, "everything is given back", func() bool { return h.inFlight() == 0 })
+	// One who reads slowly, but reads, gets it all.
+	res, err := h.web.Client().Do(mustRequest(t, h, path+"/events?limit=100"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	read := 0
+	for buffer := make([]byte, 1<<20); ; time.Sleep(100 * time.Millisecond) {
+		n, err := io.ReadFull(res.Body, buffer)
+		read += n
+		if err != nil {
+			break
+		}
+	}
+	if int64(read) != res.ContentLength || read < 4<<20 {
+		t.Errorf("%d of %d bytes were read", read, res.ContentLength)
+	}
+}
+
+func mustRequest(t *testing.T, h *harness, path string) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.web.URL+"/v1"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+aliceToken)
+	return req
+}
+
+// Characters that HTML needs escaped take one byte, not six: in responses, on streams and in the database.
+func TestJSONIsPlain(t *testing.T) {
+	const text = `<a href="x">&`
+	h := start(t)
+	metadata := map[string]any{"metadata": map[string]any{"k": text}, "title": text}
+	session := "/sessions/" + h.mustCreate("/sessions", h.createBody(metadata))
+	agent := h.mustCreate("/agents", `{"name":"<&>","model":"ultimate","tools":[{"type":"custom","name":"t","input_schema":{"description":"\u003c\u003e"}}]}`)
+	stream := h.stream(session, "", nil)
+	create := request{method: "POST", path: "/sessions", body: h.createBody(metadata), header: keyed("plain")}
+	h.do(create)
+	h.say(session, text)
+	h.settled(session)
+	var frame []byte
+	for !bytes.Contains(frame, []byte("user.message")) {
+		var err error
+		if frame, err = stream.lines.ReadBytes('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, body := range map[string][]byte{
+		"a session":           h.do(request{method: "GET", path: session}).body,
+		"a session, cached":   h.do(request{method: "GET", path: session}).body,
+		"a list":              h.do(request{method: "GET", path: "/sessions"}).body,
+		"an agent":            h.do(request{method: "GET", path: "/agents/" + agent}).body,
+		"events":              h.do(request{method: "GET", path: session + "/events"}).body,
+		"a recorded response": h.do(create).body,
+		"an error":            h.do(request{method: "POST", path: "/sessions", body: `{"<&>":1}`}).body,
+		"a frame":             frame,
+	} {
+		if bytes.Contains(body, []byte(`\u00`)) {
+			t.Errorf("%s: %s", name, body)
+		}
+	}
+	stored, err := h.db.ListEvents(t.Context(), "alice", strings.TrimPrefix(session, "/sessions/"), store.EventFilter{}, store.Page{Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range stored.Items {
+		if bytes.Contains(e.Payload, []byte(`\u00`)) {
+			t.Errorf("stored: %s", e.Payload)
+		}
+	}
+}
+
+// What is read before a token is known is bounded.
+func TestHeadersAreBounded(t *testing.T) {
+	t.Parallel()
+	baseURL, _, _ := running(t, server.Config{})
+	for size, want := range map[int]int{32 << 10: http.StatusUnauthorized, 100 << 10: http.StatusRequestHeaderFieldsTooLarge} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, baseURL+"/v1/sessions", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Large", strings.Repeat("a", size))
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("%d bytes of headers: %d", size, res.StatusCode)
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package pipeline
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/cloud-sessions/sessions/server/budget"
+)
+
+const (
+	// requestBytes is what a request and a small response take beside what their length says.
+	requestBytes = 16 << 10
+	// bodyCopies is how often a body is held at a time: as it was sent and as the operation's types.
+	bodyCopies = 2
+)
+
+// headBytes returns about how many bytes a request takes without its body.
+func headBytes(r *http.Request) int {
+	size := requestBytes + len(r.RequestURI)
+	for name, values := range r.Header {
+		for _, value := range values {
+			size += len(name) + len(value)
+		}
+	}
+	return size
+}
+
+// reservedBody is a body whose bytes are reserved: before it is read if it has a length, otherwise as it is read.
+type reservedBody struct {
+	io.ReadCloser
+	grant   *budget.Grant
+	chunked bool
+	refused error // why reading ended early; nil if it did not
+}
+
+// reserveBody makes the request's body a reservedBody.
+func reserveBody(r *http.Request, grant *budget.Grant) (*reservedBody, error) {
+	body := &reservedBody{ReadCloser: r.Body, grant: grant, chunked: r.ContentLength < 0}
+	r.Body = body
+	if body.chunked {
+		return body, nil
+	}
+	const most = 1 << 40 // a longer one is refused unread, and would overflow an int
+	return body, grant.Grow(bodyCopies * int(min(r.ContentLength, most)))
+}
+
+// Read implements io.Reader.
+func (b *reservedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.chunked {
+		if b.refused = b.grant.Grow(bodyCopies * n); b.refused != nil {
+			return 0, b.refused
+		}
+	}
+	return n, err
+}
