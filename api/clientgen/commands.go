@@ -63,26 +63,27 @@ func (d *document) commands() *commands {
 
 // Use is the command with its arguments: "get SESSION RESOURCE".
 func (c command) Use() string {
-	_, verb, _ := c.collection()
-	if suffix := strings.TrimPrefix(c.Name, exported(verb)); suffix != "" {
-		verb = strings.ToLower(suffix) // agents versions, not agents list-versions
-	}
-	for _, id := range c.IDs {
-		verb += " " + strings.ToUpper(strings.TrimSuffix(id.Wire, "_id"))
-	}
-	return verb
+	return c.line(func(id argument) string { return strings.ToUpper(strings.TrimSuffix(id.Wire, "_id")) })
 }
 
 // Example is a command line. The commands on sessions need no noun.
 func (c command) Example() string {
-	words := []string{"sessions"}
-	if noun := strings.ToLower(c.Service.Field); noun != "sessions" {
-		words = append(words, noun)
+	noun := strings.ToLower(c.Service.Field) + " "
+	if noun == "sessions " {
+		noun = ""
 	}
-	verb, _, _ := strings.Cut(c.Use(), " ")
-	words = append(words, verb)
+	return "sessions " + noun + c.line(func(id argument) string { return id.Example })
+}
+
+// line is the verb and a word for each argument. What lists something within a record has its name: agents versions.
+func (c command) line(word func(argument) string) string {
+	_, verb, _ := c.collection()
+	if list := strings.TrimPrefix(c.Name, exported(verb)); list != "" {
+		verb = strings.ToLower(list)
+	}
+	words := []string{verb}
 	for _, id := range c.IDs {
-		words = append(words, id.Example)
+		words = append(words, word(id))
 	}
 	return strings.Join(words, " ")
 }
@@ -127,6 +128,9 @@ func (d *document) flags(m *method) (flags []flag) {
 		f.Usage = usage(cmp.Or(p.Description, d.schema(p.Schema).Description))
 		if f.Kind == "listFlag" {
 			f.Kind = "wordsFlag"
+			if d.schema(d.schema(p.Schema).Items).GoConstants != "" { // the types of the records
+				f.Allowed = d.named(m.Result).Discriminator.Mapping.names
+			}
 		}
 		flags = append(flags, f)
 	}

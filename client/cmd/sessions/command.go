@@ -113,11 +113,10 @@ const operationAnnotation = "operation"
 // keyFlag is the flag of a write's idempotency key.
 const keyFlag = "idempotency-key"
 
-// writes gives cmd the flag that makes a write safe to repeat.
-func writes(cmd *cobra.Command) *cobra.Command {
+// addKey gives cmd the flag that makes a write safe to repeat.
+func addKey(cmd *cobra.Command) {
 	cmd.Flags().String(keyFlag, "", "idempotency `KEY`; repeating the command with it within 24 h returns the first response")
 	_ = cmd.Flags().SetAnnotation(keyFlag, paramAnnotation, []string{"Idempotency-Key"})
-	return cmd
 }
 
 // options are the options of a call that cmd's flags ask for.

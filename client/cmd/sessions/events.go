@@ -49,20 +49,6 @@ func eventText(e *client.Event) string {
 	return e.Text()
 }
 
-// eventTypes are the types of events that are stored.
-func eventTypes() (names []string) {
-	for _, t := range []client.EventType{
-		client.EventTypeUserMessage, client.EventTypeUserInterrupt, client.EventTypeUserDefineOutcome, client.EventTypeUserToolConfirmation,
-		client.EventTypeUserCustomToolResult, client.EventTypeSessionStatusRunning, client.EventTypeSessionStatusRescheduled,
-		client.EventTypeSessionStatusIdle, client.EventTypeSessionError, client.EventTypeAgentThinking, client.EventTypeAgentMessage,
-		client.EventTypeAgentToolUse, client.EventTypeAgentToolResult, client.EventTypeAgentCustomToolUse,
-		client.EventTypeSpanModelRequestStart, client.EventTypeSpanModelRequestEnd,
-	} {
-		names = append(names, string(t))
-	}
-	return names
-}
-
 func (a *app) tailEvents() *cobra.Command {
 	var lines int
 	var after string

@@ -12,7 +12,6 @@ import (
 // flagText says of a flag what the contract does not, or says it better. What is zero follows from the contract.
 type flagText struct {
 	name, usage string
-	allowed     []string
 	parse       func(text string) (any, error)
 	hidden      bool // there is no flag
 }
@@ -24,7 +23,7 @@ var flagTexts = map[string]flagText{
 	"include_archived":                    {usage: "include archived records"},
 	"agent_id":                            {usage: "list only sessions of the agent with this `ID`"},
 	"statuses[]":                          {name: "status", usage: "list only sessions with this `STATUS`, such as idle"},
-	"types[]":                             {name: "type", usage: "list only events of this `TYPE`, such as agent.message", allowed: eventTypes()},
+	"types[]":                             {name: "type", usage: "list only events of this `TYPE`, such as agent.message"},
 	"metadata":                            {usage: "set a metadata key, `KEY=VALUE`"},
 	"agent":                               {usage: "`ID` of the agent, or ID@VERSION to use an older version", parse: func(text string) (any, error) { return agentRef(text) }},
 	"environment_id":                      {usage: "`ID` of the environment"},
@@ -58,9 +57,6 @@ func improved(operation string, f field) (better field, shown bool) {
 		text = flagTexts[f.param]
 	}
 	f.name, f.usage, f.parse = cmp.Or(text.name, f.name), cmp.Or(text.usage, f.usage), text.parse
-	if text.allowed != nil {
-		f.allowed = text.allowed
-	}
 	return f, !text.hidden && (f.kind != objectsFlag || f.parse != nil)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -54,12 +55,12 @@ const (
 )
 
 // newInput returns an input without flags of its own. A body has --file.
-func (a *app) newInput(cmd *cobra.Command, body bool) *input {
+func (a *app) newInput(cmd *cobra.Command, body, patch bool) *input {
 	if body {
 		cmd.Flags().StringP(fileFlag, "f", "", "read the request from `FILE` as JSON or YAML, or from standard input if it is -; other flags override it")
 		_ = cmd.MarkFlagFilename(fileFlag, "json", "yaml", "yml")
 	}
-	return &input{a: a, cmd: cmd, body: body}
+	return &input{a: a, cmd: cmd, body: body, patch: patch}
 }
 
 // sets makes a flag set a part of the request, by the contract's name of it.
@@ -172,6 +173,22 @@ func (in *input) addPairs(f field) {
 		}
 		return nil
 	})
+}
+
+// instant reads a time: a moment, a day, or how long ago it was.
+func (a *app) instant(flag, text string) (*time.Time, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil {
+		return new(a.now().Add(-ago)), nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return &at, nil
+		}
+	}
+	return nil, usageError{fmt.Errorf("--%s: %q is not a time; use a duration before now such as 24h, a day such as 2026-05-18, or 2026-05-18T15:26:15Z", flag, text)}
 }
 
 // read returns the fields of the request, which is a t.

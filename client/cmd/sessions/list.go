@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -77,20 +75,4 @@ func list[T any](ctx context.Context, a *app, size *listSize, v view[T], first f
 		_ = a.err.writeStyled(styledText{dim, "More records exist: use --all, --limit or --after."}, styledText{text: "\n"})
 	}
 	return nil
-}
-
-// instant reads a time: a moment, a day, or how long ago it was.
-func (a *app) instant(flag, text string) (*time.Time, error) {
-	if text == "" {
-		return nil, nil
-	}
-	if ago, err := time.ParseDuration(text); err == nil {
-		return new(a.now().Add(-ago)), nil
-	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if at, err := time.Parse(layout, text); err == nil {
-			return &at, nil
-		}
-	}
-	return nil, usageError{fmt.Errorf("--%s: %q is not a time; use a duration before now such as 24h, a day such as 2026-05-18, or 2026-05-18T15:26:15Z", flag, text)}
 }

@@ -23,6 +23,11 @@ type operation struct {
 	writes  bool // the request may have an idempotency key
 }
 
+// fills add to the fields of a change to a record what the server knows, by the operation.
+var fills = map[string]func(ctx context.Context, c *client.Client, id string, doc map[string]any) error{
+	"updateAgent": latestVersion,
+}
+
 // shortNames are other names of verbs.
 var shortNames = map[string][]string{"list": {"ls"}, "delete": {"rm"}}
 
@@ -41,10 +46,9 @@ func (a *app) newCommand(op operation) (*cobra.Command, *input) {
 		cmd.ValidArgsFunction = argument(complete)
 	}
 	if op.writes {
-		writes(cmd)
+		addKey(cmd)
 	}
-	in := a.newInput(cmd, op.body)
-	in.patch = verb == "update"
+	in := a.newInput(cmd, op.body, verb == "update")
 	for _, f := range op.fields {
 		if f, shown := improved(op.id, f); shown {
 			in.add(f)
@@ -62,8 +66,8 @@ func single[In, T any](a *app, op operation, v view[T], call func(ctx context.Co
 			return err
 		}
 		return perform(a, cmd, v, func(ctx context.Context, c *client.Client, opts ...client.Option) (*T, error) {
-			if op.id == "updateAgent" {
-				if err := latestVersion(ctx, c, args[0], doc); err != nil {
+			if fill := fills[op.id]; fill != nil {
+				if err := fill(ctx, c, args[0], doc); err != nil {
 					return nil, err
 				}
 			}
