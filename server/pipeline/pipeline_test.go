@@ -92,7 +92,7 @@ func open(t *testing.T, ops operations, change ...func(*Options)) *Pipeline {
 		f(&o)
 	}
 	p := New(o)
-	if err := p.Serve(ops); err != nil {
+	if err := p.Serve(ops, nil); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -131,7 +131,7 @@ func TestServeRefusesAnotherContract(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = New(Options{Contract: c, Log: slog.New(slog.DiscardHandler)}).Serve(operations{})
+		err = New(Options{Contract: c, Log: slog.New(slog.DiscardHandler)}).Serve(operations{}, nil)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
@@ -329,7 +329,13 @@ func TestProblems(t *testing.T) {
 			Type: "invalid_request_error", Param: "environment_id", Message: "Environment 'env_1' is archived and cannot be used for new sessions."}},
 		{&store.VersionError{Latest: 3, Got: 2}, 409, problem.Problem{Type: "conflict_error", Param: "version", Message: "Version conflict. Expected version 3, got 2."}},
 		{&store.StateError{Noun: store.NounSession, ID: "sess_1", Reason: "is archived."}, 409, problem.Problem{Type: "conflict_error", Message: "Session 'sess_1' is archived."}},
-		{store.ErrKeyReused, 409, problem.Problem{Type: "conflict_error", Param: "Idempotency-Key", Message: "Idempotency key reused with a different request body."}},
+		{&keyReusedError{}, 409, problem.Problem{Type: "conflict_error", Param: "Idempotency-Key", Message: "Idempotency key reused with a different request body."}},
+		{&keyReusedError{request: "POST /agents"}, 409, problem.Problem{Type: "conflict_error", Param: "Idempotency-Key",
+			Message: "Idempotency key reused with another method or path; it was first used for POST /agents."}},
+		{&erasedError{}, 409, problem.Problem{Type: "conflict_error", Param: "Idempotency-Key",
+			Message: "The request with this idempotency key succeeded; what it returned has been deleted since."}},
+		{&fullError{7}, 429, problem.Problem{Type: "rate_limit_error", Param: "Idempotency-Key", RetryAfter: time.Minute,
+			Message: "The account's idempotency keys of the last 24 hours occupy 7 bytes, which is all that they may; try again later, or send the request without a key."}},
 		{&lifecycle.BusyError{}, 409, problem.Problem{Type: "invalid_request_error", Status: 409,
 			Message: "Session is currently processing a turn. Cancel the current turn or wait for completion."}},
 		{&broker.TooManyError{Most: 7}, 429, problem.Problem{Type: "rate_limit_error", RetryAfter: second,

@@ -130,7 +130,7 @@ func fill(t *testing.T, s *Store, table string, columns []schemaColumn, session 
 		case c.kind == "bigint":
 			value = int64(1)
 		default:
-			value = "x"
+			value = "of " + session.ID
 		}
 		names, args = append(names, c.name), append(args, value)
 		places = append(places, fmt.Sprint("$", len(args)))
