@@ -163,8 +163,8 @@ var list = []mutant{
 	{
 		name:     "tenancy: a response is recorded for the same key of another account",
 		in:       "server/store/sqlstore",
-		before:   "WHERE account_id = $5 AND key = $6 AND fingerprint = $7",
-		after:    "WHERE $5 <> '' AND key = $6 AND fingerprint = $7",
+		before:   "WHERE account_id = $8 AND key = $9 AND fingerprint = $10",
+		after:    "WHERE $8 <> '' AND key = $9 AND fingerprint = $10",
 		packages: "server/store/sqlstore",
 		tests:    "TestMemory",
 	},
@@ -672,6 +672,22 @@ var list = []mutant{
 		tests:    "TestRowLocks TestPostgresLocks",
 	},
 	{
+		name:     "locks: a session can get an agent that is being deleted",
+		in:       "server/store/sqlstore",
+		before:   "s.lock(ctx, \"agents\", account, agentID, s.db.ForShare)",
+		after:    "s.lock(ctx, \"agents\", account, agentID, \"\")",
+		packages: "server/store/sqlstore",
+		tests:    "TestPostgres",
+	},
+	{
+		name:     "locks: a session can get an environment that is being deleted",
+		in:       "server/store/sqlstore",
+		before:   "s.lock(ctx, \"environments\", account, environmentID, s.db.ForShare)",
+		after:    "s.lock(ctx, \"environments\", account, environmentID, \"\")",
+		packages: "server/store/sqlstore",
+		tests:    "TestPostgres",
+	},
+	{
 		name:     "locks: an agent's version is cached before it is committed",
 		in:       "server/store/sqlstore",
 		before:   "		s.afterCommit(ctx, remember) // so that what is undone is not cached\n",
@@ -986,6 +1002,14 @@ var list = []mutant{
 		after:    "return d, ",
 		packages: "client",
 		tests:    "TestRetries",
+	},
+	{
+		name:     "cursors: a page that repeats itself is read forever",
+		in:       "client",
+		before:   " || next.values() == at.values() {",
+		after:    " {",
+		packages: "client",
+		tests:    "TestAll",
 	},
 	{
 		name:     "timeouts: an attempt of the client may take forever",
