@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/cloud-sessions/sessions/server"
 	"github.com/cloud-sessions/sessions/server/store/pgserver"
@@ -135,11 +136,11 @@ const endOthers = `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
 
 func databaseName(t *testing.T, database string) string {
 	t.Helper()
-	config, err := pgx.ParseConfig(database)
+	u, err := url.Parse(database)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return config.Database
+	return strings.TrimPrefix(u.Path, "/")
 }
 
 // TestTwinsOnTwoReplicas sends the same request to both at once, many times.
