@@ -19,6 +19,9 @@ const (
 	maxError    = 1 << 20
 )
 
+// maxEvent is the most bytes read of an event of a stream. One that is stored now is at most 2 MiB; older ones may be larger.
+const maxEvent = 32 << 20
+
 // builder makes a request for a server, whose URL ends in a slash.
 type builder func(server string) (*http.Request, error)
 

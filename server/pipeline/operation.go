@@ -70,7 +70,7 @@ func (p *Pipeline) admit(c echo.Context, op *contract.Operation, grant *budget.G
 	if !op.TakesBody() {
 		return op.CheckRequest(r, c.Param)
 	}
-	body, err := reserveBody(r, grant)
+	body, err := reserveBody(r, grant, op.MaxBody())
 	if err != nil {
 		return err
 	}

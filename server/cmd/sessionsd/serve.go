@@ -15,6 +15,9 @@ import (
 	"github.com/cloud-sessions/sessions/server/faults"
 )
 
+// memoryLimit is the soft limit of the process's memory, as a multiple of what requests and responses may reserve.
+const memoryLimit = 3
+
 func serveCommand() *cobra.Command {
 	var config server.Config
 	var runner runnerFlags
@@ -68,6 +71,9 @@ file and requests give the same faults again.`,
 			config.ResponseCheck = server.ResponseCheck(check)
 			if config.Demo {
 				config.DemoToken = os.Getenv("QODER_PAT")
+			}
+			if os.Getenv("GOMEMLIMIT") == "" { // so that garbage is collected before it takes as much again
+				debug.SetMemoryLimit(memoryLimit * config.MaxBytesInFlight)
 			}
 			s, err := server.New(cmd.Context(), config)
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/cloud-sessions/sessions/server"
@@ -31,6 +32,7 @@ func serveJob(text string) (err error) {
 	if err := limitAddressSpace(j.AddressSpace); err != nil {
 		return err
 	}
+	debug.SetMemoryLimit(3 * 256 << 20) // as sessionsd serve does
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	s, err := server.New(ctx, server.Config{DB: j.DB, Demo: true, DemoToken: enemyToken, ShutdownTimeout: 5 * time.Second})
