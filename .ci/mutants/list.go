@@ -1304,7 +1304,6 @@ var list = []mutant{
 		tests:    "TestEveryTableIsErased",
 	},
 
-<<<<<<< HEAD
 	// Every turn ends, and no account keeps the others waiting.
 	{
 		name:     "turns: usage that the contract does not allow is counted",
@@ -1465,7 +1464,8 @@ var list = []mutant{
 		after:    "`DELETE FROM queued_turns WHERE id = $1 AND worker <> $2`",
 		packages: "server/store/sqlstore/pgengine",
 		tests:    "TestAReclaimedTurnStaysInTheQueue",
-=======
+	},
+
 	// Bytes are bounded like counts.
 	{
 		name:     "bytes: a page has as many bytes as its rows have",
@@ -1606,6 +1606,5 @@ var list = []mutant{
 		before:   "for from > 0 && text[from-1] == '\\\\' {",
 		after:    "for false {",
 		packages: "server/plainjson",
->>>>>>> h
 	},
 }
