@@ -163,8 +163,8 @@ var list = []mutant{
 	{
 		name:     "tenancy: a response is recorded for the same key of another account",
 		in:       "server/store/sqlstore",
-		before:   "WHERE account_id = $5 AND key = $6 AND fingerprint = $7",
-		after:    "WHERE $5 <> '' AND key = $6 AND fingerprint = $7",
+		before:   "WHERE account_id = $8 AND key = $9 AND fingerprint = $10",
+		after:    "WHERE $8 <> '' AND key = $9 AND fingerprint = $10",
 		packages: "server/store/sqlstore",
 		tests:    "TestMemory",
 	},
