@@ -11,9 +11,11 @@ import (
 	"slices"
 )
 
-// The most bytes read of a response: of a success, and of anything else.
+// The most bytes read of a response: of a success, and of anything else. The largest success is that of sendEvents, with
+// the events of a request of 32 MiB: encoding may double a character. Pages are at most 8 MiB, except for a single record
+// that is larger.
 const (
-	maxResponse = 32 << 20
+	maxResponse = 72 << 20
 	maxError    = 1 << 20
 )
 

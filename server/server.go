@@ -78,7 +78,8 @@ type Config struct {
 	// response, before it is disconnected; 10 seconds by default.
 	StreamPatience time.Duration
 	// MaxBytesInFlight bounds the memory, in bytes, that requests and responses in progress hold together, as far as their
-	// callers decide it; one account may use a quarter. 256 MiB by default.
+	// callers decide it; one account may use a quarter. What running turns start from has a bound of the same size. 256 MiB
+	// by default, at least 16 MiB.
 	MaxBytesInFlight int64
 	// TurnTimeout is how long a turn may run, TurnSilenceTimeout how long its runner may give no sign of life; an hour and
 	// 10 minutes by default. A turn that waits for a worker, a confirmation or a tool's result does not run.
@@ -187,6 +188,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
 		TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
+		Budget: budget.New(config.MaxBytesInFlight), // of its own: turns last
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
 	s.pipeline.Gauge("sessions_bytes_in_flight", "Bytes that requests, responses and streams have reserved.", func() int { return int(bytes.Used()) })

@@ -1618,10 +1618,14 @@ type BuiltinToolsetType string
 //
 // Example: {"ephemeral_1h_input_tokens":0,"ephemeral_5m_input_tokens":0}
 type CacheCreationUsage struct {
-	// Ephemeral5mInputTokens Number of tokens kept for five minutes.
+	// Ephemeral5mInputTokens Number of tokens.
+	//
+	// Example: 1203
 	Ephemeral5mInputTokens TokenCount `json:"ephemeral_5m_input_tokens"`
 
-	// Ephemeral1hInputTokens Number of tokens kept for an hour.
+	// Ephemeral1hInputTokens Number of tokens.
+	//
+	// Example: 1203
 	Ephemeral1hInputTokens TokenCount `json:"ephemeral_1h_input_tokens"`
 }
 

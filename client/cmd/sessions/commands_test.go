@@ -307,7 +307,7 @@ func TestEveryOperationHasACommand(t *testing.T) {
 	})
 	for name := range operations {
 		if !aliases[name] {
-			t.Errorf("no command calls %s", name)
+			t.Errorf("no command calls %s: add one whose Annotations are calls(%q), or whose verb and noun make up that name", name, name)
 		}
 	}
 }

@@ -23,9 +23,9 @@ func (s *Store) eraseSome(ctx context.Context, account, session string, limit in
 	return s.exec(ctx, deleteSomeEvents, account, session, limit)
 }
 
-// eraseLog erases a deleted session's events, the recorded responses that show it, and what is left of its turns. It
+// erase erases a deleted session's events, the recorded responses that show it, and what is left of its turns. It
 // leaves the events and responses beyond one step to SweepEvents.
-func (s *Store) eraseLog(ctx context.Context, account, session string) error {
+func (s *Store) erase(ctx context.Context, account, session string) error {
 	if err := s.soon(ctx, `DELETE FROM queued_turns WHERE account_id = $1 AND session_id = $2`, account, session); err != nil {
 		return err
 	}

@@ -31,14 +31,14 @@ func callTests() map[string]test {
 					want = append(want, name)
 				}
 			}
-			equal(b.T, "methods that writes() calls", want, called(writes()))
+			equal(b.T, "methods that writes() in calls.go calls: add a call of a new method there, or its name to reads", want, called(writes()))
 		},
 		"EveryCall": func(b *bed) {
 			// The methods left out can neither fail nor wait, or are how calls are stopped.
 			want := slices.DeleteFunc(methods(), func(name string) bool {
 				return slices.Contains([]string{"Close", "NewID", "Revocations", "Watch", "WorkTurns"}, name)
 			})
-			equal(b.T, "methods that calls() calls", want, called(calls()))
+			equal(b.T, "methods that calls() in calls.go calls: add a call of a new method there", want, called(calls()))
 		},
 		"EveryRead": func(b *bed) {
 			for _, name := range strings.Fields(reads) {
