@@ -198,7 +198,7 @@ func (d *Dispatcher) input(ctx context.Context, grant *budget.Grant, session sto
 		MaxInputTokens: d.MaxInputTokens[s.Agent.Model],
 	}}
 	var first int64 // position
-	size := 0 // of the history
+	size := 0       // of the history
 	page := store.Page{Limit: 100, Reserve: func(bytes int) error {
 		if grant.Grow(inputCopies*bytes) != nil {
 			return errTooLarge
