@@ -215,9 +215,9 @@ type (
 	DeltaType = types.DeltaType
 	// StopReason: Reason why the session became idle.
 	StopReason = types.StopReason
-	// StopReasonType: Kind of stop. The turn is complete (`end_turn`), reached the limit of the model (`max_tokens`),
-	// waits for the caller (`requires_action`), was stopped by cancelSession (`cancelled`) or by a `user.interrupt`
-	// (`interrupted`), or failed (`error`; a `session.error` has the reason).
+	// StopReasonType: Kind of stop. The turn is complete (`end_turn`), reached a limit of the model or of the server on
+	// its text (`max_tokens`), waits for the caller (`requires_action`), was stopped by cancelSession (`cancelled`) or
+	// by a `user.interrupt` (`interrupted`), or failed (`error`; a `session.error` has the reason).
 	StopReasonType = types.StopReasonType
 	// EventUsage: Resources used.
 	EventUsage = types.EventUsage

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/store/pgserver"
 	"github.com/cloud-sessions/sessions/server/store/pgtest"
 )
 
@@ -78,6 +81,61 @@ func TestADatabaseThatGoesAway(t *testing.T) {
 		}
 	}
 }
+
+// TestNotReadyWhileNothingCanBeWritten has a database that responds, but takes no writes: it can only read, or has no space.
+func TestNotReadyWhileNothingCanBeWritten(t *testing.T) {
+	t.Parallel()
+	database := pgtest.NewDatabase(t)
+	h := startOn(t, database)
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, writable := strings.TrimPrefix(u.Path, "/"), database+"&default_transaction_read_only=off"
+	for what, tc := range map[string]struct{ begin, end string }{
+		"read-only": {
+			"ALTER DATABASE " + name + " SET default_transaction_read_only = on",
+			"ALTER DATABASE " + name + " RESET default_transaction_read_only",
+		},
+		"full": {
+			`CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+				RAISE 'No space left on device' USING ERRCODE = 'disk_full';
+			END $$;
+			CREATE TRIGGER full_disk BEFORE INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION full_disk()`,
+			"DROP TRIGGER full_disk ON sessions",
+		},
+	} {
+		create := request{method: "POST", path: "/sessions", body: h.createBody(map[string]any{"title": what}), header: keyed(what)}
+		check := func(path string, want int) {
+			t.Helper()
+			if got := h.do(request{method: "GET", path: path}); got.status != want {
+				t.Errorf("%s: %s: %d %s", what, path, got.status, got.body)
+			}
+		}
+		check("//readyz", 200)
+		for _, statements := range []string{tc.begin, endOthers} {
+			if err := pgserver.Execute(writable, statements); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			if got := h.do(create); got.status != 503 {
+				t.Errorf("%s: %d %s", what, got.status, got.body)
+			}
+			check("//readyz", 503)
+			check("//healthz", 200)
+			check("/sessions", 200)
+		}
+		if err := pgserver.Execute(writable, tc.end); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, what+": it writes", func() bool { return h.do(create).status == 201 })
+		eventually(t, what+": it is ready", func() bool { return h.do(request{method: "GET", path: "//readyz"}).status == 200 })
+	}
+}
+
+// endOthers ends all other connections to the database.
+const endOthers = `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`
 
 // TestTwinsOnTwoReplicas sends the same request to both at once, many times.
 func TestTwinsOnTwoReplicas(t *testing.T) {

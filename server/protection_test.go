@@ -40,6 +40,7 @@ func TestServerErrorsAreNotRecorded(t *testing.T) {
 				t.Errorf("%d %v %s", got.status, got.header, got.body)
 			}
 		}
+		h.stop()
 		upgraded := startOn(t, h.dsn, openGate)
 		if got := upgraded.do(create); got.status != http.StatusCreated || got.header.Get("Idempotent-Replayed") != "" {
 			t.Errorf("once it is switched on: %d %v %s", got.status, got.header, got.body)

@@ -1,8 +1,10 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -13,7 +15,11 @@ import (
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 )
 
-// TestTheServerSweeps starts a server on a database with expired keys and what is left of a deleted session.
+// secret is what the deleted session's messages hold.
+const secret = "SECRETBODY123"
+
+// TestTheServerSweeps starts a server on a database with expired keys and what is left of a deleted session, of which no
+// trace stays in the files.
 func TestTheServerSweeps(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -38,6 +44,22 @@ func TestTheServerSweeps(t *testing.T) {
 	for deadline := time.Now().Add(time.Minute); count() > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d rows are not swept", count())
+		}
+	}
+	traces := func() (n int) {
+		t.Helper()
+		for _, file := range []string{path, path + "-wal"} {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += bytes.Count(data, []byte(secret))
+		}
+		return n
+	}
+	for deadline := time.Now().Add(time.Minute); traces() > 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d traces of what was deleted are left", traces())
 		}
 	}
 	stop()
@@ -74,7 +96,7 @@ func fillForSweep(t *testing.T, path string) {
 		}
 		_, _, err = db.AppendEvents(ctx, "acc", v.ID, func(*store.Session) ([]store.NewEvent, error) {
 			// More than go with the session at once, and than one batch.
-			return slices.Repeat([]store.NewEvent{{Type: "user.message", Payload: []byte("{}")}}, 500), nil
+			return slices.Repeat([]store.NewEvent{{Type: "user.message", Payload: []byte(`{"text":"` + secret + `"}`)}}, 500), nil
 		})
 		if err != nil {
 			return err

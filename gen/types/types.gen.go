@@ -3255,8 +3255,8 @@ type StartedEvent struct {
 //
 // Example: {"event_ids":["evt_019e3bb219807d11a2b3c4d5e6f7a8b9"],"type":"requires_action"}
 type StopReason struct {
-	// Type Kind of stop. The turn is complete (`end_turn`), reached the limit of the model (`max_tokens`), waits
-	// for the caller (`requires_action`), was stopped by cancelSession (`cancelled`) or by a `user.interrupt`
+	// Type Kind of stop. The turn is complete (`end_turn`), reached a limit of the model or of the server on its text
+	// (`max_tokens`), waits for the caller (`requires_action`), was stopped by cancelSession (`cancelled`) or by a `user.interrupt`
 	// (`interrupted`), or failed (`error`; a `session.error` has the reason).
 	//
 	//
@@ -3267,8 +3267,8 @@ type StopReason struct {
 	EventIDs []EventID `json:"event_ids,omitempty"`
 }
 
-// StopReasonType Kind of stop. The turn is complete (`end_turn`), reached the limit of the model (`max_tokens`), waits
-// for the caller (`requires_action`), was stopped by cancelSession (`cancelled`) or by a `user.interrupt`
+// StopReasonType Kind of stop. The turn is complete (`end_turn`), reached a limit of the model or of the server on its text
+// (`max_tokens`), waits for the caller (`requires_action`), was stopped by cancelSession (`cancelled`) or by a `user.interrupt`
 // (`interrupted`), or failed (`error`; a `session.error` has the reason).
 //
 // Example: end_turn

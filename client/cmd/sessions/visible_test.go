@@ -127,6 +127,14 @@ func shownSafely(t *testing.T, p *program, say ...string) string {
 		terminal.say(t, line)
 	}
 	got := terminal.rest(t, p)
+	actsOnNothing(t, got)
+	return got
+}
+
+// actsOnNothing fails the test if a terminal would act on a part of what a command wrote, or if that shows nothing of
+// what the server sent.
+func actsOnNothing(t *testing.T, got string) {
+	t.Helper()
 	for _, r := range strings.ReplaceAll(ownSequences.ReplaceAllString(got, ""), "\t", " ") {
 		if r != '\n' && unicode.IsControl(r) || strings.ContainsRune(hostile, r) && r > unicode.MaxASCII {
 			t.Fatalf("it sends %U to the terminal: %q", r, got)
@@ -138,7 +146,18 @@ func shownSafely(t *testing.T, p *program, say ...string) string {
 	if !strings.Contains(got, "owned") && !strings.Contains(got, "listModels") { // a report quotes nothing
 		t.Errorf("it shows nothing of what the server sent: %q", got)
 	}
-	return got
+}
+
+// inProcess runs a command in this process and returns what it would write to a terminal.
+func inProcess(t *testing.T, baseURL string, args ...string) string {
+	t.Helper()
+	var written bytes.Buffer
+	a := newApp(&signals{})
+	a.in, a.typed = strings.NewReader(""), false
+	a.out = stream{to: &written, terminal: true}
+	a.err = a.out
+	run(t.Context(), a, append(args, "--token", token, "--base-url", baseURL))
+	return written.String()
 }
 
 // No command lets a server act on the terminal, in any format, whether it succeeds or fails.
@@ -155,12 +174,11 @@ func TestNoServerActsOnTheTerminal(t *testing.T) {
 		}
 		t.Run(strings.ReplaceAll(cmd.CommandPath(), " ", "_"), func(t *testing.T) {
 			t.Parallel()
+			shownSafely(t, prepare(t, good, strings.Fields(args)...))
 			for _, form := range formats() {
-				p := prepare(t, good, append(strings.Fields(args), "-o", form)...)
-				p.Env = append(p.Env, "TERM=dumb")
-				shownSafely(t, p)
+				actsOnNothing(t, inProcess(t, good, append(strings.Fields(args), "-o", form)...))
 			}
-			shownSafely(t, prepare(t, bad, append(strings.Fields(args), "--verbose", "--retries", "0")...))
+			actsOnNothing(t, inProcess(t, bad, append(strings.Fields(args), "--verbose", "--retries", "0")...))
 		})
 	})
 	if tested != len(terminalCommands) {
@@ -177,6 +195,8 @@ func TestNoServerActsOnTheTerminalOfADialogue(t *testing.T) {
 		"chat without colour": prepare(t, good, "chat", "sess_1"),
 		"a reply":             prepare(t, good, "send", "sess_1", "hello"),
 		"a new session":       prepare(t, good, "chat", "--agent", "agent_1", "--environment", "env_1"),
+		"a failing command":   prepare(t, bad, "get", "sess_1", "--verbose", "--retries", "0"),
+		"JSON":                prepare(t, good, "list", "-o", "json"),
 		"a failing chat":      prepare(t, bad, "chat", "sess_1"),
 		"contract check":      prepare(t, good, "contract", "check", "--read-only"),
 		"a failing check":     prepare(t, bad, "contract", "check"),

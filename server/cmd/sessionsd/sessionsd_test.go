@@ -236,6 +236,9 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		"sessionsd: --faults makes requests fail on purpose, for rehearsals; add --demo\n":                                                     {"serve", "--faults", "faults.yaml"},
 		"sessionsd: --faults: fault file: open faults.yaml: no such file or directory\n":                                                       {"serve", "--demo", "--faults", "faults.yaml"},
 		"sessionsd: no runner plays --script; add --runner script or --route MODEL=script\n":                                                   {"serve", "--script", "a.yaml", "--runner", "echo"},
+		"sessionsd: sqlstore: the database \"sqlite:file:x.db\" is a URI, not a path; write \"sqlite:x.db\"\n":                                 {"serve", "--db", "sqlite:file:x.db"},
+		"sessionsd: sqlstore: there is no database file to compact: stat x.db: no such file or directory\n":                                    {"compact", "--db", "sqlite:x.db"},
+		"sessionsd: sqlstore: only a SQLite file is compacted; PostgreSQL does it by itself\n":                                                 {"compact", "--db", "postgres://h/db"},
 		"sessionsd: unknown flag: --port; see 'sessionsd serve --help'\n":                                                                      {"serve", "--port", "1"},
 		"sessionsd: unknown command \"srve\" for \"sessionsd\"\n\nDid you mean this?\n\tserve\n\n":                                             {"srve"},
 		"sessionsd: $SESSIONSD_SHUTDOWN_TIMEOUT: invalid argument \"soon\" for \"--shutdown-timeout\" flag: time: invalid duration \"soon\"\n": {"serve"},
@@ -273,7 +276,7 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 
 func TestEveryFlagNamesItsVariable(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"serve"}, {"token", "create"}, {"token", "list"}, {"token", "revoke"}} {
+	for _, args := range [][]string{{"serve"}, {"token", "create"}, {"token", "list"}, {"token", "revoke"}, {"compact"}} {
 		out, err := program(t, nil, append(args, "--help")...).Output()
 		if err != nil {
 			t.Fatal(err)

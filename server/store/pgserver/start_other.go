@@ -7,6 +7,12 @@ import (
 	"io"
 )
 
-func start(string) (url string, hold io.Closer, err error) {
-	return "", nil, errors.New("PostgreSQL is started on Unix only")
+var errUnixOnly = errors.New("PostgreSQL is started on Unix only")
+
+func start(string) (url string, hold io.WriteCloser, err error) { return "", nil, errUnixOnly }
+
+func startStandby(string) (url string, hold io.WriteCloser, err error) { return "", nil, errUnixOnly }
+
+func startPooler(program, database, settings string) (url string, hold io.WriteCloser, err error) {
+	return "", nil, errUnixOnly
 }

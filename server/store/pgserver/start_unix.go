@@ -24,38 +24,93 @@ import (
 //go:embed server.sh
 var script string
 
+// The scripts of a standby and of a pooler, likewise.
+//
+//go:embed standby.sh
+var standbyScript string
+
+//go:embed pooler.sh
+var poolerScript string
+
 // start starts a server and returns its URL. Closing hold stops it and waits until nothing is left of it.
-func start(parent string) (address string, hold io.Closer, err error) {
+func start(parent string) (address string, hold io.WriteCloser, err error) {
 	programs, err := programs()
 	if err != nil {
 		return "", nil, err
 	}
-	// Only its owner enters the folder.
-	dir, err := os.MkdirTemp(parent, "postgres-")
+	dir, hold, err := inFolder(parent, nil, func(dir string) []string { return []string{script, "server.sh", programs, dir} })
+	return socketURL(dir, "postgres", url.Values{"user": {"postgres"}}), hold, err
+}
+
+// startStandby starts a standby of the server with that connection string. The line "promote", written to hold, promotes it.
+func startStandby(primary string) (address string, hold io.WriteCloser, err error) {
+	programs, err := programs()
 	if err != nil {
 		return "", nil, err
 	}
-	cmd := exec.Command("/bin/sh", "-c", script, "server.sh", programs, dir)
+	dir, hold, err := inFolder("", nil, func(dir string) []string {
+		return []string{standbyScript, "standby.sh", programs, dir, primary}
+	})
+	return socketURL(dir, "postgres", url.Values{"user": {"postgres"}}), hold, err
+}
+
+// startPooler starts a pooler with those settings, to which it adds where to listen.
+func startPooler(program, database, settings string) (address string, hold io.WriteCloser, err error) {
+	dir, hold, err := inFolder("", func(dir string) error {
+		listen := "listen_port = 6432\nunix_socket_dir = " + dir + "\n"
+		return os.WriteFile(filepath.Join(dir, "pgbouncer.ini"), []byte(settings+listen), 0o644)
+	}, func(dir string) []string { return []string{poolerScript, "pooler.sh", program, dir} })
+	return socketURL(dir, database, url.Values{"user": {"pooled"}, "port": {"6432"}}), hold, err
+}
+
+// socketURL is the URL of a database at a Unix socket in a folder.
+func socketURL(dir, database string, query url.Values) string {
+	query.Set("host", dir)
+	return (&url.URL{Scheme: "postgres", Path: "/" + database, RawQuery: query.Encode()}).String()
+}
+
+// inFolder runs a script, with its arguments, in a new folder that prepare may fill.
+func inFolder(parent string, prepare func(dir string) error, script func(dir string) []string) (dir string, hold io.WriteCloser, err error) {
+	// Only its owner enters the folder.
+	dir, err = os.MkdirTemp(parent, "postgres-")
+	if err != nil {
+		return "", nil, err
+	}
+	if prepare != nil {
+		if err := prepare(dir); err != nil {
+			return "", nil, err
+		}
+	}
+	cmd := exec.Command("/bin/sh", append([]string{"-c"}, script(dir)...)...)
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt is for this process alone
 	if os.Geteuid() == 0 {
 		if cmd.SysProcAttr.Credential, err = unprivileged(); err != nil {
 			return "", nil, err
 		}
-		if err := os.Chown(dir, int(cmd.SysProcAttr.Credential.Uid), int(cmd.SysProcAttr.Credential.Gid)); err != nil {
+		if err := GiveAway(dir); err != nil {
 			return "", nil, err
 		}
 	}
-	if hold, err = launch(cmd); err != nil {
-		return "", nil, err
+	hold, err = launch(cmd)
+	return dir, hold, err
+}
+
+// GiveAway makes a folder that of the user that servers run as, when this process runs as root.
+func GiveAway(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
 	}
-	query := url.Values{"host": {dir}, "user": {"postgres"}}
-	return (&url.URL{Scheme: "postgres", Path: "/postgres", RawQuery: query.Encode()}).String(), hold, nil
+	user, err := unprivileged()
+	if err != nil {
+		return err
+	}
+	return os.Chown(dir, int(user.Uid), int(user.Gid))
 }
 
 // launch starts the script and waits until it reports that the server accepts connections. The script waits for the
 // end of its standard input, which hold keeps open.
-func launch(cmd *exec.Cmd) (hold io.Closer, err error) {
+func launch(cmd *exec.Cmd) (hold io.WriteCloser, err error) {
 	in, keep, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -80,8 +135,11 @@ func launch(cmd *exec.Cmd) (hold io.Closer, err error) {
 // running is the script and the pipe that keeps it running.
 type running struct {
 	script *exec.Cmd
-	keep   io.Closer
+	keep   io.WriteCloser
 }
+
+// Write implements io.Writer: what is written is the script's standard input.
+func (r running) Write(p []byte) (int, error) { return r.keep.Write(p) }
 
 // Close implements io.Closer.
 func (r running) Close() error { return errors.Join(r.keep.Close(), r.script.Wait()) }

@@ -1,6 +1,6 @@
 // Package pgtest provides tests with databases on a real PostgreSQL: one server for each test binary, started from
 // the installed programs, or the server that the environment variable SESSIONS_TEST_POSTGRES names. It imports
-// pgserver, pgx and the standard library only.
+// pgserver, needs, pgx and the standard library only.
 package pgtest
 
 import (
@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/cloud-sessions/sessions/server/internal/needs"
 	"github.com/cloud-sessions/sessions/server/store/pgserver"
 )
 
@@ -42,6 +43,18 @@ func Database(t testing.TB) string {
 	}
 	t.Cleanup(func() { check(t, s.giveBack(database)) })
 	return database
+}
+
+// NewPooler returns the URL of a database through a PgBouncer of the test's own with its defaults, which pools sessions or
+// transactions as mode says. Where PgBouncer is not installed the test is skipped, but fails under CI.
+func NewPooler(t testing.TB, database, mode string) string {
+	t.Helper()
+	pooler, err := pgserver.StartPooler(needs.Program(t, "pgbouncer"), database, mode)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { check(t, pooler.Close()) })
+	return pooler.URL
 }
 
 func check(t testing.TB, err error) {

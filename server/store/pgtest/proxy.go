@@ -16,9 +16,8 @@ type Proxy struct {
 	// URL is the database's, through the proxy.
 	URL string
 
-	network, address string // of the database
-	listener         net.Listener
-	calls            sync.WaitGroup
+	listener net.Listener
+	calls    sync.WaitGroup
 
 	mu      sync.Mutex
 	state   state
@@ -29,6 +28,7 @@ type Proxy struct {
 type state struct {
 	cut, stalled, closed bool
 	delay                time.Duration
+	network, address     string // of the database
 }
 
 // NewProxy returns a proxy that passes everything on, until the test ends.
@@ -43,7 +43,7 @@ func NewProxy(t testing.TB, database string) *Proxy {
 		t.Fatal(err)
 	}
 	p := &Proxy{changed: make(chan struct{}), conns: map[net.Conn]bool{}}
-	p.network, p.address = pgconn.NetworkAddress(config.Host, config.Port)
+	p.state.network, p.state.address = pgconn.NetworkAddress(config.Host, config.Port)
 	if p.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func NewProxy(t testing.TB, database string) *Proxy {
 	p.URL = u.String()
 	p.calls.Go(p.accept)
 	t.Cleanup(func() {
-		p.set(func(s *state) { *s = state{cut: true, closed: true} })
+		p.set(func(s *state) { s.become(state{cut: true, closed: true}) })
 		_ = p.listener.Close()
 		p.calls.Wait()
 	})
@@ -62,16 +62,32 @@ func NewProxy(t testing.TB, database string) *Proxy {
 }
 
 // Cut ends all connections, and new ones as soon as they are made.
-func (p *Proxy) Cut() { p.set(func(s *state) { *s = state{cut: true} }) }
+func (p *Proxy) Cut() { p.set(func(s *state) { s.become(state{cut: true}) }) }
 
 // Stall keeps connections, and accepts new ones, but passes nothing on, as if the other side had vanished.
-func (p *Proxy) Stall() { p.set(func(s *state) { *s = state{stalled: true} }) }
+func (p *Proxy) Stall() { p.set(func(s *state) { s.become(state{stalled: true}) }) }
 
 // Delay passes everything on, each way after that time.
-func (p *Proxy) Delay(each time.Duration) { p.set(func(s *state) { *s = state{delay: each} }) }
+func (p *Proxy) Delay(each time.Duration) { p.set(func(s *state) { s.become(state{delay: each}) }) }
 
 // Restore passes everything on, also what was held back.
 func (p *Proxy) Restore() { p.Delay(0) }
+
+// Move has new connections lead to another database. It keeps those that exist.
+func (p *Proxy) Move(t testing.TB, database string) {
+	t.Helper()
+	config, err := pgx.ParseConfig(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.set(func(s *state) { s.network, s.address = pgconn.NetworkAddress(config.Host, config.Port) })
+}
+
+// become replaces all but where the database is.
+func (s *state) become(next state) {
+	next.network, next.address = s.network, s.address
+	*s = next
+}
 
 func (p *Proxy) set(change func(*state)) {
 	p.mu.Lock()
@@ -95,7 +111,10 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return
 		}
-		to, err := net.Dial(p.network, p.address)
+		p.mu.Lock()
+		network, address := p.state.network, p.state.address
+		p.mu.Unlock()
+		to, err := net.Dial(network, address)
 		if err != nil {
 			_ = from.Close()
 			continue

@@ -56,7 +56,7 @@ func plainDatabase(dsn string) (engine.Database, error) {
 		db.Engine = plain{pool, pool, db.Engine}
 		return db, err
 	}
-	db, err := sqliteengine.Open(path)
+	db, err := sqliteengine.Open(context.Background(), path, sqliteengine.Options{})
 	if err != nil {
 		return db, err
 	}

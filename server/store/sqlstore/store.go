@@ -41,6 +41,10 @@ type Options struct {
 	// ConnectTimeout bounds how long a call waits for a connection to PostgreSQL, new or released by another call;
 	// DefaultConnectTimeout by default. It is at least a millisecond.
 	ConnectTimeout time.Duration
+
+	// Serve is whether this process serves the database. One process at a time may serve a SQLite file, so Open fails while
+	// another one does; others can use the file at the same time. PostgreSQL can be served by any number.
+	Serve bool
 	// Logger gets what callers do not see, such as lost connections; discarded by default.
 	Logger *slog.Logger
 }
@@ -58,6 +62,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.NewID == nil {
 		o.NewID = newID
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	o.MaxConns = cmp.Or(o.MaxConns, DefaultMaxConns)
 	o.StatementTimeout = cmp.Or(o.StatementTimeout, DefaultStatementTimeout)
@@ -101,13 +108,14 @@ var errClosed = fmt.Errorf("sqlstore: the store is closed: %w", store.ErrUnavail
 //	sqlite::memory:          a private database in memory, of 1 GiB at most, that Close removes
 //	postgres://…             an existing database on PostgreSQL; postgresql:// is the same
 //
-// A database whose schema is newer than this program is refused.
+// A database whose schema is newer than this program is refused, and so are names of SQLite files that are probably meant
+// to be something else: file:…, ~/…, memory:, and a path with ?_pragma=… after it.
 func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	db, err := openDatabase(dsn, opts)
+	db, err := openDatabase(ctx, dsn, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -138,10 +146,10 @@ func New(ctx context.Context, db engine.Database, opts Options) (*Store, error) 
 }
 
 // openDatabase opens the database that dsn names; it does not touch the schema.
-func openDatabase(dsn string, opts Options) (engine.Database, error) {
+func openDatabase(ctx context.Context, dsn string, opts Options) (engine.Database, error) {
 	switch scheme, rest, _ := strings.Cut(dsn, ":"); scheme {
 	case "sqlite":
-		return sqliteengine.Open(rest)
+		return sqliteengine.Open(ctx, rest, sqliteengine.Options{Serve: opts.Serve, Logger: opts.Logger})
 	case "postgres", "postgresql":
 		return pgengine.Open(dsn, pgengine.Options{
 			MaxConns: opts.MaxConns, StatementTimeout: opts.StatementTimeout, ConnectTimeout: opts.ConnectTimeout, Log: opts.Logger,
@@ -154,6 +162,16 @@ func openDatabase(dsn string, opts Options) (engine.Database, error) {
 func newID(prefix string) string {
 	id := uuid.Must(uuid.NewV7())
 	return prefix + "_" + hex.EncodeToString(id[:])
+}
+
+// Compact rewrites the SQLite file that dsn names without its free space. It calls begin with what it found before it
+// begins, and returns the file's size afterwards. It refuses a file that a process serves.
+func Compact(ctx context.Context, dsn string, begin func(engine.Space)) (size int64, err error) {
+	name, onSQLite := strings.CutPrefix(dsn, "sqlite:")
+	if !onSQLite {
+		return 0, errors.New("sqlstore: only a SQLite file is compacted; PostgreSQL does it by itself")
+	}
+	return sqliteengine.Compact(ctx, name, begin)
 }
 
 // Ping reads from the schema, so that it fails for a database that is gone or foreign.

@@ -10,7 +10,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// erasureTests are about the events of deleted sessions, and SweepEvents.
+// erasureTests are about the events of deleted sessions, SweepEvents and SweepSpace.
 func erasureTests() map[string]test {
 	return map[string]test{
 		"Sweep": func(b *bed) {
@@ -40,6 +40,48 @@ func erasureTests() map[string]test {
 				b.Errorf("%d of 670 events are swept, and then %d, of them %d anew", swept, rest, undone)
 			}
 			equal(b.T, "swept when none is left", 0, b.sweepsEvents(1000))
+			b.hasLog(account, live, want)
+		},
+		"OtherAccount": func(b *bed) { // whose session has the same id
+			var id string
+			logs := map[string][]store.Event{}
+			for _, acc := range []string{account, other} {
+				b.ids.restart()
+				check(b.T, seedParents(b.ctx, b, acc))
+				v, err := b.CreateSession(b.ctx, acc, store.SessionSpec{AgentID: seedAgentID, EnvironmentID: seedEnvironmentID})
+				check(b.T, err)
+				id = v.ID
+				logs[acc], err = appended(b.ctx, b, acc, id, someEvents()...)
+				check(b.T, err)
+			}
+			b.hasLog(account, id, logs[account])
+			check(b.T, b.DeleteSession(b.ctx, account, id, allowed))
+			b.noLog(account, id)
+			b.hasLog(other, id, logs[other])
+		},
+		"Space": func(b *bed) {
+			gone, live := b.create(sessionKind()).id, b.create(sessionKind()).id
+			b.chapters(gone, 420)
+			want := b.chapters(live, 250)
+			check(b.T, b.DeleteSession(b.ctx, account, gone, allowed))
+			b.sweepsEvents(1000)
+			check(b.T, b.Atomically(b.ctx, func(ctx context.Context) error {
+				n, err := b.SweepSpace(ctx, 10)
+				equal(b.T, "space given back within a transaction", 0, n)
+				return err
+			}))
+			for _, limit := range []int{0, -1, 1, 30, 200} {
+				n, err := b.SweepSpace(b.ctx, limit)
+				check(b.T, err)
+				if n < 0 || n > max(0, limit) {
+					b.Errorf("at most %d units are to be given back, %d were", limit, n)
+				}
+			}
+			for n := 50; n == 50; {
+				var err error
+				n, err = b.SweepSpace(b.ctx, 50)
+				check(b.T, err)
+			}
 			b.hasLog(account, live, want)
 		},
 		"DeletionUndone": func(b *bed) {

@@ -30,6 +30,18 @@ type Database struct {
 	// Ready returns why the database, although it responds, cannot do all that a server needs; nil when it can. Ready
 	// itself is nil where nothing but a response is needed.
 	Ready func(ctx context.Context) error
+	// GiveBack gives at most limit units of free space back to the system and returns how many it gave: fewer than limit
+	// when nothing is left to give. What was deleted before is then overwritten. It is nil where the database does that
+	// by itself.
+	GiveBack func(ctx context.Context, limit int) (int, error)
+}
+
+// Space is what a database file takes, in bytes.
+type Space struct {
+	// File is the file's path.
+	File string
+	// Size is the size of the file, Free the part of it that holds no data.
+	Size, Free int64
 }
 
 // Engine runs statements on a database. Its own errors are made by Failure; errors of the functions that it is given are

@@ -92,20 +92,7 @@ func TestUpgrade(t *testing.T) {
 // log, and new events follow.
 func TestUpgradeToPositions(t *testing.T) {
 	t.Parallel()
-	for name, old := range map[string]func(t *testing.T) (dsn string, db *sql.DB, dialect goose.Dialect){
-		"SQLite": func(t *testing.T) (string, *sql.DB, goose.Dialect) {
-			path := filepath.Join(t.TempDir(), "test.db")
-			db, err := sql.Open("sqlite", path)
-			check(t, err)
-			return "sqlite:" + path, db, goose.DialectSQLite3
-		},
-		"PostgreSQL": func(t *testing.T) (string, *sql.DB, goose.Dialect) {
-			url := pgtest.NewDatabase(t)
-			db, err := sql.Open("pgx", url)
-			check(t, err)
-			return url, db, goose.DialectPostgres
-		},
-	} {
+	for name, old := range oldDatabases() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dsn, db, dialect := old(t)
@@ -179,6 +166,56 @@ func makeVersion(t *testing.T, db *sql.DB, dialect goose.Dialect, version int64)
 			5, 1779117975747298, 1779117975747298, NULL),
 			('acc', 'sess_2', 'agent_1', 1, 'env_1', '', 'idle', '{}', '{}', 0, '[]', '[]', '[]', 0, 1779117975747297, 1779117975747297, NULL),
 			('acc', 'sess_deleted', 'agent_1', 1, 'env_1', '', 'idle', '{}', '{}', 0, '[]', '[]', '[]', 0, 1779117975747298, 1779117975747298, 1)`)
+}
+
+// TestUpgradeToKeyReferences opens databases whose keys have refusals recorded for them: those keys are free, what
+// succeeded is replayed and counted.
+func TestUpgradeToKeyReferences(t *testing.T) {
+	t.Parallel()
+	for name, old := range oldDatabases() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dsn, db, dialect := old(t)
+			makeVersion(t, db, dialect, 8)
+			insert(t, db, fmt.Sprintf(`INSERT INTO idempotency_keys (account_id, key, fingerprint, status, content_type, body, created_at)
+				VALUES ('acc', 'created', 'f1', 201, 'text/x', 'body', %[1]d), ('acc', 'refused', 'f2', 404, 'text/x', 'body', %[1]d)`,
+				time.Now().UnixMicro()))
+			check(t, db.Close())
+			s := open(t, dsn)
+			key := store.Key{Account: "acc", Value: "created", Fingerprint: "f1"}
+			want := &store.RecordedKey{Key: key, Response: store.RecordedResponse{Status: 201, ContentType: "text/x", Body: []byte("body")}}
+			got, err := s.ClaimKey(t.Context(), store.Key{Account: "acc", Value: "created", Request: "POST /x", Fingerprint: "f"})
+			check(t, err)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+			got, err = s.ClaimKey(t.Context(), store.Key{Account: "acc", Value: "refused"})
+			if err != nil || got != nil {
+				t.Errorf("refused: %+v, %v", got, err)
+			}
+			if n, err := s.KeyBytes(t.Context(), "acc"); err != nil || n < 4 {
+				t.Errorf("%d bytes, %v", n, err)
+			}
+		})
+	}
+}
+
+// oldDatabases makes empty databases without a schema.
+func oldDatabases() map[string]func(t *testing.T) (dsn string, db *sql.DB, dialect goose.Dialect) {
+	return map[string]func(t *testing.T) (string, *sql.DB, goose.Dialect){
+		"SQLite": func(t *testing.T) (string, *sql.DB, goose.Dialect) {
+			path := filepath.Join(t.TempDir(), "test.db")
+			db, err := sql.Open("sqlite", path)
+			check(t, err)
+			return "sqlite:" + path, db, goose.DialectSQLite3
+		},
+		"PostgreSQL": func(t *testing.T) (string, *sql.DB, goose.Dialect) {
+			url := pgtest.NewDatabase(t)
+			db, err := sql.Open("pgx", url)
+			check(t, err)
+			return url, db, goose.DialectPostgres
+		},
+	}
 }
 
 // insert runs statements.

@@ -3,10 +3,12 @@ package pgengine
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
@@ -52,4 +54,34 @@ func CountTrips(t *testing.T, db engine.Database) (trips *int) {
 	}
 	e.pool = pool
 	return trips
+}
+
+// Settings returns settings as they are on a new connection that is kept for one purpose.
+func Settings(ctx context.Context, db engine.Database, names []string) (values []string, err error) {
+	conn, err := db.Engine.(*postgres).kept.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(ctx)
+	err = conn.QueryRow(ctx, `SELECT array_agg(current_setting(name, true) ORDER BY at) FROM unnest($1::text[]) WITH ORDINALITY AS s(name, at)`, names).Scan(&values)
+	return values, err
+}
+
+// ReplaceProofs has a listener send its proofs by another function.
+func ReplaceProofs(db engine.Database, send func(ctx context.Context, payload string) error) (original func(ctx context.Context, payload string) error) {
+	n := db.Notifier.(*notifier)
+	original, n.send = n.send, send
+	return original
+}
+
+// UnlockSchema releases the lock of the schema over a connection of its own, which does not hold it.
+func UnlockSchema(ctx context.Context, db engine.Database) error {
+	pool := stdlib.OpenDB(*db.Engine.(*postgres).kept.config)
+	defer pool.Close()
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return schemaLock{slog.New(slog.DiscardHandler)}.SessionUnlock(ctx, conn)
 }

@@ -98,35 +98,50 @@ func (n *notifier) listen(ctx context.Context, conn *pgx.Conn, notified func(pay
 		switch {
 		case err == nil:
 			hear(payload)
-			continue
-		case errors.Is(err, errSilent):
-			err = n.prove(ctx, conn, hear)
+			if n.postgres.hearing.since() < listenCheck {
+				continue
+			}
+		case !errors.Is(err, errSilent):
+			return err
 		}
-		if err != nil {
+		if err := n.prove(ctx, conn, hear); err != nil {
 			return err
 		}
 	}
 }
 
 // prove sends a notification and waits until it arrives. While none can be sent it only checks that the connection is
-// there.
+// there. Meanwhile it passes on what else arrives.
 func (n *notifier) prove(ctx context.Context, conn *pgx.Conn, hear func(payload string)) error {
 	proof := proofPrefix + rand.Text()
-	if err := within(ctx, func(ctx context.Context) error { return n.send(ctx, proof) }); err != nil {
-		return within(ctx, conn.Ping)
-	}
-	for late := time.Now().Add(listenPatience); ; {
-		payload, err := next(ctx, conn, time.Until(late))
+	waiting, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	sent := make(chan error, 1)
+	go func() {
+		err := within(ctx, func(ctx context.Context) error { return n.send(ctx, proof) })
+		if err == nil {
+			time.AfterFunc(listenPatience, giveUp)
+		} else {
+			giveUp()
+		}
+		sent <- err
+	}()
+	for {
+		notification, err := conn.WaitForNotification(waiting)
 		switch {
-		case errors.Is(err, errSilent):
-			return errDeaf
-		case err != nil:
-			return err
-		case payload == proof:
+		case err == nil && notification.Payload == proof:
+			<-sent
 			n.postgres.hearing.heard()
 			return nil
+		case err == nil:
+			hear(notification.Payload)
+		case <-sent != nil && !conn.IsClosed():
+			return within(ctx, conn.Ping)
+		case ctx.Err() == nil && waiting.Err() != nil && !conn.IsClosed():
+			return errDeaf
+		default:
+			return err
 		}
-		hear(payload)
 	}
 }
 
@@ -168,21 +183,22 @@ type hearing struct {
 	known  bool
 	reason error     // why nothing is heard; nil while it is
 	at     time.Time // since when
-	deaf   bool      // the reason is errDeaf
+	deaf   bool      // a proof did not arrive since one did, or none ever did
+	warned bool      // the log says that notifications do not arrive
 }
 
 func newHearing(log *slog.Logger) *hearing {
-	return &hearing{log: log, begun: make(chan struct{}), reason: errors.New("no notification has arrived yet"), at: time.Now()}
+	return &hearing{log: log, begun: make(chan struct{}), reason: errors.New("no notification has arrived yet"), at: time.Now(), deaf: true}
 }
 
 // heard notes that a notification has arrived.
 func (h *hearing) heard() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.deaf {
+	if h.warned {
 		h.log.Info("PostgreSQL's notifications arrive again", "after", time.Since(h.at).Round(time.Millisecond))
 	}
-	h.reason, h.deaf = nil, false
+	h.reason, h.deaf, h.warned = nil, false, false
 	h.settle()
 }
 
@@ -196,7 +212,8 @@ func (h *hearing) lost(err error) {
 	if h.reason = err; err == nil {
 		h.reason = context.Canceled // it listens no more
 	}
-	h.deaf = h.deaf || errors.Is(err, errDeaf)
+	h.warned = h.warned || errors.Is(err, errDeaf)
+	h.deaf = h.deaf || h.warned
 	h.settle()
 }
 

@@ -54,8 +54,8 @@ func Open(url string, opts Options) (engine.Database, error) {
 	unhurried.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.DeadlineContextWatcherHandler{Conn: c.Conn()}
 	}
-	unhurried.AfterConnect = ask(slices.Concat(settings, unbounded, relied))
-	config.ConnConfig.AfterConnect = ask(slices.Concat(pooled(opts), settings, relied))
+	unhurried.AfterConnect = ask(opts.ConnectTimeout, slices.Concat(settings, unbounded, relied)...)
+	config.ConnConfig.AfterConnect = ask(opts.ConnectTimeout, slices.Concat(pooled(opts), settings, relied)...)
 	config.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { return e.conns.open() }
 	e.kept = &keeper{config: unhurried, log: opts.Log, giveWay: e.giveWay}
 	if e.pool, err = pgxpool.NewWithConfig(context.Background(), config); err != nil { // the context is for background connections, of which there are none

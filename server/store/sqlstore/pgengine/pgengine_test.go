@@ -3,9 +3,11 @@ package pgengine_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
 	"github.com/cloud-sessions/sessions/server/store"
@@ -132,4 +134,42 @@ func TestStraysAreEnqueued(t *testing.T) {
 	}
 	cancel()
 	check(t, <-worked)
+}
+
+// TestAReclaimedTurnStaysInTheQueue ends the work on turns that another process has claimed meanwhile, as after a lost
+// connection: they remain with that process.
+func TestAReclaimedTurnStaysInTheQueue(t *testing.T) {
+	t.Parallel()
+	database := pgtest.NewDatabase(t)
+	s, err := sqlstore.Open(t.Context(), database, sqlstore.Options{})
+	check(t, err)
+	t.Cleanup(func() { check(t, s.Close()) })
+	other, err := pgx.Connect(t.Context(), database)
+	check(t, err)
+	t.Cleanup(func() { check(t, other.Close(context.WithoutCancel(t.Context()))) })
+	_, err = other.Exec(t.Context(), `SELECT pg_advisory_lock(hashtextextended('other', 7365737369))`)
+	check(t, err)
+	for _, id := range []string{"turn_1", "turn_2"} {
+		check(t, s.Atomically(t.Context(), func(ctx context.Context) error {
+			return s.QueueTurn(ctx, store.TurnRef{Session: store.SessionRef{Account: "acc", ID: "sess_" + id}, TurnID: id})
+		}))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	left := 2
+	check(t, s.WorkTurns(ctx, 1, func(_ context.Context, ref store.TurnRef) bool {
+		_, err := other.Exec(t.Context(), `UPDATE queued_turns SET worker = 'other' WHERE turn_id = $1`, ref.TurnID)
+		check(t, err)
+		if left--; left == 0 {
+			cancel()
+		}
+		return ref.TurnID == "turn_1"
+	}))
+	rows, err := other.Query(t.Context(), `SELECT turn_id FROM queued_turns WHERE worker = 'other' ORDER BY turn_id`)
+	check(t, err)
+	got, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	check(t, err)
+	if !slices.Equal(got, []string{"turn_1", "turn_2"}) {
+		t.Errorf("the other process has %v", got)
+	}
 }

@@ -20,7 +20,7 @@ func checkRights(ctx context.Context, db *sql.DB) error {
 		if err := rows.Scan(&role, &right, &object); err != nil {
 			return fmt.Errorf("sqlstore: %w", err)
 		}
-		return fmt.Errorf("sqlstore: the role %q lacks a right: %s on %s; it needs SELECT, INSERT, UPDATE and DELETE on all tables and USAGE on their sequences",
+		return fmt.Errorf("sqlstore: the role %q lacks a right: %s on %s; it needs SELECT, INSERT, UPDATE and DELETE on all tables",
 			role, right, object)
 	}
 	return rows.Err()
@@ -30,9 +30,4 @@ func checkRights(ctx context.Context, db *sql.DB) error {
 const missingRights = `
 	WITH tables AS (SELECT name, to_regclass(name) AS id FROM unnest($1::text[]) AS name)
 	SELECT current_user, needed, name FROM tables, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS needed
-	WHERE id IS NULL OR NOT has_table_privilege(id, needed)
-	UNION ALL
-	SELECT current_user, 'USAGE', sequence::text
-	FROM tables JOIN pg_attribute ON attrelid = id AND attnum > 0 AND NOT attisdropped,
-		to_regclass(pg_get_serial_sequence(id::text, attname)) AS sequence
-	WHERE sequence IS NOT NULL AND NOT has_sequence_privilege(sequence, 'USAGE')`
+	WHERE id IS NULL OR NOT has_table_privilege(id, needed)`

@@ -69,8 +69,8 @@ func splitParams(params map[string]string) (startup map[string]string, settings 
 }
 
 // ask returns a function for pgconn.Config.AfterConnect that makes settings in this order, so that later ones replace
-// earlier ones, and verifies that the connection keeps them.
-func ask(settings []setting) func(ctx context.Context, conn *pgconn.PgConn) error {
+// earlier ones, and verifies that the connection keeps them. It takes no longer than a timeout.
+func ask(timeout time.Duration, settings ...setting) func(ctx context.Context, conn *pgconn.PgConn) error {
 	var set, show string
 	var args, names [][]byte
 	last := map[string]setting{}
@@ -91,6 +91,8 @@ func ask(settings []setting) func(ctx context.Context, conn *pgconn.PgConn) erro
 		separator = ", "
 	}
 	return func(ctx context.Context, conn *pgconn.PgConn) error {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
 		made := conn.ExecParams(ctx, set, args, nil, nil, nil).Read()
 		if made.Err != nil {
 			return made.Err

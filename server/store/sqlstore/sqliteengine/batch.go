@@ -23,6 +23,8 @@ type batch struct {
 	turns int
 	// kept is how many parts a commit would keep.
 	kept int
+	// wrote is whether a part wrote a row, which is then undone or kept.
+	wrote bool
 	// lost is why the transaction can no longer be committed, or nil.
 	lost error
 	// done is closed when the transaction has ended; outcome is then nil if its parts are on disk.
@@ -102,10 +104,17 @@ func (b *batch) end() error {
 	ctx := context.Background()
 	err := b.lost
 	if err == nil && b.kept > 0 {
-		if err = b.pools.commit(b); err == nil {
+		if err = b.pools.files.check(); err == nil {
+			err = b.pools.commit(b)
+		}
+		if err == nil {
+			if b.wrote {
+				b.pools.full.Store(false)
+				b.pools.copyLog(b.conn)
+			}
 			return nil
 		}
-		err = failure(ctx, err)
+		err = b.pools.failure(ctx, err)
 	}
 	_ = b.run(ctx, "ROLLBACK") // fails when there is no transaction left
 	return err

@@ -20,15 +20,34 @@ import (
 const maxStatements = 100
 
 // connector connects a pool of rawConns.
-type connector struct{ driver.Connector }
+type connector struct {
+	driver.Connector
+	files *files // nil in memory
+}
 
-func newConnector(dsn string) (driver.Connector, error) {
+func newConnector(dsn string, f *files) (driver.Connector, error) {
 	driver, err := sqlite.NewConnector(dsn)
-	return connector{driver}, err
+	return connector{driver, f}, err
 }
 
 // Connect implements driver.Connector.
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	if c.files == nil {
+		return c.connect(ctx)
+	}
+	var made *rawConn
+	err := c.files.connect(func() (err error) {
+		made, err = c.connect(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	made.files = c.files
+	return made, nil
+}
+
+func (c connector) connect(ctx context.Context) (*rawConn, error) {
 	made, err := c.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
@@ -40,7 +59,8 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return &rawConn{driverConn: conn, statements: map[string]*statement{}}, nil
 }
 
-// driverConn is what the driver's connections implement for database/sql, and two methods for databases in memory.
+// driverConn is what the driver's connections implement for database/sql, two methods for databases in memory, and one
+// for files.
 type driverConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -52,6 +72,7 @@ type driverConn interface {
 	driver.Validator
 	Serialize() ([]byte, error)
 	Deserialize(image []byte) error
+	FileControlPersistWAL(database string, mode int) (int, error)
 }
 
 // rawConn is a connection that prepares each statement of the store once. It calls the driver directly, since
@@ -59,6 +80,7 @@ type driverConn interface {
 // pools it, it is an ordinary connection. It serves one call at a time.
 type rawConn struct {
 	driverConn
+	files      *files // nil in memory
 	statements map[string]*statement
 	args       []driver.NamedValue // of the statement that runs
 }
@@ -90,7 +112,11 @@ func (c *rawConn) Close() error {
 		errs = append(errs, s.close())
 	}
 	clear(c.statements)
-	return errors.Join(append(errs, c.driverConn.Close())...)
+	end := c.driverConn.Close
+	if c.files == nil {
+		return errors.Join(append(errs, end())...)
+	}
+	return errors.Join(append(errs, c.files.disconnect(end))...)
 }
 
 // statement returns the prepared statement. When the connection keeps too many, any of them is closed.

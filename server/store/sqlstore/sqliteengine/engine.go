@@ -4,11 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
-
+	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
@@ -17,12 +17,21 @@ import (
 type pools struct {
 	writers, readers *sql.DB // pools of rawConns
 	queue            writeQueue
+	files            *files      // nil in memory
+	helper           *helper     // nil in memory
+	scrubber         scrubber    // belongs to who has the connection that writes
+	full             atomic.Bool // the last write found no space left
+	unwatch          func()      // stops watching the files
+	closing          sync.Once
+	closed           error // of closing
 	// A batch ends when the queue is empty, or at one of these bounds: neither its first member nor a writer in another
 	// process waits for long. Tests change them.
 	maxTurns int
 	maxTime  time.Duration
 	// commit commits a batch. Tests replace it.
 	commit func(b *batch) error
+	// tryWrite tries whether there is space again. Tests replace it.
+	tryWrite func(ctx context.Context, e *pools) error
 }
 
 func newEngine(writers, readers *sql.DB) *pools {
@@ -32,6 +41,8 @@ func newEngine(writers, readers *sql.DB) *pools {
 		maxTurns: 100,
 		maxTime:  5 * time.Millisecond,
 		commit:   func(b *batch) error { return b.run(context.Background(), "COMMIT") },
+		tryWrite: tryWrite,
+		unwatch:  func() {},
 	}
 }
 
@@ -39,16 +50,59 @@ func newEngine(writers, readers *sql.DB) *pools {
 func (e *pools) Read(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
 	conn, err := e.readers.Conn(ctx)
 	if err != nil {
-		return failure(ctx, err)
+		return e.failure(ctx, err)
 	}
 	defer conn.Close()
-	return failure(ctx, onConn(conn, func(c *rawConn) error {
+	return e.failure(ctx, onConn(conn, func(c *rawConn) error {
 		return c.read(watched(ctx, !q.Quick), q.Text, q.Args, each)
 	}))
 }
 
-// Close closes the writers last: their connection may tidy up the database, those that only read may not.
-func (e *pools) Close() error { return errors.Join(e.readers.Close(), e.writers.Close()) }
+// Close closes the writers last: their connection may tidy up the database, those that only read may not. It must not
+// remove the files of another database that has taken the name of this one. It may be called more than once.
+func (e *pools) Close() error {
+	e.closing.Do(func() { e.closed = e.close() })
+	return e.closed
+}
+
+func (e *pools) close() error {
+	e.unwatch()
+	var errs []error
+	switch {
+	case e.files == nil:
+	case e.files.check() != nil:
+		errs = append(errs, e.keepFiles())
+	default: // SQLite will copy the log
+		_ = e.onWriter(context.Background(), func(c *rawConn) error { return e.scrubber.scrub(context.Background(), c) })
+	}
+	errs = append(errs, e.readers.Close(), e.writers.Close())
+	if e.helper != nil {
+		errs = append(errs, e.helper.close())
+	}
+	return errors.Join(errs...)
+}
+
+// keepFiles makes the connection that writes leave the files as they are when it is closed.
+func (e *pools) keepFiles() error {
+	err := e.onWriter(context.Background(), func(c *rawConn) error {
+		_, err := c.FileControlPersistWAL("main", 1)
+		return err
+	})
+	if errors.Is(err, store.ErrUnavailable) { // it is closed already, and cannot be opened again
+		return nil
+	}
+	return err
+}
+
+// onWriter calls run with the connection that writes, once no batch has it.
+func (e *pools) onWriter(ctx context.Context, run func(c *rawConn) error) error {
+	conn, err := e.writers.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return onConn(conn, run)
+}
 
 // Transact implements engine.Engine.
 func (e *pools) Transact(ctx context.Context, fn func(tx engine.Tx) error) error {
@@ -62,23 +116,10 @@ func (e *pools) Transact(ctx context.Context, fn func(tx engine.Tx) error) error
 	if b == nil {
 		if b, err = e.begin(ctx); err != nil {
 			e.queue.pass(nil)
-			return failure(ctx, err)
+			return e.failure(ctx, err)
 		}
 	}
 	return b.take(ctx, fn)
-}
-
-func failure(ctx context.Context, err error) error { return engine.Failure(ctx, err, unavailable(err)) }
-
-// unavailable reports whether another process kept the database locked for too long, or no space is left for it on
-// disk or in memory.
-func unavailable(err error) bool {
-	var said *sqlite.Error
-	if !errors.As(err, &said) {
-		return false
-	}
-	code := said.Code() & 0xff // without its extension
-	return code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_FULL
 }
 
 // watched returns the context for a statement that ctx interrupts, or does not interrupt. Watching costs the driver a
@@ -120,6 +161,7 @@ func (m *member) write(ctx context.Context, statement string, args []any, last b
 		}
 		n, err = c.run(watched(ctx, m.first), statement, args)
 		m.finished = last && err == nil && !m.first && !m.saved
+		m.batch.wrote = m.batch.wrote || n > 0
 		return err
 	})
 	return n, err
@@ -135,7 +177,7 @@ func (m *member) statement(ctx context.Context, run func(c *rawConn) error) erro
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.ended || m.batch.lost != nil {
-		return failure(ctx, sql.ErrTxDone)
+		return m.batch.pools.failure(ctx, sql.ErrTxDone)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -144,7 +186,7 @@ func (m *member) statement(ctx context.Context, run func(c *rawConn) error) erro
 	if err != nil {
 		m.batch.suspect(err)
 	}
-	return failure(ctx, err)
+	return m.batch.pools.failure(ctx, err)
 }
 
 // Abort implements engine.Tx.

@@ -31,15 +31,19 @@ func openInMemory(t *testing.T) *pools { return open(t, memory) }
 
 func open(t *testing.T, path string) *pools {
 	t.Helper()
-	db, err := Open(path)
+	db, err := Open(t.Context(), path, Options{})
 	check(t, err)
 	e := db.Engine.(*pools)
 	t.Cleanup(func() { check(t, e.Close()) })
-	check(t, e.Transact(t.Context(), func(tx engine.Tx) error {
-		_, err := tx.Exec(t.Context(), "CREATE TABLE things (name TEXT NOT NULL UNIQUE, parent TEXT REFERENCES things (name))", nil)
-		return err
-	}))
+	check(t, createThings(t.Context(), e))
 	return e
+}
+
+func createThings(ctx context.Context, e *pools) error {
+	return e.Transact(ctx, func(tx engine.Tx) error {
+		_, err := tx.Exec(ctx, "CREATE TABLE things (name TEXT NOT NULL UNIQUE, parent TEXT REFERENCES things (name))", nil)
+		return err
+	})
 }
 
 func insert(ctx context.Context, tx engine.Tx, name string) error {

@@ -5,12 +5,17 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
+	"log/slog"
+	"math/rand/v2"
 	"net/url"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"time"
+
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/migrations"
@@ -20,40 +25,96 @@ const (
 	memory = ":memory:"
 	// maxReaders bounds the connections that read one file; SQLite lets them read while one writes.
 	maxReaders = 8
+	// busyTimeout is how long a writer waits for other processes.
+	busyTimeout = 10 * time.Second
 )
+
+// Options configure a database.
+type Options struct {
+	// Serve is whether this process serves the database, which one at a time may do.
+	Serve bool
+	// Logger gets what happens to the files while the database is served.
+	Logger *slog.Logger
+}
 
 // Open opens a file, or a private database in memory for ":memory:".
 //
 // A file gets one connection that writes, whose transactions begin with BEGIN IMMEDIATE: writers queue in Go, where
 // contexts count, and only those of other processes wait in SQLite, for at most the busy timeout. A transaction that began
 // as a reader could not become a writer once another one wrote.
-func Open(path string) (engine.Database, error) {
-	if path == memory {
+func Open(ctx context.Context, name string, options Options) (engine.Database, error) {
+	if name == memory {
 		return openMemory()
 	}
-	if path == "" || strings.HasPrefix(path, ":") || strings.HasPrefix(path, "//") {
-		return engine.Database{}, engine.ErrDSN
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return engine.Database{}, fmt.Errorf("sqlstore: %w", err)
-	}
-	if err := makeFile(path); err != nil {
-		return engine.Database{}, fmt.Errorf("sqlstore: make the database file: %w", err)
-	}
-	write, err := openPool(fileDSN(path, url.Values{"_txlock": {"immediate"}}), 1)
+	e, err := openPools(ctx, name, options)
 	if err != nil {
 		return engine.Database{}, err
 	}
-	read, err := openPool(fileDSN(path, url.Values{"_query_only": {"on"}}), maxReaders)
-	if err != nil {
-		return engine.Database{}, errors.Join(err, write.Close())
+	db := databaseOf(e, e.helper)
+	db.GiveBack = e.giveBack
+	return db, nil
+}
+
+// openPools opens a file and its helper. Where the name turns out to be no database, it leaves no helper behind.
+func openPools(ctx context.Context, name string, options Options) (_ *pools, err error) {
+	if err := checkName(name); err != nil {
+		return nil, err
 	}
-	revoked, err := openRevocations(path + "-revocations")
-	if err != nil {
-		return engine.Database{}, errors.Join(fmt.Errorf("sqlstore: open the file of revocations: %w", err), read.Close(), write.Close())
+	path, err := resolve(name)
+	if err == nil {
+		err = makeFile(path)
 	}
-	return databaseOf(newEngine(write, read), revoked), nil
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: open the database file: %w", err)
+	}
+	e := newEngine(nil, nil)
+	e.files, e.scrubber.path = &files{path: path}, path+"-wal"
+	var opened []io.Closer
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, c := range slices.Backward(opened) {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	if e.writers, err = openPool(fileDSN(path, url.Values{"_txlock": {"immediate"}, "_auto_vacuum": {"incremental"}}), 1, e.files); err != nil {
+		return nil, err
+	}
+	opened = append(opened, e.writers)
+	if e.readers, err = openPool(fileDSN(path, url.Values{"_query_only": {"on"}}), maxReaders, e.files); err != nil {
+		return nil, err
+	}
+	opened = append(opened, e.readers)
+	if err := e.connect(ctx); err != nil {
+		return nil, e.failure(ctx, err)
+	}
+	if e.helper, err = openHelper(path+"-revocations", options.Serve); errors.Is(err, errLocked) {
+		return nil, fmt.Errorf("sqlstore: %w", served(path))
+	} else if err != nil {
+		return nil, fmt.Errorf("sqlstore: open the helper file of the database: %w", err)
+	}
+	if options.Serve {
+		e.watch(options.Logger)
+	}
+	return e, nil
+}
+
+// connect opens the connection that writes. SQLite does not wait when several processes turn on the write-ahead log of a
+// new file at the same time.
+func (e *pools) connect(ctx context.Context) error {
+	for began := time.Now(); ; {
+		err := e.writers.PingContext(ctx)
+		if code(err) != sqlite3.SQLITE_BUSY || time.Since(began) > busyTimeout {
+			return err
+		}
+		time.Sleep(time.Duration(1+rand.IntN(10)) * time.Millisecond)
+	}
+}
+
+// served is why a database cannot be served.
+func served(path string) error {
+	return fmt.Errorf("another process serves the database file %s; stop it first, or choose another file (several servers can share a PostgreSQL)", path)
 }
 
 // openMemory uses one connection for everything: the connection is the database. It starts as a copy of a database
@@ -79,7 +140,7 @@ func newMemory() (*pools, error) {
 		"_dqs":    {"false"},
 		"_txlock": {"immediate"},
 	}
-	pool, err := openPool(memory+"?"+options.Encode(), 1)
+	pool, err := openPool(memory+"?"+options.Encode(), 1, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -118,13 +179,14 @@ func databaseOf(e *pools, revoked engine.Revocations) engine.Database {
 		Engine:      e,
 		Queue:       &turns{pools: e},
 		Revocations: revoked,
-		Migrate:     func(ctx context.Context) error { return migrations.SQLite(ctx, e.writers) },
+		Ready:       e.ready,
+		Migrate:     func(ctx context.Context) error { return e.files.named(migrations.SQLite(ctx, e.writers)) },
 	}
 }
 
 // openPool returns a pool whose connections, size at most, stay open until the pool is closed.
-func openPool(dsn string, size int) (*sql.DB, error) {
-	connector, err := newConnector(dsn)
+func openPool(dsn string, size int, f *files) (*sql.DB, error) {
+	connector, err := newConnector(dsn, f)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: %w", err)
 	}
@@ -137,13 +199,17 @@ func openPool(dsn string, size int) (*sql.DB, error) {
 }
 
 // fileDSN puts every setting into the DSN, since each new connection of a pool needs them. synchronous is FULL
-// because in WAL mode anything less may lose a committed transaction when the power fails.
+// because in WAL mode anything less may lose a committed transaction when the power fails. secure_delete overwrites what is
+// deleted with zeros.
 func fileDSN(path string, options url.Values) string {
 	options["_pragma"] = []string{
-		"busy_timeout(10000)", // milliseconds
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
 		"journal_mode(wal)",
 		"synchronous(full)",
 		"foreign_keys(on)",
+		"secure_delete(on)",
+		"wal_autocheckpoint(0)", // see copyLog
+		"journal_size_limit(0)", // the log's size is what it holds
 	}
 	options.Set("_dqs", "false")
 	path = filepath.ToSlash(path)
@@ -151,28 +217,4 @@ func fileDSN(path string, options url.Values) string {
 		path = "/" + path
 	}
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: options.Encode()}).String()
-}
-
-// makeFile creates an empty database file, which SQLite treats as a new database, that only its owner can read;
-// SQLite gives its companion files the same mode. The file gets its name when it is already closed: closing a file on
-// which SQLite holds locks, for another store in this process, would drop those locks. Where a file system has no
-// links, SQLite creates the file, with the usual mode.
-func makeFile(path string) error {
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	empty, err := os.CreateTemp(dir, ".new-*.db") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(empty.Name())
-	if err := empty.Close(); err != nil {
-		return err
-	}
-	_ = os.Link(empty.Name(), path) // also fails when another process was faster
-	return nil
 }
