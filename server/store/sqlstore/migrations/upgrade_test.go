@@ -226,3 +226,29 @@ func insert(t *testing.T, db *sql.DB, statements ...string) {
 		check(t, err)
 	}
 }
+
+// TestUpgradeToBoundedUsage opens databases with usage beyond the contract's bounds: it is at the bounds.
+func TestUpgradeToBoundedUsage(t *testing.T) {
+	t.Parallel()
+	for name, old := range oldDatabases() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dsn, db, dialect := old(t)
+			makeVersion(t, db, dialect, 7)
+			insert(t, db, `UPDATE sessions SET input_tokens = 9007199254740992, output_tokens = 9223372036854775807,
+				cache_read_input_tokens = 9007199254740991, cache_creation_5m = 9007199254740992, cache_creation_1h = 18014398509481982,
+				credit_cents = 100000000001 WHERE id = 'sess_1'`)
+			check(t, db.Close())
+			s, err := open(t, dsn).GetSession(t.Context(), "acc", "sess_1")
+			check(t, err)
+			const most = 9007199254740991
+			want := store.Usage{
+				InputTokens: most, OutputTokens: most, CacheReadInputTokens: most, CacheCreation5m: most, CacheCreation1h: most,
+				CreditCents: 100_000_000_000,
+			}
+			if diff := cmp.Diff(want, s.Usage); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
