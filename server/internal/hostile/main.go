@@ -1,6 +1,7 @@
 // Command hostile measures what one account that means harm costs the others. It starts a server, with a bound on its
-// address space (threads of C libraries would take much of it: build with CGO_ENABLED=0), and measures how long three friendly accounts wait for GET /sessions/{id}, each over one connection:
-// alone, beside lawful requests of another account over 32 connections, and beside its hostile requests over 16.
+// address space, and measures how long three friendly accounts wait for GET /sessions/{id}, each over one connection:
+// alone, beside lawful requests of another account over 32 connections, and beside its hostile requests over 16. Build it
+// with CGO_ENABLED=0, as releases are: threads of C libraries take much of the address space.
 package main
 
 import (
