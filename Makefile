@@ -16,7 +16,7 @@ REDOCLY := @redocly/cli@2.77.0
 SPEC := api/openapi.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help gen gen-check contract-lint contract-diff contract-gate build run run-cluster test test-cluster-long fuzz mutants bench bench-scale lint prism cross ci clean
+.PHONY: help gen gen-check contract-lint contract-diff contract-gate build run run-cluster test test-cluster-long fuzz mutants bench bench-scale hostile lint prism cross ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ bench: ## compare the server with the bare handler: validation, storage, start, 
 
 bench-scale: ## measure create, get and list at 1,000, 100,000 and 1,000,000 sessions (some minutes, 1 GB of disk)
 	go run ./server/bench --scale 1000,100000,1000000
+
+hostile: ## measure what a hostile account costs the others, with a server of 2 GiB of address space (two minutes)
+	go run ./server/internal/hostile
 
 lint: ## gofmt, go vet, staticcheck, a tidy go.mod, and mutants that still apply
 	@unformatted=$$(find . -name '*.go' -not -path './gen/*' -not -path './.git/*' -exec gofmt -l {} +) && \

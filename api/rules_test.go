@@ -396,7 +396,7 @@ func securityRule(doc object) (findings []string) {
 }
 
 // generatorKeywords are those of the generators, oapi-codegen and clientgen, that name or choose Go types.
-const generatorKeywords = " x-go-name x-oapi-codegen-only-honour-go-name x-go-type x-go-type-name x-go-type-import " +
+const generatorKeywords = " x-go-name x-go-field-names x-go-type x-go-type-name x-go-type-import " +
 	"x-go-type-skip-optional-pointer x-omitzero x-omitempty x-go-error x-go-constants"
 
 // keywords are those that something enforces or shows, by the kind of their object. Any other keyword would
@@ -438,7 +438,7 @@ func keywordRule(doc object) (findings []string) {
 		case object:
 			_, isReference := v["$ref"].(string)
 			for key, next := range sorted(v) {
-				if isReference && key != "$ref" && !slices.Contains(strings.Fields(generatorKeywords), key) {
+				if isReference && key != "$ref" {
 					findings = append(findings, fmt.Sprintf("%s: keyword %s next to a $ref is ignored", at, key))
 				}
 				references(at+"/"+key, next)

@@ -198,8 +198,8 @@ func TestHugeAnswers(t *testing.T) {
 		length, most int64
 		err          string
 	}{
-		{"announced", 200, 10 << 30, 0, "Sessions.Get: 200 unexpected_response: the response is larger than 32 MiB (request id req_1)"},
-		{"endless", 200, -1, 32<<20 + 1, "Sessions.Get: 200 unexpected_response: the response is larger than 32 MiB (request id req_1)"},
+		{"announced", 200, 10 << 30, 0, "Sessions.Get: 200 unexpected_response: the response is larger than 72 MiB (request id req_1)"},
+		{"endless", 200, -1, 72<<20 + 1, "Sessions.Get: 200 unexpected_response: the response is larger than 72 MiB (request id req_1)"},
 		{"endless error", 400, 10 << 30, 1<<20 + 1, ""},
 	}
 	for _, tc := range cases {

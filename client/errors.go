@@ -37,7 +37,7 @@ const (
 	// ErrOverloaded is a server that is temporarily unavailable (503); see [Error.RetryAfter].
 	ErrOverloaded = types.ErrorTypeOverloadedError
 	// ErrUnexpectedResponse is a response that the contract does not have: without JSON, truncated, empty, larger than
-	// 32 MiB, or a redirect. Only the client uses it, never the server.
+	// 72 MiB, or a redirect. Only the client uses it, never the server.
 	ErrUnexpectedResponse ErrorType = "unexpected_response"
 )
 

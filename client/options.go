@@ -84,9 +84,9 @@ func WithHeader(name, value string) Option {
 // idempotencyKey matches the keys that the contract allows.
 var idempotencyKey = regexp.MustCompile(idempotencyKeyPattern)
 
-// WithIdempotencyKey names one write: for 24 hours a repeat of it, even from another process, gets the first response and
-// does nothing twice. A key that was used with a different body is an [ErrConflict]. Without this option a write gets a
-// random key. It is for calls only and has no effect on reads.
+// WithIdempotencyKey names one write: for 24 hours after its success a repeat of it, even from another process, gets the
+// first response and does nothing twice. A key of a write that succeeded is an [ErrConflict] for a different request.
+// Without this option a write gets a random key. It is for calls only and has no effect on reads.
 func WithIdempotencyKey(key string) Option {
 	return func(c *config) error {
 		if !idempotencyKey.MatchString(key) {

@@ -32,7 +32,9 @@ func collect(ctx context.Context, c *client.Client, params *client.ListAgentsPar
 			errs = append(errs, err)
 			continue
 		}
-		ids = append(ids, agent.ID)
+		if ids = append(ids, agent.ID); len(ids) > 1000 {
+			return ids, append(errs, errors.New("the list does not end"))
+		}
 	}
 	return ids, errs
 }

@@ -23,7 +23,7 @@ func decode[T any](resp *response) (*T, error) {
 		}
 	}
 	if resp.tooLarge {
-		return fail("the response is larger than 32 MiB")
+		return fail("the response is larger than 72 MiB")
 	}
 	if len(bytes.TrimSpace(resp.body)) == 0 {
 		return fail("the response is empty")

@@ -302,7 +302,7 @@ func (s *stream) open(req *http.Request) (*response, error) {
 	}
 	silence.in = in.Body
 	s.conn = &connection{
-		events: sse.NewReader(silence, maxResponse), body: in.Body, ctx: ctx, cancel: cancel, since: s.cfg.clock.now(),
+		events: sse.NewReader(silence, maxEvent), body: in.Body, ctx: ctx, cancel: cancel, since: s.cfg.clock.now(),
 	}
 	return nil, nil
 }

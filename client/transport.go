@@ -11,11 +11,16 @@ import (
 	"slices"
 )
 
-// The most bytes read of a response: of a success, and of anything else.
+// The most bytes read of a response: of a success, and of anything else. The largest success is that of sendEvents, with
+// the events of a request of 32 MiB: encoding may double a character. Pages are at most 8 MiB, except for a single record
+// that is larger.
 const (
-	maxResponse = 32 << 20
+	maxResponse = 72 << 20
 	maxError    = 1 << 20
 )
+
+// maxEvent is the most bytes read of an event of a stream. One that is stored now is at most 2 MiB; older ones may be larger.
+const maxEvent = 32 << 20
 
 // builder makes a request for a server, whose URL ends in a slash.
 type builder func(server string) (*http.Request, error)

@@ -1,10 +1,13 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/auth"
@@ -18,14 +21,21 @@ const (
 	DemoEnvironment = "env_019e2590d33f711fabf42f2857cecd8a"
 )
 
-// demoTokenLifetime is how long a token lasts that is created at the start of a demo.
-const demoTokenLifetime = 30 * 24 * time.Hour
+const (
+	// demoTokenLifetime is how long the demo's token is valid after a start.
+	demoTokenLifetime = 30 * 24 * time.Hour
+	// demoTokenName is the name of the tokens that demos create; a token that somebody else created keeps its expiry.
+	demoTokenName = "demo"
+	// guessable is how long a token of a demo must be, in characters, when others than this machine can try to guess it.
+	guessable = 24
+)
 
 // Demo is how to use a demo server.
 type Demo struct {
 	// Token is the demo account's token.
 	Token string
-	// Expires is when the token expires; nil for a token from the configuration, which does not.
+	// Expires is when the token expires: 30 days after the start. It is nil for a token that was created for the demo account
+	// without an expiry.
 	Expires *time.Time
 }
 
@@ -42,17 +52,38 @@ func (d *Demo) Curl(baseURL string) string {
   }'`, baseURL, d.Token, DemoAgent, DemoEnvironment)
 }
 
+// CheckDemoToken returns an error for a token that a demo cannot use on an address: one that is malformed, and on an
+// address beyond loopback one that can be guessed. An empty token, for a new one, is fine.
+func CheckDemoToken(addr, token string) error {
+	switch {
+	case token == "":
+		return nil
+	case !auth.WellFormed(token):
+		return fmt.Errorf("the demo token must start with %q and hold letters, digits and -._~+/= only", auth.Prefix)
+	case len(token) < guessable && !loopback(addr):
+		return fmt.Errorf("the demo token has %d characters; on %s, where other machines can guess it, it must have at least %d: "+
+			"choose a longer one, leave it out for a new one, or listen on 127.0.0.1", len(token), addr, guessable)
+	}
+	return nil
+}
+
+// loopback reports whether only this machine reaches an address, host:port.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
 // seedDemo creates the demo account's agent and environment, unless they exist, and its token: the given one, or a new one
-// at each start.
+// at each start. A start extends a given token's life.
 func seedDemo(ctx context.Context, db store.Store, token string, now func() time.Time) (*Demo, error) {
-	demo := &Demo{Token: token}
-	if token == "" {
-		demo.Token = auth.Mint()
-		demo.Expires = new(now().Add(demoTokenLifetime))
-	}
-	if !auth.WellFormed(demo.Token) {
-		return nil, fmt.Errorf("the demo token must start with %q and hold letters, digits and -._~+/= only", auth.Prefix)
-	}
+	demo := &Demo{Token: cmp.Or(token, auth.Mint())}
 	err := db.Atomically(ctx, func(ctx context.Context) error {
 		_, err := db.SeedAgent(ctx, DemoAccount, demoAgent())
 		if err != nil {
@@ -61,13 +92,34 @@ func seedDemo(ctx context.Context, db store.Store, token string, now func() time
 		if _, err := db.SeedEnvironment(ctx, DemoAccount, demoEnvironment()); err != nil {
 			return err
 		}
-		_, err = db.CreateToken(ctx, store.NewToken{Account: DemoAccount, Name: "demo", Hash: auth.Hash(demo.Token), ExpiresAt: demo.Expires})
-		if errors.Is(err, store.ErrExists) {
-			return nil // it was given at an earlier start already
-		}
+		admitted, err := admitDemo(ctx, db, auth.Hash(demo.Token), now())
+		demo.Expires = admitted.ExpiresAt
 		return err
 	})
 	return demo, err
+}
+
+// admitDemo makes the token with that hash valid for the demo account, or returns an error when it cannot be.
+func admitDemo(ctx context.Context, db store.Store, hash string, now time.Time) (store.Token, error) {
+	expires := now.Add(demoTokenLifetime)
+	created, err := db.CreateToken(ctx, store.NewToken{Account: DemoAccount, Name: demoTokenName, Hash: hash, ExpiresAt: &expires})
+	if !errors.Is(err, store.ErrExists) {
+		return created, err
+	}
+	known, err := db.TokenByHash(ctx, hash)
+	switch {
+	case err != nil:
+		return store.Token{}, err
+	case known.Account != DemoAccount:
+		return store.Token{}, fmt.Errorf("the demo token belongs to the account %q; choose another one, or leave it out for a new one", known.Account)
+	case known.RevokedAt != nil:
+		return store.Token{}, errors.New("the demo token was revoked; choose another one, or leave it out for a new one")
+	case known.Name == demoTokenName:
+		return db.ExtendToken(ctx, known.ID, expires)
+	case known.ExpiresAt != nil && !now.Before(*known.ExpiresAt):
+		return store.Token{}, errors.New("the demo token has expired; choose another one, or leave it out for a new one")
+	}
+	return known, nil
 }
 
 // demoAgent is the agent of the documentation page's response, field for field.

@@ -115,11 +115,11 @@ func TestNoStoredValueMakesAReadFail(t *testing.T) {
 	t.Log(stored)
 }
 
-// fewChecks makes rapid check 40 times unless a flag says otherwise: each check takes some tenths of a second.
+// fewChecks makes rapid check 20 times unless a flag says otherwise: each check takes some tenths of a second.
 func fewChecks(t *testing.T) {
 	t.Helper()
 	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
-		if err := checks.Value.Set("40"); err != nil {
+		if err := checks.Value.Set("20"); err != nil {
 			t.Fatal(err)
 		}
 	}

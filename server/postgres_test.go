@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/cloud-sessions/sessions/server"
 	"github.com/cloud-sessions/sessions/server/store/pgserver"
@@ -86,8 +87,11 @@ func TestNotReadyWhileNothingCanBeWritten(t *testing.T) {
 	t.Parallel()
 	database := pgtest.NewDatabase(t)
 	h := startOn(t, database)
-	name := databaseName(t, database)
-	writable := database + "&default_transaction_read_only=off"
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, writable := strings.TrimPrefix(u.Path, "/"), database+"&default_transaction_read_only=off"
 	for what, tc := range map[string]struct{ begin, end string }{
 		"read-only": {
 			"ALTER DATABASE " + name + " SET default_transaction_read_only = on",
@@ -132,15 +136,6 @@ func TestNotReadyWhileNothingCanBeWritten(t *testing.T) {
 
 // endOthers ends all other connections to the database.
 const endOthers = `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`
-
-func databaseName(t *testing.T, database string) string {
-	t.Helper()
-	config, err := pgx.ParseConfig(database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return config.Database
-}
 
 // TestTwinsOnTwoReplicas sends the same request to both at once, many times.
 func TestTwinsOnTwoReplicas(t *testing.T) {

@@ -101,6 +101,7 @@ func TestNewRefusesBadConfigs(t *testing.T) {
 		`unknown feature "m4"; known is "m3"`:                     {Features: []string{"m4"}},
 		`unknown response check "off"; use "enforce" or "report"`: {ResponseCheck: "off"},
 		`the demo token must start with "pt-" and hold`:           {Demo: true, DemoToken: "secret"},
+		"the demo token has 23 characters; on 0.0.0.0:0,":         {Demo: true, DemoToken: "pt-45678901234567890123", Addr: "0.0.0.0:0"},
 		"sqlite:": {DB: "mysql://localhost"},
 	} {
 		s, err := server.New(t.Context(), config)

@@ -56,7 +56,8 @@ type Config struct {
 	DBStatementTimeout, DBConnectTimeout time.Duration
 	// Demo creates the agent and the environment of the documentation page, and a token for them.
 	Demo bool
-	// DemoToken is the demo account's token; empty for a new one.
+	// DemoToken is the demo account's token, which each start makes valid for 30 days; empty for a new one. On an Addr beyond
+	// loopback it must have at least 24 characters. A token that was revoked or that belongs to another account is refused.
 	DemoToken string
 	// Models is a YAML file of the models that GET /models lists; a built-in list by default.
 	Models string
@@ -69,13 +70,16 @@ type Config struct {
 	// MaxStreams is how many event streams an account may have open, at all running servers on the database together;
 	// 1,000 by default.
 	MaxStreams int
+	// MaxKeyBytes is how many bytes the idempotency keys of an account may occupy, responses included; 1 GiB by default.
+	MaxKeyBytes int64
 	// Heartbeat is the longest silence on an event stream; 15 seconds by default.
 	Heartbeat time.Duration
 	// StreamPatience is how long a caller may take to read a frame of an event stream, or a piece of 64 KiB of another
 	// response, before it is disconnected; 10 seconds by default.
 	StreamPatience time.Duration
 	// MaxBytesInFlight bounds the memory, in bytes, that requests and responses in progress hold together, as far as their
-	// callers decide it; one account may use a quarter. 256 MiB by default.
+	// callers decide it; one account may use a quarter. What running turns start from has a bound of the same size. 256 MiB
+	// by default, at least 16 MiB.
 	MaxBytesInFlight int64
 	// TurnTimeout is how long a turn may run, TurnSilenceTimeout how long its runner may give no sign of life; an hour and
 	// 10 minutes by default. A turn that waits for a worker, a confirmation or a tool's result does not run.
@@ -162,7 +166,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		Contract: api, Auth: auth.New(db, config.Now), Store: db, Log: config.Logger,
 		ReportOnly: config.ResponseCheck == Report, OnViolation: config.OnViolation,
 		Faults: config.Faults, Sleep: config.Clock.Sleep,
-		Heartbeat: config.Heartbeat, Patience: config.StreamPatience, Budget: bytes,
+		MaxKeyBytes: config.MaxKeyBytes, Heartbeat: config.Heartbeat, Patience: config.StreamPatience, Budget: bytes,
 	})
 	s.broker = broker.New(db, broker.Options{
 		MaxReaders: config.MaxStreams, Now: config.Now, NewID: db.NewID, Budget: bytes,
@@ -185,6 +189,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
 		TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
+		Budget: budget.New(config.MaxBytesInFlight), // of its own: turns last
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
 	s.pipeline.Gauge("sessions_bytes_in_flight", "Bytes that requests, responses and streams have reserved.", func() int { return int(bytes.Used()) })
@@ -194,10 +199,11 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 
 // serve gives the pipeline its operations.
 func (s *Server) serve(api *contract.Contract, events *event.Log, models types.ModelList) error {
-	return s.pipeline.Serve(operations.New(operations.Options{
+	ops := operations.New(operations.Options{
 		Store: s.store, Contract: api, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
 		Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
-	}))
+	})
+	return s.pipeline.Serve(ops, ops)
 }
 
 // maxInputTokens returns the sizes of the models' windows, by model.
@@ -220,6 +226,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.Workers = cmp.Or(c.Workers, 256)
 	c.MaxTurns = cmp.Or(c.MaxTurns, 1000)
 	c.MaxStreams = cmp.Or(c.MaxStreams, 1000)
+	c.MaxKeyBytes = cmp.Or(c.MaxKeyBytes, 1<<30)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamPatience = cmp.Or(c.StreamPatience, 10*time.Second)
 	c.MaxBytesInFlight = cmp.Or(c.MaxBytesInFlight, 256<<20)
@@ -245,6 +252,11 @@ func (c Config) withDefaults() (Config, error) {
 	for _, f := range c.Features {
 		if f != FeatureM3 {
 			return c, fmt.Errorf("unknown feature %q; known is %q", f, FeatureM3)
+		}
+	}
+	if c.Demo {
+		if err := CheckDemoToken(c.Addr, c.DemoToken); err != nil {
+			return c, err
 		}
 	}
 	if c.Faults != nil && !c.Demo {

@@ -54,6 +54,7 @@ func (p *pathItem) UnmarshalYAML(node *yaml.Node) error {
 // operation is an operation, with the parameters of its path.
 type operation struct {
 	ID          string `yaml:"operationId"`
+	Summary     string
 	Description string
 	Parameters  []*parameter
 	RequestBody struct{ Content ordered[media] } `yaml:"requestBody"`
@@ -65,11 +66,12 @@ type operation struct {
 }
 
 type parameter struct {
-	Ref      string `yaml:"$ref"`
-	Name, In string
-	GoName   string `yaml:"x-go-name"`
-	Schema   *schema
-	Example  any
+	Ref         string `yaml:"$ref"`
+	Name, In    string
+	Description string
+	GoName      string `yaml:"x-go-name"`
+	Schema      *schema
+	Example     any
 }
 
 type response struct {

@@ -3,7 +3,8 @@
 //   - of gen/types the unions, and the types by the names of their schemas,
 //   - of client the names of types, the services with their plain operations, and the rows of the tests that walk every
 //     operation,
-//   - of client/contractcheck the steps of a conformance run.
+//   - of client/contractcheck the steps of a conformance run,
+//   - of client/cmd/sessions the commands of the plain operations, with their flags.
 //
 // A method's name and place follow from the operationId and the path. An operation or a schema with x-go-handwritten is left
 // to package client.
@@ -30,6 +31,7 @@ var outputs = []struct {
 	{"types.tmpl", "client/types.gen.go", func(d *document) any { return d.clientTypes() }},
 	{"services.tmpl", "client/services.gen.go", func(d *document) any { return d.services }},
 	{"plan.tmpl", "client/contractcheck/plan.gen.go", func(d *document) any { return d.plan() }},
+	{"commands.tmpl", "client/cmd/sessions/commands.gen.go", func(d *document) any { return d.commands() }},
 	{"operations.tmpl", "client/operations_gen_test.go", func(d *document) any { return d.services }},
 }
 

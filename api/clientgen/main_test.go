@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +19,8 @@ paths:
     get:
       operationId: listPets
       description: Lists pets.
-      parameters: [{name: 'kinds[]', in: query, schema: {type: array, maxItems: 3}, example: [cat]}, {name: since, in: query, schema: {format: date-time}}]
+      parameters: [{name: 'kinds[]', in: query, schema: {type: array, items: {type: string}, maxItems: 3}, example: [cat]}, {name: 'born_at[gt]', in: query, schema: {format: date-time}}, {name: 'born_at[gte]', in: query, schema: {format: date-time}},
+        {name: limit, in: query, schema: {type: integer, default: 5, maximum: 50}}]
       responses: {'200': {content: {application/json: {schema: {$ref: '#/components/schemas/PetList'}}}}}
   /pets/{pet_id}:
     parameters: [{$ref: '#/components/parameters/PetID'}]
@@ -49,7 +51,9 @@ components:
     CreatePetRequest:
       type: object
       required: [owner]
-      properties: {owner: {oneOf: [{$ref: '#/components/schemas/OwnerID'}, {type: object}]}, name: {type: string, minLength: 1, maxLength: 9}}
+      properties: {owner: {oneOf: [{$ref: '#/components/schemas/OwnerID'}, {type: object}]}, name: {type: string, minLength: 1, maxLength: 9}, toy_ids: {type: array, items: {type: string}}, home: {oneOf: [
+        {type: object, properties: {type: {type: string, enum: [flat]}, floor: {type: integer}}},
+        {type: object, properties: {type: {type: string, enum: [house]}, yard: {type: object, properties: {wide: {type: boolean}, type: {enum: [yard]}}}}}]}}
 `
 
 func read(t *testing.T) *document {
@@ -114,6 +118,52 @@ func TestClientTypes(t *testing.T) {
 	}
 	if len(types.Enums) != 1 || types.Enums[0].Values[1].Name != "KindKindOfDog" || types.Enums[0].Values[1].Value != "types.KindKindOfDog" {
 		t.Errorf("%+v", types.Enums)
+	}
+}
+
+// A command has the path parameters as arguments, and a flag for every parameter and field that fits on a command line.
+func TestCommands(t *testing.T) {
+	c := read(t).commands()
+	var got []string
+	for _, g := range c.Groups {
+		for _, c := range g.Commands {
+			line := c.Example() + " | " + c.Use() + " |"
+			for _, f := range c.Flags {
+				line += fmt.Sprintf(" %s=%s %s,", f.Name, f.Param, f.Kind)
+			}
+			got = append(got, strings.TrimSpace(line))
+		}
+	}
+	want := []string{
+		"sessions pets create | create | owner=owner textFlag, name=name textFlag, toy=toy_ids listFlag, type=home.type textFlag, floor=home.floor numberFlag, wide=home.yard.wide booleanFlag,",
+		"sessions pets list | list | kinds=kinds[] wordsFlag, born-after=born_at[gte] timeFlag,",
+		"sessions pets delete pet_1 | delete PET |", "sessions pets archive pet_1 | archive PET |", "sessions pets weights | weights |",
+		"sessions visits list | list |", "sessions owners create | create |", "sessions owners delete | delete |",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if c.DefaultLimit != 5 || c.LargestPage != 50 {
+		t.Errorf("pages of %v, at most %d", c.DefaultLimit, c.LargestPage)
+	}
+}
+
+func TestTextsOfCommands(t *testing.T) {
+	c := command{
+		&method{operation: &operation{Description: "Returns pets (宠物), oldest unless `order` is `desc`. Gated (M3 门控). A lost pet is a 409.", Summary: "Get pets"}},
+		[]flag{{Param: "order", Name: "sorted"}},
+	}
+	if got := c.Long(); got != "Shows pets, oldest unless --sorted is desc. A lost pet is a conflict." {
+		t.Error(got)
+	}
+	for description, want := range map[string]string{
+		"Returns only pets\n  of this `kind`. An unknown one is a 404.": "list only pets of this kind",
+		"Name (名称); it need not be unique.":                             "name; it need not be unique",
+		"MCP servers.":                                                  "MCP servers",
+	} {
+		if got := usage(description); got != want {
+			t.Errorf("%s: %s", description, got)
+		}
 	}
 }
 

@@ -122,7 +122,11 @@ func (o *Operation) readBody(r *http.Request) (string, *RequestError) {
 	var err error
 	for err == nil && len(data) < limit {
 		if len(data) == cap(data) {
-			data = slices.Grow(data, bytes.MinRead)
+			more := bytes.MinRead
+			if rest := int(r.ContentLength) - len(data); rest < 4*len(data) { // much of it has come: the rest will fit
+				more = max(more, rest+1)
+			}
+			data = slices.Grow(data, more)
 		}
 		var n int
 		n, err = r.Body.Read(data[len(data):min(cap(data), limit)])

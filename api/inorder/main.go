@@ -74,8 +74,9 @@ func excluding(config string, schemas []string) ([]byte, error) {
 	return yaml.Marshal(settings)
 }
 
-// inOrder returns the document with an x-order on every property of its component schemas, and the names of the schemas
-// whose types api/clientgen writes.
+// inOrder returns the document with an x-order on every property of its component schemas, and the exact Go name on those
+// that their schema's x-go-field-names has: a $ref takes no keyword next to it, and the generator changes the case of
+// other names. excluded are the schemas whose types api/clientgen writes.
 func inOrder(data []byte) (ordered []byte, excluded []string, err error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(data, &document); err != nil {
@@ -94,13 +95,21 @@ func inOrder(data []byte) (ordered []byte, excluded []string, err error) {
 			continue
 		}
 		for p := 1; p < len(properties.Content); p += 2 {
-			properties.Content[p].Content = append(properties.Content[p].Content,
-				&yaml.Node{Kind: yaml.ScalarNode, Value: "x-order"},
-				&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.Itoa(p/2 + 1)})
+			extend(properties.Content[p], "x-order", "!!int", strconv.Itoa(p/2+1))
+			if name := child(child(schemas.Content[i], "x-go-field-names"), properties.Content[p-1].Value); name != nil {
+				extend(properties.Content[p], "x-go-name", "!!str", name.Value)
+				extend(properties.Content[p], "x-oapi-codegen-only-honour-go-name", "!!bool", "true")
+			}
 		}
 	}
 	ordered, err = yaml.Marshal(&document)
 	return ordered, excluded, err
+}
+
+// extend adds a key to a mapping.
+func extend(mapping *yaml.Node, key, tag, value string) {
+	mapping.Content = append(mapping.Content,
+		&yaml.Node{Kind: yaml.ScalarNode, Value: key}, &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: value})
 }
 
 // child returns the value of a mapping's key, or nil.

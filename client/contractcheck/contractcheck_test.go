@@ -119,7 +119,7 @@ func TestResponses(t *testing.T) {
 		"HTML":         {says(200, "text/html", "<html>"), "content: the content type is not declared"},
 		"gateway":      {says(502, "text/html", "<html>"), "status: the status is not declared"},
 		"no such type": {says(400, "application/json", envelope("sorry")), "enum at '/error/type': must be one of 'invalid_request_error', 'authentication_error', 'permission_error', 'not_found_error', 'conflict_error', 'rate_limit_error', 'api_error', 'feature_not_available', 'overloaded_error'"},
-		"endless":      {&network{200, "application/json", zeros, 0}, "size: it is larger than 32 MiB"},
+		"endless":      {&network{200, "application/json", zeros, 0}, "size: it is larger than 72 MiB"},
 		"cut off":      {&network{200, "application/json", broken, 0}, ""}, // the network's fault
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 
 // maxResponse is the most bytes of a response, or of an event, that are validated: what the client reads.
 const (
-	maxResponse = 32 << 20
-	tooLarge    = "it is larger than 32 MiB"
+	maxResponse = 72 << 20
+	tooLarge    = "it is larger than 72 MiB"
 )
 
 // judge is called with a violation. Its error, if any, fails the request, response or stream.

@@ -3907,9 +3907,10 @@ type ListAgentsParams struct {
 
 // CreateAgentParams defines parameters for CreateAgent.
 type CreateAgentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
@@ -3918,9 +3919,10 @@ type CreateAgentParams struct {
 
 // DeleteAgentParams defines parameters for DeleteAgent.
 type DeleteAgentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
@@ -3935,9 +3937,10 @@ type GetAgentParams struct {
 
 // UpdateAgentParams defines parameters for UpdateAgent.
 type UpdateAgentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
@@ -3946,9 +3949,10 @@ type UpdateAgentParams struct {
 
 // PutAgentParams defines parameters for PutAgent.
 type PutAgentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
@@ -3957,9 +3961,10 @@ type PutAgentParams struct {
 
 // ArchiveAgentParams defines parameters for ArchiveAgent.
 type ArchiveAgentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
@@ -4007,9 +4012,10 @@ type ListEnvironmentsParams struct {
 
 // CreateEnvironmentParams defines parameters for CreateEnvironment.
 type CreateEnvironmentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
@@ -4018,9 +4024,10 @@ type CreateEnvironmentParams struct {
 
 // DeleteEnvironmentParams defines parameters for DeleteEnvironment.
 type DeleteEnvironmentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
@@ -4029,9 +4036,10 @@ type DeleteEnvironmentParams struct {
 
 // UpdateEnvironmentParams defines parameters for UpdateEnvironment.
 type UpdateEnvironmentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
@@ -4040,9 +4048,10 @@ type UpdateEnvironmentParams struct {
 
 // PutEnvironmentParams defines parameters for PutEnvironment.
 type PutEnvironmentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
@@ -4051,9 +4060,10 @@ type PutEnvironmentParams struct {
 
 // ArchiveEnvironmentParams defines parameters for ArchiveEnvironment.
 type ArchiveEnvironmentParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
@@ -4101,9 +4111,10 @@ type ListSessionsParams struct {
 
 // CreateSessionParams defines parameters for CreateSession.
 type CreateSessionParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
@@ -4112,9 +4123,10 @@ type CreateSessionParams struct {
 
 // DeleteSessionParams defines parameters for DeleteSession.
 type DeleteSessionParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
@@ -4123,9 +4135,10 @@ type DeleteSessionParams struct {
 
 // UpdateSessionParams defines parameters for UpdateSession.
 type UpdateSessionParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
@@ -4134,9 +4147,10 @@ type UpdateSessionParams struct {
 
 // ArchiveSessionParams defines parameters for ArchiveSession.
 type ArchiveSessionParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
@@ -4145,9 +4159,10 @@ type ArchiveSessionParams struct {
 
 // CancelSessionParams defines parameters for CancelSession.
 type CancelSessionParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
@@ -4189,9 +4204,10 @@ type ListEventsParams struct {
 
 // SendEventsParams defines parameters for SendEvents.
 type SendEventsParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
@@ -4230,9 +4246,10 @@ type ListSessionResourcesParams struct {
 
 // AddSessionResourcesParams defines parameters for AddSessionResources.
 type AddSessionResourcesParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
@@ -4241,9 +4258,10 @@ type AddSessionResourcesParams struct {
 
 // DeleteSessionResourceParams defines parameters for DeleteSessionResource.
 type DeleteSessionResourceParams struct {
-	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request with the same key, method, path and body returns
-	// the first response byte for byte; with a different body it is a 409 `conflict_error`. A repeat that
-	// arrives while the first request is still running waits for it. 5xx responses are not recorded.
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.

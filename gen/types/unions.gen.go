@@ -279,7 +279,7 @@ func (u Rubric) AsAny() any {
 	return nil
 }
 
-// Event: Event of a session's log.
+// Event: Event of a session's log; without the fields that all events have, at most 2 MiB of JSON when it is stored.
 type Event struct{ oneOf }
 
 // NewEvent returns the union that holds v. It sets the field Type.

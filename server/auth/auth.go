@@ -37,12 +37,15 @@ type Principal struct {
 	Account string
 	// TokenID names the token, for logs.
 	TokenID string
+	// Token identifies the token to Check and Hold. It is not the token itself.
+	Token string
 }
 
 // Authenticator checks tokens against the store.
 type Authenticator struct {
 	cache *tokenCache
 	now   func() time.Time
+	holds holds
 }
 
 // New returns an Authenticator over tokens. It relies on what it read of a token for a second, unless a token is
@@ -59,20 +62,41 @@ func (a *Authenticator) Authenticate(ctx context.Context, header http.Header) (P
 		return Principal{}, err
 	}
 	hash := Hash(token)
+	known, err := a.check(ctx, hash)
+	if err != nil {
+		return Principal{}, err
+	}
+	return Principal{Account: known.Account, TokenID: known.ID, Token: hash}, nil
+}
+
+// Check returns nil while a principal's token is valid. Its errors are those of Authenticate.
+func (a *Authenticator) Check(ctx context.Context, token string) error {
+	_, err := a.check(ctx, token)
+	return err
+}
+
+// check returns the token with that hash, unless it is not valid.
+func (a *Authenticator) check(ctx context.Context, hash string) (store.Token, error) {
 	known, err := a.cache.get(ctx, hash)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return Principal{}, &Error{"Invalid API key or token."}
+		return store.Token{}, &Error{"Invalid API key or token."}
 	case err != nil:
-		return Principal{}, err
+		return store.Token{}, err
 	case subtle.ConstantTimeCompare([]byte(known.Hash), []byte(hash)) != 1:
-		return Principal{}, &Error{"Invalid API key or token."}
+		return store.Token{}, &Error{"Invalid API key or token."}
 	case known.RevokedAt != nil:
-		return Principal{}, &Error{"The token has been revoked."}
-	case known.ExpiresAt != nil && !a.now().Before(*known.ExpiresAt):
-		return Principal{}, &Error{"The token has expired."}
+		return store.Token{}, &Error{"The token has been revoked."}
 	}
-	return Principal{Account: known.Account, TokenID: known.ID}, nil
+	return known, a.expired(known)
+}
+
+// expired returns an *Error once the token has expired.
+func (a *Authenticator) expired(t store.Token) error {
+	if t.ExpiresAt != nil && !a.now().Before(*t.ExpiresAt) {
+		return &Error{"The token has expired."}
+	}
+	return nil
 }
 
 // bearer reads the token out of the Authorization header.

@@ -2,6 +2,7 @@ package event
 
 import (
 	"context"
+	"fmt"
 	"hash/maphash"
 
 	"github.com/cloud-sessions/sessions/api/contract"
@@ -78,7 +79,7 @@ func (l *Log) Append(ctx context.Context, session store.SessionRef, change func(
 			if err != nil {
 				return nil, err
 			}
-			return encoded(events)
+			return l.encoded(events)
 		})
 		if err != nil {
 			return err
@@ -92,13 +93,16 @@ func (l *Log) Append(ctx context.Context, session store.SessionRef, change func(
 	return s, appended, nil
 }
 
-// encoded returns the events as the store keeps them.
-func encoded(events []New) ([]store.NewEvent, error) {
+// encoded returns the events as the store keeps them. Nothing is stored that is larger than the contract allows.
+func (l *Log) encoded(events []New) ([]store.NewEvent, error) {
 	stored := make([]store.NewEvent, len(events))
 	for i, e := range events {
 		var err error
 		if stored[i], err = e.stored(); err != nil {
 			return nil, err
+		}
+		if size := len(stored[i].Payload); size > l.schema.MaxBytes() {
+			return nil, &contract.Violation{Operation: e.Type, Rule: "x-max-bytes", Reason: fmt.Sprintf("%d bytes of JSON", size)}
 		}
 	}
 	return stored, nil

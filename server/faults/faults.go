@@ -30,7 +30,7 @@ type Rule struct {
 
 	// Latency passes before the request is handled, 1 hour at most.
 	Latency time.Duration `yaml:"latency"`
-	// Answer is sent in the server's place, which does not receive the request.
+	// Answer is sent in the place of what the server would respond.
 	Answer *Answer `yaml:"answer"`
 	// Drop closes the connection without a response.
 	Drop Drop `yaml:"drop"`
@@ -38,7 +38,8 @@ type Rule struct {
 	Cut *Cut `yaml:"cut"`
 }
 
-// Answer is a response that is not the server's.
+// Answer is a response in the handler's place. With ErrorBody it is one of the server's own: an invalid request or a replay
+// for an idempotency key comes before it. Any other one is a gateway's, which the server does not receive the request of.
 type Answer struct {
 	// Status is the HTTP status, 200 to 599. With ErrorBody it must be a status that has a type of error.
 	Status int `yaml:"status,required"`

@@ -93,3 +93,13 @@ func (f Fault) Kind() string {
 
 // Latency is the time that passes before the request is handled.
 func (f Fault) Latency() time.Duration { return f.latency }
+
+// Own returns the answer of a fault that the server itself would give, the contract's error, and what the fault does
+// besides; nil for a fault of a gateway or the network. The caller sends the answer where the server would: after it has
+// authenticated and validated the request and claimed its idempotency key.
+func (f Fault) Own() (*Answer, Fault) {
+	if f.rule == nil || f.rule.Answer == nil || f.rule.Answer.body() != ErrorBody {
+		return nil, f
+	}
+	return f.rule.Answer, Fault{latency: f.latency}
+}

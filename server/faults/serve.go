@@ -25,7 +25,7 @@ func (f Fault) Serve(w http.ResponseWriter, r *http.Request, requestID string, s
 	case f.rule == nil:
 		handle.ServeHTTP(w, r)
 	case f.rule.Answer != nil:
-		f.rule.Answer.write(w, requestID)
+		f.rule.Answer.Write(w, requestID)
 	case f.rule.Drop != "":
 		if f.rule.Drop == DropAfter {
 			handle.ServeHTTP(&lostWriter{header: http.Header{}, leave: leave}, r)
@@ -48,7 +48,8 @@ const (
 	brokenDoc = `{"type": "broken", "data": [`
 )
 
-func (a *Answer) write(w http.ResponseWriter, requestID string) {
+// Write sends the answer. requestID is the request's id, for the contract's errors.
+func (a *Answer) Write(w http.ResponseWriter, requestID string) {
 	header := w.Header()
 	switch wait := a.RetryAfter; {
 	case wait == 0:

@@ -33,8 +33,15 @@ type Options struct {
 	Now func() time.Time
 }
 
+// Operations are the operations, with what they know of their responses.
+type Operations interface {
+	echoserver.StrictServerInterface
+	Describe(session string, body []byte) (resource, reference string, secret bool)
+	Rebuild(ctx context.Context, reference string) ([]byte, error)
+}
+
 // New returns the operations.
-func New(o Options) echoserver.StrictServerInterface {
+func New(o Options) Operations {
 	return &handler{
 		store: o.Store, contract: o.Contract, events: o.Events, broker: o.Broker, eventStream: o.EventStream,
 		cached: newCachedSessions(o.Store, o.Contract.Operation("getSession")),

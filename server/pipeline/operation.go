@@ -26,7 +26,14 @@ func (p *Pipeline) operation(op *contract.Operation) echo.MiddlewareFunc {
 				if err := p.admit(c, op, grant); err != nil {
 					return err
 				}
-				return p.once(c, reply, op, func() error { return p.handle(c, reply, next) })
+				r, ok := rehearsed(c.Request().Context())
+				switch {
+				case !ok:
+					return p.once(c, reply, op, func() error { return p.handle(c, reply, next) })
+				case r.denies():
+					return p.fail(c, r)
+				}
+				return p.once(c, reply, op, func() error { return p.fail(c, r) })
 			})
 			if err != nil && !reply.open {
 				reply.reset(c)
@@ -42,9 +49,11 @@ func (p *Pipeline) operation(op *contract.Operation) echo.MiddlewareFunc {
 }
 
 // admit authenticates the caller, then validates the request. What the request takes is reserved first: its head for all
-// callers that are not known yet, then its body for the account.
+// callers that are not known yet, then its body for the account. A body may take as long as its caller wants, so the token
+// is checked again once it has been read.
 func (p *Pipeline) admit(c echo.Context, op *contract.Operation, grant *budget.Grant) error {
 	r := c.Request()
+	info := request.From(r.Context())
 	if err := grant.Grow(headBytes(r)); err != nil {
 		return err
 	}
@@ -53,7 +62,7 @@ func (p *Pipeline) admit(c echo.Context, op *contract.Operation, grant *budget.G
 		if err != nil {
 			return err
 		}
-		request.From(r.Context()).Account = principal.Account
+		info.Account, info.Token = principal.Account, principal.Token
 		if err := grant.Move(principal.Account); err != nil {
 			return err
 		}
@@ -61,14 +70,18 @@ func (p *Pipeline) admit(c echo.Context, op *contract.Operation, grant *budget.G
 	if !op.TakesBody() {
 		return op.CheckRequest(r, c.Param)
 	}
-	body, err := reserveBody(r, grant)
+	body, err := reserveBody(r, grant, op.MaxBody())
 	if err != nil {
 		return err
 	}
-	if err := op.CheckRequest(r, c.Param); body.refused == nil {
+	err = op.CheckRequest(r, c.Param)
+	switch {
+	case body.refused != nil:
+		return body.refused
+	case err != nil || !op.Secured:
 		return err
 	}
-	return body.refused
+	return p.opts.Auth.Check(r.Context(), info.Token)
 }
 
 // handle runs a handler, writes its error, if any, as the envelope, and validates the reply. It returns an error only

@@ -40,6 +40,8 @@ type Options struct {
 	Faults *faults.Injector
 	// Sleep passes the latency of injected faults.
 	Sleep func(context.Context, time.Duration) error
+	// MaxKeyBytes is how many bytes the idempotency keys of an account may occupy.
+	MaxKeyBytes int64
 	// Heartbeat is the longest silence on an event stream.
 	Heartbeat time.Duration
 	// Patience is how long a caller may take to read a frame of a stream, or a piece of another response.
@@ -50,23 +52,30 @@ type Options struct {
 
 // Pipeline serves the API over HTTP. Create it with New, and call Serve before it gets requests.
 type Pipeline struct {
-	opts     Options
-	contract *contract.Contract
-	log      *slog.Logger
-	metrics  *metrics
-	replies  replies
-	handler  http.Handler
-	draining atomic.Bool
+	opts         Options
+	contract     *contract.Contract
+	log          *slog.Logger
+	metrics      *metrics
+	replies      replies
+	responses    Responses
+	fingerprints *fingerprints
+	keyBytes     *keyBytes
+	handler      http.Handler
+	draining     atomic.Bool
 }
 
 // New returns a pipeline without operations.
 func New(o Options) *Pipeline {
-	return &Pipeline{opts: o, contract: o.Contract, log: o.Log, metrics: newMetrics()}
+	return &Pipeline{
+		opts: o, contract: o.Contract, log: o.Log, metrics: newMetrics(),
+		fingerprints: &fingerprints{store: o.Store}, keyBytes: newKeyBytes(o.Store, o.MaxKeyBytes),
+	}
 }
 
-// Serve adds the operations. It returns an error unless every operation of the contract is served: each needs a route,
+// Serve adds the operations, and what they know of their responses. It returns an error unless every operation of the contract is served: each needs a route,
 // validation and a security decision.
-func (p *Pipeline) Serve(operations echoserver.StrictServerInterface) error {
+func (p *Pipeline) Serve(operations echoserver.StrictServerInterface, responses Responses) error {
+	p.responses = responses
 	handler, err := p.routes(operations)
 	if err != nil {
 		return err

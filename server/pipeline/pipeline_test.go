@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -25,6 +26,7 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/broker"
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/internal/panics"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/request"
@@ -90,7 +92,7 @@ func open(t *testing.T, ops operations, change ...func(*Options)) *Pipeline {
 		f(&o)
 	}
 	p := New(o)
-	if err := p.Serve(ops); err != nil {
+	if err := p.Serve(ops, nil); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -129,7 +131,7 @@ func TestServeRefusesAnotherContract(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = New(Options{Contract: c, Log: slog.New(slog.DiscardHandler)}).Serve(operations{})
+		err = New(Options{Contract: c, Log: slog.New(slog.DiscardHandler)}).Serve(operations{}, nil)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
@@ -271,6 +273,44 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// silentDatabase does not respond.
+type silentDatabase struct{ database }
+
+func (silentDatabase) Ping(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// Load balancers get a response while the database gives none.
+func TestReadinessDoesNotWaitForASilentDatabase(t *testing.T) {
+	p := open(t, operations{}, func(o *Options) { o.Store = &silentDatabase{} })
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		got := get(t, p, "/readyz")
+		if took := time.Since(start); got.Code != http.StatusServiceUnavailable || took > 5*time.Second {
+			t.Errorf("%d after %s", got.Code, took)
+		}
+	})
+}
+
+// A large response does not keep its memory for the next one.
+func TestLargeRepliesAreNotKept(t *testing.T) {
+	t.Parallel()
+	p := open(t, operations{})
+	op := p.contract.Operation("listModels")
+	for range 100 { // a pool drops some of what it gets
+		c := echo.New().NewContext(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/models", nil), httptest.NewRecorder())
+		reply := p.replies.hold(c, op, budget.New(1<<30).Open("acme"))
+		_, _ = reply.Write(make([]byte, 2*largestKept))
+		if err := p.replies.release(c, reply); err != nil {
+			t.Fatal(err)
+		}
+		if kept, ok := p.replies.pool.Get().(*heldReply); ok && kept.body.Cap() > largestKept {
+			t.Fatalf("%d bytes are kept", kept.body.Cap())
+		}
+	}
+}
+
 // Every error that callers may see, and what they see of it.
 func TestProblems(t *testing.T) {
 	t.Parallel()
@@ -289,7 +329,13 @@ func TestProblems(t *testing.T) {
 			Type: "invalid_request_error", Param: "environment_id", Message: "Environment 'env_1' is archived and cannot be used for new sessions."}},
 		{&store.VersionError{Latest: 3, Got: 2}, 409, problem.Problem{Type: "conflict_error", Param: "version", Message: "Version conflict. Expected version 3, got 2."}},
 		{&store.StateError{Noun: store.NounSession, ID: "sess_1", Reason: "is archived."}, 409, problem.Problem{Type: "conflict_error", Message: "Session 'sess_1' is archived."}},
-		{store.ErrKeyReused, 409, problem.Problem{Type: "conflict_error", Param: "Idempotency-Key", Message: "Idempotency key reused with a different request body."}},
+		{&keyReusedError{}, 409, problem.Problem{Type: "conflict_error", Param: "Idempotency-Key", Message: "Idempotency key reused with a different request body."}},
+		{&keyReusedError{request: "POST /agents"}, 409, problem.Problem{Type: "conflict_error", Param: "Idempotency-Key",
+			Message: "Idempotency key reused with another method or path; it was first used for POST /agents."}},
+		{&erasedError{}, 409, problem.Problem{Type: "conflict_error", Param: "Idempotency-Key",
+			Message: "The request with this idempotency key succeeded; what it returned has been deleted since."}},
+		{&fullError{7}, 429, problem.Problem{Type: "rate_limit_error", Param: "Idempotency-Key", RetryAfter: time.Minute,
+			Message: "The account's idempotency keys of the last 24 hours occupy 7 bytes, which is all that they may; try again later, or send the request without a key."}},
 		{&lifecycle.BusyError{}, 409, problem.Problem{Type: "invalid_request_error", Status: 409,
 			Message: "Session is currently processing a turn. Cancel the current turn or wait for completion."}},
 		{&broker.TooManyError{Most: 7}, 429, problem.Problem{Type: "rate_limit_error", RetryAfter: second,

@@ -165,13 +165,11 @@ func (r *heldReply) reset(c echo.Context) {
 }
 
 // replay writes a recorded reply in place of a handler's.
-func (r *heldReply) replay(c echo.Context, recorded *store.RecordedResponse) error {
+func (r *heldReply) replay(c echo.Context, recorded store.RecordedResponse) error {
 	r.reset(c)
 	r.Header().Set("Idempotent-Replayed", "true")
 	return c.Blob(recorded.Status, recorded.ContentType, recorded.Body)
 }
 
-// record returns the held reply as the store keeps it.
-func (r *heldReply) record() store.RecordedResponse {
-	return store.RecordedResponse{Status: r.status, ContentType: r.Header().Get(echo.HeaderContentType), Body: bytes.Clone(r.bytes())}
-}
+// successful reports whether the held reply is one of 2xx.
+func (r *heldReply) successful() bool { return r.status >= 200 && r.status <= 299 }

@@ -33,15 +33,14 @@ type reservedBody struct {
 	refused error // why reading ended early; nil if it did not
 }
 
-// reserveBody makes the request's body a reservedBody.
-func reserveBody(r *http.Request, grant *budget.Grant) (*reservedBody, error) {
+// reserveBody makes the request's body a reservedBody. One that is longer than most will be refused unread.
+func reserveBody(r *http.Request, grant *budget.Grant, most int) (*reservedBody, error) {
 	body := &reservedBody{ReadCloser: r.Body, grant: grant, chunked: r.ContentLength < 0}
 	r.Body = body
-	if body.chunked {
+	if body.chunked || r.ContentLength > int64(most) {
 		return body, nil
 	}
-	const most = 1 << 40 // a longer one is refused unread, and would overflow an int
-	return body, grant.Grow(bodyCopies * int(min(r.ContentLength, most)))
+	return body, grant.Grow(bodyCopies * int(r.ContentLength))
 }
 
 // Read implements io.Reader.

@@ -13,19 +13,26 @@ import (
 	"github.com/cloud-sessions/sessions/server/request"
 )
 
+// lastWrite is how long a write may still take once the stream has ended.
+const lastWrite = 250 * time.Millisecond
+
 // retryRead is how long a stream waits before it reads again after the store has failed.
 const retryRead = time.Second
 
 // EventStream returns the response of streamEvents: the reader's frames as server-sent events, until the caller leaves,
-// the session is deleted or the server stops. A caller that does not read a frame in time is disconnected, to resume
-// from its cursor. The response closes the reader.
+// the session is deleted, the caller's token expires or is revoked, or the server stops. A caller that does not read a
+// frame in time is disconnected, to resume from its cursor. The response closes the reader.
 func (p *Pipeline) EventStream(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject {
-	return &eventStream{reader: reader, ctx: ctx, heartbeat: p.opts.Heartbeat, patience: p.opts.Patience, log: p.log}
+	return &eventStream{
+		reader: reader, ctx: ctx, hold: p.opts.Auth.Hold, heartbeat: p.opts.Heartbeat, patience: p.opts.Patience, log: p.log,
+	}
 }
 
 type eventStream struct {
 	reader *broker.Reader
 	ctx    context.Context
+	// hold returns a context that ends when the caller's token is no longer valid.
+	hold func(ctx context.Context, token string) (held context.Context, release func())
 	// heartbeat is the longest silence; patience is how long the caller may take to read a frame.
 	heartbeat, patience time.Duration
 	log                 *slog.Logger
@@ -36,7 +43,11 @@ type eventStream struct {
 // stream.
 func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 	defer s.reader.Close()
+	held, release := s.hold(s.ctx, request.From(s.ctx).Token)
+	defer release()
+	s.ctx = held
 	out := http.NewResponseController(w)
+	defer cutOff(held, out)()
 	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store, no-transform") // a proxy that compresses holds frames back
 	w.Header().Set("X-Accel-Buffering", "no")
@@ -57,6 +68,29 @@ func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 	}
 }
 
+// cutOff leaves a stream lastWrite for what it still writes once ctx is done, whatever deadlines the writes set. The
+// function that it returns ends that.
+func cutOff(ctx context.Context, out *http.ResponseController) (stop func()) {
+	ended, returned := make(chan struct{}), make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(returned)
+		for last := time.Now().Add(lastWrite); ; {
+			_ = out.SetWriteDeadline(last)
+			select {
+			case <-ended:
+				return
+			case <-time.After(lastWrite / 4):
+			}
+		}
+	})
+	return func() {
+		close(ended)
+		if !cancel() {
+			<-returned
+		}
+	}
+}
+
 // write writes frames one by one, so that only one of them is held twice; a heartbeat if there are none.
 func (s *eventStream) write(w http.ResponseWriter, frames []broker.Frame) error {
 	text := s.text[:0]
@@ -64,6 +98,9 @@ func (s *eventStream) write(w http.ResponseWriter, frames []broker.Frame) error 
 		text = append(text, ": heartbeat\n\n"...)
 	}
 	for i, f := range frames {
+		if err := s.ctx.Err(); err != nil {
+			return err
+		}
 		if i > 0 {
 			if _, err := w.Write(text); err != nil {
 				return err

@@ -20,6 +20,8 @@ type Info struct {
 	Operation string
 	// Account is the account that the request acts for. Until the token is checked it is "", which owns nothing.
 	Account string
+	// Token identifies the request's token to package auth; "" until the token is checked. It is not the token itself.
+	Token string
 	// Head reports that the caller wants the headers of the response only.
 	Head bool
 	// HungUp reports that the caller closed the connection before there was a response.

@@ -46,9 +46,3 @@ var unavailable = problem.Problem{
 	Type: types.ErrorTypeOverloadedError, RetryAfter: time.Second,
 	Message: "The server cannot answer for the moment. Try again with the same idempotency key.",
 }
-
-// keyReused is what callers see of ErrKeyReused.
-var keyReused = problem.Problem{
-	Type: types.ErrorTypeConflictError, Param: "Idempotency-Key",
-	Message: "Idempotency key reused with a different request body.",
-}

@@ -64,6 +64,10 @@ type Tokens interface {
 	// ListTokens returns the account's tokens, or every account's for "", newest first.
 	ListTokens(ctx context.Context, account string) ([]Token, error)
 
+	// ExtendToken sets when a token expires and returns it. ErrNotFound when the token does not exist. A process may use
+	// what it read of the token before for a second.
+	ExtendToken(ctx context.Context, id string, expiresAt time.Time) (Token, error)
+
 	// RevokeToken marks a token as revoked and returns it; a token that is revoked already keeps its time. ErrNotFound when
 	// the token does not exist.
 	RevokeToken(ctx context.Context, id string) (Token, error)
@@ -246,16 +250,24 @@ type Streams interface {
 // elsewhere.
 const StreamsLifetime = 6 * time.Second
 
-// Keys keeps idempotency keys and the responses recorded for them. Its methods are called within Atomically, so that a key
-// and its effect are one.
+// Keys keeps idempotency keys and the responses recorded for them. ClaimKey and RecordResponse are called within
+// Atomically, so that a key and its effect are one.
 type Keys interface {
-	// ClaimKey returns the response recorded for the key, or nil when there is none younger than KeyLifetime: then the
-	// caller holds the key until the end of its transaction. While another transaction holds the key, ClaimKey waits for that
-	// to end. ErrKeyReused when the response was recorded for another fingerprint.
-	ClaimKey(ctx context.Context, k Key) (*RecordedResponse, error)
+	// ClaimKey returns what is recorded for the key's account and value, or nil when nothing younger than KeyLifetime is:
+	// then the caller holds the key until the end of its transaction. While another transaction holds the key, ClaimKey
+	// waits for that to end.
+	ClaimKey(ctx context.Context, k Key) (*RecordedKey, error)
 
-	// RecordResponse records the response for a key that the caller holds; it fails for another one.
+	// RecordResponse records the response for a key that the caller holds; it fails for another one. The response is
+	// erased, and the key kept, when the agent, the environment or the session that it shows is deleted: with it, or by
+	// SweepEvents.
 	RecordResponse(ctx context.Context, k Key, r RecordedResponse) error
+
+	// KeyBytes returns how many bytes the account's keys occupy, recorded responses included.
+	KeyBytes(ctx context.Context, account string) (int64, error)
+
+	// Secret returns 32 random bytes that belong to the name, the same for every caller. The first call creates them.
+	Secret(ctx context.Context, name string) ([]byte, error)
 
 	// SweepKeys removes at most limit keys that have reached KeyLifetime and returns how many it removed. It works in small
 	// steps, so that writers never wait for long.
@@ -275,7 +287,6 @@ var (
 	// ErrUnavailable means that the database is temporarily unreachable or too busy, or that the store was closed. A write
 	// that fails with it took no effect, unless it failed during the commit: then its outcome is unknown.
 	ErrUnavailable error = &failure{"the database is not available", unavailable}
-	ErrKeyReused   error = &failure{"idempotency key reused with a different request", keyReused}
 )
 
 // Noun is a kind of resource, as error messages name it.
@@ -602,13 +613,27 @@ type List[T any] struct {
 // Key is an idempotency key as one request sends it.
 type Key struct {
 	Account, Value string
+	// Request is the method and the path of the request.
+	Request string
 	// Fingerprint is equal for requests with equal method, path and body only.
 	Fingerprint string
+}
+
+// RecordedKey is a key with the response to the first request that was sent with it.
+type RecordedKey struct {
+	Key
+	Response RecordedResponse
+	// Erased is whether the response was erased, because what it showed was deleted.
+	Erased bool
 }
 
 // RecordedResponse is a response that is recorded for an idempotency key.
 type RecordedResponse struct {
 	Status      int
 	ContentType string
-	Body        []byte
+	// Resource is the id of the agent, the environment or the session that the response shows; "" for none.
+	Resource string
+	// Body is the response's body, and Reference is for one that is not kept: it says what the body is made of.
+	Body      []byte
+	Reference string
 }

@@ -110,19 +110,13 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 // operationAnnotation names the operation of the contract that a command calls.
 const operationAnnotation = "operation"
 
-// calls annotates a command with its operation.
-func calls(operation string) map[string]string {
-	return map[string]string{operationAnnotation: operation}
-}
-
 // keyFlag is the flag of a write's idempotency key.
 const keyFlag = "idempotency-key"
 
-// writes gives cmd the flag that makes a write safe to repeat.
-func writes(cmd *cobra.Command) *cobra.Command {
+// addKey gives cmd the flag that makes a write safe to repeat.
+func addKey(cmd *cobra.Command) {
 	cmd.Flags().String(keyFlag, "", "idempotency `KEY`; repeating the command with it within 24 h returns the first response")
 	_ = cmd.Flags().SetAnnotation(keyFlag, paramAnnotation, []string{"Idempotency-Key"})
-	return cmd
 }
 
 // options are the options of a call that cmd's flags ask for.
@@ -135,17 +129,30 @@ func options(cmd *cobra.Command) []client.Option {
 
 // perform makes one call and shows its response.
 func perform[T any](a *app, cmd *cobra.Command, v view[T], call func(ctx context.Context, c *client.Client, opts ...client.Option) (*T, error)) error {
+	record, err := response(a, cmd, call)
+	if err != nil {
+		return err
+	}
+	return show(a, v, record)
+}
+
+// performAll makes one call and shows the records of its response.
+func performAll[T any](a *app, cmd *cobra.Command, v view[T], call func(ctx context.Context, c *client.Client, opts ...client.Option) ([]T, error)) error {
+	records, err := response(a, cmd, call)
+	if err != nil {
+		return err
+	}
+	return showAll(a, v, records)
+}
+
+// response makes one call, with the options that cmd's flags ask for.
+func response[T any](a *app, cmd *cobra.Command, call func(ctx context.Context, c *client.Client, opts ...client.Option) (T, error)) (response T, err error) {
 	c, err := a.connect(cmd.Context())
 	if err != nil {
-		return err
+		return response, err
 	}
-	stop := a.err.spin("waiting for the server")
-	answer, err := call(cmd.Context(), c, options(cmd)...)
-	stop()
-	if err != nil {
-		return err
-	}
-	return show(a, v, answer)
+	defer a.err.spin("waiting for the server")()
+	return call(cmd.Context(), c, options(cmd)...)
 }
 
 func versionCommand() *cobra.Command {

@@ -307,7 +307,7 @@ func TestEveryOperationHasACommand(t *testing.T) {
 	})
 	for name := range operations {
 		if !aliases[name] {
-			t.Errorf("no command calls %s", name)
+			t.Errorf("no command calls %s: run make gen, or add one by hand with newCommand(operation{id: %q})", name, name)
 		}
 	}
 }

@@ -25,7 +25,7 @@ func TestCompletion(t *testing.T) {
 		"create --agent ":                   server.DemoAgent + "\ttest-agent-e2e\n" + ordered,
 		"create --environment ":             server.DemoEnvironment + "\tdefault\n" + ordered,
 		"agents create --model ":            "ultimate\tUltimate\nauto\tAuto\necho\tEcho\n" + ordered,
-		"list --order ":                     "asc\ndesc\n" + plain,
+		"list --order ":                     "desc\nasc\n" + plain,
 		"list --status ":                    "idle\nprocessing\ncancelled\n" + plain,
 		"list -o ":                          "table\njson\njsonl\nyaml\nid\n" + plain,
 		"get --base-url " + unused(t) + " ": plain,

@@ -49,81 +49,11 @@ func eventText(e *client.Event) string {
 	return e.Text()
 }
 
-func (a *app) listEvents() *cobra.Command {
-	var createdAfter, createdBefore string
-	var names []string
-	cmd := &cobra.Command{
-		Use:   "events SESSION",
-		Short: "List the events of a session",
-		Long:  "Lists the events of a session, oldest first by default. To follow the session, use tail.",
-		Example: `  sessions events sess_019e3bb1e8c171fd9abbb1477ffb84cc --all
-  sessions events sess_019e3bb1e8c171fd9abbb1477ffb84cc --type user.message --type agent.message -o json |
-    jq -r '.[] | .type + ": " + (.content | map(.text) | join(" "))'`,
-		Annotations:       calls("listEvents"),
-		Args:              arguments,
-		ValidArgsFunction: argument(a.suggestSessions()),
-	}
-	f := newListFlags(cmd)
-	cmd.Flag("order").Usage = "order by creation time: asc (oldest first, the default) or desc (newest first)"
-	f.query(&createdAfter, "created-after", "created_at[gte]", "list events created at or after `TIME`: 2026-05-18, 2026-05-18T15:26:15Z, or a duration before now such as 24h")
-	f.query(&createdBefore, "created-before", "created_at[lt]", "list events created before `TIME`")
-	cmd.Flags().StringSliceVar(&names, "type", nil, "list only events of this `TYPE`, such as agent.message; repeatable")
-	_ = cmd.Flags().SetAnnotation("type", paramAnnotation, []string{"types"})
-	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(eventTypes(), cobra.ShellCompDirectiveNoFileComp))
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		from, err := a.instant("created-after", createdAfter)
-		if err != nil {
-			return err
-		}
-		until, err := a.instant("created-before", createdBefore)
-		if err != nil {
-			return err
-		}
-		var kinds []client.EventType
-		for _, name := range names {
-			kinds = append(kinds, client.EventType(name))
-		}
-		return list(a, f, eventView(), func(ctx context.Context, c *client.Client) (*client.Page[client.Event], error) {
-			return c.Sessions.Events.List(ctx, args[0], &client.ListEventsParams{
-				Limit: f.pageSize(), AfterID: optional[string](f.after), BeforeID: optional[string](f.before),
-				Order: optional[client.EventOrder](f.sort), Types: kinds, CreatedFrom: from, CreatedBefore: until,
-			})
-		})
-	}
-	return cmd
-}
-
-// eventTypes are the types of events that are stored.
-func eventTypes() (names []string) {
-	for _, t := range []client.EventType{
-		client.EventTypeUserMessage, client.EventTypeUserInterrupt, client.EventTypeUserDefineOutcome, client.EventTypeUserToolConfirmation,
-		client.EventTypeUserCustomToolResult, client.EventTypeSessionStatusRunning, client.EventTypeSessionStatusRescheduled,
-		client.EventTypeSessionStatusIdle, client.EventTypeSessionError, client.EventTypeAgentThinking, client.EventTypeAgentMessage,
-		client.EventTypeAgentToolUse, client.EventTypeAgentToolResult, client.EventTypeAgentCustomToolUse,
-		client.EventTypeSpanModelRequestStart, client.EventTypeSpanModelRequestEnd,
-	} {
-		names = append(names, string(t))
-	}
-	return names
-}
-
 func (a *app) tailEvents() *cobra.Command {
 	var lines int
 	var after string
 	var all, deltas bool
-	cmd := &cobra.Command{
-		Use:   "tail SESSION",
-		Short: "Follow the events of a session",
-		Long: `Prints the latest events of a session and then new ones as they happen, until Ctrl-C or until the session is
-deleted. It reconnects after a broken connection without losing events.
-
-In a pipe each event is one line of JSON, because an array would never end.`,
-		Example: `  sessions tail sess_019e3bb1e8c171fd9abbb1477ffb84cc
-  sessions tail sess_019e3bb1e8c171fd9abbb1477ffb84cc --all -o jsonl | jq -r 'select(.type == "session.status_idle") | .stop_reason.type'`,
-		Annotations:       calls("streamEvents"),
-		Args:              arguments,
-		ValidArgsFunction: argument(a.suggestSessions()),
-	}
+	cmd, _ := a.newCommand(operation{id: "streamEvents"})
 	cmd.Flags().IntVarP(&lines, "lines", "n", 10, "number of recent events to print first, at most 100")
 	cmd.Flags().StringVar(&after, "after", "", "start after the event with this `ID`")
 	_ = cmd.Flags().SetAnnotation("after", paramAnnotation, []string{"after_id", "Last-Event-ID"})

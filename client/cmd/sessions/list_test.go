@@ -11,8 +11,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	compiled "github.com/cloud-sessions/sessions/api/contract"
 )
 
 // pages serves a list of n agents, agent_1 to agent_n, in pages as the contract has them; asked is called
@@ -142,18 +140,5 @@ func TestFilters(t *testing.T) {
 		"&created_at%5Bgte%5D=2026-05-18T00%3A00%3A00Z&created_at%5Blt%5D=2026-05-18T15%3A26%3A15Z"
 	if query != want {
 		t.Errorf("got  %s\nwant %s", query, want)
-	}
-}
-
-func TestListSizesAreTheContracts(t *testing.T) {
-	c, err := compiled.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, operation := range []string{"listSessions", "listAgents", "listAgentVersions", "listEnvironments", "listSessionResources", "listEvents"} {
-		limit := c.Operation(operation).Parameter("limit")
-		if limit.Default() != strconv.Itoa(defaultLimit) || limit.Maximum() != largestPage {
-			t.Errorf("%s has %s records by default and at most %v", operation, limit.Default(), limit.Maximum())
-		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strconv"
 	"strings"
 
@@ -11,29 +12,20 @@ import (
 
 // models holds the commands on models.
 func (a *app) models() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "list",
-		Aliases: []string{"ls"},
-		Short:   "List the models that agents can use",
-		Example: `  sessions models list
-  sessions models list -o json | jq -r '.[] | select(.is_enabled) | .id'`,
-		Annotations: calls("listModels"),
-		Args:        arguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			stop := a.err.spin("waiting for the server")
-			models, err := c.Models.List(cmd.Context())
-			stop()
-			if err != nil {
-				return err
-			}
-			return showAll(a, modelView(), models.Data)
-		},
+	cmd, _ := a.newCommand(operation{id: "listModels"})
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return performAll(a, cmd, modelView(), listModels)
 	}
 	return group("models", "List the models that agents can use", cmd)
+}
+
+// listModels returns all models.
+func listModels(ctx context.Context, c *client.Client, opts ...client.Option) ([]client.Model, error) {
+	list, err := c.Models.List(ctx, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return list.Data, nil
 }
 
 func modelView() view[client.Model] {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"reflect"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -9,65 +11,96 @@ import (
 	"github.com/cloud-sessions/sessions/client"
 )
 
-// noun is a kind of record. What its plain commands have in common follows from it and from their verbs.
-type noun struct {
-	name     string // ends the names of the contract's operations: Agent, for getAgent
-	plural   string // ends the name of the operation that lists records: Agents, for listAgents
-	complete cobra.CompletionFunc
+// operation is what the generated code knows of an operation of the contract.
+type operation struct {
+	id      string
+	use     string // the command with its arguments
+	short   string
+	long    string
+	example string
+	fields  []field
+	body    bool // the fields are those of a body
+	writes  bool // the request may have an idempotency key
 }
 
-func (a *app) sessionNoun() noun {
-	return noun{name: "Session", plural: "Sessions", complete: a.suggestSessions()}
+// fills add to the fields of a change to a record what the server knows, by the operation.
+var fills = map[string]func(ctx context.Context, c *client.Client, id string, doc map[string]any) error{
+	"updateAgent": latestVersion,
 }
-
-func (a *app) agentNoun() noun {
-	return noun{name: "Agent", plural: "Agents", complete: a.suggestAgents()}
-}
-
-func (a *app) environmentNoun() noun {
-	return noun{name: "Environment", plural: "Environments", complete: a.suggestEnvironments()}
-}
-
-func (a *app) resourceNoun() noun {
-	return noun{name: "SessionResource", plural: "SessionResources", complete: a.suggestSessions()} // the session is the first argument
-}
-
-// helpText is what the help of a command says. Use begins with the verb.
-type helpText struct{ use, short, long, example string }
 
 // shortNames are other names of verbs.
 var shortNames = map[string][]string{"list": {"ls"}, "delete": {"rm"}}
 
-// command returns a command without its action. One that changes something has the flag for an idempotency key.
-func (n noun) command(h helpText) *cobra.Command {
-	verb, _, named := strings.Cut(h.use, " ")
-	operation := verb + n.name
-	switch verb {
-	case "list", "add":
-		operation = verb + n.plural
-	}
+// newCommand returns the command of an operation without its action, and its input. helpTexts and flagTexts improve on
+// what the contract says.
+func (a *app) newCommand(op operation) (*cobra.Command, *input) {
+	h := helpTexts[op.id]
+	use := cmp.Or(h.use, op.use)
+	verb, names, _ := strings.Cut(use, " ")
 	cmd := &cobra.Command{
-		Use: h.use, Aliases: shortNames[verb], Short: h.short, Long: h.long, Example: h.example,
-		Annotations: calls(operation), Args: arguments,
+		Use: use, Aliases: shortNames[verb], Short: cmp.Or(h.short, op.short), Long: cmp.Or(h.long, op.long), Example: cmp.Or(h.example, "  "+op.example),
+		Annotations: map[string]string{operationAnnotation: op.id}, Args: arguments,
 	}
-	if named {
-		cmd.ValidArgsFunction = argument(n.complete)
+	first, _, _ := strings.Cut(names, " ")
+	if complete := a.suggest(strings.ToLower(first)); complete != nil {
+		cmd.ValidArgsFunction = argument(complete)
 	}
-	switch verb {
-	case "get", "list":
-		return cmd
+	if op.writes {
+		addKey(cmd)
 	}
-	return writes(cmd)
+	in := a.newInput(cmd, op.body, verb == "update")
+	for _, f := range op.fields {
+		if f, shown := improved(op.id, f); shown {
+			in.add(f)
+		}
+	}
+	return cmd, in
 }
 
-// call is a method of the client that takes an id.
-type call[T any] = func(ctx context.Context, id string, opts ...client.Option) (*T, error)
-
-// byID makes cmd call a method with the id that is its argument, and show the response.
-func byID[T any](a *app, cmd *cobra.Command, v view[T], method func(c *client.Client) call[T]) *cobra.Command {
+// single returns a command that makes one call and shows the response.
+func single[In, T any](a *app, op operation, v view[T], call func(ctx context.Context, c *client.Client, args []string, in *In, opts ...client.Option) (*T, error)) *cobra.Command {
+	cmd, in := a.newCommand(op)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		doc, err := in.read(reflect.TypeFor[In]())
+		if err != nil {
+			return err
+		}
 		return perform(a, cmd, v, func(ctx context.Context, c *client.Client, opts ...client.Option) (*T, error) {
-			return method(c)(ctx, args[0], opts...)
+			if fill := fills[op.id]; fill != nil {
+				if err := fill(ctx, c, args[0], doc); err != nil {
+					return nil, err
+				}
+			}
+			req, err := decode[In](cmd, doc)
+			if err != nil {
+				return nil, err
+			}
+			return call(ctx, c, args, req, opts...)
+		})
+	}
+	return cmd
+}
+
+// paged returns a command that shows a list, page by page.
+func paged[In, T any](a *app, op operation, v view[T], call func(ctx context.Context, c *client.Client, args []string, in *In, opts ...client.Option) (*client.Page[T], error)) *cobra.Command {
+	cmd, in := a.newCommand(op)
+	size := addListSize(cmd)
+	cmd.MarkFlagsMutuallyExclusive("after", "before")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := size.check(); err != nil {
+			return err
+		}
+		doc, err := in.read(reflect.TypeFor[In]())
+		if err != nil {
+			return err
+		}
+		doc["limit"] = size.page()
+		params, err := decode[In](cmd, doc)
+		if err != nil {
+			return err
+		}
+		return list(cmd.Context(), a, size, v, func(ctx context.Context, c *client.Client) (*client.Page[T], error) {
+			return call(ctx, c, args, params)
 		})
 	}
 	return cmd

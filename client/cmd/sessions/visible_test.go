@@ -274,7 +274,7 @@ func TestVisibleKeepsText(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, text := range []string{"", "a\tb\nc", "话é🙂👩‍💻", "می‌خواهم", scripts.String()} {
+	for _, text := range []string{"", "a\tb\nc", "话é🙂👩\u200d💻", "می\u200cخواهم", scripts.String()} {
 		if got := visible(text); got != text {
 			t.Error(cmp.Diff(text, got))
 		}

@@ -15,6 +15,9 @@ import (
 	"github.com/cloud-sessions/sessions/server/faults"
 )
 
+// memoryLimit is the soft limit of the process's memory, as a multiple of what requests and responses may reserve.
+const memoryLimit = 3
+
 func serveCommand() *cobra.Command {
 	var config server.Config
 	var runner runnerFlags
@@ -35,8 +38,9 @@ signal ends it immediately. The exit status is 0 after a clean stop and 1 after 
 A SQLite file is served by one process at a time; PostgreSQL by any number.
 
 With --demo there is an account with the agent and the environment of the documentation's curl, which
-is printed ready to paste. Its token is the value of $QODER_PAT if that is set, otherwise a new one that
-expires after 30 days.
+is printed ready to paste. Its token is the value of $QODER_PAT if that is set, otherwise a new one; it
+expires 30 days after the last start with it. On an --addr that other machines reach, a given token must
+have at least 24 characters. A token that was revoked, or that belongs to another account, is refused.
 
 A runner replies to messages: echo repeats the message, script plays a YAML file for tests, openai calls
 any endpoint that implements OpenAI's chat completions. --route selects another runner by the agent's
@@ -68,6 +72,9 @@ file and requests give the same faults again.`,
 			if config.Demo {
 				config.DemoToken = os.Getenv("QODER_PAT")
 			}
+			if os.Getenv("GOMEMLIMIT") == "" { // so that garbage is collected before it takes as much again
+				debug.SetMemoryLimit(memoryLimit * config.MaxBytesInFlight)
+			}
 			s, err := server.New(cmd.Context(), config)
 			if err != nil {
 				return err
@@ -90,6 +97,7 @@ file and requests give the same faults again.`,
 	flags.DurationVar(&config.TurnTimeout, "turn-timeout", time.Hour, "how long a turn may run, without the time in which it waits for a worker, a confirmation or a tool's result")
 	flags.DurationVar(&config.TurnSilenceTimeout, "turn-silence-timeout", 10*time.Minute, "how long the runner of a turn may do nothing; keep-alive comments of an endpoint count as life")
 	flags.IntVar(&config.MaxStreams, "max-streams", 1000, "event streams that an account may have open on all replicas together; more are refused with 429")
+	flags.Int64Var(&config.MaxKeyBytes, "max-key-bytes", 1<<30, "bytes that the idempotency keys of an account may occupy in 24 hours; requests with more keys are refused with 429")
 	flags.Int64Var(&config.MaxBytesInFlight, "max-bytes-in-flight", 256<<20, "bytes of memory for requests and responses under way; an account may use a quarter. Larger ones are refused with 429, or 503 when all accounts together use it up")
 	flags.StringVar(&config.Models, "models", "", "YAML file with the models to list; a built-in list by default")
 	flags.StringSliceVar(&config.Features, "features", nil, "features to switch on, comma-separated: m3 (resources, vault_ids)")

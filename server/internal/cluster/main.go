@@ -76,6 +76,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if o.token = os.Getenv("QODER_PAT"); o.token == "" {
 		o.token = auth.Mint()
 	}
+	if err := server.CheckDemoToken(o.addr, o.token); err != nil {
+		return o, err
+	}
 	return o, nil
 }
 

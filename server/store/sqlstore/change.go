@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"math"
 
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -32,10 +33,14 @@ func (s *Store) lock(ctx context.Context, table, account, id, clause string) err
 	return s.soon(ctx, `SELECT 1 FROM `+table+` WHERE account_id = $1 AND id = $2`+clause, account, id)
 }
 
-// hide deletes a row of a table whose rows are never removed.
+// hide deletes a row of a table whose rows are never removed, and erases the recorded responses that show it.
 func (s *Store) hide(ctx context.Context, table, account, id string) error {
 	_, err := s.exec(ctx, `UPDATE `+table+` SET deleted_at = $1 WHERE account_id = $2 AND id = $3`,
 		toMicros(s.now()), account, id)
+	if err != nil {
+		return err
+	}
+	_, err = s.eraseResponses(ctx, account, id, math.MaxInt32)
 	return err
 }
 

@@ -23,14 +23,18 @@ func (s *Store) eraseSome(ctx context.Context, account, session string, limit in
 	return s.exec(ctx, deleteSomeEvents, account, session, limit)
 }
 
-// eraseLog erases a deleted session's events, and what is left of its turns. It leaves the events beyond one step to
-// SweepEvents.
-func (s *Store) eraseLog(ctx context.Context, account, session string) error {
+// erase erases a deleted session's events, the recorded responses that show it, and what is left of its turns. It
+// leaves the events and responses beyond one step to SweepEvents.
+func (s *Store) erase(ctx context.Context, account, session string) error {
 	if err := s.soon(ctx, `DELETE FROM queued_turns WHERE account_id = $1 AND session_id = $2`, account, session); err != nil {
 		return err
 	}
-	erased, err := s.eraseSome(ctx, account, session, sweepStep)
-	if err != nil || erased < sweepStep {
+	events, err := s.eraseSome(ctx, account, session, sweepStep)
+	if err != nil {
+		return err
+	}
+	responses, err := s.eraseResponses(ctx, account, session, sweepStep)
+	if err != nil || events < sweepStep && responses < sweepStep {
 		return err
 	}
 	return s.add(ctx, `INSERT INTO erasures (account_id, session_id) VALUES ($1, $2)`, account, session)
@@ -57,8 +61,8 @@ func (s *Store) SweepEvents(ctx context.Context, limit int) (int, error) {
 	return removed, nil
 }
 
-// sweepLog erases at most limit events of one deleted session, or returns store.ErrNotFound when none are left that
-// no other process is erasing.
+// sweepLog erases at most limit events, and as many recorded responses, of one deleted session. It returns
+// store.ErrNotFound when none are left that no other process is erasing.
 func (s *Store) sweepLog(ctx context.Context, limit int) (int, error) {
 	of, err := one(ctx, s, func(row engine.Scanner) (of store.SessionRef, err error) {
 		return of, row.Scan(&of.Account, &of.ID)
@@ -70,9 +74,14 @@ func (s *Store) sweepLog(ctx context.Context, limit int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	responses, err := s.eraseResponses(ctx, of.Account, of.ID, limit)
+	if err != nil {
+		return 0, err
+	}
 	_, err = s.exec(ctx, `DELETE FROM erasures WHERE account_id = $1 AND session_id = $2
-		AND NOT EXISTS (SELECT 1 FROM events WHERE account_id = $1 AND session_id = $2)`, of.Account, of.ID)
-	return removed, err
+		AND NOT EXISTS (SELECT 1 FROM events WHERE account_id = $1 AND session_id = $2)
+		AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE account_id = $1 AND resource_id = $2)`, of.Account, of.ID)
+	return max(removed, responses), err
 }
 
 // SweepSpace implements store.Store.

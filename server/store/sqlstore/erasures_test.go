@@ -63,7 +63,7 @@ func TestEveryTableIsErased(t *testing.T) {
 					return n
 				}
 				if n := count(gone.ID); n != 0 {
-					t.Errorf("%s has %d rows of a deleted session: erase them in eraseLog or sweepLog (erasures.go)", table, n)
+					t.Errorf("%s has %d rows of a deleted session: erase them in erase or sweepLog (erasures.go)", table, n)
 				}
 				// The other session's rows stay, except the order to erase its log, which SweepEvents has carried out.
 				if n := count(kept.ID); n != 1 && !slices.Contains([]string{"events", "event_memos", "erasures"}, table) {
@@ -130,7 +130,7 @@ func fill(t *testing.T, s *Store, table string, columns []schemaColumn, session 
 		case c.kind == "bigint":
 			value = int64(1)
 		default:
-			value = "x"
+			value = "of " + session.ID
 		}
 		names, args = append(names, c.name), append(args, value)
 		places = append(places, fmt.Sprint("$", len(args)))

@@ -49,6 +49,12 @@ func TestQueryPlans(t *testing.T) {
 			"LIST SUBQUERY 1", "SEARCH events USING "+log+")", "SEARCH events USING "+log+" AND position=?)")
 		plan(t, s, selectUses, []any{"acc", "env_x"},
 			"SEARCH sessions USING INDEX sessions_by_environment (account_id=? AND environment_id=?)")
+		plan(t, s, selectKeyBytes, []any{"acc"},
+			"SEARCH idempotency_keys USING COVERING INDEX idempotency_keys_by_resource (account_id=?)")
+		plan(t, s, eraseSomeResponses, []any{"acc", "sess_x", 1},
+			"LIST SUBQUERY 1",
+			"SEARCH idempotency_keys USING COVERING INDEX sqlite_autoindex_idempotency_keys_1 (account_id=? AND key=?)",
+			"SEARCH idempotency_keys USING INDEX idempotency_keys_by_resource (account_id=? AND resource_id=?)")
 		plan(t, s, deleteOldKeys(""), []any{1, 2},
 			"LIST SUBQUERY 2",
 			"SEARCH idempotency_keys USING COVERING INDEX sqlite_autoindex_idempotency_keys_1 (account_id=? AND key=?)",

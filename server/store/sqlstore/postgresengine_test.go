@@ -204,7 +204,7 @@ func TestPostgresLocks(t *testing.T) {
 		},
 		func() error {
 			reply, err := s.ClaimKey(t.Context(), k)
-			if err == nil && (reply == nil || string(reply.Body) != "once") {
+			if err == nil && (reply == nil || string(reply.Response.Body) != "once") {
 				t.Errorf("the twin got %+v", reply)
 			}
 			return err

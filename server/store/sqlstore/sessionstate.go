@@ -74,7 +74,7 @@ func (s *Store) DeleteSession(ctx context.Context, account, id string, allow fun
 		if err := s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: id}, State: true}); err != nil {
 			return err
 		}
-		return s.eraseLog(ctx, account, id)
+		return s.erase(ctx, account, id)
 	})
 	return err
 }

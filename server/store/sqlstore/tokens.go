@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
@@ -41,6 +42,19 @@ func (s *Store) ListTokens(ctx context.Context, account string) ([]store.Token, 
 		return all(ctx, s, scanToken, selectTokens+newestFirst)
 	}
 	return all(ctx, s, scanToken, selectTokens+` WHERE account_id = $1`+newestFirst, account)
+}
+
+// ExtendToken implements store.Tokens.
+func (s *Store) ExtendToken(ctx context.Context, id string, expiresAt time.Time) (t store.Token, err error) {
+	err = s.Atomically(ctx, func(ctx context.Context) error {
+		_, err := s.exec(ctx, `UPDATE tokens SET expires_at = $1 WHERE id = $2`, toMicros(expiresAt), id)
+		if err != nil {
+			return err
+		}
+		t, err = one(ctx, s, scanToken, selectTokens+` WHERE id = $1`, id)
+		return missing(err, store.MissingError{Noun: store.NounToken, ID: id})
+	})
+	return orZero(t, err)
 }
 
 // RevokeToken implements store.Tokens.

@@ -17,8 +17,9 @@ type call struct {
 }
 
 // reads are the methods that write nothing. Every other method of the interface counts as one that writes.
-const reads = `Atomically Close CountBusySessions EventPosition GetAgent GetEnvironment GetSession ListAgentVersions ListAgents
-	ListEnvironments ListEvents ListMemos ListSessions ListTokens NewID Ping Publish Revocations SessionRevision TokenByHash Watch WorkTurns`
+const reads = `Atomically Close CountBusySessions EventPosition GetAgent GetEnvironment GetSession KeyBytes ListAgentVersions
+	ListAgents ListEnvironments ListEvents ListMemos ListSessions ListTokens NewID Ping Publish Revocations SessionRevision TokenByHash
+	Watch WorkTurns`
 
 // callTests are about this suite: a new method of the interface cannot be left out of it.
 func callTests() map[string]test {
@@ -30,14 +31,14 @@ func callTests() map[string]test {
 					want = append(want, name)
 				}
 			}
-			equal(b.T, "methods that writes() calls", want, called(writes()))
+			equal(b.T, "methods that writes() in calls.go calls: add a call of a new method there, or its name to reads", want, called(writes()))
 		},
 		"EveryCall": func(b *bed) {
 			// The methods left out can neither fail nor wait, or are how calls are stopped.
 			want := slices.DeleteFunc(methods(), func(name string) bool {
 				return slices.Contains([]string{"Close", "NewID", "Revocations", "Watch", "WorkTurns"}, name)
 			})
-			equal(b.T, "methods that calls() calls", want, called(calls()))
+			equal(b.T, "methods that calls() in calls.go calls: add a call of a new method there", want, called(calls()))
 		},
 		"EveryRead": func(b *bed) {
 			for _, name := range strings.Fields(reads) {
@@ -105,7 +106,7 @@ func writes() []call {
 				return s.QueueTurn(ctx, store.TurnRef{Session: store.SessionRef{Account: account, ID: v.ID}, TurnID: v.Turn.ID})
 			})
 		}},
-		{"CreateToken RevokeToken", func(ctx context.Context, s store.Store) error {
+		{"CreateToken ExtendToken RevokeToken", func(ctx context.Context, s store.Store) error {
 			tokens, err := s.ListTokens(ctx, "")
 			if err != nil {
 				return err
@@ -114,9 +115,13 @@ func writes() []call {
 			if err != nil {
 				return err
 			}
+			if _, err := s.ExtendToken(ctx, t.ID, seedAt()); err != nil {
+				return err
+			}
 			_, err = s.RevokeToken(ctx, t.ID)
 			return err
 		}},
+		{"Secret", func(ctx context.Context, s store.Store) error { _, err := s.Secret(ctx, "every"); return err }},
 		{"ClaimKey RecordResponse", func(ctx context.Context, s store.Store) error {
 			recorded, err := s.ClaimKey(ctx, key("every"))
 			if err != nil || recorded != nil {
@@ -237,6 +242,11 @@ func calls() []call {
 		call{"TokenByHash", func(ctx context.Context, s store.Store) error { _, err := s.TokenByHash(ctx, "h"); return err }},
 		call{"ListTokens", func(ctx context.Context, s store.Store) error { _, err := s.ListTokens(ctx, account); return err }},
 		call{"RevokeToken", func(ctx context.Context, s store.Store) error { _, err := s.RevokeToken(ctx, "tok_x"); return err }},
+		call{"ExtendToken", func(ctx context.Context, s store.Store) error {
+			_, err := s.ExtendToken(ctx, "tok_x", seedAt())
+			return err
+		}},
+		call{"KeyBytes", func(ctx context.Context, s store.Store) error { _, err := s.KeyBytes(ctx, account); return err }},
 		call{"RecordResponse", func(ctx context.Context, s store.Store) error { return s.RecordResponse(ctx, key("x"), reply()) }},
 		call{"SweepKeys", func(ctx context.Context, s store.Store) error { _, err := s.SweepKeys(ctx, 1); return err }},
 	)

@@ -42,6 +42,23 @@ func erasureTests() map[string]test {
 			equal(b.T, "swept when none is left", 0, b.sweepsEvents(1000))
 			b.hasLog(account, live, want)
 		},
+		"OtherAccount": func(b *bed) { // whose session has the same id
+			var id string
+			logs := map[string][]store.Event{}
+			for _, acc := range []string{account, other} {
+				b.ids.restart()
+				check(b.T, seedParents(b.ctx, b, acc))
+				v, err := b.CreateSession(b.ctx, acc, store.SessionSpec{AgentID: seedAgentID, EnvironmentID: seedEnvironmentID})
+				check(b.T, err)
+				id = v.ID
+				logs[acc], err = appended(b.ctx, b, acc, id, someEvents()...)
+				check(b.T, err)
+			}
+			b.hasLog(account, id, logs[account])
+			check(b.T, b.DeleteSession(b.ctx, account, id, allowed))
+			b.noLog(account, id)
+			b.hasLog(other, id, logs[other])
+		},
 		"Space": func(b *bed) {
 			gone, live := b.create(sessionKind()).id, b.create(sessionKind()).id
 			b.chapters(gone, 420)

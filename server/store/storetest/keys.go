@@ -1,9 +1,11 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -20,32 +22,37 @@ func keyTests() map[string]test {
 		"BodyIsKept": func(b *bed) {
 			for i, body := range []string{"", "{}\n", `{"名": "<&>\u0000"}`} {
 				k := key(fmt.Sprint(i))
-				check(b.T, b.Atomically(b.ctx, func(ctx context.Context) error {
-					_, err := b.ClaimKey(ctx, k)
-					check(b.T, err)
-					return b.RecordResponse(ctx, k, store.RecordedResponse{Status: 201, ContentType: "text/x", Body: []byte(body)})
-				}))
+				want := store.RecordedResponse{Status: 201, ContentType: "text/x", Resource: "sess_1", Body: []byte(body), Reference: "made of"}
+				b.records(k, want)
 				got, err := b.ClaimKey(b.ctx, k)
 				check(b.T, err)
-				equal(b.T, "reply", &store.RecordedResponse{Status: 201, ContentType: "text/x", Body: []byte(body)}, got)
+				equal(b.T, "recorded", &store.RecordedKey{Key: k, Response: want}, got)
 			}
 		},
 		"OtherFingerprint": func(b *bed) {
 			k := key("k")
 			b.claims(k)
 			reused := k
-			reused.Fingerprint = "f2"
-			_, err := b.ClaimKey(b.ctx, reused)
-			fails(b.T, "other fingerprint", store.ErrKeyReused, err)
+			reused.Request, reused.Fingerprint = "DELETE /x", "f2"
+			got, err := b.ClaimKey(b.ctx, reused)
+			check(b.T, err)
+			equal(b.T, "the key of another request", &store.RecordedKey{Key: k, Response: reply()}, got)
 			b.replays(k)
 		},
 		"OtherAccount": func(b *bed) {
 			k := key("k")
 			b.claims(k)
-			foreign := store.Key{Account: other, Value: k.Value, Fingerprint: "f2"}
+			foreign := store.Key{Account: other, Value: k.Value, Request: "POST /y", Fingerprint: "f2"}
 			b.claims(foreign)
 			b.replays(k)
 			b.replays(foreign)
+		},
+		"OtherAccountsClaim": func(b *bed) { // of the same request, committed without a response
+			foreign := store.Key{Account: other, Value: "k", Fingerprint: "f1"}
+			_, err := b.ClaimKey(b.ctx, foreign)
+			check(b.T, err)
+			b.claims(key("k"))
+			b.claims(foreign)
 		},
 		"UndoneWithItsTransaction": func(b *bed) {
 			k := key("k")
@@ -61,9 +68,9 @@ func keyTests() map[string]test {
 			k := key("k")
 			for _, fingerprint := range []string{"f1", "f1", "f2"} { // committed without a reply
 				k.Fingerprint = fingerprint
-				reply, err := b.ClaimKey(b.ctx, k)
+				recorded, err := b.ClaimKey(b.ctx, k)
 				check(b.T, err)
-				equal(b.T, "reply", nil, reply)
+				equal(b.T, "recorded", nil, recorded)
 			}
 			b.claims(k)
 		},
@@ -124,16 +131,117 @@ func keyTests() map[string]test {
 			}
 			b.replays(key("k"))
 		},
+		"Bytes": func(b *bed) {
+			occupied := func(acc string) int64 {
+				b.Helper()
+				n, err := b.KeyBytes(b.ctx, acc)
+				check(b.T, err)
+				return n
+			}
+			equal(b.T, "bytes without keys", 0, occupied(account))
+			b.records(key("small"), store.RecordedResponse{Status: 201})
+			small := occupied(account)
+			if small < int64(len("small")) || small > 1024 {
+				b.Errorf("%d bytes for a key without a body", small)
+			}
+			b.records(key("large"), store.RecordedResponse{Status: 201, Resource: "agent_1", Body: bytes.Repeat([]byte("x"), 10_000)})
+			if n := occupied(account) - small; n < 10_000 || n > 11_000 {
+				b.Errorf("%d bytes for 10,000", n)
+			}
+			equal(b.T, "another account's bytes", 0, occupied(other))
+			b.clock.advance(store.KeyLifetime)
+			b.sweeps(10, 2)
+			equal(b.T, "bytes after the sweep", 0, occupied(account))
+		},
+		"Secret": func(b *bed) {
+			secret := func(name string) []byte {
+				b.Helper()
+				got, err := b.Secret(b.ctx, name)
+				check(b.T, err)
+				return got
+			}
+			first := secret("a")
+			equal(b.T, "length", 32, len(first))
+			equal(b.T, "the same secret", first, secret("a"))
+			if slices.Equal(first, secret("b")) {
+				b.Error("two names have one secret")
+			}
+		},
+		"ErasedWithItsResource": func(b *bed) {
+			agent, environment, session := b.agent().ID, b.environment().ID, b.session().ID
+			for resource, remove := range map[string]func() error{
+				session: func() error {
+					return b.DeleteSession(b.ctx, account, session, func(store.Session) error { return nil })
+				},
+				agent:       func() error { return b.DeleteAgent(b.ctx, account, agent) },
+				environment: func() error { return b.DeleteEnvironment(b.ctx, account, environment) },
+			} {
+				shows := store.RecordedResponse{Status: 201, ContentType: "text/x", Resource: resource, Body: []byte("secret"), Reference: "made of"}
+				k, twin, foreign := key(resource), key("twin of "+resource), store.Key{Account: other, Value: resource}
+				b.records(k, shows)
+				b.records(twin, shows)
+				b.records(foreign, shows)
+				b.claims(key("stays beside " + resource))
+				check(b.T, remove())
+				for _, erased := range []store.Key{k, twin} {
+					got, err := b.ClaimKey(b.ctx, erased)
+					check(b.T, err)
+					equal(b.T, "after the deletion", &store.RecordedKey{Key: erased, Erased: true, Response: store.RecordedResponse{
+						Status: 201, ContentType: "text/x", Body: []byte{}}}, got)
+				}
+				got, err := b.ClaimKey(b.ctx, foreign)
+				check(b.T, err)
+				equal(b.T, "another account's response", &store.RecordedKey{Key: foreign, Response: shows}, got)
+				b.replays(key("stays beside " + resource))
+				before, err := b.KeyBytes(b.ctx, account)
+				check(b.T, err)
+				b.records(key("again "+resource), store.RecordedResponse{Status: 201, Body: bytes.Repeat([]byte("x"), 1000)})
+				after, err := b.KeyBytes(b.ctx, account)
+				check(b.T, err)
+				if after-before < 1000 {
+					b.Errorf("%d bytes more", after-before)
+				}
+			}
+		},
+		"ManyErasedWithTheirSession": func(b *bed) {
+			session := b.session().ID
+			name := func(i int) store.Key { return key(fmt.Sprint("k", i)) }
+			const many = 250
+			for i := range many {
+				b.records(name(i), store.RecordedResponse{Status: 200, Resource: session, Body: []byte("secret")})
+			}
+			check(b.T, b.DeleteSession(b.ctx, account, session, func(store.Session) error { return nil }))
+			_, err := b.SweepEvents(b.ctx, 1000)
+			check(b.T, err)
+			for i := range many {
+				got, err := b.ClaimKey(b.ctx, name(i))
+				check(b.T, err)
+				if got == nil || !got.Erased || len(got.Response.Body) > 0 {
+					b.Fatalf("key %d: %+v", i, got)
+				}
+			}
+		},
 		"Twins": func(b *bed) { twins(b, []store.Store{b, b}) },
 	}
 }
 
 func key(value string) store.Key {
-	return store.Key{Account: account, Value: value, Fingerprint: "f1"}
+	return store.Key{Account: account, Value: value, Request: "POST /x", Fingerprint: "f1"}
 }
 
 func reply() store.RecordedResponse {
 	return store.RecordedResponse{Status: 201, ContentType: "application/json", Body: []byte(`{"id": "x"}`)}
+}
+
+// records fails the test unless the key can be claimed and gets that response, in one transaction.
+func (b *bed) records(k store.Key, r store.RecordedResponse) {
+	b.Helper()
+	check(b.T, b.Atomically(b.ctx, func(ctx context.Context) error {
+		if recorded, err := b.ClaimKey(ctx, k); err != nil || recorded != nil {
+			return fmt.Errorf("claimed: %+v, %w", recorded, err)
+		}
+		return b.RecordResponse(ctx, k, r)
+	}))
 }
 
 // claims fails the test unless the key can be claimed and gets its reply, in one transaction.
@@ -157,8 +265,7 @@ func (b *bed) replays(k store.Key) {
 	b.Helper()
 	got, err := b.ClaimKey(b.ctx, k)
 	check(b.T, err)
-	want := reply()
-	equal(b.T, "reply", &want, got)
+	equal(b.T, "recorded", &store.RecordedKey{Key: k, Response: reply()}, got)
 }
 
 func (b *bed) sweeps(limit, want int) {
@@ -183,8 +290,8 @@ func twins(b *bed, stores []store.Store) {
 				return err
 			}
 			if recorded != nil {
-				if string(recorded.Body) != k.Value {
-					return fmt.Errorf("request %s got the reply of %s", k.Value, recorded.Body)
+				if body := string(recorded.Response.Body); body != k.Value {
+					return fmt.Errorf("request %s got the reply of %s", k.Value, body)
 				}
 				return nil
 			}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -104,6 +105,18 @@ func sessionTests() map[string]test {
 			missing(b.T, store.MissingError{Noun: store.NounAgent, ID: agent}, err)
 			b.noSessions()
 		},
+		"AgentDeletedMeanwhile": func(b *bed) {
+			agent, environment := b.agent().ID, b.environment().ID
+			err := b.createsDuring(sessionSpec(agent, environment), func(ctx context.Context) error { return b.DeleteAgent(ctx, account, agent) })
+			missing(b.T, store.MissingError{Noun: store.NounAgent, ID: agent}, err)
+			b.noSessions()
+		},
+		"EnvironmentDeletedMeanwhile": func(b *bed) {
+			agent, environment := b.agent().ID, b.environment().ID
+			err := b.createsDuring(sessionSpec(agent, environment), func(ctx context.Context) error { return b.DeleteEnvironment(ctx, account, environment) })
+			missing(b.T, store.MissingError{Noun: store.NounEnvironment, ID: environment}, err)
+			b.noSessions()
+		},
 		"Missing": func(b *bed) {
 			agent, environment := b.agent().ID, b.environment().ID
 			for _, c := range []struct {
@@ -166,6 +179,24 @@ func sessionSpec(agent, environment string) store.SessionSpec {
 		VaultIDs:             []string{"vault_1"},
 		Resources:            []store.ResourceSpec{{FileID: "file_1"}, {FileID: "file_2", MountPath: "/data/report.csv"}},
 	}
+}
+
+// createsDuring creates a session while a transaction that has called do has not ended, and returns the creation's error.
+func (b *bed) createsDuring(spec store.SessionSpec, do func(ctx context.Context) error) error {
+	b.Helper()
+	created := make(chan error, 1)
+	check(b.T, b.Atomically(b.ctx, func(ctx context.Context) error {
+		if err := do(ctx); err != nil {
+			return err
+		}
+		go func() {
+			_, err := b.CreateSession(b.ctx, account, spec)
+			created <- err
+		}()
+		time.Sleep(100 * time.Millisecond) // for the creation to begin
+		return nil
+	}))
+	return <-created
 }
 
 // readsBack fails the test unless the store returns the session, alone and in lists, as it was created.

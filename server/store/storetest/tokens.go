@@ -65,6 +65,24 @@ func tokenTests() map[string]test {
 				equal(b.T, "tokens of '"+acc+"'", want, got)
 			}
 		},
+		"Extend": func(b *bed) {
+			_, err := b.ExtendToken(b.ctx, "tok_unknown", b.clock.Now())
+			fails(b.T, "unknown token", store.ErrNotFound, err)
+			want, bystander := b.token(account, "h1"), b.token(account, "h2")
+			for _, at := range []time.Time{b.clock.Now().Add(time.Hour), b.clock.Now().Add(time.Minute)} {
+				cut := at.UTC().Truncate(time.Microsecond)
+				want.ExpiresAt = &cut
+				got, err := b.ExtendToken(b.ctx, want.ID, at)
+				check(b.T, err)
+				equal(b.T, "extended token", want, got)
+				read, err := b.TokenByHash(b.ctx, "h1")
+				check(b.T, err)
+				equal(b.T, "token read", want, read)
+			}
+			got, err := b.TokenByHash(b.ctx, "h2")
+			check(b.T, err)
+			equal(b.T, "another token", bystander, got)
+		},
 		"Revoke": func(b *bed) {
 			_, err := b.RevokeToken(b.ctx, "tok_unknown")
 			fails(b.T, "unknown token", store.ErrNotFound, err)

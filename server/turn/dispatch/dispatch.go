@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/store"
@@ -43,6 +44,8 @@ type Options struct {
 	// MaxText is how many bytes of text a turn may store: what the agent says, and the arguments and results of its tools;
 	// DefaultMaxText by default. At the bound the turn ends, with the stop reason max_tokens.
 	MaxText int
+	// Budget bounds the memory of what runners start from; nil, the default, does not.
+	Budget *budget.Budget
 }
 
 // Dispatcher runs turns from Start to Close.
@@ -176,18 +179,33 @@ func (d *Dispatcher) untilDone(ctx context.Context, t store.TurnRef, step func(c
 	}
 }
 
-// history bounds the events before a turn that its runner gets.
-const history = 500
+// history and historyBytes bound the events before a turn that its runner gets.
+const (
+	history      = 500
+	historyBytes = store.PageBytes
+)
 
-// input reads what the runner starts from: the turn, and the events before it.
-func (d *Dispatcher) input(ctx context.Context, session store.SessionRef, s store.Session) (turn.Input, error) {
+// inputCopies is how often an event is held for a runner: as the store and as the runner have it.
+const inputCopies = 2
+
+// errTooLarge ends a turn that the account's other turns leave no memory for.
+var errTooLarge = turn.Failuref("The account has too many large turns under way; wait for one to end and send the message again.")
+
+// input reads what the runner starts from: the turn, and the events before it. The grant reserves what they take.
+func (d *Dispatcher) input(ctx context.Context, grant *budget.Grant, session store.SessionRef, s store.Session) (turn.Input, error) {
 	in := turn.Input{SessionID: s.ID, TurnID: s.Turn.ID, Agent: turn.Agent{
 		ID: s.Agent.ID, Version: s.Agent.Version, Name: s.Agent.Name, Model: s.Agent.Model, System: s.Agent.System, Tools: s.Agent.Tools,
 		MaxInputTokens: d.MaxInputTokens[s.Agent.Model],
 	}}
 	var first int64 // position
-	page := store.Page{Limit: 100}
-	for more := true; more && len(in.History) < history; {
+	size := 0       // of the history
+	page := store.Page{Limit: 100, Reserve: func(bytes int) error {
+		if grant.Grow(inputCopies*bytes) != nil {
+			return errTooLarge
+		}
+		return nil
+	}}
+	for more := true; more && len(in.History) < history && size < historyBytes; {
 		list, err := d.Store.ListEvents(ctx, session.Account, session.ID, store.EventFilter{Types: event.EntryTypes()}, page)
 		if err != nil {
 			return in, err
@@ -199,7 +217,7 @@ func (d *Dispatcher) input(ctx context.Context, session store.SessionRef, s stor
 			}
 			if e.TurnID == s.Turn.ID {
 				in.Entries = append(in.Entries, entry)
-			} else {
+			} else if size += len(e.Payload); size <= historyBytes {
 				in.History = append(in.History, entry)
 			}
 			page.Cursor, first = e.ID, e.Position

@@ -76,7 +76,9 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	case stopping(w.session):
 		return nil
 	}
-	in, err := w.input(ctx, w.ref.Session, w.session)
+	grant := w.Budget.Open(w.ref.Session.Account)
+	defer grant.Close()
+	in, err := w.input(ctx, grant, w.ref.Session, w.session)
 	if err == nil && w.TurnTimeout > 0 {
 		w.ran, err = w.Dispatcher.ran(ctx, w.ref)
 	}

@@ -19,9 +19,9 @@ type Claim struct {
 type Workers struct {
 	// Count is how many turns run at a time.
 	Count int
-	// Next claims the next turn: of the accounts with waiting turns that are not in full, one of the account that was served
-	// longest ago. It returns nil when there is none.
-	Next func(ctx context.Context, full []string) (*Claim, error)
+	// Next claims the next turns, most at most: of the accounts with waiting turns that are not in full, one turn of each
+	// account that was served longest ago. It returns none when there are none.
+	Next func(ctx context.Context, full []string, most int) ([]Claim, error)
 	// Bell rings when turns may have come to wait.
 	Bell *Bell
 	// Every is how often to look for turns although the bell has not rung; 0 for never.
@@ -44,13 +44,15 @@ func (w Workers) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		claim, limited := w.claim(ctx, held)
-		if claim != nil {
-			held.take(claim.Turn.Session.Account)
+		claims, limited := w.claim(ctx, held)
+		for _, c := range claims {
+			held.take(c.Turn.Session.Account)
 			calls.Go(func() {
-				defer held.release(claim.Turn.Session.Account)
-				claim.Release(w.Work(ctx, claim.Turn))
+				defer held.release(c.Turn.Session.Account)
+				c.Release(w.Work(ctx, c.Turn))
 			})
+		}
+		if len(claims) > 0 {
 			continue
 		}
 		var released <-chan struct{}
@@ -63,17 +65,17 @@ func (w Workers) Run(ctx context.Context) {
 	}
 }
 
-// claim claims the next turn, or returns nil. limited is whether there may be more once a worker is released.
-func (w Workers) claim(ctx context.Context, held *shares) (claim *Claim, limited bool) {
+// claim claims the next turns, if there are some. limited is whether there may be more once a worker is released.
+func (w Workers) claim(ctx context.Context, held *shares) (claims []Claim, limited bool) {
 	free, full := held.free()
 	if free == 0 {
 		return nil, true
 	}
-	claim, err := w.Next(ctx, full)
-	if claim == nil && err == nil && len(full) > 0 && free > max(w.Count/4, 1) {
-		claim, _ = w.Next(ctx, nil)
+	claims, err := w.Next(ctx, full, free)
+	if len(claims) == 0 && err == nil && len(full) > 0 && free > max(w.Count/4, 1) {
+		claims, _ = w.Next(ctx, nil, 1)
 	}
-	return claim, len(full) > 0
+	return claims, len(full) > 0
 }
 
 // wait returns after some time, if that is not 0, or when a channel wakes it; false when ctx has ended.

@@ -13,7 +13,7 @@ CREATE TABLE queued_turns (
 );
 CREATE INDEX queued_turns_waiting ON queued_turns (account_id, queued_at, id) WHERE worker = '';
 CREATE INDEX queued_turns_running ON queued_turns (worker) WHERE worker <> '';
-CREATE INDEX queued_turns_by_session ON queued_turns (account_id, session_id);
+CREATE INDEX queued_turns_by_session ON queued_turns (session_id, account_id);
 
 -- When a turn of the account was last dispatched, in microseconds since 1970: the account served longest ago is next.
 CREATE TABLE served_accounts (

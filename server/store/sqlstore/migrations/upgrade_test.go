@@ -92,20 +92,7 @@ func TestUpgrade(t *testing.T) {
 // log, and new events follow.
 func TestUpgradeToPositions(t *testing.T) {
 	t.Parallel()
-	for name, old := range map[string]func(t *testing.T) (dsn string, db *sql.DB, dialect goose.Dialect){
-		"SQLite": func(t *testing.T) (string, *sql.DB, goose.Dialect) {
-			path := filepath.Join(t.TempDir(), "test.db")
-			db, err := sql.Open("sqlite", path)
-			check(t, err)
-			return "sqlite:" + path, db, goose.DialectSQLite3
-		},
-		"PostgreSQL": func(t *testing.T) (string, *sql.DB, goose.Dialect) {
-			url := pgtest.NewDatabase(t)
-			db, err := sql.Open("pgx", url)
-			check(t, err)
-			return url, db, goose.DialectPostgres
-		},
-	} {
+	for name, old := range oldDatabases() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dsn, db, dialect := old(t)
@@ -181,11 +168,87 @@ func makeVersion(t *testing.T, db *sql.DB, dialect goose.Dialect, version int64)
 			('acc', 'sess_deleted', 'agent_1', 1, 'env_1', '', 'idle', '{}', '{}', 0, '[]', '[]', '[]', 0, 1779117975747298, 1779117975747298, 1)`)
 }
 
+// TestUpgradeToKeyReferences opens databases whose keys have refusals recorded for them: those keys are free, what
+// succeeded is replayed and counted.
+func TestUpgradeToKeyReferences(t *testing.T) {
+	t.Parallel()
+	for name, old := range oldDatabases() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dsn, db, dialect := old(t)
+			makeVersion(t, db, dialect, 8)
+			insert(t, db, fmt.Sprintf(`INSERT INTO idempotency_keys (account_id, key, fingerprint, status, content_type, body, created_at)
+				VALUES ('acc', 'created', 'f1', 201, 'text/x', 'body', %[1]d), ('acc', 'refused', 'f2', 404, 'text/x', 'body', %[1]d)`,
+				time.Now().UnixMicro()))
+			check(t, db.Close())
+			s := open(t, dsn)
+			key := store.Key{Account: "acc", Value: "created", Fingerprint: "f1"}
+			want := &store.RecordedKey{Key: key, Response: store.RecordedResponse{Status: 201, ContentType: "text/x", Body: []byte("body")}}
+			got, err := s.ClaimKey(t.Context(), store.Key{Account: "acc", Value: "created", Request: "POST /x", Fingerprint: "f"})
+			check(t, err)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+			got, err = s.ClaimKey(t.Context(), store.Key{Account: "acc", Value: "refused"})
+			if err != nil || got != nil {
+				t.Errorf("refused: %+v, %v", got, err)
+			}
+			if n, err := s.KeyBytes(t.Context(), "acc"); err != nil || n < 4 {
+				t.Errorf("%d bytes, %v", n, err)
+			}
+		})
+	}
+}
+
+// oldDatabases makes empty databases without a schema.
+func oldDatabases() map[string]func(t *testing.T) (dsn string, db *sql.DB, dialect goose.Dialect) {
+	return map[string]func(t *testing.T) (string, *sql.DB, goose.Dialect){
+		"SQLite": func(t *testing.T) (string, *sql.DB, goose.Dialect) {
+			path := filepath.Join(t.TempDir(), "test.db")
+			db, err := sql.Open("sqlite", path)
+			check(t, err)
+			return "sqlite:" + path, db, goose.DialectSQLite3
+		},
+		"PostgreSQL": func(t *testing.T) (string, *sql.DB, goose.Dialect) {
+			url := pgtest.NewDatabase(t)
+			db, err := sql.Open("pgx", url)
+			check(t, err)
+			return url, db, goose.DialectPostgres
+		},
+	}
+}
+
 // insert runs statements.
 func insert(t *testing.T, db *sql.DB, statements ...string) {
 	t.Helper()
 	for _, statement := range statements {
 		_, err := db.ExecContext(t.Context(), statement)
 		check(t, err)
+	}
+}
+
+// TestUpgradeToBoundedUsage opens databases with usage beyond the contract's bounds: it is at the bounds.
+func TestUpgradeToBoundedUsage(t *testing.T) {
+	t.Parallel()
+	for name, old := range oldDatabases() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dsn, db, dialect := old(t)
+			makeVersion(t, db, dialect, 7)
+			insert(t, db, `UPDATE sessions SET input_tokens = 9007199254740992, output_tokens = 9223372036854775807,
+				cache_read_input_tokens = 9007199254740991, cache_creation_5m = 9007199254740992, cache_creation_1h = 18014398509481982,
+				credit_cents = 100000000001 WHERE id = 'sess_1'`)
+			check(t, db.Close())
+			s, err := open(t, dsn).GetSession(t.Context(), "acc", "sess_1")
+			check(t, err)
+			const most = 9007199254740991
+			want := store.Usage{
+				InputTokens: most, OutputTokens: most, CacheReadInputTokens: most, CacheCreation5m: most, CacheCreation1h: most,
+				CreditCents: 100_000_000_000,
+			}
+			if diff := cmp.Diff(want, s.Usage); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }

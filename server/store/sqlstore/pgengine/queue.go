@@ -64,33 +64,32 @@ func (q *queue) Work(ctx context.Context, workers int, work func(context.Context
 		return nil
 	}
 	others.Go(func() { q.reclaimAll(ctx) })
-	engine.Workers{Count: workers, Bell: &q.bell, Every: turnsEvery, Work: work, Next: func(ctx context.Context, full []string) (*engine.Claim, error) {
-		return q.claim(ctx, name, full)
+	engine.Workers{Count: workers, Bell: &q.bell, Every: turnsEvery, Work: work, Next: func(ctx context.Context, full []string, most int) ([]engine.Claim, error) {
+		return q.claim(ctx, name, full, most)
 	}}.Run(ctx)
 	return nil
 }
 
-// claim claims the next turn for a process, or returns nil.
-func (q *queue) claim(ctx context.Context, name string, full []string) (claim *engine.Claim, err error) {
+// claim claims the next turns for a process, if there are some.
+func (q *queue) claim(ctx context.Context, name string, full []string, most int) (claims []engine.Claim, err error) {
 	if full == nil {
 		full = []string{}
 	}
 	err = q.quickly(ctx, func(tx engine.Tx) error {
-		return tx.Query(ctx, engine.Query{Text: claimTurn, Args: []any{full, name}}, func(row engine.Scanner) error {
+		return tx.Query(ctx, engine.Query{Text: claimTurn, Args: []any{full, name, most}}, func(row engine.Scanner) error {
 			var id string
 			var dispatched int
-			claim = &engine.Claim{}
-			t := &claim.Turn
+			var t store.TurnRef
 			err := row.Scan(&id, &t.Session.Account, &t.Session.ID, &t.TurnID, &dispatched)
 			t.Again = dispatched > 1
-			claim.Release = func(done bool) { q.release(ctx, id, name, done) }
+			claims = append(claims, engine.Claim{Turn: t, Release: func(done bool) { q.release(ctx, id, name, done) }})
 			return err
 		})
 	})
 	if err != nil {
-		return nil, err // when the commit's outcome is unknown, the turn is dispatched again once this process has ended
+		return nil, err // when the commit's outcome is unknown, the turns are dispatched again once this process has ended
 	}
-	return claim, nil
+	return claims, nil
 }
 
 // release takes a turn that is done out of the queue, and makes another one wait again, unless another process has
@@ -127,8 +126,9 @@ func (q *queue) quickly(ctx context.Context, fn func(tx engine.Tx) error) error 
 	})
 }
 
-// claimTurn finds the accounts with waiting turns, one after the other along the index, and claims the oldest turn of the
-// one that was served longest ago. Turns that another process claims at the same time are passed over.
+// claimTurn finds the accounts with waiting turns, one after the other along the index, and claims the oldest turn of each
+// of those that were served longest ago. Turns that another process claims at the same time are passed over. Accounts are
+// marked in the order of their ids, so that two processes do not deadlock.
 const claimTurn = `WITH RECURSIVE waiting (account_id) AS (
 		(SELECT account_id FROM queued_turns WHERE worker = '' ORDER BY account_id LIMIT 1)
 		UNION ALL
@@ -142,9 +142,9 @@ const claimTurn = `WITH RECURSIVE waiting (account_id) AS (
 		CROSS JOIN LATERAL (SELECT t.id, t.account_id FROM queued_turns t
 			WHERE t.worker = '' AND t.account_id = accounts.account_id
 			ORDER BY t.queued_at, t.id LIMIT 1 FOR UPDATE SKIP LOCKED) AS q
-		LIMIT 1
+		LIMIT $3
 	), served AS (
-		INSERT INTO served_accounts (account_id, served_at) SELECT account_id, ` + now + ` FROM next
+		INSERT INTO served_accounts (account_id, served_at) SELECT account_id, ` + now + ` FROM next ORDER BY account_id
 		ON CONFLICT (account_id) DO UPDATE SET served_at = excluded.served_at
 	)
 	UPDATE queued_turns t SET worker = $2, dispatched = t.dispatched + 1 FROM next WHERE t.id = next.id

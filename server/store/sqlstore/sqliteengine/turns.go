@@ -55,12 +55,12 @@ func (q *turns) Wake() { q.bell.Ring() }
 
 // Work implements engine.Queue. A turn that is not done stays with its session until the next start.
 func (q *turns) Work(ctx context.Context, workers int, work func(context.Context, store.TurnRef) bool) error {
-	engine.Workers{Count: workers, Bell: &q.bell, Work: work, Next: func(_ context.Context, full []string) (*engine.Claim, error) {
+	engine.Workers{Count: workers, Bell: &q.bell, Work: work, Next: func(_ context.Context, full []string, _ int) ([]engine.Claim, error) {
 		t, ok := q.pop(full)
 		if !ok {
 			return nil, nil
 		}
-		return &engine.Claim{Turn: t, Release: func(bool) {}}, nil
+		return []engine.Claim{{Turn: t, Release: func(bool) {}}}, nil
 	}}.Run(ctx)
 	return nil
 }

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/cloud-sessions/sessions/client"
+)
+
+// flagText says of a flag what the contract does not, or says it better. What is zero follows from the contract.
+type flagText struct {
+	name, usage string
+	parse       func(text string) (any, error)
+	hidden      bool // there is no flag
+}
+
+// flagTexts are the texts of flags by the parameter that they set, or by the operation and the parameter.
+var flagTexts = map[string]flagText{
+	"after_id":                            {usage: "list the records that follow the one with this `ID`"},
+	"before_id":                           {usage: "list the records that precede the one with this `ID`"},
+	"include_archived":                    {usage: "include archived records"},
+	"agent_id":                            {usage: "list only sessions of the agent with this `ID`"},
+	"statuses[]":                          {name: "status", usage: "list only sessions with this `STATUS`, such as idle"},
+	"types[]":                             {name: "type", usage: "list only events of this `TYPE`, such as agent.message"},
+	"metadata":                            {usage: "set a metadata key, `KEY=VALUE`"},
+	"agent":                               {usage: "`ID` of the agent, or ID@VERSION to use an older version", parse: func(text string) (any, error) { return agentRef(text) }},
+	"environment_id":                      {usage: "`ID` of the environment"},
+	"updateSession title":                 {usage: "`TEXT` to display as the name of the session; an empty one removes the name"},
+	"environment_variables":               {name: "env", usage: "set an environment variable, `NAME=VALUE`"},
+	"resources":                           {name: "resource", usage: "add a file, `FILE_ID` or FILE_ID:PATH", parse: func(text string) (any, error) { return fileInput(text), nil }},
+	"memory_store_ids":                    {usage: "attach the memory store with this `ID`"},
+	"vault_ids":                           {usage: "attach the vault with this `ID`"},
+	"model":                               {usage: "`ID` of the model; see 'sessions models list'"},
+	"instructions":                        {hidden: true}, // another name of system
+	"default_environment":                 {usage: "`ID` of the environment to suggest for sessions of this agent"},
+	"getAgent version":                    {usage: "the version to show (default: the latest)"},
+	"updateAgent version":                 {usage: "the version that the change is based on (default: the latest)"},
+	"config.type":                         {usage: "who runs the containers: cloud (the service) or self_hosted"},
+	"config.networking.type":              {name: "networking", usage: "what containers can reach: unrestricted, limited or allowlist"},
+	"config.networking.allowed_hosts":     {name: "allow-host", usage: "allow containers to reach `HOST`"},
+	"config.networking.allow_mcp_servers": {usage: "allow containers with limited networking to reach the agent's MCP servers"},
+	"config.networking.allow_package_managers": {usage: "allow containers with limited networking to reach package registries"},
+	"config.packages.apt":                      {usage: "install `PACKAGE` with apt"},
+	"config.packages.cargo":                    {usage: "install `PACKAGE` with cargo"},
+	"config.packages.gem":                      {usage: "install `PACKAGE` with gem"},
+	"config.packages.go":                       {usage: "install `PACKAGE` with go"},
+	"config.packages.npm":                      {usage: "install `PACKAGE` with npm"},
+	"config.packages.pip":                      {usage: "install `PACKAGE` with pip"},
+}
+
+// improved returns a field with the texts of its flag, and whether it has a flag.
+func improved(operation string, f field) (better field, shown bool) {
+	text, specific := flagTexts[operation+" "+f.param]
+	if !specific {
+		text = flagTexts[f.param]
+	}
+	f.name, f.usage, f.parse = cmp.Or(text.name, f.name), cmp.Or(text.usage, f.usage), text.parse
+	return f, !text.hidden && (f.kind != objectsFlag || f.parse != nil)
+}
+
+// agentRef reads ID or ID@VERSION.
+func agentRef(text string) (client.AgentRef, error) {
+	id, version, pinned := strings.Cut(text, "@")
+	if !pinned {
+		return client.AgentRef{ID: id}, nil
+	}
+	n, err := strconv.ParseInt(version, 10, 32)
+	if err != nil || n < 1 {
+		return client.AgentRef{}, &fieldError{"agent", fmt.Sprintf("%q is not a version of an agent; versions are numbers from 1", version)}
+	}
+	return client.AgentRef{ID: id, Version: int32(n)}, nil
+}
+
+// fileInput reads FILE_ID or FILE_ID:PATH.
+func fileInput(text string) client.SessionResourceInput {
+	id, path, placed := strings.Cut(text, ":")
+	file := client.SessionResourceInput{Type: client.SessionResourceInputTypeFile, FileID: id}
+	if placed {
+		file.MountPath = &path
+	}
+	return file
+}
