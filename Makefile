@@ -89,7 +89,7 @@ bench-scale: ## measure create, get and list at 1,000, 100,000 and 1,000,000 ses
 	go run ./server/bench --scale 1000,100000,1000000
 
 hostile: ## measure what a hostile account costs the others, with a server of 2 GiB of address space (two minutes)
-	go run ./server/internal/hostile
+	CGO_ENABLED=0 go run ./server/internal/hostile
 
 lint: ## gofmt, go vet, staticcheck, a tidy go.mod, and mutants that still apply
 	@unformatted=$$(find . -name '*.go' -not -path './gen/*' -not -path './.git/*' -exec gofmt -l {} +) && \

@@ -721,14 +721,6 @@ var list = []mutant{
 		tests:    "TestReplacedDatabaseIsLeftAlone",
 	},
 	{
-		name:     "files: closing removes the log of another database",
-		in:       "server/store/sqlstore/sqliteengine",
-		before:   "		errs = append(errs, e.keepFiles())\n",
-		after:    "",
-		packages: "server/store/sqlstore/sqliteengine",
-		tests:    "TestReplacedDatabaseIsLeftAlone",
-	},
-	{
 		name:     "files: a log that was made anew counts as replaced",
 		in:       "server/store/sqlstore/sqliteengine",
 		before:   "		clear(f.known[1:])\n",

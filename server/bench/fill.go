@@ -12,6 +12,7 @@ import (
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
+	"github.com/cloud-sessions/sessions/server"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
@@ -70,7 +71,7 @@ func fill(ctx context.Context, path string, n int) (filled, error) {
 
 // begin makes, through the store, what is copied.
 func (f *filled) begin(ctx context.Context, dsn string) (err error) {
-	const account = "scale"
+	const account = server.DemoAccount // whose token openServer takes
 	db, err := sqlstore.Open(ctx, dsn, sqlstore.Options{})
 	if err != nil {
 		return err

@@ -101,8 +101,12 @@ func TestWaitWaits(t *testing.T) {
 		must(t, first.Grow(50))
 		must(t, second.Grow(50))
 		begin := time.Now()
-		time.AfterFunc(time.Second, func() { second.Keep(30) }) // not enough
-		time.AfterFunc(2*time.Second, second.Close)
+		go func() {
+			time.Sleep(time.Second)
+			second.Keep(30) // not enough
+			time.Sleep(time.Second)
+			second.Close()
+		}()
 		must(t, b.Open("a").Wait(t.Context(), 40))
 		if waited := time.Since(begin); waited != 2*time.Second {
 			t.Errorf("waited for %v", waited)

@@ -59,8 +59,7 @@ func (c connector) connect(ctx context.Context) (*rawConn, error) {
 	return &rawConn{driverConn: conn, statements: map[string]*statement{}}, nil
 }
 
-// driverConn is what the driver's connections implement for database/sql, two methods for databases in memory, and one
-// for files.
+// driverConn is what the driver's connections implement for database/sql, and two methods for databases in memory.
 type driverConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -72,7 +71,6 @@ type driverConn interface {
 	driver.Validator
 	Serialize() ([]byte, error)
 	Deserialize(image []byte) error
-	FileControlPersistWAL(database string, mode int) (int, error)
 }
 
 // rawConn is a connection that prepares each statement of the store once. It calls the driver directly, since

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
@@ -58,8 +57,8 @@ func (e *pools) Read(ctx context.Context, q engine.Query, each func(engine.Scann
 	}))
 }
 
-// Close closes the writers last: their connection may tidy up the database, those that only read may not. It must not
-// remove the files of another database that has taken the name of this one. It may be called more than once.
+// Close closes the writers last: their connection may tidy up the database, those that only read may not. SQLite
+// leaves the files of another database that has taken the name of this one alone. It may be called more than once.
 func (e *pools) Close() error {
 	e.closing.Do(func() { e.closed = e.close() })
 	return e.closed
@@ -68,11 +67,7 @@ func (e *pools) Close() error {
 func (e *pools) close() error {
 	e.unwatch()
 	var errs []error
-	switch {
-	case e.files == nil:
-	case e.files.check() != nil:
-		errs = append(errs, e.keepFiles())
-	default: // SQLite will copy the log
+	if e.files != nil && e.files.check() == nil { // SQLite will copy the log
 		_ = e.onWriter(context.Background(), func(c *rawConn) error { return e.scrubber.scrub(context.Background(), c) })
 	}
 	errs = append(errs, e.readers.Close(), e.writers.Close())
@@ -80,18 +75,6 @@ func (e *pools) close() error {
 		errs = append(errs, e.helper.close())
 	}
 	return errors.Join(errs...)
-}
-
-// keepFiles makes the connection that writes leave the files as they are when it is closed.
-func (e *pools) keepFiles() error {
-	err := e.onWriter(context.Background(), func(c *rawConn) error {
-		_, err := c.FileControlPersistWAL("main", 1)
-		return err
-	})
-	if errors.Is(err, store.ErrUnavailable) { // it is closed already, and cannot be opened again
-		return nil
-	}
-	return err
 }
 
 // onWriter calls run with the connection that writes, once no batch has it.

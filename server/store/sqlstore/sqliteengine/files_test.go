@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -119,6 +120,7 @@ func TestTheLogMayBeMadeAnew(t *testing.T) {
 		if _, err := os.Stat(e.files.path + "-wal"); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("the log is still there: %v", err)
 		}
+		check(t, os.WriteFile(fmt.Sprint(e.files.path, "-other-", i), nil, 0o600)) // may have the log's inode
 		check(t, e.ready(t.Context()))
 	}
 	if got := names(t, e); len(got) != 3 {

@@ -1,0 +1,5 @@
+//go:build race
+
+package sqliteengine
+
+func init() { underRace = true }
