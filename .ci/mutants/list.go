@@ -176,6 +176,14 @@ var list = []mutant{
 		packages: "server/store/sqlstore",
 		tests:    "TestMemory",
 	},
+	{
+		name:     "erasure: the rows of a deleted session stay",
+		in:       "server/store/sqlstore",
+		before:   "for _, statement := range eraseStatements() {",
+		after:    "for _, statement := range eraseStatements()[:0] {",
+		packages: "server/store/sqlstore",
+		tests:    "TestEveryTableIsErased",
+	},
 
 	// What a request may be.
 	{

@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -35,6 +36,7 @@ type flag struct {
 	Usage   string
 	Bounds  string
 	Allowed []string
+	Example string // a value, as a word of a shell; "" unless every request needs the flag
 }
 
 // commands collects the commands. A method by hand and a list without pages have none.
@@ -66,13 +68,19 @@ func (c command) Use() string {
 	return c.line(func(id argument) string { return strings.ToUpper(strings.TrimSuffix(id.Wire, "_id")) })
 }
 
-// Example is a command line. The commands on sessions need no noun.
+// Example is a command line with the flags that every request needs. The commands on sessions need no noun.
 func (c command) Example() string {
 	noun := strings.ToLower(c.Service.Field) + " "
 	if noun == "sessions " {
 		noun = ""
 	}
-	return "sessions " + noun + c.line(func(id argument) string { return id.Example })
+	example := "sessions " + noun + c.line(func(id argument) string { return id.Example })
+	for _, f := range c.Flags {
+		if f.Example != "" {
+			example += " --" + f.Name + " " + f.Example
+		}
+	}
+	return example
 }
 
 // line is the verb and a word for each argument. What lists something within a record has its name: agents versions.
@@ -99,8 +107,11 @@ func (c command) Long() string {
 	}
 	words = append(words, "`", "")
 	text := strings.NewReplacer(words...).Replace(translation.ReplaceAllString(c.Description, ""))
-	return strings.ReplaceAll("\n"+comment("", text), "\n// ", "\n")[1:]
+	return commentPrefix.ReplaceAllString(comment("", text), "")
 }
+
+// commentPrefix begins a line of a comment.
+var commentPrefix = regexp.MustCompile(`(?m)^// ?`)
 
 // Done is what a command that deletes has done: "REMOVED", by its summary.
 func (c command) Done() string {
@@ -149,7 +160,11 @@ func (d *document) fieldFlags(path string, object *schema) (flags []flag) {
 		case len(d.properties(inner).names) > 0 && !d.isText(inner):
 			flags = append(flags, d.fieldFlags(param, inner)...)
 		case len(inner.Enum) != 1:
-			flags = append(flags, d.flag(param, name, s))
+			f := d.flag(param, name, s)
+			if path == "" && slices.Contains(object.Required, name) {
+				f.Example = shellWord(inner.Example)
+			}
+			flags = append(flags, f)
 		}
 	}
 	return flags
@@ -209,6 +224,23 @@ func (d *document) flag(param, name string, s *schema) flag {
 	}
 	return f
 }
+
+// shellWord writes a text or a whole number as a word of a shell, "" for another value.
+func shellWord(value any) string {
+	switch value := value.(type) {
+	case int:
+		return strconv.Itoa(value)
+	case string:
+		if plainWord.MatchString(value) {
+			return value
+		}
+		return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
+	}
+	return ""
+}
+
+// plainWord is a word that a shell takes as it is.
+var plainWord = regexp.MustCompile(`^[\w./:@-]+$`)
 
 // flagName is the name of a flag: "memory-store" for memory_store_ids, which is set once for each.
 func flagName(name string) string {

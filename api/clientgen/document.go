@@ -98,6 +98,7 @@ type schema struct {
 	Items      *schema
 
 	Default       any
+	Example       any
 	Minimum       *int64
 	Maximum       *int64
 	MinLength     int  `yaml:"minLength"`

@@ -50,8 +50,8 @@ components:
     PetList: {type: object, properties: {data: {type: array, items: {$ref: '#/components/schemas/Pet'}}, next_page: {type: string}}}
     CreatePetRequest:
       type: object
-      required: [owner]
-      properties: {owner: {oneOf: [{$ref: '#/components/schemas/OwnerID'}, {type: object}]}, name: {type: string, minLength: 1, maxLength: 9}, toy_ids: {type: array, items: {type: string}}, home: {oneOf: [
+      required: [owner, kind]
+      properties: {owner: {oneOf: [{$ref: '#/components/schemas/OwnerID'}, {type: object}]}, name: {type: string, minLength: 1, maxLength: 9, example: Tom}, kind: {type: string, example: a cat}, toy_ids: {type: array, items: {type: string}}, home: {oneOf: [
         {type: object, properties: {type: {type: string, enum: [flat]}, floor: {type: integer}}},
         {type: object, properties: {type: {type: string, enum: [house]}, yard: {type: object, properties: {wide: {type: boolean}, type: {enum: [yard]}}}}}]}}
 `
@@ -135,7 +135,7 @@ func TestCommands(t *testing.T) {
 		}
 	}
 	want := []string{
-		"sessions pets create | create | owner=owner textFlag, name=name textFlag, toy=toy_ids listFlag, type=home.type textFlag, floor=home.floor numberFlag, wide=home.yard.wide booleanFlag,",
+		"sessions pets create --kind 'a cat' | create | owner=owner textFlag, name=name textFlag, kind=kind textFlag, toy=toy_ids listFlag, type=home.type textFlag, floor=home.floor numberFlag, wide=home.yard.wide booleanFlag,",
 		"sessions pets list | list | kinds=kinds[] wordsFlag, born-after=born_at[gte] timeFlag,",
 		"sessions pets delete pet_1 | delete PET |", "sessions pets archive pet_1 | archive PET |", "sessions pets weights | weights |",
 		"sessions visits list | list |", "sessions owners create | create |", "sessions owners delete | delete |",
@@ -155,6 +155,15 @@ func TestTextsOfCommands(t *testing.T) {
 	}
 	if got := c.Long(); got != "Shows pets, oldest unless --sorted is desc. A lost pet is a conflict." {
 		t.Error(got)
+	}
+	c.Description = "Counts pets.\n\nEach once."
+	if got := c.Long(); got != "Counts pets.\n\nEach once." {
+		t.Errorf("%q", got)
+	}
+	for want, value := range map[string]any{"": true, "7": 7, "own_1": "own_1", "'a cat'": "a cat", `'it'\''s'`: "it's"} {
+		if got := shellWord(value); got != want {
+			t.Errorf("%v: got %s, want %s", value, got, want)
+		}
 	}
 	for description, want := range map[string]string{
 		"Returns only pets\n  of this `kind`. An unknown one is a 404.": "list only pets of this kind",

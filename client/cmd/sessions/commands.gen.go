@@ -25,8 +25,8 @@ func (a *app) plainSessionCommands() []*cobra.Command {
 func (a *app) createSession() *cobra.Command {
 	return single(a, operation{
 		id: "createSession", use: "create", short: "Create a session", writes: true, body: true,
-		long:    "Creates a new session. It starts idle; a message sent through the Events API starts a turn of the agent.\n//\nThe request is checked in this order: token, content type, body, feature gate, agent, environment. A 404 names\nwhich of the two is missing. An archived agent or environment is a 400.",
-		example: "sessions create",
+		long:    "Creates a new session. It starts idle; a message sent through the Events API starts a turn of the agent.\n\nThe request is checked in this order: token, content type, body, feature gate, agent, environment. A 404 names\nwhich of the two is missing. An archived agent or environment is a 400.",
+		example: "sessions create --agent agent_019e390add9f7bac9b6cc806db46fcbd --environment env_019e2590d33f711fabf42f2857cecd8a",
 		fields: []field{
 			{param: "agent", name: "agent", kind: textFlag, usage: "agent of a new session: an agent id, which means its latest version, or an object that pins a version"},
 			{param: "environment_id", name: "environment", kind: textFlag, usage: "identifier of an environment"},
@@ -38,7 +38,7 @@ func (a *app) createSession() *cobra.Command {
 			{param: "vault_ids", name: "vault", kind: listFlag, usage: "vaults of the session", bounds: "at most 20 entries"},
 			{param: "environment_variables", name: "environment-variables", kind: pairsFlag, usage: "environment variables of the session's container, at most 64", bounds: "at most 64 keys"},
 		},
-	}, sessionView(), func(ctx context.Context, c *client.Client, _ []string, in *client.CreateSessionRequest, opts ...client.Option) (*client.Session, error) {
+	}, viewOf[client.Session](), func(ctx context.Context, c *client.Client, _ []string, in *client.CreateSessionRequest, opts ...client.Option) (*client.Session, error) {
 		return c.Sessions.Create(ctx, in, opts...)
 	})
 }
@@ -59,7 +59,7 @@ func (a *app) listSessions() *cobra.Command {
 			{param: "created_at[gte]", name: "created-after", kind: timeFlag, usage: "list only sessions created at or after this time"},
 			{param: "created_at[lt]", name: "created-before", kind: timeFlag, usage: "list only sessions created before this time"},
 		},
-	}, sessionView(), func(ctx context.Context, c *client.Client, _ []string, in *client.ListSessionsParams, opts ...client.Option) (*client.Page[client.Session], error) {
+	}, viewOf[client.Session](), func(ctx context.Context, c *client.Client, _ []string, in *client.ListSessionsParams, opts ...client.Option) (*client.Page[client.Session], error) {
 		return c.Sessions.List(ctx, in, opts...)
 	})
 }
@@ -70,7 +70,7 @@ func (a *app) getSession() *cobra.Command {
 		id: "getSession", use: "get SESSION", short: "Show a session",
 		long:    `Shows the session with the agent as it was when the session was created.`,
 		example: "sessions get sess_019e3bb1e8c171fd9abbb1477ffb84cc",
-	}, sessionView(), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Session, error) {
+	}, viewOf[client.Session](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Session, error) {
 		return c.Sessions.Get(ctx, args[0], opts...)
 	})
 }
@@ -85,7 +85,7 @@ func (a *app) updateSession() *cobra.Command {
 			{param: "title", name: "title", kind: textFlag, usage: "new display name of the session; null clears it", bounds: "at most 256 characters"},
 			{param: "metadata", name: "metadata", kind: pairsFlag, usage: "patch of metadata - a value sets its key, null deletes it", bounds: "at most 32 keys"},
 		},
-	}, sessionView(), func(ctx context.Context, c *client.Client, args []string, in *client.UpdateSessionRequest, opts ...client.Option) (*client.Session, error) {
+	}, viewOf[client.Session](), func(ctx context.Context, c *client.Client, args []string, in *client.UpdateSessionRequest, opts ...client.Option) (*client.Session, error) {
 		return c.Sessions.Update(ctx, args[0], in, opts...)
 	})
 }
@@ -107,7 +107,7 @@ func (a *app) archiveSession() *cobra.Command {
 		id: "archiveSession", use: "archive SESSION", short: "Archive a session", writes: true,
 		long:    "Permanently archives the session: it leaves the default list and can no longer be changed, but can still be read.\nArchiving it again has no effect. A session that is processing a turn is a conflict.",
 		example: "sessions archive sess_019e3bb1e8c171fd9abbb1477ffb84cc",
-	}, sessionView(), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Session, error) {
+	}, viewOf[client.Session](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Session, error) {
 		return c.Sessions.Archive(ctx, args[0], opts...)
 	})
 }
@@ -128,7 +128,7 @@ func (a *app) listSessionResources() *cobra.Command {
 			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this file in the order of the list"},
 			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
 		},
-	}, sessionResourceView(), func(ctx context.Context, c *client.Client, args []string, in *client.ListSessionResourcesParams, opts ...client.Option) (*client.Page[client.SessionResource], error) {
+	}, viewOf[client.SessionResource](), func(ctx context.Context, c *client.Client, args []string, in *client.ListSessionResourcesParams, opts ...client.Option) (*client.Page[client.SessionResource], error) {
 		return c.Sessions.Resources.List(ctx, args[0], in, opts...)
 	})
 }
@@ -139,7 +139,7 @@ func (a *app) getSessionResource() *cobra.Command {
 		id: "getSessionResource", use: "get SESSION RESOURCE", short: "Show a file resource of a session",
 		long:    `Shows one of the session's files.`,
 		example: "sessions resources get sess_019e3bb1e8c171fd9abbb1477ffb84cc sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0",
-	}, sessionResourceView(), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.SessionResource, error) {
+	}, viewOf[client.SessionResource](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.SessionResource, error) {
 		return c.Sessions.Resources.Get(ctx, args[0], args[1], opts...)
 	})
 }
@@ -174,7 +174,7 @@ func (a *app) listEvents() *cobra.Command {
 			{param: "created_at[gte]", name: "created-after", kind: timeFlag, usage: "list only events created at or after this time"},
 			{param: "created_at[lt]", name: "created-before", kind: timeFlag, usage: "list only events created before this time"},
 		},
-	}, eventView(), func(ctx context.Context, c *client.Client, args []string, in *client.ListEventsParams, opts ...client.Option) (*client.Page[client.Event], error) {
+	}, viewOf[client.Event](), func(ctx context.Context, c *client.Client, args []string, in *client.ListEventsParams, opts ...client.Option) (*client.Page[client.Event], error) {
 		return c.Sessions.Events.List(ctx, args[0], in, opts...)
 	})
 }
@@ -189,7 +189,7 @@ func (a *app) createAgent() *cobra.Command {
 	return single(a, operation{
 		id: "createAgent", use: "create", short: "Create an agent", writes: true, body: true,
 		long:    `Creates an agent at version 1.`,
-		example: "sessions agents create",
+		example: "sessions agents create --name test-agent-e2e --model ultimate",
 		fields: []field{
 			{param: "name", name: "name", kind: textFlag, usage: "display name; it need not be unique", bounds: "1 to 256 characters"},
 			{param: "model", name: "model", kind: textFlag, usage: "model, as its id or as an object with its id"},
@@ -202,7 +202,7 @@ func (a *app) createAgent() *cobra.Command {
 			{param: "default_environment", name: "default-environment", kind: textFlag, usage: "environment to suggest for sessions of this agent; '' when there is none"},
 			{param: "metadata", name: "metadata", kind: pairsFlag, usage: "custom key-value pairs, at most 16", bounds: "at most 16 keys"},
 		},
-	}, agentView(), func(ctx context.Context, c *client.Client, _ []string, in *client.CreateAgentRequest, opts ...client.Option) (*client.Agent, error) {
+	}, viewOf[client.Agent](), func(ctx context.Context, c *client.Client, _ []string, in *client.CreateAgentRequest, opts ...client.Option) (*client.Agent, error) {
 		return c.Agents.Create(ctx, in, opts...)
 	})
 }
@@ -219,7 +219,7 @@ func (a *app) listAgents() *cobra.Command {
 			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
 			{param: "include_archived", name: "include-archived", kind: booleanFlag, usage: "whether the list includes archived records"},
 		},
-	}, agentView(), func(ctx context.Context, c *client.Client, _ []string, in *client.ListAgentsParams, opts ...client.Option) (*client.Page[client.Agent], error) {
+	}, viewOf[client.Agent](), func(ctx context.Context, c *client.Client, _ []string, in *client.ListAgentsParams, opts ...client.Option) (*client.Page[client.Agent], error) {
 		return c.Agents.List(ctx, in, opts...)
 	})
 }
@@ -233,7 +233,7 @@ func (a *app) getAgent() *cobra.Command {
 		fields: []field{
 			{param: "version", name: "version", kind: numberFlag, usage: "version to return; the latest when omitted"},
 		},
-	}, agentView(), func(ctx context.Context, c *client.Client, args []string, in *client.GetAgentParams, opts ...client.Option) (*client.Agent, error) {
+	}, viewOf[client.Agent](), func(ctx context.Context, c *client.Client, args []string, in *client.GetAgentParams, opts ...client.Option) (*client.Agent, error) {
 		return c.Agents.Get(ctx, args[0], in, opts...)
 	})
 }
@@ -243,7 +243,7 @@ func (a *app) updateAgent() *cobra.Command {
 	return single(a, operation{
 		id: "updateAgent", use: "update AGENT", short: "Update an agent", writes: true, body: true,
 		long:    "Creates a new version of the agent. --version is the version that the change is based on: if it is not the latest,\nthe result is a conflict, so that no change is lost. An omitted field keeps its value, an array replaces the\ncomplete array, and metadata is a patch. Sessions keep the version that they were created with. An archived agent\nis a conflict.",
-		example: "sessions agents update agent_019e390add9f7bac9b6cc806db46fcbd",
+		example: "sessions agents update agent_019e390add9f7bac9b6cc806db46fcbd --version 2",
 		fields: []field{
 			{param: "version", name: "version", kind: numberFlag, usage: "version number of an agent, starting at 1"},
 			{param: "name", name: "name", kind: textFlag, usage: "display name; it need not be unique", bounds: "1 to 256 characters"},
@@ -257,7 +257,7 @@ func (a *app) updateAgent() *cobra.Command {
 			{param: "default_environment", name: "default-environment", kind: textFlag, usage: "environment to suggest for sessions of this agent; '' when there is none"},
 			{param: "metadata", name: "metadata", kind: pairsFlag, usage: "patch of metadata - a value sets its key, null deletes it", bounds: "at most 32 keys"},
 		},
-	}, agentView(), func(ctx context.Context, c *client.Client, args []string, in *client.UpdateAgentRequest, opts ...client.Option) (*client.Agent, error) {
+	}, viewOf[client.Agent](), func(ctx context.Context, c *client.Client, args []string, in *client.UpdateAgentRequest, opts ...client.Option) (*client.Agent, error) {
 		return c.Agents.Update(ctx, args[0], in, opts...)
 	})
 }
@@ -279,7 +279,7 @@ func (a *app) archiveAgent() *cobra.Command {
 		id: "archiveAgent", use: "archive AGENT", short: "Archive an agent", writes: true,
 		long:    "Permanently archives the agent: it leaves the default list and new sessions cannot use it; existing sessions are\nnot affected. Archiving it again has no effect.",
 		example: "sessions agents archive agent_019e390add9f7bac9b6cc806db46fcbd",
-	}, agentView(), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Agent, error) {
+	}, viewOf[client.Agent](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Agent, error) {
 		return c.Agents.Archive(ctx, args[0], opts...)
 	})
 }
@@ -295,7 +295,7 @@ func (a *app) listAgentVersions() *cobra.Command {
 			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this version in the order of the list"},
 			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
 		},
-	}, agentView(), func(ctx context.Context, c *client.Client, args []string, in *client.ListAgentVersionsParams, opts ...client.Option) (*client.Page[client.Agent], error) {
+	}, viewOf[client.Agent](), func(ctx context.Context, c *client.Client, args []string, in *client.ListAgentVersionsParams, opts ...client.Option) (*client.Page[client.Agent], error) {
 		return c.Agents.ListVersions(ctx, args[0], in, opts...)
 	})
 }
@@ -310,7 +310,7 @@ func (a *app) createEnvironment() *cobra.Command {
 	return single(a, operation{
 		id: "createEnvironment", use: "create", short: "Create an environment", writes: true, body: true,
 		long:    `Creates an environment, which sessions can use immediately.`,
-		example: "sessions environments create",
+		example: "sessions environments create --name test-agent-e2e",
 		fields: []field{
 			{param: "name", name: "name", kind: textFlag, usage: "display name; it need not be unique", bounds: "1 to 256 characters"},
 			{param: "description", name: "description", kind: textFlag, usage: "description for human readers", bounds: "at most 2048 characters"},
@@ -328,7 +328,7 @@ func (a *app) createEnvironment() *cobra.Command {
 			{param: "config.setup_script", name: "setup-script", kind: textFlag, usage: "bash script that runs once when a container is created", bounds: "at most 65536 characters"},
 			{param: "metadata", name: "metadata", kind: pairsFlag, usage: "custom key-value pairs, at most 16", bounds: "at most 16 keys"},
 		},
-	}, environmentView(), func(ctx context.Context, c *client.Client, _ []string, in *client.CreateEnvironmentRequest, opts ...client.Option) (*client.Environment, error) {
+	}, viewOf[client.Environment](), func(ctx context.Context, c *client.Client, _ []string, in *client.CreateEnvironmentRequest, opts ...client.Option) (*client.Environment, error) {
 		return c.Environments.Create(ctx, in, opts...)
 	})
 }
@@ -345,7 +345,7 @@ func (a *app) listEnvironments() *cobra.Command {
 			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
 			{param: "include_archived", name: "include-archived", kind: booleanFlag, usage: "whether the list includes archived records"},
 		},
-	}, environmentView(), func(ctx context.Context, c *client.Client, _ []string, in *client.ListEnvironmentsParams, opts ...client.Option) (*client.Page[client.Environment], error) {
+	}, viewOf[client.Environment](), func(ctx context.Context, c *client.Client, _ []string, in *client.ListEnvironmentsParams, opts ...client.Option) (*client.Page[client.Environment], error) {
 		return c.Environments.List(ctx, in, opts...)
 	})
 }
@@ -356,7 +356,7 @@ func (a *app) getEnvironment() *cobra.Command {
 		id: "getEnvironment", use: "get ENVIRONMENT", short: "Show an environment",
 		long:    `Shows the environment.`,
 		example: "sessions environments get env_019e2590d33f711fabf42f2857cecd8a",
-	}, environmentView(), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Environment, error) {
+	}, viewOf[client.Environment](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Environment, error) {
 		return c.Environments.Get(ctx, args[0], opts...)
 	})
 }
@@ -384,7 +384,7 @@ func (a *app) updateEnvironment() *cobra.Command {
 			{param: "config.setup_script", name: "setup-script", kind: textFlag, usage: "bash script that runs once when a container is created", bounds: "at most 65536 characters"},
 			{param: "metadata", name: "metadata", kind: pairsFlag, usage: "patch of metadata - a value sets its key, null deletes it", bounds: "at most 32 keys"},
 		},
-	}, environmentView(), func(ctx context.Context, c *client.Client, args []string, in *client.UpdateEnvironmentRequest, opts ...client.Option) (*client.Environment, error) {
+	}, viewOf[client.Environment](), func(ctx context.Context, c *client.Client, args []string, in *client.UpdateEnvironmentRequest, opts ...client.Option) (*client.Environment, error) {
 		return c.Environments.Update(ctx, args[0], in, opts...)
 	})
 }
@@ -406,7 +406,7 @@ func (a *app) archiveEnvironment() *cobra.Command {
 		id: "archiveEnvironment", use: "archive ENVIRONMENT", short: "Archive an environment", writes: true,
 		long:    "Permanently archives the environment: it leaves the default list and new sessions cannot use it; existing sessions\nare not affected. An environment that is already archived is a conflict.",
 		example: "sessions environments archive env_019e2590d33f711fabf42f2857cecd8a",
-	}, environmentView(), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Environment, error) {
+	}, viewOf[client.Environment](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Environment, error) {
 		return c.Environments.Archive(ctx, args[0], opts...)
 	})
 }

@@ -127,6 +127,10 @@ exists. By default it is based on the latest version.`,
   sessions environments create --name ci --type cloud --networking limited --allow-host api.tracker.example --apt git
   sessions environments create --file environment.yaml`,
 	},
+	"getEnvironment": {
+		example: `  sessions environments get env_019e2590d33f711fabf42f2857cecd8a
+  sessions environments get env_019e2590d33f711fabf42f2857cecd8a -o json | jq .config`,
+	},
 	"listEnvironments": {
 		example: `  sessions environments list
   sessions environments list --include-archived -o json | jq -r '.[] | [.id, .status] | @tsv'`,

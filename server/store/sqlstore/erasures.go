@@ -3,9 +3,12 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/migrations"
 )
 
 const deleteSomeEvents = `DELETE FROM events WHERE account_id = $1 AND session_id = $2 AND position IN (
@@ -23,11 +26,29 @@ func (s *Store) eraseSome(ctx context.Context, account, session string, limit in
 	return s.exec(ctx, deleteSomeEvents, account, session, limit)
 }
 
-// erase erases a deleted session's events, the recorded responses that show it, and what is left of its turns. It
-// leaves the events and responses beyond one step to SweepEvents.
+// erasedInSteps are the tables of a session that may have too many rows for one statement, and the orders to erase those.
+var erasedInSteps = []string{"events", "event_memos", "erasures"}
+
+// eraseStatements delete a session's rows from every table that has the columns account_id and session_id, except
+// erasedInSteps.
+var eraseStatements = sync.OnceValue(func() (statements []string) {
+	columns := migrations.Columns()
+	for _, table := range migrations.Tables() {
+		of := columns[table]
+		if slices.Contains(of, "account_id") && slices.Contains(of, "session_id") && !slices.Contains(erasedInSteps, table) {
+			statements = append(statements, `DELETE FROM `+table+` WHERE account_id = $1 AND session_id = $2`)
+		}
+	}
+	return statements
+})
+
+// erase erases a deleted session's rows, and the recorded responses that show it. It leaves the events and responses
+// beyond one step to SweepEvents.
 func (s *Store) erase(ctx context.Context, account, session string) error {
-	if err := s.soon(ctx, `DELETE FROM queued_turns WHERE account_id = $1 AND session_id = $2`, account, session); err != nil {
-		return err
+	for _, statement := range eraseStatements() {
+		if err := s.soon(ctx, statement, account, session); err != nil {
+			return err
+		}
 	}
 	events, err := s.eraseSome(ctx, account, session, sweepStep)
 	if err != nil {

@@ -59,6 +59,12 @@ func TestQueryPlans(t *testing.T) {
 			"LIST SUBQUERY 2",
 			"SEARCH idempotency_keys USING COVERING INDEX sqlite_autoindex_idempotency_keys_1 (account_id=? AND key=?)",
 			"SEARCH idempotency_keys USING INDEX idempotency_keys_by_age (created_at<?)")
+		for _, statement := range eraseStatements() {
+			got := steps(t, s, statement, "acc", "sess_x")
+			if len(got) != 1 || !strings.HasPrefix(got[0], "SEARCH ") || !strings.Contains(got[0], "session_id=?") {
+				t.Errorf("%s: the table needs an index that begins with the account and the session, not %q", statement, got)
+			}
+		}
 	}
 }
 
@@ -159,14 +165,21 @@ func (w walk) alongEvents(t *testing.T) {
 // row may come first or last.
 func plan(t *testing.T, s *Store, query string, args []any, want ...string) {
 	t.Helper()
-	got, err := all(t.Context(), s, func(row engine.Scanner) (step string, err error) {
-		var ignored any
-		return step, row.Scan(&ignored, &ignored, &ignored, &step)
-	}, "EXPLAIN QUERY PLAN "+query, args...)
-	check(t, err)
+	got := steps(t, s, query, args...)
 	slices.Sort(want)
 	slices.Sort(got)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", query, diff)
 	}
+}
+
+// steps returns the steps of SQLite's plan for a statement.
+func steps(t *testing.T, s *Store, statement string, args ...any) []string {
+	t.Helper()
+	list, err := all(t.Context(), s, func(row engine.Scanner) (step string, err error) {
+		var ignored any
+		return step, row.Scan(&ignored, &ignored, &ignored, &step)
+	}, "EXPLAIN QUERY PLAN "+statement, args...)
+	check(t, err)
+	return list
 }

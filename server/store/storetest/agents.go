@@ -9,7 +9,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-func agentTests() map[string]test {
+// Agents tests the methods of agents that other rows do not have.
+func (suite) Agents() map[string]test {
 	return map[string]test{
 		"Create": func(b *bed) {
 			got, err := b.CreateAgent(b.ctx, account, agentSpec())

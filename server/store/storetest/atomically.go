@@ -14,7 +14,8 @@ import (
 // errStop is what tests make a transaction fail with.
 var errStop = errors.New("stop")
 
-func atomicTests() map[string]test {
+// Atomically tests transactions.
+func (suite) Atomically() map[string]test {
 	return map[string]test{
 		"Commit": func(b *bed) {
 			check(b.T, b.Atomically(b.ctx, func(ctx context.Context) error {

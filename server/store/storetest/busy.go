@@ -6,8 +6,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// busyTests are about CountBusySessions.
-func busyTests() map[string]test {
+// Busy tests CountBusySessions.
+func (suite) Busy() map[string]test {
 	return map[string]test{
 		"EachStatus": func(b *bed) {
 			v := b.session()

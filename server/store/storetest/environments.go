@@ -9,7 +9,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-func environmentTests() map[string]test {
+// Environments tests the methods of environments that other rows do not have.
+func (suite) Environments() map[string]test {
 	return map[string]test{
 		"Create": func(b *bed) {
 			got, err := b.CreateEnvironment(b.ctx, account, environmentSpec())

@@ -10,8 +10,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// erasureTests are about the events of deleted sessions, SweepEvents and SweepSpace.
-func erasureTests() map[string]test {
+// Erasures tests SweepEvents, SweepSpace and the events of deleted sessions.
+func (suite) Erasures() map[string]test {
 	return map[string]test{
 		"Sweep": func(b *bed) {
 			first, second, live := b.create(sessionKind()).id, b.create(sessionKind()).id, b.create(sessionKind()).id

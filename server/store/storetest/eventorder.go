@@ -8,8 +8,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// eventOrderTests are about the positions, ids and times of events, whatever the clocks and sources of ids say.
-func eventOrderTests() map[string]test {
+// EventOrder tests the positions, ids and times of events, whatever the clocks and sources of ids say.
+func (suite) EventOrder() map[string]test {
 	return map[string]test{
 		"ClockGoesBack": func(b *bed) {
 			v := b.session()

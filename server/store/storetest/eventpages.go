@@ -8,8 +8,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// eventPageTests are about ListEvents.
-func eventPageTests() map[string]test {
+// EventPages tests ListEvents.
+func (suite) EventPages() map[string]test {
 	return map[string]test{
 		"Empty": func(b *bed) {
 			v := b.session()

@@ -10,8 +10,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// eventConcurrencyTests have many write to one log, and others read it.
-func eventConcurrencyTests() map[string]test {
+// EventConcurrency tests one log with many writers and readers.
+func (suite) EventConcurrency() map[string]test {
 	return map[string]test{
 		"Writers": func(b *bed) { crowd(b.T, []*bed{b}, 10, 0) },
 		"Readers": func(b *bed) { crowd(b.T, []*bed{b}, 4, 4) },

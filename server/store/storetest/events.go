@@ -9,8 +9,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// appendTests are about AppendEvents and NewID.
-func appendTests() map[string]test {
+// Append tests AppendEvents and NewID.
+func (suite) Append() map[string]test {
 	return map[string]test{
 		"OneStep": func(b *bed) {
 			before := b.session()
@@ -217,6 +217,12 @@ func (s appending) UpdateSession(ctx context.Context, account, id string, change
 	})
 	return v, err
 }
+
+// AppendChanges tests AppendEvents as SessionChanges tests UpdateSession.
+func (suite) AppendChanges() map[string]test { return byAppending(suite{}.SessionChanges()) }
+
+// AppendRows tests AppendEvents as Rows tests UpdateSession.
+func (suite) AppendRows() map[string]test { return byAppending(rowTests(sessionKind())) }
 
 // byAppending turns tests of UpdateSession into tests of AppendEvents.
 func byAppending(tests map[string]test) map[string]test {

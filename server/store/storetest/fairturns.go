@@ -12,8 +12,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// fairTurnTests are about the order in which WorkTurns dispatches the turns of several accounts.
-func fairTurnTests() map[string]test {
+// FairTurns tests the order in which WorkTurns dispatches the turns of several accounts.
+func (suite) FairTurns() map[string]test {
 	return map[string]test{
 		"ServedLongestAgo": func(b *bed) { dispatchFairly([]*bed{b}) },
 		"AWorkerIsLeft":    aWorkerIsLeft,

@@ -8,8 +8,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// filterTests are about lists of sessions with filters.
-func filterTests() map[string]test {
+// Filters tests lists of sessions with filters.
+func (suite) Filters() map[string]test {
 	return map[string]test{
 		"Agent": func(b *bed) {
 			b.variety()

@@ -12,7 +12,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-func keyTests() map[string]test {
+// Keys tests idempotency keys.
+func (suite) Keys() map[string]test {
 	return map[string]test{
 		"Replay": func(b *bed) {
 			k := key("k")

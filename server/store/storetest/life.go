@@ -9,8 +9,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// accountTests have every method that takes an account look at what belongs to another one.
-func accountTests() map[string]test {
+// Accounts tests that every method that takes an account finds nothing of another one.
+func (suite) Accounts() map[string]test {
 	return map[string]test{
 		"Agents": func(b *bed) {
 			a := b.agent()
@@ -61,8 +61,8 @@ func accountTests() map[string]test {
 	}
 }
 
-// lifeTests are about contexts, times and ends.
-func lifeTests() map[string]test {
+// Life tests contexts, times and Close.
+func (suite) Life() map[string]test {
 	return map[string]test{
 		"Ping": func(b *bed) { check(b.T, b.Ping(b.ctx)) },
 		"Close": func(b *bed) {

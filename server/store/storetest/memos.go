@@ -9,8 +9,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// memoTests are about ListMemos, and what runners keep with events.
-func memoTests() map[string]test {
+// Memos tests ListMemos, and what runners keep with events.
+func (suite) Memos() map[string]test {
 	return map[string]test{
 		"Kept": func(b *bed) {
 			v, second := b.session(), b.session()

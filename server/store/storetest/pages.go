@@ -11,7 +11,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-func pageTests() map[string]test {
+// Pages tests lists of agents, environments and sessions.
+func (suite) Pages() map[string]test {
 	tests := map[string]test{}
 	for _, k := range kinds() {
 		for name, run := range map[string]func(b *bed, k kind){

@@ -7,7 +7,9 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// rowTests are about changes that the contract has for agents, environments and sessions alike.
+// Rows tests the changes that the contract has for agents, environments and sessions alike.
+func (suite) Rows() map[string]test { return rowTests(kinds()...) }
+
 func rowTests(kinds ...kind) map[string]test {
 	tests := map[string]test{}
 	for _, k := range kinds {

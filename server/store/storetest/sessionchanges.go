@@ -9,8 +9,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// sessionChangeTests are about UpdateSession and DeleteSession.
-func sessionChangeTests() map[string]test {
+// SessionChanges tests UpdateSession and DeleteSession.
+func (suite) SessionChanges() map[string]test {
 	return map[string]test{
 		"EachField": func(b *bed) {
 			at := b.clock.Now().Add(time.Minute)

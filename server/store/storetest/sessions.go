@@ -9,7 +9,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-func sessionTests() map[string]test {
+// Sessions tests CreateSession and GetSession.
+func (suite) Sessions() map[string]test {
 	return map[string]test{
 		"Create": func(b *bed) {
 			agent, environment := b.agent(), b.environment()

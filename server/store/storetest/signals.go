@@ -11,8 +11,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// signalTests are about Watch and Publish.
-func signalTests() map[string]test {
+// Signals tests Watch and Publish.
+func (suite) Signals() map[string]test {
 	return map[string]test{
 		"OfEachChange": func(b *bed) {
 			v, ear := b.session(), b.listen()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 	"sync"
@@ -28,19 +29,25 @@ type Options struct {
 // Opener returns a store to test.
 type Opener func(t *testing.T, opts Options) store.Store
 
+// suite has the groups of tests as its exported methods. A method that returns map[string]test is a group; one that returns
+// []call has calls of methods that write, as writes describes. So a file with such methods is part of the suite.
+type suite struct{}
+
+// methodsOf yields the results of the suite's methods that return a T, by the methods' names, in their order.
+func methodsOf[T any]() iter.Seq2[string, T] {
+	return func(yield func(string, T) bool) {
+		for method, value := range reflect.ValueOf(suite{}).Methods() {
+			if call, ok := value.Interface().(func() T); ok && !yield(method.Name, call()) {
+				return
+			}
+		}
+	}
+}
+
 // Run runs the suite. Each of its tests runs in parallel to others and calls open once, for a store that
 // is empty and shared with no one, and closes that store.
 func Run(t *testing.T, open func(t *testing.T, opts Options) store.Store) {
-	for name, tests := range map[string]map[string]test{
-		"Tokens": tokenTests(), "Agents": agentTests(), "Environments": environmentTests(),
-		"Sessions": sessionTests(), "SessionChanges": sessionChangeTests(), "Filters": filterTests(),
-		"Rows": rowTests(kinds()...), "AgentVersions": agentVersionTests(), "Pages": pageTests(), "Keys": keyTests(),
-		"Atomically": atomicTests(), "Accounts": accountTests(), "Life": lifeTests(),
-		"Append": appendTests(), "EventOrder": eventOrderTests(), "Memos": memoTests(), "EventsUndone": undoneEventTests(), "EventPages": eventPageTests(),
-		"EventConcurrency": eventConcurrencyTests(), "AppendChanges": byAppending(sessionChangeTests()), "AppendRows": byAppending(rowTests(sessionKind())),
-		"Busy": busyTests(), "Signals": signalTests(), "Turns": turnTests(), "FairTurns": fairTurnTests(), "Erasures": erasureTests(), "Streams": streamTests(),
-		"Calls": callTests(),
-	} {
+	for name, tests := range methodsOf[map[string]test]() {
 		for part, run := range tests {
 			t.Run(name+"/"+part, func(t *testing.T) {
 				t.Parallel()

@@ -10,8 +10,8 @@ func (b *bed) shares(open, others map[string]int) {
 	equal(b.T, "streams of others", others, got)
 }
 
-// streamTests are about ShareStreams.
-func streamTests() map[string]test {
+// Streams tests ShareStreams.
+func (suite) Streams() map[string]test {
 	return map[string]test{
 		"Alone": func(b *bed) {
 			for range 2 { // one's own are not another's

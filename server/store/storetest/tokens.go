@@ -6,7 +6,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-func tokenTests() map[string]test {
+// Tokens tests the methods of tokens.
+func (suite) Tokens() map[string]test {
 	return map[string]test{
 		"Create": func(b *bed) {
 			expires := b.clock.Now().Add(time.Hour)

@@ -11,8 +11,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// turnTests are about QueueTurn and WorkTurns.
-func turnTests() map[string]test {
+// Turns tests QueueTurn and WorkTurns.
+func (suite) Turns() map[string]test {
 	return map[string]test{
 		"DispatchedOnce": func(b *bed) { dispatchEach([]*bed{b}, 12) },
 		"OfManyWriters": func(b *bed) { // and over several calls of WorkTurns

@@ -7,8 +7,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// undoneEventTests have an append fail in every way there is: nothing of it may stay.
-func undoneEventTests() map[string]test {
+// EventsUndone tests that nothing remains of an append that fails, in whatever way.
+func (suite) EventsUndone() map[string]test {
 	tests := map[string]test{}
 	for name, fail := range map[string]func(b *bed, id string){
 		"Error": func(b *bed, id string) {

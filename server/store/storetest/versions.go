@@ -7,8 +7,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// agentVersionTests are about lists of an agent's versions.
-func agentVersionTests() map[string]test {
+// AgentVersions tests lists of an agent's versions.
+func (suite) AgentVersions() map[string]test {
 	return map[string]test{
 		"Windows": func(b *bed) {
 			seed := seedAgent()

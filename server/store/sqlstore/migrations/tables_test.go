@@ -2,6 +2,7 @@ package migrations_test
 
 import (
 	"database/sql"
+	"maps"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -19,18 +20,21 @@ func TestTables(t *testing.T) {
 	db, err := sql.Open("sqlite", path)
 	check(t, err)
 	defer db.Close()
-	rows, err := db.QueryContext(t.Context(), `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'goose_db_version'`)
+	rows, err := db.QueryContext(t.Context(), `SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c
+		WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND t.name <> 'goose_db_version' ORDER BY t.name, c.cid`)
 	check(t, err)
 	defer rows.Close()
-	var made []string
+	made := map[string][]string{}
 	for rows.Next() {
-		name := ""
-		check(t, rows.Scan(&name))
-		made = append(made, name)
+		var table, column string
+		check(t, rows.Scan(&table, &column))
+		made[table] = append(made[table], column)
 	}
 	check(t, rows.Err())
-	slices.Sort(made)
-	if diff := cmp.Diff(made, migrations.Tables()); diff != "" {
+	if diff := cmp.Diff(made, migrations.Columns()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(made)), migrations.Tables()); diff != "" {
 		t.Error(diff)
 	}
 }

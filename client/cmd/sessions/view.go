@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// views are the views by hand.
+func views() []any {
+	return []any{sessionView(), sessionResourceView(), eventView(), agentView(), environmentView()}
+}
+
+// viewOf returns the view by hand of a type of record, or its plain view.
+func viewOf[T any]() view[T] {
+	for _, v := range views() {
+		if v, ok := v.(view[T]); ok {
+			return v
+		}
+	}
+	return plainView[T]()
+}
+
+// plainView shows the fields that hold a text, a number, a boolean or a time, in their order. It leaves out the field type,
+// which is the same for all records of a kind.
+func plainView[T any]() view[T] {
+	v := view[T]{id: func(*T) string { return "" }}
+	for field := range reflect.TypeFor[T]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name == "type" || !isPlain(field.Type) {
+			continue
+		}
+		text := func(record *T) string { return plainText(reflect.ValueOf(record).Elem().FieldByIndex(field.Index)) }
+		if name == "id" {
+			v.id = text
+		}
+		heading := strings.ToUpper(strings.ReplaceAll(strings.TrimSuffix(name, "_at"), "_", " "))
+		v.columns = append(v.columns, column[T]{name: heading, text: text})
+	}
+	return v
+}
+
+// isPlain reports whether plainText shows values of a type.
+func isPlain(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.String, reflect.Bool, reflect.Int, reflect.Int32, reflect.Int64, reflect.Float32, reflect.Float64:
+		return true
+	}
+	return t == reflect.TypeFor[time.Time]()
+}
+
+// plainText writes a value for a table, "" for none.
+func plainText(v reflect.Value) string {
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return ""
+		}
+		v = v.Elem()
+	}
+	if t, ok := v.Interface().(time.Time); ok {
+		return moment(&t)
+	}
+	return fmt.Sprint(v.Interface())
+}
