@@ -32,6 +32,7 @@ type garden struct {
 	Colour colour     `yaml:"colour"`
 	Even   even       `yaml:"even"`
 	Rest   *yaml.Node `yaml:"rest"`
+	//lint:ignore U1000 a key must not reach a field that is not exported
 	hidden string
 }
 
