@@ -75,7 +75,8 @@ func TestADatabaseThatGoesAway(t *testing.T) {
 		if got.status != http.StatusCreated {
 			t.Errorf("%s, afterwards: %d %s", name, got.status, got.body)
 		}
-		outside("//readyz", http.StatusOK)
+		// Ready again means that notifications are heard again, over a connection of their own.
+		eventually(t, name+": it is ready", func() bool { return h.do(request{method: "GET", path: "//readyz"}).status == http.StatusOK })
 		if n := h.sessions(); n != before+1 {
 			t.Errorf("%s: %d sessions became %d", name, before, n)
 		}
