@@ -348,7 +348,9 @@ func TestTransactionPooler(t *testing.T) {
 	s, log := open(t, pooler)
 	short, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	wantUnavailable(t, "at once", s.Ping(short))
+	if err := s.Ping(short); err == nil { // on a slow machine the second may end before the answer
+		t.Error("the store is ready before it has heard a notification")
+	}
 	eventually(t, "the log says so", func() bool { return log.has("must pool sessions") })
 	wantUnavailable(t, "afterwards", s.Ping(t.Context()))
 	looksEverySecond(t, s)
