@@ -26,7 +26,7 @@ const (
 )
 
 // mockTimeout is how long npm may take to install a mock and start it.
-const mockTimeout = 3 * time.Minute
+const mockTimeout = 8 * time.Minute
 
 // TestMocks tests the runner on endpoints that others wrote to test programs like it.
 func TestMocks(t *testing.T) {
