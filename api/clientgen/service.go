@@ -88,7 +88,7 @@ func (o *operation) collection() (segments []string, verb, noun string) {
 	return segments, verb, noun
 }
 
-// collectServices groups the operations. A collection within another one that has a single operation is no service: it is
+// collectServices groups the operations. A collection within another one that has a single operation is not a service: it is
 // listed by a method of its parent, such as Agents.ListVersions. A PUT that only repeats a POST has no method.
 func (d *document) collectServices() {
 	operations := map[string]int{}
