@@ -39,6 +39,8 @@ type Input struct {
 	// Entries is the turn itself so far, oldest first. It starts with what the user sent: a UserMessage
 	// or a DefineOutcome.
 	Entries []Entry
+	// Toolboxes are the tools that the server runs for this session. A runner without a model ignores them.
+	Toolboxes []Toolbox
 }
 
 // Message returns the text that started the turn, or "".

@@ -33,6 +33,7 @@ func clusterTests() map[string]func(beds []*bed) {
 		"Fair":        dispatchFairly,
 		"AtOnce":      dispatchAtOnce,
 		"BusyCount":   countExactly,
+		"InTurn":      countInTurn,
 		"OneWorks": func(beds []*bed) { // on what another one queues
 			c := beds[2].works(1, nil)
 			c.gets(beds[2], []store.TurnRef{beds[0].turn(), beds[1].turn(), beds[2].turn()})

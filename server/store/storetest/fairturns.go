@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,7 +41,8 @@ func (suite) FairTurns() map[string]test {
 				within(b, "another turn", entered)
 			}
 		},
-		"BusyCount": func(b *bed) { countExactly([]*bed{b, b}) },
+		"BusyCount":    func(b *bed) { countExactly([]*bed{b, b}) },
+		"CountsInTurn": func(b *bed) { countInTurn([]*bed{b, b}) },
 	}
 }
 
@@ -157,12 +159,9 @@ var errTooMany = errors.New("too many")
 func countExactly(beds []*bed) {
 	const sessions, bound = 24, 5
 	b := beds[0]
-	check(b.T, seedParents(b.ctx, b, account))
 	refs := make([]store.TurnRef, sessions)
 	for i := range refs {
-		v, err := b.CreateSession(b.ctx, account, store.SessionSpec{AgentID: seedAgentID, EnvironmentID: seedEnvironmentID})
-		check(b.T, err)
-		refs[i] = store.TurnRef{Session: store.SessionRef{Account: account, ID: v.ID}, TurnID: fmt.Sprintf("turn_%d", i)}
+		refs[i] = b.queuable(fmt.Sprintf("turn_%d", i))
 	}
 	var begun atomic.Int32
 	each(b.T, sessions, func(i int) error {
@@ -187,4 +186,50 @@ func countExactly(beds []*bed) {
 	})
 	equal(b.T, "turns that began", int32(bound), begun.Load())
 	b.hasBusy(b.ctx, account, sessions, bound)
+}
+
+// countInTurn counts in two transactions at once, of which each begins a turn: the second counts when the first has
+// ended, and so counts its turn as well.
+func countInTurn(beds []*bed) {
+	b := beds[0]
+	first, second := b.queuable("turn_a"), b.queuable("turn_b")
+	counted := make(chan int, 1)
+	var ended sync.WaitGroup
+	check(b.T, b.Atomically(b.ctx, func(ctx context.Context) error {
+		if err := b.enqueues(ctx, first); err != nil {
+			return err
+		}
+		busy, err := b.CountBusySessions(ctx, account, 10)
+		if err != nil {
+			return err
+		}
+		equal(b.T, "busy sessions of the first", 1, busy)
+		ended.Go(func() {
+			at := beds[1]
+			check(at.T, at.Atomically(at.ctx, func(ctx context.Context) error {
+				if err := at.enqueues(ctx, second); err != nil {
+					return err
+				}
+				busy, err := at.CountBusySessions(ctx, account, 10)
+				counted <- busy
+				return err
+			}))
+		})
+		// A second that does not wait counts within this time, and misses the first.
+		for deadline := time.Now().Add(time.Second); len(counted) == 0 && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		return nil
+	}))
+	ended.Wait()
+	equal(b.T, "busy sessions of the second", 2, within(b, "the second count", counted))
+}
+
+// queuable returns a turn of a new session.
+func (b *bed) queuable(turn string) store.TurnRef {
+	b.Helper()
+	check(b.T, seedParents(b.ctx, b, account))
+	v, err := b.CreateSession(b.ctx, account, store.SessionSpec{AgentID: seedAgentID, EnvironmentID: seedEnvironmentID})
+	check(b.T, err)
+	return store.TurnRef{Session: store.SessionRef{Account: account, ID: v.ID}, TurnID: turn}
 }

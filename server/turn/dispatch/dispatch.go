@@ -44,9 +44,16 @@ type Options struct {
 	// MaxText is how many bytes of text a turn may store: what the agent says, and the arguments and results of its tools;
 	// DefaultMaxText by default. At the bound the turn ends, with the stop reason max_tokens.
 	MaxText int
+	// Tools open a turn's toolboxes, in this order.
+	Tools []ToolSource
 	// Budget bounds the memory of what runners start from; nil, the default, does not.
 	Budget *budget.Budget
 }
+
+// ToolSource opens what a session's turn has from one place: the session's files, memory stores or MCP servers. A source that
+// has nothing for the session returns an empty Toolbox. An error ends the turn, so what is wrong with one tool belongs into
+// Toolbox.Problems. It is called at the start of a turn and each time the turn continues.
+type ToolSource func(ctx context.Context, account string, s store.Session) (turn.Toolbox, error)
 
 // Dispatcher runs turns from Start to Close.
 type Dispatcher struct {

@@ -82,6 +82,10 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	if err == nil && w.TurnTimeout > 0 {
 		w.ran, err = w.Dispatcher.ran(ctx, w.ref)
 	}
+	if err == nil {
+		in.Toolboxes, err = w.open(ctx)
+	}
+	defer closeAll(in.Toolboxes)
 	if err != nil {
 		w.failure = err
 		return ctx.Err()
