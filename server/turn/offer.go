@@ -30,7 +30,9 @@ func modelName(server, name string) string {
 }
 
 // IsUse reports whether the entry is the use of a tool.
-func (e Entry) IsUse() bool { return e.Kind == ToolUse || e.Kind == MCPToolUse || e.Kind == CustomToolUse }
+func (e Entry) IsUse() bool {
+	return e.Kind == ToolUse || e.Kind == MCPToolUse || e.Kind == CustomToolUse
+}
 
 // IsResult reports whether the entry is the result of a tool.
 func (e Entry) IsResult() bool {
@@ -144,6 +146,9 @@ func (o Offer) kind() EntryKind {
 	return ToolUse
 }
 
+// Waits reports whether a use of the tool does not run at once: for its caller or a confirmation.
+func (o Offer) Waits() bool { return o.Custom || o.Ask }
+
 // Use records the use of the tool and returns it. The input is a JSON object.
 func (o Offer) Use(ctx context.Context, input json.RawMessage, out Sink) (use Entry, err error) {
 	use = Entry{Kind: o.kind(), Name: o.Name, MCPServer: o.MCPServer, Input: input, Ask: o.Ask && !o.Custom}
@@ -163,6 +168,12 @@ const (
 	nobodyKnows  = "The server was restarted while the tool was running. Nobody knows whether it has done its work."
 	notAvailable = "The tool is not available now."
 )
+
+// Named returns the tool with a ModelName; the zero Offer for a name that no tool has.
+func (o Offers) Named(name string) Offer {
+	t, _ := o.named(name)
+	return t
+}
 
 // Settle runs, one after the other and in order, the uses among the entries of a turn that have no result and that the
 // server may run. It records their results and returns them. waits reports whether another use waits: for its caller or a

@@ -79,10 +79,10 @@ const (
 	AgentMessage     = EntryKind(types.AgentMessageEventTypeAgentMessage)
 	ToolUse          = EntryKind(types.AgentToolUseEventTypeAgentToolUse)
 	ToolResult       = EntryKind(types.AgentToolResultEventTypeAgentToolResult)
-	MCPToolUse       = EntryKind(types.AgentMCPToolUseEventTypeAgentMCPToolUse)
-	MCPToolResult    = EntryKind(types.AgentMCPToolResultEventTypeAgentMCPToolResult)
 	CustomToolUse    = EntryKind(types.AgentCustomToolUseEventTypeAgentCustomToolUse)
 	CustomToolResult = EntryKind(types.UserCustomToolResultEventTypeUserCustomToolResult)
+	MCPToolUse       = EntryKind(types.AgentMCPToolUseEventTypeAgentMCPToolUse)
+	MCPToolResult    = EntryKind(types.AgentMCPToolResultEventTypeAgentMCPToolResult)
 	ToolConfirmation = EntryKind(types.UserToolConfirmationEventTypeUserToolConfirmation)
 )
 
@@ -93,7 +93,8 @@ type Entry struct {
 	ID, UseID string
 	// Text is the text of a message, an outcome, a result, or a denial.
 	Text string
-	// Name and Input are a use's tool and its arguments, a JSON object. MCPServer names the MCP server of an MCPToolUse.
+	// Name and Input are a use's tool and its arguments, a JSON object. MCPServer is the agent's MCP server whose tool it
+	// is; "" for other tools.
 	Name, MCPServer string
 	Input           json.RawMessage
 	// Ask reports whether a use waits for a confirmation before it may run.

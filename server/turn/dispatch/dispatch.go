@@ -279,26 +279,21 @@ const maxSpans = 500
 // to the end of its last.
 func (d *Dispatcher) ran(ctx context.Context, t store.TurnRef) (time.Duration, error) {
 	events, err := d.spans(ctx, t.Session, maxSpans)
-	var sum time.Duration
-	var start, end time.Time
+	var sum, period time.Duration
+	var end time.Time // of the last request of a period
 	for _, e := range events {
-		if e.TurnID != t.TurnID {
-			break
-		}
-		switch e.Type {
-		case event.RequestEnd:
-			if end.IsZero() {
-				end = e.CreatedAt
-			}
-			start = e.CreatedAt
-		case event.RequestStart:
-			start = e.CreatedAt
-		default: // the turn waited before
-			sum += end.Sub(start)
-			start, end = time.Time{}, time.Time{}
+		switch {
+		case e.TurnID != t.TurnID:
+			return sum + period, err
+		case e.Type == event.RequestEnd && end.IsZero():
+			end = e.CreatedAt
+		case e.Type == event.RequestStart && !end.IsZero():
+			period = end.Sub(e.CreatedAt)
+		case e.Type == event.StatusRunning || e.Type == event.Rescheduled:
+			sum, period, end = sum+period, 0, time.Time{}
 		}
 	}
-	return sum + end.Sub(start), err
+	return sum + period, err
 }
 
 // stopping reports whether the caller has told a session's turn to stop.

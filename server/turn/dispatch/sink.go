@@ -400,7 +400,7 @@ func (s *sink) append(ctx context.Context, e event.New, size int) error {
 	if err := s.reserve(eventSize + size); err != nil {
 		return err
 	}
-	if slices.Contains(event.ToolUses(), e.Type) {
+	if e.Type == event.AgentToolUse || e.Type == event.AgentMCPToolUse || e.Type == event.AgentCustomTool {
 		e.Memo, s.memo = s.memo, nil
 	}
 	return s.write(ctx, e)
