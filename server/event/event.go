@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/union"
@@ -82,6 +83,20 @@ type Payload struct {
 	StopReason          *types.StopReason                  `json:"stop_reason,omitempty"`
 	Usage               *types.EventUsage                  `json:"usage,omitempty"`
 	Error               *types.SessionErrorDetail          `json:"error,omitempty"`
+}
+
+// BySender reports whether events of a type are sent by callers, not written by the server.
+func BySender(kind string) bool { return strings.HasPrefix(kind, "user.") }
+
+// FailedUse returns the result of a tool use that was not run, which says why. The use is of a built-in tool or of one of
+// an MCP server.
+func FailedUse(use store.PendingAction, why string) New {
+	result := New{Type: AgentToolResult, Payload: Payload{ToolUseID: use.EventID, Content: Content(why), IsError: new(true)}}
+	if use.Type == AgentMCPToolUse {
+		result.Type = AgentMCPToolResult
+		result.Payload.ToolUseID, result.Payload.MCPToolUseID = "", use.EventID
+	}
+	return result
 }
 
 // Read returns the payload of an event.
