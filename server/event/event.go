@@ -33,6 +33,7 @@ const (
 	AgentMessage    = string(turn.AgentMessage)
 	AgentToolUse    = string(turn.ToolUse)
 	AgentCustomTool = string(turn.CustomToolUse)
+	AgentMCPToolUse = string(turn.MCPToolUse)
 )
 
 // New is an event to append.
@@ -60,11 +61,13 @@ type Payload struct {
 	Description         string                             `json:"description,omitempty"`
 	Rubric              *types.Rubric                      `json:"rubric,omitempty"`
 	MaxIterations       *int32                             `json:"max_iterations,omitempty"`
+	MCPServerName       string                             `json:"mcp_server_name,omitempty"`
 	Name                string                             `json:"name,omitempty"`
 	Input               json.RawMessage                    `json:"input,omitempty"`
 	EvaluatedPermission types.EvaluatedPermission          `json:"evaluated_permission,omitempty"`
 	ToolUseID           string                             `json:"tool_use_id,omitempty"`
 	CustomToolUseID     string                             `json:"custom_tool_use_id,omitempty"`
+	MCPToolUseID        string                             `json:"mcp_tool_use_id,omitempty"`
 	Result              types.ToolConfirmationResult       `json:"result,omitempty"`
 	DenyMessage         *string                            `json:"deny_message,omitempty"`
 	Content             *union.Content                     `json:"content,omitempty"`
@@ -137,7 +140,7 @@ func Wire(e store.Event) []byte {
 func EntryTypes() []string {
 	return []string{
 		string(turn.UserMessage), string(turn.DefineOutcome), AgentMessage, AgentToolUse, string(turn.ToolResult),
-		AgentCustomTool, string(turn.CustomToolResult), string(turn.ToolConfirmation),
+		AgentCustomTool, string(turn.CustomToolResult), AgentMCPToolUse, string(turn.MCPToolResult), string(turn.ToolConfirmation),
 	}
 }
 
@@ -151,8 +154,8 @@ func Entry(e store.Event) (entry turn.Entry, ok bool, err error) {
 	if err != nil {
 		return turn.Entry{}, false, err
 	}
-	entry.Name, entry.Input = p.Name, p.Input
-	entry.UseID = p.ToolUseID + p.CustomToolUseID // an event has one of them at most
+	entry.Name, entry.MCPServer, entry.Input = p.Name, p.MCPServerName, p.Input
+	entry.UseID = p.ToolUseID + p.CustomToolUseID + p.MCPToolUseID // an event has one of them at most
 	entry.Denied = p.Result == types.ToolConfirmationResultDeny
 	entry.Failed = p.IsError != nil && *p.IsError
 	entry.Text = p.Description

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/contract"
@@ -143,13 +144,14 @@ func (h *handler) resolve(s *store.Session, i int, e event.New) ([]event.New, er
 	if err := lifecycle.Advance(s, lifecycle.OnEvent, h.now()); err != nil {
 		return nil, err
 	}
-	param, use := "tool_use_id", store.PendingAction{EventID: e.Payload.ToolUseID, Type: event.AgentToolUse}
+	param, id, kinds := "tool_use_id", e.Payload.ToolUseID, []string{event.AgentToolUse, event.AgentMCPToolUse}
 	if e.Type == string(turn.CustomToolResult) {
-		param, use = "custom_tool_use_id", store.PendingAction{EventID: e.Payload.CustomToolUseID, Type: event.AgentCustomTool}
+		param, id, kinds = "custom_tool_use_id", e.Payload.CustomToolUseID, []string{event.AgentCustomTool}
 	}
-	at := slices.Index(s.Turn.Pending, use)
+	at := slices.IndexFunc(s.Turn.Pending, func(use store.PendingAction) bool { return use.EventID == id && slices.Contains(kinds, use.Type) })
 	if at < 0 {
-		return nil, requestError(i, "."+param, fmt.Sprintf("'%s' is not the id of an %s that waits for a %s.", param, use.Type, e.Type))
+		message := fmt.Sprintf("'%s' is not the id of an %s that waits for a %s.", param, strings.Join(kinds, " or "), e.Type)
+		return nil, requestError(i, "."+param, message)
 	}
 	s.Turn.Pending = slices.Delete(slices.Clone(s.Turn.Pending), at, at+1)
 	e.TurnID = s.Turn.ID

@@ -78,6 +78,8 @@ const (
 	ToolResult       = EntryKind(types.AgentToolResultEventTypeAgentToolResult)
 	CustomToolUse    = EntryKind(types.AgentCustomToolUseEventTypeAgentCustomToolUse)
 	CustomToolResult = EntryKind(types.UserCustomToolResultEventTypeUserCustomToolResult)
+	MCPToolUse       = EntryKind(types.AgentMCPToolUseEventTypeAgentMCPToolUse)
+	MCPToolResult    = EntryKind(types.AgentMCPToolResultEventTypeAgentMCPToolResult)
 	ToolConfirmation = EntryKind(types.UserToolConfirmationEventTypeUserToolConfirmation)
 )
 
@@ -88,9 +90,10 @@ type Entry struct {
 	ID, UseID string
 	// Text is the text of a message, an outcome, a result, or a denial.
 	Text string
-	// Name and Input are a use's tool and its arguments, a JSON object.
-	Name  string
-	Input json.RawMessage
+	// Name and Input are a use's tool and its arguments, a JSON object. MCPServer is the agent's MCP server whose tool it
+	// is; "" for other tools.
+	Name, MCPServer string
+	Input           json.RawMessage
 	// Denied reports whether a confirmation denies; Failed whether a result is an error.
 	Denied, Failed bool
 	// Memo is what the runner kept with a message or a use, see Sink.Keep.
