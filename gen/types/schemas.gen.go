@@ -138,6 +138,10 @@ func ForSchema(name string) any {
 		return new(JSONSchema)
 	case "MCPToolset":
 		return new(MCPToolset)
+	case "MCPToolConfig":
+		return new(MCPToolConfig)
+	case "MCPToolName":
+		return new(MCPToolName)
 	case "MCPServers":
 		return new(MCPServers)
 	case "MCPServer":
@@ -384,6 +388,10 @@ func ForSchema(name string) any {
 		return new(AgentToolUseEvent)
 	case "AgentToolResultEvent":
 		return new(AgentToolResultEvent)
+	case "AgentMCPToolUseEvent":
+		return new(AgentMCPToolUseEvent)
+	case "AgentMCPToolResultEvent":
+		return new(AgentMCPToolResultEvent)
 	case "AgentCustomToolUseEvent":
 		return new(AgentCustomToolUseEvent)
 	case "SpanModelRequestStartEvent":
