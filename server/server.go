@@ -159,9 +159,6 @@ func New(ctx context.Context, config Config) (*Server, error) {
 func assemble(ctx context.Context, config Config, db store.Store) (*Server, error) {
 	s := &Server{config: config, store: db, log: config.Logger}
 	var err error
-	if s.vaults, err = openVaults(ctx, config, db); err != nil {
-		return nil, err
-	}
 	if config.Demo {
 		if s.demo, err = seedDemo(ctx, db, config.DemoToken, config.Now); err != nil {
 			return nil, err
@@ -169,6 +166,9 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 	}
 	api, err := contract.Load()
 	if err != nil {
+		return nil, err
+	}
+	if s.vaults, err = openVaults(ctx, config, db, api); err != nil {
 		return nil, err
 	}
 	events := event.NewLog(db, api)
