@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 
 	"github.com/cloud-sessions/sessions/api/contract"
@@ -18,6 +19,9 @@ func DefaultVaultKeyFile(db string) string {
 	path, onSQLite := strings.CutPrefix(db, "sqlite:")
 	if !onSQLite || path == ":memory:" {
 		return ""
+	}
+	if file, err := filepath.EvalSymlinks(path); err == nil { // one database has one key
+		path = file
 	}
 	return path + ".vault-key"
 }
