@@ -1607,4 +1607,30 @@ var list = []mutant{
 		after:    "for false {",
 		packages: "server/plainjson",
 	},
+
+	// Memory.
+	{
+		name:     "memory: responses take six bytes for each < of a caller's",
+		in:       "api/inorder",
+		before:   "\\tencoder.SetEscapeHTML(false)\\n",
+		after:    "",
+		packages: "api/inorder",
+		tests:    "TestPlainResponses",
+	},
+	{
+		name:     "memory: what large requests took stays with the process",
+		in:       "server",
+		before:   "if taken && !busy {",
+		after:    "if false {",
+		packages: "server",
+		tests:    "TestMemoryIsReturned",
+	},
+	{
+		name:     "memory: it is returned over and over while large requests last",
+		in:       "server",
+		before:   "if taken && !busy {",
+		after:    "if taken {",
+		packages: "server",
+		tests:    "TestMemoryIsReturned",
+	},
 }
