@@ -275,23 +275,54 @@ func (d *Dispatcher) begun(ctx context.Context, t store.TurnRef) (bool, error) {
 // maxSpans bounds how far back ran looks.
 const maxSpans = 300
 
-// ran returns how long a turn has run before it last waited for the caller.
+// ran returns how long a turn has run before it last waited for the caller, or before the process that ran it died.
 func (d *Dispatcher) ran(ctx context.Context, t store.TurnRef) (time.Duration, error) {
 	events, err := d.spans(ctx, t.Session, maxSpans)
+	if err != nil {
+		return 0, err
+	}
 	var sum time.Duration
-	var end time.Time
+	var end, next store.Event // of the run that is looked at, and the start of the one after it
 	for _, e := range events {
 		switch {
 		case e.TurnID != t.TurnID:
-			return sum, err
+			return sum, nil
 		case e.Type == event.RequestEnd:
-			end = e.CreatedAt
-		case e.Type == event.RequestStart && !end.IsZero():
-			sum += end.Sub(e.CreatedAt)
-			end = time.Time{}
+			end = e
+		case e.Type == event.RequestStart && end.ID != "":
+			sum += end.CreatedAt.Sub(e.CreatedAt)
+		case e.Type == event.RequestStart && next.ID != "":
+			lasted, err := d.unfinished(ctx, t, e, next)
+			if err != nil {
+				return 0, err
+			}
+			sum += lasted
+		}
+		if e.Type == event.RequestStart {
+			end, next = store.Event{}, e
 		}
 	}
-	return sum, err
+	return sum, nil
+}
+
+// unfinished returns how long a run lasted that has no end, since its process died: until the next run started, but of the
+// silence before that at most SilenceTimeout. The rest the turn has waited for a process.
+func (d *Dispatcher) unfinished(ctx context.Context, t store.TurnRef, start, next store.Event) (time.Duration, error) {
+	list, err := d.Store.ListEvents(ctx, t.Session.Account, t.Session.ID, store.EventFilter{}, store.Page{Limit: 2, Cursor: next.ID})
+	if err != nil {
+		return 0, err
+	}
+	last := start.CreatedAt // that the run, or the caller during it, wrote
+	for _, e := range list.Items {
+		if e.Type != event.Rescheduled && e.CreatedAt.After(last) {
+			last = e.CreatedAt
+		}
+	}
+	silence := next.CreatedAt.Sub(last)
+	if d.SilenceTimeout > 0 {
+		silence = min(silence, d.SilenceTimeout)
+	}
+	return last.Sub(start.CreatedAt) + silence, nil
 }
 
 // stopping reports whether the caller has told a session's turn to stop.
