@@ -122,6 +122,7 @@ type Server struct {
 	broker   *broker.Broker
 	turns    *dispatch.Dispatcher
 	pipeline *pipeline.Pipeline
+	budgets  []*budget.Budget
 }
 
 // New opens the database, brings its schema up to date and assembles the API. It refuses a contract that is not
@@ -161,7 +162,8 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		return nil, err
 	}
 	events := event.NewLog(db, api)
-	bytes := budget.New(config.MaxBytesInFlight)
+	bytes, turnBytes := budget.New(config.MaxBytesInFlight), budget.New(config.MaxBytesInFlight)
+	s.budgets = []*budget.Budget{bytes, turnBytes}
 	s.pipeline = pipeline.New(pipeline.Options{
 		Contract: api, Auth: auth.New(db, config.Now), Store: db, Log: config.Logger,
 		ReportOnly: config.ResponseCheck == Report, OnViolation: config.OnViolation,
@@ -189,7 +191,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
 		TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
-		Budget: budget.New(config.MaxBytesInFlight), // of its own: turns last
+		Budget: turnBytes, // of its own: turns last
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
 	s.pipeline.Gauge("sessions_bytes_in_flight", "Bytes that requests, responses and streams have reserved.", func() int { return int(bytes.Used()) })
@@ -304,6 +306,7 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 	defer stop()
 	background.Go(func() { s.sweep(ctx) })
 	background.Go(func() { s.shareStreamCounts(ctx) })
+	background.Go(func() { s.returnMemory(ctx, releaseMemory) })
 
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()
