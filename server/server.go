@@ -27,6 +27,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 	"github.com/cloud-sessions/sessions/server/turn"
 	"github.com/cloud-sessions/sessions/server/turn/dispatch"
+	"github.com/cloud-sessions/sessions/server/vault"
 )
 
 // ResponseCheck says what happens to a response that violates the contract.
@@ -61,6 +62,11 @@ type Config struct {
 	DemoToken string
 	// Models is a YAML file of the models that GET /models lists; a built-in list by default.
 	Models string
+	// VaultKey is the text of the key ring that secrets of vaults are encrypted under, VaultKeyFile a file with it, which
+	// others must not be able to read; see seal.Parse. At most one of them may be set. On SQLite a file that is missing is
+	// created, next to the database by default, unless the database has secrets already; sqlite::memory: has a key of its
+	// own. On PostgreSQL there is none by default: then secrets are refused. A key that is not the database's is refused.
+	VaultKey, VaultKeyFile string
 	// Runner runs turns; turn.Echo by default.
 	Runner turn.Runner
 	// Workers is how many turns run at a time; 256 by default.
@@ -121,6 +127,7 @@ type Server struct {
 	demo     *Demo
 	broker   *broker.Broker
 	turns    *dispatch.Dispatcher
+	vaults   *vault.Safe
 	pipeline *pipeline.Pipeline
 	budgets  []*budget.Budget
 }
@@ -152,6 +159,9 @@ func New(ctx context.Context, config Config) (*Server, error) {
 func assemble(ctx context.Context, config Config, db store.Store) (*Server, error) {
 	s := &Server{config: config, store: db, log: config.Logger}
 	var err error
+	if s.vaults, err = openVaults(ctx, config, db); err != nil {
+		return nil, err
+	}
 	if config.Demo {
 		if s.demo, err = seedDemo(ctx, db, config.DemoToken, config.Now); err != nil {
 			return nil, err
@@ -202,7 +212,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 // serve gives the pipeline its operations.
 func (s *Server) serve(api *contract.Contract, events *event.Log, models types.ModelList) error {
 	ops := operations.New(operations.Options{
-		Store: s.store, Contract: api, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
+		Store: s.store, Contract: api, Vaults: s.vaults, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
 		Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
 	})
 	return s.pipeline.Serve(ops, ops)
@@ -250,6 +260,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.TurnTimeout < 0 || c.TurnSilenceTimeout < 0 || c.MaxTurnText < 0 {
 		return c, errors.New("the bounds of a turn must be positive")
+	}
+	if c.VaultKey != "" && c.VaultKeyFile != "" {
+		return c, errors.New("the vault key is given as text and as a file; use one of them")
 	}
 	for _, f := range c.Features {
 		if f != FeatureM3 {
