@@ -140,7 +140,7 @@ func (n *note) add(method string, resp *http.Response, err error) {
 	defer n.mu.Unlock()
 	switch {
 	case err != nil:
-		n.err = err
+		n.status, n.err = 0, err
 	case method == http.MethodPost || n.status == 0:
 		n.status, n.err = resp.StatusCode, nil
 		n.accepted = n.accepted || method == http.MethodPost && resp.StatusCode/100 == 2

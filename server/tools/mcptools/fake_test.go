@@ -183,6 +183,14 @@ func rpcError(code int, words string) answer {
 
 // hangs is an answer that never comes.
 func hangs(w http.ResponseWriter, r *http.Request, _ message) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.(http.Flusher).Flush()
+	<-r.Context().Done()
+}
+
+// halfJSON is an answer that begins and never ends.
+func halfJSON(w http.ResponseWriter, r *http.Request, _ message) {
+	reply(w, "application/json", "{")
 	w.(http.Flusher).Flush()
 	<-r.Context().Done()
 }

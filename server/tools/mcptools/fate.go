@@ -67,10 +67,8 @@ func fateOf(ctx context.Context, note *note, err error) fate {
 		f.ran = true
 	case accepted && refusal != nil: // the server's own words, for the model
 		f.reason, f.known = sentence("The MCP server refused the call: "+refusal.Message), true
-	case accepted && !errors.Is(err, mcp.ErrConnectionClosed) && !strings.Contains(err.Error(), terminated):
-		f.reason, f.known = sentence("The tool has run, but its result has content that this server cannot read."), true
-	case accepted:
-		f.dead = errors.Is(err, mcp.ErrConnectionClosed)
+	case accepted: // the MCP client cannot read the response; it does not say whether the session lives on
+		f.dead = true
 	case status == 0 && sending == nil: // the session was dead before
 		f.gone, f.dead = true, true
 	case status == http.StatusBadRequest, status == http.StatusNotFound, status == http.StatusGone:
@@ -84,9 +82,6 @@ func fateOf(ctx context.Context, note *note, err error) fate {
 	}
 	return f
 }
-
-// terminated is in the error of a call whose response ended early; the session lives on.
-const terminated = "terminated without response"
 
 // unsent reports whether a request that failed was not sent.
 func unsent(err error) bool {
