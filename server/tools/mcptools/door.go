@@ -1,6 +1,7 @@
 package mcptools
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -147,14 +148,14 @@ func (n *note) add(method string, resp *http.Response, err error) {
 	}
 }
 
-// fail notes an error of reading a response.
+// fail notes an error of reading a response, unless another one came before: that one ended the reading.
 func (n *note) fail(err error) {
 	if n == nil {
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.err = err
+	n.err = cmp.Or(n.err, err)
 }
 
 // read returns what was noted.
