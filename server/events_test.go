@@ -376,7 +376,7 @@ func TestConfirmations(t *testing.T) {
 	live := h.stream(path, "", nil)
 	for answer, want := range map[string][]string{
 		`"result":"allow"`:                           {"user.tool_confirmation", "session.status_running", "span.model_request_start", "agent.tool_result", `agent.message "Done."`, "span.model_request_end", "session.status_idle end_turn"},
-		`"result":"deny","deny_message":"too risky"`: {"user.tool_confirmation", "session.status_running", "span.model_request_start", `agent.message "Not done: too risky"`, "span.model_request_end", "session.status_idle end_turn"},
+		`"result":"deny","deny_message":"too risky"`: {"user.tool_confirmation", "agent.tool_result", "session.status_running", "span.model_request_start", `agent.message "Not done: too risky"`, "span.model_request_end", "session.status_idle end_turn"},
 	} {
 		h.say(path, "delete")
 		asked := live.until("session.status_idle")

@@ -41,7 +41,7 @@ func TestEntry(t *testing.T) {
 		"user.message":            {`{"content":[{"type":"text","text":"Hi"},{"type":"text","text":" there"}]}`, turn.Entry{Text: "Hi\n there"}},
 		"agent.message":           {`{"content":[{"type":"text","text":"Hi"}]}`, turn.Entry{Text: "Hi"}},
 		"user.define_outcome":     {`{"outcome_id":"outc_1","description":"A report."}`, turn.Entry{Text: "A report."}},
-		"agent.tool_use":          {`{"name":"Bash","input":{"a":1},"evaluated_permission":"ask"}`, turn.Entry{Name: "Bash", Input: json.RawMessage(`{"a":1}`)}},
+		"agent.tool_use":          {`{"name":"Bash","input":{"a":1},"evaluated_permission":"ask"}`, turn.Entry{Name: "Bash", Input: json.RawMessage(`{"a":1}`), Ask: true}},
 		"agent.custom_tool_use":   {`{"name":"weather","input":{}}`, turn.Entry{Name: "weather", Input: json.RawMessage(`{}`)}},
 		"agent.mcp_tool_use":      {`{"mcp_server_name":"tracker","name":"get.issue","input":{}}`, turn.Entry{Name: "get.issue", MCPServer: "tracker", Input: json.RawMessage(`{}`)}},
 		"agent.mcp_tool_result":   {`{"mcp_tool_use_id":"evt_5","content":[],"is_error":true}`, turn.Entry{UseID: "evt_5", Failed: true}},
