@@ -30,6 +30,7 @@ func TestQueryPlans(t *testing.T) {
 			walk := walk{s, cursor, page}
 			walk.along(t, "agents", agentRows().selection, filterFor("acc"))
 			walk.along(t, "environments", environmentRows().selection, filterFor("acc"))
+			walk.along(t, "memory_stores", memoryStoreRows().selection, filterFor("acc"))
 			for i, only := range filters() {
 				walk.page.Limit = []int{1, 20, 100}[i%3]
 				walk.along(t, "sessions", sessionRows().selection, sessionsFor("acc", only))

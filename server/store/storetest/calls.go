@@ -17,8 +17,9 @@ type call struct {
 }
 
 // reads are the methods that write nothing. Every other method of the interface counts as one that writes.
-const reads = `Atomically Close CountBusySessions EventPosition GetAgent GetEnvironment GetSession KeyBytes ListAgentVersions
-	ListAgents ListEnvironments ListEvents ListMemos ListSessions ListTokens NewID Ping Publish Revocations SessionRevision TokenByHash
+const reads = `Atomically Close CountBusySessions EventPosition FindMemory GetAgent GetEnvironment GetMemory GetMemoryStore
+	GetMemoryVersion GetSession KeyBytes ListAgentVersions ListAgents ListEnvironments ListEvents ListMemories ListMemoryStores
+	ListMemoryTree ListMemoryVersions ListMemos ListSessions ListTokens NewID Ping Publish Revocations SessionRevision TokenByHash
 	Watch WorkTurns`
 
 // Calls tests this suite: a new method of the interface cannot be left out of it.
@@ -213,6 +214,7 @@ func calls() []call {
 			call{"Delete" + k.name, func(ctx context.Context, s store.Store) error { return k.remove(ctx, s, account, "x") }},
 		)
 	}
+	list = append(list, memoryCalls(account, "x", "x", "x")...)
 	return append(list,
 		call{"UpdateAgent", func(ctx context.Context, s store.Store) error {
 			_, err := s.UpdateAgent(ctx, account, "x", 1, func(*store.AgentSpec) error { return nil })
