@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/cloud-sessions/sessions/gen/httpclient"
 	"github.com/cloud-sessions/sessions/gen/types"
 )
 
-// Add adds one file to a session and returns it; req.Type is [FileResourceInputTypeFile]. A nil req.MountPath stands
+// Add adds one file to a session and returns it; req.Type may be left out. A nil req.MountPath stands
 // for /mnt/session/uploads/ and the file's id; a path is absolute. It returns [ErrNotFound] when the session does not
 // exist, [ErrConflict] when the path is in use or the session is archived, [ErrInvalidRequest] when a field is invalid or
 // the session has the maximum number of files, and [ErrFeatureNotAvailable] when the server has files switched off.
@@ -21,7 +22,7 @@ func (s *SessionResourceService) Add(ctx context.Context, sessionID SessionID, r
 			return nil, err
 		}
 		return httpclient.NewAddSessionResourcesRequest(server, sessionID, nil, types.AddSessionResourcesRequest{
-			Type: new(types.AddSessionResourcesRequestType(req.Type)), FileID: &req.FileID, MountPath: req.MountPath,
+			Type: new(types.AddSessionResourcesRequestTypeFile), FileID: &req.FileID, MountPath: req.MountPath,
 		})
 	})
 }
@@ -37,6 +38,10 @@ func (s *SessionResourceService) AddAll(ctx context.Context, sessionID SessionID
 		}
 		if len(files) == 0 { // the body would be empty, which asks for one file
 			return nil, &Error{Type: ErrInvalidRequest, Message: "files is empty", Param: "resources"}
+		}
+		files = slices.Clone(files)
+		for i := range files {
+			files[i].Type = types.FileResourceInputTypeFile
 		}
 		return httpclient.NewAddSessionResourcesRequest(server, sessionID, nil, types.AddSessionResourcesRequest{Resources: files})
 	})

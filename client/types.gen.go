@@ -204,6 +204,8 @@ type (
 	MemoryStoreStatus = types.MemoryStoreStatus
 	// DeletedMemoryStore: Identifier of a deleted memory store.
 	DeletedMemoryStore = types.DeletedMemoryStore
+	// MemoryView: Whether a response has the content of memories, `full`, or not, `basic`.
+	MemoryView = types.MemoryView
 	// CreateMemoryRequest is the request of [MemoryService.Create].
 	//
 	//   - Path: 1 to 1024 characters
@@ -405,11 +407,8 @@ type (
 	//   - Order: desc by default
 	//   - PathPrefix: 1 to 1024 characters
 	//   - Depth: 0 to 1, 0 by default
-	//   - View: basic by default
 	ListMemoriesParams = types.ListMemoriesParams
 	// GetMemoryParams are the parameters of [MemoryService.Get].
-	//
-	//   - View: full by default
 	GetMemoryParams = types.GetMemoryParams
 	// DeleteMemoryParams are the parameters of [MemoryService.Delete].
 	DeleteMemoryParams = types.DeleteMemoryParams
@@ -418,11 +417,8 @@ type (
 	//
 	//   - Limit: 1 to 100, 20 by default
 	//   - Order: desc by default
-	//   - View: basic by default
 	ListMemoryVersionsParams = types.ListMemoryVersionsParams
 	// GetMemoryVersionParams are the parameters of [MemoryVersionService.Get].
-	//
-	//   - View: full by default
 	GetMemoryVersionParams = types.GetMemoryVersionParams
 )
 
@@ -487,6 +483,12 @@ const (
 const (
 	MemoryStoreStatusActive   = types.MemoryStoreStatusActive
 	MemoryStoreStatusArchived = types.MemoryStoreStatusArchived
+)
+
+// The values of MemoryView. Servers may know more.
+const (
+	MemoryViewBasic = types.MemoryViewBasic
+	MemoryViewFull  = types.MemoryViewFull
 )
 
 // The values of MemoryPreconditionType.

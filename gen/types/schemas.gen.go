@@ -244,6 +244,8 @@ func ForSchema(name string) any {
 		return new(ContentSize)
 	case "MemoryVersionNumber":
 		return new(MemoryVersionNumber)
+	case "MemoryView":
+		return new(MemoryView)
 	case "CreateMemoryRequest":
 		return new(CreateMemoryRequest)
 	case "UpdateMemoryRequest":

@@ -779,6 +779,24 @@ func (e MemoryVersionType) Valid() bool {
 	}
 }
 
+// Defines values for MemoryView.
+const (
+	MemoryViewBasic MemoryView = "basic"
+	MemoryViewFull  MemoryView = "full"
+)
+
+// Valid indicates whether the value is a known member of the MemoryView enum.
+func (e MemoryView) Valid() bool {
+	switch e {
+	case MemoryViewBasic:
+		return true
+	case MemoryViewFull:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ModelType.
 const (
 	ModelTypeModel ModelType = "model"
@@ -1337,150 +1355,6 @@ const (
 func (e UserToolConfirmationInputType) Valid() bool {
 	switch e {
 	case UserToolConfirmationInputTypeUserToolConfirmation:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for MemoryListView.
-const (
-	MemoryListViewBasic MemoryListView = "basic"
-	MemoryListViewFull  MemoryListView = "full"
-)
-
-// Valid indicates whether the value is a known member of the MemoryListView enum.
-func (e MemoryListView) Valid() bool {
-	switch e {
-	case MemoryListViewBasic:
-		return true
-	case MemoryListViewFull:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for MemoryView.
-const (
-	MemoryViewBasic MemoryView = "basic"
-	MemoryViewFull  MemoryView = "full"
-)
-
-// Valid indicates whether the value is a known member of the MemoryView enum.
-func (e MemoryView) Valid() bool {
-	switch e {
-	case MemoryViewBasic:
-		return true
-	case MemoryViewFull:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ListMemoriesParamsView.
-const (
-	ListMemoriesParamsViewBasic ListMemoriesParamsView = "basic"
-	ListMemoriesParamsViewFull  ListMemoriesParamsView = "full"
-)
-
-// Valid indicates whether the value is a known member of the ListMemoriesParamsView enum.
-func (e ListMemoriesParamsView) Valid() bool {
-	switch e {
-	case ListMemoriesParamsViewBasic:
-		return true
-	case ListMemoriesParamsViewFull:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for GetMemoryParamsView.
-const (
-	GetMemoryParamsViewBasic GetMemoryParamsView = "basic"
-	GetMemoryParamsViewFull  GetMemoryParamsView = "full"
-)
-
-// Valid indicates whether the value is a known member of the GetMemoryParamsView enum.
-func (e GetMemoryParamsView) Valid() bool {
-	switch e {
-	case GetMemoryParamsViewBasic:
-		return true
-	case GetMemoryParamsViewFull:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ListMemoryVersionsParamsView.
-const (
-	ListMemoryVersionsParamsViewBasic ListMemoryVersionsParamsView = "basic"
-	ListMemoryVersionsParamsViewFull  ListMemoryVersionsParamsView = "full"
-)
-
-// Valid indicates whether the value is a known member of the ListMemoryVersionsParamsView enum.
-func (e ListMemoryVersionsParamsView) Valid() bool {
-	switch e {
-	case ListMemoryVersionsParamsViewBasic:
-		return true
-	case ListMemoryVersionsParamsViewFull:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for GetMemoryVersionParamsView.
-const (
-	GetMemoryVersionParamsViewBasic GetMemoryVersionParamsView = "basic"
-	GetMemoryVersionParamsViewFull  GetMemoryVersionParamsView = "full"
-)
-
-// Valid indicates whether the value is a known member of the GetMemoryVersionParamsView enum.
-func (e GetMemoryVersionParamsView) Valid() bool {
-	switch e {
-	case GetMemoryVersionParamsViewBasic:
-		return true
-	case GetMemoryVersionParamsViewFull:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for ListVersionsOfMemoriesParamsView.
-const (
-	ListVersionsOfMemoriesParamsViewBasic ListVersionsOfMemoriesParamsView = "basic"
-	ListVersionsOfMemoriesParamsViewFull  ListVersionsOfMemoriesParamsView = "full"
-)
-
-// Valid indicates whether the value is a known member of the ListVersionsOfMemoriesParamsView enum.
-func (e ListVersionsOfMemoriesParamsView) Valid() bool {
-	switch e {
-	case ListVersionsOfMemoriesParamsViewBasic:
-		return true
-	case ListVersionsOfMemoriesParamsViewFull:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for GetVersionOfMemoryParamsView.
-const (
-	GetVersionOfMemoryParamsViewBasic GetVersionOfMemoryParamsView = "basic"
-	GetVersionOfMemoryParamsViewFull  GetVersionOfMemoryParamsView = "full"
-)
-
-// Valid indicates whether the value is a known member of the GetVersionOfMemoryParamsView enum.
-func (e GetVersionOfMemoryParamsView) Valid() bool {
-	switch e {
-	case GetVersionOfMemoryParamsViewBasic:
-		return true
-	case GetVersionOfMemoryParamsViewFull:
 		return true
 	default:
 		return false
@@ -3302,6 +3176,11 @@ type MemoryVersionList struct {
 // Example: 1
 type MemoryVersionNumber = int32
 
+// MemoryView Whether a response has the content of memories, `full`, or not, `basic`.
+//
+// Example: full
+type MemoryView string
+
 // Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
 //
 // Example: {"purpose":"customer-support"}
@@ -4870,11 +4749,10 @@ type IncludeArchived = bool
 // Limit defines model for Limit.
 type Limit = int32
 
-// MemoryListView defines model for MemoryListView.
-type MemoryListView string
-
-// MemoryView defines model for MemoryView.
-type MemoryView string
+// MemoryListView Whether a response has the content of memories, `full`, or not, `basic`.
+//
+// Example: full
+type MemoryListView = MemoryView
 
 // Order Order of a list, newest (`desc`) or oldest (`asc`) first.
 //
@@ -5220,12 +5098,9 @@ type ListMemoriesParams struct {
 	// Depth Number of path segments below `path_prefix` that are listed; 0, the default, for all of them.
 	Depth *int32 `form:"depth,omitempty" json:"depth,omitempty"`
 
-	// View Whether the records have their content, `full`, or not, `basic`.
-	View *ListMemoriesParamsView `form:"view,omitempty" json:"view,omitempty"`
+	// View Whether the records have their content, `full`, or not, `basic`; `basic` by default.
+	View *MemoryListView `form:"view,omitempty" json:"view,omitempty"`
 }
-
-// ListMemoriesParamsView defines parameters for ListMemories.
-type ListMemoriesParamsView string
 
 // CreateMemoryParams defines parameters for CreateMemory.
 type CreateMemoryParams struct {
@@ -5256,12 +5131,9 @@ type DeleteMemoryParams struct {
 
 // GetMemoryParams defines parameters for GetMemory.
 type GetMemoryParams struct {
-	// View Whether the response has the content, `full`, or not, `basic`.
-	View *GetMemoryParamsView `form:"view,omitempty" json:"view,omitempty"`
+	// View Whether the response has the content, `full`, or not, `basic`; `full` by default.
+	View *MemoryView `form:"view,omitempty" json:"view,omitempty"`
 }
-
-// GetMemoryParamsView defines parameters for GetMemory.
-type GetMemoryParamsView string
 
 // UpdateMemoryParams defines parameters for UpdateMemory.
 type UpdateMemoryParams struct {
@@ -5322,21 +5194,15 @@ type ListMemoryVersionsParams struct {
 	// CreatedTo Returns only versions created at or before this time.
 	CreatedTo *Timestamp `form:"created_at[lte],omitempty" json:"created_at[lte],omitempty"`
 
-	// View Whether the records have their content, `full`, or not, `basic`.
-	View *ListMemoryVersionsParamsView `form:"view,omitempty" json:"view,omitempty"`
+	// View Whether the records have their content, `full`, or not, `basic`; `basic` by default.
+	View *MemoryListView `form:"view,omitempty" json:"view,omitempty"`
 }
-
-// ListMemoryVersionsParamsView defines parameters for ListMemoryVersions.
-type ListMemoryVersionsParamsView string
 
 // GetMemoryVersionParams defines parameters for GetMemoryVersion.
 type GetMemoryVersionParams struct {
-	// View Whether the response has the content, `full`, or not, `basic`.
-	View *GetMemoryVersionParamsView `form:"view,omitempty" json:"view,omitempty"`
+	// View Whether the response has the content, `full`, or not, `basic`; `full` by default.
+	View *MemoryView `form:"view,omitempty" json:"view,omitempty"`
 }
-
-// GetMemoryVersionParamsView defines parameters for GetMemoryVersion.
-type GetMemoryVersionParamsView string
 
 // RedactMemoryVersionParams defines parameters for RedactMemoryVersion.
 type RedactMemoryVersionParams struct {
@@ -5385,21 +5251,15 @@ type ListVersionsOfMemoriesParams struct {
 	// CreatedTo Returns only versions created at or before this time.
 	CreatedTo *Timestamp `form:"created_at[lte],omitempty" json:"created_at[lte],omitempty"`
 
-	// View Whether the records have their content, `full`, or not, `basic`.
-	View *ListVersionsOfMemoriesParamsView `form:"view,omitempty" json:"view,omitempty"`
+	// View Whether the records have their content, `full`, or not, `basic`; `basic` by default.
+	View *MemoryListView `form:"view,omitempty" json:"view,omitempty"`
 }
-
-// ListVersionsOfMemoriesParamsView defines parameters for ListVersionsOfMemories.
-type ListVersionsOfMemoriesParamsView string
 
 // GetVersionOfMemoryParams defines parameters for GetVersionOfMemory.
 type GetVersionOfMemoryParams struct {
-	// View Whether the response has the content, `full`, or not, `basic`.
-	View *GetVersionOfMemoryParamsView `form:"view,omitempty" json:"view,omitempty"`
+	// View Whether the response has the content, `full`, or not, `basic`; `full` by default.
+	View *MemoryView `form:"view,omitempty" json:"view,omitempty"`
 }
-
-// GetVersionOfMemoryParamsView defines parameters for GetVersionOfMemory.
-type GetVersionOfMemoryParamsView string
 
 // RedactVersionOfMemoryParams defines parameters for RedactVersionOfMemory.
 type RedactVersionOfMemoryParams struct {

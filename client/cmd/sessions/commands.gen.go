@@ -532,7 +532,7 @@ func (a *app) listMemories() *cobra.Command {
 			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
 			{param: "path_prefix", name: "path-prefix", kind: textFlag, usage: "list only memories whose path starts with this text; a leading slash is ignored", bounds: "1 to 1024 characters"},
 			{param: "depth", name: "depth", kind: numberFlag, usage: "number of path segments below path_prefix that are listed; 0, the default, for all of them", bounds: "0 to 1, 0 by default"},
-			{param: "view", name: "view", kind: textFlag, usage: "whether the records have their content, full, or not, basic", bounds: "basic by default", allowed: []string{"basic", "full"}},
+			{param: "view", name: "view", kind: textFlag, usage: "whether the records have their content, full, or not, basic; basic by default", allowed: []string{"basic", "full"}},
 		},
 	}, viewOf[client.MemoryListItem](), func(ctx context.Context, c *client.Client, args []string, in *client.ListMemoriesParams, opts ...client.Option) (*client.Page[client.MemoryListItem], error) {
 		return c.MemoryStores.Memories.List(ctx, args[0], in, opts...)
@@ -546,7 +546,7 @@ func (a *app) getMemory() *cobra.Command {
 		long:    `Shows the memory, with its content unless --view is basic.`,
 		example: "sessions memory get memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d mem_019e3b15a1bc7f82d365ac07d9f2b3e4",
 		fields: []field{
-			{param: "view", name: "view", kind: textFlag, usage: "whether the response has the content, full, or not, basic", bounds: "full by default", allowed: []string{"basic", "full"}},
+			{param: "view", name: "view", kind: textFlag, usage: "whether the response has the content, full, or not, basic; full by default", allowed: []string{"basic", "full"}},
 		},
 	}, viewOf[client.Memory](), func(ctx context.Context, c *client.Client, args []string, in *client.GetMemoryParams, opts ...client.Option) (*client.Memory, error) {
 		return c.MemoryStores.Memories.Get(ctx, args[0], args[1], in, opts...)
@@ -606,7 +606,7 @@ func (a *app) listMemoryVersions() *cobra.Command {
 			{param: "session_id", name: "session", kind: textFlag, usage: "list only versions that this session's agent wrote"},
 			{param: "api_key_id", name: "api-key", kind: textFlag, usage: "list only versions that were written with this access token"},
 			{param: "created_at[gte]", name: "created-after", kind: timeFlag, usage: "list only versions created at or after this time"},
-			{param: "view", name: "view", kind: textFlag, usage: "whether the records have their content, full, or not, basic", bounds: "basic by default", allowed: []string{"basic", "full"}},
+			{param: "view", name: "view", kind: textFlag, usage: "whether the records have their content, full, or not, basic; basic by default", allowed: []string{"basic", "full"}},
 		},
 	}, viewOf[client.MemoryVersion](), func(ctx context.Context, c *client.Client, args []string, in *client.ListMemoryVersionsParams, opts ...client.Option) (*client.Page[client.MemoryVersion], error) {
 		return c.MemoryStores.MemoryVersions.List(ctx, args[0], in, opts...)
@@ -620,7 +620,7 @@ func (a *app) getMemoryVersion() *cobra.Command {
 		long:    "Shows the version, with its content unless --view is basic. A version that was redacted, or that records a\ndeletion, has no content.",
 		example: "sessions memory versions get memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d memver_019e3b15a1bc7a93e476bd18eaf3c4f5",
 		fields: []field{
-			{param: "view", name: "view", kind: textFlag, usage: "whether the response has the content, full, or not, basic", bounds: "full by default", allowed: []string{"basic", "full"}},
+			{param: "view", name: "view", kind: textFlag, usage: "whether the response has the content, full, or not, basic; full by default", allowed: []string{"basic", "full"}},
 		},
 	}, viewOf[client.MemoryVersion](), func(ctx context.Context, c *client.Client, args []string, in *client.GetMemoryVersionParams, opts ...client.Option) (*client.MemoryVersion, error) {
 		return c.MemoryStores.MemoryVersions.Get(ctx, args[0], args[1], in, opts...)
