@@ -158,6 +158,10 @@ func ForSchema(name string) any {
 		return new(JSONSchema)
 	case "MCPToolset":
 		return new(MCPToolset)
+	case "MCPToolConfig":
+		return new(MCPToolConfig)
+	case "MCPToolName":
+		return new(MCPToolName)
 	case "MCPServers":
 		return new(MCPServers)
 	case "MCPServer":
@@ -370,6 +374,10 @@ func ForSchema(name string) any {
 		return new(AgentToolUseEvent)
 	case "AgentToolResultEvent":
 		return new(AgentToolResultEvent)
+	case "AgentMCPToolUseEvent":
+		return new(AgentMCPToolUseEvent)
+	case "AgentMCPToolResultEvent":
+		return new(AgentMCPToolResultEvent)
 	case "AgentCustomToolUseEvent":
 		return new(AgentCustomToolUseEvent)
 	case "SpanModelRequestStartEvent":

@@ -251,7 +251,7 @@ func (d *Dispatcher) remember(ctx context.Context, session store.SessionRef, fir
 func stored(entries []turn.Entry) (bytes int) {
 	for _, e := range entries {
 		switch e.Kind {
-		case turn.AgentMessage, turn.ToolUse, turn.ToolResult, turn.CustomToolUse:
+		case turn.AgentMessage, turn.ToolUse, turn.ToolResult, turn.MCPToolUse, turn.MCPToolResult, turn.CustomToolUse:
 			bytes += len(e.Text) + len(e.Input)
 		}
 	}
@@ -259,9 +259,9 @@ func stored(entries []turn.Entry) (bytes int) {
 }
 
 // spans returns a page of a session's requests to the model, newest first, each as its end and its start, and of what
-// started or continued a turn.
+// started, continued or rescheduled a turn.
 func (d *Dispatcher) spans(ctx context.Context, session store.SessionRef, limit int) ([]store.Event, error) {
-	filter := store.EventFilter{Types: []string{event.StatusRunning, event.RequestStart, event.RequestEnd}}
+	filter := store.EventFilter{Types: []string{event.StatusRunning, event.Rescheduled, event.RequestStart, event.RequestEnd}}
 	list, err := d.Store.ListEvents(ctx, session.Account, session.ID, filter, store.Page{Limit: limit})
 	return list.Items, err
 }
@@ -269,29 +269,31 @@ func (d *Dispatcher) spans(ctx context.Context, session store.SessionRef, limit 
 // begun reports whether a worker has begun to run a turn since the turn was last enqueued.
 func (d *Dispatcher) begun(ctx context.Context, t store.TurnRef) (bool, error) {
 	newest, err := d.spans(ctx, t.Session, 1)
-	return len(newest) > 0 && newest[0].TurnID == t.TurnID && newest[0].Type == event.RequestStart, err
+	return len(newest) > 0 && newest[0].TurnID == t.TurnID && newest[0].Type != event.StatusRunning, err
 }
 
 // maxSpans bounds how far back ran looks.
-const maxSpans = 300
+const maxSpans = 500
 
-// ran returns how long a turn has run before it last waited for the caller.
+// ran returns how long a turn has run before it last waited for the caller: each time from its first request to the model
+// to the end of its last.
 func (d *Dispatcher) ran(ctx context.Context, t store.TurnRef) (time.Duration, error) {
 	events, err := d.spans(ctx, t.Session, maxSpans)
-	var sum time.Duration
-	var end time.Time
+	var sum, period time.Duration
+	var end time.Time // of the last request of a period
 	for _, e := range events {
 		switch {
 		case e.TurnID != t.TurnID:
-			return sum, err
-		case e.Type == event.RequestEnd:
+			return sum + period, err
+		case e.Type == event.RequestEnd && end.IsZero():
 			end = e.CreatedAt
 		case e.Type == event.RequestStart && !end.IsZero():
-			sum += end.Sub(e.CreatedAt)
-			end = time.Time{}
+			period = end.Sub(e.CreatedAt)
+		case e.Type == event.StatusRunning || e.Type == event.Rescheduled:
+			sum, period, end = sum+period, 0, time.Time{}
 		}
 	}
-	return sum, err
+	return sum + period, err
 }
 
 // stopping reports whether the caller has told a session's turn to stop.
