@@ -340,8 +340,7 @@ func ExampleSessionResourceService() {
 	c, srv := demo()
 	defer srv.Close()
 	ctx := context.Background()
-	file, err := c.Sessions.Resources.Add(ctx, "sess_1", &client.SessionResourceInput{
-		Type:      client.SessionResourceInputTypeFile,
+	file, err := c.Sessions.Resources.Add(ctx, "sess_1", &client.FileResourceInput{
 		FileID:    "file_1",
 		MountPath: new("/mnt/report.csv"),
 	})

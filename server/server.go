@@ -22,6 +22,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/egress"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/faults"
+	"github.com/cloud-sessions/sessions/server/memory"
 	"github.com/cloud-sessions/sessions/server/operations"
 	"github.com/cloud-sessions/sessions/server/pipeline"
 	"github.com/cloud-sessions/sessions/server/store"
@@ -84,6 +85,8 @@ type Config struct {
 	MaxStreams int
 	// MaxKeyBytes is how many bytes the idempotency keys of an account may occupy, responses included; 1 GiB by default.
 	MaxKeyBytes int64
+	// MaxMemoryBytes is how many bytes the memories of an account may occupy with their versions; 1 GiB by default.
+	MaxMemoryBytes int64
 	// Heartbeat is the longest silence on an event stream; 15 seconds by default.
 	Heartbeat time.Duration
 	// StreamPatience is how long a caller may take to read a frame of an event stream, or a piece of 64 KiB of another
@@ -226,7 +229,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 func (s *Server) serve(api *contract.Contract, events *event.Log, models types.ModelList) error {
 	ops := operations.New(operations.Options{
 		Store: s.store, Contract: api, Vaults: s.vaults, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
-		Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
+		Memory: memory.New(api, s.config.MaxMemoryBytes), Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
 	})
 	return s.pipeline.Serve(ops, ops)
 }
@@ -252,6 +255,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxTurns = cmp.Or(c.MaxTurns, 1000)
 	c.MaxStreams = cmp.Or(c.MaxStreams, 1000)
 	c.MaxKeyBytes = cmp.Or(c.MaxKeyBytes, 1<<30)
+	c.MaxMemoryBytes = cmp.Or(c.MaxMemoryBytes, 1<<30)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamPatience = cmp.Or(c.StreamPatience, 10*time.Second)
 	c.MaxBytesInFlight = cmp.Or(c.MaxBytesInFlight, 256<<20)
