@@ -28,6 +28,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 	"github.com/cloud-sessions/sessions/server/tools/mcptools"
+	"github.com/cloud-sessions/sessions/server/tools/memorytools"
 	"github.com/cloud-sessions/sessions/server/turn"
 	"github.com/cloud-sessions/sessions/server/turn/dispatch"
 	"github.com/cloud-sessions/sessions/server/vault"
@@ -137,6 +138,7 @@ type Server struct {
 	broker   *broker.Broker
 	turns    *dispatch.Dispatcher
 	vaults   *vault.Safe
+	memory   *memory.Rules
 	egress   *egress.Client
 	mcp      *mcptools.Source
 	pipeline *pipeline.Pipeline
@@ -185,6 +187,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 	if err != nil {
 		return nil, err
 	}
+	s.memory = memory.New(api, config.MaxMemoryBytes)
 	events := event.NewLog(db, api)
 	bytes, turnBytes := budget.New(config.MaxBytesInFlight), budget.New(config.MaxBytesInFlight)
 	s.budgets = []*budget.Budget{bytes, turnBytes}
@@ -216,7 +219,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
 		TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
-		Tools:  s.toolSources(),
+		Tools:  []dispatch.ToolSource{memorytools.Source(db, s.memory), s.mcp.Open},
 		Budget: turnBytes, // of its own: turns last
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
@@ -229,7 +232,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 func (s *Server) serve(api *contract.Contract, events *event.Log, models types.ModelList) error {
 	ops := operations.New(operations.Options{
 		Store: s.store, Contract: api, Vaults: s.vaults, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
-		Memory: memory.New(api, s.config.MaxMemoryBytes), Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
+		Memory: s.memory, Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
 	})
 	return s.pipeline.Serve(ops, ops)
 }
