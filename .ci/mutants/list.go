@@ -1745,4 +1745,28 @@ var list = []mutant{
 		packages: "server/turn/dispatch",
 		tests:    "TestRunsThatDiedCount",
 	},
+	{
+		name:     "memory: every connection to PostgreSQL reads large rows at once",
+		in:       "server/store/sqlstore/pgengine",
+		before:   "if r.rest-len(read) >= largeMessage {",
+		after:    "if false {",
+		packages: "server/store/sqlstore/pgengine",
+		tests:    "TestLargeMessagesWaitForRoom",
+	},
+	{
+		name:     "memory: a connection that breaks within a large row keeps the room for it",
+		in:       "server/store/sqlstore/pgengine",
+		before:   "if err != nil || r.rest == 0 {",
+		after:    "if r.rest == 0 {",
+		packages: "server/store/sqlstore/pgengine",
+		tests:    "TestABrokenConnectionGivesItsRoomBack",
+	},
+	{
+		name:     "memory: pgx reads on into the buffer of a large row",
+		in:       "server/store/sqlstore/pgengine",
+		before:   "		p = p[:min(len(p), r.rest)]\n",
+		after:    "		_ = r.rest\n",
+		packages: "server/store/sqlstore/pgengine",
+		tests:    "TestLargeMessagesWaitForRoom",
+	},
 }

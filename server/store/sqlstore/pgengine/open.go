@@ -55,6 +55,7 @@ func Open(url string, opts Options) (engine.Database, error) {
 		return &pgconn.DeadlineContextWatcherHandler{Conn: c.Conn()}
 	}
 	unhurried.AfterConnect = ask(opts.ConnectTimeout, slices.Concat(settings, unbounded, relied)...)
+	config.ConnConfig.BuildFrontend = newInbox(opts.StatementTimeout).frontend
 	config.ConnConfig.AfterConnect = ask(opts.ConnectTimeout, slices.Concat(pooled(opts), settings, relied)...)
 	config.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { return e.conns.open() }
 	e.kept = &keeper{config: unhurried, log: opts.Log, giveWay: e.giveWay}
