@@ -1769,4 +1769,12 @@ var list = []mutant{
 		packages: "server/store/sqlstore/pgengine",
 		tests:    "TestLargeMessagesWaitForRoom",
 	},
+	{
+		name:     "memory: connections to PostgreSQL do not use the inbox",
+		in:       "server/store/sqlstore/pgengine",
+		before:   "	config.ConnConfig.BuildFrontend = e.inbox.frontend\n",
+		after:    "",
+		packages: "server/store/sqlstore/pgengine",
+		tests:    "TestALargeRowWaitsForRoom",
+	},
 }
