@@ -126,7 +126,6 @@ var list = []mutant{
 		packages: "server",
 		tests:    "TestDemoTokens",
 	},
-
 	// Tenancy: what belongs to one account does not exist for another.
 	{
 		name:     "tenancy: a row is read whoever owns it",
@@ -184,7 +183,6 @@ var list = []mutant{
 		packages: "server/store/sqlstore",
 		tests:    "TestEveryTableIsErased",
 	},
-
 	// What a request may be.
 	{
 		name:     "limits: a request body of any size is read",
@@ -269,7 +267,6 @@ var list = []mutant{
 		packages: "server",
 		tests:    "TestInjectedFaultsNeedADemo",
 	},
-
 	// What a response may be.
 	{
 		name:     "fences: a response that violates the contract leaves",
@@ -452,7 +449,6 @@ var list = []mutant{
 		packages: "server",
 		tests:    "TestTooManyStreams",
 	},
-
 	// Idempotency.
 	{
 		name:     "idempotency: a response of 5xx is recorded for its key",
@@ -558,7 +554,6 @@ var list = []mutant{
 		packages: "server",
 		tests:    "TestInjectedErrorsComeInTheirPlace",
 	},
-
 	// Timeouts and cleanup.
 	{
 		name:     "timeouts: headers may take forever",
@@ -800,7 +795,6 @@ var list = []mutant{
 		packages: "server",
 		tests:    "TestAStoppingServerSendsCallersElsewhere",
 	},
-
 	// Leases, locks and transactions.
 	{
 		name:     "leases: a worker that lost its turn still writes",
@@ -927,7 +921,6 @@ var list = []mutant{
 		packages: "server/broker",
 		tests:    "TestLateIncrements",
 	},
-
 	// PostgreSQL as it is operated.
 	{
 		name:     "settings: transactions are as isolated as the database's default says",
@@ -1057,7 +1050,6 @@ var list = []mutant{
 		packages: "server/store/sqlstore/pgengine",
 		tests:    "TestLostSchemaLock",
 	},
-
 	// The client.
 	{
 		name:     "redirects: the token follows to another host",
@@ -1195,7 +1187,6 @@ var list = []mutant{
 		packages: "client",
 		tests:    "TestStreamErrors TestStreamsGoOnForAsLongAsTheyBringSomething TestStreamsThroughAFlakyProxy",
 	},
-
 	// Terminals.
 	{
 		name:     "terminals: text for people reaches them unfiltered",
@@ -1253,7 +1244,6 @@ var list = []mutant{
 		packages: "client/cmd/sessions",
 		tests:    "TestNoServerActsOnTheTerminal TestVisibleKeepsText",
 	},
-
 	// Model endpoints: half a reply must not pass for a whole one, nor secrets or thoughts leave, nor memory run out.
 	{
 		name:     "endpoints: an unknown reason to finish is a good end",
@@ -1303,12 +1293,11 @@ var list = []mutant{
 		packages: "server/store/sqlstore",
 		tests:    "TestEveryTableIsErased",
 	},
-
 	// Every turn ends, and no account keeps the others waiting.
 	{
 		name:     "turns: usage that the contract does not allow is counted",
 		in:       "server/turn/dispatch",
-		before:   "s.used = s.used.Add(u.Within(s.Log.Usage())).Within(s.Log.Usage())",
+		before:   "s.used = s.used.Add(u.Within(bounds)).Within(bounds)",
 		after:    "s.used = s.used.Add(u)",
 		packages: "server/turn/dispatch",
 		tests:    "TestUsageIsBroughtWithinTheContract",
@@ -1465,7 +1454,6 @@ var list = []mutant{
 		packages: "server/store/sqlstore/pgengine",
 		tests:    "TestAReclaimedTurnStaysInTheQueue",
 	},
-
 	// Bytes are bounded like counts.
 	{
 		name:     "bytes: a page has as many bytes as its rows have",
@@ -1607,8 +1595,119 @@ var list = []mutant{
 		after:    "for false {",
 		packages: "server/plainjson",
 	},
-
-	// Memory.
+	// Tools of a turn.
+	{
+		name:     "tools: a use that may have run runs again",
+		in:       "server/turn/offer.go",
+		before:   "case rescheduled && !t.Repeatable:",
+		after:    "case false:",
+		packages: "server/turn/openai",
+		tests:    "TestAfterACrash",
+	},
+	{
+		name:     "tools: a use that certainly did not run counts as lost",
+		in:       "server/turn/offer.go",
+		before:   "results, rescheduled = append(results, result), false",
+		after:    "results = append(results, result)",
+		packages: "server/turn/openai",
+		tests:    "TestAfterACrash",
+	},
+	{
+		name:     "tools: a use runs without its confirmation",
+		in:       "server/turn/offer.go",
+		before:   "use.Ask && !confirmed:",
+		after:    "use.Ask && !confirmed && false:",
+		packages: "server/turn/openai",
+		tests:    "TestUsesThatWait",
+	},
+	{
+		name:     "tools: a use runs although it was denied",
+		in:       "server/turn/offer.go",
+		before:   "case confirmation.Denied:",
+		after:    "case confirmation.Denied && false:",
+		packages: "server/turn/openai",
+		tests:    "TestUsesThatWait",
+	},
+	{
+		name:     "tools: a turn has any number of tools",
+		in:       "server/turn/offer.go",
+		before:   "case len(offers) >= MaxOffers:",
+		after:    "case false:",
+		packages: "server/turn/openai",
+		tests:    "TestNamesOfTools",
+	},
+	{
+		name:     "tools: a tool of the server hides the agent's own",
+		in:       "server/turn/offer.go",
+		before:   "case taken:",
+		after:    "case taken && false:",
+		packages: "server/turn/openai",
+		tests:    "TestNamesOfTools",
+	},
+	{
+		name:     "tools: a turn asks its model without end",
+		in:       "server/turn/openai/openai.go",
+		before:   "case rounds(j.entries) >= maxRequests:",
+		after:    "case len(j.entries) > 1000:",
+		packages: "server/turn/openai",
+		tests:    "TestRequestsOfATurnAreBounded",
+	},
+	{
+		name:     "tools: names are not brought into the form of endpoints",
+		in:       "server/turn/openai/tools.go",
+		before:   `elsewhere.ReplaceAllString(name, "_")`,
+		after:    "name",
+		packages: "server/turn/openai",
+		tests:    "TestTheServersToolsAreRun",
+	},
+	{
+		name:     "tools: a panic ends the turn",
+		in:       "server/turn/dispatch/toolboxes.go",
+		before:   "case errors.As(err, &panicked):",
+		after:    "case false:",
+		packages: "server/turn/dispatch",
+		tests:    "TestToolsOfATurn",
+	},
+	{
+		name:     "tools: a tool ends when it likes",
+		in:       "server/turn/dispatch/toolboxes.go",
+		before:   "case errors.Is(limited.Err(), context.DeadlineExceeded) && (err != nil || got.Failed):",
+		after:    "case false:",
+		packages: "server/turn/dispatch",
+		tests:    "TestToolsOfATurn",
+	},
+	{
+		name:     "tools: a result counts with what the contract cuts off",
+		in:       "server/turn/dispatch/toolboxes.go",
+		before:   "got.Text = w.Log.ResultText(got.Text)",
+		after:    "",
+		packages: "server/turn/dispatch",
+		tests:    "TestToolsOfATurn",
+	},
+	{
+		name:     "tools: a tool that runs counts as silent",
+		in:       "server/turn/dispatch/toolboxes.go",
+		before:   "w.sink.aliveFor(limit)",
+		after:    "",
+		packages: "server/turn/dispatch",
+		tests:    "TestAToolIsAliveWithinItsTimeLimit",
+	},
+	{
+		name:     "tools: a problem is told each time the turn continues",
+		in:       "server/turn/dispatch/sink.go",
+		before:   "err != nil || s.problems[message]",
+		after:    "err != nil",
+		packages: "server/turn/dispatch",
+		tests:    "TestProblemsOfToolboxes",
+	},
+	{
+		name:     "turns: one that died between two requests seems not to have begun",
+		in:       "server/turn/dispatch/dispatch.go",
+		before:   "newest[0].Type != event.StatusRunning",
+		after:    "newest[0].Type == event.RequestStart",
+		packages: "server/turn/dispatch",
+		tests:    "TestAToolOfALostTurn",
+	},
 	{
 		name:     "memory: responses take six bytes for each < of a caller's",
 		in:       "api/inorder",
@@ -1740,7 +1839,7 @@ var list = []mutant{
 	{
 		name:     "turns: what a run that died has said does not count",
 		in:       "server/turn/dispatch",
-		before:   "if e.Type != event.Rescheduled && e.CreatedAt.After(last) {",
+		before:   "if e.CreatedAt.After(last) {",
 		after:    "if false {",
 		packages: "server/turn/dispatch",
 		tests:    "TestRunsThatDiedCount",

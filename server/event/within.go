@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cloud-sessions/sessions/server/internal/text"
 )
@@ -49,6 +50,20 @@ func ToolName(name string) string {
 		return "_"
 	}
 	return name[:min(len(name), maxToolName)]
+}
+
+// MCPToolName returns name as the contract allows the name of a tool of an MCP server: without control characters.
+func MCPToolName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f {
+			return -1
+		}
+		return r
+	}, Clean(name))
+	if name == "" {
+		return "_"
+	}
+	return string([]rune(name)[:min(utf8.RuneCountInString(name), maxToolName)])
 }
 
 // ToolInput returns input as the contract allows the arguments of a tool; none is an empty object. ok is false for what
