@@ -69,7 +69,8 @@ type Config struct {
 	// VaultKey is the text of the key ring that secrets of vaults are encrypted under, VaultKeyFile a file with it, which
 	// others must not be able to read; see seal.Parse. At most one of them may be set. On SQLite a file that is missing is
 	// created, next to the database by default, unless the database has secrets already; sqlite::memory: has a key of its
-	// own. On PostgreSQL there is none by default: then secrets are refused. A key that is not the database's is refused.
+	// own. On PostgreSQL there is none by default: then secrets are refused, as they are for the file NoVaultKey. A key that
+	// is not the database's is refused.
 	VaultKey, VaultKeyFile string
 	// MCPAllow are the hosts that requests to agents' MCP servers may go to: patterns of egress.ParseHosts. None by default.
 	MCPAllow []string

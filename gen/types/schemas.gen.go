@@ -258,6 +258,8 @@ func ForSchema(name string) any {
 		return new(StaticBearerInput)
 	case "MCPOAuthInput":
 		return new(MCPOAuthInput)
+	case "ExpiryInput":
+		return new(ExpiryInput)
 	case "OAuthRefreshInput":
 		return new(OAuthRefreshInput)
 	case "OAuthClientID":

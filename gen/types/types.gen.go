@@ -3243,6 +3243,11 @@ type EventUsage struct {
 	Credits float64 `json:"credits"`
 }
 
+// ExpiryInput When the access token expires, in any time zone.
+//
+// Example: 2026-05-20T11:00:00+02:00
+type ExpiryInput = time.Time
+
 // FileID Identifier of a file.
 //
 // Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
@@ -3389,10 +3394,10 @@ type MCPOAuthInput struct {
 	// Example: example-token-1
 	AccessToken BearerToken `json:"access_token"`
 
-	// ExpiresAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	// ExpiresAt When the access token expires, in any time zone.
 	//
-	// Example: 2026-05-18T15:26:15.747298Z
-	ExpiresAt *Timestamp `json:"expires_at,omitempty"`
+	// Example: 2026-05-20T11:00:00+02:00
+	ExpiresAt *ExpiryInput `json:"expires_at,omitempty"`
 
 	// Refresh How an access token is refreshed.
 	//
