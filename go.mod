@@ -78,14 +78,6 @@ require (
 	golang.org/x/mod v0.42.0 // indirect
 	golang.org/x/net v0.61.0 // indirect
 	golang.org/x/oauth2 v0.37.0 // indirect
-<<<<<<< HEAD
-	golang.org/x/sync v0.24.0 // indirect
-||||||| f69e656
-	golang.org/x/sync v0.24.0 // indirect
-	golang.org/x/text v0.43.0 // indirect
-=======
-	golang.org/x/text v0.43.0 // indirect
->>>>>>> 9ea854a
 	golang.org/x/time v0.15.0 // indirect
 	golang.org/x/tools v0.52.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
