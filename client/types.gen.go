@@ -18,6 +18,8 @@ type (
 	MemoryStoreID = types.MemoryStoreID
 	// VaultID: Identifier of a vault.
 	VaultID = types.VaultID
+	// VaultCredentialID: Identifier of a credential in a vault.
+	VaultCredentialID = types.VaultCredentialID
 	// FileID: Identifier of a file.
 	FileID = types.FileID
 	// SkillID: Identifier of a skill.
@@ -170,6 +172,84 @@ type (
 	UpdateEnvironmentRequest = types.UpdateEnvironmentRequest
 	// DeletedEnvironment: Identifier of a deleted environment.
 	DeletedEnvironment = types.DeletedEnvironment
+	// VaultStatus: Whether new sessions can name the vault, or use the credential.
+	VaultStatus = types.VaultStatus
+	// Vault: Vault. Only the response of createVault has `credentials`.
+	Vault = types.Vault
+	// UpdateVaultRequest is the request of [VaultService.Update].
+	//
+	//   - DisplayName: 1 to 255 characters
+	//   - Metadata: at most 32 keys
+	UpdateVaultRequest = types.UpdateVaultRequest
+	// DeletedVault: Identifier of a deleted vault.
+	DeletedVault = types.DeletedVault
+	// CreateVaultCredentialRequest: Request body of createVaultCredential: either `auth`, or the flat form with `type`,
+	// `mcp_server_url`, `protocol` and `access_token`.
+	CreateVaultCredentialRequest = types.CreateVaultCredentialRequest
+	// MCPProtocol: Protocol of the MCP server.
+	MCPProtocol = types.MCPProtocol
+	// CredentialInput: Authorization with its secrets, distinguished by `type`. Make one with [NewCredentialInput];
+	// AsAny returns what it is: [StaticBearerInput], [MCPOAuthInput] or [EnvironmentVariableInput].
+	CredentialInput = types.CredentialInput
+	// StaticBearerInput: Token that does not change.
+	StaticBearerInput = types.StaticBearerInput
+	// MCPOAuthInput: Access token of OAuth, which the server refreshes if it has the means.
+	MCPOAuthInput = types.MCPOAuthInput
+	// OAuthRefreshInput: How an access token is refreshed.
+	OAuthRefreshInput = types.OAuthRefreshInput
+	// OAuthClientID: Identifier of the client at the token endpoint.
+	OAuthClientID = types.OAuthClientID
+	// TokenEndpointAuthType: How the client authenticates itself at the token endpoint.
+	TokenEndpointAuthType = types.TokenEndpointAuthType
+	// TokenEndpointAuthInput: Authentication of the client at the token endpoint; all types except `none` need
+	// `client_secret`.
+	TokenEndpointAuthInput = types.TokenEndpointAuthInput
+	// EnvironmentVariableInput: Environment variable of a session's container.
+	EnvironmentVariableInput = types.EnvironmentVariableInput
+	// SecretNetworking: Hosts that the value of the variable may be sent to.
+	SecretNetworking = types.SecretNetworking
+	// InjectionLocation: Parts of a request that the value of the variable may be put into.
+	InjectionLocation = types.InjectionLocation
+	// VaultCredential: Credential, without its secrets. `mcp_server_url` and `protocol` are absent in that of an
+	// environment variable; `display_name` is always null.
+	VaultCredential = types.VaultCredential
+	// CredentialAuth: Authorization without its secrets, distinguished by `type`. Make one with [NewCredentialAuth];
+	// AsAny returns what it is: [StaticBearer], [MCPOAuth] or [EnvironmentVariable].
+	CredentialAuth = types.CredentialAuth
+	// StaticBearer: Token that does not change, without the token.
+	StaticBearer = types.StaticBearer
+	// MCPOAuth: Access token of OAuth, without the token. `refresh` is absent when it cannot be refreshed.
+	MCPOAuth = types.MCPOAuth
+	// OAuthRefresh: How an access token is refreshed, without secrets.
+	OAuthRefresh = types.OAuthRefresh
+	// TokenEndpointAuth: Authentication of the client at the token endpoint.
+	TokenEndpointAuth = types.TokenEndpointAuth
+	// EnvironmentVariable: Environment variable of a session's container, without its value.
+	EnvironmentVariable = types.EnvironmentVariable
+	// CredentialPatch: Change of an authorization, distinguished by `type`. Fields that are fixed may repeat their
+	// value. Make one with [NewCredentialPatch]; AsAny returns what it is: [StaticBearerPatch], [MCPOAuthPatch] or
+	// [EnvironmentVariablePatch].
+	CredentialPatch = types.CredentialPatch
+	// StaticBearerPatch: Change of a token; `mcp_server_url` is fixed.
+	StaticBearerPatch = types.StaticBearerPatch
+	// MCPOAuthPatch: Change of an access token; `mcp_server_url` is fixed.
+	MCPOAuthPatch = types.MCPOAuthPatch
+	// OAuthRefreshPatch: Change of how an access token is refreshed; the client, the token endpoint and the resource are
+	// fixed.
+	OAuthRefreshPatch = types.OAuthRefreshPatch
+	// EnvironmentVariablePatch: Change of an environment variable; `secret_name` is fixed.
+	EnvironmentVariablePatch = types.EnvironmentVariablePatch
+	// DeletedVaultCredential: Identifier of a deleted credential.
+	DeletedVaultCredential = types.DeletedVaultCredential
+	// VaultCredentialValidation: Result of a validation. `refresh` and `mcp_probe` are null when the server made no
+	// request.
+	VaultCredentialValidation = types.VaultCredentialValidation
+	// CredentialRefreshCheck: How the refresh of the access token went; null when it was not tried.
+	CredentialRefreshCheck = types.CredentialRefreshCheck
+	// CredentialProbe: How the MCP server responded; null when it was not asked.
+	CredentialProbe = types.CredentialProbe
+	// ProbeResponse: Response that a validation received, without secrets.
+	ProbeResponse = types.ProbeResponse
 	// ModelList: All models.
 	ModelList = types.ModelList
 	// Model: Model that agents can use.
@@ -323,6 +403,19 @@ type (
 	//   - Order: desc by default
 	//   - IncludeArchived: false by default
 	ListEnvironmentsParams = types.ListEnvironmentsParams
+	// ListVaultsParams are the parameters of [VaultService.List]. At most one of Page, AfterID and BeforeID may be set.
+	//
+	//   - Limit: 1 to 100, 20 by default
+	//   - Order: desc by default
+	//   - IncludeArchived: false by default
+	ListVaultsParams = types.ListVaultsParams
+	// ListVaultCredentialsParams are the parameters of [VaultCredentialService.List]. At most one of Page, AfterID and
+	// BeforeID may be set.
+	//
+	//   - Limit: 1 to 100, 20 by default
+	//   - Order: desc by default
+	//   - IncludeArchived: false by default
+	ListVaultCredentialsParams = types.ListVaultCredentialsParams
 )
 
 // The values of ListOrder. Servers may know more.
@@ -379,6 +472,25 @@ const (
 const (
 	EnvironmentStatusReady    = types.EnvironmentStatusReady
 	EnvironmentStatusArchived = types.EnvironmentStatusArchived
+)
+
+// The values of VaultStatus. Servers may know more.
+const (
+	VaultStatusActive   = types.VaultStatusActive
+	VaultStatusArchived = types.VaultStatusArchived
+)
+
+// The values of MCPProtocol. Servers may know more.
+const (
+	MCPProtocolSse            = types.MCPProtocolSse
+	MCPProtocolStreamableHTTP = types.MCPProtocolStreamableHTTP
+)
+
+// The values of TokenEndpointAuthType. Servers may know more.
+const (
+	TokenEndpointAuthTypeNone              = types.TokenEndpointAuthTypeNone
+	TokenEndpointAuthTypeClientSecretBasic = types.TokenEndpointAuthTypeClientSecretBasic
+	TokenEndpointAuthTypeClientSecretPost  = types.TokenEndpointAuthTypeClientSecretPost
 )
 
 // The values of ModelSource. Servers may know more.
@@ -492,6 +604,21 @@ func NewMCPServer[T MCPServerURL | MCPServerHTTP](v T) MCPServer { return types.
 // NewEnvironmentConfig returns the EnvironmentConfig that holds v; its field Type need not be set.
 func NewEnvironmentConfig[T CloudConfig | SelfHostedConfig](v T) EnvironmentConfig {
 	return types.NewEnvironmentConfig(v)
+}
+
+// NewCredentialInput returns the CredentialInput that holds v; its field Type need not be set.
+func NewCredentialInput[T StaticBearerInput | MCPOAuthInput | EnvironmentVariableInput](v T) CredentialInput {
+	return types.NewCredentialInput(v)
+}
+
+// NewCredentialAuth returns the CredentialAuth that holds v; its field Type need not be set.
+func NewCredentialAuth[T StaticBearer | MCPOAuth | EnvironmentVariable](v T) CredentialAuth {
+	return types.NewCredentialAuth(v)
+}
+
+// NewCredentialPatch returns the CredentialPatch that holds v; its field Type need not be set.
+func NewCredentialPatch[T StaticBearerPatch | MCPOAuthPatch | EnvironmentVariablePatch](v T) CredentialPatch {
+	return types.NewCredentialPatch(v)
 }
 
 // NewEventInput returns the EventInput that holds v; its field Type need not be set.

@@ -29,6 +29,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/tools/mcptools"
 	"github.com/cloud-sessions/sessions/server/turn"
 	"github.com/cloud-sessions/sessions/server/turn/dispatch"
+	"github.com/cloud-sessions/sessions/server/vault"
 )
 
 // ResponseCheck says what happens to a response that violates the contract.
@@ -67,6 +68,11 @@ type Config struct {
 	MCPAllow []string
 	// MCPTimeout is how long a call of a tool of an MCP server may take; 2 minutes by default.
 	MCPTimeout time.Duration
+	// VaultKey is the text of the key ring that secrets of vaults are encrypted under, VaultKeyFile a file with it, which
+	// others must not be able to read; see seal.Parse. At most one of them may be set. On SQLite a file that is missing is
+	// created, next to the database by default, unless the database has secrets already; sqlite::memory: has a key of its
+	// own. On PostgreSQL there is none by default: then secrets are refused. A key that is not the database's is refused.
+	VaultKey, VaultKeyFile string
 	// Runner runs turns; turn.Echo by default.
 	Runner turn.Runner
 	// Workers is how many turns run at a time; 256 by default.
@@ -129,7 +135,9 @@ type Server struct {
 	turns    *dispatch.Dispatcher
 	egress   *egress.Client
 	mcp      *mcptools.Source
+	vaults   *vault.Safe
 	pipeline *pipeline.Pipeline
+	budgets  []*budget.Budget
 }
 
 // New opens the database, brings its schema up to date and assembles the API. It refuses a contract that is not
@@ -162,6 +170,9 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 	if s.egress, err = openEgress(config); err != nil {
 		return nil, err
 	}
+	if s.vaults, err = openVaults(ctx, config, db, s.egress); err != nil {
+		return nil, err
+	}
 	if config.Demo {
 		if s.demo, err = seedDemo(ctx, db, config.DemoToken, config.Now); err != nil {
 			return nil, err
@@ -172,7 +183,8 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		return nil, err
 	}
 	events := event.NewLog(db, api)
-	bytes := budget.New(config.MaxBytesInFlight)
+	bytes, turnBytes := budget.New(config.MaxBytesInFlight), budget.New(config.MaxBytesInFlight)
+	s.budgets = []*budget.Budget{bytes, turnBytes}
 	s.pipeline = pipeline.New(pipeline.Options{
 		Contract: api, Auth: auth.New(db, config.Now), Store: db, Log: config.Logger,
 		ReportOnly: config.ResponseCheck == Report, OnViolation: config.OnViolation,
@@ -202,7 +214,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
 		TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
 		Tools:  s.toolSources(),
-		Budget: budget.New(config.MaxBytesInFlight), // of its own: turns last
+		Budget: turnBytes, // of its own: turns last
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
 	s.pipeline.Gauge("sessions_bytes_in_flight", "Bytes that requests, responses and streams have reserved.", func() int { return int(bytes.Used()) })
@@ -213,7 +225,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 // serve gives the pipeline its operations.
 func (s *Server) serve(api *contract.Contract, events *event.Log, models types.ModelList) error {
 	ops := operations.New(operations.Options{
-		Store: s.store, Contract: api, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
+		Store: s.store, Contract: api, Vaults: s.vaults, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
 		Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
 	})
 	return s.pipeline.Serve(ops, ops)
@@ -264,6 +276,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.TurnTimeout < 0 || c.TurnSilenceTimeout < 0 || c.MaxTurnText < 0 {
 		return c, errors.New("the bounds of a turn must be positive")
+	}
+	if c.VaultKey != "" && c.VaultKeyFile != "" {
+		return c, errors.New("the vault key is given as text and as a file; use one of them")
 	}
 	for _, f := range c.Features {
 		if f != FeatureM3 {
@@ -320,6 +335,7 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 	defer stop()
 	background.Go(func() { s.sweep(ctx) })
 	background.Go(func() { s.shareStreamCounts(ctx) })
+	background.Go(func() { s.returnMemory(ctx, releaseMemory) })
 
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()

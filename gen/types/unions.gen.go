@@ -189,6 +189,132 @@ func (u EnvironmentConfig) AsAny() any {
 	return nil
 }
 
+// CredentialInput: Authorization with its secrets, distinguished by `type`.
+type CredentialInput struct{ oneOf }
+
+// NewCredentialInput returns the union that holds v. It sets the field Type.
+func NewCredentialInput[T StaticBearerInput | MCPOAuthInput | EnvironmentVariableInput](v T) CredentialInput {
+	switch v := any(v).(type) {
+	case StaticBearerInput:
+		v.Type = StaticBearerInputTypeStaticBearer
+		return CredentialInput{oneOf{value: v}}
+	case MCPOAuthInput:
+		v.Type = MCPOAuthInputTypeMCPOauth
+		return CredentialInput{oneOf{value: v}}
+	case EnvironmentVariableInput:
+		v.Type = EnvironmentVariableInputTypeEnvironmentVariable
+		return CredentialInput{oneOf{value: v}}
+	}
+	return CredentialInput{} // not reached: T has no other types
+}
+
+// AsAny returns what u holds: a value of type StaticBearerInput, MCPOAuthInput or EnvironmentVariableInput. It is nil
+// for anything else, such as a variant of a newer server.
+func (u CredentialInput) AsAny() any {
+	if u.value != nil {
+		return u.value
+	}
+	var head struct {
+		Discriminator string `json:"type"`
+	}
+	if json.Unmarshal(u.raw, &head) != nil {
+		return nil
+	}
+	switch head.Discriminator {
+	case "static_bearer":
+		return read[StaticBearerInput](u.raw)
+	case "mcp_oauth":
+		return read[MCPOAuthInput](u.raw)
+	case "environment_variable":
+		return read[EnvironmentVariableInput](u.raw)
+	}
+	return nil
+}
+
+// CredentialAuth: Authorization without its secrets, distinguished by `type`.
+type CredentialAuth struct{ oneOf }
+
+// NewCredentialAuth returns the union that holds v. It sets the field Type.
+func NewCredentialAuth[T StaticBearer | MCPOAuth | EnvironmentVariable](v T) CredentialAuth {
+	switch v := any(v).(type) {
+	case StaticBearer:
+		v.Type = StaticBearerTypeStaticBearer
+		return CredentialAuth{oneOf{value: v}}
+	case MCPOAuth:
+		v.Type = MCPOAuthTypeMCPOauth
+		return CredentialAuth{oneOf{value: v}}
+	case EnvironmentVariable:
+		v.Type = EnvironmentVariableTypeEnvironmentVariable
+		return CredentialAuth{oneOf{value: v}}
+	}
+	return CredentialAuth{} // not reached: T has no other types
+}
+
+// AsAny returns what u holds: a value of type StaticBearer, MCPOAuth or EnvironmentVariable. It is nil for anything
+// else, such as a variant of a newer server.
+func (u CredentialAuth) AsAny() any {
+	if u.value != nil {
+		return u.value
+	}
+	var head struct {
+		Discriminator string `json:"type"`
+	}
+	if json.Unmarshal(u.raw, &head) != nil {
+		return nil
+	}
+	switch head.Discriminator {
+	case "static_bearer":
+		return read[StaticBearer](u.raw)
+	case "mcp_oauth":
+		return read[MCPOAuth](u.raw)
+	case "environment_variable":
+		return read[EnvironmentVariable](u.raw)
+	}
+	return nil
+}
+
+// CredentialPatch: Change of an authorization, distinguished by `type`. Fields that are fixed may repeat their value.
+type CredentialPatch struct{ oneOf }
+
+// NewCredentialPatch returns the union that holds v. It sets the field Type.
+func NewCredentialPatch[T StaticBearerPatch | MCPOAuthPatch | EnvironmentVariablePatch](v T) CredentialPatch {
+	switch v := any(v).(type) {
+	case StaticBearerPatch:
+		v.Type = StaticBearerPatchTypeStaticBearer
+		return CredentialPatch{oneOf{value: v}}
+	case MCPOAuthPatch:
+		v.Type = MCPOAuthPatchTypeMCPOauth
+		return CredentialPatch{oneOf{value: v}}
+	case EnvironmentVariablePatch:
+		v.Type = EnvironmentVariablePatchTypeEnvironmentVariable
+		return CredentialPatch{oneOf{value: v}}
+	}
+	return CredentialPatch{} // not reached: T has no other types
+}
+
+// AsAny returns what u holds: a value of type StaticBearerPatch, MCPOAuthPatch or EnvironmentVariablePatch. It is nil
+// for anything else, such as a variant of a newer server.
+func (u CredentialPatch) AsAny() any {
+	if u.value != nil {
+		return u.value
+	}
+	var head struct {
+		Discriminator string `json:"type"`
+	}
+	if json.Unmarshal(u.raw, &head) != nil {
+		return nil
+	}
+	switch head.Discriminator {
+	case "static_bearer":
+		return read[StaticBearerPatch](u.raw)
+	case "mcp_oauth":
+		return read[MCPOAuthPatch](u.raw)
+	case "environment_variable":
+		return read[EnvironmentVariablePatch](u.raw)
+	}
+	return nil
+}
+
 // EventInput: Event that a caller sends, at most 1 MiB of JSON.
 type EventInput struct{ oneOf }
 

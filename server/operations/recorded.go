@@ -43,6 +43,8 @@ func (h *handler) Describe(session string, body []byte) (resource, text string, 
 		resource, ref.Agent, ref.Version = shown.ID, shown.ID, shown.Version
 	case shown.Type == string(types.EnvironmentTypeEnvironment):
 		resource, ref.Environment = shown.ID, shown.ID
+	case shown.Type == string(types.VaultTypeVault), shown.Type == string(types.VaultCredentialTypeVaultCredential):
+		return shown.ID, "", false
 	case shown.Type == string(types.DeletedSessionTypeSessionDeleted):
 		return "", "", false
 	case len(shown.Data) > 0:
