@@ -64,15 +64,15 @@ type Config struct {
 	DemoToken string
 	// Models is a YAML file of the models that GET /models lists; a built-in list by default.
 	Models string
-	// MCPAllow are the hosts that requests to agents' MCP servers may go to: patterns of egress.ParseHosts. None by default.
-	MCPAllow []string
-	// MCPTimeout is how long a call of a tool of an MCP server may take; 2 minutes by default.
-	MCPTimeout time.Duration
 	// VaultKey is the text of the key ring that secrets of vaults are encrypted under, VaultKeyFile a file with it, which
 	// others must not be able to read; see seal.Parse. At most one of them may be set. On SQLite a file that is missing is
 	// created, next to the database by default, unless the database has secrets already; sqlite::memory: has a key of its
 	// own. On PostgreSQL there is none by default: then secrets are refused. A key that is not the database's is refused.
 	VaultKey, VaultKeyFile string
+	// MCPAllow are the hosts that requests to agents' MCP servers may go to: patterns of egress.ParseHosts. None by default.
+	MCPAllow []string
+	// MCPTimeout is how long a call of a tool of an MCP server may take; 2 minutes by default.
+	MCPTimeout time.Duration
 	// Runner runs turns; turn.Echo by default.
 	Runner turn.Runner
 	// Workers is how many turns run at a time; 256 by default.
@@ -133,9 +133,9 @@ type Server struct {
 	demo     *Demo
 	broker   *broker.Broker
 	turns    *dispatch.Dispatcher
+	vaults   *vault.Safe
 	egress   *egress.Client
 	mcp      *mcptools.Source
-	vaults   *vault.Safe
 	pipeline *pipeline.Pipeline
 	budgets  []*budget.Budget
 }
