@@ -62,7 +62,7 @@ func (p *Pipeline) admit(c echo.Context, op *contract.Operation, grant *budget.G
 		if err != nil {
 			return err
 		}
-		info.Account, info.Token = principal.Account, principal.Token
+		info.Account, info.Token, info.TokenID = principal.Account, principal.Token, principal.TokenID
 		if err := grant.Move(principal.Account); err != nil {
 			return err
 		}

@@ -22,6 +22,8 @@ type Info struct {
 	Account string
 	// Token identifies the request's token to package auth; "" until the token is checked. It is not the token itself.
 	Token string
+	// TokenID is the id of that token in the store, for what records who made a change.
+	TokenID string
 	// Head reports that the caller wants the headers of the response only.
 	Head bool
 	// HungUp reports that the caller closed the connection before there was a response.
