@@ -173,10 +173,10 @@ func New(ctx context.Context, config Config) (*Server, error) {
 func assemble(ctx context.Context, config Config, db store.Store) (*Server, error) {
 	s := &Server{config: config, store: db, log: config.Logger}
 	var err error
-	if s.vaults, err = openVaults(ctx, config, db); err != nil {
+	if s.egress, err = openEgress(config); err != nil {
 		return nil, err
 	}
-	if s.egress, err = openEgress(config); err != nil {
+	if s.vaults, err = openVaults(ctx, config, db, s.egress); err != nil {
 		return nil, err
 	}
 	if config.Demo {
