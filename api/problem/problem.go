@@ -25,6 +25,8 @@ type Problem struct {
 	Param string
 	// Feature names the feature that would have to be switched on; "" for none.
 	Feature string
+	// Lease is what the server knows of the lease of a work item, for a 412; nil otherwise.
+	Lease *types.LeaseState
 	// RetryAfter is how long to wait before the next attempt; 0 to give no advice.
 	RetryAfter time.Duration
 }
