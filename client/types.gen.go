@@ -14,6 +14,12 @@ type (
 	AgentID = types.AgentID
 	// EnvironmentID: Identifier of an environment.
 	EnvironmentID = types.EnvironmentID
+	// EnvironmentKeyID: Identifier of a key of an environment.
+	EnvironmentKeyID = types.EnvironmentKeyID
+	// WorkID: Identifier of a work item.
+	WorkID = types.WorkID
+	// WorkerID: Name of a worker, 1 to 255 printable ASCII characters.
+	WorkerID = types.WorkerID
 	// MemoryStoreID: Identifier of a memory store.
 	MemoryStoreID = types.MemoryStoreID
 	// VaultID: Identifier of a vault.
@@ -170,6 +176,30 @@ type (
 	UpdateEnvironmentRequest = types.UpdateEnvironmentRequest
 	// DeletedEnvironment: Identifier of a deleted environment.
 	DeletedEnvironment = types.DeletedEnvironment
+	// CreateEnvironmentKeyRequest is the request of [EnvironmentKeyService.Create].
+	//
+	//   - Name: 1 to 256 characters
+	CreateEnvironmentKeyRequest = types.CreateEnvironmentKeyRequest
+	// EnvironmentKey: Key of an environment, for its workers.
+	EnvironmentKey = types.EnvironmentKey
+	// DeletedEnvironmentKey: Identifier of a deleted key.
+	DeletedEnvironmentKey = types.DeletedEnvironmentKey
+	// WorkState: State of a work item.
+	WorkState = types.WorkState
+	// WorkData: What a work item is about.
+	WorkData = types.WorkData
+	// Work: Work item, for a session whose tools a worker has to run.
+	Work = types.Work
+	// UpdateWorkRequest is the request of [WorkService.Update].
+	//
+	//   - Metadata: at most 32 keys
+	UpdateWorkRequest = types.UpdateWorkRequest
+	// StopWorkRequest is the request of [WorkService.Stop].
+	//
+	//   - Force: false by default
+	StopWorkRequest = types.StopWorkRequest
+	// WorkStats: State of the work queue of an environment.
+	WorkStats = types.WorkStats
 	// ModelList: All models.
 	ModelList = types.ModelList
 	// Model: Model that agents can use.
@@ -323,6 +353,16 @@ type (
 	//   - Order: desc by default
 	//   - IncludeArchived: false by default
 	ListEnvironmentsParams = types.ListEnvironmentsParams
+	// ListEnvironmentKeysParams are the parameters of [EnvironmentKeyService.List]. At most one of Page, AfterID and
+	// BeforeID may be set.
+	//
+	//   - Limit: 1 to 100, 20 by default
+	//   - Order: desc by default
+	ListEnvironmentKeysParams = types.ListEnvironmentKeysParams
+	// ListWorkParams are the parameters of [WorkService.List]. At most one of Page, AfterID and BeforeID may be set.
+	//
+	//   - Limit: 1 to 1000, 20 by default
+	ListWorkParams = types.ListWorkParams
 )
 
 // The values of ListOrder. Servers may know more.
@@ -379,6 +419,15 @@ const (
 const (
 	EnvironmentStatusReady    = types.EnvironmentStatusReady
 	EnvironmentStatusArchived = types.EnvironmentStatusArchived
+)
+
+// The values of WorkState. Servers may know more.
+const (
+	WorkStateQueued   = types.WorkStateQueued
+	WorkStateStarting = types.WorkStateStarting
+	WorkStateActive   = types.WorkStateActive
+	WorkStateStopping = types.WorkStateStopping
+	WorkStateStopped  = types.WorkStateStopped
 )
 
 // The values of ModelSource. Servers may know more.

@@ -89,6 +89,8 @@ type Config struct {
 	MaxTurnText int
 	// TurnPatience is how long a runner may take to stop; 5 seconds by default.
 	TurnPatience time.Duration
+	// WorkLease is how long a worker has a work item after a heartbeat, unless it asks for another time; 30 seconds by default.
+	WorkLease time.Duration
 	// Clock measures the time between increments of messages; turn.WallClock by default.
 	Clock turn.Clock
 	// Features are switched on; FeatureM3 is known.
@@ -202,6 +204,7 @@ func (s *Server) serve(api *contract.Contract, events *event.Log, models types.M
 	ops := operations.New(operations.Options{
 		Store: s.store, Contract: api, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
 		Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
+		WorkLease: s.config.WorkLease,
 	})
 	return s.pipeline.Serve(ops, ops)
 }
@@ -234,6 +237,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.TurnSilenceTimeout = cmp.Or(c.TurnSilenceTimeout, 10*time.Minute)
 	c.MaxTurnText = cmp.Or(c.MaxTurnText, dispatch.DefaultMaxText)
 	c.TurnPatience = cmp.Or(c.TurnPatience, 5*time.Second)
+	c.WorkLease = cmp.Or(c.WorkLease, 30*time.Second)
 	if c.Clock == nil {
 		c.Clock = turn.WallClock{}
 	}
@@ -245,6 +249,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.WorkLease < time.Second {
+		return c, errors.New("the lease of work must be at least a second")
 	}
 	if c.TurnTimeout < 0 || c.TurnSilenceTimeout < 0 || c.MaxTurnText < 0 {
 		return c, errors.New("the bounds of a turn must be positive")

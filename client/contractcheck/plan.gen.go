@@ -87,6 +87,69 @@ var plan = []step{
 		operation: "getEnvironment",
 	},
 	{
+		operation: "createEnvironmentKey", holds: "key_id",
+		bodies: []string{
+			`{"name":"build-host-1"}`,
+		},
+	},
+	{
+		operation: "listEnvironmentKeys", holds: "key_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`tok_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"before_id", []string{`tok_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"order", []string{`desc`}},
+		},
+	},
+	{
+		operation: "deleteEnvironmentKey",
+	},
+	{
+		operation: "updateWork",
+		bodies: []string{
+			`{"metadata":{"host":"build-host-1"}}`,
+		},
+	},
+	{
+		operation: "listWork", holds: "work_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`work_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"before_id", []string{`work_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+		},
+	},
+	{
+		operation: "pollWork",
+		queries: []query{
+			{"block_ms", []string{`999`}},
+			{"reclaim_older_than_ms", []string{`5000`}},
+		},
+	},
+	{
+		operation: "getWorkStats",
+	},
+	{
+		operation: "getWork",
+	},
+	{
+		operation: "ackWork",
+	},
+	{
+		operation: "heartbeatWork",
+		queries: []query{
+			{"expected_last_heartbeat", []string{`NO_HEARTBEAT`}},
+			{"desired_ttl_seconds", []string{`30`}},
+		},
+	},
+	{
+		operation: "stopWork",
+		bodies: []string{
+			`{"force":true}`,
+		},
+	},
+	{
 		operation: "createSession", needs: []string{"agent_id", "environment_id"}, holds: "session_id",
 		bodies: []string{
 			`{"agent":"agent_019e390add9f7bac9b6cc806db46fcbd","environment_id":"env_019e2590d33f711fabf42f2857cecd8a","metadata":{"purpose":"customer-support"},"title":"我的会话"}`,
@@ -199,5 +262,7 @@ var exampleIDs = map[string]string{
 	"session_id":     "sess_019e3bb1e8c171fd9abbb1477ffb84cc",
 	"agent_id":       "agent_019e390add9f7bac9b6cc806db46fcbd",
 	"environment_id": "env_019e2590d33f711fabf42f2857cecd8a",
+	"key_id":         "tok_019e3bb1e8c171fd9abbb1477ffb84cc",
+	"work_id":        "work_019e3bb1e8c171fd9abbb1477ffb84cc",
 	"resource_id":    "sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0",
 }

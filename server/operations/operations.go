@@ -29,6 +29,8 @@ type Options struct {
 	Features []string
 	// MaxTurns is how many turns of an account may be queued or running.
 	MaxTurns int
+	// WorkLease is how long a worker has a work item after a heartbeat, unless it asks for another time.
+	WorkLease time.Duration
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -46,7 +48,7 @@ func New(o Options) Operations {
 		store: o.Store, contract: o.Contract, events: o.Events, broker: o.Broker, eventStream: o.EventStream,
 		cached: newCachedSessions(o.Store, o.Contract.Operation("getSession")),
 		models: o.Models, features: o.Features, maxTurns: o.MaxTurns,
-		maxAgent: o.Contract.Schema("CreateAgentRequest").MaxBytes(), now: o.Now,
+		maxAgent: o.Contract.Schema("CreateAgentRequest").MaxBytes(), now: o.Now, workLease: o.WorkLease,
 	}
 }
 
@@ -63,6 +65,7 @@ type handler struct {
 	maxTurns    int      // queued or running, for each account
 	maxAgent    int      // bytes of JSON
 	now         func() time.Time
+	workLease   time.Duration
 }
 
 // value returns what a pointer points to, or the zero value for nil.

@@ -12,13 +12,14 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// reference says what a response to a write is made of: a session, an agent in a version, an environment, or events of a
-// session.
+// reference says what a response to a write is made of: a session, an agent in a version, an environment, a key of it, or
+// events of a session.
 type reference struct {
 	Session     string   `json:"session,omitempty"`
 	Agent       string   `json:"agent,omitempty"`
 	Version     int32    `json:"version,omitempty"`
 	Environment string   `json:"environment,omitempty"`
+	Key         string   `json:"key,omitempty"`
 	Events      []string `json:"events,omitempty"`
 }
 
@@ -29,6 +30,7 @@ func (h *handler) Describe(session string, body []byte) (resource, text string, 
 	var shown struct {
 		ID, Type             string
 		Version              int32
+		EnvironmentID        string                `json:"environment_id"`
 		EnvironmentVariables map[string]string     `json:"environment_variables"`
 		Data                 []struct{ ID string } // of sent events
 	}
@@ -43,6 +45,8 @@ func (h *handler) Describe(session string, body []byte) (resource, text string, 
 		resource, ref.Agent, ref.Version = shown.ID, shown.ID, shown.Version
 	case shown.Type == string(types.EnvironmentTypeEnvironment):
 		resource, ref.Environment = shown.ID, shown.ID
+	case shown.Type == string(types.EnvironmentKeyTypeEnvironmentKey):
+		resource, ref.Environment, ref.Key = shown.EnvironmentID, shown.EnvironmentID, shown.ID
 	case shown.Type == string(types.DeletedSessionTypeSessionDeleted):
 		return "", "", false
 	case len(shown.Data) > 0:
@@ -57,7 +61,7 @@ func (h *handler) Describe(session string, body []byte) (resource, text string, 
 	if err != nil {
 		return resource, "", false
 	}
-	return resource, string(encoded), len(shown.EnvironmentVariables) > 0
+	return resource, string(encoded), len(shown.EnvironmentVariables) > 0 || ref.Key != ""
 }
 
 // Rebuild makes the body that a reference stands for from what is stored now. It returns store.ErrNotFound when that was
@@ -77,6 +81,9 @@ func (h *handler) Rebuild(ctx context.Context, text string) ([]byte, error) {
 	case ref.Agent != "":
 		agent, err := h.store.GetAgent(ctx, account, ref.Agent, ref.Version)
 		return encoded(agent, err, wireAgent)
+	}
+	if ref.Key != "" {
+		return h.rebuiltKey(ctx, ref)
 	}
 	environment, err := h.store.GetEnvironment(ctx, account, ref.Environment)
 	return encoded(environment, err, wireEnvironment)
@@ -100,6 +107,20 @@ func (h *handler) rebuiltEvents(ctx context.Context, session store.SessionRef, i
 		}
 	}
 	return h.eventsBody("sendEvents", types.SentEvents{Data: []types.Event{}}, sent)
+}
+
+// rebuiltKey returns the record of a key, without the key itself.
+func (h *handler) rebuiltKey(ctx context.Context, ref reference) ([]byte, error) {
+	keys, err := h.keysOf(ctx, ref.Environment)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		if key.ID == ref.Key {
+			return encoded(key, nil, wireKey)
+		}
+	}
+	return nil, store.ErrNotFound
 }
 
 // encoded returns a row as the generated code encodes it in a response.

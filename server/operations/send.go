@@ -10,8 +10,10 @@ import (
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/api/problem"
 	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
+	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
@@ -33,7 +35,7 @@ func (e *tooManyTurns) Problem() problem.Problem {
 func (h *handler) send(ctx context.Context, session store.SessionRef, inputs []types.EventInput) (sent []event.Stored, err error) {
 	err = h.store.Atomically(ctx, func(ctx context.Context) error {
 		s, appended, err := h.events.Append(ctx, session, func(s *store.Session) ([]event.New, error) {
-			return h.accept(s, inputs)
+			return h.accept(request.From(ctx).Scope, s, inputs)
 		})
 		if err != nil {
 			return err
@@ -65,13 +67,17 @@ func (h *handler) enqueue(ctx context.Context, t store.TurnRef) error {
 	return h.store.QueueTurn(ctx, t)
 }
 
-// accept changes the session as the caller's events ask for, and returns them with the server's own in the order of the
-// log: a session.status_running where a turn starts or continues, and the result of a tool use that is denied.
-func (h *handler) accept(s *store.Session, inputs []types.EventInput) (events []event.New, err error) {
+// accept changes the session as the caller's events ask for, as far as the scope of its token allows, and returns them with
+// the server's own in the order of the log: a session.status_running where a turn starts or continues, and the results of
+// tool uses that nobody runs.
+func (h *handler) accept(scope store.TokenScope, s *store.Session, inputs []types.EventInput) (events []event.New, err error) {
 	running := func(e event.New) bool { return e.Type == event.StatusRunning }
 	for i, input := range inputs {
 		e, err := h.newEvent(i, input)
 		if err != nil {
+			return nil, err
+		}
+		if err := auth.MaySend(scope, e.Type); err != nil {
 			return nil, err
 		}
 		var accepted []event.New
