@@ -193,7 +193,7 @@ func (u EnvironmentConfig) AsAny() any {
 type EventInput struct{ oneOf }
 
 // NewEventInput returns the union that holds v. It sets the field Type.
-func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput](v T) EventInput {
+func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput | UserToolResultInput](v T) EventInput {
 	switch v := any(v).(type) {
 	case UserMessageInput:
 		v.Type = UserMessageInputTypeUserMessage
@@ -210,13 +210,16 @@ func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeIn
 	case UserCustomToolResultInput:
 		v.Type = UserCustomToolResultInputTypeUserCustomToolResult
 		return EventInput{oneOf{value: v}}
+	case UserToolResultInput:
+		v.Type = UserToolResultInputTypeUserToolResult
+		return EventInput{oneOf{value: v}}
 	}
 	return EventInput{} // not reached: T has no other types
 }
 
 // AsAny returns what u holds: a value of type UserMessageInput, UserInterruptInput, UserDefineOutcomeInput,
-// UserToolConfirmationInput or UserCustomToolResultInput. It is nil for anything else, such as a variant of a newer
-// server.
+// UserToolConfirmationInput, UserCustomToolResultInput or UserToolResultInput. It is nil for anything else, such as a
+// variant of a newer server.
 func (u EventInput) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -238,6 +241,8 @@ func (u EventInput) AsAny() any {
 		return read[UserToolConfirmationInput](u.raw)
 	case "user.custom_tool_result":
 		return read[UserCustomToolResultInput](u.raw)
+	case "user.tool_result":
+		return read[UserToolResultInput](u.raw)
 	}
 	return nil
 }
@@ -283,7 +288,7 @@ func (u Rubric) AsAny() any {
 type Event struct{ oneOf }
 
 // NewEvent returns the union that holds v. It sets the field Type.
-func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent](v T) Event {
+func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | UserToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent](v T) Event {
 	switch v := any(v).(type) {
 	case UserMessageEvent:
 		v.Type = UserMessageEventTypeUserMessage
@@ -299,6 +304,9 @@ func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent |
 		return Event{oneOf{value: v}}
 	case UserCustomToolResultEvent:
 		v.Type = UserCustomToolResultEventTypeUserCustomToolResult
+		return Event{oneOf{value: v}}
+	case UserToolResultEvent:
+		v.Type = UserToolResultEventTypeUserToolResult
 		return Event{oneOf{value: v}}
 	case SessionStatusRunningEvent:
 		v.Type = SessionStatusRunningEventTypeSessionStatusRunning
@@ -344,9 +352,9 @@ func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent |
 }
 
 // AsAny returns what u holds: a value of type UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent,
-// UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent,
-// SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent,
-// AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
+// UserToolConfirmationEvent, UserCustomToolResultEvent, UserToolResultEvent, SessionStatusRunningEvent,
+// SessionStatusRescheduledEvent, SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent,
+// AgentToolUseEvent, AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
 // SpanModelRequestStartEvent or SpanModelRequestEndEvent. It is nil for anything else, such as a variant of a newer
 // server.
 func (u Event) AsAny() any {
@@ -370,6 +378,8 @@ func (u Event) AsAny() any {
 		return read[UserToolConfirmationEvent](u.raw)
 	case "user.custom_tool_result":
 		return read[UserCustomToolResultEvent](u.raw)
+	case "user.tool_result":
+		return read[UserToolResultEvent](u.raw)
 	case "session.status_running":
 		return read[SessionStatusRunningEvent](u.raw)
 	case "session.status_rescheduled":
@@ -404,7 +414,7 @@ func (u Event) AsAny() any {
 type StreamedEvent struct{ oneOf }
 
 // NewStreamedEvent returns the union that holds v. It sets the field Type.
-func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent | SessionDeletedEvent | EventStart | EventDelta](v T) StreamedEvent {
+func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | UserToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent | SessionDeletedEvent | EventStart | EventDelta](v T) StreamedEvent {
 	switch v := any(v).(type) {
 	case UserMessageEvent:
 		v.Type = UserMessageEventTypeUserMessage
@@ -420,6 +430,9 @@ func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcom
 		return StreamedEvent{oneOf{value: v}}
 	case UserCustomToolResultEvent:
 		v.Type = UserCustomToolResultEventTypeUserCustomToolResult
+		return StreamedEvent{oneOf{value: v}}
+	case UserToolResultEvent:
+		v.Type = UserToolResultEventTypeUserToolResult
 		return StreamedEvent{oneOf{value: v}}
 	case SessionStatusRunningEvent:
 		v.Type = SessionStatusRunningEventTypeSessionStatusRunning
@@ -474,9 +487,9 @@ func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcom
 }
 
 // AsAny returns what u holds: a value of type UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent,
-// UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent,
-// SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent,
-// AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
+// UserToolConfirmationEvent, UserCustomToolResultEvent, UserToolResultEvent, SessionStatusRunningEvent,
+// SessionStatusRescheduledEvent, SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent,
+// AgentToolUseEvent, AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
 // SpanModelRequestStartEvent, SpanModelRequestEndEvent, SessionDeletedEvent, EventStart or EventDelta. It is nil for
 // anything else, such as a variant of a newer server.
 func (u StreamedEvent) AsAny() any {
@@ -500,6 +513,8 @@ func (u StreamedEvent) AsAny() any {
 		return read[UserToolConfirmationEvent](u.raw)
 	case "user.custom_tool_result":
 		return read[UserCustomToolResultEvent](u.raw)
+	case "user.tool_result":
+		return read[UserToolResultEvent](u.raw)
 	case "session.status_running":
 		return read[SessionStatusRunningEvent](u.raw)
 	case "session.status_rescheduled":
@@ -549,6 +564,7 @@ const (
 	EventTypeUserDefineOutcome        EventType = "user.define_outcome"
 	EventTypeUserToolConfirmation     EventType = "user.tool_confirmation"
 	EventTypeUserCustomToolResult     EventType = "user.custom_tool_result"
+	EventTypeUserToolResult           EventType = "user.tool_result"
 	EventTypeSessionStatusRunning     EventType = "session.status_running"
 	EventTypeSessionStatusRescheduled EventType = "session.status_rescheduled"
 	EventTypeSessionStatusIdle        EventType = "session.status_idle"
