@@ -82,6 +82,11 @@ func (s *Store) DeleteSession(ctx context.Context, account, id string, allow fun
 		if err := s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: id}, State: true}); err != nil {
 			return err
 		}
+		if v.SelfHosted {
+			if err := s.tokensEnded(ctx); err != nil {
+				return err
+			}
+		}
 		return s.erase(ctx, account, id)
 	})
 	return err
