@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -170,7 +171,7 @@ func TestALeaseEnds(t *testing.T) {
 // TestOneWorkerHasAnItem lets two workers race for one item by the raw protocol. Both polls deliver it, since neither waits
 // for the other's acknowledgement.
 func TestOneWorkerHasAnItem(t *testing.T) {
-	h := start(t)
+	h := startInMemory(t)
 	q := h.workQueue(t)
 	q.workSession()
 	send := func(method, path, token string) int {
@@ -210,6 +211,24 @@ func TestOneWorkerHasAnItem(t *testing.T) {
 		}
 		h.clock.advance(time.Minute)
 	}
+}
+
+// startInMemory runs a server that stores nothing on disk. alice is its demo account.
+func startInMemory(t *testing.T) *harness {
+	t.Helper()
+	t.Parallel()
+	h := &harness{t: t, log: &syncBuffer{}, clock: &clock{now: time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)}}
+	var err error
+	if h.server, err = server.New(t.Context(), server.Config{Demo: true, DemoToken: aliceToken, Now: h.clock.Now}); err != nil {
+		t.Fatal(err)
+	}
+	h.web = httptest.NewServer(h.server)
+	t.Cleanup(func() {
+		h.web.Close()
+		_ = h.server.Close()
+	})
+	h.agent, h.environment = h.server.Demo().AgentID, h.server.Demo().EnvironmentID
+	return h
 }
 
 // statusWriter keeps a response's status.
