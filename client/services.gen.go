@@ -20,6 +20,8 @@ type Client struct {
 	Agents *AgentService
 	// Environments holds the operations on environments.
 	Environments *EnvironmentService
+	// Vaults holds the operations on vaults.
+	Vaults *VaultService
 	// Models holds the operations on models.
 	Models *ModelService
 
@@ -33,6 +35,7 @@ func newClient(config *config) *Client {
 	c.Sessions = &SessionService{c: c, Resources: &SessionResourceService{c: c}, Events: &EventService{c: c}}
 	c.Agents = &AgentService{c: c}
 	c.Environments = &EnvironmentService{c: c, Keys: &EnvironmentKeyService{c: c}, Work: &WorkService{c: c}}
+	c.Vaults = &VaultService{c: c, Credentials: &VaultCredentialService{c: c}}
 	c.Models = &ModelService{c: c}
 	return c
 }
@@ -657,6 +660,186 @@ func (s *WorkService) Stop(ctx context.Context, environmentID EnvironmentID, wor
 			return nil, err
 		}
 		return httpclient.NewStopWorkRequest(server, environmentID, workID, nil, *req)
+	})
+}
+
+// VaultService holds the operations on vaults; it is [Client.Vaults].
+type VaultService struct {
+	// Credentials holds the operations on vault credentials.
+	Credentials *VaultCredentialService
+
+	c *Client
+}
+
+// List lists the account's vaults, newest first unless `order` is `asc`. Archived vaults are omitted unless
+// `include_archived` is true. A nil params asks for the first page.
+//
+// Its errors include [ErrInvalidRequest] and [ErrRateLimit].
+//
+// Operation listVaults: GET /vaults.
+func (s *VaultService) List(ctx context.Context, params *ListVaultsParams, opts ...Option) (*Page[Vault], error) {
+	p := value(params)
+	start := cursor{p.Page, p.AfterID, p.BeforeID}
+	return list[Vault](ctx, s.c, "Vaults.List", opts, start, func(server string, at cursor) (*http.Request, error) {
+		query := p
+		query.Page, query.AfterID, query.BeforeID = at.page, at.after, at.before
+		return httpclient.NewListVaultsRequest(server, &query)
+	})
+}
+
+// All yields the records that [VaultService.List] returns for params and, page by page as the loop continues, those
+// that follow; params.Limit is the size of a page. An error is yielded once, at the end. Ranging again starts anew.
+// Changing params afterwards has no effect.
+func (s *VaultService) All(ctx context.Context, params *ListVaultsParams, opts ...Option) iter.Seq2[Vault, error] {
+	p := value(params)
+	return all(ctx, func() (*Page[Vault], error) { return s.List(ctx, &p, opts...) })
+}
+
+// Get returns the vault. Its credentials are a list of their own.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation getVault: GET /vaults/{vault_id}.
+func (s *VaultService) Get(ctx context.Context, vaultID VaultID, opts ...Option) (*Vault, error) {
+	return call[Vault](ctx, s.c, "Vaults.Get", opts, func(server string) (*http.Request, error) {
+		if err := checkID("vault_id", vaultID); err != nil {
+			return nil, err
+		}
+		return httpclient.NewGetVaultRequest(server, vaultID)
+	})
+}
+
+// Update changes the vault. An omitted field keeps its value, and metadata is a patch. An archived vault is a 409.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation updateVault: POST /vaults/{vault_id}.
+func (s *VaultService) Update(ctx context.Context, vaultID VaultID, req *UpdateVaultRequest, opts ...Option) (*Vault, error) {
+	return call[Vault](ctx, s.c, "Vaults.Update", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("vault_id", vaultID), checkBody(req)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewUpdateVaultRequest(server, vaultID, nil, *req)
+	})
+}
+
+// Delete permanently deletes the vault with all its credentials and erases their secrets.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation deleteVault: DELETE /vaults/{vault_id}.
+func (s *VaultService) Delete(ctx context.Context, vaultID VaultID, opts ...Option) (*DeletedVault, error) {
+	return call[DeletedVault](ctx, s.c, "Vaults.Delete", opts, func(server string) (*http.Request, error) {
+		if err := checkID("vault_id", vaultID); err != nil {
+			return nil, err
+		}
+		return httpclient.NewDeleteVaultRequest(server, vaultID, nil)
+	})
+}
+
+// Archive permanently archives the vault: it leaves the default list, new sessions cannot name it, and its
+// credentials are no longer used. Archiving it again changes nothing.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation archiveVault: POST /vaults/{vault_id}/archive.
+func (s *VaultService) Archive(ctx context.Context, vaultID VaultID, opts ...Option) (*Vault, error) {
+	return call[Vault](ctx, s.c, "Vaults.Archive", opts, func(server string) (*http.Request, error) {
+		if err := checkID("vault_id", vaultID); err != nil {
+			return nil, err
+		}
+		return httpclient.NewArchiveVaultRequest(server, vaultID, nil)
+	})
+}
+
+// VaultCredentialService holds the operations on vault credentials; it is [VaultService.Credentials].
+type VaultCredentialService struct {
+	c *Client
+}
+
+// List lists the vault's credentials without their secrets, newest first unless `order` is `asc`. Archived
+// credentials are omitted unless `include_archived` is true. A nil params asks for the first page.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation listVaultCredentials: GET /vaults/{vault_id}/credentials.
+func (s *VaultCredentialService) List(ctx context.Context, vaultID VaultID, params *ListVaultCredentialsParams, opts ...Option) (*Page[VaultCredential], error) {
+	p := value(params)
+	start := cursor{p.Page, p.AfterID, p.BeforeID}
+	return list[VaultCredential](ctx, s.c, "Vaults.Credentials.List", opts, start, func(server string, at cursor) (*http.Request, error) {
+		if err := checkID("vault_id", vaultID); err != nil {
+			return nil, err
+		}
+		query := p
+		query.Page, query.AfterID, query.BeforeID = at.page, at.after, at.before
+		return httpclient.NewListVaultCredentialsRequest(server, vaultID, &query)
+	})
+}
+
+// All yields the records that [VaultCredentialService.List] returns for params and, page by page as the loop
+// continues, those that follow; params.Limit is the size of a page. An error is yielded once, at the end. Ranging
+// again starts anew. Changing params afterwards has no effect.
+func (s *VaultCredentialService) All(ctx context.Context, vaultID VaultID, params *ListVaultCredentialsParams, opts ...Option) iter.Seq2[VaultCredential, error] {
+	p := value(params)
+	return all(ctx, func() (*Page[VaultCredential], error) { return s.List(ctx, vaultID, &p, opts...) })
+}
+
+// Get returns the credential without its secrets.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation getVaultCredential: GET /vaults/{vault_id}/credentials/{credential_id}.
+func (s *VaultCredentialService) Get(ctx context.Context, vaultID VaultID, credentialID VaultCredentialID, opts ...Option) (*VaultCredential, error) {
+	return call[VaultCredential](ctx, s.c, "Vaults.Credentials.Get", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("vault_id", vaultID), checkID("credential_id", credentialID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewGetVaultCredentialRequest(server, vaultID, credentialID)
+	})
+}
+
+// Delete permanently deletes the credential and erases its secrets.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation deleteVaultCredential: DELETE /vaults/{vault_id}/credentials/{credential_id}.
+func (s *VaultCredentialService) Delete(ctx context.Context, vaultID VaultID, credentialID VaultCredentialID, opts ...Option) (*DeletedVaultCredential, error) {
+	return call[DeletedVaultCredential](ctx, s.c, "Vaults.Credentials.Delete", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("vault_id", vaultID), checkID("credential_id", credentialID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewDeleteVaultCredentialRequest(server, vaultID, credentialID, nil)
+	})
+}
+
+// Archive permanently archives the credential: it leaves the default list, is no longer used, and another one can
+// take its place. Archiving it again changes nothing.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation archiveVaultCredential: POST /vaults/{vault_id}/credentials/{credential_id}/archive.
+func (s *VaultCredentialService) Archive(ctx context.Context, vaultID VaultID, credentialID VaultCredentialID, opts ...Option) (*VaultCredential, error) {
+	return call[VaultCredential](ctx, s.c, "Vaults.Credentials.Archive", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("vault_id", vaultID), checkID("credential_id", credentialID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewArchiveVaultCredentialRequest(server, vaultID, credentialID, nil)
+	})
+}
+
+// Validate reports whether the MCP server accepts the credential. This server makes no request for it: the status is
+// `unknown`. The credential has to be of the type `mcp_oauth` and must not be archived, nor its vault: otherwise the
+// response is 400.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation validateVaultCredential: POST /vaults/{vault_id}/credentials/{credential_id}/mcp_oauth_validate.
+func (s *VaultCredentialService) Validate(ctx context.Context, vaultID VaultID, credentialID VaultCredentialID, opts ...Option) (*VaultCredentialValidation, error) {
+	return call[VaultCredentialValidation](ctx, s.c, "Vaults.Credentials.Validate", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("vault_id", vaultID), checkID("credential_id", credentialID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewValidateVaultCredentialRequest(server, vaultID, credentialID, nil)
 	})
 }
 

@@ -24,6 +24,8 @@ type (
 	MemoryStoreID = types.MemoryStoreID
 	// VaultID: Identifier of a vault.
 	VaultID = types.VaultID
+	// VaultCredentialID: Identifier of a credential in a vault.
+	VaultCredentialID = types.VaultCredentialID
 	// FileID: Identifier of a file.
 	FileID = types.FileID
 	// SkillID: Identifier of a skill.
@@ -114,12 +116,15 @@ type (
 	CustomTool = types.CustomTool
 	// JSONSchema: JSON Schema, stored unchanged; at most 256 KiB of JSON in a request.
 	JSONSchema = types.JSONSchema
-	// MCPToolset: Tools of one of the agent's MCP servers.
+	// MCPToolset: Tools of one of the agent's MCP servers, which no other toolset names. They are listed at each turn;
+	// all of them are offered unless a configuration disables them or its policy is `always_deny`.
 	MCPToolset = types.MCPToolset
+	// MCPToolConfig: Configuration of one tool of an MCP server.
+	MCPToolConfig = types.MCPToolConfig
 	// MCPServer: MCP server, distinguished by `type`. Make one with [NewMCPServer]; AsAny returns what it is:
 	// [MCPServerURL] or [MCPServerHTTP].
 	MCPServer = types.MCPServer
-	// MCPServerURL: MCP server at a URL.
+	// MCPServerURL: MCP server at a URL, with the streamable HTTP transport or else the older SSE transport.
 	MCPServerURL = types.MCPServerURL
 	// MCPServerHTTP: MCP server with the streamable HTTP transport.
 	MCPServerHTTP = types.MCPServerHTTP
@@ -173,6 +178,84 @@ type (
 	UpdateEnvironmentRequest = types.UpdateEnvironmentRequest
 	// DeletedEnvironment: Identifier of a deleted environment.
 	DeletedEnvironment = types.DeletedEnvironment
+	// VaultStatus: Whether new sessions can name the vault, or use the credential.
+	VaultStatus = types.VaultStatus
+	// Vault: Vault. Only the response of createVault has `credentials`.
+	Vault = types.Vault
+	// UpdateVaultRequest is the request of [VaultService.Update].
+	//
+	//   - DisplayName: 1 to 255 characters
+	//   - Metadata: at most 32 keys
+	UpdateVaultRequest = types.UpdateVaultRequest
+	// DeletedVault: Identifier of a deleted vault.
+	DeletedVault = types.DeletedVault
+	// CreateVaultCredentialRequest: Request body of createVaultCredential: either `auth`, or the flat form with `type`,
+	// `mcp_server_url`, `protocol` and `access_token`.
+	CreateVaultCredentialRequest = types.CreateVaultCredentialRequest
+	// MCPProtocol: Protocol of the MCP server.
+	MCPProtocol = types.MCPProtocol
+	// CredentialInput: Authorization with its secrets, distinguished by `type`. Make one with [NewCredentialInput];
+	// AsAny returns what it is: [StaticBearerInput], [MCPOAuthInput] or [EnvironmentVariableInput].
+	CredentialInput = types.CredentialInput
+	// StaticBearerInput: Token that does not change.
+	StaticBearerInput = types.StaticBearerInput
+	// MCPOAuthInput: Access token of OAuth, which the server refreshes if it has the means.
+	MCPOAuthInput = types.MCPOAuthInput
+	// OAuthRefreshInput: How an access token is refreshed.
+	OAuthRefreshInput = types.OAuthRefreshInput
+	// OAuthClientID: Identifier of the client at the token endpoint.
+	OAuthClientID = types.OAuthClientID
+	// TokenEndpointAuthType: How the client authenticates itself at the token endpoint.
+	TokenEndpointAuthType = types.TokenEndpointAuthType
+	// TokenEndpointAuthInput: Authentication of the client at the token endpoint; all types except `none` need
+	// `client_secret`.
+	TokenEndpointAuthInput = types.TokenEndpointAuthInput
+	// EnvironmentVariableInput: Environment variable of a session's container.
+	EnvironmentVariableInput = types.EnvironmentVariableInput
+	// SecretNetworking: Hosts that the value of the variable may be sent to.
+	SecretNetworking = types.SecretNetworking
+	// InjectionLocation: Parts of a request that the value of the variable may be put into.
+	InjectionLocation = types.InjectionLocation
+	// VaultCredential: Credential, without its secrets. `mcp_server_url` and `protocol` are absent in that of an
+	// environment variable; `display_name` is always null.
+	VaultCredential = types.VaultCredential
+	// CredentialAuth: Authorization without its secrets, distinguished by `type`. Make one with [NewCredentialAuth];
+	// AsAny returns what it is: [StaticBearer], [MCPOAuth] or [EnvironmentVariable].
+	CredentialAuth = types.CredentialAuth
+	// StaticBearer: Token that does not change, without the token.
+	StaticBearer = types.StaticBearer
+	// MCPOAuth: Access token of OAuth, without the token. `refresh` is absent when it cannot be refreshed.
+	MCPOAuth = types.MCPOAuth
+	// OAuthRefresh: How an access token is refreshed, without secrets.
+	OAuthRefresh = types.OAuthRefresh
+	// TokenEndpointAuth: Authentication of the client at the token endpoint.
+	TokenEndpointAuth = types.TokenEndpointAuth
+	// EnvironmentVariable: Environment variable of a session's container, without its value.
+	EnvironmentVariable = types.EnvironmentVariable
+	// CredentialPatch: Change of an authorization, distinguished by `type`. Fields that are fixed may repeat their
+	// value. Make one with [NewCredentialPatch]; AsAny returns what it is: [StaticBearerPatch], [MCPOAuthPatch] or
+	// [EnvironmentVariablePatch].
+	CredentialPatch = types.CredentialPatch
+	// StaticBearerPatch: Change of a token; `mcp_server_url` is fixed.
+	StaticBearerPatch = types.StaticBearerPatch
+	// MCPOAuthPatch: Change of an access token; `mcp_server_url` is fixed.
+	MCPOAuthPatch = types.MCPOAuthPatch
+	// OAuthRefreshPatch: Change of how an access token is refreshed; the client, the token endpoint and the resource are
+	// fixed.
+	OAuthRefreshPatch = types.OAuthRefreshPatch
+	// EnvironmentVariablePatch: Change of an environment variable; `secret_name` is fixed.
+	EnvironmentVariablePatch = types.EnvironmentVariablePatch
+	// DeletedVaultCredential: Identifier of a deleted credential.
+	DeletedVaultCredential = types.DeletedVaultCredential
+	// VaultCredentialValidation: Result of a validation. `refresh` and `mcp_probe` are null when the server made no
+	// request.
+	VaultCredentialValidation = types.VaultCredentialValidation
+	// CredentialRefreshCheck: How the refresh of the access token went; null when it was not tried.
+	CredentialRefreshCheck = types.CredentialRefreshCheck
+	// CredentialProbe: How the MCP server responded; null when it was not asked.
+	CredentialProbe = types.CredentialProbe
+	// ProbeResponse: Response that a validation received, without secrets.
+	ProbeResponse = types.ProbeResponse
 	// CreateEnvironmentKeyRequest is the request of [EnvironmentKeyService.Create].
 	//
 	//   - Name: 1 to 256 characters
@@ -213,7 +296,7 @@ type (
 	UserInterruptInput = types.UserInterruptInput
 	// UserDefineOutcomeInput: Outcome to achieve; it starts a turn. It has either `description` or `content`.
 	UserDefineOutcomeInput = types.UserDefineOutcomeInput
-	// UserToolConfirmationInput: Permission or refusal of a tool use.
+	// UserToolConfirmationInput: Permission or refusal of an `agent.tool_use` or `agent.mcp_tool_use`.
 	UserToolConfirmationInput = types.UserToolConfirmationInput
 	// UserCustomToolResultInput: Result of a tool that the caller ran.
 	UserCustomToolResultInput = types.UserCustomToolResultInput
@@ -281,6 +364,11 @@ type (
 	AgentToolUseEvent = types.AgentToolUseEvent
 	// AgentToolResultEvent: Result of a built-in tool.
 	AgentToolResultEvent = types.AgentToolResultEvent
+	// AgentMCPToolUseEvent: Use of a tool of an MCP server by the agent, which the server calls. With the permission
+	// `ask` it waits for a `user.tool_confirmation`.
+	AgentMCPToolUseEvent = types.AgentMCPToolUseEvent
+	// AgentMCPToolResultEvent: Result of a tool of an MCP server. What is not text is described in a sentence.
+	AgentMCPToolResultEvent = types.AgentMCPToolResultEvent
 	// AgentCustomToolUseEvent: Request of the agent that the caller run a tool; the turn waits for a
 	// `user.custom_tool_result`.
 	AgentCustomToolUseEvent = types.AgentCustomToolUseEvent
@@ -355,6 +443,19 @@ type (
 	//
 	//   - Limit: 1 to 1000, 20 by default
 	ListWorkParams = types.ListWorkParams
+	// ListVaultsParams are the parameters of [VaultService.List]. At most one of Page, AfterID and BeforeID may be set.
+	//
+	//   - Limit: 1 to 100, 20 by default
+	//   - Order: desc by default
+	//   - IncludeArchived: false by default
+	ListVaultsParams = types.ListVaultsParams
+	// ListVaultCredentialsParams are the parameters of [VaultCredentialService.List]. At most one of Page, AfterID and
+	// BeforeID may be set.
+	//
+	//   - Limit: 1 to 100, 20 by default
+	//   - Order: desc by default
+	//   - IncludeArchived: false by default
+	ListVaultCredentialsParams = types.ListVaultCredentialsParams
 )
 
 // The values of ListOrder. Servers may know more.
@@ -411,6 +512,25 @@ const (
 const (
 	EnvironmentStatusReady    = types.EnvironmentStatusReady
 	EnvironmentStatusArchived = types.EnvironmentStatusArchived
+)
+
+// The values of VaultStatus. Servers may know more.
+const (
+	VaultStatusActive   = types.VaultStatusActive
+	VaultStatusArchived = types.VaultStatusArchived
+)
+
+// The values of MCPProtocol. Servers may know more.
+const (
+	MCPProtocolSse            = types.MCPProtocolSse
+	MCPProtocolStreamableHTTP = types.MCPProtocolStreamableHTTP
+)
+
+// The values of TokenEndpointAuthType. Servers may know more.
+const (
+	TokenEndpointAuthTypeNone              = types.TokenEndpointAuthTypeNone
+	TokenEndpointAuthTypeClientSecretBasic = types.TokenEndpointAuthTypeClientSecretBasic
+	TokenEndpointAuthTypeClientSecretPost  = types.TokenEndpointAuthTypeClientSecretPost
 )
 
 // The values of WorkState. Servers may know more.
@@ -479,6 +599,8 @@ const (
 	EventTypeAgentToolUse             = types.EventTypeAgentToolUse
 	EventTypeAgentToolResult          = types.EventTypeAgentToolResult
 	EventTypeAgentCustomToolUse       = types.EventTypeAgentCustomToolUse
+	EventTypeAgentMCPToolUse          = types.EventTypeAgentMCPToolUse
+	EventTypeAgentMCPToolResult       = types.EventTypeAgentMCPToolResult
 	EventTypeSpanModelRequestStart    = types.EventTypeSpanModelRequestStart
 	EventTypeSpanModelRequestEnd      = types.EventTypeSpanModelRequestEnd
 	EventTypeSessionDeleted           = types.EventTypeSessionDeleted
@@ -502,6 +624,8 @@ var eventTypeReaders = map[EventType]func([]byte) (any, error){
 	EventTypeAgentToolUse:             decodeEvent[AgentToolUseEvent],
 	EventTypeAgentToolResult:          decodeEvent[AgentToolResultEvent],
 	EventTypeAgentCustomToolUse:       decodeEvent[AgentCustomToolUseEvent],
+	EventTypeAgentMCPToolUse:          decodeEvent[AgentMCPToolUseEvent],
+	EventTypeAgentMCPToolResult:       decodeEvent[AgentMCPToolResultEvent],
 	EventTypeSpanModelRequestStart:    decodeEvent[SpanModelRequestStartEvent],
 	EventTypeSpanModelRequestEnd:      decodeEvent[SpanModelRequestEndEvent],
 	EventTypeSessionDeleted:           decodeEvent[SessionDeletedEvent],
@@ -529,6 +653,21 @@ func NewMCPServer[T MCPServerURL | MCPServerHTTP](v T) MCPServer { return types.
 // NewEnvironmentConfig returns the EnvironmentConfig that holds v; its field Type need not be set.
 func NewEnvironmentConfig[T CloudConfig | SelfHostedConfig](v T) EnvironmentConfig {
 	return types.NewEnvironmentConfig(v)
+}
+
+// NewCredentialInput returns the CredentialInput that holds v; its field Type need not be set.
+func NewCredentialInput[T StaticBearerInput | MCPOAuthInput | EnvironmentVariableInput](v T) CredentialInput {
+	return types.NewCredentialInput(v)
+}
+
+// NewCredentialAuth returns the CredentialAuth that holds v; its field Type need not be set.
+func NewCredentialAuth[T StaticBearer | MCPOAuth | EnvironmentVariable](v T) CredentialAuth {
+	return types.NewCredentialAuth(v)
+}
+
+// NewCredentialPatch returns the CredentialPatch that holds v; its field Type need not be set.
+func NewCredentialPatch[T StaticBearerPatch | MCPOAuthPatch | EnvironmentVariablePatch](v T) CredentialPatch {
+	return types.NewCredentialPatch(v)
 }
 
 // NewEventInput returns the EventInput that holds v; its field Type need not be set.

@@ -227,7 +227,7 @@ func startInMemory(t *testing.T) *harness {
 		h.web.Close()
 		_ = h.server.Close()
 	})
-	h.agent, h.environment = h.server.Demo().AgentID, h.server.Demo().EnvironmentID
+	h.agent = server.DemoAgent
 	return h
 }
 

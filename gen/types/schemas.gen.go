@@ -22,6 +22,8 @@ func ForSchema(name string) any {
 		return new(MemoryStoreID)
 	case "VaultID":
 		return new(VaultID)
+	case "VaultCredentialID":
+		return new(VaultCredentialID)
 	case "FileID":
 		return new(FileID)
 	case "SkillID":
@@ -142,6 +144,10 @@ func ForSchema(name string) any {
 		return new(JSONSchema)
 	case "MCPToolset":
 		return new(MCPToolset)
+	case "MCPToolConfig":
+		return new(MCPToolConfig)
+	case "MCPToolName":
+		return new(MCPToolName)
 	case "MCPServers":
 		return new(MCPServers)
 	case "MCPServer":
@@ -200,6 +206,98 @@ func ForSchema(name string) any {
 		return new(DeletedEnvironment)
 	case "EnvironmentList":
 		return new(EnvironmentList)
+	case "CreateVaultRequest":
+		return new(CreateVaultRequest)
+	case "VaultName":
+		return new(VaultName)
+	case "VaultStatus":
+		return new(VaultStatus)
+	case "Vault":
+		return new(Vault)
+	case "ArchivedAt":
+		return new(ArchivedAt)
+	case "UpdateVaultRequest":
+		return new(UpdateVaultRequest)
+	case "DeletedVault":
+		return new(DeletedVault)
+	case "VaultList":
+		return new(VaultList)
+	case "CreateVaultCredentialRequest":
+		return new(CreateVaultCredentialRequest)
+	case "CredentialName":
+		return new(CredentialName)
+	case "MCPProtocol":
+		return new(MCPProtocol)
+	case "BearerToken":
+		return new(BearerToken)
+	case "OAuthSecret":
+		return new(OAuthSecret)
+	case "SecretName":
+		return new(SecretName)
+	case "SecretValue":
+		return new(SecretValue)
+	case "CredentialInput":
+		return new(CredentialInput)
+	case "StaticBearerInput":
+		return new(StaticBearerInput)
+	case "MCPOAuthInput":
+		return new(MCPOAuthInput)
+	case "OAuthRefreshInput":
+		return new(OAuthRefreshInput)
+	case "OAuthClientID":
+		return new(OAuthClientID)
+	case "OAuthResource":
+		return new(OAuthResource)
+	case "OAuthScope":
+		return new(OAuthScope)
+	case "TokenEndpointAuthType":
+		return new(TokenEndpointAuthType)
+	case "TokenEndpointAuthInput":
+		return new(TokenEndpointAuthInput)
+	case "EnvironmentVariableInput":
+		return new(EnvironmentVariableInput)
+	case "SecretNetworking":
+		return new(SecretNetworking)
+	case "InjectionLocation":
+		return new(InjectionLocation)
+	case "VaultCredential":
+		return new(VaultCredential)
+	case "CredentialAuth":
+		return new(CredentialAuth)
+	case "StaticBearer":
+		return new(StaticBearer)
+	case "MCPOAuth":
+		return new(MCPOAuth)
+	case "OAuthRefresh":
+		return new(OAuthRefresh)
+	case "TokenEndpointAuth":
+		return new(TokenEndpointAuth)
+	case "EnvironmentVariable":
+		return new(EnvironmentVariable)
+	case "UpdateVaultCredentialRequest":
+		return new(UpdateVaultCredentialRequest)
+	case "CredentialPatch":
+		return new(CredentialPatch)
+	case "StaticBearerPatch":
+		return new(StaticBearerPatch)
+	case "MCPOAuthPatch":
+		return new(MCPOAuthPatch)
+	case "OAuthRefreshPatch":
+		return new(OAuthRefreshPatch)
+	case "EnvironmentVariablePatch":
+		return new(EnvironmentVariablePatch)
+	case "DeletedVaultCredential":
+		return new(DeletedVaultCredential)
+	case "VaultCredentialList":
+		return new(VaultCredentialList)
+	case "VaultCredentialValidation":
+		return new(VaultCredentialValidation)
+	case "CredentialRefreshCheck":
+		return new(CredentialRefreshCheck)
+	case "CredentialProbe":
+		return new(CredentialProbe)
+	case "ProbeResponse":
+		return new(ProbeResponse)
 	case "CreateEnvironmentKeyRequest":
 		return new(CreateEnvironmentKeyRequest)
 	case "EnvironmentKey":
@@ -328,6 +426,10 @@ func ForSchema(name string) any {
 		return new(AgentToolUseEvent)
 	case "AgentToolResultEvent":
 		return new(AgentToolResultEvent)
+	case "AgentMCPToolUseEvent":
+		return new(AgentMCPToolUseEvent)
+	case "AgentMCPToolResultEvent":
+		return new(AgentMCPToolResultEvent)
 	case "AgentCustomToolUseEvent":
 		return new(AgentCustomToolUseEvent)
 	case "SpanModelRequestStartEvent":

@@ -56,6 +56,36 @@ func (e AgentCustomToolUseEventType) Valid() bool {
 	}
 }
 
+// Defines values for AgentMCPToolResultEventType.
+const (
+	AgentMCPToolResultEventTypeAgentMCPToolResult AgentMCPToolResultEventType = "agent.mcp_tool_result"
+)
+
+// Valid indicates whether the value is a known member of the AgentMCPToolResultEventType enum.
+func (e AgentMCPToolResultEventType) Valid() bool {
+	switch e {
+	case AgentMCPToolResultEventTypeAgentMCPToolResult:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AgentMCPToolUseEventType.
+const (
+	AgentMCPToolUseEventTypeAgentMCPToolUse AgentMCPToolUseEventType = "agent.mcp_tool_use"
+)
+
+// Valid indicates whether the value is a known member of the AgentMCPToolUseEventType enum.
+func (e AgentMCPToolUseEventType) Valid() bool {
+	switch e {
+	case AgentMCPToolUseEventTypeAgentMCPToolUse:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AgentMessageEventType.
 const (
 	AgentMessageEventTypeAgentMessage AgentMessageEventType = "agent.message"
@@ -215,6 +245,60 @@ func (e ContentDeltaType) Valid() bool {
 	}
 }
 
+// Defines values for CreateVaultCredentialRequestType.
+const (
+	CreateVaultCredentialRequestTypeStaticBearer CreateVaultCredentialRequestType = "static_bearer"
+)
+
+// Valid indicates whether the value is a known member of the CreateVaultCredentialRequestType enum.
+func (e CreateVaultCredentialRequestType) Valid() bool {
+	switch e {
+	case CreateVaultCredentialRequestTypeStaticBearer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CredentialProbeMethod.
+const (
+	CredentialProbeMethodInitialize CredentialProbeMethod = "initialize"
+)
+
+// Valid indicates whether the value is a known member of the CredentialProbeMethod enum.
+func (e CredentialProbeMethod) Valid() bool {
+	switch e {
+	case CredentialProbeMethodInitialize:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CredentialRefreshCheckStatus.
+const (
+	CredentialRefreshCheckStatusConnectError   CredentialRefreshCheckStatus = "connect_error"
+	CredentialRefreshCheckStatusFailed         CredentialRefreshCheckStatus = "failed"
+	CredentialRefreshCheckStatusNoRefreshToken CredentialRefreshCheckStatus = "no_refresh_token"
+	CredentialRefreshCheckStatusSucceeded      CredentialRefreshCheckStatus = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the CredentialRefreshCheckStatus enum.
+func (e CredentialRefreshCheckStatus) Valid() bool {
+	switch e {
+	case CredentialRefreshCheckStatusConnectError:
+		return true
+	case CredentialRefreshCheckStatusFailed:
+		return true
+	case CredentialRefreshCheckStatusNoRefreshToken:
+		return true
+	case CredentialRefreshCheckStatusSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CustomToolType.
 const (
 	CustomToolTypeCustom CustomToolType = "custom"
@@ -305,6 +389,36 @@ func (e DeletedSessionResourceType) Valid() bool {
 	}
 }
 
+// Defines values for DeletedVaultType.
+const (
+	DeletedVaultTypeVaultDeleted DeletedVaultType = "vault_deleted"
+)
+
+// Valid indicates whether the value is a known member of the DeletedVaultType enum.
+func (e DeletedVaultType) Valid() bool {
+	switch e {
+	case DeletedVaultTypeVaultDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeletedVaultCredentialType.
+const (
+	DeletedVaultCredentialTypeVaultCredentialDeleted DeletedVaultCredentialType = "vault_credential_deleted"
+)
+
+// Valid indicates whether the value is a known member of the DeletedVaultCredentialType enum.
+func (e DeletedVaultCredentialType) Valid() bool {
+	switch e {
+	case DeletedVaultCredentialTypeVaultCredentialDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeltaType.
 const (
 	DeltaTypeAgentMessage  DeltaType = "agent.message"
@@ -365,6 +479,51 @@ func (e EnvironmentStatus) Valid() bool {
 	case EnvironmentStatusArchived:
 		return true
 	case EnvironmentStatusReady:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EnvironmentVariableType.
+const (
+	EnvironmentVariableTypeEnvironmentVariable EnvironmentVariableType = "environment_variable"
+)
+
+// Valid indicates whether the value is a known member of the EnvironmentVariableType enum.
+func (e EnvironmentVariableType) Valid() bool {
+	switch e {
+	case EnvironmentVariableTypeEnvironmentVariable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EnvironmentVariableInputType.
+const (
+	EnvironmentVariableInputTypeEnvironmentVariable EnvironmentVariableInputType = "environment_variable"
+)
+
+// Valid indicates whether the value is a known member of the EnvironmentVariableInputType enum.
+func (e EnvironmentVariableInputType) Valid() bool {
+	switch e {
+	case EnvironmentVariableInputTypeEnvironmentVariable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EnvironmentVariablePatchType.
+const (
+	EnvironmentVariablePatchTypeEnvironmentVariable EnvironmentVariablePatchType = "environment_variable"
+)
+
+// Valid indicates whether the value is a known member of the EnvironmentVariablePatchType enum.
+func (e EnvironmentVariablePatchType) Valid() bool {
+	switch e {
+	case EnvironmentVariablePatchTypeEnvironmentVariable:
 		return true
 	default:
 		return false
@@ -524,6 +683,69 @@ func (e ListOrder) Valid() bool {
 	case ListOrderAsc:
 		return true
 	case ListOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MCPOAuthType.
+const (
+	MCPOAuthTypeMCPOauth MCPOAuthType = "mcp_oauth"
+)
+
+// Valid indicates whether the value is a known member of the MCPOAuthType enum.
+func (e MCPOAuthType) Valid() bool {
+	switch e {
+	case MCPOAuthTypeMCPOauth:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MCPOAuthInputType.
+const (
+	MCPOAuthInputTypeMCPOauth MCPOAuthInputType = "mcp_oauth"
+)
+
+// Valid indicates whether the value is a known member of the MCPOAuthInputType enum.
+func (e MCPOAuthInputType) Valid() bool {
+	switch e {
+	case MCPOAuthInputTypeMCPOauth:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MCPOAuthPatchType.
+const (
+	MCPOAuthPatchTypeMCPOauth MCPOAuthPatchType = "mcp_oauth"
+)
+
+// Valid indicates whether the value is a known member of the MCPOAuthPatchType enum.
+func (e MCPOAuthPatchType) Valid() bool {
+	switch e {
+	case MCPOAuthPatchTypeMCPOauth:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MCPProtocol.
+const (
+	MCPProtocolSse            MCPProtocol = "sse"
+	MCPProtocolStreamableHTTP MCPProtocol = "streamable_http"
+)
+
+// Valid indicates whether the value is a known member of the MCPProtocol enum.
+func (e MCPProtocol) Valid() bool {
+	switch e {
+	case MCPProtocolSse:
+		return true
+	case MCPProtocolStreamableHTTP:
 		return true
 	default:
 		return false
@@ -719,6 +941,24 @@ const (
 func (e RubricTextType) Valid() bool {
 	switch e {
 	case RubricTextTypeText:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SecretNetworkingType.
+const (
+	SecretNetworkingTypeLimited      SecretNetworkingType = "limited"
+	SecretNetworkingTypeUnrestricted SecretNetworkingType = "unrestricted"
+)
+
+// Valid indicates whether the value is a known member of the SecretNetworkingType enum.
+func (e SecretNetworkingType) Valid() bool {
+	switch e {
+	case SecretNetworkingTypeLimited:
+		return true
+	case SecretNetworkingTypeUnrestricted:
 		return true
 	default:
 		return false
@@ -956,6 +1196,51 @@ func (e SpanModelRequestStartEventType) Valid() bool {
 	}
 }
 
+// Defines values for StaticBearerType.
+const (
+	StaticBearerTypeStaticBearer StaticBearerType = "static_bearer"
+)
+
+// Valid indicates whether the value is a known member of the StaticBearerType enum.
+func (e StaticBearerType) Valid() bool {
+	switch e {
+	case StaticBearerTypeStaticBearer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StaticBearerInputType.
+const (
+	StaticBearerInputTypeStaticBearer StaticBearerInputType = "static_bearer"
+)
+
+// Valid indicates whether the value is a known member of the StaticBearerInputType enum.
+func (e StaticBearerInputType) Valid() bool {
+	switch e {
+	case StaticBearerInputTypeStaticBearer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StaticBearerPatchType.
+const (
+	StaticBearerPatchTypeStaticBearer StaticBearerPatchType = "static_bearer"
+)
+
+// Valid indicates whether the value is a known member of the StaticBearerPatchType enum.
+func (e StaticBearerPatchType) Valid() bool {
+	switch e {
+	case StaticBearerPatchTypeStaticBearer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for StopReasonType.
 const (
 	StopReasonTypeCancelled      StopReasonType = "cancelled"
@@ -995,6 +1280,27 @@ const (
 func (e TextBlockType) Valid() bool {
 	switch e {
 	case TextBlockTypeText:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TokenEndpointAuthType.
+const (
+	TokenEndpointAuthTypeClientSecretBasic TokenEndpointAuthType = "client_secret_basic"
+	TokenEndpointAuthTypeClientSecretPost  TokenEndpointAuthType = "client_secret_post"
+	TokenEndpointAuthTypeNone              TokenEndpointAuthType = "none"
+)
+
+// Valid indicates whether the value is a known member of the TokenEndpointAuthType enum.
+func (e TokenEndpointAuthType) Valid() bool {
+	switch e {
+	case TokenEndpointAuthTypeClientSecretBasic:
+		return true
+	case TokenEndpointAuthTypeClientSecretPost:
+		return true
+	case TokenEndpointAuthTypeNone:
 		return true
 	default:
 		return false
@@ -1169,6 +1475,90 @@ func (e UserToolConfirmationInputType) Valid() bool {
 	}
 }
 
+// Defines values for VaultType.
+const (
+	VaultTypeVault VaultType = "vault"
+)
+
+// Valid indicates whether the value is a known member of the VaultType enum.
+func (e VaultType) Valid() bool {
+	switch e {
+	case VaultTypeVault:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for VaultCredentialType.
+const (
+	VaultCredentialTypeVaultCredential VaultCredentialType = "vault_credential"
+)
+
+// Valid indicates whether the value is a known member of the VaultCredentialType enum.
+func (e VaultCredentialType) Valid() bool {
+	switch e {
+	case VaultCredentialTypeVaultCredential:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for VaultCredentialValidationType.
+const (
+	VaultCredentialValidationTypeVaultCredentialValidation VaultCredentialValidationType = "vault_credential_validation"
+)
+
+// Valid indicates whether the value is a known member of the VaultCredentialValidationType enum.
+func (e VaultCredentialValidationType) Valid() bool {
+	switch e {
+	case VaultCredentialValidationTypeVaultCredentialValidation:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for VaultCredentialValidationStatus.
+const (
+	VaultCredentialValidationStatusInvalid VaultCredentialValidationStatus = "invalid"
+	VaultCredentialValidationStatusUnknown VaultCredentialValidationStatus = "unknown"
+	VaultCredentialValidationStatusValid   VaultCredentialValidationStatus = "valid"
+)
+
+// Valid indicates whether the value is a known member of the VaultCredentialValidationStatus enum.
+func (e VaultCredentialValidationStatus) Valid() bool {
+	switch e {
+	case VaultCredentialValidationStatusInvalid:
+		return true
+	case VaultCredentialValidationStatusUnknown:
+		return true
+	case VaultCredentialValidationStatusValid:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for VaultStatus.
+const (
+	VaultStatusActive   VaultStatus = "active"
+	VaultStatusArchived VaultStatus = "archived"
+)
+
+// Valid indicates whether the value is a known member of the VaultStatus enum.
+func (e VaultStatus) Valid() bool {
+	switch e {
+	case VaultStatusActive:
+		return true
+	case VaultStatusArchived:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WorkType.
 const (
 	WorkTypeWork WorkType = "work"
@@ -1327,7 +1717,7 @@ type Agent struct {
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
 
-	// MCPServers MCP servers that the agent can call.
+	// MCPServers MCP servers whose tools the agent can use, by the toolsets that name them.
 	//
 	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 	MCPServers MCPServers `json:"mcp_servers,omitzero"`
@@ -1446,6 +1836,122 @@ type AgentList struct {
 	// NextPage Value of `page` for the next page; null on the last page.
 	NextPage *string `json:"next_page"`
 }
+
+// AgentMCPToolResultEvent Result of a tool of an MCP server. What is not text is described in a sentence.
+//
+// Example: {"content":[{"text":"The build fails on Windows.","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","is_error":false,"mcp_tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.mcp_tool_result"}
+type AgentMCPToolResultEvent struct {
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `agent.mcp_tool_result`.
+	Type AgentMCPToolResultEventType `json:"type"`
+
+	// MCPToolUseID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	MCPToolUseID EventID `json:"mcp_tool_use_id"`
+
+	// Content Content of a tool result, in blocks; it can be empty.
+	//
+	// Example: [{"text":"7 °C","type":"text"}]
+	Content ResultBlocks `json:"content"`
+
+	// IsError Whether the tool failed.
+	IsError bool `json:"is_error"`
+
+	// SessionID Identifier of a session.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Identifier of a turn, which all of its events have.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion Version of the event's format.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// AgentMCPToolResultEventType Always `agent.mcp_tool_result`.
+type AgentMCPToolResultEventType string
+
+// AgentMCPToolUseEvent Use of a tool of an MCP server by the agent, which the server calls. With the permission `ask` it waits for a
+// `user.tool_confirmation`.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","evaluated_permission":"allow","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","input":{"number":7},"mcp_server_name":"tracker","name":"get_issue","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.mcp_tool_use"}
+type AgentMCPToolUseEvent struct {
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `agent.mcp_tool_use`.
+	Type AgentMCPToolUseEventType `json:"type"`
+
+	// MCPServerName Name of a tool.
+	//
+	// Example: get_changes
+	MCPServerName ToolName `json:"mcp_server_name"`
+
+	// Name Name of a tool, as its MCP server lists it.
+	//
+	// Example: get_issue
+	Name MCPToolName `json:"name"`
+
+	// Input Arguments of a tool, stored unchanged.
+	//
+	// Example: {"city":"Oslo"}
+	Input ToolInput `json:"input"`
+
+	// EvaluatedPermission Whether the tool runs without confirmation (`allow`), after confirmation (`ask`) or not at all (`deny`).
+	//
+	// Example: allow
+	EvaluatedPermission EvaluatedPermission `json:"evaluated_permission"`
+
+	// SessionID Identifier of a session.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Identifier of a turn, which all of its events have.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion Version of the event's format.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// AgentMCPToolUseEventType Always `agent.mcp_tool_use`.
+type AgentMCPToolUseEventType string
 
 // AgentMessageEvent Message from the agent.
 //
@@ -1710,6 +2216,16 @@ type AgentVersionList struct {
 	NextPage *string `json:"next_page"`
 }
 
+// ArchivedAt When the resource was archived; null until then.
+//
+// Example: 2026-05-19T09:00:00Z
+type ArchivedAt = time.Time
+
+// BearerToken Token that is sent to the MCP server. Write-only.
+//
+// Example: example-token-1
+type BearerToken = string
+
 // BuiltinTool Name of a built-in tool.
 //
 // Example: Read
@@ -1848,7 +2364,7 @@ type CreateAgentRequest struct {
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
 
-	// MCPServers MCP servers that the agent can call.
+	// MCPServers MCP servers whose tools the agent can use, by the toolsets that name them.
 	//
 	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 	MCPServers MCPServers `json:"mcp_servers,omitzero"`
@@ -1955,6 +2471,103 @@ type CreateSessionRequest struct {
 	// Example: {"LOG_LEVEL":"debug"}
 	EnvironmentVariables EnvironmentVariables `json:"environment_variables,omitzero"`
 }
+
+// CreateVaultCredentialRequest Request body of createVaultCredential: either `auth`, or the flat form with `type`, `mcp_server_url`, `protocol`
+// and `access_token`.
+//
+// Example: {"auth":{"mcp_server_url":"https://mcp.search.example/mcp","token":"example-token-1","type":"static_bearer"}}
+type CreateVaultCredentialRequest struct {
+	// Auth Authorization with its secrets, distinguished by `type`.
+	//
+	// Example: {"mcp_server_url":"https://mcp.search.example/mcp","token":"example-token-1","type":"static_bearer"}
+	Auth *CredentialInput `json:"auth,omitempty"`
+
+	// Type Always `static_bearer`.
+	Type *CreateVaultCredentialRequestType `json:"type,omitempty"`
+
+	// MCPServerURL URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	MCPServerURL *HTTPURL `json:"mcp_server_url,omitempty"`
+
+	// Protocol Protocol of the MCP server.
+	//
+	// Example: streamable_http
+	Protocol *MCPProtocol `json:"protocol,omitempty"`
+
+	// AccessToken Token that is sent to the MCP server. Write-only.
+	//
+	// Example: example-token-1
+	AccessToken *BearerToken `json:"access_token,omitempty"`
+
+	// DisplayName Display name; it is accepted and not kept.
+	//
+	// Example: Search
+	DisplayName *CredentialName `json:"display_name,omitempty"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+}
+
+// CreateVaultCredentialRequestType Always `static_bearer`.
+type CreateVaultCredentialRequestType string
+
+// CreateVaultRequest Request body of createVault.
+//
+// Example: {"display_name":"Search tools","metadata":{"team":"docs"}}
+type CreateVaultRequest struct {
+	// DisplayName Display name of the vault; it need not be unique.
+	//
+	// Example: Search tools
+	DisplayName VaultName `json:"display_name"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// Credentials Credentials of the new vault, each in either form.
+	Credentials []CreateVaultCredentialRequest `json:"credentials,omitempty"`
+}
+
+// CredentialName Display name; it is accepted and not kept.
+//
+// Example: Search
+type CredentialName = string
+
+// CredentialProbe How the MCP server responded; null when it was not asked.
+//
+// Example: {"http_response":{"body":"","body_truncated":false,"content_type":"text/plain","status_code":401},"method":"initialize"}
+type CredentialProbe struct {
+	// Method Always `initialize`.
+	Method CredentialProbeMethod `json:"method"`
+
+	// HTTPResponse Response that a validation received, without secrets.
+	//
+	// Example: {"body":"","body_truncated":false,"content_type":"text/plain","status_code":401}
+	HTTPResponse *ProbeResponse `json:"http_response,omitempty"`
+}
+
+// CredentialProbeMethod Always `initialize`.
+type CredentialProbeMethod string
+
+// CredentialRefreshCheck How the refresh of the access token went; null when it was not tried.
+//
+// Example: {"http_response":{"body":"","body_truncated":false,"content_type":"application/json","status_code":400},"status":"failed"}
+type CredentialRefreshCheck struct {
+	// Status Outcome of the refresh.
+	Status CredentialRefreshCheckStatus `json:"status"`
+
+	// HTTPResponse Response that a validation received, without secrets.
+	//
+	// Example: {"body":"","body_truncated":false,"content_type":"text/plain","status_code":401}
+	HTTPResponse *ProbeResponse `json:"http_response,omitempty"`
+}
+
+// CredentialRefreshCheckStatus Outcome of the refresh.
+type CredentialRefreshCheckStatus string
 
 // CustomTool Tool that the caller runs; the session waits for its result.
 //
@@ -2066,6 +2679,38 @@ type DeletedSessionResource struct {
 
 // DeletedSessionResourceType Always `session_resource_deleted`.
 type DeletedSessionResourceType string
+
+// DeletedVault Identifier of a deleted vault.
+//
+// Example: {"id":"vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8","type":"vault_deleted"}
+type DeletedVault struct {
+	// ID Identifier of a vault.
+	//
+	// Example: vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8
+	ID VaultID `json:"id"`
+
+	// Type Always `vault_deleted`.
+	Type DeletedVaultType `json:"type"`
+}
+
+// DeletedVaultType Always `vault_deleted`.
+type DeletedVaultType string
+
+// DeletedVaultCredential Identifier of a deleted credential.
+//
+// Example: {"id":"vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9","type":"vault_credential_deleted"}
+type DeletedVaultCredential struct {
+	// ID Identifier of a credential in a vault.
+	//
+	// Example: vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9
+	ID VaultCredentialID `json:"id"`
+
+	// Type Always `vault_credential_deleted`.
+	Type DeletedVaultCredentialType `json:"type"`
+}
+
+// DeletedVaultCredentialType Always `vault_credential_deleted`.
+type DeletedVaultCredentialType string
 
 // DeltaType Type of event that can be sent in pieces; for `agent.thinking` only the start is sent.
 //
@@ -2231,6 +2876,94 @@ type EnvironmentList struct {
 //
 // Example: ready
 type EnvironmentStatus string
+
+// EnvironmentVariable Environment variable of a session's container, without its value.
+//
+// Example: {"injection_location":{"body":true,"header":true},"networking":{"type":"unrestricted"},"secret_name":"TRACKER_TOKEN","type":"environment_variable"}
+type EnvironmentVariable struct {
+	// Type Always `environment_variable`.
+	Type EnvironmentVariableType `json:"type"`
+
+	// SecretName Name of the environment variable.
+	//
+	// Example: TRACKER_TOKEN
+	SecretName SecretName `json:"secret_name"`
+
+	// Networking Hosts that the value of the variable may be sent to.
+	//
+	// Example: {"allowed_hosts":["api.tracker.example"],"type":"limited"}
+	Networking SecretNetworking `json:"networking"`
+
+	// InjectionLocation Parts of a request that the value of the variable may be put into.
+	//
+	// Example: {"body":false,"header":true}
+	InjectionLocation InjectionLocation `json:"injection_location"`
+}
+
+// EnvironmentVariableType Always `environment_variable`.
+type EnvironmentVariableType string
+
+// EnvironmentVariableInput Environment variable of a session's container.
+//
+// Example: {"secret_name":"TRACKER_TOKEN","secret_value":"example-token-4","type":"environment_variable"}
+type EnvironmentVariableInput struct {
+	// Type Always `environment_variable`.
+	Type EnvironmentVariableInputType `json:"type"`
+
+	// SecretName Name of the environment variable.
+	//
+	// Example: TRACKER_TOKEN
+	SecretName SecretName `json:"secret_name"`
+
+	// SecretValue Value of the environment variable. Write-only.
+	//
+	// Example: example-token-4
+	SecretValue SecretValue `json:"secret_value"`
+
+	// Networking Hosts that the value of the variable may be sent to.
+	//
+	// Example: {"allowed_hosts":["api.tracker.example"],"type":"limited"}
+	Networking *SecretNetworking `json:"networking,omitempty"`
+
+	// InjectionLocation Parts of a request that the value of the variable may be put into.
+	//
+	// Example: {"body":false,"header":true}
+	InjectionLocation *InjectionLocation `json:"injection_location,omitempty"`
+}
+
+// EnvironmentVariableInputType Always `environment_variable`.
+type EnvironmentVariableInputType string
+
+// EnvironmentVariablePatch Change of an environment variable; `secret_name` is fixed.
+//
+// Example: {"secret_value":"example-token-9","type":"environment_variable"}
+type EnvironmentVariablePatch struct {
+	// Type Always `environment_variable`.
+	Type EnvironmentVariablePatchType `json:"type"`
+
+	// SecretName Name of the environment variable.
+	//
+	// Example: TRACKER_TOKEN
+	SecretName *SecretName `json:"secret_name,omitempty"`
+
+	// SecretValue Value of the environment variable. Write-only.
+	//
+	// Example: example-token-4
+	SecretValue *SecretValue `json:"secret_value,omitempty"`
+
+	// Networking Hosts that the value of the variable may be sent to.
+	//
+	// Example: {"allowed_hosts":["api.tracker.example"],"type":"limited"}
+	Networking *SecretNetworking `json:"networking,omitempty"`
+
+	// InjectionLocation Parts of a request that the value of the variable may be put into.
+	//
+	// Example: {"body":false,"header":true}
+	InjectionLocation *InjectionLocation `json:"injection_location,omitempty"`
+}
+
+// EnvironmentVariablePatchType Always `environment_variable`.
+type EnvironmentVariablePatchType string
 
 // EnvironmentVariables Environment variables of the session's container, at most 64.
 //
@@ -2420,6 +3153,17 @@ type HostName = string
 // Example: 0b8c6f9e-5c1e-4f0e-9b53-0d1b7a7d1a55
 type IdempotencyKey = string
 
+// InjectionLocation Parts of a request that the value of the variable may be put into.
+//
+// Example: {"body":false,"header":true}
+type InjectionLocation struct {
+	// Header Whether headers may contain it.
+	Header *bool `json:"header,omitempty"`
+
+	// Body Whether bodies may contain it.
+	Body *bool `json:"body,omitempty"`
+}
+
 // JSONSchema JSON Schema, stored unchanged; at most 256 KiB of JSON in a request.
 //
 // Example: {"properties":{"tag":{"type":"string"}},"type":"object"}
@@ -2465,6 +3209,97 @@ type LeaseState struct {
 // Example: desc
 type ListOrder string
 
+// MCPOAuth Access token of OAuth, without the token. `refresh` is absent when it cannot be refreshed.
+//
+// Example: {"expires_at":"2026-05-20T09:00:00Z","mcp_server_url":"https://mcp.tracker.example/mcp","type":"mcp_oauth"}
+type MCPOAuth struct {
+	// Type Always `mcp_oauth`.
+	Type MCPOAuthType `json:"type"`
+
+	// MCPServerURL URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	MCPServerURL HTTPURL `json:"mcp_server_url"`
+
+	// ExpiresAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ExpiresAt *Timestamp `json:"expires_at,omitempty"`
+
+	// Refresh How an access token is refreshed, without secrets.
+	//
+	// Example: {"client_id":"sessions","token_endpoint":"https://login.tracker.example/token","token_endpoint_auth":{"type":"client_secret_basic"}}
+	Refresh *OAuthRefresh `json:"refresh,omitempty"`
+}
+
+// MCPOAuthType Always `mcp_oauth`.
+type MCPOAuthType string
+
+// MCPOAuthInput Access token of OAuth, which the server refreshes if it has the means.
+//
+// Example: {"access_token":"example-token-2","mcp_server_url":"https://mcp.tracker.example/mcp","type":"mcp_oauth"}
+type MCPOAuthInput struct {
+	// Type Always `mcp_oauth`.
+	Type MCPOAuthInputType `json:"type"`
+
+	// MCPServerURL URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	MCPServerURL HTTPURL `json:"mcp_server_url"`
+
+	// AccessToken Token that is sent to the MCP server. Write-only.
+	//
+	// Example: example-token-1
+	AccessToken BearerToken `json:"access_token"`
+
+	// ExpiresAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ExpiresAt *Timestamp `json:"expires_at,omitempty"`
+
+	// Refresh How an access token is refreshed.
+	//
+	// Example: {"client_id":"sessions","refresh_token":"example-token-3","token_endpoint":"https://login.tracker.example/token","token_endpoint_auth":{"type":"none"}}
+	Refresh *OAuthRefreshInput `json:"refresh,omitempty"`
+}
+
+// MCPOAuthInputType Always `mcp_oauth`.
+type MCPOAuthInputType string
+
+// MCPOAuthPatch Change of an access token; `mcp_server_url` is fixed.
+//
+// Example: {"access_token":"example-token-7","expires_at":null,"type":"mcp_oauth"}
+type MCPOAuthPatch struct {
+	// Type Always `mcp_oauth`.
+	Type MCPOAuthPatchType `json:"type"`
+
+	// MCPServerURL URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	MCPServerURL *HTTPURL `json:"mcp_server_url,omitempty"`
+
+	// AccessToken Token that is sent to the MCP server. Write-only.
+	//
+	// Example: example-token-1
+	AccessToken *BearerToken `json:"access_token,omitempty"`
+
+	// ExpiresAt When the access token expires; null for a time that is not known.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
+
+	// Refresh Change of how an access token is refreshed; the client, the token endpoint and the resource are fixed.
+	//
+	// Example: {"refresh_token":"example-token-8"}
+	Refresh *OAuthRefreshPatch `json:"refresh,omitempty"`
+}
+
+// MCPOAuthPatchType Always `mcp_oauth`.
+type MCPOAuthPatchType string
+
+// MCPProtocol Protocol of the MCP server.
+//
+// Example: streamable_http
+type MCPProtocol string
+
 // MCPServerHTTP MCP server with the streamable HTTP transport.
 //
 // Example: {"name":"tracker","type":"http","url":"https://mcp.tracker.example/mcp"}
@@ -2486,7 +3321,7 @@ type MCPServerHTTP struct {
 // MCPServerHTTPType Always `http`.
 type MCPServerHTTPType string
 
-// MCPServerURL MCP server at a URL.
+// MCPServerURL MCP server at a URL, with the streamable HTTP transport or else the older SSE transport.
 //
 // Example: {"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}
 type MCPServerURL struct {
@@ -2507,14 +3342,38 @@ type MCPServerURL struct {
 // MCPServerURLType Always `url`.
 type MCPServerURLType string
 
-// MCPServers MCP servers that the agent can call.
+// MCPServers MCP servers whose tools the agent can use, by the toolsets that name them.
 //
 // Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 type MCPServers = []MCPServer
 
-// MCPToolset Tools of one of the agent's MCP servers.
+// MCPToolConfig Configuration of one tool of an MCP server.
 //
-// Example: {"mcp_server_name":"tracker","type":"mcp_toolset"}
+// Example: {"name":"get_issue","permission_policy":"always_allow"}
+type MCPToolConfig struct {
+	// Name Name of a tool, as its MCP server lists it.
+	//
+	// Example: get_issue
+	Name MCPToolName `json:"name"`
+
+	// Enabled Whether the agent can use the tool; true by default.
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// PermissionPolicy Permission policy of a tool, as its name or as an object with its name.
+	//
+	// Example: always_ask
+	PermissionPolicy *PermissionPolicy `json:"permission_policy,omitempty"`
+}
+
+// MCPToolName Name of a tool, as its MCP server lists it.
+//
+// Example: get_issue
+type MCPToolName = string
+
+// MCPToolset Tools of one of the agent's MCP servers, which no other toolset names. They are listed at each turn; all of them are
+// offered unless a configuration disables them or its policy is `always_deny`.
+//
+// Example: {"configs":[{"name":"get_issue","permission_policy":"always_allow"}],"default_config":{"permission_policy":"always_ask"},"mcp_server_name":"tracker","type":"mcp_toolset"}
 type MCPToolset struct {
 	// Type Always `mcp_toolset`.
 	Type MCPToolsetType `json:"type"`
@@ -2523,6 +3382,14 @@ type MCPToolset struct {
 	//
 	// Example: get_changes
 	MCPServerName ToolName `json:"mcp_server_name"`
+
+	// DefaultConfig Configuration of tools.
+	//
+	// Example: {"permission_policy":"always_ask"}
+	DefaultConfig *ToolConfig `json:"default_config,omitempty"`
+
+	// Configs Configuration of single tools, which overrides `default_config`.
+	Configs []MCPToolConfig `json:"configs,omitempty"`
 }
 
 // MCPToolsetType Always `mcp_toolset`.
@@ -2702,6 +3569,124 @@ type Networking struct {
 // Example: limited
 type NetworkingType string
 
+// OAuthClientID Identifier of the client at the token endpoint.
+//
+// Example: sessions
+type OAuthClientID = string
+
+// OAuthRefresh How an access token is refreshed, without secrets.
+//
+// Example: {"client_id":"sessions","token_endpoint":"https://login.tracker.example/token","token_endpoint_auth":{"type":"client_secret_basic"}}
+type OAuthRefresh struct {
+	// ClientID Identifier of the client at the token endpoint.
+	//
+	// Example: sessions
+	ClientID OAuthClientID `json:"client_id"`
+
+	// TokenEndpoint URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	TokenEndpoint HTTPURL `json:"token_endpoint"`
+
+	// TokenEndpointAuth Authentication of the client at the token endpoint.
+	//
+	// Example: {"type":"client_secret_basic"}
+	TokenEndpointAuth TokenEndpointAuth `json:"token_endpoint_auth"`
+
+	// Resource Resource that the access token is for (RFC 8707).
+	//
+	// Example: https://mcp.tracker.example/mcp
+	Resource *OAuthResource `json:"resource,omitempty"`
+
+	// Scope Scope of the access token, words separated by spaces.
+	//
+	// Example: issues:read
+	Scope *OAuthScope `json:"scope,omitempty"`
+}
+
+// OAuthRefreshInput How an access token is refreshed.
+//
+// Example: {"client_id":"sessions","refresh_token":"example-token-3","token_endpoint":"https://login.tracker.example/token","token_endpoint_auth":{"type":"none"}}
+type OAuthRefreshInput struct {
+	// ClientID Identifier of the client at the token endpoint.
+	//
+	// Example: sessions
+	ClientID OAuthClientID `json:"client_id"`
+
+	// RefreshToken Secret that is sent to the token endpoint. Write-only.
+	//
+	// Example: example-token-3
+	RefreshToken OAuthSecret `json:"refresh_token"`
+
+	// TokenEndpoint URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	TokenEndpoint HTTPURL `json:"token_endpoint"`
+
+	// TokenEndpointAuth Authentication of the client at the token endpoint; all types except `none` need `client_secret`.
+	//
+	// Example: {"client_secret":"example-secret","type":"client_secret_basic"}
+	TokenEndpointAuth TokenEndpointAuthInput `json:"token_endpoint_auth"`
+
+	// Resource Resource that the access token is for (RFC 8707).
+	//
+	// Example: https://mcp.tracker.example/mcp
+	Resource *OAuthResource `json:"resource,omitempty"`
+
+	// Scope Scope of the access token, words separated by spaces.
+	//
+	// Example: issues:read
+	Scope *OAuthScope `json:"scope,omitempty"`
+}
+
+// OAuthRefreshPatch Change of how an access token is refreshed; the client, the token endpoint and the resource are fixed.
+//
+// Example: {"refresh_token":"example-token-8"}
+type OAuthRefreshPatch struct {
+	// ClientID Identifier of the client at the token endpoint.
+	//
+	// Example: sessions
+	ClientID *OAuthClientID `json:"client_id,omitempty"`
+
+	// RefreshToken Secret that is sent to the token endpoint. Write-only.
+	//
+	// Example: example-token-3
+	RefreshToken *OAuthSecret `json:"refresh_token,omitempty"`
+
+	// TokenEndpoint URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	TokenEndpoint *HTTPURL `json:"token_endpoint,omitempty"`
+
+	// TokenEndpointAuth Authentication of the client at the token endpoint; all types except `none` need `client_secret`.
+	//
+	// Example: {"client_secret":"example-secret","type":"client_secret_basic"}
+	TokenEndpointAuth *TokenEndpointAuthInput `json:"token_endpoint_auth,omitempty"`
+
+	// Resource Resource that the access token is for (RFC 8707).
+	//
+	// Example: https://mcp.tracker.example/mcp
+	Resource *OAuthResource `json:"resource,omitempty"`
+
+	// Scope Scope of the access token; null for none.
+	Scope nullable.Nullable[string] `json:"scope,omitempty"`
+}
+
+// OAuthResource Resource that the access token is for (RFC 8707).
+//
+// Example: https://mcp.tracker.example/mcp
+type OAuthResource = string
+
+// OAuthScope Scope of the access token, words separated by spaces.
+//
+// Example: issues:read
+type OAuthScope = string
+
+// OAuthSecret Secret that is sent to the token endpoint. Write-only.
+//
+// Example: example-token-3
+type OAuthSecret = string
+
 // OutcomeDescription Outcome to achieve.
 //
 // Example: A report of one page.
@@ -2872,6 +3857,23 @@ type PolledWork struct {
 // PolledWorkType Always `work`.
 type PolledWorkType string
 
+// ProbeResponse Response that a validation received, without secrets.
+//
+// Example: {"body":"","body_truncated":false,"content_type":"text/plain","status_code":401}
+type ProbeResponse struct {
+	// StatusCode HTTP status.
+	StatusCode int32 `json:"status_code"`
+
+	// ContentType Media type of the body.
+	ContentType string `json:"content_type"`
+
+	// Body Beginning of the body.
+	Body string `json:"body"`
+
+	// BodyTruncated Whether the body was longer.
+	BodyTruncated bool `json:"body_truncated"`
+}
+
 // RequestID Identifier of a request, 1 to 128 printable ASCII characters.
 //
 // Example: 019e3bb1-e8c1-71fd-9abb-b1477ffb84cc
@@ -2923,6 +3925,30 @@ type RubricText struct {
 
 // RubricTextType Always `text`.
 type RubricTextType string
+
+// SecretName Name of the environment variable.
+//
+// Example: TRACKER_TOKEN
+type SecretName = string
+
+// SecretNetworking Hosts that the value of the variable may be sent to.
+//
+// Example: {"allowed_hosts":["api.tracker.example"],"type":"limited"}
+type SecretNetworking struct {
+	// Type Whether `allowed_hosts` limits the hosts.
+	Type SecretNetworkingType `json:"type"`
+
+	// AllowedHosts Hosts of a limited variable.
+	AllowedHosts []HostName `json:"allowed_hosts,omitempty"`
+}
+
+// SecretNetworkingType Whether `allowed_hosts` limits the hosts.
+type SecretNetworkingType string
+
+// SecretValue Value of the environment variable. Write-only.
+//
+// Example: example-token-4
+type SecretValue = string
 
 // SelfHostedConfig Containers that the caller runs.
 //
@@ -3584,6 +4610,64 @@ type StartedEvent struct {
 	Type DeltaType `json:"type"`
 }
 
+// StaticBearer Token that does not change, without the token.
+//
+// Example: {"mcp_server_url":"https://mcp.search.example/mcp","type":"static_bearer"}
+type StaticBearer struct {
+	// Type Always `static_bearer`.
+	Type StaticBearerType `json:"type"`
+
+	// MCPServerURL URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	MCPServerURL HTTPURL `json:"mcp_server_url"`
+}
+
+// StaticBearerType Always `static_bearer`.
+type StaticBearerType string
+
+// StaticBearerInput Token that does not change.
+//
+// Example: {"mcp_server_url":"https://mcp.search.example/mcp","token":"example-token-1","type":"static_bearer"}
+type StaticBearerInput struct {
+	// Type Always `static_bearer`.
+	Type StaticBearerInputType `json:"type"`
+
+	// MCPServerURL URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	MCPServerURL HTTPURL `json:"mcp_server_url"`
+
+	// Token Token that is sent to the MCP server. Write-only.
+	//
+	// Example: example-token-1
+	Token BearerToken `json:"token"`
+}
+
+// StaticBearerInputType Always `static_bearer`.
+type StaticBearerInputType string
+
+// StaticBearerPatch Change of a token; `mcp_server_url` is fixed.
+//
+// Example: {"token":"example-token-6","type":"static_bearer"}
+type StaticBearerPatch struct {
+	// Type Always `static_bearer`.
+	Type StaticBearerPatchType `json:"type"`
+
+	// MCPServerURL URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	MCPServerURL *HTTPURL `json:"mcp_server_url,omitempty"`
+
+	// Token Token that is sent to the MCP server. Write-only.
+	//
+	// Example: example-token-1
+	Token *BearerToken `json:"token,omitempty"`
+}
+
+// StaticBearerPatchType Always `static_bearer`.
+type StaticBearerPatchType string
+
 // StopReason Reason why the session became idle.
 //
 // Example: {"event_ids":["evt_019e3bb219807d11a2b3c4d5e6f7a8b9"],"type":"requires_action"}
@@ -3650,6 +4734,36 @@ type Timestamp = time.Time
 //
 // Example: 1203
 type TokenCount = int64
+
+// TokenEndpointAuth Authentication of the client at the token endpoint.
+//
+// Example: {"type":"client_secret_basic"}
+type TokenEndpointAuth struct {
+	// Type How the client authenticates itself at the token endpoint.
+	//
+	// Example: client_secret_basic
+	Type TokenEndpointAuthType `json:"type"`
+}
+
+// TokenEndpointAuthInput Authentication of the client at the token endpoint; all types except `none` need `client_secret`.
+//
+// Example: {"client_secret":"example-secret","type":"client_secret_basic"}
+type TokenEndpointAuthInput struct {
+	// Type How the client authenticates itself at the token endpoint.
+	//
+	// Example: client_secret_basic
+	Type TokenEndpointAuthType `json:"type"`
+
+	// ClientSecret Secret that is sent to the token endpoint. Write-only.
+	//
+	// Example: example-token-3
+	ClientSecret *OAuthSecret `json:"client_secret,omitempty"`
+}
+
+// TokenEndpointAuthType How the client authenticates itself at the token endpoint.
+//
+// Example: client_secret_basic
+type TokenEndpointAuthType string
 
 // ToolConfig Configuration of tools.
 //
@@ -3723,7 +4837,7 @@ type UpdateAgentRequest struct {
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
 
-	// MCPServers MCP servers that the agent can call.
+	// MCPServers MCP servers whose tools the agent can use, by the toolsets that name them.
 	//
 	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 	MCPServers MCPServers `json:"mcp_servers,omitzero"`
@@ -3775,6 +4889,41 @@ type UpdateEnvironmentRequest struct {
 type UpdateSessionRequest struct {
 	// Title New display name of the session; null clears it.
 	Title nullable.Nullable[string] `json:"title,omitempty"`
+
+	// Metadata Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+	//
+	// Example: {"purpose":null,"ticket":"T-1029"}
+	Metadata MetadataPatch `json:"metadata,omitzero"`
+}
+
+// UpdateVaultCredentialRequest Request body of updateVaultCredential.
+//
+// Example: {"auth":{"token":"example-token-6","type":"static_bearer"}}
+type UpdateVaultCredentialRequest struct {
+	// Auth Change of an authorization, distinguished by `type`. Fields that are fixed may repeat their value.
+	//
+	// Example: {"token":"example-token-6","type":"static_bearer"}
+	Auth *CredentialPatch `json:"auth,omitempty"`
+
+	// DisplayName Display name; it is accepted and not kept.
+	//
+	// Example: Search
+	DisplayName *CredentialName `json:"display_name,omitempty"`
+
+	// Metadata Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+	//
+	// Example: {"purpose":null,"ticket":"T-1029"}
+	Metadata MetadataPatch `json:"metadata,omitzero"`
+}
+
+// UpdateVaultRequest Request body of updateVault.
+//
+// Example: {"display_name":"Search tools","metadata":{"owner":"platform"}}
+type UpdateVaultRequest struct {
+	// DisplayName Display name of the vault; it need not be unique.
+	//
+	// Example: Search tools
+	DisplayName *VaultName `json:"display_name,omitempty"`
 
 	// Metadata Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
 	//
@@ -4132,7 +5281,7 @@ type UserToolConfirmationEvent struct {
 // UserToolConfirmationEventType Always `user.tool_confirmation`.
 type UserToolConfirmationEventType string
 
-// UserToolConfirmationInput Permission or refusal of a tool use.
+// UserToolConfirmationInput Permission or refusal of an `agent.tool_use` or `agent.mcp_tool_use`.
 //
 // Example: {"result":"allow","tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","type":"user.tool_confirmation"}
 type UserToolConfirmationInput struct {
@@ -4158,6 +5307,192 @@ type UserToolConfirmationInput struct {
 // UserToolConfirmationInputType Always `user.tool_confirmation`.
 type UserToolConfirmationInputType string
 
+// Vault Vault. Only the response of createVault has `credentials`.
+//
+// Example: {"archived_at":null,"created_at":"2026-05-18T08:00:00Z","display_name":"Search tools","id":"vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8","metadata":{"team":"docs"},"status":"active","type":"vault","updated_at":"2026-05-18T08:00:00Z"}
+type Vault struct {
+	// ID Identifier of a vault.
+	//
+	// Example: vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8
+	ID VaultID `json:"id"`
+
+	// Type Always `vault`.
+	Type VaultType `json:"type"`
+
+	// DisplayName Display name of the vault; it need not be unique.
+	//
+	// Example: Search tools
+	DisplayName VaultName `json:"display_name"`
+
+	// Status Whether new sessions can name the vault, or use the credential.
+	//
+	// Example: active
+	Status VaultStatus `json:"status"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// Credentials Credentials that were created with the vault.
+	Credentials []VaultCredential `json:"credentials,omitzero"`
+
+	// ArchivedAt When the resource was archived; null until then.
+	//
+	// Example: 2026-05-19T09:00:00Z
+	ArchivedAt *ArchivedAt `json:"archived_at"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	UpdatedAt Timestamp `json:"updated_at"`
+}
+
+// VaultType Always `vault`.
+type VaultType string
+
+// VaultCredential Credential, without its secrets. `mcp_server_url` and `protocol` are absent in that of an environment variable;
+// `display_name` is always null.
+//
+// Example: {"archived_at":null,"auth":{"mcp_server_url":"https://mcp.search.example/mcp","type":"static_bearer"},"created_at":"2026-05-18T08:00:00Z","display_name":null,"id":"vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9","mcp_server_url":"https://mcp.search.example/mcp","metadata":{},"protocol":"streamable_http","status":"active","type":"vault_credential","updated_at":"2026-05-18T08:00:00Z","vault_id":"vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8"}
+type VaultCredential struct {
+	// ID Identifier of a credential in a vault.
+	//
+	// Example: vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9
+	ID VaultCredentialID `json:"id"`
+
+	// Type Always `vault_credential`.
+	Type VaultCredentialType `json:"type"`
+
+	// VaultID Identifier of a vault.
+	//
+	// Example: vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8
+	VaultID VaultID `json:"vault_id"`
+
+	// Auth Authorization without its secrets, distinguished by `type`.
+	//
+	// Example: {"mcp_server_url":"https://mcp.search.example/mcp","type":"static_bearer"}
+	Auth CredentialAuth `json:"auth"`
+
+	// MCPServerURL URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	MCPServerURL *HTTPURL `json:"mcp_server_url,omitempty"`
+
+	// Protocol Protocol of the MCP server.
+	//
+	// Example: streamable_http
+	Protocol *MCPProtocol `json:"protocol,omitempty"`
+
+	// Status Whether new sessions can name the vault, or use the credential.
+	//
+	// Example: active
+	Status VaultStatus `json:"status"`
+
+	// DisplayName Display name; it is accepted and not kept.
+	//
+	// Example: Search
+	DisplayName *CredentialName `json:"display_name"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// ArchivedAt When the resource was archived; null until then.
+	//
+	// Example: 2026-05-19T09:00:00Z
+	ArchivedAt *ArchivedAt `json:"archived_at"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	UpdatedAt Timestamp `json:"updated_at"`
+}
+
+// VaultCredentialType Always `vault_credential`.
+type VaultCredentialType string
+
+// VaultCredentialID Identifier of a credential in a vault.
+//
+// Example: vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9
+type VaultCredentialID = string
+
+// VaultCredentialList One page of credentials.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type VaultCredentialList struct {
+	// Data Records of the page, in the order of the list.
+	Data []VaultCredential `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
+// VaultCredentialValidation Result of a validation. `refresh` and `mcp_probe` are null when the server made no request.
+//
+// Example: {"credential_id":"vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9","has_refresh_token":true,"mcp_probe":null,"refresh":null,"status":"unknown","type":"vault_credential_validation","validated_at":"2026-05-18T08:05:00Z","vault_id":"vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8"}
+type VaultCredentialValidation struct {
+	// Type Always `vault_credential_validation`.
+	Type VaultCredentialValidationType `json:"type"`
+
+	// CredentialID Identifier of a credential in a vault.
+	//
+	// Example: vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9
+	CredentialID VaultCredentialID `json:"credential_id"`
+
+	// VaultID Identifier of a vault.
+	//
+	// Example: vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8
+	VaultID VaultID `json:"vault_id"`
+
+	// Status Whether the MCP server accepts the credential.
+	Status VaultCredentialValidationStatus `json:"status"`
+
+	// ValidatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ValidatedAt Timestamp `json:"validated_at"`
+
+	// HasRefreshToken Whether the access token can be refreshed.
+	HasRefreshToken bool `json:"has_refresh_token"`
+
+	// Refresh How the refresh of the access token went; null when it was not tried.
+	//
+	// Example: {"http_response":{"body":"","body_truncated":false,"content_type":"application/json","status_code":400},"status":"failed"}
+	Refresh *CredentialRefreshCheck `json:"refresh"`
+
+	// MCPProbe How the MCP server responded; null when it was not asked.
+	//
+	// Example: {"http_response":{"body":"","body_truncated":false,"content_type":"text/plain","status_code":401},"method":"initialize"}
+	MCPProbe *CredentialProbe `json:"mcp_probe"`
+}
+
+// VaultCredentialValidationType Always `vault_credential_validation`.
+type VaultCredentialValidationType string
+
+// VaultCredentialValidationStatus Whether the MCP server accepts the credential.
+type VaultCredentialValidationStatus string
+
 // VaultID Identifier of a vault.
 //
 // Example: vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8
@@ -4168,6 +5503,36 @@ type VaultID = string
 //
 // Example: []
 type VaultIDs = []VaultID
+
+// VaultList One page of vaults.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type VaultList struct {
+	// Data Records of the page, in the order of the list.
+	Data []Vault `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
+// VaultName Display name of the vault; it need not be unique.
+//
+// Example: Search tools
+type VaultName = string
+
+// VaultStatus Whether new sessions can name the vault, or use the credential.
+//
+// Example: active
+type VaultStatus string
 
 // Work Work item, for a session whose tools a worker has to run.
 //
@@ -4937,6 +6302,156 @@ type DeleteSessionResourceParams struct {
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
+// ListVaultsParams defines parameters for ListVaults.
+type ListVaultsParams struct {
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this vault in the order of the list.
+	AfterID *VaultID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this vault in the order of the list.
+	BeforeID *VaultID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+
+	// IncludeArchived Whether the list includes archived records.
+	IncludeArchived *IncludeArchived `form:"include_archived,omitempty" json:"include_archived,omitempty"`
+}
+
+// CreateVaultParams defines parameters for CreateVault.
+type CreateVaultParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// DeleteVaultParams defines parameters for DeleteVault.
+type DeleteVaultParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// UpdateVaultParams defines parameters for UpdateVault.
+type UpdateVaultParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ArchiveVaultParams defines parameters for ArchiveVault.
+type ArchiveVaultParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListVaultCredentialsParams defines parameters for ListVaultCredentials.
+type ListVaultCredentialsParams struct {
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this credential in the order of the list.
+	AfterID *VaultCredentialID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this credential in the order of the list.
+	BeforeID *VaultCredentialID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+
+	// IncludeArchived Whether the list includes archived records.
+	IncludeArchived *IncludeArchived `form:"include_archived,omitempty" json:"include_archived,omitempty"`
+}
+
+// CreateVaultCredentialParams defines parameters for CreateVaultCredential.
+type CreateVaultCredentialParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// DeleteVaultCredentialParams defines parameters for DeleteVaultCredential.
+type DeleteVaultCredentialParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// UpdateVaultCredentialParams defines parameters for UpdateVaultCredential.
+type UpdateVaultCredentialParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ArchiveVaultCredentialParams defines parameters for ArchiveVaultCredential.
+type ArchiveVaultCredentialParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ValidateVaultCredentialParams defines parameters for ValidateVaultCredential.
+type ValidateVaultCredentialParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
 // CreateAgentJSONRequestBody defines body for CreateAgent for application/json ContentType.
 type CreateAgentJSONRequestBody = CreateAgentRequest
 
@@ -4975,3 +6490,15 @@ type SendEventsJSONRequestBody = SendEventsRequest
 
 // AddSessionResourcesJSONRequestBody defines body for AddSessionResources for application/json ContentType.
 type AddSessionResourcesJSONRequestBody = AddSessionResourcesRequest
+
+// CreateVaultJSONRequestBody defines body for CreateVault for application/json ContentType.
+type CreateVaultJSONRequestBody = CreateVaultRequest
+
+// UpdateVaultJSONRequestBody defines body for UpdateVault for application/json ContentType.
+type UpdateVaultJSONRequestBody = UpdateVaultRequest
+
+// CreateVaultCredentialJSONRequestBody defines body for CreateVaultCredential for application/json ContentType.
+type CreateVaultCredentialJSONRequestBody = CreateVaultCredentialRequest
+
+// UpdateVaultCredentialJSONRequestBody defines body for UpdateVaultCredential for application/json ContentType.
+type UpdateVaultCredentialJSONRequestBody = UpdateVaultCredentialRequest

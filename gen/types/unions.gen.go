@@ -189,6 +189,132 @@ func (u EnvironmentConfig) AsAny() any {
 	return nil
 }
 
+// CredentialInput: Authorization with its secrets, distinguished by `type`.
+type CredentialInput struct{ oneOf }
+
+// NewCredentialInput returns the union that holds v. It sets the field Type.
+func NewCredentialInput[T StaticBearerInput | MCPOAuthInput | EnvironmentVariableInput](v T) CredentialInput {
+	switch v := any(v).(type) {
+	case StaticBearerInput:
+		v.Type = StaticBearerInputTypeStaticBearer
+		return CredentialInput{oneOf{value: v}}
+	case MCPOAuthInput:
+		v.Type = MCPOAuthInputTypeMCPOauth
+		return CredentialInput{oneOf{value: v}}
+	case EnvironmentVariableInput:
+		v.Type = EnvironmentVariableInputTypeEnvironmentVariable
+		return CredentialInput{oneOf{value: v}}
+	}
+	return CredentialInput{} // not reached: T has no other types
+}
+
+// AsAny returns what u holds: a value of type StaticBearerInput, MCPOAuthInput or EnvironmentVariableInput. It is nil
+// for anything else, such as a variant of a newer server.
+func (u CredentialInput) AsAny() any {
+	if u.value != nil {
+		return u.value
+	}
+	var head struct {
+		Discriminator string `json:"type"`
+	}
+	if json.Unmarshal(u.raw, &head) != nil {
+		return nil
+	}
+	switch head.Discriminator {
+	case "static_bearer":
+		return read[StaticBearerInput](u.raw)
+	case "mcp_oauth":
+		return read[MCPOAuthInput](u.raw)
+	case "environment_variable":
+		return read[EnvironmentVariableInput](u.raw)
+	}
+	return nil
+}
+
+// CredentialAuth: Authorization without its secrets, distinguished by `type`.
+type CredentialAuth struct{ oneOf }
+
+// NewCredentialAuth returns the union that holds v. It sets the field Type.
+func NewCredentialAuth[T StaticBearer | MCPOAuth | EnvironmentVariable](v T) CredentialAuth {
+	switch v := any(v).(type) {
+	case StaticBearer:
+		v.Type = StaticBearerTypeStaticBearer
+		return CredentialAuth{oneOf{value: v}}
+	case MCPOAuth:
+		v.Type = MCPOAuthTypeMCPOauth
+		return CredentialAuth{oneOf{value: v}}
+	case EnvironmentVariable:
+		v.Type = EnvironmentVariableTypeEnvironmentVariable
+		return CredentialAuth{oneOf{value: v}}
+	}
+	return CredentialAuth{} // not reached: T has no other types
+}
+
+// AsAny returns what u holds: a value of type StaticBearer, MCPOAuth or EnvironmentVariable. It is nil for anything
+// else, such as a variant of a newer server.
+func (u CredentialAuth) AsAny() any {
+	if u.value != nil {
+		return u.value
+	}
+	var head struct {
+		Discriminator string `json:"type"`
+	}
+	if json.Unmarshal(u.raw, &head) != nil {
+		return nil
+	}
+	switch head.Discriminator {
+	case "static_bearer":
+		return read[StaticBearer](u.raw)
+	case "mcp_oauth":
+		return read[MCPOAuth](u.raw)
+	case "environment_variable":
+		return read[EnvironmentVariable](u.raw)
+	}
+	return nil
+}
+
+// CredentialPatch: Change of an authorization, distinguished by `type`. Fields that are fixed may repeat their value.
+type CredentialPatch struct{ oneOf }
+
+// NewCredentialPatch returns the union that holds v. It sets the field Type.
+func NewCredentialPatch[T StaticBearerPatch | MCPOAuthPatch | EnvironmentVariablePatch](v T) CredentialPatch {
+	switch v := any(v).(type) {
+	case StaticBearerPatch:
+		v.Type = StaticBearerPatchTypeStaticBearer
+		return CredentialPatch{oneOf{value: v}}
+	case MCPOAuthPatch:
+		v.Type = MCPOAuthPatchTypeMCPOauth
+		return CredentialPatch{oneOf{value: v}}
+	case EnvironmentVariablePatch:
+		v.Type = EnvironmentVariablePatchTypeEnvironmentVariable
+		return CredentialPatch{oneOf{value: v}}
+	}
+	return CredentialPatch{} // not reached: T has no other types
+}
+
+// AsAny returns what u holds: a value of type StaticBearerPatch, MCPOAuthPatch or EnvironmentVariablePatch. It is nil
+// for anything else, such as a variant of a newer server.
+func (u CredentialPatch) AsAny() any {
+	if u.value != nil {
+		return u.value
+	}
+	var head struct {
+		Discriminator string `json:"type"`
+	}
+	if json.Unmarshal(u.raw, &head) != nil {
+		return nil
+	}
+	switch head.Discriminator {
+	case "static_bearer":
+		return read[StaticBearerPatch](u.raw)
+	case "mcp_oauth":
+		return read[MCPOAuthPatch](u.raw)
+	case "environment_variable":
+		return read[EnvironmentVariablePatch](u.raw)
+	}
+	return nil
+}
+
 // EventInput: Event that a caller sends, at most 1 MiB of JSON.
 type EventInput struct{ oneOf }
 
@@ -283,7 +409,7 @@ func (u Rubric) AsAny() any {
 type Event struct{ oneOf }
 
 // NewEvent returns the union that holds v. It sets the field Type.
-func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent](v T) Event {
+func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent](v T) Event {
 	switch v := any(v).(type) {
 	case UserMessageEvent:
 		v.Type = UserMessageEventTypeUserMessage
@@ -327,6 +453,12 @@ func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent |
 	case AgentCustomToolUseEvent:
 		v.Type = AgentCustomToolUseEventTypeAgentCustomToolUse
 		return Event{oneOf{value: v}}
+	case AgentMCPToolUseEvent:
+		v.Type = AgentMCPToolUseEventTypeAgentMCPToolUse
+		return Event{oneOf{value: v}}
+	case AgentMCPToolResultEvent:
+		v.Type = AgentMCPToolResultEventTypeAgentMCPToolResult
+		return Event{oneOf{value: v}}
 	case SpanModelRequestStartEvent:
 		v.Type = SpanModelRequestStartEventTypeSpanModelRequestStart
 		return Event{oneOf{value: v}}
@@ -340,8 +472,9 @@ func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent |
 // AsAny returns what u holds: a value of type UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent,
 // UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent,
 // SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent,
-// AgentToolResultEvent, AgentCustomToolUseEvent, SpanModelRequestStartEvent or SpanModelRequestEndEvent. It is nil
-// for anything else, such as a variant of a newer server.
+// AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
+// SpanModelRequestStartEvent or SpanModelRequestEndEvent. It is nil for anything else, such as a variant of a newer
+// server.
 func (u Event) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -381,6 +514,10 @@ func (u Event) AsAny() any {
 		return read[AgentToolResultEvent](u.raw)
 	case "agent.custom_tool_use":
 		return read[AgentCustomToolUseEvent](u.raw)
+	case "agent.mcp_tool_use":
+		return read[AgentMCPToolUseEvent](u.raw)
+	case "agent.mcp_tool_result":
+		return read[AgentMCPToolResultEvent](u.raw)
 	case "span.model_request_start":
 		return read[SpanModelRequestStartEvent](u.raw)
 	case "span.model_request_end":
@@ -393,7 +530,7 @@ func (u Event) AsAny() any {
 type StreamedEvent struct{ oneOf }
 
 // NewStreamedEvent returns the union that holds v. It sets the field Type.
-func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent | SessionDeletedEvent | EventStart | EventDelta](v T) StreamedEvent {
+func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent | SessionDeletedEvent | EventStart | EventDelta](v T) StreamedEvent {
 	switch v := any(v).(type) {
 	case UserMessageEvent:
 		v.Type = UserMessageEventTypeUserMessage
@@ -437,6 +574,12 @@ func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcom
 	case AgentCustomToolUseEvent:
 		v.Type = AgentCustomToolUseEventTypeAgentCustomToolUse
 		return StreamedEvent{oneOf{value: v}}
+	case AgentMCPToolUseEvent:
+		v.Type = AgentMCPToolUseEventTypeAgentMCPToolUse
+		return StreamedEvent{oneOf{value: v}}
+	case AgentMCPToolResultEvent:
+		v.Type = AgentMCPToolResultEventTypeAgentMCPToolResult
+		return StreamedEvent{oneOf{value: v}}
 	case SpanModelRequestStartEvent:
 		v.Type = SpanModelRequestStartEventTypeSpanModelRequestStart
 		return StreamedEvent{oneOf{value: v}}
@@ -459,8 +602,9 @@ func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcom
 // AsAny returns what u holds: a value of type UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent,
 // UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent,
 // SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent,
-// AgentToolResultEvent, AgentCustomToolUseEvent, SpanModelRequestStartEvent, SpanModelRequestEndEvent,
-// SessionDeletedEvent, EventStart or EventDelta. It is nil for anything else, such as a variant of a newer server.
+// AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
+// SpanModelRequestStartEvent, SpanModelRequestEndEvent, SessionDeletedEvent, EventStart or EventDelta. It is nil for
+// anything else, such as a variant of a newer server.
 func (u StreamedEvent) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -500,6 +644,10 @@ func (u StreamedEvent) AsAny() any {
 		return read[AgentToolResultEvent](u.raw)
 	case "agent.custom_tool_use":
 		return read[AgentCustomToolUseEvent](u.raw)
+	case "agent.mcp_tool_use":
+		return read[AgentMCPToolUseEvent](u.raw)
+	case "agent.mcp_tool_result":
+		return read[AgentMCPToolResultEvent](u.raw)
 	case "span.model_request_start":
 		return read[SpanModelRequestStartEvent](u.raw)
 	case "span.model_request_end":
@@ -536,6 +684,8 @@ const (
 	EventTypeAgentToolUse             EventType = "agent.tool_use"
 	EventTypeAgentToolResult          EventType = "agent.tool_result"
 	EventTypeAgentCustomToolUse       EventType = "agent.custom_tool_use"
+	EventTypeAgentMCPToolUse          EventType = "agent.mcp_tool_use"
+	EventTypeAgentMCPToolResult       EventType = "agent.mcp_tool_result"
 	EventTypeSpanModelRequestStart    EventType = "span.model_request_start"
 	EventTypeSpanModelRequestEnd      EventType = "span.model_request_end"
 	EventTypeSessionDeleted           EventType = "session.deleted"

@@ -13,6 +13,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/vault"
 )
 
 // Options are what the operations work with. All of them are required, except where they say otherwise.
@@ -21,6 +22,8 @@ type Options struct {
 	Contract *contract.Contract
 	Events   *event.Log
 	Broker   *broker.Broker
+	// Vaults seals the secrets of credentials.
+	Vaults *vault.Safe
 	// EventStream returns the response that sends a reader's frames and closes the reader.
 	EventStream func(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject
 	// Models is what listModels returns, see LoadModels.
@@ -48,6 +51,7 @@ func New(o Options) Operations {
 		store: o.Store, contract: o.Contract, events: o.Events, broker: o.Broker, eventStream: o.EventStream,
 		cached: newCachedSessions(o.Store, o.Contract.Operation("getSession")),
 		models: o.Models, features: o.Features, maxTurns: o.MaxTurns,
+		vaults: o.Vaults, maxCredentials: o.Contract.Schema("CreateVaultRequest").At("credentials").MaxItems(),
 		maxAgent: o.Contract.Schema("CreateAgentRequest").MaxBytes(), now: o.Now, workLease: o.WorkLease,
 	}
 }
@@ -63,9 +67,12 @@ type handler struct {
 	models      types.ModelList
 	features    []string // that are switched on
 	maxTurns    int      // queued or running, for each account
-	maxAgent    int      // bytes of JSON
-	now         func() time.Time
-	workLease   time.Duration
+	vaults      *vault.Safe
+	// maxCredentials is how many a vault may have.
+	maxCredentials int
+	maxAgent       int // bytes of JSON
+	now            func() time.Time
+	workLease      time.Duration
 }
 
 // value returns what a pointer points to, or the zero value for nil.

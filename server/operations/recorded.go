@@ -47,6 +47,8 @@ func (h *handler) Describe(session string, body []byte) (resource, text string, 
 		resource, ref.Environment = shown.ID, shown.ID
 	case shown.Type == string(types.EnvironmentKeyTypeEnvironmentKey):
 		resource, ref.Environment, ref.Key = shown.EnvironmentID, shown.EnvironmentID, shown.ID
+	case shown.Type == string(types.VaultTypeVault), shown.Type == string(types.VaultCredentialTypeVaultCredential):
+		return shown.ID, "", false
 	case shown.Type == string(types.DeletedSessionTypeSessionDeleted):
 		return "", "", false
 	case len(shown.Data) > 0:

@@ -24,7 +24,7 @@ func (e *MissingError) Problem() problem.Problem {
 }
 
 // fieldOf names the field of a request that refers to a kind of resource.
-var fieldOf = map[Noun]string{NounAgent: "agent", NounEnvironment: "environment_id"}
+var fieldOf = map[Noun]string{NounAgent: "agent", NounEnvironment: "environment_id", NounVault: "vault_ids"}
 
 // Problem implements problem.Error.
 func (e *ArchivedError) Problem() problem.Problem {
@@ -39,6 +39,11 @@ func (e *VersionError) Problem() problem.Problem {
 // Problem implements problem.Error.
 func (e *StateError) Problem() problem.Problem {
 	return problem.Problem{Type: types.ErrorTypeConflictError, Message: e.Error()}
+}
+
+// Problem implements problem.Error.
+func (e *FullError) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Message: e.Error()}
 }
 
 // unavailable is what callers see of ErrUnavailable.

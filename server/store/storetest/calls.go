@@ -17,9 +17,9 @@ type call struct {
 }
 
 // reads are the methods that write nothing. Every other method of the interface counts as one that writes.
-const reads = `Atomically AwaitWork Close CountBusySessions EventPosition GetAgent GetEnvironment GetSession GetWork KeyBytes ListAgentVersions
-	ListAgents ListEnvironments ListEvents ListMemos ListSessions ListTokens ListWork NewID Ping Publish Revocations SessionEnvironment SessionRevision TokenByHash
-	Watch WorkStats WorkTurns`
+const reads = `Atomically AwaitWork Close CountBusySessions EventPosition FindCredential GetAgent GetCredential GetEnvironment GetSession GetVault GetWork
+	KeyBytes ListAgentVersions ListAgents ListCredentials ListEnvironments ListEvents ListMemos ListSealed ListSessions ListTokens ListVaults ListWork
+	NewID Ping Publish Revocations SessionEnvironment SessionRevision TokenByHash VaultKey Watch WorkStats WorkTurns`
 
 // Calls tests this suite: a new method of the interface cannot be left out of it.
 func (suite) Calls() map[string]test {
@@ -222,6 +222,20 @@ func calls() []call {
 			_, err := s.ListAgentVersions(ctx, account, "x", page)
 			return err
 		}},
+		call{"GetCredential", func(ctx context.Context, s store.Store) error {
+			_, err := s.GetCredential(ctx, account, "x", "x")
+			return err
+		}},
+		call{"ListCredentials", func(ctx context.Context, s store.Store) error {
+			_, err := s.ListCredentials(ctx, account, "x", page)
+			return err
+		}},
+		call{"FindCredential", func(ctx context.Context, s store.Store) error {
+			_, err := s.FindCredential(ctx, account, []string{"x"}, "x")
+			return err
+		}},
+		call{"ListSealed", func(ctx context.Context, s store.Store) error { _, err := s.ListSealed(ctx, "", 1); return err }},
+		call{"VaultKey", func(ctx context.Context, s store.Store) error { _, err := s.VaultKey(ctx); return err }},
 		call{"AppendEvents", func(ctx context.Context, s store.Store) error {
 			_, _, err := s.AppendEvents(ctx, account, "x", adding())
 			return err

@@ -51,6 +51,8 @@ func (suite) Accounts() map[string]test {
 				check(b.T, seedParents(b.ctx, b, acc))
 				_, err := b.CreateSession(b.ctx, acc, store.SessionSpec{AgentID: seedAgentID, EnvironmentID: seedEnvironmentID})
 				check(b.T, err)
+				_, err = b.CreateVault(b.ctx, acc, vaultSpec())
+				check(b.T, err)
 				for _, k := range kinds() {
 					list, err := k.list(b.ctx, b, acc, store.Page{Limit: 10})
 					check(b.T, err)
