@@ -364,6 +364,8 @@ func owned(t *testing.T, h *harness) map[string]string {
 	environment := h.mustCreate("/environments", `{"name":"own","config":{"type":"self_hosted"}}`)
 	ids := map[string]string{"agent_id": h.agent, "environment_id": environment}
 	ids["key_id"] = h.mustCreate("/environments/"+environment+"/keys", `{"name":"k"}`)
+	ids["vault_id"] = h.mustCreate("/vaults", `{"display_name":"v"}`)
+	ids["credential_id"] = h.mustCreate("/vaults/"+ids["vault_id"]+"/credentials", `{"auth":{"type":"mcp_oauth","mcp_server_url":"https://a.example","access_token":"t"}}`)
 	ids["session_id"] = h.mustCreate("/sessions", h.createBody(map[string]any{"environment_id": environment, "resources": []any{map[string]any{"type": "file", "file_id": "file_1"}}}))
 	session := h.do(request{method: "GET", path: "/sessions/" + ids["session_id"]})
 	work := h.do(request{method: "GET", path: "/environments/" + environment + "/work"})
@@ -389,7 +391,7 @@ func TestEveryOperationKeepsAccountsApart(t *testing.T) {
 		if o.query("after_id") {
 			for _, cursor := range []string{"after_id", "before_id", "page"} {
 				page := r
-				name := map[string]string{"/agents": "agent_id", "/environments": "environment_id", "/sessions": "session_id"}[o.template]
+				name := map[string]string{"/agents": "agent_id", "/environments": "environment_id", "/sessions": "session_id", "/vaults": "vault_id"}[o.template]
 				if name == "" {
 					continue // a list within a resource, which the path test covers
 				}

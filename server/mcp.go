@@ -6,7 +6,6 @@ import (
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/server/egress"
 	"github.com/cloud-sessions/sessions/server/tools/mcptools"
-	"github.com/cloud-sessions/sessions/server/turn/dispatch"
 )
 
 // openEgress returns the client for requests whose URL callers choose.
@@ -24,6 +23,3 @@ func (s *Server) openMCP(api *contract.Contract) *mcptools.Source {
 		Contract: api, Egress: s.egress, CallTimeout: s.config.MCPTimeout, Now: s.config.Now, Logger: s.log,
 	})
 }
-
-// toolSources returns what turns have tools from.
-func (s *Server) toolSources() []dispatch.ToolSource { return []dispatch.ToolSource{s.mcp.Open} }

@@ -22,11 +22,13 @@ import (
 	"github.com/cloud-sessions/sessions/server/egress"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/faults"
+	"github.com/cloud-sessions/sessions/server/memory"
 	"github.com/cloud-sessions/sessions/server/operations"
 	"github.com/cloud-sessions/sessions/server/pipeline"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 	"github.com/cloud-sessions/sessions/server/tools/mcptools"
+	"github.com/cloud-sessions/sessions/server/tools/memorytools"
 	"github.com/cloud-sessions/sessions/server/turn"
 	"github.com/cloud-sessions/sessions/server/turn/dispatch"
 	"github.com/cloud-sessions/sessions/server/vault"
@@ -67,7 +69,8 @@ type Config struct {
 	// VaultKey is the text of the key ring that secrets of vaults are encrypted under, VaultKeyFile a file with it, which
 	// others must not be able to read; see seal.Parse. At most one of them may be set. On SQLite a file that is missing is
 	// created, next to the database by default, unless the database has secrets already; sqlite::memory: has a key of its
-	// own. On PostgreSQL there is none by default: then secrets are refused. A key that is not the database's is refused.
+	// own. On PostgreSQL there is none by default: then secrets are refused, as they are for the file NoVaultKey. A key that
+	// is not the database's is refused.
 	VaultKey, VaultKeyFile string
 	// MCPAllow are the hosts that requests to agents' MCP servers may go to: patterns of egress.ParseHosts. None by default.
 	MCPAllow []string
@@ -84,6 +87,8 @@ type Config struct {
 	MaxStreams int
 	// MaxKeyBytes is how many bytes the idempotency keys of an account may occupy, responses included; 1 GiB by default.
 	MaxKeyBytes int64
+	// MaxMemoryBytes is how many bytes the memories of an account may occupy with their versions; 1 GiB by default.
+	MaxMemoryBytes int64
 	// Heartbeat is the longest silence on an event stream; 15 seconds by default.
 	Heartbeat time.Duration
 	// StreamPatience is how long a caller may take to read a frame of an event stream, or a piece of 64 KiB of another
@@ -136,6 +141,7 @@ type Server struct {
 	broker   *broker.Broker
 	turns    *dispatch.Dispatcher
 	vaults   *vault.Safe
+	memory   *memory.Rules
 	egress   *egress.Client
 	mcp      *mcptools.Source
 	pipeline *pipeline.Pipeline
@@ -184,6 +190,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 	if err != nil {
 		return nil, err
 	}
+	s.memory = memory.New(api, config.MaxMemoryBytes)
 	events := event.NewLog(db, api)
 	bytes, turnBytes := budget.New(config.MaxBytesInFlight), budget.New(config.MaxBytesInFlight)
 	s.budgets = []*budget.Budget{bytes, turnBytes}
@@ -215,7 +222,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
 		TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
-		Tools:  s.toolSources(),
+		Tools:  []dispatch.ToolSource{memorytools.Source(db, s.memory), s.mcp.Open},
 		Budget: turnBytes, // of its own: turns last
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
@@ -228,7 +235,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 func (s *Server) serve(api *contract.Contract, events *event.Log, models types.ModelList) error {
 	ops := operations.New(operations.Options{
 		Store: s.store, Contract: api, Vaults: s.vaults, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
-		Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
+		Memory: s.memory, Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
 		WorkLease: s.config.WorkLease,
 	})
 	return s.pipeline.Serve(ops, ops)
@@ -255,6 +262,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxTurns = cmp.Or(c.MaxTurns, 1000)
 	c.MaxStreams = cmp.Or(c.MaxStreams, 1000)
 	c.MaxKeyBytes = cmp.Or(c.MaxKeyBytes, 1<<30)
+	c.MaxMemoryBytes = cmp.Or(c.MaxMemoryBytes, 1<<30)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamPatience = cmp.Or(c.StreamPatience, 10*time.Second)
 	c.MaxBytesInFlight = cmp.Or(c.MaxBytesInFlight, 256<<20)

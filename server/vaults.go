@@ -8,6 +8,9 @@ import (
 	"github.com/cloud-sessions/sessions/server/vault"
 )
 
+// NoVaultKey is the Config.VaultKeyFile of a server without a vault key.
+const NoVaultKey = "none"
+
 // DefaultVaultKeyFile returns the key file of a database that Config does not name one for: next to a SQLite file, "" for any
 // other database.
 func DefaultVaultKeyFile(db string) string {
@@ -24,7 +27,10 @@ func openVaults(ctx context.Context, c Config, db store.Store) (*vault.Safe, err
 		Text: c.VaultKey, File: c.VaultKeyFile, Required: c.VaultKeyFile != "",
 		Create: strings.HasPrefix(c.DB, "sqlite:"), Temporary: c.DB == "sqlite::memory:",
 	}
-	if key.Text == "" && key.File == "" {
+	switch {
+	case c.VaultKeyFile == NoVaultKey:
+		key = vault.KeyConfig{}
+	case key.Text == "" && key.File == "":
 		key.File = DefaultVaultKeyFile(c.DB)
 	}
 	safe, err := vault.Open(ctx, vault.Options{Store: db, Key: key, Now: c.Now})

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -64,39 +63,60 @@ type ServerInterface interface {
 	// ArchiveEnvironment Archive an environment
 	// (POST /environments/{environment_id}/archive)
 	ArchiveEnvironment(ctx echo.Context, environmentID EnvironmentID, params ArchiveEnvironmentParams) error
-	// ListEnvironmentKeys List the keys of an environment
-	// (GET /environments/{environment_id}/keys)
-	ListEnvironmentKeys(ctx echo.Context, environmentID EnvironmentID, params ListEnvironmentKeysParams) error
-	// CreateEnvironmentKey Create a key of an environment
-	// (POST /environments/{environment_id}/keys)
-	CreateEnvironmentKey(ctx echo.Context, environmentID EnvironmentID, params CreateEnvironmentKeyParams) error
-	// DeleteEnvironmentKey Delete a key of an environment
-	// (DELETE /environments/{environment_id}/keys/{key_id})
-	DeleteEnvironmentKey(ctx echo.Context, environmentID EnvironmentID, keyID EnvironmentKeyID, params DeleteEnvironmentKeyParams) error
-	// ListWork List work
-	// (GET /environments/{environment_id}/work)
-	ListWork(ctx echo.Context, environmentID EnvironmentID, params ListWorkParams) error
-	// PollWork Poll for work
-	// (GET /environments/{environment_id}/work/poll)
-	PollWork(ctx echo.Context, environmentID EnvironmentID, params PollWorkParams) error
-	// GetWorkStats Get the state of a work queue
-	// (GET /environments/{environment_id}/work/stats)
-	GetWorkStats(ctx echo.Context, environmentID EnvironmentID) error
-	// GetWork Get a work item
-	// (GET /environments/{environment_id}/work/{work_id})
-	GetWork(ctx echo.Context, environmentID EnvironmentID, workID WorkID) error
-	// UpdateWork Update a work item
-	// (POST /environments/{environment_id}/work/{work_id})
-	UpdateWork(ctx echo.Context, environmentID EnvironmentID, workID WorkID, params UpdateWorkParams) error
-	// AckWork Acknowledge a work item
-	// (POST /environments/{environment_id}/work/{work_id}/ack)
-	AckWork(ctx echo.Context, environmentID EnvironmentID, workID WorkID, params AckWorkParams) error
-	// HeartbeatWork Send a heartbeat for a work item
-	// (POST /environments/{environment_id}/work/{work_id}/heartbeat)
-	HeartbeatWork(ctx echo.Context, environmentID EnvironmentID, workID WorkID, params HeartbeatWorkParams) error
-	// StopWork Stop a work item
-	// (POST /environments/{environment_id}/work/{work_id}/stop)
-	StopWork(ctx echo.Context, environmentID EnvironmentID, workID WorkID, params StopWorkParams) error
+	// ListMemoryStores List memory stores
+	// (GET /memory_stores)
+	ListMemoryStores(ctx echo.Context, params ListMemoryStoresParams) error
+	// CreateMemoryStore Create a memory store
+	// (POST /memory_stores)
+	CreateMemoryStore(ctx echo.Context, params CreateMemoryStoreParams) error
+	// DeleteMemoryStore Delete a memory store
+	// (DELETE /memory_stores/{memory_store_id})
+	DeleteMemoryStore(ctx echo.Context, memoryStoreID MemoryStoreID, params DeleteMemoryStoreParams) error
+	// GetMemoryStore Get a memory store
+	// (GET /memory_stores/{memory_store_id})
+	GetMemoryStore(ctx echo.Context, memoryStoreID MemoryStoreID) error
+	// UpdateMemoryStore Update a memory store
+	// (POST /memory_stores/{memory_store_id})
+	UpdateMemoryStore(ctx echo.Context, memoryStoreID MemoryStoreID, params UpdateMemoryStoreParams) error
+	// ArchiveMemoryStore Archive a memory store
+	// (POST /memory_stores/{memory_store_id}/archive)
+	ArchiveMemoryStore(ctx echo.Context, memoryStoreID MemoryStoreID, params ArchiveMemoryStoreParams) error
+	// ListMemories List memories
+	// (GET /memory_stores/{memory_store_id}/memories)
+	ListMemories(ctx echo.Context, memoryStoreID MemoryStoreID, params ListMemoriesParams) error
+	// CreateMemory Create a memory
+	// (POST /memory_stores/{memory_store_id}/memories)
+	CreateMemory(ctx echo.Context, memoryStoreID MemoryStoreID, params CreateMemoryParams) error
+	// DeleteMemory Delete a memory
+	// (DELETE /memory_stores/{memory_store_id}/memories/{memory_id})
+	DeleteMemory(ctx echo.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params DeleteMemoryParams) error
+	// GetMemory Get a memory
+	// (GET /memory_stores/{memory_store_id}/memories/{memory_id})
+	GetMemory(ctx echo.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params GetMemoryParams) error
+	// UpdateMemory Update a memory
+	// (POST /memory_stores/{memory_store_id}/memories/{memory_id})
+	UpdateMemory(ctx echo.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params UpdateMemoryParams) error
+	// PutMemory Update a memory with PUT
+	// (PUT /memory_stores/{memory_store_id}/memories/{memory_id})
+	PutMemory(ctx echo.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params PutMemoryParams) error
+	// ListMemoryVersions List the versions of memories
+	// (GET /memory_stores/{memory_store_id}/memory_versions)
+	ListMemoryVersions(ctx echo.Context, memoryStoreID MemoryStoreID, params ListMemoryVersionsParams) error
+	// GetMemoryVersion Get a version of a memory
+	// (GET /memory_stores/{memory_store_id}/memory_versions/{memory_version_id})
+	GetMemoryVersion(ctx echo.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params GetMemoryVersionParams) error
+	// RedactMemoryVersion Redact a version of a memory
+	// (POST /memory_stores/{memory_store_id}/memory_versions/{memory_version_id}/redact)
+	RedactMemoryVersion(ctx echo.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params RedactMemoryVersionParams) error
+	// ListVersionsOfMemories List the versions of memories under the earlier path
+	// (GET /memory_stores/{memory_store_id}/versions)
+	ListVersionsOfMemories(ctx echo.Context, memoryStoreID MemoryStoreID, params ListVersionsOfMemoriesParams) error
+	// GetVersionOfMemory Get a version of a memory under the earlier path
+	// (GET /memory_stores/{memory_store_id}/versions/{memory_version_id})
+	GetVersionOfMemory(ctx echo.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params GetVersionOfMemoryParams) error
+	// RedactVersionOfMemory Redact a version of a memory under the earlier path
+	// (POST /memory_stores/{memory_store_id}/versions/{memory_version_id}/redact)
+	RedactVersionOfMemory(ctx echo.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params RedactVersionOfMemoryParams) error
 	// ListModels List models
 	// (GET /models)
 	ListModels(ctx echo.Context) error
@@ -884,19 +904,12 @@ func (w *ServerInterfaceWrapper) ArchiveEnvironment(ctx echo.Context) error {
 	return err
 }
 
-// ListEnvironmentKeys converts echo context to params.
-func (w *ServerInterfaceWrapper) ListEnvironmentKeys(ctx echo.Context) error {
+// ListMemoryStores converts echo context to params.
+func (w *ServerInterfaceWrapper) ListMemoryStores(ctx echo.Context) error {
 	var err error
-	// ------------- Path parameter "environment_id" -------------
-	var environmentID EnvironmentID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "environment_id", ctx.Param("environment_id"), &environmentID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment_id: %s", err))
-	}
 
 	// Parameter object where we will unmarshal all parameters from the context
-	var params ListEnvironmentKeysParams
+	var params ListMemoryStoresParams
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
@@ -932,24 +945,38 @@ func (w *ServerInterfaceWrapper) ListEnvironmentKeys(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
 	}
 
+	// ------------- Optional query parameter "include_archived" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_archived", ctx.QueryParams(), &params.IncludeArchived, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_archived: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_at[gte]" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[gte]", ctx.QueryParams(), &params.CreatedFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_at[gte]: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_at[lte]" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[lte]", ctx.QueryParams(), &params.CreatedTo, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_at[lte]: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListEnvironmentKeys(ctx, environmentID, params)
+	err = w.Handler.ListMemoryStores(ctx, params)
 	return err
 }
 
-// CreateEnvironmentKey converts echo context to params.
-func (w *ServerInterfaceWrapper) CreateEnvironmentKey(ctx echo.Context) error {
+// CreateMemoryStore converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateMemoryStore(ctx echo.Context) error {
 	var err error
-	// ------------- Path parameter "environment_id" -------------
-	var environmentID EnvironmentID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "environment_id", ctx.Param("environment_id"), &environmentID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment_id: %s", err))
-	}
 
 	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateEnvironmentKeyParams
+	var params CreateMemoryStoreParams
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "Idempotency-Key" -------------
@@ -984,31 +1011,23 @@ func (w *ServerInterfaceWrapper) CreateEnvironmentKey(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateEnvironmentKey(ctx, environmentID, params)
+	err = w.Handler.CreateMemoryStore(ctx, params)
 	return err
 }
 
-// DeleteEnvironmentKey converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteEnvironmentKey(ctx echo.Context) error {
+// DeleteMemoryStore converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteMemoryStore(ctx echo.Context) error {
 	var err error
-	// ------------- Path parameter "environment_id" -------------
-	var environmentID EnvironmentID
+	// ------------- Path parameter "memory_store_id" -------------
+	var memoryStoreID MemoryStoreID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "environment_id", ctx.Param("environment_id"), &environmentID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_store_id", ctx.Param("memory_store_id"), &memoryStoreID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment_id: %s", err))
-	}
-
-	// ------------- Path parameter "key_id" -------------
-	var keyID EnvironmentKeyID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "key_id", ctx.Param("key_id"), &keyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key_id: %s", err))
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_store_id: %s", err))
 	}
 
 	// Parameter object where we will unmarshal all parameters from the context
-	var params DeleteEnvironmentKeyParams
+	var params DeleteMemoryStoreParams
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "Idempotency-Key" -------------
@@ -1043,23 +1062,141 @@ func (w *ServerInterfaceWrapper) DeleteEnvironmentKey(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteEnvironmentKey(ctx, environmentID, keyID, params)
+	err = w.Handler.DeleteMemoryStore(ctx, memoryStoreID, params)
 	return err
 }
 
-// ListWork converts echo context to params.
-func (w *ServerInterfaceWrapper) ListWork(ctx echo.Context) error {
+// GetMemoryStore converts echo context to params.
+func (w *ServerInterfaceWrapper) GetMemoryStore(ctx echo.Context) error {
 	var err error
-	// ------------- Path parameter "environment_id" -------------
-	var environmentID EnvironmentID
+	// ------------- Path parameter "memory_store_id" -------------
+	var memoryStoreID MemoryStoreID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "environment_id", ctx.Param("environment_id"), &environmentID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_store_id", ctx.Param("memory_store_id"), &memoryStoreID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment_id: %s", err))
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_store_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetMemoryStore(ctx, memoryStoreID)
+	return err
+}
+
+// UpdateMemoryStore converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateMemoryStore(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "memory_store_id" -------------
+	var memoryStoreID MemoryStoreID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_store_id", ctx.Param("memory_store_id"), &memoryStoreID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_store_id: %s", err))
 	}
 
 	// Parameter object where we will unmarshal all parameters from the context
-	var params ListWorkParams
+	var params UpdateMemoryStoreParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+	// ------------- Optional header parameter "X-Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Idempotency-Key")]; found {
+		var XIdempotencyKey XIdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Idempotency-Key", valueList[0], &XIdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Idempotency-Key: %s", err))
+		}
+
+		params.XIdempotencyKey = &XIdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateMemoryStore(ctx, memoryStoreID, params)
+	return err
+}
+
+// ArchiveMemoryStore converts echo context to params.
+func (w *ServerInterfaceWrapper) ArchiveMemoryStore(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "memory_store_id" -------------
+	var memoryStoreID MemoryStoreID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_store_id", ctx.Param("memory_store_id"), &memoryStoreID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_store_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ArchiveMemoryStoreParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+	// ------------- Optional header parameter "X-Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Idempotency-Key")]; found {
+		var XIdempotencyKey XIdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Idempotency-Key", valueList[0], &XIdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Idempotency-Key: %s", err))
+		}
+
+		params.XIdempotencyKey = &XIdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ArchiveMemoryStore(ctx, memoryStoreID, params)
+	return err
+}
+
+// ListMemories converts echo context to params.
+func (w *ServerInterfaceWrapper) ListMemories(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "memory_store_id" -------------
+	var memoryStoreID MemoryStoreID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_store_id", ctx.Param("memory_store_id"), &memoryStoreID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_store_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMemoriesParams
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
@@ -1088,136 +1225,52 @@ func (w *ServerInterfaceWrapper) ListWork(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
 	}
 
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
+	// ------------- Optional query parameter "path_prefix" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "path_prefix", ctx.QueryParams(), &params.PathPrefix, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter path_prefix: %s", err))
+	}
+
+	// ------------- Optional query parameter "depth" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "depth", ctx.QueryParams(), &params.Depth, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter depth: %s", err))
+	}
+
+	// ------------- Optional query parameter "view" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "view", ctx.QueryParams(), &params.View, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter view: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListWork(ctx, environmentID, params)
+	err = w.Handler.ListMemories(ctx, memoryStoreID, params)
 	return err
 }
 
-// PollWork converts echo context to params.
-func (w *ServerInterfaceWrapper) PollWork(ctx echo.Context) error {
+// CreateMemory converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateMemory(ctx echo.Context) error {
 	var err error
-	// ------------- Path parameter "environment_id" -------------
-	var environmentID EnvironmentID
+	// ------------- Path parameter "memory_store_id" -------------
+	var memoryStoreID MemoryStoreID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "environment_id", ctx.Param("environment_id"), &environmentID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_store_id", ctx.Param("memory_store_id"), &memoryStoreID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment_id: %s", err))
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_store_id: %s", err))
 	}
 
 	// Parameter object where we will unmarshal all parameters from the context
-	var params PollWorkParams
-	// ------------- Optional query parameter "block_ms" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "block_ms", ctx.QueryParams(), &params.BlockMs, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter block_ms: %s", err))
-	}
-
-	// ------------- Optional query parameter "reclaim_older_than_ms" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "reclaim_older_than_ms", ctx.QueryParams(), &params.ReclaimOlderThanMs, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reclaim_older_than_ms: %s", err))
-	}
-
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "Worker-ID" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Worker-ID")]; found {
-		var WorkerID WorkerID
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Worker-ID, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Worker-ID", valueList[0], &WorkerID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Worker-ID: %s", err))
-		}
-
-		params.WorkerID = &WorkerID
-	}
-	// ------------- Optional header parameter "Anthropic-Worker-ID" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Anthropic-Worker-ID")]; found {
-		var AnthropicWorkerID AnthropicWorkerID
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Anthropic-Worker-ID, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Anthropic-Worker-ID", valueList[0], &AnthropicWorkerID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Anthropic-Worker-ID: %s", err))
-		}
-
-		params.AnthropicWorkerID = &AnthropicWorkerID
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.PollWork(ctx, environmentID, params)
-	return err
-}
-
-// GetWorkStats converts echo context to params.
-func (w *ServerInterfaceWrapper) GetWorkStats(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "environment_id" -------------
-	var environmentID EnvironmentID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "environment_id", ctx.Param("environment_id"), &environmentID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment_id: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetWorkStats(ctx, environmentID)
-	return err
-}
-
-// GetWork converts echo context to params.
-func (w *ServerInterfaceWrapper) GetWork(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "environment_id" -------------
-	var environmentID EnvironmentID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "environment_id", ctx.Param("environment_id"), &environmentID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment_id: %s", err))
-	}
-
-	// ------------- Path parameter "work_id" -------------
-	var workID WorkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "work_id", ctx.Param("work_id"), &workID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter work_id: %s", err))
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetWork(ctx, environmentID, workID)
-	return err
-}
-
-// UpdateWork converts echo context to params.
-func (w *ServerInterfaceWrapper) UpdateWork(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "environment_id" -------------
-	var environmentID EnvironmentID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "environment_id", ctx.Param("environment_id"), &environmentID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment_id: %s", err))
-	}
-
-	// ------------- Path parameter "work_id" -------------
-	var workID WorkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "work_id", ctx.Param("work_id"), &workID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter work_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params UpdateWorkParams
+	var params CreateMemoryParams
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "Idempotency-Key" -------------
@@ -1252,132 +1305,36 @@ func (w *ServerInterfaceWrapper) UpdateWork(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpdateWork(ctx, environmentID, workID, params)
+	err = w.Handler.CreateMemory(ctx, memoryStoreID, params)
 	return err
 }
 
-// AckWork converts echo context to params.
-func (w *ServerInterfaceWrapper) AckWork(ctx echo.Context) error {
+// DeleteMemory converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteMemory(ctx echo.Context) error {
 	var err error
-	// ------------- Path parameter "environment_id" -------------
-	var environmentID EnvironmentID
+	// ------------- Path parameter "memory_store_id" -------------
+	var memoryStoreID MemoryStoreID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "environment_id", ctx.Param("environment_id"), &environmentID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_store_id", ctx.Param("memory_store_id"), &memoryStoreID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment_id: %s", err))
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_store_id: %s", err))
 	}
 
-	// ------------- Path parameter "work_id" -------------
-	var workID WorkID
+	// ------------- Path parameter "memory_id" -------------
+	var memoryID MemoryID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "work_id", ctx.Param("work_id"), &workID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_id", ctx.Param("memory_id"), &memoryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter work_id: %s", err))
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_id: %s", err))
 	}
 
 	// Parameter object where we will unmarshal all parameters from the context
-	var params AckWorkParams
+	var params DeleteMemoryParams
+	// ------------- Optional query parameter "expected_content_sha256" -------------
 
-	headers := ctx.Request().Header
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-	}
-	// ------------- Optional header parameter "X-Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("X-Idempotency-Key")]; found {
-		var XIdempotencyKey XIdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Idempotency-Key, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "X-Idempotency-Key", valueList[0], &XIdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Idempotency-Key: %s", err))
-		}
-
-		params.XIdempotencyKey = &XIdempotencyKey
-	}
-	// ------------- Optional header parameter "Worker-ID" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Worker-ID")]; found {
-		var WorkerID WorkerID
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Worker-ID, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Worker-ID", valueList[0], &WorkerID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Worker-ID: %s", err))
-		}
-
-		params.WorkerID = &WorkerID
-	}
-	// ------------- Optional header parameter "Anthropic-Worker-ID" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Anthropic-Worker-ID")]; found {
-		var AnthropicWorkerID AnthropicWorkerID
-		n := len(valueList)
-		if n != 1 {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Anthropic-Worker-ID, got %d", n))
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Anthropic-Worker-ID", valueList[0], &AnthropicWorkerID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Anthropic-Worker-ID: %s", err))
-		}
-
-		params.AnthropicWorkerID = &AnthropicWorkerID
-	}
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.AckWork(ctx, environmentID, workID, params)
-	return err
-}
-
-// HeartbeatWork converts echo context to params.
-func (w *ServerInterfaceWrapper) HeartbeatWork(ctx echo.Context) error {
-	var err error
-	// ------------- Path parameter "environment_id" -------------
-	var environmentID EnvironmentID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "environment_id", ctx.Param("environment_id"), &environmentID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "expected_content_sha256", ctx.QueryParams(), &params.ExpectedContentSHA256, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment_id: %s", err))
-	}
-
-	// ------------- Path parameter "work_id" -------------
-	var workID WorkID
-
-	err = runtime.BindStyledParameterWithOptions("simple", "work_id", ctx.Param("work_id"), &workID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter work_id: %s", err))
-	}
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params HeartbeatWorkParams
-	// ------------- Optional query parameter "expected_last_heartbeat" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "expected_last_heartbeat", ctx.QueryParams(), &params.ExpectedLastHeartbeat, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter expected_last_heartbeat: %s", err))
-	}
-
-	// ------------- Optional query parameter "desired_ttl_seconds" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "desired_ttl_seconds", ctx.QueryParams(), &params.DesiredTTLSeconds, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter desired_ttl_seconds: %s", err))
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter expected_content_sha256: %s", err))
 	}
 
 	headers := ctx.Request().Header
@@ -1413,31 +1370,64 @@ func (w *ServerInterfaceWrapper) HeartbeatWork(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.HeartbeatWork(ctx, environmentID, workID, params)
+	err = w.Handler.DeleteMemory(ctx, memoryStoreID, memoryID, params)
 	return err
 }
 
-// StopWork converts echo context to params.
-func (w *ServerInterfaceWrapper) StopWork(ctx echo.Context) error {
+// GetMemory converts echo context to params.
+func (w *ServerInterfaceWrapper) GetMemory(ctx echo.Context) error {
 	var err error
-	// ------------- Path parameter "environment_id" -------------
-	var environmentID EnvironmentID
+	// ------------- Path parameter "memory_store_id" -------------
+	var memoryStoreID MemoryStoreID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "environment_id", ctx.Param("environment_id"), &environmentID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_store_id", ctx.Param("memory_store_id"), &memoryStoreID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter environment_id: %s", err))
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_store_id: %s", err))
 	}
 
-	// ------------- Path parameter "work_id" -------------
-	var workID WorkID
+	// ------------- Path parameter "memory_id" -------------
+	var memoryID MemoryID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "work_id", ctx.Param("work_id"), &workID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_id", ctx.Param("memory_id"), &memoryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter work_id: %s", err))
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_id: %s", err))
 	}
 
 	// Parameter object where we will unmarshal all parameters from the context
-	var params StopWorkParams
+	var params GetMemoryParams
+	// ------------- Optional query parameter "view" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "view", ctx.QueryParams(), &params.View, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter view: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetMemory(ctx, memoryStoreID, memoryID, params)
+	return err
+}
+
+// UpdateMemory converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateMemory(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "memory_store_id" -------------
+	var memoryStoreID MemoryStoreID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_store_id", ctx.Param("memory_store_id"), &memoryStoreID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_store_id: %s", err))
+	}
+
+	// ------------- Path parameter "memory_id" -------------
+	var memoryID MemoryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_id", ctx.Param("memory_id"), &memoryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateMemoryParams
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "Idempotency-Key" -------------
@@ -1472,7 +1462,454 @@ func (w *ServerInterfaceWrapper) StopWork(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.StopWork(ctx, environmentID, workID, params)
+	err = w.Handler.UpdateMemory(ctx, memoryStoreID, memoryID, params)
+	return err
+}
+
+// PutMemory converts echo context to params.
+func (w *ServerInterfaceWrapper) PutMemory(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "memory_store_id" -------------
+	var memoryStoreID MemoryStoreID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_store_id", ctx.Param("memory_store_id"), &memoryStoreID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_store_id: %s", err))
+	}
+
+	// ------------- Path parameter "memory_id" -------------
+	var memoryID MemoryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_id", ctx.Param("memory_id"), &memoryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutMemoryParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+	// ------------- Optional header parameter "X-Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Idempotency-Key")]; found {
+		var XIdempotencyKey XIdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Idempotency-Key", valueList[0], &XIdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Idempotency-Key: %s", err))
+		}
+
+		params.XIdempotencyKey = &XIdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PutMemory(ctx, memoryStoreID, memoryID, params)
+	return err
+}
+
+// ListMemoryVersions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListMemoryVersions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "memory_store_id" -------------
+	var memoryStoreID MemoryStoreID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_store_id", ctx.Param("memory_store_id"), &memoryStoreID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_store_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMemoryVersionsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after_id", ctx.QueryParams(), &params.AfterID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "before_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before_id", ctx.QueryParams(), &params.BeforeID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter before_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
+	// ------------- Optional query parameter "memory_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "memory_id", ctx.QueryParams(), &params.MemoryID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "operation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "operation", ctx.QueryParams(), &params.Operation, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter operation: %s", err))
+	}
+
+	// ------------- Optional query parameter "session_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "session_id", ctx.QueryParams(), &params.SessionID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter session_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "api_key_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "api_key_id", ctx.QueryParams(), &params.APIKeyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter api_key_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_at[gte]" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[gte]", ctx.QueryParams(), &params.CreatedFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_at[gte]: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_at[lte]" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[lte]", ctx.QueryParams(), &params.CreatedTo, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_at[lte]: %s", err))
+	}
+
+	// ------------- Optional query parameter "view" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "view", ctx.QueryParams(), &params.View, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter view: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListMemoryVersions(ctx, memoryStoreID, params)
+	return err
+}
+
+// GetMemoryVersion converts echo context to params.
+func (w *ServerInterfaceWrapper) GetMemoryVersion(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "memory_store_id" -------------
+	var memoryStoreID MemoryStoreID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_store_id", ctx.Param("memory_store_id"), &memoryStoreID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_store_id: %s", err))
+	}
+
+	// ------------- Path parameter "memory_version_id" -------------
+	var memoryVersionID MemoryVersionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_version_id", ctx.Param("memory_version_id"), &memoryVersionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_version_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetMemoryVersionParams
+	// ------------- Optional query parameter "view" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "view", ctx.QueryParams(), &params.View, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter view: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetMemoryVersion(ctx, memoryStoreID, memoryVersionID, params)
+	return err
+}
+
+// RedactMemoryVersion converts echo context to params.
+func (w *ServerInterfaceWrapper) RedactMemoryVersion(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "memory_store_id" -------------
+	var memoryStoreID MemoryStoreID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_store_id", ctx.Param("memory_store_id"), &memoryStoreID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_store_id: %s", err))
+	}
+
+	// ------------- Path parameter "memory_version_id" -------------
+	var memoryVersionID MemoryVersionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_version_id", ctx.Param("memory_version_id"), &memoryVersionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_version_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RedactMemoryVersionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+	// ------------- Optional header parameter "X-Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Idempotency-Key")]; found {
+		var XIdempotencyKey XIdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Idempotency-Key", valueList[0], &XIdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Idempotency-Key: %s", err))
+		}
+
+		params.XIdempotencyKey = &XIdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RedactMemoryVersion(ctx, memoryStoreID, memoryVersionID, params)
+	return err
+}
+
+// ListVersionsOfMemories converts echo context to params.
+func (w *ServerInterfaceWrapper) ListVersionsOfMemories(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "memory_store_id" -------------
+	var memoryStoreID MemoryStoreID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_store_id", ctx.Param("memory_store_id"), &memoryStoreID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_store_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListVersionsOfMemoriesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after_id", ctx.QueryParams(), &params.AfterID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "before_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before_id", ctx.QueryParams(), &params.BeforeID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter before_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
+	}
+
+	// ------------- Optional query parameter "memory_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "memory_id", ctx.QueryParams(), &params.MemoryID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "operation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "operation", ctx.QueryParams(), &params.Operation, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter operation: %s", err))
+	}
+
+	// ------------- Optional query parameter "session_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "session_id", ctx.QueryParams(), &params.SessionID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter session_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "api_key_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "api_key_id", ctx.QueryParams(), &params.APIKeyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter api_key_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_at[gte]" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[gte]", ctx.QueryParams(), &params.CreatedFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_at[gte]: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_at[lte]" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_at[lte]", ctx.QueryParams(), &params.CreatedTo, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_at[lte]: %s", err))
+	}
+
+	// ------------- Optional query parameter "view" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "view", ctx.QueryParams(), &params.View, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter view: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListVersionsOfMemories(ctx, memoryStoreID, params)
+	return err
+}
+
+// GetVersionOfMemory converts echo context to params.
+func (w *ServerInterfaceWrapper) GetVersionOfMemory(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "memory_store_id" -------------
+	var memoryStoreID MemoryStoreID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_store_id", ctx.Param("memory_store_id"), &memoryStoreID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_store_id: %s", err))
+	}
+
+	// ------------- Path parameter "memory_version_id" -------------
+	var memoryVersionID MemoryVersionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_version_id", ctx.Param("memory_version_id"), &memoryVersionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_version_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetVersionOfMemoryParams
+	// ------------- Optional query parameter "view" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "view", ctx.QueryParams(), &params.View, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter view: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetVersionOfMemory(ctx, memoryStoreID, memoryVersionID, params)
+	return err
+}
+
+// RedactVersionOfMemory converts echo context to params.
+func (w *ServerInterfaceWrapper) RedactVersionOfMemory(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "memory_store_id" -------------
+	var memoryStoreID MemoryStoreID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_store_id", ctx.Param("memory_store_id"), &memoryStoreID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_store_id: %s", err))
+	}
+
+	// ------------- Path parameter "memory_version_id" -------------
+	var memoryVersionID MemoryVersionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "memory_version_id", ctx.Param("memory_version_id"), &memoryVersionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter memory_version_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RedactVersionOfMemoryParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+	// ------------- Optional header parameter "X-Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Idempotency-Key")]; found {
+		var XIdempotencyKey XIdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Idempotency-Key", valueList[0], &XIdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Idempotency-Key: %s", err))
+		}
+
+		params.XIdempotencyKey = &XIdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RedactVersionOfMemory(ctx, memoryStoreID, memoryVersionID, params)
 	return err
 }
 
@@ -2945,17 +3382,24 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/vaults/:vault_id/credentials/:credential_id", wrapper.UpdateVaultCredential, options.OperationMiddlewares["updateVaultCredential"]...)
 	router.POST(options.BaseURL+"/vaults/:vault_id/credentials/:credential_id/archive", wrapper.ArchiveVaultCredential, options.OperationMiddlewares["archiveVaultCredential"]...)
 	router.POST(options.BaseURL+"/vaults/:vault_id/credentials/:credential_id/mcp_oauth_validate", wrapper.ValidateVaultCredential, options.OperationMiddlewares["validateVaultCredential"]...)
-	router.GET(options.BaseURL+"/environments/:environment_id/keys", wrapper.ListEnvironmentKeys, options.OperationMiddlewares["listEnvironmentKeys"]...)
-	router.POST(options.BaseURL+"/environments/:environment_id/keys", wrapper.CreateEnvironmentKey, options.OperationMiddlewares["createEnvironmentKey"]...)
-	router.DELETE(options.BaseURL+"/environments/:environment_id/keys/:key_id", wrapper.DeleteEnvironmentKey, options.OperationMiddlewares["deleteEnvironmentKey"]...)
-	router.GET(options.BaseURL+"/environments/:environment_id/work", wrapper.ListWork, options.OperationMiddlewares["listWork"]...)
-	router.GET(options.BaseURL+"/environments/:environment_id/work/poll", wrapper.PollWork, options.OperationMiddlewares["pollWork"]...)
-	router.GET(options.BaseURL+"/environments/:environment_id/work/stats", wrapper.GetWorkStats, options.OperationMiddlewares["getWorkStats"]...)
-	router.GET(options.BaseURL+"/environments/:environment_id/work/:work_id", wrapper.GetWork, options.OperationMiddlewares["getWork"]...)
-	router.POST(options.BaseURL+"/environments/:environment_id/work/:work_id", wrapper.UpdateWork, options.OperationMiddlewares["updateWork"]...)
-	router.POST(options.BaseURL+"/environments/:environment_id/work/:work_id/ack", wrapper.AckWork, options.OperationMiddlewares["ackWork"]...)
-	router.POST(options.BaseURL+"/environments/:environment_id/work/:work_id/heartbeat", wrapper.HeartbeatWork, options.OperationMiddlewares["heartbeatWork"]...)
-	router.POST(options.BaseURL+"/environments/:environment_id/work/:work_id/stop", wrapper.StopWork, options.OperationMiddlewares["stopWork"]...)
+	router.GET(options.BaseURL+"/memory_stores", wrapper.ListMemoryStores, options.OperationMiddlewares["listMemoryStores"]...)
+	router.POST(options.BaseURL+"/memory_stores", wrapper.CreateMemoryStore, options.OperationMiddlewares["createMemoryStore"]...)
+	router.DELETE(options.BaseURL+"/memory_stores/:memory_store_id", wrapper.DeleteMemoryStore, options.OperationMiddlewares["deleteMemoryStore"]...)
+	router.GET(options.BaseURL+"/memory_stores/:memory_store_id", wrapper.GetMemoryStore, options.OperationMiddlewares["getMemoryStore"]...)
+	router.POST(options.BaseURL+"/memory_stores/:memory_store_id", wrapper.UpdateMemoryStore, options.OperationMiddlewares["updateMemoryStore"]...)
+	router.POST(options.BaseURL+"/memory_stores/:memory_store_id/archive", wrapper.ArchiveMemoryStore, options.OperationMiddlewares["archiveMemoryStore"]...)
+	router.GET(options.BaseURL+"/memory_stores/:memory_store_id/memories", wrapper.ListMemories, options.OperationMiddlewares["listMemories"]...)
+	router.POST(options.BaseURL+"/memory_stores/:memory_store_id/memories", wrapper.CreateMemory, options.OperationMiddlewares["createMemory"]...)
+	router.DELETE(options.BaseURL+"/memory_stores/:memory_store_id/memories/:memory_id", wrapper.DeleteMemory, options.OperationMiddlewares["deleteMemory"]...)
+	router.GET(options.BaseURL+"/memory_stores/:memory_store_id/memories/:memory_id", wrapper.GetMemory, options.OperationMiddlewares["getMemory"]...)
+	router.POST(options.BaseURL+"/memory_stores/:memory_store_id/memories/:memory_id", wrapper.UpdateMemory, options.OperationMiddlewares["updateMemory"]...)
+	router.PUT(options.BaseURL+"/memory_stores/:memory_store_id/memories/:memory_id", wrapper.PutMemory, options.OperationMiddlewares["putMemory"]...)
+	router.GET(options.BaseURL+"/memory_stores/:memory_store_id/memory_versions", wrapper.ListMemoryVersions, options.OperationMiddlewares["listMemoryVersions"]...)
+	router.GET(options.BaseURL+"/memory_stores/:memory_store_id/memory_versions/:memory_version_id", wrapper.GetMemoryVersion, options.OperationMiddlewares["getMemoryVersion"]...)
+	router.POST(options.BaseURL+"/memory_stores/:memory_store_id/memory_versions/:memory_version_id/redact", wrapper.RedactMemoryVersion, options.OperationMiddlewares["redactMemoryVersion"]...)
+	router.GET(options.BaseURL+"/memory_stores/:memory_store_id/versions", wrapper.ListVersionsOfMemories, options.OperationMiddlewares["listVersionsOfMemories"]...)
+	router.GET(options.BaseURL+"/memory_stores/:memory_store_id/versions/:memory_version_id", wrapper.GetVersionOfMemory, options.OperationMiddlewares["getVersionOfMemory"]...)
+	router.POST(options.BaseURL+"/memory_stores/:memory_store_id/versions/:memory_version_id/redact", wrapper.RedactVersionOfMemory, options.OperationMiddlewares["redactVersionOfMemory"]...)
 	router.GET(options.BaseURL+"/models", wrapper.ListModels, options.OperationMiddlewares["listModels"]...)
 
 }
@@ -2980,15 +3424,6 @@ type FeatureNotAvailableJSONResponse struct {
 	Headers FeatureNotAvailableResponseHeaders
 }
 
-type ForbiddenResponseHeaders struct {
-	XRequestID RequestID
-}
-type ForbiddenJSONResponse struct {
-	Body Error
-
-	Headers ForbiddenResponseHeaders
-}
-
 type InternalErrorResponseHeaders struct {
 	XRequestID RequestID
 }
@@ -3006,15 +3441,6 @@ type InvalidRequestJSONResponse struct {
 	Body Error
 
 	Headers InvalidRequestResponseHeaders
-}
-
-type LeaseLostResponseHeaders struct {
-	XRequestID RequestID
-}
-type LeaseLostJSONResponse struct {
-	Body Error
-
-	Headers LeaseLostResponseHeaders
 }
 
 type NotFoundResponseHeaders struct {
@@ -3133,23 +3559,6 @@ func (response ListAgents401JSONResponse) VisitListAgentsResponse(w http.Respons
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListAgents403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ListAgents403JSONResponse) VisitListAgentsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3278,23 +3687,6 @@ func (response CreateAgent401JSONResponse) VisitCreateAgentResponse(w http.Respo
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateAgent403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response CreateAgent403JSONResponse) VisitCreateAgentResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3467,23 +3859,6 @@ func (response DeleteAgent401JSONResponse) VisitDeleteAgentResponse(w http.Respo
 	return err
 }
 
-type DeleteAgent403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response DeleteAgent403JSONResponse) VisitDeleteAgentResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type DeleteAgent404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response DeleteAgent404JSONResponse) VisitDeleteAgentResponse(w http.ResponseWriter) error {
@@ -3648,23 +4023,6 @@ func (response GetAgent401JSONResponse) VisitGetAgentResponse(w http.ResponseWri
 	return err
 }
 
-type GetAgent403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response GetAgent403JSONResponse) VisitGetAgentResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetAgent404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response GetAgent404JSONResponse) VisitGetAgentResponse(w http.ResponseWriter) error {
@@ -3810,23 +4168,6 @@ func (response UpdateAgent401JSONResponse) VisitUpdateAgentResponse(w http.Respo
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateAgent403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response UpdateAgent403JSONResponse) VisitUpdateAgentResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4020,23 +4361,6 @@ func (response PutAgent401JSONResponse) VisitPutAgentResponse(w http.ResponseWri
 	return err
 }
 
-type PutAgent403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response PutAgent403JSONResponse) VisitPutAgentResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type PutAgent404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response PutAgent404JSONResponse) VisitPutAgentResponse(w http.ResponseWriter) error {
@@ -4225,23 +4549,6 @@ func (response ArchiveAgent401JSONResponse) VisitArchiveAgentResponse(w http.Res
 	return err
 }
 
-type ArchiveAgent403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ArchiveAgent403JSONResponse) VisitArchiveAgentResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ArchiveAgent404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response ArchiveAgent404JSONResponse) VisitArchiveAgentResponse(w http.ResponseWriter) error {
@@ -4406,23 +4713,6 @@ func (response ListAgentVersions401JSONResponse) VisitListAgentVersionsResponse(
 	return err
 }
 
-type ListAgentVersions403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ListAgentVersions403JSONResponse) VisitListAgentVersionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListAgentVersions404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response ListAgentVersions404JSONResponse) VisitListAgentVersionsResponse(w http.ResponseWriter) error {
@@ -4566,23 +4856,6 @@ func (response ListEnvironments401JSONResponse) VisitListEnvironmentsResponse(w 
 	return err
 }
 
-type ListEnvironments403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ListEnvironments403JSONResponse) VisitListEnvironmentsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListEnvironments429JSONResponse struct{ TooManyJSONResponse }
 
 func (response ListEnvironments429JSONResponse) VisitListEnvironmentsResponse(w http.ResponseWriter) error {
@@ -4707,23 +4980,6 @@ func (response CreateEnvironment401JSONResponse) VisitCreateEnvironmentResponse(
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateEnvironment403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response CreateEnvironment403JSONResponse) VisitCreateEnvironmentResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4896,23 +5152,6 @@ func (response DeleteEnvironment401JSONResponse) VisitDeleteEnvironmentResponse(
 	return err
 }
 
-type DeleteEnvironment403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response DeleteEnvironment403JSONResponse) VisitDeleteEnvironmentResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type DeleteEnvironment404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response DeleteEnvironment404JSONResponse) VisitDeleteEnvironmentResponse(w http.ResponseWriter) error {
@@ -5076,23 +5315,6 @@ func (response GetEnvironment401JSONResponse) VisitGetEnvironmentResponse(w http
 	return err
 }
 
-type GetEnvironment403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response GetEnvironment403JSONResponse) VisitGetEnvironmentResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetEnvironment404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response GetEnvironment404JSONResponse) VisitGetEnvironmentResponse(w http.ResponseWriter) error {
@@ -5238,23 +5460,6 @@ func (response UpdateEnvironment401JSONResponse) VisitUpdateEnvironmentResponse(
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateEnvironment403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response UpdateEnvironment403JSONResponse) VisitUpdateEnvironmentResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5448,23 +5653,6 @@ func (response PutEnvironment401JSONResponse) VisitPutEnvironmentResponse(w http
 	return err
 }
 
-type PutEnvironment403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response PutEnvironment403JSONResponse) VisitPutEnvironmentResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type PutEnvironment404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response PutEnvironment404JSONResponse) VisitPutEnvironmentResponse(w http.ResponseWriter) error {
@@ -5653,23 +5841,6 @@ func (response ArchiveEnvironment401JSONResponse) VisitArchiveEnvironmentRespons
 	return err
 }
 
-type ArchiveEnvironment403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ArchiveEnvironment403JSONResponse) VisitArchiveEnvironmentResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ArchiveEnvironment404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response ArchiveEnvironment404JSONResponse) VisitArchiveEnvironmentResponse(w http.ResponseWriter) error {
@@ -5763,25 +5934,24 @@ func (response ArchiveEnvironment503JSONResponse) VisitArchiveEnvironmentRespons
 	return err
 }
 
-type ListEnvironmentKeysRequestObject struct {
-	EnvironmentID EnvironmentID `json:"environment_id"`
-	Params        ListEnvironmentKeysParams
+type ListMemoryStoresRequestObject struct {
+	Params ListMemoryStoresParams
 }
 
-type ListEnvironmentKeysResponseObject interface {
-	VisitListEnvironmentKeysResponse(w http.ResponseWriter) error
+type ListMemoryStoresResponseObject interface {
+	VisitListMemoryStoresResponse(w http.ResponseWriter) error
 }
 
-type ListEnvironmentKeys200ResponseHeaders struct {
+type ListMemoryStores200ResponseHeaders struct {
 	XRequestID RequestID
 }
 
-type ListEnvironmentKeys200JSONResponse struct {
-	Body    EnvironmentKeyList
-	Headers ListEnvironmentKeys200ResponseHeaders
+type ListMemoryStores200JSONResponse struct {
+	Body    MemoryStoreList
+	Headers ListMemoryStores200ResponseHeaders
 }
 
-func (response ListEnvironmentKeys200JSONResponse) VisitListEnvironmentKeysResponse(w http.ResponseWriter) error {
+func (response ListMemoryStores200JSONResponse) VisitListMemoryStoresResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -5796,9 +5966,9 @@ func (response ListEnvironmentKeys200JSONResponse) VisitListEnvironmentKeysRespo
 	return err
 }
 
-type ListEnvironmentKeys400JSONResponse struct{ InvalidRequestJSONResponse }
+type ListMemoryStores400JSONResponse struct{ InvalidRequestJSONResponse }
 
-func (response ListEnvironmentKeys400JSONResponse) VisitListEnvironmentKeysResponse(w http.ResponseWriter) error {
+func (response ListMemoryStores400JSONResponse) VisitListMemoryStoresResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -5816,9 +5986,9 @@ func (response ListEnvironmentKeys400JSONResponse) VisitListEnvironmentKeysRespo
 	return err
 }
 
-type ListEnvironmentKeys401JSONResponse struct{ UnauthenticatedJSONResponse }
+type ListMemoryStores401JSONResponse struct{ UnauthenticatedJSONResponse }
 
-func (response ListEnvironmentKeys401JSONResponse) VisitListEnvironmentKeysResponse(w http.ResponseWriter) error {
+func (response ListMemoryStores401JSONResponse) VisitListMemoryStoresResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -5834,46 +6004,9 @@ func (response ListEnvironmentKeys401JSONResponse) VisitListEnvironmentKeysRespo
 	return err
 }
 
-type ListEnvironmentKeys403JSONResponse struct{ ForbiddenJSONResponse }
+type ListMemoryStores429JSONResponse struct{ TooManyJSONResponse }
 
-func (response ListEnvironmentKeys403JSONResponse) VisitListEnvironmentKeysResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListEnvironmentKeys404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response ListEnvironmentKeys404JSONResponse) VisitListEnvironmentKeysResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.IdempotentReplayed != nil {
-		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
-	}
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListEnvironmentKeys429JSONResponse struct{ TooManyJSONResponse }
-
-func (response ListEnvironmentKeys429JSONResponse) VisitListEnvironmentKeysResponse(w http.ResponseWriter) error {
+func (response ListMemoryStores429JSONResponse) VisitListMemoryStoresResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -5889,9 +6022,9 @@ func (response ListEnvironmentKeys429JSONResponse) VisitListEnvironmentKeysRespo
 	return err
 }
 
-type ListEnvironmentKeys500JSONResponse struct{ InternalErrorJSONResponse }
+type ListMemoryStores500JSONResponse struct{ InternalErrorJSONResponse }
 
-func (response ListEnvironmentKeys500JSONResponse) VisitListEnvironmentKeysResponse(w http.ResponseWriter) error {
+func (response ListMemoryStores500JSONResponse) VisitListMemoryStoresResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -5906,9 +6039,9 @@ func (response ListEnvironmentKeys500JSONResponse) VisitListEnvironmentKeysRespo
 	return err
 }
 
-type ListEnvironmentKeys503JSONResponse struct{ UnavailableJSONResponse }
+type ListMemoryStores503JSONResponse struct{ UnavailableJSONResponse }
 
-func (response ListEnvironmentKeys503JSONResponse) VisitListEnvironmentKeysResponse(w http.ResponseWriter) error {
+func (response ListMemoryStores503JSONResponse) VisitListMemoryStoresResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -5924,27 +6057,26 @@ func (response ListEnvironmentKeys503JSONResponse) VisitListEnvironmentKeysRespo
 	return err
 }
 
-type CreateEnvironmentKeyRequestObject struct {
-	EnvironmentID EnvironmentID `json:"environment_id"`
-	Params        CreateEnvironmentKeyParams
-	Body          *CreateEnvironmentKeyJSONRequestBody
+type CreateMemoryStoreRequestObject struct {
+	Params CreateMemoryStoreParams
+	Body   *CreateMemoryStoreJSONRequestBody
 }
 
-type CreateEnvironmentKeyResponseObject interface {
-	VisitCreateEnvironmentKeyResponse(w http.ResponseWriter) error
+type CreateMemoryStoreResponseObject interface {
+	VisitCreateMemoryStoreResponse(w http.ResponseWriter) error
 }
 
-type CreateEnvironmentKey201ResponseHeaders struct {
+type CreateMemoryStore201ResponseHeaders struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-type CreateEnvironmentKey201JSONResponse struct {
-	Body    EnvironmentKey
-	Headers CreateEnvironmentKey201ResponseHeaders
+type CreateMemoryStore201JSONResponse struct {
+	Body    MemoryStore
+	Headers CreateMemoryStore201ResponseHeaders
 }
 
-func (response CreateEnvironmentKey201JSONResponse) VisitCreateEnvironmentKeyResponse(w http.ResponseWriter) error {
+func (response CreateMemoryStore201JSONResponse) VisitCreateMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -5962,9 +6094,9 @@ func (response CreateEnvironmentKey201JSONResponse) VisitCreateEnvironmentKeyRes
 	return err
 }
 
-type CreateEnvironmentKey400JSONResponse struct{ InvalidRequestJSONResponse }
+type CreateMemoryStore400JSONResponse struct{ InvalidRequestJSONResponse }
 
-func (response CreateEnvironmentKey400JSONResponse) VisitCreateEnvironmentKeyResponse(w http.ResponseWriter) error {
+func (response CreateMemoryStore400JSONResponse) VisitCreateMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -5982,9 +6114,9 @@ func (response CreateEnvironmentKey400JSONResponse) VisitCreateEnvironmentKeyRes
 	return err
 }
 
-type CreateEnvironmentKey401JSONResponse struct{ UnauthenticatedJSONResponse }
+type CreateMemoryStore401JSONResponse struct{ UnauthenticatedJSONResponse }
 
-func (response CreateEnvironmentKey401JSONResponse) VisitCreateEnvironmentKeyResponse(w http.ResponseWriter) error {
+func (response CreateMemoryStore401JSONResponse) VisitCreateMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6000,46 +6132,9 @@ func (response CreateEnvironmentKey401JSONResponse) VisitCreateEnvironmentKeyRes
 	return err
 }
 
-type CreateEnvironmentKey403JSONResponse struct{ ForbiddenJSONResponse }
+type CreateMemoryStore409JSONResponse struct{ ConflictJSONResponse }
 
-func (response CreateEnvironmentKey403JSONResponse) VisitCreateEnvironmentKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateEnvironmentKey404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response CreateEnvironmentKey404JSONResponse) VisitCreateEnvironmentKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.IdempotentReplayed != nil {
-		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
-	}
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateEnvironmentKey409JSONResponse struct{ ConflictJSONResponse }
-
-func (response CreateEnvironmentKey409JSONResponse) VisitCreateEnvironmentKeyResponse(w http.ResponseWriter) error {
+func (response CreateMemoryStore409JSONResponse) VisitCreateMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6057,11 +6152,11 @@ func (response CreateEnvironmentKey409JSONResponse) VisitCreateEnvironmentKeyRes
 	return err
 }
 
-type CreateEnvironmentKey415JSONResponse struct {
+type CreateMemoryStore415JSONResponse struct {
 	UnsupportedEncodingJSONResponse
 }
 
-func (response CreateEnvironmentKey415JSONResponse) VisitCreateEnvironmentKeyResponse(w http.ResponseWriter) error {
+func (response CreateMemoryStore415JSONResponse) VisitCreateMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6077,9 +6172,9 @@ func (response CreateEnvironmentKey415JSONResponse) VisitCreateEnvironmentKeyRes
 	return err
 }
 
-type CreateEnvironmentKey429JSONResponse struct{ TooManyJSONResponse }
+type CreateMemoryStore429JSONResponse struct{ TooManyJSONResponse }
 
-func (response CreateEnvironmentKey429JSONResponse) VisitCreateEnvironmentKeyResponse(w http.ResponseWriter) error {
+func (response CreateMemoryStore429JSONResponse) VisitCreateMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6095,9 +6190,9 @@ func (response CreateEnvironmentKey429JSONResponse) VisitCreateEnvironmentKeyRes
 	return err
 }
 
-type CreateEnvironmentKey500JSONResponse struct{ InternalErrorJSONResponse }
+type CreateMemoryStore500JSONResponse struct{ InternalErrorJSONResponse }
 
-func (response CreateEnvironmentKey500JSONResponse) VisitCreateEnvironmentKeyResponse(w http.ResponseWriter) error {
+func (response CreateMemoryStore500JSONResponse) VisitCreateMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6112,9 +6207,9 @@ func (response CreateEnvironmentKey500JSONResponse) VisitCreateEnvironmentKeyRes
 	return err
 }
 
-type CreateEnvironmentKey503JSONResponse struct{ UnavailableJSONResponse }
+type CreateMemoryStore503JSONResponse struct{ UnavailableJSONResponse }
 
-func (response CreateEnvironmentKey503JSONResponse) VisitCreateEnvironmentKeyResponse(w http.ResponseWriter) error {
+func (response CreateMemoryStore503JSONResponse) VisitCreateMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6130,27 +6225,26 @@ func (response CreateEnvironmentKey503JSONResponse) VisitCreateEnvironmentKeyRes
 	return err
 }
 
-type DeleteEnvironmentKeyRequestObject struct {
-	EnvironmentID EnvironmentID    `json:"environment_id"`
-	KeyID         EnvironmentKeyID `json:"key_id"`
-	Params        DeleteEnvironmentKeyParams
+type DeleteMemoryStoreRequestObject struct {
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+	Params        DeleteMemoryStoreParams
 }
 
-type DeleteEnvironmentKeyResponseObject interface {
-	VisitDeleteEnvironmentKeyResponse(w http.ResponseWriter) error
+type DeleteMemoryStoreResponseObject interface {
+	VisitDeleteMemoryStoreResponse(w http.ResponseWriter) error
 }
 
-type DeleteEnvironmentKey200ResponseHeaders struct {
+type DeleteMemoryStore200ResponseHeaders struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-type DeleteEnvironmentKey200JSONResponse struct {
-	Body    DeletedEnvironmentKey
-	Headers DeleteEnvironmentKey200ResponseHeaders
+type DeleteMemoryStore200JSONResponse struct {
+	Body    DeletedMemoryStore
+	Headers DeleteMemoryStore200ResponseHeaders
 }
 
-func (response DeleteEnvironmentKey200JSONResponse) VisitDeleteEnvironmentKeyResponse(w http.ResponseWriter) error {
+func (response DeleteMemoryStore200JSONResponse) VisitDeleteMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6168,9 +6262,9 @@ func (response DeleteEnvironmentKey200JSONResponse) VisitDeleteEnvironmentKeyRes
 	return err
 }
 
-type DeleteEnvironmentKey400JSONResponse struct{ InvalidRequestJSONResponse }
+type DeleteMemoryStore400JSONResponse struct{ InvalidRequestJSONResponse }
 
-func (response DeleteEnvironmentKey400JSONResponse) VisitDeleteEnvironmentKeyResponse(w http.ResponseWriter) error {
+func (response DeleteMemoryStore400JSONResponse) VisitDeleteMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6188,9 +6282,9 @@ func (response DeleteEnvironmentKey400JSONResponse) VisitDeleteEnvironmentKeyRes
 	return err
 }
 
-type DeleteEnvironmentKey401JSONResponse struct{ UnauthenticatedJSONResponse }
+type DeleteMemoryStore401JSONResponse struct{ UnauthenticatedJSONResponse }
 
-func (response DeleteEnvironmentKey401JSONResponse) VisitDeleteEnvironmentKeyResponse(w http.ResponseWriter) error {
+func (response DeleteMemoryStore401JSONResponse) VisitDeleteMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6206,26 +6300,9 @@ func (response DeleteEnvironmentKey401JSONResponse) VisitDeleteEnvironmentKeyRes
 	return err
 }
 
-type DeleteEnvironmentKey403JSONResponse struct{ ForbiddenJSONResponse }
+type DeleteMemoryStore404JSONResponse struct{ NotFoundJSONResponse }
 
-func (response DeleteEnvironmentKey403JSONResponse) VisitDeleteEnvironmentKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeleteEnvironmentKey404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response DeleteEnvironmentKey404JSONResponse) VisitDeleteEnvironmentKeyResponse(w http.ResponseWriter) error {
+func (response DeleteMemoryStore404JSONResponse) VisitDeleteMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6243,9 +6320,9 @@ func (response DeleteEnvironmentKey404JSONResponse) VisitDeleteEnvironmentKeyRes
 	return err
 }
 
-type DeleteEnvironmentKey409JSONResponse struct{ ConflictJSONResponse }
+type DeleteMemoryStore409JSONResponse struct{ ConflictJSONResponse }
 
-func (response DeleteEnvironmentKey409JSONResponse) VisitDeleteEnvironmentKeyResponse(w http.ResponseWriter) error {
+func (response DeleteMemoryStore409JSONResponse) VisitDeleteMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6263,9 +6340,9 @@ func (response DeleteEnvironmentKey409JSONResponse) VisitDeleteEnvironmentKeyRes
 	return err
 }
 
-type DeleteEnvironmentKey429JSONResponse struct{ TooManyJSONResponse }
+type DeleteMemoryStore429JSONResponse struct{ TooManyJSONResponse }
 
-func (response DeleteEnvironmentKey429JSONResponse) VisitDeleteEnvironmentKeyResponse(w http.ResponseWriter) error {
+func (response DeleteMemoryStore429JSONResponse) VisitDeleteMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6281,9 +6358,9 @@ func (response DeleteEnvironmentKey429JSONResponse) VisitDeleteEnvironmentKeyRes
 	return err
 }
 
-type DeleteEnvironmentKey500JSONResponse struct{ InternalErrorJSONResponse }
+type DeleteMemoryStore500JSONResponse struct{ InternalErrorJSONResponse }
 
-func (response DeleteEnvironmentKey500JSONResponse) VisitDeleteEnvironmentKeyResponse(w http.ResponseWriter) error {
+func (response DeleteMemoryStore500JSONResponse) VisitDeleteMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6298,9 +6375,9 @@ func (response DeleteEnvironmentKey500JSONResponse) VisitDeleteEnvironmentKeyRes
 	return err
 }
 
-type DeleteEnvironmentKey503JSONResponse struct{ UnavailableJSONResponse }
+type DeleteMemoryStore503JSONResponse struct{ UnavailableJSONResponse }
 
-func (response DeleteEnvironmentKey503JSONResponse) VisitDeleteEnvironmentKeyResponse(w http.ResponseWriter) error {
+func (response DeleteMemoryStore503JSONResponse) VisitDeleteMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6316,25 +6393,24 @@ func (response DeleteEnvironmentKey503JSONResponse) VisitDeleteEnvironmentKeyRes
 	return err
 }
 
-type ListWorkRequestObject struct {
-	EnvironmentID EnvironmentID `json:"environment_id"`
-	Params        ListWorkParams
+type GetMemoryStoreRequestObject struct {
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
 }
 
-type ListWorkResponseObject interface {
-	VisitListWorkResponse(w http.ResponseWriter) error
+type GetMemoryStoreResponseObject interface {
+	VisitGetMemoryStoreResponse(w http.ResponseWriter) error
 }
 
-type ListWork200ResponseHeaders struct {
+type GetMemoryStore200ResponseHeaders struct {
 	XRequestID RequestID
 }
 
-type ListWork200JSONResponse struct {
-	Body    WorkList
-	Headers ListWork200ResponseHeaders
+type GetMemoryStore200JSONResponse struct {
+	Body    MemoryStore
+	Headers GetMemoryStore200ResponseHeaders
 }
 
-func (response ListWork200JSONResponse) VisitListWorkResponse(w http.ResponseWriter) error {
+func (response GetMemoryStore200JSONResponse) VisitGetMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6349,9 +6425,9 @@ func (response ListWork200JSONResponse) VisitListWorkResponse(w http.ResponseWri
 	return err
 }
 
-type ListWork400JSONResponse struct{ InvalidRequestJSONResponse }
+type GetMemoryStore400JSONResponse struct{ InvalidRequestJSONResponse }
 
-func (response ListWork400JSONResponse) VisitListWorkResponse(w http.ResponseWriter) error {
+func (response GetMemoryStore400JSONResponse) VisitGetMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6369,9 +6445,9 @@ func (response ListWork400JSONResponse) VisitListWorkResponse(w http.ResponseWri
 	return err
 }
 
-type ListWork401JSONResponse struct{ UnauthenticatedJSONResponse }
+type GetMemoryStore401JSONResponse struct{ UnauthenticatedJSONResponse }
 
-func (response ListWork401JSONResponse) VisitListWorkResponse(w http.ResponseWriter) error {
+func (response GetMemoryStore401JSONResponse) VisitGetMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6387,26 +6463,9 @@ func (response ListWork401JSONResponse) VisitListWorkResponse(w http.ResponseWri
 	return err
 }
 
-type ListWork403JSONResponse struct{ ForbiddenJSONResponse }
+type GetMemoryStore404JSONResponse struct{ NotFoundJSONResponse }
 
-func (response ListWork403JSONResponse) VisitListWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListWork404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response ListWork404JSONResponse) VisitListWorkResponse(w http.ResponseWriter) error {
+func (response GetMemoryStore404JSONResponse) VisitGetMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6424,172 +6483,9 @@ func (response ListWork404JSONResponse) VisitListWorkResponse(w http.ResponseWri
 	return err
 }
 
-type ListWork429JSONResponse struct{ TooManyJSONResponse }
+type GetMemoryStore429JSONResponse struct{ TooManyJSONResponse }
 
-func (response ListWork429JSONResponse) VisitListWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListWork500JSONResponse struct{ InternalErrorJSONResponse }
-
-func (response ListWork500JSONResponse) VisitListWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListWork503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response ListWork503JSONResponse) VisitListWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PollWorkRequestObject struct {
-	EnvironmentID EnvironmentID `json:"environment_id"`
-	Params        PollWorkParams
-}
-
-type PollWorkResponseObject interface {
-	VisitPollWorkResponse(w http.ResponseWriter) error
-}
-
-type PollWork200ResponseHeaders struct {
-	CacheControl string
-	XRequestID   RequestID
-}
-
-type PollWork200JSONResponse struct {
-	Body    PolledWork
-	Headers PollWork200ResponseHeaders
-}
-
-func (response PollWork200JSONResponse) VisitPollWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PollWork400JSONResponse struct{ InvalidRequestJSONResponse }
-
-func (response PollWork400JSONResponse) VisitPollWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.IdempotentReplayed != nil {
-		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
-	}
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PollWork401JSONResponse struct{ UnauthenticatedJSONResponse }
-
-func (response PollWork401JSONResponse) VisitPollWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PollWork403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response PollWork403JSONResponse) VisitPollWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PollWork404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response PollWork404JSONResponse) VisitPollWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.IdempotentReplayed != nil {
-		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
-	}
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PollWork429JSONResponse struct{ TooManyJSONResponse }
-
-func (response PollWork429JSONResponse) VisitPollWorkResponse(w http.ResponseWriter) error {
+func (response GetMemoryStore429JSONResponse) VisitGetMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6605,9 +6501,9 @@ func (response PollWork429JSONResponse) VisitPollWorkResponse(w http.ResponseWri
 	return err
 }
 
-type PollWork500JSONResponse struct{ InternalErrorJSONResponse }
+type GetMemoryStore500JSONResponse struct{ InternalErrorJSONResponse }
 
-func (response PollWork500JSONResponse) VisitPollWorkResponse(w http.ResponseWriter) error {
+func (response GetMemoryStore500JSONResponse) VisitGetMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6622,9 +6518,9 @@ func (response PollWork500JSONResponse) VisitPollWorkResponse(w http.ResponseWri
 	return err
 }
 
-type PollWork503JSONResponse struct{ UnavailableJSONResponse }
+type GetMemoryStore503JSONResponse struct{ UnavailableJSONResponse }
 
-func (response PollWork503JSONResponse) VisitPollWorkResponse(w http.ResponseWriter) error {
+func (response GetMemoryStore503JSONResponse) VisitGetMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -6640,349 +6536,27 @@ func (response PollWork503JSONResponse) VisitPollWorkResponse(w http.ResponseWri
 	return err
 }
 
-type GetWorkStatsRequestObject struct {
-	EnvironmentID EnvironmentID `json:"environment_id"`
+type UpdateMemoryStoreRequestObject struct {
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+	Params        UpdateMemoryStoreParams
+	Body          *UpdateMemoryStoreJSONRequestBody
 }
 
-type GetWorkStatsResponseObject interface {
-	VisitGetWorkStatsResponse(w http.ResponseWriter) error
+type UpdateMemoryStoreResponseObject interface {
+	VisitUpdateMemoryStoreResponse(w http.ResponseWriter) error
 }
 
-type GetWorkStats200ResponseHeaders struct {
-	XRequestID RequestID
-}
-
-type GetWorkStats200JSONResponse struct {
-	Body    WorkStats
-	Headers GetWorkStats200ResponseHeaders
-}
-
-func (response GetWorkStats200JSONResponse) VisitGetWorkStatsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetWorkStats400JSONResponse struct{ InvalidRequestJSONResponse }
-
-func (response GetWorkStats400JSONResponse) VisitGetWorkStatsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.IdempotentReplayed != nil {
-		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
-	}
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetWorkStats401JSONResponse struct{ UnauthenticatedJSONResponse }
-
-func (response GetWorkStats401JSONResponse) VisitGetWorkStatsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetWorkStats403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response GetWorkStats403JSONResponse) VisitGetWorkStatsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetWorkStats404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response GetWorkStats404JSONResponse) VisitGetWorkStatsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.IdempotentReplayed != nil {
-		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
-	}
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetWorkStats429JSONResponse struct{ TooManyJSONResponse }
-
-func (response GetWorkStats429JSONResponse) VisitGetWorkStatsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetWorkStats500JSONResponse struct{ InternalErrorJSONResponse }
-
-func (response GetWorkStats500JSONResponse) VisitGetWorkStatsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetWorkStats503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response GetWorkStats503JSONResponse) VisitGetWorkStatsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetWorkRequestObject struct {
-	EnvironmentID EnvironmentID `json:"environment_id"`
-	WorkID        WorkID        `json:"work_id"`
-}
-
-type GetWorkResponseObject interface {
-	VisitGetWorkResponse(w http.ResponseWriter) error
-}
-
-type GetWork200ResponseHeaders struct {
-	XRequestID RequestID
-}
-
-type GetWork200JSONResponse struct {
-	Body    Work
-	Headers GetWork200ResponseHeaders
-}
-
-func (response GetWork200JSONResponse) VisitGetWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetWork400JSONResponse struct{ InvalidRequestJSONResponse }
-
-func (response GetWork400JSONResponse) VisitGetWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.IdempotentReplayed != nil {
-		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
-	}
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetWork401JSONResponse struct{ UnauthenticatedJSONResponse }
-
-func (response GetWork401JSONResponse) VisitGetWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetWork403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response GetWork403JSONResponse) VisitGetWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetWork404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response GetWork404JSONResponse) VisitGetWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.IdempotentReplayed != nil {
-		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
-	}
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetWork429JSONResponse struct{ TooManyJSONResponse }
-
-func (response GetWork429JSONResponse) VisitGetWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetWork500JSONResponse struct{ InternalErrorJSONResponse }
-
-func (response GetWork500JSONResponse) VisitGetWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetWork503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response GetWork503JSONResponse) VisitGetWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateWorkRequestObject struct {
-	EnvironmentID EnvironmentID `json:"environment_id"`
-	WorkID        WorkID        `json:"work_id"`
-	Params        UpdateWorkParams
-	Body          *UpdateWorkJSONRequestBody
-}
-
-type UpdateWorkResponseObject interface {
-	VisitUpdateWorkResponse(w http.ResponseWriter) error
-}
-
-type UpdateWork200ResponseHeaders struct {
+type UpdateMemoryStore200ResponseHeaders struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-type UpdateWork200JSONResponse struct {
-	Body    Work
-	Headers UpdateWork200ResponseHeaders
+type UpdateMemoryStore200JSONResponse struct {
+	Body    MemoryStore
+	Headers UpdateMemoryStore200ResponseHeaders
 }
 
-func (response UpdateWork200JSONResponse) VisitUpdateWorkResponse(w http.ResponseWriter) error {
+func (response UpdateMemoryStore200JSONResponse) VisitUpdateMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7000,9 +6574,9 @@ func (response UpdateWork200JSONResponse) VisitUpdateWorkResponse(w http.Respons
 	return err
 }
 
-type UpdateWork400JSONResponse struct{ InvalidRequestJSONResponse }
+type UpdateMemoryStore400JSONResponse struct{ InvalidRequestJSONResponse }
 
-func (response UpdateWork400JSONResponse) VisitUpdateWorkResponse(w http.ResponseWriter) error {
+func (response UpdateMemoryStore400JSONResponse) VisitUpdateMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7020,9 +6594,9 @@ func (response UpdateWork400JSONResponse) VisitUpdateWorkResponse(w http.Respons
 	return err
 }
 
-type UpdateWork401JSONResponse struct{ UnauthenticatedJSONResponse }
+type UpdateMemoryStore401JSONResponse struct{ UnauthenticatedJSONResponse }
 
-func (response UpdateWork401JSONResponse) VisitUpdateWorkResponse(w http.ResponseWriter) error {
+func (response UpdateMemoryStore401JSONResponse) VisitUpdateMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7038,26 +6612,9 @@ func (response UpdateWork401JSONResponse) VisitUpdateWorkResponse(w http.Respons
 	return err
 }
 
-type UpdateWork403JSONResponse struct{ ForbiddenJSONResponse }
+type UpdateMemoryStore404JSONResponse struct{ NotFoundJSONResponse }
 
-func (response UpdateWork403JSONResponse) VisitUpdateWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateWork404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response UpdateWork404JSONResponse) VisitUpdateWorkResponse(w http.ResponseWriter) error {
+func (response UpdateMemoryStore404JSONResponse) VisitUpdateMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7075,9 +6632,9 @@ func (response UpdateWork404JSONResponse) VisitUpdateWorkResponse(w http.Respons
 	return err
 }
 
-type UpdateWork409JSONResponse struct{ ConflictJSONResponse }
+type UpdateMemoryStore409JSONResponse struct{ ConflictJSONResponse }
 
-func (response UpdateWork409JSONResponse) VisitUpdateWorkResponse(w http.ResponseWriter) error {
+func (response UpdateMemoryStore409JSONResponse) VisitUpdateMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7095,11 +6652,11 @@ func (response UpdateWork409JSONResponse) VisitUpdateWorkResponse(w http.Respons
 	return err
 }
 
-type UpdateWork415JSONResponse struct {
+type UpdateMemoryStore415JSONResponse struct {
 	UnsupportedEncodingJSONResponse
 }
 
-func (response UpdateWork415JSONResponse) VisitUpdateWorkResponse(w http.ResponseWriter) error {
+func (response UpdateMemoryStore415JSONResponse) VisitUpdateMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7115,9 +6672,9 @@ func (response UpdateWork415JSONResponse) VisitUpdateWorkResponse(w http.Respons
 	return err
 }
 
-type UpdateWork429JSONResponse struct{ TooManyJSONResponse }
+type UpdateMemoryStore429JSONResponse struct{ TooManyJSONResponse }
 
-func (response UpdateWork429JSONResponse) VisitUpdateWorkResponse(w http.ResponseWriter) error {
+func (response UpdateMemoryStore429JSONResponse) VisitUpdateMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7133,9 +6690,9 @@ func (response UpdateWork429JSONResponse) VisitUpdateWorkResponse(w http.Respons
 	return err
 }
 
-type UpdateWork500JSONResponse struct{ InternalErrorJSONResponse }
+type UpdateMemoryStore500JSONResponse struct{ InternalErrorJSONResponse }
 
-func (response UpdateWork500JSONResponse) VisitUpdateWorkResponse(w http.ResponseWriter) error {
+func (response UpdateMemoryStore500JSONResponse) VisitUpdateMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7150,9 +6707,9 @@ func (response UpdateWork500JSONResponse) VisitUpdateWorkResponse(w http.Respons
 	return err
 }
 
-type UpdateWork503JSONResponse struct{ UnavailableJSONResponse }
+type UpdateMemoryStore503JSONResponse struct{ UnavailableJSONResponse }
 
-func (response UpdateWork503JSONResponse) VisitUpdateWorkResponse(w http.ResponseWriter) error {
+func (response UpdateMemoryStore503JSONResponse) VisitUpdateMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7168,27 +6725,26 @@ func (response UpdateWork503JSONResponse) VisitUpdateWorkResponse(w http.Respons
 	return err
 }
 
-type AckWorkRequestObject struct {
-	EnvironmentID EnvironmentID `json:"environment_id"`
-	WorkID        WorkID        `json:"work_id"`
-	Params        AckWorkParams
+type ArchiveMemoryStoreRequestObject struct {
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+	Params        ArchiveMemoryStoreParams
 }
 
-type AckWorkResponseObject interface {
-	VisitAckWorkResponse(w http.ResponseWriter) error
+type ArchiveMemoryStoreResponseObject interface {
+	VisitArchiveMemoryStoreResponse(w http.ResponseWriter) error
 }
 
-type AckWork200ResponseHeaders struct {
+type ArchiveMemoryStore200ResponseHeaders struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-type AckWork200JSONResponse struct {
-	Body    Work
-	Headers AckWork200ResponseHeaders
+type ArchiveMemoryStore200JSONResponse struct {
+	Body    MemoryStore
+	Headers ArchiveMemoryStore200ResponseHeaders
 }
 
-func (response AckWork200JSONResponse) VisitAckWorkResponse(w http.ResponseWriter) error {
+func (response ArchiveMemoryStore200JSONResponse) VisitArchiveMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7206,9 +6762,9 @@ func (response AckWork200JSONResponse) VisitAckWorkResponse(w http.ResponseWrite
 	return err
 }
 
-type AckWork400JSONResponse struct{ InvalidRequestJSONResponse }
+type ArchiveMemoryStore400JSONResponse struct{ InvalidRequestJSONResponse }
 
-func (response AckWork400JSONResponse) VisitAckWorkResponse(w http.ResponseWriter) error {
+func (response ArchiveMemoryStore400JSONResponse) VisitArchiveMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7226,9 +6782,9 @@ func (response AckWork400JSONResponse) VisitAckWorkResponse(w http.ResponseWrite
 	return err
 }
 
-type AckWork401JSONResponse struct{ UnauthenticatedJSONResponse }
+type ArchiveMemoryStore401JSONResponse struct{ UnauthenticatedJSONResponse }
 
-func (response AckWork401JSONResponse) VisitAckWorkResponse(w http.ResponseWriter) error {
+func (response ArchiveMemoryStore401JSONResponse) VisitArchiveMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7244,26 +6800,9 @@ func (response AckWork401JSONResponse) VisitAckWorkResponse(w http.ResponseWrite
 	return err
 }
 
-type AckWork403JSONResponse struct{ ForbiddenJSONResponse }
+type ArchiveMemoryStore404JSONResponse struct{ NotFoundJSONResponse }
 
-func (response AckWork403JSONResponse) VisitAckWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type AckWork404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response AckWork404JSONResponse) VisitAckWorkResponse(w http.ResponseWriter) error {
+func (response ArchiveMemoryStore404JSONResponse) VisitArchiveMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7281,9 +6820,9 @@ func (response AckWork404JSONResponse) VisitAckWorkResponse(w http.ResponseWrite
 	return err
 }
 
-type AckWork409JSONResponse struct{ ConflictJSONResponse }
+type ArchiveMemoryStore409JSONResponse struct{ ConflictJSONResponse }
 
-func (response AckWork409JSONResponse) VisitAckWorkResponse(w http.ResponseWriter) error {
+func (response ArchiveMemoryStore409JSONResponse) VisitArchiveMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7301,9 +6840,9 @@ func (response AckWork409JSONResponse) VisitAckWorkResponse(w http.ResponseWrite
 	return err
 }
 
-type AckWork429JSONResponse struct{ TooManyJSONResponse }
+type ArchiveMemoryStore429JSONResponse struct{ TooManyJSONResponse }
 
-func (response AckWork429JSONResponse) VisitAckWorkResponse(w http.ResponseWriter) error {
+func (response ArchiveMemoryStore429JSONResponse) VisitArchiveMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7319,9 +6858,9 @@ func (response AckWork429JSONResponse) VisitAckWorkResponse(w http.ResponseWrite
 	return err
 }
 
-type AckWork500JSONResponse struct{ InternalErrorJSONResponse }
+type ArchiveMemoryStore500JSONResponse struct{ InternalErrorJSONResponse }
 
-func (response AckWork500JSONResponse) VisitAckWorkResponse(w http.ResponseWriter) error {
+func (response ArchiveMemoryStore500JSONResponse) VisitArchiveMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7336,9 +6875,9 @@ func (response AckWork500JSONResponse) VisitAckWorkResponse(w http.ResponseWrite
 	return err
 }
 
-type AckWork503JSONResponse struct{ UnavailableJSONResponse }
+type ArchiveMemoryStore503JSONResponse struct{ UnavailableJSONResponse }
 
-func (response AckWork503JSONResponse) VisitAckWorkResponse(w http.ResponseWriter) error {
+func (response ArchiveMemoryStore503JSONResponse) VisitArchiveMemoryStoreResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7354,27 +6893,25 @@ func (response AckWork503JSONResponse) VisitAckWorkResponse(w http.ResponseWrite
 	return err
 }
 
-type HeartbeatWorkRequestObject struct {
-	EnvironmentID EnvironmentID `json:"environment_id"`
-	WorkID        WorkID        `json:"work_id"`
-	Params        HeartbeatWorkParams
+type ListMemoriesRequestObject struct {
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+	Params        ListMemoriesParams
 }
 
-type HeartbeatWorkResponseObject interface {
-	VisitHeartbeatWorkResponse(w http.ResponseWriter) error
+type ListMemoriesResponseObject interface {
+	VisitListMemoriesResponse(w http.ResponseWriter) error
 }
 
-type HeartbeatWork200ResponseHeaders struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
+type ListMemories200ResponseHeaders struct {
+	XRequestID RequestID
 }
 
-type HeartbeatWork200JSONResponse struct {
-	Body    WorkHeartbeat
-	Headers HeartbeatWork200ResponseHeaders
+type ListMemories200JSONResponse struct {
+	Body    MemoryList
+	Headers ListMemories200ResponseHeaders
 }
 
-func (response HeartbeatWork200JSONResponse) VisitHeartbeatWorkResponse(w http.ResponseWriter) error {
+func (response ListMemories200JSONResponse) VisitListMemoriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7383,18 +6920,15 @@ func (response HeartbeatWork200JSONResponse) VisitHeartbeatWorkResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.IdempotentReplayed != nil {
-		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
-	}
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type HeartbeatWork400JSONResponse struct{ InvalidRequestJSONResponse }
+type ListMemories400JSONResponse struct{ InvalidRequestJSONResponse }
 
-func (response HeartbeatWork400JSONResponse) VisitHeartbeatWorkResponse(w http.ResponseWriter) error {
+func (response ListMemories400JSONResponse) VisitListMemoriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7412,9 +6946,9 @@ func (response HeartbeatWork400JSONResponse) VisitHeartbeatWorkResponse(w http.R
 	return err
 }
 
-type HeartbeatWork401JSONResponse struct{ UnauthenticatedJSONResponse }
+type ListMemories401JSONResponse struct{ UnauthenticatedJSONResponse }
 
-func (response HeartbeatWork401JSONResponse) VisitHeartbeatWorkResponse(w http.ResponseWriter) error {
+func (response ListMemories401JSONResponse) VisitListMemoriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7430,26 +6964,9 @@ func (response HeartbeatWork401JSONResponse) VisitHeartbeatWorkResponse(w http.R
 	return err
 }
 
-type HeartbeatWork403JSONResponse struct{ ForbiddenJSONResponse }
+type ListMemories404JSONResponse struct{ NotFoundJSONResponse }
 
-func (response HeartbeatWork403JSONResponse) VisitHeartbeatWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type HeartbeatWork404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response HeartbeatWork404JSONResponse) VisitHeartbeatWorkResponse(w http.ResponseWriter) error {
+func (response ListMemories404JSONResponse) VisitListMemoriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7467,46 +6984,9 @@ func (response HeartbeatWork404JSONResponse) VisitHeartbeatWorkResponse(w http.R
 	return err
 }
 
-type HeartbeatWork409JSONResponse struct{ ConflictJSONResponse }
+type ListMemories429JSONResponse struct{ TooManyJSONResponse }
 
-func (response HeartbeatWork409JSONResponse) VisitHeartbeatWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.IdempotentReplayed != nil {
-		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
-	}
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type HeartbeatWork412JSONResponse struct{ LeaseLostJSONResponse }
-
-func (response HeartbeatWork412JSONResponse) VisitHeartbeatWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(412)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type HeartbeatWork429JSONResponse struct{ TooManyJSONResponse }
-
-func (response HeartbeatWork429JSONResponse) VisitHeartbeatWorkResponse(w http.ResponseWriter) error {
+func (response ListMemories429JSONResponse) VisitListMemoriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7522,9 +7002,9 @@ func (response HeartbeatWork429JSONResponse) VisitHeartbeatWorkResponse(w http.R
 	return err
 }
 
-type HeartbeatWork500JSONResponse struct{ InternalErrorJSONResponse }
+type ListMemories500JSONResponse struct{ InternalErrorJSONResponse }
 
-func (response HeartbeatWork500JSONResponse) VisitHeartbeatWorkResponse(w http.ResponseWriter) error {
+func (response ListMemories500JSONResponse) VisitListMemoriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7539,9 +7019,9 @@ func (response HeartbeatWork500JSONResponse) VisitHeartbeatWorkResponse(w http.R
 	return err
 }
 
-type HeartbeatWork503JSONResponse struct{ UnavailableJSONResponse }
+type ListMemories503JSONResponse struct{ UnavailableJSONResponse }
 
-func (response HeartbeatWork503JSONResponse) VisitHeartbeatWorkResponse(w http.ResponseWriter) error {
+func (response ListMemories503JSONResponse) VisitListMemoriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7557,28 +7037,27 @@ func (response HeartbeatWork503JSONResponse) VisitHeartbeatWorkResponse(w http.R
 	return err
 }
 
-type StopWorkRequestObject struct {
-	EnvironmentID EnvironmentID `json:"environment_id"`
-	WorkID        WorkID        `json:"work_id"`
-	Params        StopWorkParams
-	Body          *StopWorkJSONRequestBody
+type CreateMemoryRequestObject struct {
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+	Params        CreateMemoryParams
+	Body          *CreateMemoryJSONRequestBody
 }
 
-type StopWorkResponseObject interface {
-	VisitStopWorkResponse(w http.ResponseWriter) error
+type CreateMemoryResponseObject interface {
+	VisitCreateMemoryResponse(w http.ResponseWriter) error
 }
 
-type StopWork200ResponseHeaders struct {
+type CreateMemory201ResponseHeaders struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-type StopWork200JSONResponse struct {
-	Body    Work
-	Headers StopWork200ResponseHeaders
+type CreateMemory201JSONResponse struct {
+	Body    Memory
+	Headers CreateMemory201ResponseHeaders
 }
 
-func (response StopWork200JSONResponse) VisitStopWorkResponse(w http.ResponseWriter) error {
+func (response CreateMemory201JSONResponse) VisitCreateMemoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7591,14 +7070,14 @@ func (response StopWork200JSONResponse) VisitStopWorkResponse(w http.ResponseWri
 		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
 	}
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(200)
+	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type StopWork400JSONResponse struct{ InvalidRequestJSONResponse }
+type CreateMemory400JSONResponse struct{ InvalidRequestJSONResponse }
 
-func (response StopWork400JSONResponse) VisitStopWorkResponse(w http.ResponseWriter) error {
+func (response CreateMemory400JSONResponse) VisitCreateMemoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7616,9 +7095,9 @@ func (response StopWork400JSONResponse) VisitStopWorkResponse(w http.ResponseWri
 	return err
 }
 
-type StopWork401JSONResponse struct{ UnauthenticatedJSONResponse }
+type CreateMemory401JSONResponse struct{ UnauthenticatedJSONResponse }
 
-func (response StopWork401JSONResponse) VisitStopWorkResponse(w http.ResponseWriter) error {
+func (response CreateMemory401JSONResponse) VisitCreateMemoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7634,26 +7113,9 @@ func (response StopWork401JSONResponse) VisitStopWorkResponse(w http.ResponseWri
 	return err
 }
 
-type StopWork403JSONResponse struct{ ForbiddenJSONResponse }
+type CreateMemory404JSONResponse struct{ NotFoundJSONResponse }
 
-func (response StopWork403JSONResponse) VisitStopWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type StopWork404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response StopWork404JSONResponse) VisitStopWorkResponse(w http.ResponseWriter) error {
+func (response CreateMemory404JSONResponse) VisitCreateMemoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7671,9 +7133,9 @@ func (response StopWork404JSONResponse) VisitStopWorkResponse(w http.ResponseWri
 	return err
 }
 
-type StopWork409JSONResponse struct{ ConflictJSONResponse }
+type CreateMemory409JSONResponse struct{ ConflictJSONResponse }
 
-func (response StopWork409JSONResponse) VisitStopWorkResponse(w http.ResponseWriter) error {
+func (response CreateMemory409JSONResponse) VisitCreateMemoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7691,11 +7153,11 @@ func (response StopWork409JSONResponse) VisitStopWorkResponse(w http.ResponseWri
 	return err
 }
 
-type StopWork415JSONResponse struct {
+type CreateMemory415JSONResponse struct {
 	UnsupportedEncodingJSONResponse
 }
 
-func (response StopWork415JSONResponse) VisitStopWorkResponse(w http.ResponseWriter) error {
+func (response CreateMemory415JSONResponse) VisitCreateMemoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7711,9 +7173,9 @@ func (response StopWork415JSONResponse) VisitStopWorkResponse(w http.ResponseWri
 	return err
 }
 
-type StopWork429JSONResponse struct{ TooManyJSONResponse }
+type CreateMemory429JSONResponse struct{ TooManyJSONResponse }
 
-func (response StopWork429JSONResponse) VisitStopWorkResponse(w http.ResponseWriter) error {
+func (response CreateMemory429JSONResponse) VisitCreateMemoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7729,9 +7191,9 @@ func (response StopWork429JSONResponse) VisitStopWorkResponse(w http.ResponseWri
 	return err
 }
 
-type StopWork500JSONResponse struct{ InternalErrorJSONResponse }
+type CreateMemory500JSONResponse struct{ InternalErrorJSONResponse }
 
-func (response StopWork500JSONResponse) VisitStopWorkResponse(w http.ResponseWriter) error {
+func (response CreateMemory500JSONResponse) VisitCreateMemoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7746,9 +7208,1619 @@ func (response StopWork500JSONResponse) VisitStopWorkResponse(w http.ResponseWri
 	return err
 }
 
-type StopWork503JSONResponse struct{ UnavailableJSONResponse }
+type CreateMemory503JSONResponse struct{ UnavailableJSONResponse }
 
-func (response StopWork503JSONResponse) VisitStopWorkResponse(w http.ResponseWriter) error {
+func (response CreateMemory503JSONResponse) VisitCreateMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMemoryRequestObject struct {
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+	MemoryID      MemoryID      `json:"memory_id"`
+	Params        DeleteMemoryParams
+}
+
+type DeleteMemoryResponseObject interface {
+	VisitDeleteMemoryResponse(w http.ResponseWriter) error
+}
+
+type DeleteMemory200ResponseHeaders struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+type DeleteMemory200JSONResponse struct {
+	Body    DeletedMemory
+	Headers DeleteMemory200ResponseHeaders
+}
+
+func (response DeleteMemory200JSONResponse) VisitDeleteMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMemory400JSONResponse struct{ InvalidRequestJSONResponse }
+
+func (response DeleteMemory400JSONResponse) VisitDeleteMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMemory401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response DeleteMemory401JSONResponse) VisitDeleteMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMemory404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteMemory404JSONResponse) VisitDeleteMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMemory409JSONResponse struct{ ConflictJSONResponse }
+
+func (response DeleteMemory409JSONResponse) VisitDeleteMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMemory429JSONResponse struct{ TooManyJSONResponse }
+
+func (response DeleteMemory429JSONResponse) VisitDeleteMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMemory500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response DeleteMemory500JSONResponse) VisitDeleteMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMemory503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response DeleteMemory503JSONResponse) VisitDeleteMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMemoryRequestObject struct {
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+	MemoryID      MemoryID      `json:"memory_id"`
+	Params        GetMemoryParams
+}
+
+type GetMemoryResponseObject interface {
+	VisitGetMemoryResponse(w http.ResponseWriter) error
+}
+
+type GetMemory200ResponseHeaders struct {
+	XRequestID RequestID
+}
+
+type GetMemory200JSONResponse struct {
+	Body    Memory
+	Headers GetMemory200ResponseHeaders
+}
+
+func (response GetMemory200JSONResponse) VisitGetMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMemory400JSONResponse struct{ InvalidRequestJSONResponse }
+
+func (response GetMemory400JSONResponse) VisitGetMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMemory401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetMemory401JSONResponse) VisitGetMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMemory404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetMemory404JSONResponse) VisitGetMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMemory429JSONResponse struct{ TooManyJSONResponse }
+
+func (response GetMemory429JSONResponse) VisitGetMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMemory500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response GetMemory500JSONResponse) VisitGetMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMemory503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetMemory503JSONResponse) VisitGetMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMemoryRequestObject struct {
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+	MemoryID      MemoryID      `json:"memory_id"`
+	Params        UpdateMemoryParams
+	Body          *UpdateMemoryJSONRequestBody
+}
+
+type UpdateMemoryResponseObject interface {
+	VisitUpdateMemoryResponse(w http.ResponseWriter) error
+}
+
+type UpdateMemory200ResponseHeaders struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+type UpdateMemory200JSONResponse struct {
+	Body    Memory
+	Headers UpdateMemory200ResponseHeaders
+}
+
+func (response UpdateMemory200JSONResponse) VisitUpdateMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMemory400JSONResponse struct{ InvalidRequestJSONResponse }
+
+func (response UpdateMemory400JSONResponse) VisitUpdateMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMemory401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response UpdateMemory401JSONResponse) VisitUpdateMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMemory404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateMemory404JSONResponse) VisitUpdateMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMemory409JSONResponse struct{ ConflictJSONResponse }
+
+func (response UpdateMemory409JSONResponse) VisitUpdateMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMemory415JSONResponse struct {
+	UnsupportedEncodingJSONResponse
+}
+
+func (response UpdateMemory415JSONResponse) VisitUpdateMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Accept-Encoding", fmt.Sprint(response.Headers.AcceptEncoding))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMemory429JSONResponse struct{ TooManyJSONResponse }
+
+func (response UpdateMemory429JSONResponse) VisitUpdateMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMemory500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response UpdateMemory500JSONResponse) VisitUpdateMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMemory503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response UpdateMemory503JSONResponse) VisitUpdateMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutMemoryRequestObject struct {
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+	MemoryID      MemoryID      `json:"memory_id"`
+	Params        PutMemoryParams
+	Body          *PutMemoryJSONRequestBody
+}
+
+type PutMemoryResponseObject interface {
+	VisitPutMemoryResponse(w http.ResponseWriter) error
+}
+
+type PutMemory200ResponseHeaders struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+type PutMemory200JSONResponse struct {
+	Body    Memory
+	Headers PutMemory200ResponseHeaders
+}
+
+func (response PutMemory200JSONResponse) VisitPutMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutMemory400JSONResponse struct{ InvalidRequestJSONResponse }
+
+func (response PutMemory400JSONResponse) VisitPutMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutMemory401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response PutMemory401JSONResponse) VisitPutMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutMemory404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response PutMemory404JSONResponse) VisitPutMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutMemory409JSONResponse struct{ ConflictJSONResponse }
+
+func (response PutMemory409JSONResponse) VisitPutMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutMemory415JSONResponse struct {
+	UnsupportedEncodingJSONResponse
+}
+
+func (response PutMemory415JSONResponse) VisitPutMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Accept-Encoding", fmt.Sprint(response.Headers.AcceptEncoding))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutMemory429JSONResponse struct{ TooManyJSONResponse }
+
+func (response PutMemory429JSONResponse) VisitPutMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutMemory500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response PutMemory500JSONResponse) VisitPutMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutMemory503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response PutMemory503JSONResponse) VisitPutMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMemoryVersionsRequestObject struct {
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+	Params        ListMemoryVersionsParams
+}
+
+type ListMemoryVersionsResponseObject interface {
+	VisitListMemoryVersionsResponse(w http.ResponseWriter) error
+}
+
+type ListMemoryVersions200ResponseHeaders struct {
+	XRequestID RequestID
+}
+
+type ListMemoryVersions200JSONResponse struct {
+	Body    MemoryVersionList
+	Headers ListMemoryVersions200ResponseHeaders
+}
+
+func (response ListMemoryVersions200JSONResponse) VisitListMemoryVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMemoryVersions400JSONResponse struct{ InvalidRequestJSONResponse }
+
+func (response ListMemoryVersions400JSONResponse) VisitListMemoryVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMemoryVersions401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListMemoryVersions401JSONResponse) VisitListMemoryVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMemoryVersions404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ListMemoryVersions404JSONResponse) VisitListMemoryVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMemoryVersions429JSONResponse struct{ TooManyJSONResponse }
+
+func (response ListMemoryVersions429JSONResponse) VisitListMemoryVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMemoryVersions500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response ListMemoryVersions500JSONResponse) VisitListMemoryVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMemoryVersions503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListMemoryVersions503JSONResponse) VisitListMemoryVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMemoryVersionRequestObject struct {
+	MemoryStoreID   MemoryStoreID   `json:"memory_store_id"`
+	MemoryVersionID MemoryVersionID `json:"memory_version_id"`
+	Params          GetMemoryVersionParams
+}
+
+type GetMemoryVersionResponseObject interface {
+	VisitGetMemoryVersionResponse(w http.ResponseWriter) error
+}
+
+type GetMemoryVersion200ResponseHeaders struct {
+	XRequestID RequestID
+}
+
+type GetMemoryVersion200JSONResponse struct {
+	Body    MemoryVersion
+	Headers GetMemoryVersion200ResponseHeaders
+}
+
+func (response GetMemoryVersion200JSONResponse) VisitGetMemoryVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMemoryVersion400JSONResponse struct{ InvalidRequestJSONResponse }
+
+func (response GetMemoryVersion400JSONResponse) VisitGetMemoryVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMemoryVersion401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetMemoryVersion401JSONResponse) VisitGetMemoryVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMemoryVersion404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetMemoryVersion404JSONResponse) VisitGetMemoryVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMemoryVersion429JSONResponse struct{ TooManyJSONResponse }
+
+func (response GetMemoryVersion429JSONResponse) VisitGetMemoryVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMemoryVersion500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response GetMemoryVersion500JSONResponse) VisitGetMemoryVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMemoryVersion503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetMemoryVersion503JSONResponse) VisitGetMemoryVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedactMemoryVersionRequestObject struct {
+	MemoryStoreID   MemoryStoreID   `json:"memory_store_id"`
+	MemoryVersionID MemoryVersionID `json:"memory_version_id"`
+	Params          RedactMemoryVersionParams
+}
+
+type RedactMemoryVersionResponseObject interface {
+	VisitRedactMemoryVersionResponse(w http.ResponseWriter) error
+}
+
+type RedactMemoryVersion200ResponseHeaders struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+type RedactMemoryVersion200JSONResponse struct {
+	Body    MemoryVersion
+	Headers RedactMemoryVersion200ResponseHeaders
+}
+
+func (response RedactMemoryVersion200JSONResponse) VisitRedactMemoryVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedactMemoryVersion400JSONResponse struct{ InvalidRequestJSONResponse }
+
+func (response RedactMemoryVersion400JSONResponse) VisitRedactMemoryVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedactMemoryVersion401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RedactMemoryVersion401JSONResponse) VisitRedactMemoryVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedactMemoryVersion404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response RedactMemoryVersion404JSONResponse) VisitRedactMemoryVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedactMemoryVersion409JSONResponse struct{ ConflictJSONResponse }
+
+func (response RedactMemoryVersion409JSONResponse) VisitRedactMemoryVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedactMemoryVersion429JSONResponse struct{ TooManyJSONResponse }
+
+func (response RedactMemoryVersion429JSONResponse) VisitRedactMemoryVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedactMemoryVersion500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response RedactMemoryVersion500JSONResponse) VisitRedactMemoryVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedactMemoryVersion503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response RedactMemoryVersion503JSONResponse) VisitRedactMemoryVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersionsOfMemoriesRequestObject struct {
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+	Params        ListVersionsOfMemoriesParams
+}
+
+type ListVersionsOfMemoriesResponseObject interface {
+	VisitListVersionsOfMemoriesResponse(w http.ResponseWriter) error
+}
+
+type ListVersionsOfMemories200ResponseHeaders struct {
+	XRequestID RequestID
+}
+
+type ListVersionsOfMemories200JSONResponse struct {
+	Body    MemoryVersionList
+	Headers ListVersionsOfMemories200ResponseHeaders
+}
+
+func (response ListVersionsOfMemories200JSONResponse) VisitListVersionsOfMemoriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersionsOfMemories400JSONResponse struct{ InvalidRequestJSONResponse }
+
+func (response ListVersionsOfMemories400JSONResponse) VisitListVersionsOfMemoriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersionsOfMemories401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response ListVersionsOfMemories401JSONResponse) VisitListVersionsOfMemoriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersionsOfMemories404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ListVersionsOfMemories404JSONResponse) VisitListVersionsOfMemoriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersionsOfMemories429JSONResponse struct{ TooManyJSONResponse }
+
+func (response ListVersionsOfMemories429JSONResponse) VisitListVersionsOfMemoriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersionsOfMemories500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response ListVersionsOfMemories500JSONResponse) VisitListVersionsOfMemoriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVersionsOfMemories503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListVersionsOfMemories503JSONResponse) VisitListVersionsOfMemoriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetVersionOfMemoryRequestObject struct {
+	MemoryStoreID   MemoryStoreID   `json:"memory_store_id"`
+	MemoryVersionID MemoryVersionID `json:"memory_version_id"`
+	Params          GetVersionOfMemoryParams
+}
+
+type GetVersionOfMemoryResponseObject interface {
+	VisitGetVersionOfMemoryResponse(w http.ResponseWriter) error
+}
+
+type GetVersionOfMemory200ResponseHeaders struct {
+	XRequestID RequestID
+}
+
+type GetVersionOfMemory200JSONResponse struct {
+	Body    MemoryVersion
+	Headers GetVersionOfMemory200ResponseHeaders
+}
+
+func (response GetVersionOfMemory200JSONResponse) VisitGetVersionOfMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetVersionOfMemory400JSONResponse struct{ InvalidRequestJSONResponse }
+
+func (response GetVersionOfMemory400JSONResponse) VisitGetVersionOfMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetVersionOfMemory401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response GetVersionOfMemory401JSONResponse) VisitGetVersionOfMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetVersionOfMemory404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetVersionOfMemory404JSONResponse) VisitGetVersionOfMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetVersionOfMemory429JSONResponse struct{ TooManyJSONResponse }
+
+func (response GetVersionOfMemory429JSONResponse) VisitGetVersionOfMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetVersionOfMemory500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response GetVersionOfMemory500JSONResponse) VisitGetVersionOfMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetVersionOfMemory503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetVersionOfMemory503JSONResponse) VisitGetVersionOfMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedactVersionOfMemoryRequestObject struct {
+	MemoryStoreID   MemoryStoreID   `json:"memory_store_id"`
+	MemoryVersionID MemoryVersionID `json:"memory_version_id"`
+	Params          RedactVersionOfMemoryParams
+}
+
+type RedactVersionOfMemoryResponseObject interface {
+	VisitRedactVersionOfMemoryResponse(w http.ResponseWriter) error
+}
+
+type RedactVersionOfMemory200ResponseHeaders struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+type RedactVersionOfMemory200JSONResponse struct {
+	Body    MemoryVersion
+	Headers RedactVersionOfMemory200ResponseHeaders
+}
+
+func (response RedactVersionOfMemory200JSONResponse) VisitRedactVersionOfMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedactVersionOfMemory400JSONResponse struct{ InvalidRequestJSONResponse }
+
+func (response RedactVersionOfMemory400JSONResponse) VisitRedactVersionOfMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedactVersionOfMemory401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response RedactVersionOfMemory401JSONResponse) VisitRedactVersionOfMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedactVersionOfMemory404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response RedactVersionOfMemory404JSONResponse) VisitRedactVersionOfMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedactVersionOfMemory409JSONResponse struct{ ConflictJSONResponse }
+
+func (response RedactVersionOfMemory409JSONResponse) VisitRedactVersionOfMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedactVersionOfMemory429JSONResponse struct{ TooManyJSONResponse }
+
+func (response RedactVersionOfMemory429JSONResponse) VisitRedactVersionOfMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedactVersionOfMemory500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response RedactVersionOfMemory500JSONResponse) VisitRedactVersionOfMemoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	encoder := json.NewEncoder(&buf)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedactVersionOfMemory503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response RedactVersionOfMemory503JSONResponse) VisitRedactVersionOfMemoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -7829,23 +8901,6 @@ func (response ListModels401JSONResponse) VisitListModelsResponse(w http.Respons
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListModels403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ListModels403JSONResponse) VisitListModelsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7969,23 +9024,6 @@ func (response ListSessions401JSONResponse) VisitListSessionsResponse(w http.Res
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListSessions403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ListSessions403JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8114,23 +9152,6 @@ func (response CreateSession401JSONResponse) VisitCreateSessionResponse(w http.R
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateSession403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response CreateSession403JSONResponse) VisitCreateSessionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8345,23 +9366,6 @@ func (response DeleteSession401JSONResponse) VisitDeleteSessionResponse(w http.R
 	return err
 }
 
-type DeleteSession403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response DeleteSession403JSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type DeleteSession404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response DeleteSession404JSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
@@ -8525,23 +9529,6 @@ func (response GetSession401JSONResponse) VisitGetSessionResponse(w http.Respons
 	return err
 }
 
-type GetSession403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response GetSession403JSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetSession404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response GetSession404JSONResponse) VisitGetSessionResponse(w http.ResponseWriter) error {
@@ -8687,23 +9674,6 @@ func (response UpdateSession401JSONResponse) VisitUpdateSessionResponse(w http.R
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateSession403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response UpdateSession403JSONResponse) VisitUpdateSessionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8892,23 +9862,6 @@ func (response ArchiveSession401JSONResponse) VisitArchiveSessionResponse(w http
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ArchiveSession403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ArchiveSession403JSONResponse) VisitArchiveSessionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9109,23 +10062,6 @@ func (response CancelSession401JSONResponse) VisitCancelSessionResponse(w http.R
 	return err
 }
 
-type CancelSession403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response CancelSession403JSONResponse) VisitCancelSessionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CancelSession404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response CancelSession404JSONResponse) VisitCancelSessionResponse(w http.ResponseWriter) error {
@@ -9290,23 +10226,6 @@ func (response ListEvents401JSONResponse) VisitListEventsResponse(w http.Respons
 	return err
 }
 
-type ListEvents403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ListEvents403JSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListEvents404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response ListEvents404JSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
@@ -9452,23 +10371,6 @@ func (response SendEvents401JSONResponse) VisitSendEventsResponse(w http.Respons
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type SendEvents403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response SendEvents403JSONResponse) VisitSendEventsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9682,23 +10584,6 @@ func (response StreamEvents401JSONResponse) VisitStreamEventsResponse(w http.Res
 	return err
 }
 
-type StreamEvents403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response StreamEvents403JSONResponse) VisitStreamEventsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type StreamEvents404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response StreamEvents404JSONResponse) VisitStreamEventsResponse(w http.ResponseWriter) error {
@@ -9839,23 +10724,6 @@ func (response ListSessionResources401JSONResponse) VisitListSessionResourcesRes
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListSessionResources403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ListSessionResources403JSONResponse) VisitListSessionResourcesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10027,23 +10895,6 @@ func (response AddSessionResources401JSONResponse) VisitAddSessionResourcesRespo
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type AddSessionResources403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response AddSessionResources403JSONResponse) VisitAddSessionResourcesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10259,23 +11110,6 @@ func (response DeleteSessionResource401JSONResponse) VisitDeleteSessionResourceR
 	return err
 }
 
-type DeleteSessionResource403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response DeleteSessionResource403JSONResponse) VisitDeleteSessionResourceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type DeleteSessionResource404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response DeleteSessionResource404JSONResponse) VisitDeleteSessionResourceResponse(w http.ResponseWriter) error {
@@ -10462,23 +11296,6 @@ func (response GetSessionResource401JSONResponse) VisitGetSessionResourceRespons
 	return err
 }
 
-type GetSessionResource403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response GetSessionResource403JSONResponse) VisitGetSessionResourceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetSessionResource404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response GetSessionResource404JSONResponse) VisitGetSessionResourceResponse(w http.ResponseWriter) error {
@@ -10644,23 +11461,6 @@ func (response ListVaults401JSONResponse) VisitListVaultsResponse(w http.Respons
 	return err
 }
 
-type ListVaults403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ListVaults403JSONResponse) VisitListVaultsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListVaults429JSONResponse struct{ TooManyJSONResponse }
 
 func (response ListVaults429JSONResponse) VisitListVaultsResponse(w http.ResponseWriter) error {
@@ -10785,23 +11585,6 @@ func (response CreateVault401JSONResponse) VisitCreateVaultResponse(w http.Respo
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateVault403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response CreateVault403JSONResponse) VisitCreateVaultResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10996,23 +11779,6 @@ func (response DeleteVault401JSONResponse) VisitDeleteVaultResponse(w http.Respo
 	return err
 }
 
-type DeleteVault403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response DeleteVault403JSONResponse) VisitDeleteVaultResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type DeleteVault404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response DeleteVault404JSONResponse) VisitDeleteVaultResponse(w http.ResponseWriter) error {
@@ -11176,23 +11942,6 @@ func (response GetVault401JSONResponse) VisitGetVaultResponse(w http.ResponseWri
 	return err
 }
 
-type GetVault403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response GetVault403JSONResponse) VisitGetVaultResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetVault404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response GetVault404JSONResponse) VisitGetVaultResponse(w http.ResponseWriter) error {
@@ -11338,23 +12087,6 @@ func (response UpdateVault401JSONResponse) VisitUpdateVaultResponse(w http.Respo
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateVault403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response UpdateVault403JSONResponse) VisitUpdateVaultResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11547,23 +12279,6 @@ func (response ArchiveVault401JSONResponse) VisitArchiveVaultResponse(w http.Res
 	return err
 }
 
-type ArchiveVault403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ArchiveVault403JSONResponse) VisitArchiveVaultResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ArchiveVault404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response ArchiveVault404JSONResponse) VisitArchiveVaultResponse(w http.ResponseWriter) error {
@@ -11728,23 +12443,6 @@ func (response ListVaultCredentials401JSONResponse) VisitListVaultCredentialsRes
 	return err
 }
 
-type ListVaultCredentials403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ListVaultCredentials403JSONResponse) VisitListVaultCredentialsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListVaultCredentials404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response ListVaultCredentials404JSONResponse) VisitListVaultCredentialsResponse(w http.ResponseWriter) error {
@@ -11890,23 +12588,6 @@ func (response CreateVaultCredential401JSONResponse) VisitCreateVaultCredentialR
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateVaultCredential403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response CreateVaultCredential403JSONResponse) VisitCreateVaultCredentialResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12122,23 +12803,6 @@ func (response DeleteVaultCredential401JSONResponse) VisitDeleteVaultCredentialR
 	return err
 }
 
-type DeleteVaultCredential403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response DeleteVaultCredential403JSONResponse) VisitDeleteVaultCredentialResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type DeleteVaultCredential404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response DeleteVaultCredential404JSONResponse) VisitDeleteVaultCredentialResponse(w http.ResponseWriter) error {
@@ -12303,23 +12967,6 @@ func (response GetVaultCredential401JSONResponse) VisitGetVaultCredentialRespons
 	return err
 }
 
-type GetVaultCredential403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response GetVaultCredential403JSONResponse) VisitGetVaultCredentialResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetVaultCredential404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response GetVaultCredential404JSONResponse) VisitGetVaultCredentialResponse(w http.ResponseWriter) error {
@@ -12466,23 +13113,6 @@ func (response UpdateVaultCredential401JSONResponse) VisitUpdateVaultCredentialR
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateVaultCredential403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response UpdateVaultCredential403JSONResponse) VisitUpdateVaultCredentialResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12698,23 +13328,6 @@ func (response ArchiveVaultCredential401JSONResponse) VisitArchiveVaultCredentia
 	return err
 }
 
-type ArchiveVaultCredential403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ArchiveVaultCredential403JSONResponse) VisitArchiveVaultCredentialResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ArchiveVaultCredential404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response ArchiveVaultCredential404JSONResponse) VisitArchiveVaultCredentialResponse(w http.ResponseWriter) error {
@@ -12884,23 +13497,6 @@ func (response ValidateVaultCredential401JSONResponse) VisitValidateVaultCredent
 	return err
 }
 
-type ValidateVaultCredential403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ValidateVaultCredential403JSONResponse) VisitValidateVaultCredentialResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ValidateVaultCredential404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response ValidateVaultCredential404JSONResponse) VisitValidateVaultCredentialResponse(w http.ResponseWriter) error {
@@ -13041,39 +13637,60 @@ type StrictServerInterface interface {
 	// ArchiveEnvironment Archive an environment
 	// (POST /environments/{environment_id}/archive)
 	ArchiveEnvironment(ctx context.Context, request ArchiveEnvironmentRequestObject) (ArchiveEnvironmentResponseObject, error)
-	// ListEnvironmentKeys List the keys of an environment
-	// (GET /environments/{environment_id}/keys)
-	ListEnvironmentKeys(ctx context.Context, request ListEnvironmentKeysRequestObject) (ListEnvironmentKeysResponseObject, error)
-	// CreateEnvironmentKey Create a key of an environment
-	// (POST /environments/{environment_id}/keys)
-	CreateEnvironmentKey(ctx context.Context, request CreateEnvironmentKeyRequestObject) (CreateEnvironmentKeyResponseObject, error)
-	// DeleteEnvironmentKey Delete a key of an environment
-	// (DELETE /environments/{environment_id}/keys/{key_id})
-	DeleteEnvironmentKey(ctx context.Context, request DeleteEnvironmentKeyRequestObject) (DeleteEnvironmentKeyResponseObject, error)
-	// ListWork List work
-	// (GET /environments/{environment_id}/work)
-	ListWork(ctx context.Context, request ListWorkRequestObject) (ListWorkResponseObject, error)
-	// PollWork Poll for work
-	// (GET /environments/{environment_id}/work/poll)
-	PollWork(ctx context.Context, request PollWorkRequestObject) (PollWorkResponseObject, error)
-	// GetWorkStats Get the state of a work queue
-	// (GET /environments/{environment_id}/work/stats)
-	GetWorkStats(ctx context.Context, request GetWorkStatsRequestObject) (GetWorkStatsResponseObject, error)
-	// GetWork Get a work item
-	// (GET /environments/{environment_id}/work/{work_id})
-	GetWork(ctx context.Context, request GetWorkRequestObject) (GetWorkResponseObject, error)
-	// UpdateWork Update a work item
-	// (POST /environments/{environment_id}/work/{work_id})
-	UpdateWork(ctx context.Context, request UpdateWorkRequestObject) (UpdateWorkResponseObject, error)
-	// AckWork Acknowledge a work item
-	// (POST /environments/{environment_id}/work/{work_id}/ack)
-	AckWork(ctx context.Context, request AckWorkRequestObject) (AckWorkResponseObject, error)
-	// HeartbeatWork Send a heartbeat for a work item
-	// (POST /environments/{environment_id}/work/{work_id}/heartbeat)
-	HeartbeatWork(ctx context.Context, request HeartbeatWorkRequestObject) (HeartbeatWorkResponseObject, error)
-	// StopWork Stop a work item
-	// (POST /environments/{environment_id}/work/{work_id}/stop)
-	StopWork(ctx context.Context, request StopWorkRequestObject) (StopWorkResponseObject, error)
+	// ListMemoryStores List memory stores
+	// (GET /memory_stores)
+	ListMemoryStores(ctx context.Context, request ListMemoryStoresRequestObject) (ListMemoryStoresResponseObject, error)
+	// CreateMemoryStore Create a memory store
+	// (POST /memory_stores)
+	CreateMemoryStore(ctx context.Context, request CreateMemoryStoreRequestObject) (CreateMemoryStoreResponseObject, error)
+	// DeleteMemoryStore Delete a memory store
+	// (DELETE /memory_stores/{memory_store_id})
+	DeleteMemoryStore(ctx context.Context, request DeleteMemoryStoreRequestObject) (DeleteMemoryStoreResponseObject, error)
+	// GetMemoryStore Get a memory store
+	// (GET /memory_stores/{memory_store_id})
+	GetMemoryStore(ctx context.Context, request GetMemoryStoreRequestObject) (GetMemoryStoreResponseObject, error)
+	// UpdateMemoryStore Update a memory store
+	// (POST /memory_stores/{memory_store_id})
+	UpdateMemoryStore(ctx context.Context, request UpdateMemoryStoreRequestObject) (UpdateMemoryStoreResponseObject, error)
+	// ArchiveMemoryStore Archive a memory store
+	// (POST /memory_stores/{memory_store_id}/archive)
+	ArchiveMemoryStore(ctx context.Context, request ArchiveMemoryStoreRequestObject) (ArchiveMemoryStoreResponseObject, error)
+	// ListMemories List memories
+	// (GET /memory_stores/{memory_store_id}/memories)
+	ListMemories(ctx context.Context, request ListMemoriesRequestObject) (ListMemoriesResponseObject, error)
+	// CreateMemory Create a memory
+	// (POST /memory_stores/{memory_store_id}/memories)
+	CreateMemory(ctx context.Context, request CreateMemoryRequestObject) (CreateMemoryResponseObject, error)
+	// DeleteMemory Delete a memory
+	// (DELETE /memory_stores/{memory_store_id}/memories/{memory_id})
+	DeleteMemory(ctx context.Context, request DeleteMemoryRequestObject) (DeleteMemoryResponseObject, error)
+	// GetMemory Get a memory
+	// (GET /memory_stores/{memory_store_id}/memories/{memory_id})
+	GetMemory(ctx context.Context, request GetMemoryRequestObject) (GetMemoryResponseObject, error)
+	// UpdateMemory Update a memory
+	// (POST /memory_stores/{memory_store_id}/memories/{memory_id})
+	UpdateMemory(ctx context.Context, request UpdateMemoryRequestObject) (UpdateMemoryResponseObject, error)
+	// PutMemory Update a memory with PUT
+	// (PUT /memory_stores/{memory_store_id}/memories/{memory_id})
+	PutMemory(ctx context.Context, request PutMemoryRequestObject) (PutMemoryResponseObject, error)
+	// ListMemoryVersions List the versions of memories
+	// (GET /memory_stores/{memory_store_id}/memory_versions)
+	ListMemoryVersions(ctx context.Context, request ListMemoryVersionsRequestObject) (ListMemoryVersionsResponseObject, error)
+	// GetMemoryVersion Get a version of a memory
+	// (GET /memory_stores/{memory_store_id}/memory_versions/{memory_version_id})
+	GetMemoryVersion(ctx context.Context, request GetMemoryVersionRequestObject) (GetMemoryVersionResponseObject, error)
+	// RedactMemoryVersion Redact a version of a memory
+	// (POST /memory_stores/{memory_store_id}/memory_versions/{memory_version_id}/redact)
+	RedactMemoryVersion(ctx context.Context, request RedactMemoryVersionRequestObject) (RedactMemoryVersionResponseObject, error)
+	// ListVersionsOfMemories List the versions of memories under the earlier path
+	// (GET /memory_stores/{memory_store_id}/versions)
+	ListVersionsOfMemories(ctx context.Context, request ListVersionsOfMemoriesRequestObject) (ListVersionsOfMemoriesResponseObject, error)
+	// GetVersionOfMemory Get a version of a memory under the earlier path
+	// (GET /memory_stores/{memory_store_id}/versions/{memory_version_id})
+	GetVersionOfMemory(ctx context.Context, request GetVersionOfMemoryRequestObject) (GetVersionOfMemoryResponseObject, error)
+	// RedactVersionOfMemory Redact a version of a memory under the earlier path
+	// (POST /memory_stores/{memory_store_id}/versions/{memory_version_id}/redact)
+	RedactVersionOfMemory(ctx context.Context, request RedactVersionOfMemoryRequestObject) (RedactVersionOfMemoryResponseObject, error)
 	// ListModels List models
 	// (GET /models)
 	ListModels(ctx context.Context, request ListModelsRequestObject) (ListModelsResponseObject, error)
@@ -13695,40 +14312,38 @@ func (sh *strictHandler) ArchiveEnvironment(ctx echo.Context, environmentID Envi
 	return nil
 }
 
-// ListEnvironmentKeys operation middleware
-func (sh *strictHandler) ListEnvironmentKeys(ctx echo.Context, environmentID EnvironmentID, params ListEnvironmentKeysParams) error {
-	var request ListEnvironmentKeysRequestObject
+// ListMemoryStores operation middleware
+func (sh *strictHandler) ListMemoryStores(ctx echo.Context, params ListMemoryStoresParams) error {
+	var request ListMemoryStoresRequestObject
 
-	request.EnvironmentID = environmentID
 	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListEnvironmentKeys(ctx.Request().Context(), request.(ListEnvironmentKeysRequestObject))
+		return sh.ssi.ListMemoryStores(ctx.Request().Context(), request.(ListMemoryStoresRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListEnvironmentKeys")
+		handler = middleware(handler, "ListMemoryStores")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(ListEnvironmentKeysResponseObject); ok {
-		return validResponse.VisitListEnvironmentKeysResponse(ctx.Response())
+	} else if validResponse, ok := response.(ListMemoryStoresResponseObject); ok {
+		return validResponse.VisitListMemoryStoresResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// CreateEnvironmentKey operation middleware
-func (sh *strictHandler) CreateEnvironmentKey(ctx echo.Context, environmentID EnvironmentID, params CreateEnvironmentKeyParams) error {
-	var request CreateEnvironmentKeyRequestObject
+// CreateMemoryStore operation middleware
+func (sh *strictHandler) CreateMemoryStore(ctx echo.Context, params CreateMemoryStoreParams) error {
+	var request CreateMemoryStoreRequestObject
 
-	request.EnvironmentID = environmentID
 	request.Params = params
 
-	var body CreateEnvironmentKeyJSONRequestBody
+	var body CreateMemoryStoreJSONRequestBody
 	var err error
 	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
 		// A request validator built on kin-openapi's openapi3filter with
@@ -13752,163 +14367,83 @@ func (sh *strictHandler) CreateEnvironmentKey(ctx echo.Context, environmentID En
 	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateEnvironmentKey(ctx.Request().Context(), request.(CreateEnvironmentKeyRequestObject))
+		return sh.ssi.CreateMemoryStore(ctx.Request().Context(), request.(CreateMemoryStoreRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "CreateEnvironmentKey")
+		handler = middleware(handler, "CreateMemoryStore")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(CreateEnvironmentKeyResponseObject); ok {
-		return validResponse.VisitCreateEnvironmentKeyResponse(ctx.Response())
+	} else if validResponse, ok := response.(CreateMemoryStoreResponseObject); ok {
+		return validResponse.VisitCreateMemoryStoreResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// DeleteEnvironmentKey operation middleware
-func (sh *strictHandler) DeleteEnvironmentKey(ctx echo.Context, environmentID EnvironmentID, keyID EnvironmentKeyID, params DeleteEnvironmentKeyParams) error {
-	var request DeleteEnvironmentKeyRequestObject
+// DeleteMemoryStore operation middleware
+func (sh *strictHandler) DeleteMemoryStore(ctx echo.Context, memoryStoreID MemoryStoreID, params DeleteMemoryStoreParams) error {
+	var request DeleteMemoryStoreRequestObject
 
-	request.EnvironmentID = environmentID
-	request.KeyID = keyID
+	request.MemoryStoreID = memoryStoreID
 	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteEnvironmentKey(ctx.Request().Context(), request.(DeleteEnvironmentKeyRequestObject))
+		return sh.ssi.DeleteMemoryStore(ctx.Request().Context(), request.(DeleteMemoryStoreRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteEnvironmentKey")
+		handler = middleware(handler, "DeleteMemoryStore")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(DeleteEnvironmentKeyResponseObject); ok {
-		return validResponse.VisitDeleteEnvironmentKeyResponse(ctx.Response())
+	} else if validResponse, ok := response.(DeleteMemoryStoreResponseObject); ok {
+		return validResponse.VisitDeleteMemoryStoreResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// ListWork operation middleware
-func (sh *strictHandler) ListWork(ctx echo.Context, environmentID EnvironmentID, params ListWorkParams) error {
-	var request ListWorkRequestObject
+// GetMemoryStore operation middleware
+func (sh *strictHandler) GetMemoryStore(ctx echo.Context, memoryStoreID MemoryStoreID) error {
+	var request GetMemoryStoreRequestObject
 
-	request.EnvironmentID = environmentID
+	request.MemoryStoreID = memoryStoreID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMemoryStore(ctx.Request().Context(), request.(GetMemoryStoreRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMemoryStore")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetMemoryStoreResponseObject); ok {
+		return validResponse.VisitGetMemoryStoreResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateMemoryStore operation middleware
+func (sh *strictHandler) UpdateMemoryStore(ctx echo.Context, memoryStoreID MemoryStoreID, params UpdateMemoryStoreParams) error {
+	var request UpdateMemoryStoreRequestObject
+
+	request.MemoryStoreID = memoryStoreID
 	request.Params = params
 
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListWork(ctx.Request().Context(), request.(ListWorkRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListWork")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ListWorkResponseObject); ok {
-		return validResponse.VisitListWorkResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// PollWork operation middleware
-func (sh *strictHandler) PollWork(ctx echo.Context, environmentID EnvironmentID, params PollWorkParams) error {
-	var request PollWorkRequestObject
-
-	request.EnvironmentID = environmentID
-	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.PollWork(ctx.Request().Context(), request.(PollWorkRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "PollWork")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(PollWorkResponseObject); ok {
-		return validResponse.VisitPollWorkResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// GetWorkStats operation middleware
-func (sh *strictHandler) GetWorkStats(ctx echo.Context, environmentID EnvironmentID) error {
-	var request GetWorkStatsRequestObject
-
-	request.EnvironmentID = environmentID
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetWorkStats(ctx.Request().Context(), request.(GetWorkStatsRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetWorkStats")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetWorkStatsResponseObject); ok {
-		return validResponse.VisitGetWorkStatsResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// GetWork operation middleware
-func (sh *strictHandler) GetWork(ctx echo.Context, environmentID EnvironmentID, workID WorkID) error {
-	var request GetWorkRequestObject
-
-	request.EnvironmentID = environmentID
-	request.WorkID = workID
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetWork(ctx.Request().Context(), request.(GetWorkRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetWork")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(GetWorkResponseObject); ok {
-		return validResponse.VisitGetWorkResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// UpdateWork operation middleware
-func (sh *strictHandler) UpdateWork(ctx echo.Context, environmentID EnvironmentID, workID WorkID, params UpdateWorkParams) error {
-	var request UpdateWorkRequestObject
-
-	request.EnvironmentID = environmentID
-	request.WorkID = workID
-	request.Params = params
-
-	var body UpdateWorkJSONRequestBody
+	var body UpdateMemoryStoreJSONRequestBody
 	var err error
 	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
 		// A request validator built on kin-openapi's openapi3filter with
@@ -13932,87 +14467,84 @@ func (sh *strictHandler) UpdateWork(ctx echo.Context, environmentID EnvironmentI
 	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateWork(ctx.Request().Context(), request.(UpdateWorkRequestObject))
+		return sh.ssi.UpdateMemoryStore(ctx.Request().Context(), request.(UpdateMemoryStoreRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpdateWork")
+		handler = middleware(handler, "UpdateMemoryStore")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(UpdateWorkResponseObject); ok {
-		return validResponse.VisitUpdateWorkResponse(ctx.Response())
+	} else if validResponse, ok := response.(UpdateMemoryStoreResponseObject); ok {
+		return validResponse.VisitUpdateMemoryStoreResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// AckWork operation middleware
-func (sh *strictHandler) AckWork(ctx echo.Context, environmentID EnvironmentID, workID WorkID, params AckWorkParams) error {
-	var request AckWorkRequestObject
+// ArchiveMemoryStore operation middleware
+func (sh *strictHandler) ArchiveMemoryStore(ctx echo.Context, memoryStoreID MemoryStoreID, params ArchiveMemoryStoreParams) error {
+	var request ArchiveMemoryStoreRequestObject
 
-	request.EnvironmentID = environmentID
-	request.WorkID = workID
+	request.MemoryStoreID = memoryStoreID
 	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.AckWork(ctx.Request().Context(), request.(AckWorkRequestObject))
+		return sh.ssi.ArchiveMemoryStore(ctx.Request().Context(), request.(ArchiveMemoryStoreRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "AckWork")
+		handler = middleware(handler, "ArchiveMemoryStore")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(AckWorkResponseObject); ok {
-		return validResponse.VisitAckWorkResponse(ctx.Response())
+	} else if validResponse, ok := response.(ArchiveMemoryStoreResponseObject); ok {
+		return validResponse.VisitArchiveMemoryStoreResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// HeartbeatWork operation middleware
-func (sh *strictHandler) HeartbeatWork(ctx echo.Context, environmentID EnvironmentID, workID WorkID, params HeartbeatWorkParams) error {
-	var request HeartbeatWorkRequestObject
+// ListMemories operation middleware
+func (sh *strictHandler) ListMemories(ctx echo.Context, memoryStoreID MemoryStoreID, params ListMemoriesParams) error {
+	var request ListMemoriesRequestObject
 
-	request.EnvironmentID = environmentID
-	request.WorkID = workID
+	request.MemoryStoreID = memoryStoreID
 	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.HeartbeatWork(ctx.Request().Context(), request.(HeartbeatWorkRequestObject))
+		return sh.ssi.ListMemories(ctx.Request().Context(), request.(ListMemoriesRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "HeartbeatWork")
+		handler = middleware(handler, "ListMemories")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(HeartbeatWorkResponseObject); ok {
-		return validResponse.VisitHeartbeatWorkResponse(ctx.Response())
+	} else if validResponse, ok := response.(ListMemoriesResponseObject); ok {
+		return validResponse.VisitListMemoriesResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// StopWork operation middleware
-func (sh *strictHandler) StopWork(ctx echo.Context, environmentID EnvironmentID, workID WorkID, params StopWorkParams) error {
-	var request StopWorkRequestObject
+// CreateMemory operation middleware
+func (sh *strictHandler) CreateMemory(ctx echo.Context, memoryStoreID MemoryStoreID, params CreateMemoryParams) error {
+	var request CreateMemoryRequestObject
 
-	request.EnvironmentID = environmentID
-	request.WorkID = workID
+	request.MemoryStoreID = memoryStoreID
 	request.Params = params
 
-	var body StopWorkJSONRequestBody
+	var body CreateMemoryJSONRequestBody
 	var err error
 	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
 		// A request validator built on kin-openapi's openapi3filter with
@@ -14031,26 +14563,337 @@ func (sh *strictHandler) StopWork(ctx echo.Context, environmentID EnvironmentID,
 		err = ctx.Bind(&body)
 	}
 	if err != nil {
-		if !errors.Is(err, io.EOF) {
-			return err
-		}
-	} else {
-		request.Body = &body
+		return err
 	}
+	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.StopWork(ctx.Request().Context(), request.(StopWorkRequestObject))
+		return sh.ssi.CreateMemory(ctx.Request().Context(), request.(CreateMemoryRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "StopWork")
+		handler = middleware(handler, "CreateMemory")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(StopWorkResponseObject); ok {
-		return validResponse.VisitStopWorkResponse(ctx.Response())
+	} else if validResponse, ok := response.(CreateMemoryResponseObject); ok {
+		return validResponse.VisitCreateMemoryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteMemory operation middleware
+func (sh *strictHandler) DeleteMemory(ctx echo.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params DeleteMemoryParams) error {
+	var request DeleteMemoryRequestObject
+
+	request.MemoryStoreID = memoryStoreID
+	request.MemoryID = memoryID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteMemory(ctx.Request().Context(), request.(DeleteMemoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteMemory")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteMemoryResponseObject); ok {
+		return validResponse.VisitDeleteMemoryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetMemory operation middleware
+func (sh *strictHandler) GetMemory(ctx echo.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params GetMemoryParams) error {
+	var request GetMemoryRequestObject
+
+	request.MemoryStoreID = memoryStoreID
+	request.MemoryID = memoryID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMemory(ctx.Request().Context(), request.(GetMemoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMemory")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetMemoryResponseObject); ok {
+		return validResponse.VisitGetMemoryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateMemory operation middleware
+func (sh *strictHandler) UpdateMemory(ctx echo.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params UpdateMemoryParams) error {
+	var request UpdateMemoryRequestObject
+
+	request.MemoryStoreID = memoryStoreID
+	request.MemoryID = memoryID
+	request.Params = params
+
+	var body UpdateMemoryJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateMemory(ctx.Request().Context(), request.(UpdateMemoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateMemory")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateMemoryResponseObject); ok {
+		return validResponse.VisitUpdateMemoryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PutMemory operation middleware
+func (sh *strictHandler) PutMemory(ctx echo.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params PutMemoryParams) error {
+	var request PutMemoryRequestObject
+
+	request.MemoryStoreID = memoryStoreID
+	request.MemoryID = memoryID
+	request.Params = params
+
+	var body PutMemoryJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PutMemory(ctx.Request().Context(), request.(PutMemoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutMemory")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PutMemoryResponseObject); ok {
+		return validResponse.VisitPutMemoryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListMemoryVersions operation middleware
+func (sh *strictHandler) ListMemoryVersions(ctx echo.Context, memoryStoreID MemoryStoreID, params ListMemoryVersionsParams) error {
+	var request ListMemoryVersionsRequestObject
+
+	request.MemoryStoreID = memoryStoreID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMemoryVersions(ctx.Request().Context(), request.(ListMemoryVersionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMemoryVersions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListMemoryVersionsResponseObject); ok {
+		return validResponse.VisitListMemoryVersionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetMemoryVersion operation middleware
+func (sh *strictHandler) GetMemoryVersion(ctx echo.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params GetMemoryVersionParams) error {
+	var request GetMemoryVersionRequestObject
+
+	request.MemoryStoreID = memoryStoreID
+	request.MemoryVersionID = memoryVersionID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMemoryVersion(ctx.Request().Context(), request.(GetMemoryVersionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMemoryVersion")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetMemoryVersionResponseObject); ok {
+		return validResponse.VisitGetMemoryVersionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RedactMemoryVersion operation middleware
+func (sh *strictHandler) RedactMemoryVersion(ctx echo.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params RedactMemoryVersionParams) error {
+	var request RedactMemoryVersionRequestObject
+
+	request.MemoryStoreID = memoryStoreID
+	request.MemoryVersionID = memoryVersionID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RedactMemoryVersion(ctx.Request().Context(), request.(RedactMemoryVersionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RedactMemoryVersion")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RedactMemoryVersionResponseObject); ok {
+		return validResponse.VisitRedactMemoryVersionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListVersionsOfMemories operation middleware
+func (sh *strictHandler) ListVersionsOfMemories(ctx echo.Context, memoryStoreID MemoryStoreID, params ListVersionsOfMemoriesParams) error {
+	var request ListVersionsOfMemoriesRequestObject
+
+	request.MemoryStoreID = memoryStoreID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListVersionsOfMemories(ctx.Request().Context(), request.(ListVersionsOfMemoriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListVersionsOfMemories")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListVersionsOfMemoriesResponseObject); ok {
+		return validResponse.VisitListVersionsOfMemoriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetVersionOfMemory operation middleware
+func (sh *strictHandler) GetVersionOfMemory(ctx echo.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params GetVersionOfMemoryParams) error {
+	var request GetVersionOfMemoryRequestObject
+
+	request.MemoryStoreID = memoryStoreID
+	request.MemoryVersionID = memoryVersionID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetVersionOfMemory(ctx.Request().Context(), request.(GetVersionOfMemoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetVersionOfMemory")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetVersionOfMemoryResponseObject); ok {
+		return validResponse.VisitGetVersionOfMemoryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RedactVersionOfMemory operation middleware
+func (sh *strictHandler) RedactVersionOfMemory(ctx echo.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params RedactVersionOfMemoryParams) error {
+	var request RedactVersionOfMemoryRequestObject
+
+	request.MemoryStoreID = memoryStoreID
+	request.MemoryVersionID = memoryVersionID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RedactVersionOfMemory(ctx.Request().Context(), request.(RedactVersionOfMemoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RedactVersionOfMemory")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RedactVersionOfMemoryResponseObject); ok {
+		return validResponse.VisitRedactVersionOfMemoryResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -274,131 +274,215 @@ type ClientInterface interface {
 	// Corresponds with POST /environments/{environment_id}/archive (the `ArchiveEnvironment` operationId).
 	ArchiveEnvironment(ctx context.Context, environmentID EnvironmentID, params *ArchiveEnvironmentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListEnvironmentKeys List the keys of an environment
+	// ListMemoryStores List memory stores
 	//
-	// Lists the environment's keys that were not deleted, newest first unless `order` is `asc`. The keys themselves are not shown.
+	// Lists the account's memory stores, newest first unless `order` is `asc`. Archived stores are omitted unless
+	// `include_archived` is true.
 	//
-	// Corresponds with GET /environments/{environment_id}/keys (the `ListEnvironmentKeys` operationId).
-	ListEnvironmentKeys(ctx context.Context, environmentID EnvironmentID, params *ListEnvironmentKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with GET /memory_stores (the `ListMemoryStores` operationId).
+	ListMemoryStores(ctx context.Context, params *ListMemoryStoresParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateEnvironmentKeyWithBody Create a key of an environment
+	// CreateMemoryStoreWithBody Create a memory store
 	//
-	// Creates a token for the workers of a self-hosted environment and returns it in `key`, once: only its hash is kept.
-	// A repeat with the same idempotency key returns the record without `key`. The key opens the environment's work queue
-	// and, for work that no session token was used for, reading the environment's sessions and sending the results of
-	// their tools. An environment of another type is a 400.
+	// Creates a memory store: a collection of texts, each at a path, that agents of several sessions can read and
+	// change. A session has the stores that its `memory_store_ids` name. Names need not be unique.
 	//
 	// Takes any type of body and a specified content type.
 	//
-	// Corresponds with POST /environments/{environment_id}/keys (the `CreateEnvironmentKey` operationId).
-	CreateEnvironmentKeyWithBody(ctx context.Context, environmentID EnvironmentID, params *CreateEnvironmentKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with POST /memory_stores (the `CreateMemoryStore` operationId).
+	CreateMemoryStoreWithBody(ctx context.Context, params *CreateMemoryStoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateEnvironmentKey Create a key of an environment
+	// CreateMemoryStore Create a memory store
 	//
-	// Creates a token for the workers of a self-hosted environment and returns it in `key`, once: only its hash is kept.
-	// A repeat with the same idempotency key returns the record without `key`. The key opens the environment's work queue
-	// and, for work that no session token was used for, reading the environment's sessions and sending the results of
-	// their tools. An environment of another type is a 400.
+	// Creates a memory store: a collection of texts, each at a path, that agents of several sessions can read and
+	// change. A session has the stores that its `memory_store_ids` name. Names need not be unique.
 	//
 	// Takes a body of the `application/json` content type.
 	//
-	// Corresponds with POST /environments/{environment_id}/keys (the `CreateEnvironmentKey` operationId).
-	CreateEnvironmentKey(ctx context.Context, environmentID EnvironmentID, params *CreateEnvironmentKeyParams, body CreateEnvironmentKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with POST /memory_stores (the `CreateMemoryStore` operationId).
+	CreateMemoryStore(ctx context.Context, params *CreateMemoryStoreParams, body CreateMemoryStoreJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteEnvironmentKey Delete a key of an environment
+	// DeleteMemoryStore Delete a memory store
 	//
-	// Revokes the key permanently, with immediate effect. The sessions that its workers serve are not affected.
+	// Permanently deletes the memory store with its memories and all of their versions, also when it is archived.
+	// Sessions that had it continue without it.
 	//
-	// Corresponds with DELETE /environments/{environment_id}/keys/{key_id} (the `DeleteEnvironmentKey` operationId).
-	DeleteEnvironmentKey(ctx context.Context, environmentID EnvironmentID, keyID EnvironmentKeyID, params *DeleteEnvironmentKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with DELETE /memory_stores/{memory_store_id} (the `DeleteMemoryStore` operationId).
+	DeleteMemoryStore(ctx context.Context, memoryStoreID MemoryStoreID, params *DeleteMemoryStoreParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListWork List work
+	// GetMemoryStore Get a memory store
 	//
-	// Lists the environment's work items, oldest first. All operations on work need a self-hosted environment; for another
-	// one the response is 400.
+	// Returns the memory store, without its memories.
 	//
-	// Corresponds with GET /environments/{environment_id}/work (the `ListWork` operationId).
-	ListWork(ctx context.Context, environmentID EnvironmentID, params *ListWorkParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with GET /memory_stores/{memory_store_id} (the `GetMemoryStore` operationId).
+	GetMemoryStore(ctx context.Context, memoryStoreID MemoryStoreID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PollWork Poll for work
+	// UpdateMemoryStoreWithBody Update a memory store
 	//
-	// Delivers the oldest work item that no worker has, or null when there is none within `block_ms`. The item stays
-	// `queued` until it is acknowledged; for `reclaim_older_than_ms` no other poll delivers it. Each delivery has a new
-	// `secret`, which ends the one before it. HEAD is a 405, since a poll has an effect.
-	//
-	// Corresponds with GET /environments/{environment_id}/work/poll (the `PollWork` operationId).
-	PollWork(ctx context.Context, environmentID EnvironmentID, params *PollWorkParams, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// GetWorkStats Get the state of a work queue
-	//
-	// Returns how much work waits, and how many workers poll for it.
-	//
-	// Corresponds with GET /environments/{environment_id}/work/stats (the `GetWorkStats` operationId).
-	GetWorkStats(ctx context.Context, environmentID EnvironmentID, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// GetWork Get a work item
-	//
-	// Returns the work item. Its `secret` is null.
-	//
-	// Corresponds with GET /environments/{environment_id}/work/{work_id} (the `GetWork` operationId).
-	GetWork(ctx context.Context, environmentID EnvironmentID, workID WorkID, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// UpdateWorkWithBody Update a work item
-	//
-	// Changes the metadata of the work item, which is a patch. The session's own metadata is not affected.
+	// Changes the memory store's name, description and metadata. An omitted field keeps its value, an empty
+	// `description` clears it, and metadata is a patch. An archived memory store is a 409.
 	//
 	// Takes any type of body and a specified content type.
 	//
-	// Corresponds with POST /environments/{environment_id}/work/{work_id} (the `UpdateWork` operationId).
-	UpdateWorkWithBody(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *UpdateWorkParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with POST /memory_stores/{memory_store_id} (the `UpdateMemoryStore` operationId).
+	UpdateMemoryStoreWithBody(ctx context.Context, memoryStoreID MemoryStoreID, params *UpdateMemoryStoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateWork Update a work item
+	// UpdateMemoryStore Update a memory store
 	//
-	// Changes the metadata of the work item, which is a patch. The session's own metadata is not affected.
+	// Changes the memory store's name, description and metadata. An omitted field keeps its value, an empty
+	// `description` clears it, and metadata is a patch. An archived memory store is a 409.
 	//
 	// Takes a body of the `application/json` content type.
 	//
-	// Corresponds with POST /environments/{environment_id}/work/{work_id} (the `UpdateWork` operationId).
-	UpdateWork(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *UpdateWorkParams, body UpdateWorkJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with POST /memory_stores/{memory_store_id} (the `UpdateMemoryStore` operationId).
+	UpdateMemoryStore(ctx context.Context, memoryStoreID MemoryStoreID, params *UpdateMemoryStoreParams, body UpdateMemoryStoreJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// AckWork Acknowledge a work item
+	// ArchiveMemoryStore Archive a memory store
 	//
-	// Accepts the work item: it becomes `starting`, and the lease begins. A repeat has no effect. An item that is
-	// `stopping` or `stopped`, or that another worker accepted, is a 409; workers are compared only where both have an id.
+	// Permanently archives the memory store: it leaves the default list, new sessions cannot use it, and its
+	// memories can be read but not changed. Archiving it again has no effect.
 	//
-	// Corresponds with POST /environments/{environment_id}/work/{work_id}/ack (the `AckWork` operationId).
-	AckWork(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *AckWorkParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with POST /memory_stores/{memory_store_id}/archive (the `ArchiveMemoryStore` operationId).
+	ArchiveMemoryStore(ctx context.Context, memoryStoreID MemoryStoreID, params *ArchiveMemoryStoreParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// HeartbeatWork Send a heartbeat for a work item
+	// ListMemories List memories
 	//
-	// Extends the lease. The first heartbeat, with `NO_HEARTBEAT`, makes the item `active`: its worker has the item, and the
-	// first one of any other worker is a 412. With `expected_last_heartbeat` the heartbeat is a 412 unless that is the
-	// latest one; a worker that receives a 412 has lost the item. Without it, a `queued` or `stopped` item is a 409.
+	// Lists the memories of the store, newest first unless `order` is `asc`, without their content unless `view` is
+	// `full`. A page with content has at most 20 memories.
 	//
-	// Corresponds with POST /environments/{environment_id}/work/{work_id}/heartbeat (the `HeartbeatWork` operationId).
-	HeartbeatWork(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *HeartbeatWorkParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// With `depth` 1 the list has what is directly below `path_prefix`, in the order of paths: the memories there, and a
+	// `memory_prefix` for each path segment that leads to more.
+	//
+	// Corresponds with GET /memory_stores/{memory_store_id}/memories (the `ListMemories` operationId).
+	ListMemories(ctx context.Context, memoryStoreID MemoryStoreID, params *ListMemoriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// StopWorkWithBody Stop a work item
+	// CreateMemoryWithBody Create a memory
 	//
-	// Asks the item's worker to stop: the item becomes `stopping`, and `stopped` with a second request. With `force`, or
-	// when no worker has it, the item becomes `stopped` at once. A `stopped` item is a 409. If the session still waits
-	// for its tools, it gets a new work item. An environment's key cannot stop an item whose worker uses the session token.
+	// Stores a text at a path of the memory store. A path that is in use is a 409, as is an archived memory store,
+	// and one that holds 2,000 memories.
 	//
 	// Takes any type of body and a specified content type.
 	//
-	// Corresponds with POST /environments/{environment_id}/work/{work_id}/stop (the `StopWork` operationId).
-	StopWorkWithBody(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *StopWorkParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with POST /memory_stores/{memory_store_id}/memories (the `CreateMemory` operationId).
+	CreateMemoryWithBody(ctx context.Context, memoryStoreID MemoryStoreID, params *CreateMemoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// StopWork Stop a work item
+	// CreateMemory Create a memory
 	//
-	// Asks the item's worker to stop: the item becomes `stopping`, and `stopped` with a second request. With `force`, or
-	// when no worker has it, the item becomes `stopped` at once. A `stopped` item is a 409. If the session still waits
-	// for its tools, it gets a new work item. An environment's key cannot stop an item whose worker uses the session token.
+	// Stores a text at a path of the memory store. A path that is in use is a 409, as is an archived memory store,
+	// and one that holds 2,000 memories.
 	//
 	// Takes a body of the `application/json` content type.
 	//
-	// Corresponds with POST /environments/{environment_id}/work/{work_id}/stop (the `StopWork` operationId).
-	StopWork(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *StopWorkParams, body StopWorkJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with POST /memory_stores/{memory_store_id}/memories (the `CreateMemory` operationId).
+	CreateMemory(ctx context.Context, memoryStoreID MemoryStoreID, params *CreateMemoryParams, body CreateMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteMemory Delete a memory
+	//
+	// Deletes the memory. Its versions stay, with one more that records the deletion; redact those whose content must
+	// be gone. An archived memory store is a 409.
+	//
+	// Corresponds with DELETE /memory_stores/{memory_store_id}/memories/{memory_id} (the `DeleteMemory` operationId).
+	DeleteMemory(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *DeleteMemoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetMemory Get a memory
+	//
+	// Returns the memory, with its content unless `view` is `basic`.
+	//
+	// Corresponds with GET /memory_stores/{memory_store_id}/memories/{memory_id} (the `GetMemory` operationId).
+	GetMemory(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *GetMemoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateMemoryWithBody Update a memory
+	//
+	// Changes the memory's content, path or metadata. An omitted field keeps its value; metadata replaces the complete
+	// metadata. Each change creates a version; a request that changes nothing has no effect.
+	//
+	// `content_sha256`, `version` and `precondition` name what the change is based on. If the memory is no longer that,
+	// the response is a 409 and nothing is changed, so that two writers do not overwrite each other. A path that another
+	// memory uses is a 409, as is an archived memory store.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /memory_stores/{memory_store_id}/memories/{memory_id} (the `UpdateMemory` operationId).
+	UpdateMemoryWithBody(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *UpdateMemoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateMemory Update a memory
+	//
+	// Changes the memory's content, path or metadata. An omitted field keeps its value; metadata replaces the complete
+	// metadata. Each change creates a version; a request that changes nothing has no effect.
+	//
+	// `content_sha256`, `version` and `precondition` name what the change is based on. If the memory is no longer that,
+	// the response is a 409 and nothing is changed, so that two writers do not overwrite each other. A path that another
+	// memory uses is a 409, as is an archived memory store.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /memory_stores/{memory_store_id}/memories/{memory_id} (the `UpdateMemory` operationId).
+	UpdateMemory(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *UpdateMemoryParams, body UpdateMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutMemoryWithBody Update a memory with PUT
+	//
+	// Same as updateMemory, for callers that send PUT.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /memory_stores/{memory_store_id}/memories/{memory_id} (the `PutMemory` operationId).
+	PutMemoryWithBody(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *PutMemoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutMemory Update a memory with PUT
+	//
+	// Same as updateMemory, for callers that send PUT.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /memory_stores/{memory_store_id}/memories/{memory_id} (the `PutMemory` operationId).
+	PutMemory(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *PutMemoryParams, body PutMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListMemoryVersions List the versions of memories
+	//
+	// Lists the versions of the store's memories, deleted memories included, newest first unless `order` is `asc`,
+	// without their content unless `view` is `full`. A page with content has at most 20 versions. Of each memory the newest
+	// 100 versions are kept.
+	//
+	// Corresponds with GET /memory_stores/{memory_store_id}/memory_versions (the `ListMemoryVersions` operationId).
+	ListMemoryVersions(ctx context.Context, memoryStoreID MemoryStoreID, params *ListMemoryVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetMemoryVersion Get a version of a memory
+	//
+	// Returns the version, with its content unless `view` is `basic`. A version that was redacted, or that records a
+	// deletion, has no content.
+	//
+	// Corresponds with GET /memory_stores/{memory_store_id}/memory_versions/{memory_version_id} (the `GetMemoryVersion` operationId).
+	GetMemoryVersion(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *GetMemoryVersionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RedactMemoryVersion Redact a version of a memory
+	//
+	// Permanently erases the content of the version, also from recorded responses to requests with an idempotency key.
+	// The rest of the record stays: path, size and hash, too. A version that was redacted before is a 409, as is the current
+	// version of a memory: change or delete the memory first.
+	//
+	// Corresponds with POST /memory_stores/{memory_store_id}/memory_versions/{memory_version_id}/redact (the `RedactMemoryVersion` operationId).
+	RedactMemoryVersion(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *RedactMemoryVersionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListVersionsOfMemories List the versions of memories under the earlier path
+	//
+	// Same as listMemoryVersions, under the earlier path.
+	//
+	// Corresponds with GET /memory_stores/{memory_store_id}/versions (the `ListVersionsOfMemories` operationId).
+	ListVersionsOfMemories(ctx context.Context, memoryStoreID MemoryStoreID, params *ListVersionsOfMemoriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetVersionOfMemory Get a version of a memory under the earlier path
+	//
+	// Same as getMemoryVersion, under the earlier path.
+	//
+	// Corresponds with GET /memory_stores/{memory_store_id}/versions/{memory_version_id} (the `GetVersionOfMemory` operationId).
+	GetVersionOfMemory(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *GetVersionOfMemoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RedactVersionOfMemory Redact a version of a memory under the earlier path
+	//
+	// Same as redactMemoryVersion, under the earlier path.
+	//
+	// Corresponds with POST /memory_stores/{memory_store_id}/versions/{memory_version_id}/redact (the `RedactVersionOfMemory` operationId).
+	RedactVersionOfMemory(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *RedactVersionOfMemoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListModels List models
 	//
@@ -1136,13 +1220,14 @@ func (c *Client) ArchiveEnvironment(ctx context.Context, environmentID Environme
 	return c.Client.Do(req)
 }
 
-// ListEnvironmentKeys List the keys of an environment
+// ListMemoryStores List memory stores
 //
-// Lists the environment's keys that were not deleted, newest first unless `order` is `asc`. The keys themselves are not shown.
+// Lists the account's memory stores, newest first unless `order` is `asc`. Archived stores are omitted unless
+// `include_archived` is true.
 //
-// Corresponds with GET /environments/{environment_id}/keys (the `ListEnvironmentKeys` operationId).
-func (c *Client) ListEnvironmentKeys(ctx context.Context, environmentID EnvironmentID, params *ListEnvironmentKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListEnvironmentKeysRequest(c.Server, environmentID, params)
+// Corresponds with GET /memory_stores (the `ListMemoryStores` operationId).
+func (c *Client) ListMemoryStores(ctx context.Context, params *ListMemoryStoresParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMemoryStoresRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1153,18 +1238,16 @@ func (c *Client) ListEnvironmentKeys(ctx context.Context, environmentID Environm
 	return c.Client.Do(req)
 }
 
-// CreateEnvironmentKeyWithBody Create a key of an environment
+// CreateMemoryStoreWithBody Create a memory store
 //
-// Creates a token for the workers of a self-hosted environment and returns it in `key`, once: only its hash is kept.
-// A repeat with the same idempotency key returns the record without `key`. The key opens the environment's work queue
-// and, for work that no session token was used for, reading the environment's sessions and sending the results of
-// their tools. An environment of another type is a 400.
+// Creates a memory store: a collection of texts, each at a path, that agents of several sessions can read and
+// change. A session has the stores that its `memory_store_ids` name. Names need not be unique.
 //
 // Takes any type of body and a specified content type.
 //
-// Corresponds with POST /environments/{environment_id}/keys (the `CreateEnvironmentKey` operationId).
-func (c *Client) CreateEnvironmentKeyWithBody(ctx context.Context, environmentID EnvironmentID, params *CreateEnvironmentKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateEnvironmentKeyRequestWithBody(c.Server, environmentID, params, contentType, body)
+// Corresponds with POST /memory_stores (the `CreateMemoryStore` operationId).
+func (c *Client) CreateMemoryStoreWithBody(ctx context.Context, params *CreateMemoryStoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateMemoryStoreRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1175,18 +1258,16 @@ func (c *Client) CreateEnvironmentKeyWithBody(ctx context.Context, environmentID
 	return c.Client.Do(req)
 }
 
-// CreateEnvironmentKey Create a key of an environment
+// CreateMemoryStore Create a memory store
 //
-// Creates a token for the workers of a self-hosted environment and returns it in `key`, once: only its hash is kept.
-// A repeat with the same idempotency key returns the record without `key`. The key opens the environment's work queue
-// and, for work that no session token was used for, reading the environment's sessions and sending the results of
-// their tools. An environment of another type is a 400.
+// Creates a memory store: a collection of texts, each at a path, that agents of several sessions can read and
+// change. A session has the stores that its `memory_store_ids` name. Names need not be unique.
 //
 // Takes a body of the `application/json` content type.
 //
-// Corresponds with POST /environments/{environment_id}/keys (the `CreateEnvironmentKey` operationId).
-func (c *Client) CreateEnvironmentKey(ctx context.Context, environmentID EnvironmentID, params *CreateEnvironmentKeyParams, body CreateEnvironmentKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateEnvironmentKeyRequest(c.Server, environmentID, params, body)
+// Corresponds with POST /memory_stores (the `CreateMemoryStore` operationId).
+func (c *Client) CreateMemoryStore(ctx context.Context, params *CreateMemoryStoreParams, body CreateMemoryStoreJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateMemoryStoreRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1197,13 +1278,14 @@ func (c *Client) CreateEnvironmentKey(ctx context.Context, environmentID Environ
 	return c.Client.Do(req)
 }
 
-// DeleteEnvironmentKey Delete a key of an environment
+// DeleteMemoryStore Delete a memory store
 //
-// Revokes the key permanently, with immediate effect. The sessions that its workers serve are not affected.
+// Permanently deletes the memory store with its memories and all of their versions, also when it is archived.
+// Sessions that had it continue without it.
 //
-// Corresponds with DELETE /environments/{environment_id}/keys/{key_id} (the `DeleteEnvironmentKey` operationId).
-func (c *Client) DeleteEnvironmentKey(ctx context.Context, environmentID EnvironmentID, keyID EnvironmentKeyID, params *DeleteEnvironmentKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDeleteEnvironmentKeyRequest(c.Server, environmentID, keyID, params)
+// Corresponds with DELETE /memory_stores/{memory_store_id} (the `DeleteMemoryStore` operationId).
+func (c *Client) DeleteMemoryStore(ctx context.Context, memoryStoreID MemoryStoreID, params *DeleteMemoryStoreParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteMemoryStoreRequest(c.Server, memoryStoreID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1214,14 +1296,13 @@ func (c *Client) DeleteEnvironmentKey(ctx context.Context, environmentID Environ
 	return c.Client.Do(req)
 }
 
-// ListWork List work
+// GetMemoryStore Get a memory store
 //
-// Lists the environment's work items, oldest first. All operations on work need a self-hosted environment; for another
-// one the response is 400.
+// Returns the memory store, without its memories.
 //
-// Corresponds with GET /environments/{environment_id}/work (the `ListWork` operationId).
-func (c *Client) ListWork(ctx context.Context, environmentID EnvironmentID, params *ListWorkParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListWorkRequest(c.Server, environmentID, params)
+// Corresponds with GET /memory_stores/{memory_store_id} (the `GetMemoryStore` operationId).
+func (c *Client) GetMemoryStore(ctx context.Context, memoryStoreID MemoryStoreID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMemoryStoreRequest(c.Server, memoryStoreID)
 	if err != nil {
 		return nil, err
 	}
@@ -1232,68 +1313,16 @@ func (c *Client) ListWork(ctx context.Context, environmentID EnvironmentID, para
 	return c.Client.Do(req)
 }
 
-// PollWork Poll for work
+// UpdateMemoryStoreWithBody Update a memory store
 //
-// Delivers the oldest work item that no worker has, or null when there is none within `block_ms`. The item stays
-// `queued` until it is acknowledged; for `reclaim_older_than_ms` no other poll delivers it. Each delivery has a new
-// `secret`, which ends the one before it. HEAD is a 405, since a poll has an effect.
-//
-// Corresponds with GET /environments/{environment_id}/work/poll (the `PollWork` operationId).
-func (c *Client) PollWork(ctx context.Context, environmentID EnvironmentID, params *PollWorkParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPollWorkRequest(c.Server, environmentID, params)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// GetWorkStats Get the state of a work queue
-//
-// Returns how much work waits, and how many workers poll for it.
-//
-// Corresponds with GET /environments/{environment_id}/work/stats (the `GetWorkStats` operationId).
-func (c *Client) GetWorkStats(ctx context.Context, environmentID EnvironmentID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetWorkStatsRequest(c.Server, environmentID)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// GetWork Get a work item
-//
-// Returns the work item. Its `secret` is null.
-//
-// Corresponds with GET /environments/{environment_id}/work/{work_id} (the `GetWork` operationId).
-func (c *Client) GetWork(ctx context.Context, environmentID EnvironmentID, workID WorkID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetWorkRequest(c.Server, environmentID, workID)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// UpdateWorkWithBody Update a work item
-//
-// Changes the metadata of the work item, which is a patch. The session's own metadata is not affected.
+// Changes the memory store's name, description and metadata. An omitted field keeps its value, an empty
+// `description` clears it, and metadata is a patch. An archived memory store is a 409.
 //
 // Takes any type of body and a specified content type.
 //
-// Corresponds with POST /environments/{environment_id}/work/{work_id} (the `UpdateWork` operationId).
-func (c *Client) UpdateWorkWithBody(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *UpdateWorkParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUpdateWorkRequestWithBody(c.Server, environmentID, workID, params, contentType, body)
+// Corresponds with POST /memory_stores/{memory_store_id} (the `UpdateMemoryStore` operationId).
+func (c *Client) UpdateMemoryStoreWithBody(ctx context.Context, memoryStoreID MemoryStoreID, params *UpdateMemoryStoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateMemoryStoreRequestWithBody(c.Server, memoryStoreID, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1304,15 +1333,16 @@ func (c *Client) UpdateWorkWithBody(ctx context.Context, environmentID Environme
 	return c.Client.Do(req)
 }
 
-// UpdateWork Update a work item
+// UpdateMemoryStore Update a memory store
 //
-// Changes the metadata of the work item, which is a patch. The session's own metadata is not affected.
+// Changes the memory store's name, description and metadata. An omitted field keeps its value, an empty
+// `description` clears it, and metadata is a patch. An archived memory store is a 409.
 //
 // Takes a body of the `application/json` content type.
 //
-// Corresponds with POST /environments/{environment_id}/work/{work_id} (the `UpdateWork` operationId).
-func (c *Client) UpdateWork(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *UpdateWorkParams, body UpdateWorkJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUpdateWorkRequest(c.Server, environmentID, workID, params, body)
+// Corresponds with POST /memory_stores/{memory_store_id} (the `UpdateMemoryStore` operationId).
+func (c *Client) UpdateMemoryStore(ctx context.Context, memoryStoreID MemoryStoreID, params *UpdateMemoryStoreParams, body UpdateMemoryStoreJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateMemoryStoreRequest(c.Server, memoryStoreID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1323,14 +1353,14 @@ func (c *Client) UpdateWork(ctx context.Context, environmentID EnvironmentID, wo
 	return c.Client.Do(req)
 }
 
-// AckWork Acknowledge a work item
+// ArchiveMemoryStore Archive a memory store
 //
-// Accepts the work item: it becomes `starting`, and the lease begins. A repeat has no effect. An item that is
-// `stopping` or `stopped`, or that another worker accepted, is a 409; workers are compared only where both have an id.
+// Permanently archives the memory store: it leaves the default list, new sessions cannot use it, and its
+// memories can be read but not changed. Archiving it again has no effect.
 //
-// Corresponds with POST /environments/{environment_id}/work/{work_id}/ack (the `AckWork` operationId).
-func (c *Client) AckWork(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *AckWorkParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewAckWorkRequest(c.Server, environmentID, workID, params)
+// Corresponds with POST /memory_stores/{memory_store_id}/archive (the `ArchiveMemoryStore` operationId).
+func (c *Client) ArchiveMemoryStore(ctx context.Context, memoryStoreID MemoryStoreID, params *ArchiveMemoryStoreParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewArchiveMemoryStoreRequest(c.Server, memoryStoreID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1341,15 +1371,17 @@ func (c *Client) AckWork(ctx context.Context, environmentID EnvironmentID, workI
 	return c.Client.Do(req)
 }
 
-// HeartbeatWork Send a heartbeat for a work item
+// ListMemories List memories
 //
-// Extends the lease. The first heartbeat, with `NO_HEARTBEAT`, makes the item `active`: its worker has the item, and the
-// first one of any other worker is a 412. With `expected_last_heartbeat` the heartbeat is a 412 unless that is the
-// latest one; a worker that receives a 412 has lost the item. Without it, a `queued` or `stopped` item is a 409.
+// Lists the memories of the store, newest first unless `order` is `asc`, without their content unless `view` is
+// `full`. A page with content has at most 20 memories.
 //
-// Corresponds with POST /environments/{environment_id}/work/{work_id}/heartbeat (the `HeartbeatWork` operationId).
-func (c *Client) HeartbeatWork(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *HeartbeatWorkParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewHeartbeatWorkRequest(c.Server, environmentID, workID, params)
+// With `depth` 1 the list has what is directly below `path_prefix`, in the order of paths: the memories there, and a
+// `memory_prefix` for each path segment that leads to more.
+//
+// Corresponds with GET /memory_stores/{memory_store_id}/memories (the `ListMemories` operationId).
+func (c *Client) ListMemories(ctx context.Context, memoryStoreID MemoryStoreID, params *ListMemoriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMemoriesRequest(c.Server, memoryStoreID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1360,17 +1392,16 @@ func (c *Client) HeartbeatWork(ctx context.Context, environmentID EnvironmentID,
 	return c.Client.Do(req)
 }
 
-// StopWorkWithBody Stop a work item
+// CreateMemoryWithBody Create a memory
 //
-// Asks the item's worker to stop: the item becomes `stopping`, and `stopped` with a second request. With `force`, or
-// when no worker has it, the item becomes `stopped` at once. A `stopped` item is a 409. If the session still waits
-// for its tools, it gets a new work item. An environment's key cannot stop an item whose worker uses the session token.
+// Stores a text at a path of the memory store. A path that is in use is a 409, as is an archived memory store,
+// and one that holds 2,000 memories.
 //
 // Takes any type of body and a specified content type.
 //
-// Corresponds with POST /environments/{environment_id}/work/{work_id}/stop (the `StopWork` operationId).
-func (c *Client) StopWorkWithBody(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *StopWorkParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewStopWorkRequestWithBody(c.Server, environmentID, workID, params, contentType, body)
+// Corresponds with POST /memory_stores/{memory_store_id}/memories (the `CreateMemory` operationId).
+func (c *Client) CreateMemoryWithBody(ctx context.Context, memoryStoreID MemoryStoreID, params *CreateMemoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateMemoryRequestWithBody(c.Server, memoryStoreID, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1381,17 +1412,244 @@ func (c *Client) StopWorkWithBody(ctx context.Context, environmentID Environment
 	return c.Client.Do(req)
 }
 
-// StopWork Stop a work item
+// CreateMemory Create a memory
 //
-// Asks the item's worker to stop: the item becomes `stopping`, and `stopped` with a second request. With `force`, or
-// when no worker has it, the item becomes `stopped` at once. A `stopped` item is a 409. If the session still waits
-// for its tools, it gets a new work item. An environment's key cannot stop an item whose worker uses the session token.
+// Stores a text at a path of the memory store. A path that is in use is a 409, as is an archived memory store,
+// and one that holds 2,000 memories.
 //
 // Takes a body of the `application/json` content type.
 //
-// Corresponds with POST /environments/{environment_id}/work/{work_id}/stop (the `StopWork` operationId).
-func (c *Client) StopWork(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *StopWorkParams, body StopWorkJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewStopWorkRequest(c.Server, environmentID, workID, params, body)
+// Corresponds with POST /memory_stores/{memory_store_id}/memories (the `CreateMemory` operationId).
+func (c *Client) CreateMemory(ctx context.Context, memoryStoreID MemoryStoreID, params *CreateMemoryParams, body CreateMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateMemoryRequest(c.Server, memoryStoreID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteMemory Delete a memory
+//
+// Deletes the memory. Its versions stay, with one more that records the deletion; redact those whose content must
+// be gone. An archived memory store is a 409.
+//
+// Corresponds with DELETE /memory_stores/{memory_store_id}/memories/{memory_id} (the `DeleteMemory` operationId).
+func (c *Client) DeleteMemory(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *DeleteMemoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteMemoryRequest(c.Server, memoryStoreID, memoryID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetMemory Get a memory
+//
+// Returns the memory, with its content unless `view` is `basic`.
+//
+// Corresponds with GET /memory_stores/{memory_store_id}/memories/{memory_id} (the `GetMemory` operationId).
+func (c *Client) GetMemory(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *GetMemoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMemoryRequest(c.Server, memoryStoreID, memoryID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateMemoryWithBody Update a memory
+//
+// Changes the memory's content, path or metadata. An omitted field keeps its value; metadata replaces the complete
+// metadata. Each change creates a version; a request that changes nothing has no effect.
+//
+// `content_sha256`, `version` and `precondition` name what the change is based on. If the memory is no longer that,
+// the response is a 409 and nothing is changed, so that two writers do not overwrite each other. A path that another
+// memory uses is a 409, as is an archived memory store.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /memory_stores/{memory_store_id}/memories/{memory_id} (the `UpdateMemory` operationId).
+func (c *Client) UpdateMemoryWithBody(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *UpdateMemoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateMemoryRequestWithBody(c.Server, memoryStoreID, memoryID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateMemory Update a memory
+//
+// Changes the memory's content, path or metadata. An omitted field keeps its value; metadata replaces the complete
+// metadata. Each change creates a version; a request that changes nothing has no effect.
+//
+// `content_sha256`, `version` and `precondition` name what the change is based on. If the memory is no longer that,
+// the response is a 409 and nothing is changed, so that two writers do not overwrite each other. A path that another
+// memory uses is a 409, as is an archived memory store.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /memory_stores/{memory_store_id}/memories/{memory_id} (the `UpdateMemory` operationId).
+func (c *Client) UpdateMemory(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *UpdateMemoryParams, body UpdateMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateMemoryRequest(c.Server, memoryStoreID, memoryID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutMemoryWithBody Update a memory with PUT
+//
+// Same as updateMemory, for callers that send PUT.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /memory_stores/{memory_store_id}/memories/{memory_id} (the `PutMemory` operationId).
+func (c *Client) PutMemoryWithBody(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *PutMemoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutMemoryRequestWithBody(c.Server, memoryStoreID, memoryID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutMemory Update a memory with PUT
+//
+// Same as updateMemory, for callers that send PUT.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /memory_stores/{memory_store_id}/memories/{memory_id} (the `PutMemory` operationId).
+func (c *Client) PutMemory(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *PutMemoryParams, body PutMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutMemoryRequest(c.Server, memoryStoreID, memoryID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListMemoryVersions List the versions of memories
+//
+// Lists the versions of the store's memories, deleted memories included, newest first unless `order` is `asc`,
+// without their content unless `view` is `full`. A page with content has at most 20 versions. Of each memory the newest
+// 100 versions are kept.
+//
+// Corresponds with GET /memory_stores/{memory_store_id}/memory_versions (the `ListMemoryVersions` operationId).
+func (c *Client) ListMemoryVersions(ctx context.Context, memoryStoreID MemoryStoreID, params *ListMemoryVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMemoryVersionsRequest(c.Server, memoryStoreID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetMemoryVersion Get a version of a memory
+//
+// Returns the version, with its content unless `view` is `basic`. A version that was redacted, or that records a
+// deletion, has no content.
+//
+// Corresponds with GET /memory_stores/{memory_store_id}/memory_versions/{memory_version_id} (the `GetMemoryVersion` operationId).
+func (c *Client) GetMemoryVersion(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *GetMemoryVersionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMemoryVersionRequest(c.Server, memoryStoreID, memoryVersionID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RedactMemoryVersion Redact a version of a memory
+//
+// Permanently erases the content of the version, also from recorded responses to requests with an idempotency key.
+// The rest of the record stays: path, size and hash, too. A version that was redacted before is a 409, as is the current
+// version of a memory: change or delete the memory first.
+//
+// Corresponds with POST /memory_stores/{memory_store_id}/memory_versions/{memory_version_id}/redact (the `RedactMemoryVersion` operationId).
+func (c *Client) RedactMemoryVersion(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *RedactMemoryVersionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRedactMemoryVersionRequest(c.Server, memoryStoreID, memoryVersionID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListVersionsOfMemories List the versions of memories under the earlier path
+//
+// Same as listMemoryVersions, under the earlier path.
+//
+// Corresponds with GET /memory_stores/{memory_store_id}/versions (the `ListVersionsOfMemories` operationId).
+func (c *Client) ListVersionsOfMemories(ctx context.Context, memoryStoreID MemoryStoreID, params *ListVersionsOfMemoriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListVersionsOfMemoriesRequest(c.Server, memoryStoreID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetVersionOfMemory Get a version of a memory under the earlier path
+//
+// Same as getMemoryVersion, under the earlier path.
+//
+// Corresponds with GET /memory_stores/{memory_store_id}/versions/{memory_version_id} (the `GetVersionOfMemory` operationId).
+func (c *Client) GetVersionOfMemory(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *GetVersionOfMemoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetVersionOfMemoryRequest(c.Server, memoryStoreID, memoryVersionID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RedactVersionOfMemory Redact a version of a memory under the earlier path
+//
+// Same as redactMemoryVersion, under the earlier path.
+//
+// Corresponds with POST /memory_stores/{memory_store_id}/versions/{memory_version_id}/redact (the `RedactVersionOfMemory` operationId).
+func (c *Client) RedactVersionOfMemory(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *RedactVersionOfMemoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRedactVersionOfMemoryRequest(c.Server, memoryStoreID, memoryVersionID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3200,23 +3458,16 @@ func NewArchiveEnvironmentRequest(server string, environmentID EnvironmentID, pa
 	return req, nil
 }
 
-// NewListEnvironmentKeysRequest constructs an http.Request for the ListEnvironmentKeys method
-func NewListEnvironmentKeysRequest(server string, environmentID EnvironmentID, params *ListEnvironmentKeysParams) (*http.Request, error) {
+// NewListMemoryStoresRequest constructs an http.Request for the ListMemoryStores method
+func NewListMemoryStoresRequest(server string, params *ListMemoryStoresParams) (*http.Request, error) {
 	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "environment_id", environmentID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
 
 	serverURL, err := url.Parse(server)
 	if err != nil {
 		return nil, err
 	}
 
-	operationPath := fmt.Sprintf("/environments/%s/keys", pathParam0)
+	operationPath := fmt.Sprintf("/memory_stores")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -3295,6 +3546,42 @@ func NewListEnvironmentKeysRequest(server string, environmentID EnvironmentID, p
 
 		}
 
+		if params.IncludeArchived != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "include_archived", *params.IncludeArchived, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedFrom != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_at[gte]", *params.CreatedFrom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedTo != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_at[lte]", *params.CreatedTo, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -3309,34 +3596,27 @@ func NewListEnvironmentKeysRequest(server string, environmentID EnvironmentID, p
 	return req, nil
 }
 
-// NewCreateEnvironmentKeyRequest calls the generic CreateEnvironmentKey builder with application/json body
-func NewCreateEnvironmentKeyRequest(server string, environmentID EnvironmentID, params *CreateEnvironmentKeyParams, body CreateEnvironmentKeyJSONRequestBody) (*http.Request, error) {
+// NewCreateMemoryStoreRequest calls the generic CreateMemoryStore builder with application/json body
+func NewCreateMemoryStoreRequest(server string, params *CreateMemoryStoreParams, body CreateMemoryStoreJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateEnvironmentKeyRequestWithBody(server, environmentID, params, "application/json", bodyReader)
+	return NewCreateMemoryStoreRequestWithBody(server, params, "application/json", bodyReader)
 }
 
-// NewCreateEnvironmentKeyRequestWithBody constructs an http.Request for the CreateEnvironmentKey method, with any body, and a specified content type
-func NewCreateEnvironmentKeyRequestWithBody(server string, environmentID EnvironmentID, params *CreateEnvironmentKeyParams, contentType string, body io.Reader) (*http.Request, error) {
+// NewCreateMemoryStoreRequestWithBody constructs an http.Request for the CreateMemoryStore method, with any body, and a specified content type
+func NewCreateMemoryStoreRequestWithBody(server string, params *CreateMemoryStoreParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "environment_id", environmentID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
 
 	serverURL, err := url.Parse(server)
 	if err != nil {
 		return nil, err
 	}
 
-	operationPath := fmt.Sprintf("/environments/%s/keys", pathParam0)
+	operationPath := fmt.Sprintf("/memory_stores")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -3382,20 +3662,13 @@ func NewCreateEnvironmentKeyRequestWithBody(server string, environmentID Environ
 	return req, nil
 }
 
-// NewDeleteEnvironmentKeyRequest constructs an http.Request for the DeleteEnvironmentKey method
-func NewDeleteEnvironmentKeyRequest(server string, environmentID EnvironmentID, keyID EnvironmentKeyID, params *DeleteEnvironmentKeyParams) (*http.Request, error) {
+// NewDeleteMemoryStoreRequest constructs an http.Request for the DeleteMemoryStore method
+func NewDeleteMemoryStoreRequest(server string, memoryStoreID MemoryStoreID, params *DeleteMemoryStoreParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "environment_id", environmentID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam1 string
-
-	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "key_id", keyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "memory_store_id", memoryStoreID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
 	if err != nil {
 		return nil, err
 	}
@@ -3405,7 +3678,7 @@ func NewDeleteEnvironmentKeyRequest(server string, environmentID EnvironmentID, 
 		return nil, err
 	}
 
-	operationPath := fmt.Sprintf("/environments/%s/keys/%s", pathParam0, pathParam1)
+	operationPath := fmt.Sprintf("/memory_stores/%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -3449,13 +3722,13 @@ func NewDeleteEnvironmentKeyRequest(server string, environmentID EnvironmentID, 
 	return req, nil
 }
 
-// NewListWorkRequest constructs an http.Request for the ListWork method
-func NewListWorkRequest(server string, environmentID EnvironmentID, params *ListWorkParams) (*http.Request, error) {
+// NewGetMemoryStoreRequest constructs an http.Request for the GetMemoryStore method
+func NewGetMemoryStoreRequest(server string, memoryStoreID MemoryStoreID) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "environment_id", environmentID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "memory_store_id", memoryStoreID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
 	if err != nil {
 		return nil, err
 	}
@@ -3465,7 +3738,174 @@ func NewListWorkRequest(server string, environmentID EnvironmentID, params *List
 		return nil, err
 	}
 
-	operationPath := fmt.Sprintf("/environments/%s/work", pathParam0)
+	operationPath := fmt.Sprintf("/memory_stores/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateMemoryStoreRequest calls the generic UpdateMemoryStore builder with application/json body
+func NewUpdateMemoryStoreRequest(server string, memoryStoreID MemoryStoreID, params *UpdateMemoryStoreParams, body UpdateMemoryStoreJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateMemoryStoreRequestWithBody(server, memoryStoreID, params, "application/json", bodyReader)
+}
+
+// NewUpdateMemoryStoreRequestWithBody constructs an http.Request for the UpdateMemoryStore method, with any body, and a specified content type
+func NewUpdateMemoryStoreRequestWithBody(server string, memoryStoreID MemoryStoreID, params *UpdateMemoryStoreParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "memory_store_id", memoryStoreID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/memory_stores/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+		if params.XIdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Idempotency-Key", *params.XIdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewArchiveMemoryStoreRequest constructs an http.Request for the ArchiveMemoryStore method
+func NewArchiveMemoryStoreRequest(server string, memoryStoreID MemoryStoreID, params *ArchiveMemoryStoreParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "memory_store_id", memoryStoreID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/memory_stores/%s/archive", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+		if params.XIdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Idempotency-Key", *params.XIdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListMemoriesRequest constructs an http.Request for the ListMemories method
+func NewListMemoriesRequest(server string, memoryStoreID MemoryStoreID, params *ListMemoriesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "memory_store_id", memoryStoreID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/memory_stores/%s/memories", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -3532,58 +3972,9 @@ func NewListWorkRequest(server string, environmentID EnvironmentID, params *List
 
 		}
 
-		if encoded := queryValues.Encode(); encoded != "" {
-			rawQueryFragments = append(rawQueryFragments, encoded)
-		}
-		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
-	}
+		if params.Order != nil {
 
-	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-
-	return req, nil
-}
-
-// NewPollWorkRequest constructs an http.Request for the PollWork method
-func NewPollWorkRequest(server string, environmentID EnvironmentID, params *PollWorkParams) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "environment_id", environmentID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/environments/%s/work/poll", pathParam0)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	if params != nil {
-		// queryValues collects non-styled parameters (passthrough, JSON)
-		// that are safe to round-trip through url.Values.Encode().
-		queryValues := queryURL.Query()
-		// rawQueryFragments collects pre-encoded query fragments from
-		// styled parameters, preserving literal commas as delimiters
-		// per the OpenAPI spec (e.g. "color=blue,black,brown").
-		var rawQueryFragments []string
-
-		if params.BlockMs != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "block_ms", *params.BlockMs, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3593,9 +3984,33 @@ func NewPollWorkRequest(server string, environmentID EnvironmentID, params *Poll
 
 		}
 
-		if params.ReclaimOlderThanMs != nil {
+		if params.PathPrefix != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reclaim_older_than_ms", *params.ReclaimOlderThanMs, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "path_prefix", *params.PathPrefix, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Depth != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "depth", *params.Depth, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.View != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "view", *params.View, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3616,135 +4031,27 @@ func NewPollWorkRequest(server string, environmentID EnvironmentID, params *Poll
 		return nil, err
 	}
 
-	if params != nil {
-
-		if params.WorkerID != nil {
-			var headerParam0 string
-
-			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Worker-ID", *params.WorkerID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-			if err != nil {
-				return nil, err
-			}
-
-			req.Header.Set("Worker-ID", headerParam0)
-		}
-
-		if params.AnthropicWorkerID != nil {
-			var headerParam1 string
-
-			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Anthropic-Worker-ID", *params.AnthropicWorkerID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-			if err != nil {
-				return nil, err
-			}
-
-			req.Header.Set("Anthropic-Worker-ID", headerParam1)
-		}
-
-	}
-
 	return req, nil
 }
 
-// NewGetWorkStatsRequest constructs an http.Request for the GetWorkStats method
-func NewGetWorkStatsRequest(server string, environmentID EnvironmentID) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "environment_id", environmentID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/environments/%s/work/stats", pathParam0)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-
-	return req, nil
-}
-
-// NewGetWorkRequest constructs an http.Request for the GetWork method
-func NewGetWorkRequest(server string, environmentID EnvironmentID, workID WorkID) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "environment_id", environmentID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam1 string
-
-	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "work_id", workID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/environments/%s/work/%s", pathParam0, pathParam1)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-
-	return req, nil
-}
-
-// NewUpdateWorkRequest calls the generic UpdateWork builder with application/json body
-func NewUpdateWorkRequest(server string, environmentID EnvironmentID, workID WorkID, params *UpdateWorkParams, body UpdateWorkJSONRequestBody) (*http.Request, error) {
+// NewCreateMemoryRequest calls the generic CreateMemory builder with application/json body
+func NewCreateMemoryRequest(server string, memoryStoreID MemoryStoreID, params *CreateMemoryParams, body CreateMemoryJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewUpdateWorkRequestWithBody(server, environmentID, workID, params, "application/json", bodyReader)
+	return NewCreateMemoryRequestWithBody(server, memoryStoreID, params, "application/json", bodyReader)
 }
 
-// NewUpdateWorkRequestWithBody constructs an http.Request for the UpdateWork method, with any body, and a specified content type
-func NewUpdateWorkRequestWithBody(server string, environmentID EnvironmentID, workID WorkID, params *UpdateWorkParams, contentType string, body io.Reader) (*http.Request, error) {
+// NewCreateMemoryRequestWithBody constructs an http.Request for the CreateMemory method, with any body, and a specified content type
+func NewCreateMemoryRequestWithBody(server string, memoryStoreID MemoryStoreID, params *CreateMemoryParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "environment_id", environmentID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam1 string
-
-	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "work_id", workID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "memory_store_id", memoryStoreID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
 	if err != nil {
 		return nil, err
 	}
@@ -3754,7 +4061,7 @@ func NewUpdateWorkRequestWithBody(server string, environmentID EnvironmentID, wo
 		return nil, err
 	}
 
-	operationPath := fmt.Sprintf("/environments/%s/work/%s", pathParam0, pathParam1)
+	operationPath := fmt.Sprintf("/memory_stores/%s/memories", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -3800,20 +4107,20 @@ func NewUpdateWorkRequestWithBody(server string, environmentID EnvironmentID, wo
 	return req, nil
 }
 
-// NewAckWorkRequest constructs an http.Request for the AckWork method
-func NewAckWorkRequest(server string, environmentID EnvironmentID, workID WorkID, params *AckWorkParams) (*http.Request, error) {
+// NewDeleteMemoryRequest constructs an http.Request for the DeleteMemory method
+func NewDeleteMemoryRequest(server string, memoryStoreID MemoryStoreID, memoryID MemoryID, params *DeleteMemoryParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "environment_id", environmentID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "memory_store_id", memoryStoreID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
 	if err != nil {
 		return nil, err
 	}
 
 	var pathParam1 string
 
-	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "work_id", workID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "memory_id", memoryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
 	if err != nil {
 		return nil, err
 	}
@@ -3823,96 +4130,7 @@ func NewAckWorkRequest(server string, environmentID EnvironmentID, workID WorkID
 		return nil, err
 	}
 
-	operationPath := fmt.Sprintf("/environments/%s/work/%s/ack", pathParam0, pathParam1)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-
-	if params != nil {
-
-		if params.IdempotencyKey != nil {
-			var headerParam0 string
-
-			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-			if err != nil {
-				return nil, err
-			}
-
-			req.Header.Set("Idempotency-Key", headerParam0)
-		}
-
-		if params.XIdempotencyKey != nil {
-			var headerParam1 string
-
-			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Idempotency-Key", *params.XIdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-			if err != nil {
-				return nil, err
-			}
-
-			req.Header.Set("X-Idempotency-Key", headerParam1)
-		}
-
-		if params.WorkerID != nil {
-			var headerParam2 string
-
-			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Worker-ID", *params.WorkerID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-			if err != nil {
-				return nil, err
-			}
-
-			req.Header.Set("Worker-ID", headerParam2)
-		}
-
-		if params.AnthropicWorkerID != nil {
-			var headerParam3 string
-
-			headerParam3, err = runtime.StyleParamWithOptions("simple", false, "Anthropic-Worker-ID", *params.AnthropicWorkerID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-			if err != nil {
-				return nil, err
-			}
-
-			req.Header.Set("Anthropic-Worker-ID", headerParam3)
-		}
-
-	}
-
-	return req, nil
-}
-
-// NewHeartbeatWorkRequest constructs an http.Request for the HeartbeatWork method
-func NewHeartbeatWorkRequest(server string, environmentID EnvironmentID, workID WorkID, params *HeartbeatWorkParams) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "environment_id", environmentID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam1 string
-
-	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "work_id", workID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/environments/%s/work/%s/heartbeat", pathParam0, pathParam1)
+	operationPath := fmt.Sprintf("/memory_stores/%s/memories/%s", pathParam0, pathParam1)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -3931,21 +4149,9 @@ func NewHeartbeatWorkRequest(server string, environmentID EnvironmentID, workID 
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
-		if params.ExpectedLastHeartbeat != nil {
+		if params.ExpectedContentSHA256 != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expected_last_heartbeat", *params.ExpectedLastHeartbeat, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if params.DesiredTTLSeconds != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "desired_ttl_seconds", *params.DesiredTTLSeconds, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expected_content_sha256", *params.ExpectedContentSHA256, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3959,6 +4165,562 @@ func NewHeartbeatWorkRequest(server string, environmentID EnvironmentID, workID 
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+		if params.XIdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Idempotency-Key", *params.XIdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetMemoryRequest constructs an http.Request for the GetMemory method
+func NewGetMemoryRequest(server string, memoryStoreID MemoryStoreID, memoryID MemoryID, params *GetMemoryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "memory_store_id", memoryStoreID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "memory_id", memoryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/memory_stores/%s/memories/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.View != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "view", *params.View, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateMemoryRequest calls the generic UpdateMemory builder with application/json body
+func NewUpdateMemoryRequest(server string, memoryStoreID MemoryStoreID, memoryID MemoryID, params *UpdateMemoryParams, body UpdateMemoryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateMemoryRequestWithBody(server, memoryStoreID, memoryID, params, "application/json", bodyReader)
+}
+
+// NewUpdateMemoryRequestWithBody constructs an http.Request for the UpdateMemory method, with any body, and a specified content type
+func NewUpdateMemoryRequestWithBody(server string, memoryStoreID MemoryStoreID, memoryID MemoryID, params *UpdateMemoryParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "memory_store_id", memoryStoreID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "memory_id", memoryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/memory_stores/%s/memories/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+		if params.XIdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Idempotency-Key", *params.XIdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewPutMemoryRequest calls the generic PutMemory builder with application/json body
+func NewPutMemoryRequest(server string, memoryStoreID MemoryStoreID, memoryID MemoryID, params *PutMemoryParams, body PutMemoryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutMemoryRequestWithBody(server, memoryStoreID, memoryID, params, "application/json", bodyReader)
+}
+
+// NewPutMemoryRequestWithBody constructs an http.Request for the PutMemory method, with any body, and a specified content type
+func NewPutMemoryRequestWithBody(server string, memoryStoreID MemoryStoreID, memoryID MemoryID, params *PutMemoryParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "memory_store_id", memoryStoreID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "memory_id", memoryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/memory_stores/%s/memories/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+		if params.XIdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "X-Idempotency-Key", *params.XIdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListMemoryVersionsRequest constructs an http.Request for the ListMemoryVersions method
+func NewListMemoryVersionsRequest(server string, memoryStoreID MemoryStoreID, params *ListMemoryVersionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "memory_store_id", memoryStoreID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/memory_stores/%s/memory_versions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AfterID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after_id", *params.AfterID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.BeforeID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "before_id", *params.BeforeID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MemoryID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "memory_id", *params.MemoryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Operation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "operation", *params.Operation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SessionID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "session_id", *params.SessionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.APIKeyID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "api_key_id", *params.APIKeyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedFrom != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_at[gte]", *params.CreatedFrom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedTo != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_at[lte]", *params.CreatedTo, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.View != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "view", *params.View, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetMemoryVersionRequest constructs an http.Request for the GetMemoryVersion method
+func NewGetMemoryVersionRequest(server string, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *GetMemoryVersionParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "memory_store_id", memoryStoreID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "memory_version_id", memoryVersionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/memory_stores/%s/memory_versions/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.View != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "view", *params.View, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRedactMemoryVersionRequest constructs an http.Request for the RedactMemoryVersion method
+func NewRedactMemoryVersionRequest(server string, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *RedactMemoryVersionParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "memory_store_id", memoryStoreID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "memory_version_id", memoryVersionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/memory_stores/%s/memory_versions/%s/redact", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
@@ -3995,31 +4757,13 @@ func NewHeartbeatWorkRequest(server string, environmentID EnvironmentID, workID 
 	return req, nil
 }
 
-// NewStopWorkRequest calls the generic StopWork builder with application/json body
-func NewStopWorkRequest(server string, environmentID EnvironmentID, workID WorkID, params *StopWorkParams, body StopWorkJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewStopWorkRequestWithBody(server, environmentID, workID, params, "application/json", bodyReader)
-}
-
-// NewStopWorkRequestWithBody constructs an http.Request for the StopWork method, with any body, and a specified content type
-func NewStopWorkRequestWithBody(server string, environmentID EnvironmentID, workID WorkID, params *StopWorkParams, contentType string, body io.Reader) (*http.Request, error) {
+// NewListVersionsOfMemoriesRequest constructs an http.Request for the ListVersionsOfMemories method
+func NewListVersionsOfMemoriesRequest(server string, memoryStoreID MemoryStoreID, params *ListVersionsOfMemoriesParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "environment_id", environmentID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam1 string
-
-	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "work_id", workID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "memory_store_id", memoryStoreID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
 	if err != nil {
 		return nil, err
 	}
@@ -4029,7 +4773,7 @@ func NewStopWorkRequestWithBody(server string, environmentID EnvironmentID, work
 		return nil, err
 	}
 
-	operationPath := fmt.Sprintf("/environments/%s/work/%s/stop", pathParam0, pathParam1)
+	operationPath := fmt.Sprintf("/memory_stores/%s/versions", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -4039,12 +4783,278 @@ func NewStopWorkRequestWithBody(server string, environmentID EnvironmentID, work
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AfterID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after_id", *params.AfterID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.BeforeID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "before_id", *params.BeforeID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MemoryID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "memory_id", *params.MemoryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Operation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "operation", *params.Operation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SessionID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "session_id", *params.SessionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.APIKeyID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "api_key_id", *params.APIKeyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedFrom != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_at[gte]", *params.CreatedFrom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedTo != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_at[lte]", *params.CreatedTo, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.View != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "view", *params.View, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
 
-	req.Header.Add("Content-Type", contentType)
+	return req, nil
+}
+
+// NewGetVersionOfMemoryRequest constructs an http.Request for the GetVersionOfMemory method
+func NewGetVersionOfMemoryRequest(server string, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *GetVersionOfMemoryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "memory_store_id", memoryStoreID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "memory_version_id", memoryVersionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/memory_stores/%s/versions/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.View != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "view", *params.View, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRedactVersionOfMemoryRequest constructs an http.Request for the RedactVersionOfMemory method
+func NewRedactVersionOfMemoryRequest(server string, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *RedactVersionOfMemoryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "memory_store_id", memoryStoreID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "memory_version_id", memoryVersionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/memory_stores/%s/versions/%s/redact", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	if params != nil {
 
@@ -6429,147 +7439,241 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /environments/{environment_id}/archive (the `ArchiveEnvironment` operationId).
 	ArchiveEnvironmentWithResponse(ctx context.Context, environmentID EnvironmentID, params *ArchiveEnvironmentParams, reqEditors ...RequestEditorFn) (*ArchiveEnvironmentResponse, error)
 
-	// ListEnvironmentKeysWithResponse List the keys of an environment
+	// ListMemoryStoresWithResponse List memory stores
 	//
-	// Lists the environment's keys that were not deleted, newest first unless `order` is `asc`. The keys themselves are not shown.
+	// Lists the account's memory stores, newest first unless `order` is `asc`. Archived stores are omitted unless
+	// `include_archived` is true.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with GET /environments/{environment_id}/keys (the `ListEnvironmentKeys` operationId).
-	ListEnvironmentKeysWithResponse(ctx context.Context, environmentID EnvironmentID, params *ListEnvironmentKeysParams, reqEditors ...RequestEditorFn) (*ListEnvironmentKeysResponse, error)
+	// Corresponds with GET /memory_stores (the `ListMemoryStores` operationId).
+	ListMemoryStoresWithResponse(ctx context.Context, params *ListMemoryStoresParams, reqEditors ...RequestEditorFn) (*ListMemoryStoresResponse, error)
 
-	// CreateEnvironmentKeyWithBodyWithResponse Create a key of an environment
+	// CreateMemoryStoreWithBodyWithResponse Create a memory store
 	//
-	// Creates a token for the workers of a self-hosted environment and returns it in `key`, once: only its hash is kept.
-	// A repeat with the same idempotency key returns the record without `key`. The key opens the environment's work queue
-	// and, for work that no session token was used for, reading the environment's sessions and sending the results of
-	// their tools. An environment of another type is a 400.
+	// Creates a memory store: a collection of texts, each at a path, that agents of several sessions can read and
+	// change. A session has the stores that its `memory_store_ids` name. Names need not be unique.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /environments/{environment_id}/keys (the `CreateEnvironmentKey` operationId).
-	CreateEnvironmentKeyWithBodyWithResponse(ctx context.Context, environmentID EnvironmentID, params *CreateEnvironmentKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateEnvironmentKeyResponse, error)
+	// Corresponds with POST /memory_stores (the `CreateMemoryStore` operationId).
+	CreateMemoryStoreWithBodyWithResponse(ctx context.Context, params *CreateMemoryStoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateMemoryStoreResponse, error)
 
-	// CreateEnvironmentKeyWithResponse Create a key of an environment
+	// CreateMemoryStoreWithResponse Create a memory store
 	//
-	// Creates a token for the workers of a self-hosted environment and returns it in `key`, once: only its hash is kept.
-	// A repeat with the same idempotency key returns the record without `key`. The key opens the environment's work queue
-	// and, for work that no session token was used for, reading the environment's sessions and sending the results of
-	// their tools. An environment of another type is a 400.
+	// Creates a memory store: a collection of texts, each at a path, that agents of several sessions can read and
+	// change. A session has the stores that its `memory_store_ids` name. Names need not be unique.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /environments/{environment_id}/keys (the `CreateEnvironmentKey` operationId).
-	CreateEnvironmentKeyWithResponse(ctx context.Context, environmentID EnvironmentID, params *CreateEnvironmentKeyParams, body CreateEnvironmentKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateEnvironmentKeyResponse, error)
+	// Corresponds with POST /memory_stores (the `CreateMemoryStore` operationId).
+	CreateMemoryStoreWithResponse(ctx context.Context, params *CreateMemoryStoreParams, body CreateMemoryStoreJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateMemoryStoreResponse, error)
 
-	// DeleteEnvironmentKeyWithResponse Delete a key of an environment
+	// DeleteMemoryStoreWithResponse Delete a memory store
 	//
-	// Revokes the key permanently, with immediate effect. The sessions that its workers serve are not affected.
+	// Permanently deletes the memory store with its memories and all of their versions, also when it is archived.
+	// Sessions that had it continue without it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with DELETE /environments/{environment_id}/keys/{key_id} (the `DeleteEnvironmentKey` operationId).
-	DeleteEnvironmentKeyWithResponse(ctx context.Context, environmentID EnvironmentID, keyID EnvironmentKeyID, params *DeleteEnvironmentKeyParams, reqEditors ...RequestEditorFn) (*DeleteEnvironmentKeyResponse, error)
+	// Corresponds with DELETE /memory_stores/{memory_store_id} (the `DeleteMemoryStore` operationId).
+	DeleteMemoryStoreWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *DeleteMemoryStoreParams, reqEditors ...RequestEditorFn) (*DeleteMemoryStoreResponse, error)
 
-	// ListWorkWithResponse List work
+	// GetMemoryStoreWithResponse Get a memory store
 	//
-	// Lists the environment's work items, oldest first. All operations on work need a self-hosted environment; for another
-	// one the response is 400.
+	// Returns the memory store, without its memories.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with GET /environments/{environment_id}/work (the `ListWork` operationId).
-	ListWorkWithResponse(ctx context.Context, environmentID EnvironmentID, params *ListWorkParams, reqEditors ...RequestEditorFn) (*ListWorkResponse, error)
+	// Corresponds with GET /memory_stores/{memory_store_id} (the `GetMemoryStore` operationId).
+	GetMemoryStoreWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, reqEditors ...RequestEditorFn) (*GetMemoryStoreResponse, error)
 
-	// PollWorkWithResponse Poll for work
+	// UpdateMemoryStoreWithBodyWithResponse Update a memory store
 	//
-	// Delivers the oldest work item that no worker has, or null when there is none within `block_ms`. The item stays
-	// `queued` until it is acknowledged; for `reclaim_older_than_ms` no other poll delivers it. Each delivery has a new
-	// `secret`, which ends the one before it. HEAD is a 405, since a poll has an effect.
-	//
-	// Returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with GET /environments/{environment_id}/work/poll (the `PollWork` operationId).
-	PollWorkWithResponse(ctx context.Context, environmentID EnvironmentID, params *PollWorkParams, reqEditors ...RequestEditorFn) (*PollWorkResponse, error)
-
-	// GetWorkStatsWithResponse Get the state of a work queue
-	//
-	// Returns how much work waits, and how many workers poll for it.
-	//
-	// Returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with GET /environments/{environment_id}/work/stats (the `GetWorkStats` operationId).
-	GetWorkStatsWithResponse(ctx context.Context, environmentID EnvironmentID, reqEditors ...RequestEditorFn) (*GetWorkStatsResponse, error)
-
-	// GetWorkWithResponse Get a work item
-	//
-	// Returns the work item. Its `secret` is null.
-	//
-	// Returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with GET /environments/{environment_id}/work/{work_id} (the `GetWork` operationId).
-	GetWorkWithResponse(ctx context.Context, environmentID EnvironmentID, workID WorkID, reqEditors ...RequestEditorFn) (*GetWorkResponse, error)
-
-	// UpdateWorkWithBodyWithResponse Update a work item
-	//
-	// Changes the metadata of the work item, which is a patch. The session's own metadata is not affected.
+	// Changes the memory store's name, description and metadata. An omitted field keeps its value, an empty
+	// `description` clears it, and metadata is a patch. An archived memory store is a 409.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /environments/{environment_id}/work/{work_id} (the `UpdateWork` operationId).
-	UpdateWorkWithBodyWithResponse(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *UpdateWorkParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateWorkResponse, error)
+	// Corresponds with POST /memory_stores/{memory_store_id} (the `UpdateMemoryStore` operationId).
+	UpdateMemoryStoreWithBodyWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *UpdateMemoryStoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateMemoryStoreResponse, error)
 
-	// UpdateWorkWithResponse Update a work item
+	// UpdateMemoryStoreWithResponse Update a memory store
 	//
-	// Changes the metadata of the work item, which is a patch. The session's own metadata is not affected.
+	// Changes the memory store's name, description and metadata. An omitted field keeps its value, an empty
+	// `description` clears it, and metadata is a patch. An archived memory store is a 409.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /environments/{environment_id}/work/{work_id} (the `UpdateWork` operationId).
-	UpdateWorkWithResponse(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *UpdateWorkParams, body UpdateWorkJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWorkResponse, error)
+	// Corresponds with POST /memory_stores/{memory_store_id} (the `UpdateMemoryStore` operationId).
+	UpdateMemoryStoreWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *UpdateMemoryStoreParams, body UpdateMemoryStoreJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateMemoryStoreResponse, error)
 
-	// AckWorkWithResponse Acknowledge a work item
+	// ArchiveMemoryStoreWithResponse Archive a memory store
 	//
-	// Accepts the work item: it becomes `starting`, and the lease begins. A repeat has no effect. An item that is
-	// `stopping` or `stopped`, or that another worker accepted, is a 409; workers are compared only where both have an id.
+	// Permanently archives the memory store: it leaves the default list, new sessions cannot use it, and its
+	// memories can be read but not changed. Archiving it again has no effect.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /environments/{environment_id}/work/{work_id}/ack (the `AckWork` operationId).
-	AckWorkWithResponse(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *AckWorkParams, reqEditors ...RequestEditorFn) (*AckWorkResponse, error)
+	// Corresponds with POST /memory_stores/{memory_store_id}/archive (the `ArchiveMemoryStore` operationId).
+	ArchiveMemoryStoreWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *ArchiveMemoryStoreParams, reqEditors ...RequestEditorFn) (*ArchiveMemoryStoreResponse, error)
 
-	// HeartbeatWorkWithResponse Send a heartbeat for a work item
+	// ListMemoriesWithResponse List memories
 	//
-	// Extends the lease. The first heartbeat, with `NO_HEARTBEAT`, makes the item `active`: its worker has the item, and the
-	// first one of any other worker is a 412. With `expected_last_heartbeat` the heartbeat is a 412 unless that is the
-	// latest one; a worker that receives a 412 has lost the item. Without it, a `queued` or `stopped` item is a 409.
+	// Lists the memories of the store, newest first unless `order` is `asc`, without their content unless `view` is
+	// `full`. A page with content has at most 20 memories.
+	//
+	// With `depth` 1 the list has what is directly below `path_prefix`, in the order of paths: the memories there, and a
+	// `memory_prefix` for each path segment that leads to more.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /environments/{environment_id}/work/{work_id}/heartbeat (the `HeartbeatWork` operationId).
-	HeartbeatWorkWithResponse(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *HeartbeatWorkParams, reqEditors ...RequestEditorFn) (*HeartbeatWorkResponse, error)
+	// Corresponds with GET /memory_stores/{memory_store_id}/memories (the `ListMemories` operationId).
+	ListMemoriesWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *ListMemoriesParams, reqEditors ...RequestEditorFn) (*ListMemoriesResponse, error)
 
-	// StopWorkWithBodyWithResponse Stop a work item
+	// CreateMemoryWithBodyWithResponse Create a memory
 	//
-	// Asks the item's worker to stop: the item becomes `stopping`, and `stopped` with a second request. With `force`, or
-	// when no worker has it, the item becomes `stopped` at once. A `stopped` item is a 409. If the session still waits
-	// for its tools, it gets a new work item. An environment's key cannot stop an item whose worker uses the session token.
+	// Stores a text at a path of the memory store. A path that is in use is a 409, as is an archived memory store,
+	// and one that holds 2,000 memories.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /environments/{environment_id}/work/{work_id}/stop (the `StopWork` operationId).
-	StopWorkWithBodyWithResponse(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *StopWorkParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StopWorkResponse, error)
+	// Corresponds with POST /memory_stores/{memory_store_id}/memories (the `CreateMemory` operationId).
+	CreateMemoryWithBodyWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *CreateMemoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateMemoryResponse, error)
 
-	// StopWorkWithResponse Stop a work item
+	// CreateMemoryWithResponse Create a memory
 	//
-	// Asks the item's worker to stop: the item becomes `stopping`, and `stopped` with a second request. With `force`, or
-	// when no worker has it, the item becomes `stopped` at once. A `stopped` item is a 409. If the session still waits
-	// for its tools, it gets a new work item. An environment's key cannot stop an item whose worker uses the session token.
+	// Stores a text at a path of the memory store. A path that is in use is a 409, as is an archived memory store,
+	// and one that holds 2,000 memories.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /environments/{environment_id}/work/{work_id}/stop (the `StopWork` operationId).
-	StopWorkWithResponse(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *StopWorkParams, body StopWorkJSONRequestBody, reqEditors ...RequestEditorFn) (*StopWorkResponse, error)
+	// Corresponds with POST /memory_stores/{memory_store_id}/memories (the `CreateMemory` operationId).
+	CreateMemoryWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *CreateMemoryParams, body CreateMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateMemoryResponse, error)
+
+	// DeleteMemoryWithResponse Delete a memory
+	//
+	// Deletes the memory. Its versions stay, with one more that records the deletion; redact those whose content must
+	// be gone. An archived memory store is a 409.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /memory_stores/{memory_store_id}/memories/{memory_id} (the `DeleteMemory` operationId).
+	DeleteMemoryWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *DeleteMemoryParams, reqEditors ...RequestEditorFn) (*DeleteMemoryResponse, error)
+
+	// GetMemoryWithResponse Get a memory
+	//
+	// Returns the memory, with its content unless `view` is `basic`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /memory_stores/{memory_store_id}/memories/{memory_id} (the `GetMemory` operationId).
+	GetMemoryWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *GetMemoryParams, reqEditors ...RequestEditorFn) (*GetMemoryResponse, error)
+
+	// UpdateMemoryWithBodyWithResponse Update a memory
+	//
+	// Changes the memory's content, path or metadata. An omitted field keeps its value; metadata replaces the complete
+	// metadata. Each change creates a version; a request that changes nothing has no effect.
+	//
+	// `content_sha256`, `version` and `precondition` name what the change is based on. If the memory is no longer that,
+	// the response is a 409 and nothing is changed, so that two writers do not overwrite each other. A path that another
+	// memory uses is a 409, as is an archived memory store.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /memory_stores/{memory_store_id}/memories/{memory_id} (the `UpdateMemory` operationId).
+	UpdateMemoryWithBodyWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *UpdateMemoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateMemoryResponse, error)
+
+	// UpdateMemoryWithResponse Update a memory
+	//
+	// Changes the memory's content, path or metadata. An omitted field keeps its value; metadata replaces the complete
+	// metadata. Each change creates a version; a request that changes nothing has no effect.
+	//
+	// `content_sha256`, `version` and `precondition` name what the change is based on. If the memory is no longer that,
+	// the response is a 409 and nothing is changed, so that two writers do not overwrite each other. A path that another
+	// memory uses is a 409, as is an archived memory store.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /memory_stores/{memory_store_id}/memories/{memory_id} (the `UpdateMemory` operationId).
+	UpdateMemoryWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *UpdateMemoryParams, body UpdateMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateMemoryResponse, error)
+
+	// PutMemoryWithBodyWithResponse Update a memory with PUT
+	//
+	// Same as updateMemory, for callers that send PUT.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /memory_stores/{memory_store_id}/memories/{memory_id} (the `PutMemory` operationId).
+	PutMemoryWithBodyWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *PutMemoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutMemoryResponse, error)
+
+	// PutMemoryWithResponse Update a memory with PUT
+	//
+	// Same as updateMemory, for callers that send PUT.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /memory_stores/{memory_store_id}/memories/{memory_id} (the `PutMemory` operationId).
+	PutMemoryWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *PutMemoryParams, body PutMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*PutMemoryResponse, error)
+
+	// ListMemoryVersionsWithResponse List the versions of memories
+	//
+	// Lists the versions of the store's memories, deleted memories included, newest first unless `order` is `asc`,
+	// without their content unless `view` is `full`. A page with content has at most 20 versions. Of each memory the newest
+	// 100 versions are kept.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /memory_stores/{memory_store_id}/memory_versions (the `ListMemoryVersions` operationId).
+	ListMemoryVersionsWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *ListMemoryVersionsParams, reqEditors ...RequestEditorFn) (*ListMemoryVersionsResponse, error)
+
+	// GetMemoryVersionWithResponse Get a version of a memory
+	//
+	// Returns the version, with its content unless `view` is `basic`. A version that was redacted, or that records a
+	// deletion, has no content.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /memory_stores/{memory_store_id}/memory_versions/{memory_version_id} (the `GetMemoryVersion` operationId).
+	GetMemoryVersionWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *GetMemoryVersionParams, reqEditors ...RequestEditorFn) (*GetMemoryVersionResponse, error)
+
+	// RedactMemoryVersionWithResponse Redact a version of a memory
+	//
+	// Permanently erases the content of the version, also from recorded responses to requests with an idempotency key.
+	// The rest of the record stays: path, size and hash, too. A version that was redacted before is a 409, as is the current
+	// version of a memory: change or delete the memory first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /memory_stores/{memory_store_id}/memory_versions/{memory_version_id}/redact (the `RedactMemoryVersion` operationId).
+	RedactMemoryVersionWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *RedactMemoryVersionParams, reqEditors ...RequestEditorFn) (*RedactMemoryVersionResponse, error)
+
+	// ListVersionsOfMemoriesWithResponse List the versions of memories under the earlier path
+	//
+	// Same as listMemoryVersions, under the earlier path.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /memory_stores/{memory_store_id}/versions (the `ListVersionsOfMemories` operationId).
+	ListVersionsOfMemoriesWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *ListVersionsOfMemoriesParams, reqEditors ...RequestEditorFn) (*ListVersionsOfMemoriesResponse, error)
+
+	// GetVersionOfMemoryWithResponse Get a version of a memory under the earlier path
+	//
+	// Same as getMemoryVersion, under the earlier path.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /memory_stores/{memory_store_id}/versions/{memory_version_id} (the `GetVersionOfMemory` operationId).
+	GetVersionOfMemoryWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *GetVersionOfMemoryParams, reqEditors ...RequestEditorFn) (*GetVersionOfMemoryResponse, error)
+
+	// RedactVersionOfMemoryWithResponse Redact a version of a memory under the earlier path
+	//
+	// Same as redactMemoryVersion, under the earlier path.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /memory_stores/{memory_store_id}/versions/{memory_version_id}/redact (the `RedactVersionOfMemory` operationId).
+	RedactVersionOfMemoryWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *RedactVersionOfMemoryParams, reqEditors ...RequestEditorFn) (*RedactVersionOfMemoryResponse, error)
 
 	// ListModelsWithResponse List models
 	//
@@ -6971,11 +8075,6 @@ type ListAgentsResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// ListAgentsResponse403Headers the declared response headers of an HTTP 403 response for ListAgents
-type ListAgentsResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // ListAgentsResponse429Headers the declared response headers of an HTTP 429 response for ListAgents
 type ListAgentsResponse429Headers struct {
 	RetryAfter int32
@@ -7002,8 +8101,6 @@ type ListAgentsResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooMany
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -7016,8 +8113,6 @@ type ListAgentsResponse struct {
 	Headers400 *ListAgentsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListAgentsResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *ListAgentsResponse403Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ListAgentsResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -7039,11 +8134,6 @@ func (r ListAgentsResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ListAgentsResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ListAgentsResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -7108,11 +8198,6 @@ type CreateAgentResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// CreateAgentResponse403Headers the declared response headers of an HTTP 403 response for CreateAgent
-type CreateAgentResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // CreateAgentResponse409Headers the declared response headers of an HTTP 409 response for CreateAgent
 type CreateAgentResponse409Headers struct {
 	IdempotentReplayed *string
@@ -7151,8 +8236,6 @@ type CreateAgentResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON409 the response for an HTTP 409 `application/json` response
 	JSON409 *Conflict
 	// JSON415 the response for an HTTP 415 `application/json` response
@@ -7169,8 +8252,6 @@ type CreateAgentResponse struct {
 	Headers400 *CreateAgentResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CreateAgentResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *CreateAgentResponse403Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *CreateAgentResponse409Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
@@ -7196,11 +8277,6 @@ func (r CreateAgentResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r CreateAgentResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r CreateAgentResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
@@ -7275,11 +8351,6 @@ type DeleteAgentResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// DeleteAgentResponse403Headers the declared response headers of an HTTP 403 response for DeleteAgent
-type DeleteAgentResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // DeleteAgentResponse404Headers the declared response headers of an HTTP 404 response for DeleteAgent
 type DeleteAgentResponse404Headers struct {
 	IdempotentReplayed *string
@@ -7318,8 +8389,6 @@ type DeleteAgentResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -7336,8 +8405,6 @@ type DeleteAgentResponse struct {
 	Headers400 *DeleteAgentResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeleteAgentResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *DeleteAgentResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *DeleteAgentResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -7363,11 +8430,6 @@ func (r DeleteAgentResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r DeleteAgentResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r DeleteAgentResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -7441,11 +8503,6 @@ type GetAgentResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// GetAgentResponse403Headers the declared response headers of an HTTP 403 response for GetAgent
-type GetAgentResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // GetAgentResponse404Headers the declared response headers of an HTTP 404 response for GetAgent
 type GetAgentResponse404Headers struct {
 	IdempotentReplayed *string
@@ -7478,8 +8535,6 @@ type GetAgentResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -7494,8 +8549,6 @@ type GetAgentResponse struct {
 	Headers400 *GetAgentResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetAgentResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *GetAgentResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *GetAgentResponse404Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -7519,11 +8572,6 @@ func (r GetAgentResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r GetAgentResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r GetAgentResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -7593,11 +8641,6 @@ type UpdateAgentResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// UpdateAgentResponse403Headers the declared response headers of an HTTP 403 response for UpdateAgent
-type UpdateAgentResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // UpdateAgentResponse404Headers the declared response headers of an HTTP 404 response for UpdateAgent
 type UpdateAgentResponse404Headers struct {
 	IdempotentReplayed *string
@@ -7642,8 +8685,6 @@ type UpdateAgentResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -7662,8 +8703,6 @@ type UpdateAgentResponse struct {
 	Headers400 *UpdateAgentResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UpdateAgentResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *UpdateAgentResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UpdateAgentResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -7691,11 +8730,6 @@ func (r UpdateAgentResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UpdateAgentResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r UpdateAgentResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -7775,11 +8809,6 @@ type PutAgentResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// PutAgentResponse403Headers the declared response headers of an HTTP 403 response for PutAgent
-type PutAgentResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // PutAgentResponse404Headers the declared response headers of an HTTP 404 response for PutAgent
 type PutAgentResponse404Headers struct {
 	IdempotentReplayed *string
@@ -7824,8 +8853,6 @@ type PutAgentResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -7844,8 +8871,6 @@ type PutAgentResponse struct {
 	Headers400 *PutAgentResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PutAgentResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *PutAgentResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *PutAgentResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -7873,11 +8898,6 @@ func (r PutAgentResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r PutAgentResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r PutAgentResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -7957,11 +8977,6 @@ type ArchiveAgentResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// ArchiveAgentResponse403Headers the declared response headers of an HTTP 403 response for ArchiveAgent
-type ArchiveAgentResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // ArchiveAgentResponse404Headers the declared response headers of an HTTP 404 response for ArchiveAgent
 type ArchiveAgentResponse404Headers struct {
 	IdempotentReplayed *string
@@ -8000,8 +9015,6 @@ type ArchiveAgentResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -8018,8 +9031,6 @@ type ArchiveAgentResponse struct {
 	Headers400 *ArchiveAgentResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ArchiveAgentResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *ArchiveAgentResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *ArchiveAgentResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -8045,11 +9056,6 @@ func (r ArchiveAgentResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ArchiveAgentResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ArchiveAgentResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -8123,11 +9129,6 @@ type ListAgentVersionsResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// ListAgentVersionsResponse403Headers the declared response headers of an HTTP 403 response for ListAgentVersions
-type ListAgentVersionsResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // ListAgentVersionsResponse404Headers the declared response headers of an HTTP 404 response for ListAgentVersions
 type ListAgentVersionsResponse404Headers struct {
 	IdempotentReplayed *string
@@ -8160,8 +9161,6 @@ type ListAgentVersionsResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -8176,8 +9175,6 @@ type ListAgentVersionsResponse struct {
 	Headers400 *ListAgentVersionsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListAgentVersionsResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *ListAgentVersionsResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *ListAgentVersionsResponse404Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -8201,11 +9198,6 @@ func (r ListAgentVersionsResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ListAgentVersionsResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ListAgentVersionsResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -8274,11 +9266,6 @@ type ListEnvironmentsResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// ListEnvironmentsResponse403Headers the declared response headers of an HTTP 403 response for ListEnvironments
-type ListEnvironmentsResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // ListEnvironmentsResponse429Headers the declared response headers of an HTTP 429 response for ListEnvironments
 type ListEnvironmentsResponse429Headers struct {
 	RetryAfter int32
@@ -8305,8 +9292,6 @@ type ListEnvironmentsResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooMany
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -8319,8 +9304,6 @@ type ListEnvironmentsResponse struct {
 	Headers400 *ListEnvironmentsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListEnvironmentsResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *ListEnvironmentsResponse403Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ListEnvironmentsResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -8342,11 +9325,6 @@ func (r ListEnvironmentsResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ListEnvironmentsResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ListEnvironmentsResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -8411,11 +9389,6 @@ type CreateEnvironmentResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// CreateEnvironmentResponse403Headers the declared response headers of an HTTP 403 response for CreateEnvironment
-type CreateEnvironmentResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // CreateEnvironmentResponse409Headers the declared response headers of an HTTP 409 response for CreateEnvironment
 type CreateEnvironmentResponse409Headers struct {
 	IdempotentReplayed *string
@@ -8454,8 +9427,6 @@ type CreateEnvironmentResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON409 the response for an HTTP 409 `application/json` response
 	JSON409 *Conflict
 	// JSON415 the response for an HTTP 415 `application/json` response
@@ -8472,8 +9443,6 @@ type CreateEnvironmentResponse struct {
 	Headers400 *CreateEnvironmentResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CreateEnvironmentResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *CreateEnvironmentResponse403Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *CreateEnvironmentResponse409Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
@@ -8499,11 +9468,6 @@ func (r CreateEnvironmentResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r CreateEnvironmentResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r CreateEnvironmentResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
@@ -8578,11 +9542,6 @@ type DeleteEnvironmentResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// DeleteEnvironmentResponse403Headers the declared response headers of an HTTP 403 response for DeleteEnvironment
-type DeleteEnvironmentResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // DeleteEnvironmentResponse404Headers the declared response headers of an HTTP 404 response for DeleteEnvironment
 type DeleteEnvironmentResponse404Headers struct {
 	IdempotentReplayed *string
@@ -8621,8 +9580,6 @@ type DeleteEnvironmentResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -8639,8 +9596,6 @@ type DeleteEnvironmentResponse struct {
 	Headers400 *DeleteEnvironmentResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeleteEnvironmentResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *DeleteEnvironmentResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *DeleteEnvironmentResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -8666,11 +9621,6 @@ func (r DeleteEnvironmentResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r DeleteEnvironmentResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r DeleteEnvironmentResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -8744,11 +9694,6 @@ type GetEnvironmentResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// GetEnvironmentResponse403Headers the declared response headers of an HTTP 403 response for GetEnvironment
-type GetEnvironmentResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // GetEnvironmentResponse404Headers the declared response headers of an HTTP 404 response for GetEnvironment
 type GetEnvironmentResponse404Headers struct {
 	IdempotentReplayed *string
@@ -8781,8 +9726,6 @@ type GetEnvironmentResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -8797,8 +9740,6 @@ type GetEnvironmentResponse struct {
 	Headers400 *GetEnvironmentResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetEnvironmentResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *GetEnvironmentResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *GetEnvironmentResponse404Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -8822,11 +9763,6 @@ func (r GetEnvironmentResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r GetEnvironmentResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r GetEnvironmentResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -8896,11 +9832,6 @@ type UpdateEnvironmentResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// UpdateEnvironmentResponse403Headers the declared response headers of an HTTP 403 response for UpdateEnvironment
-type UpdateEnvironmentResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // UpdateEnvironmentResponse404Headers the declared response headers of an HTTP 404 response for UpdateEnvironment
 type UpdateEnvironmentResponse404Headers struct {
 	IdempotentReplayed *string
@@ -8945,8 +9876,6 @@ type UpdateEnvironmentResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -8965,8 +9894,6 @@ type UpdateEnvironmentResponse struct {
 	Headers400 *UpdateEnvironmentResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UpdateEnvironmentResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *UpdateEnvironmentResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UpdateEnvironmentResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -8994,11 +9921,6 @@ func (r UpdateEnvironmentResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UpdateEnvironmentResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r UpdateEnvironmentResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -9078,11 +10000,6 @@ type PutEnvironmentResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// PutEnvironmentResponse403Headers the declared response headers of an HTTP 403 response for PutEnvironment
-type PutEnvironmentResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // PutEnvironmentResponse404Headers the declared response headers of an HTTP 404 response for PutEnvironment
 type PutEnvironmentResponse404Headers struct {
 	IdempotentReplayed *string
@@ -9127,8 +10044,6 @@ type PutEnvironmentResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -9147,8 +10062,6 @@ type PutEnvironmentResponse struct {
 	Headers400 *PutEnvironmentResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PutEnvironmentResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *PutEnvironmentResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *PutEnvironmentResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -9176,11 +10089,6 @@ func (r PutEnvironmentResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r PutEnvironmentResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r PutEnvironmentResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -9260,11 +10168,6 @@ type ArchiveEnvironmentResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// ArchiveEnvironmentResponse403Headers the declared response headers of an HTTP 403 response for ArchiveEnvironment
-type ArchiveEnvironmentResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // ArchiveEnvironmentResponse404Headers the declared response headers of an HTTP 404 response for ArchiveEnvironment
 type ArchiveEnvironmentResponse404Headers struct {
 	IdempotentReplayed *string
@@ -9303,8 +10206,6 @@ type ArchiveEnvironmentResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -9321,8 +10222,6 @@ type ArchiveEnvironmentResponse struct {
 	Headers400 *ArchiveEnvironmentResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ArchiveEnvironmentResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *ArchiveEnvironmentResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *ArchiveEnvironmentResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -9348,11 +10247,6 @@ func (r ArchiveEnvironmentResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ArchiveEnvironmentResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ArchiveEnvironmentResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -9409,62 +10303,483 @@ func (r ArchiveEnvironmentResponse) ContentType() string {
 	return ""
 }
 
-// ListEnvironmentKeysResponse200Headers the declared response headers of an HTTP 200 response for ListEnvironmentKeys
-type ListEnvironmentKeysResponse200Headers struct {
+// ListMemoryStoresResponse200Headers the declared response headers of an HTTP 200 response for ListMemoryStores
+type ListMemoryStoresResponse200Headers struct {
 	XRequestID RequestID
 }
 
-// ListEnvironmentKeysResponse400Headers the declared response headers of an HTTP 400 response for ListEnvironmentKeys
-type ListEnvironmentKeysResponse400Headers struct {
+// ListMemoryStoresResponse400Headers the declared response headers of an HTTP 400 response for ListMemoryStores
+type ListMemoryStoresResponse400Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// ListEnvironmentKeysResponse401Headers the declared response headers of an HTTP 401 response for ListEnvironmentKeys
-type ListEnvironmentKeysResponse401Headers struct {
+// ListMemoryStoresResponse401Headers the declared response headers of an HTTP 401 response for ListMemoryStores
+type ListMemoryStoresResponse401Headers struct {
 	WWWAuthenticate string
 	XRequestID      RequestID
 }
 
-// ListEnvironmentKeysResponse403Headers the declared response headers of an HTTP 403 response for ListEnvironmentKeys
-type ListEnvironmentKeysResponse403Headers struct {
-	XRequestID RequestID
-}
-
-// ListEnvironmentKeysResponse404Headers the declared response headers of an HTTP 404 response for ListEnvironmentKeys
-type ListEnvironmentKeysResponse404Headers struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
-}
-
-// ListEnvironmentKeysResponse429Headers the declared response headers of an HTTP 429 response for ListEnvironmentKeys
-type ListEnvironmentKeysResponse429Headers struct {
+// ListMemoryStoresResponse429Headers the declared response headers of an HTTP 429 response for ListMemoryStores
+type ListMemoryStoresResponse429Headers struct {
 	RetryAfter int32
 	XRequestID RequestID
 }
 
-// ListEnvironmentKeysResponse500Headers the declared response headers of an HTTP 500 response for ListEnvironmentKeys
-type ListEnvironmentKeysResponse500Headers struct {
+// ListMemoryStoresResponse500Headers the declared response headers of an HTTP 500 response for ListMemoryStores
+type ListMemoryStoresResponse500Headers struct {
 	XRequestID RequestID
 }
 
-// ListEnvironmentKeysResponse503Headers the declared response headers of an HTTP 503 response for ListEnvironmentKeys
-type ListEnvironmentKeysResponse503Headers struct {
+// ListMemoryStoresResponse503Headers the declared response headers of an HTTP 503 response for ListMemoryStores
+type ListMemoryStoresResponse503Headers struct {
 	RetryAfter int32
 	XRequestID RequestID
 }
 
-type ListEnvironmentKeysResponse struct {
+type ListMemoryStoresResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *EnvironmentKeyList
+	JSON200 *MemoryStoreList
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListMemoryStoresResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListMemoryStoresResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListMemoryStoresResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListMemoryStoresResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListMemoryStoresResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListMemoryStoresResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMemoryStoresResponse) GetJSON200() *MemoryStoreList {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListMemoryStoresResponse) GetJSON400() *InvalidRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListMemoryStoresResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ListMemoryStoresResponse) GetJSON429() *TooMany {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ListMemoryStoresResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListMemoryStoresResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMemoryStoresResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMemoryStoresResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMemoryStoresResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMemoryStoresResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateMemoryStoreResponse201Headers the declared response headers of an HTTP 201 response for CreateMemoryStore
+type CreateMemoryStoreResponse201Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// CreateMemoryStoreResponse400Headers the declared response headers of an HTTP 400 response for CreateMemoryStore
+type CreateMemoryStoreResponse400Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// CreateMemoryStoreResponse401Headers the declared response headers of an HTTP 401 response for CreateMemoryStore
+type CreateMemoryStoreResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      RequestID
+}
+
+// CreateMemoryStoreResponse409Headers the declared response headers of an HTTP 409 response for CreateMemoryStore
+type CreateMemoryStoreResponse409Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// CreateMemoryStoreResponse415Headers the declared response headers of an HTTP 415 response for CreateMemoryStore
+type CreateMemoryStoreResponse415Headers struct {
+	AcceptEncoding string
+	XRequestID     RequestID
+}
+
+// CreateMemoryStoreResponse429Headers the declared response headers of an HTTP 429 response for CreateMemoryStore
+type CreateMemoryStoreResponse429Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+// CreateMemoryStoreResponse500Headers the declared response headers of an HTTP 500 response for CreateMemoryStore
+type CreateMemoryStoreResponse500Headers struct {
+	XRequestID RequestID
+}
+
+// CreateMemoryStoreResponse503Headers the declared response headers of an HTTP 503 response for CreateMemoryStore
+type CreateMemoryStoreResponse503Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+type CreateMemoryStoreResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *MemoryStore
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *InvalidRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedEncoding
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateMemoryStoreResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CreateMemoryStoreResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateMemoryStoreResponse401Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *CreateMemoryStoreResponse409Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *CreateMemoryStoreResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateMemoryStoreResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *CreateMemoryStoreResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CreateMemoryStoreResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateMemoryStoreResponse) GetJSON201() *MemoryStore {
+	return r.JSON201
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r CreateMemoryStoreResponse) GetJSON400() *InvalidRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateMemoryStoreResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r CreateMemoryStoreResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r CreateMemoryStoreResponse) GetJSON415() *UnsupportedEncoding {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r CreateMemoryStoreResponse) GetJSON429() *TooMany {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r CreateMemoryStoreResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CreateMemoryStoreResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateMemoryStoreResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateMemoryStoreResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateMemoryStoreResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateMemoryStoreResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteMemoryStoreResponse200Headers the declared response headers of an HTTP 200 response for DeleteMemoryStore
+type DeleteMemoryStoreResponse200Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// DeleteMemoryStoreResponse400Headers the declared response headers of an HTTP 400 response for DeleteMemoryStore
+type DeleteMemoryStoreResponse400Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// DeleteMemoryStoreResponse401Headers the declared response headers of an HTTP 401 response for DeleteMemoryStore
+type DeleteMemoryStoreResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      RequestID
+}
+
+// DeleteMemoryStoreResponse404Headers the declared response headers of an HTTP 404 response for DeleteMemoryStore
+type DeleteMemoryStoreResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// DeleteMemoryStoreResponse409Headers the declared response headers of an HTTP 409 response for DeleteMemoryStore
+type DeleteMemoryStoreResponse409Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// DeleteMemoryStoreResponse429Headers the declared response headers of an HTTP 429 response for DeleteMemoryStore
+type DeleteMemoryStoreResponse429Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+// DeleteMemoryStoreResponse500Headers the declared response headers of an HTTP 500 response for DeleteMemoryStore
+type DeleteMemoryStoreResponse500Headers struct {
+	XRequestID RequestID
+}
+
+// DeleteMemoryStoreResponse503Headers the declared response headers of an HTTP 503 response for DeleteMemoryStore
+type DeleteMemoryStoreResponse503Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+type DeleteMemoryStoreResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DeletedMemoryStore
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *InvalidRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DeleteMemoryStoreResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *DeleteMemoryStoreResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteMemoryStoreResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *DeleteMemoryStoreResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *DeleteMemoryStoreResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteMemoryStoreResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *DeleteMemoryStoreResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeleteMemoryStoreResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteMemoryStoreResponse) GetJSON200() *DeletedMemoryStore {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r DeleteMemoryStoreResponse) GetJSON400() *InvalidRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteMemoryStoreResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r DeleteMemoryStoreResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r DeleteMemoryStoreResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r DeleteMemoryStoreResponse) GetJSON429() *TooMany {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r DeleteMemoryStoreResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteMemoryStoreResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteMemoryStoreResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteMemoryStoreResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteMemoryStoreResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteMemoryStoreResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetMemoryStoreResponse200Headers the declared response headers of an HTTP 200 response for GetMemoryStore
+type GetMemoryStoreResponse200Headers struct {
+	XRequestID RequestID
+}
+
+// GetMemoryStoreResponse400Headers the declared response headers of an HTTP 400 response for GetMemoryStore
+type GetMemoryStoreResponse400Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// GetMemoryStoreResponse401Headers the declared response headers of an HTTP 401 response for GetMemoryStore
+type GetMemoryStoreResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      RequestID
+}
+
+// GetMemoryStoreResponse404Headers the declared response headers of an HTTP 404 response for GetMemoryStore
+type GetMemoryStoreResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// GetMemoryStoreResponse429Headers the declared response headers of an HTTP 429 response for GetMemoryStore
+type GetMemoryStoreResponse429Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+// GetMemoryStoreResponse500Headers the declared response headers of an HTTP 500 response for GetMemoryStore
+type GetMemoryStoreResponse500Headers struct {
+	XRequestID RequestID
+}
+
+// GetMemoryStoreResponse503Headers the declared response headers of an HTTP 503 response for GetMemoryStore
+type GetMemoryStoreResponse503Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+type GetMemoryStoreResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MemoryStore
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *InvalidRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -9474,70 +10789,63 @@ type ListEnvironmentKeysResponse struct {
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
-	Headers200 *ListEnvironmentKeysResponse200Headers
+	Headers200 *GetMemoryStoreResponse200Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
-	Headers400 *ListEnvironmentKeysResponse400Headers
+	Headers400 *GetMemoryStoreResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *ListEnvironmentKeysResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *ListEnvironmentKeysResponse403Headers
+	Headers401 *GetMemoryStoreResponse401Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
-	Headers404 *ListEnvironmentKeysResponse404Headers
+	Headers404 *GetMemoryStoreResponse404Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *ListEnvironmentKeysResponse429Headers
+	Headers429 *GetMemoryStoreResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
-	Headers500 *ListEnvironmentKeysResponse500Headers
+	Headers500 *GetMemoryStoreResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *ListEnvironmentKeysResponse503Headers
+	Headers503 *GetMemoryStoreResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ListEnvironmentKeysResponse) GetJSON200() *EnvironmentKeyList {
+func (r GetMemoryStoreResponse) GetJSON200() *MemoryStore {
 	return r.JSON200
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r ListEnvironmentKeysResponse) GetJSON400() *InvalidRequest {
+func (r GetMemoryStoreResponse) GetJSON400() *InvalidRequest {
 	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r ListEnvironmentKeysResponse) GetJSON401() *Unauthenticated {
+func (r GetMemoryStoreResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
 }
 
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ListEnvironmentKeysResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r ListEnvironmentKeysResponse) GetJSON404() *NotFound {
+func (r GetMemoryStoreResponse) GetJSON404() *NotFound {
 	return r.JSON404
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
-func (r ListEnvironmentKeysResponse) GetJSON429() *TooMany {
+func (r GetMemoryStoreResponse) GetJSON429() *TooMany {
 	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r ListEnvironmentKeysResponse) GetJSON500() *InternalError {
+func (r GetMemoryStoreResponse) GetJSON500() *InternalError {
 	return r.JSON500
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r ListEnvironmentKeysResponse) GetJSON503() *Unavailable {
+func (r GetMemoryStoreResponse) GetJSON503() *Unavailable {
 	return r.JSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r ListEnvironmentKeysResponse) GetBody() []byte {
+func (r GetMemoryStoreResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r ListEnvironmentKeysResponse) Status() string {
+func (r GetMemoryStoreResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -9545,7 +10853,7 @@ func (r ListEnvironmentKeysResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r ListEnvironmentKeysResponse) StatusCode() int {
+func (r GetMemoryStoreResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -9553,82 +10861,533 @@ func (r ListEnvironmentKeysResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r ListEnvironmentKeysResponse) ContentType() string {
+func (r GetMemoryStoreResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-// CreateEnvironmentKeyResponse201Headers the declared response headers of an HTTP 201 response for CreateEnvironmentKey
-type CreateEnvironmentKeyResponse201Headers struct {
+// UpdateMemoryStoreResponse200Headers the declared response headers of an HTTP 200 response for UpdateMemoryStore
+type UpdateMemoryStoreResponse200Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// CreateEnvironmentKeyResponse400Headers the declared response headers of an HTTP 400 response for CreateEnvironmentKey
-type CreateEnvironmentKeyResponse400Headers struct {
+// UpdateMemoryStoreResponse400Headers the declared response headers of an HTTP 400 response for UpdateMemoryStore
+type UpdateMemoryStoreResponse400Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// CreateEnvironmentKeyResponse401Headers the declared response headers of an HTTP 401 response for CreateEnvironmentKey
-type CreateEnvironmentKeyResponse401Headers struct {
+// UpdateMemoryStoreResponse401Headers the declared response headers of an HTTP 401 response for UpdateMemoryStore
+type UpdateMemoryStoreResponse401Headers struct {
 	WWWAuthenticate string
 	XRequestID      RequestID
 }
 
-// CreateEnvironmentKeyResponse403Headers the declared response headers of an HTTP 403 response for CreateEnvironmentKey
-type CreateEnvironmentKeyResponse403Headers struct {
-	XRequestID RequestID
-}
-
-// CreateEnvironmentKeyResponse404Headers the declared response headers of an HTTP 404 response for CreateEnvironmentKey
-type CreateEnvironmentKeyResponse404Headers struct {
+// UpdateMemoryStoreResponse404Headers the declared response headers of an HTTP 404 response for UpdateMemoryStore
+type UpdateMemoryStoreResponse404Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// CreateEnvironmentKeyResponse409Headers the declared response headers of an HTTP 409 response for CreateEnvironmentKey
-type CreateEnvironmentKeyResponse409Headers struct {
+// UpdateMemoryStoreResponse409Headers the declared response headers of an HTTP 409 response for UpdateMemoryStore
+type UpdateMemoryStoreResponse409Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// CreateEnvironmentKeyResponse415Headers the declared response headers of an HTTP 415 response for CreateEnvironmentKey
-type CreateEnvironmentKeyResponse415Headers struct {
+// UpdateMemoryStoreResponse415Headers the declared response headers of an HTTP 415 response for UpdateMemoryStore
+type UpdateMemoryStoreResponse415Headers struct {
 	AcceptEncoding string
 	XRequestID     RequestID
 }
 
-// CreateEnvironmentKeyResponse429Headers the declared response headers of an HTTP 429 response for CreateEnvironmentKey
-type CreateEnvironmentKeyResponse429Headers struct {
+// UpdateMemoryStoreResponse429Headers the declared response headers of an HTTP 429 response for UpdateMemoryStore
+type UpdateMemoryStoreResponse429Headers struct {
 	RetryAfter int32
 	XRequestID RequestID
 }
 
-// CreateEnvironmentKeyResponse500Headers the declared response headers of an HTTP 500 response for CreateEnvironmentKey
-type CreateEnvironmentKeyResponse500Headers struct {
+// UpdateMemoryStoreResponse500Headers the declared response headers of an HTTP 500 response for UpdateMemoryStore
+type UpdateMemoryStoreResponse500Headers struct {
 	XRequestID RequestID
 }
 
-// CreateEnvironmentKeyResponse503Headers the declared response headers of an HTTP 503 response for CreateEnvironmentKey
-type CreateEnvironmentKeyResponse503Headers struct {
+// UpdateMemoryStoreResponse503Headers the declared response headers of an HTTP 503 response for UpdateMemoryStore
+type UpdateMemoryStoreResponse503Headers struct {
 	RetryAfter int32
 	XRequestID RequestID
 }
 
-type CreateEnvironmentKeyResponse struct {
+type UpdateMemoryStoreResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
-	// JSON201 the response for an HTTP 201 `application/json` response
-	JSON201 *EnvironmentKey
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MemoryStore
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedEncoding
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateMemoryStoreResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UpdateMemoryStoreResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UpdateMemoryStoreResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UpdateMemoryStoreResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UpdateMemoryStoreResponse409Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UpdateMemoryStoreResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateMemoryStoreResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UpdateMemoryStoreResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UpdateMemoryStoreResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateMemoryStoreResponse) GetJSON200() *MemoryStore {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UpdateMemoryStoreResponse) GetJSON400() *InvalidRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateMemoryStoreResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UpdateMemoryStoreResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UpdateMemoryStoreResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UpdateMemoryStoreResponse) GetJSON415() *UnsupportedEncoding {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UpdateMemoryStoreResponse) GetJSON429() *TooMany {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UpdateMemoryStoreResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UpdateMemoryStoreResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateMemoryStoreResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateMemoryStoreResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateMemoryStoreResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateMemoryStoreResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ArchiveMemoryStoreResponse200Headers the declared response headers of an HTTP 200 response for ArchiveMemoryStore
+type ArchiveMemoryStoreResponse200Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// ArchiveMemoryStoreResponse400Headers the declared response headers of an HTTP 400 response for ArchiveMemoryStore
+type ArchiveMemoryStoreResponse400Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// ArchiveMemoryStoreResponse401Headers the declared response headers of an HTTP 401 response for ArchiveMemoryStore
+type ArchiveMemoryStoreResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      RequestID
+}
+
+// ArchiveMemoryStoreResponse404Headers the declared response headers of an HTTP 404 response for ArchiveMemoryStore
+type ArchiveMemoryStoreResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// ArchiveMemoryStoreResponse409Headers the declared response headers of an HTTP 409 response for ArchiveMemoryStore
+type ArchiveMemoryStoreResponse409Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// ArchiveMemoryStoreResponse429Headers the declared response headers of an HTTP 429 response for ArchiveMemoryStore
+type ArchiveMemoryStoreResponse429Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+// ArchiveMemoryStoreResponse500Headers the declared response headers of an HTTP 500 response for ArchiveMemoryStore
+type ArchiveMemoryStoreResponse500Headers struct {
+	XRequestID RequestID
+}
+
+// ArchiveMemoryStoreResponse503Headers the declared response headers of an HTTP 503 response for ArchiveMemoryStore
+type ArchiveMemoryStoreResponse503Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+type ArchiveMemoryStoreResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MemoryStore
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *InvalidRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ArchiveMemoryStoreResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ArchiveMemoryStoreResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ArchiveMemoryStoreResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ArchiveMemoryStoreResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ArchiveMemoryStoreResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ArchiveMemoryStoreResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ArchiveMemoryStoreResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ArchiveMemoryStoreResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ArchiveMemoryStoreResponse) GetJSON200() *MemoryStore {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ArchiveMemoryStoreResponse) GetJSON400() *InvalidRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ArchiveMemoryStoreResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ArchiveMemoryStoreResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r ArchiveMemoryStoreResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ArchiveMemoryStoreResponse) GetJSON429() *TooMany {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ArchiveMemoryStoreResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ArchiveMemoryStoreResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ArchiveMemoryStoreResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ArchiveMemoryStoreResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ArchiveMemoryStoreResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ArchiveMemoryStoreResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListMemoriesResponse200Headers the declared response headers of an HTTP 200 response for ListMemories
+type ListMemoriesResponse200Headers struct {
+	XRequestID RequestID
+}
+
+// ListMemoriesResponse400Headers the declared response headers of an HTTP 400 response for ListMemories
+type ListMemoriesResponse400Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// ListMemoriesResponse401Headers the declared response headers of an HTTP 401 response for ListMemories
+type ListMemoriesResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      RequestID
+}
+
+// ListMemoriesResponse404Headers the declared response headers of an HTTP 404 response for ListMemories
+type ListMemoriesResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// ListMemoriesResponse429Headers the declared response headers of an HTTP 429 response for ListMemories
+type ListMemoriesResponse429Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+// ListMemoriesResponse500Headers the declared response headers of an HTTP 500 response for ListMemories
+type ListMemoriesResponse500Headers struct {
+	XRequestID RequestID
+}
+
+// ListMemoriesResponse503Headers the declared response headers of an HTTP 503 response for ListMemories
+type ListMemoriesResponse503Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+type ListMemoriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MemoryList
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *InvalidRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListMemoriesResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListMemoriesResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListMemoriesResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ListMemoriesResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListMemoriesResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListMemoriesResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListMemoriesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMemoriesResponse) GetJSON200() *MemoryList {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListMemoriesResponse) GetJSON400() *InvalidRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListMemoriesResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ListMemoriesResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ListMemoriesResponse) GetJSON429() *TooMany {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ListMemoriesResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListMemoriesResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMemoriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMemoriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMemoriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMemoriesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateMemoryResponse201Headers the declared response headers of an HTTP 201 response for CreateMemory
+type CreateMemoryResponse201Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// CreateMemoryResponse400Headers the declared response headers of an HTTP 400 response for CreateMemory
+type CreateMemoryResponse400Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// CreateMemoryResponse401Headers the declared response headers of an HTTP 401 response for CreateMemory
+type CreateMemoryResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      RequestID
+}
+
+// CreateMemoryResponse404Headers the declared response headers of an HTTP 404 response for CreateMemory
+type CreateMemoryResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// CreateMemoryResponse409Headers the declared response headers of an HTTP 409 response for CreateMemory
+type CreateMemoryResponse409Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// CreateMemoryResponse415Headers the declared response headers of an HTTP 415 response for CreateMemory
+type CreateMemoryResponse415Headers struct {
+	AcceptEncoding string
+	XRequestID     RequestID
+}
+
+// CreateMemoryResponse429Headers the declared response headers of an HTTP 429 response for CreateMemory
+type CreateMemoryResponse429Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+// CreateMemoryResponse500Headers the declared response headers of an HTTP 500 response for CreateMemory
+type CreateMemoryResponse500Headers struct {
+	XRequestID RequestID
+}
+
+// CreateMemoryResponse503Headers the declared response headers of an HTTP 503 response for CreateMemory
+type CreateMemoryResponse503Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+type CreateMemoryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Memory
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *InvalidRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -9642,84 +11401,77 @@ type CreateEnvironmentKeyResponse struct {
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *Unavailable
 	// Headers201 the parsed response headers for an HTTP 201 response
-	Headers201 *CreateEnvironmentKeyResponse201Headers
+	Headers201 *CreateMemoryResponse201Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
-	Headers400 *CreateEnvironmentKeyResponse400Headers
+	Headers400 *CreateMemoryResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *CreateEnvironmentKeyResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *CreateEnvironmentKeyResponse403Headers
+	Headers401 *CreateMemoryResponse401Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
-	Headers404 *CreateEnvironmentKeyResponse404Headers
+	Headers404 *CreateMemoryResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
-	Headers409 *CreateEnvironmentKeyResponse409Headers
+	Headers409 *CreateMemoryResponse409Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
-	Headers415 *CreateEnvironmentKeyResponse415Headers
+	Headers415 *CreateMemoryResponse415Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *CreateEnvironmentKeyResponse429Headers
+	Headers429 *CreateMemoryResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
-	Headers500 *CreateEnvironmentKeyResponse500Headers
+	Headers500 *CreateMemoryResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *CreateEnvironmentKeyResponse503Headers
+	Headers503 *CreateMemoryResponse503Headers
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
-func (r CreateEnvironmentKeyResponse) GetJSON201() *EnvironmentKey {
+func (r CreateMemoryResponse) GetJSON201() *Memory {
 	return r.JSON201
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r CreateEnvironmentKeyResponse) GetJSON400() *InvalidRequest {
+func (r CreateMemoryResponse) GetJSON400() *InvalidRequest {
 	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r CreateEnvironmentKeyResponse) GetJSON401() *Unauthenticated {
+func (r CreateMemoryResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
 }
 
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r CreateEnvironmentKeyResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r CreateEnvironmentKeyResponse) GetJSON404() *NotFound {
+func (r CreateMemoryResponse) GetJSON404() *NotFound {
 	return r.JSON404
 }
 
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
-func (r CreateEnvironmentKeyResponse) GetJSON409() *Conflict {
+func (r CreateMemoryResponse) GetJSON409() *Conflict {
 	return r.JSON409
 }
 
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
-func (r CreateEnvironmentKeyResponse) GetJSON415() *UnsupportedEncoding {
+func (r CreateMemoryResponse) GetJSON415() *UnsupportedEncoding {
 	return r.JSON415
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
-func (r CreateEnvironmentKeyResponse) GetJSON429() *TooMany {
+func (r CreateMemoryResponse) GetJSON429() *TooMany {
 	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r CreateEnvironmentKeyResponse) GetJSON500() *InternalError {
+func (r CreateMemoryResponse) GetJSON500() *InternalError {
 	return r.JSON500
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r CreateEnvironmentKeyResponse) GetJSON503() *Unavailable {
+func (r CreateMemoryResponse) GetJSON503() *Unavailable {
 	return r.JSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r CreateEnvironmentKeyResponse) GetBody() []byte {
+func (r CreateMemoryResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r CreateEnvironmentKeyResponse) Status() string {
+func (r CreateMemoryResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -9727,7 +11479,7 @@ func (r CreateEnvironmentKeyResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r CreateEnvironmentKeyResponse) StatusCode() int {
+func (r CreateMemoryResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -9735,76 +11487,69 @@ func (r CreateEnvironmentKeyResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r CreateEnvironmentKeyResponse) ContentType() string {
+func (r CreateMemoryResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-// DeleteEnvironmentKeyResponse200Headers the declared response headers of an HTTP 200 response for DeleteEnvironmentKey
-type DeleteEnvironmentKeyResponse200Headers struct {
+// DeleteMemoryResponse200Headers the declared response headers of an HTTP 200 response for DeleteMemory
+type DeleteMemoryResponse200Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// DeleteEnvironmentKeyResponse400Headers the declared response headers of an HTTP 400 response for DeleteEnvironmentKey
-type DeleteEnvironmentKeyResponse400Headers struct {
+// DeleteMemoryResponse400Headers the declared response headers of an HTTP 400 response for DeleteMemory
+type DeleteMemoryResponse400Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// DeleteEnvironmentKeyResponse401Headers the declared response headers of an HTTP 401 response for DeleteEnvironmentKey
-type DeleteEnvironmentKeyResponse401Headers struct {
+// DeleteMemoryResponse401Headers the declared response headers of an HTTP 401 response for DeleteMemory
+type DeleteMemoryResponse401Headers struct {
 	WWWAuthenticate string
 	XRequestID      RequestID
 }
 
-// DeleteEnvironmentKeyResponse403Headers the declared response headers of an HTTP 403 response for DeleteEnvironmentKey
-type DeleteEnvironmentKeyResponse403Headers struct {
-	XRequestID RequestID
-}
-
-// DeleteEnvironmentKeyResponse404Headers the declared response headers of an HTTP 404 response for DeleteEnvironmentKey
-type DeleteEnvironmentKeyResponse404Headers struct {
+// DeleteMemoryResponse404Headers the declared response headers of an HTTP 404 response for DeleteMemory
+type DeleteMemoryResponse404Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// DeleteEnvironmentKeyResponse409Headers the declared response headers of an HTTP 409 response for DeleteEnvironmentKey
-type DeleteEnvironmentKeyResponse409Headers struct {
+// DeleteMemoryResponse409Headers the declared response headers of an HTTP 409 response for DeleteMemory
+type DeleteMemoryResponse409Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// DeleteEnvironmentKeyResponse429Headers the declared response headers of an HTTP 429 response for DeleteEnvironmentKey
-type DeleteEnvironmentKeyResponse429Headers struct {
+// DeleteMemoryResponse429Headers the declared response headers of an HTTP 429 response for DeleteMemory
+type DeleteMemoryResponse429Headers struct {
 	RetryAfter int32
 	XRequestID RequestID
 }
 
-// DeleteEnvironmentKeyResponse500Headers the declared response headers of an HTTP 500 response for DeleteEnvironmentKey
-type DeleteEnvironmentKeyResponse500Headers struct {
+// DeleteMemoryResponse500Headers the declared response headers of an HTTP 500 response for DeleteMemory
+type DeleteMemoryResponse500Headers struct {
 	XRequestID RequestID
 }
 
-// DeleteEnvironmentKeyResponse503Headers the declared response headers of an HTTP 503 response for DeleteEnvironmentKey
-type DeleteEnvironmentKeyResponse503Headers struct {
+// DeleteMemoryResponse503Headers the declared response headers of an HTTP 503 response for DeleteMemory
+type DeleteMemoryResponse503Headers struct {
 	RetryAfter int32
 	XRequestID RequestID
 }
 
-type DeleteEnvironmentKeyResponse struct {
+type DeleteMemoryResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *DeletedEnvironmentKey
+	JSON200 *DeletedMemory
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -9816,77 +11561,70 @@ type DeleteEnvironmentKeyResponse struct {
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
-	Headers200 *DeleteEnvironmentKeyResponse200Headers
+	Headers200 *DeleteMemoryResponse200Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
-	Headers400 *DeleteEnvironmentKeyResponse400Headers
+	Headers400 *DeleteMemoryResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *DeleteEnvironmentKeyResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *DeleteEnvironmentKeyResponse403Headers
+	Headers401 *DeleteMemoryResponse401Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
-	Headers404 *DeleteEnvironmentKeyResponse404Headers
+	Headers404 *DeleteMemoryResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
-	Headers409 *DeleteEnvironmentKeyResponse409Headers
+	Headers409 *DeleteMemoryResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *DeleteEnvironmentKeyResponse429Headers
+	Headers429 *DeleteMemoryResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
-	Headers500 *DeleteEnvironmentKeyResponse500Headers
+	Headers500 *DeleteMemoryResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *DeleteEnvironmentKeyResponse503Headers
+	Headers503 *DeleteMemoryResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r DeleteEnvironmentKeyResponse) GetJSON200() *DeletedEnvironmentKey {
+func (r DeleteMemoryResponse) GetJSON200() *DeletedMemory {
 	return r.JSON200
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r DeleteEnvironmentKeyResponse) GetJSON400() *InvalidRequest {
+func (r DeleteMemoryResponse) GetJSON400() *InvalidRequest {
 	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r DeleteEnvironmentKeyResponse) GetJSON401() *Unauthenticated {
+func (r DeleteMemoryResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
 }
 
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r DeleteEnvironmentKeyResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r DeleteEnvironmentKeyResponse) GetJSON404() *NotFound {
+func (r DeleteMemoryResponse) GetJSON404() *NotFound {
 	return r.JSON404
 }
 
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
-func (r DeleteEnvironmentKeyResponse) GetJSON409() *Conflict {
+func (r DeleteMemoryResponse) GetJSON409() *Conflict {
 	return r.JSON409
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
-func (r DeleteEnvironmentKeyResponse) GetJSON429() *TooMany {
+func (r DeleteMemoryResponse) GetJSON429() *TooMany {
 	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r DeleteEnvironmentKeyResponse) GetJSON500() *InternalError {
+func (r DeleteMemoryResponse) GetJSON500() *InternalError {
 	return r.JSON500
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r DeleteEnvironmentKeyResponse) GetJSON503() *Unavailable {
+func (r DeleteMemoryResponse) GetJSON503() *Unavailable {
 	return r.JSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r DeleteEnvironmentKeyResponse) GetBody() []byte {
+func (r DeleteMemoryResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r DeleteEnvironmentKeyResponse) Status() string {
+func (r DeleteMemoryResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -9894,7 +11632,7 @@ func (r DeleteEnvironmentKeyResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r DeleteEnvironmentKeyResponse) StatusCode() int {
+func (r DeleteMemoryResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -9902,69 +11640,62 @@ func (r DeleteEnvironmentKeyResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r DeleteEnvironmentKeyResponse) ContentType() string {
+func (r DeleteMemoryResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-// ListWorkResponse200Headers the declared response headers of an HTTP 200 response for ListWork
-type ListWorkResponse200Headers struct {
+// GetMemoryResponse200Headers the declared response headers of an HTTP 200 response for GetMemory
+type GetMemoryResponse200Headers struct {
 	XRequestID RequestID
 }
 
-// ListWorkResponse400Headers the declared response headers of an HTTP 400 response for ListWork
-type ListWorkResponse400Headers struct {
+// GetMemoryResponse400Headers the declared response headers of an HTTP 400 response for GetMemory
+type GetMemoryResponse400Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// ListWorkResponse401Headers the declared response headers of an HTTP 401 response for ListWork
-type ListWorkResponse401Headers struct {
+// GetMemoryResponse401Headers the declared response headers of an HTTP 401 response for GetMemory
+type GetMemoryResponse401Headers struct {
 	WWWAuthenticate string
 	XRequestID      RequestID
 }
 
-// ListWorkResponse403Headers the declared response headers of an HTTP 403 response for ListWork
-type ListWorkResponse403Headers struct {
-	XRequestID RequestID
-}
-
-// ListWorkResponse404Headers the declared response headers of an HTTP 404 response for ListWork
-type ListWorkResponse404Headers struct {
+// GetMemoryResponse404Headers the declared response headers of an HTTP 404 response for GetMemory
+type GetMemoryResponse404Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// ListWorkResponse429Headers the declared response headers of an HTTP 429 response for ListWork
-type ListWorkResponse429Headers struct {
+// GetMemoryResponse429Headers the declared response headers of an HTTP 429 response for GetMemory
+type GetMemoryResponse429Headers struct {
 	RetryAfter int32
 	XRequestID RequestID
 }
 
-// ListWorkResponse500Headers the declared response headers of an HTTP 500 response for ListWork
-type ListWorkResponse500Headers struct {
+// GetMemoryResponse500Headers the declared response headers of an HTTP 500 response for GetMemory
+type GetMemoryResponse500Headers struct {
 	XRequestID RequestID
 }
 
-// ListWorkResponse503Headers the declared response headers of an HTTP 503 response for ListWork
-type ListWorkResponse503Headers struct {
+// GetMemoryResponse503Headers the declared response headers of an HTTP 503 response for GetMemory
+type GetMemoryResponse503Headers struct {
 	RetryAfter int32
 	XRequestID RequestID
 }
 
-type ListWorkResponse struct {
+type GetMemoryResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *WorkList
+	JSON200 *Memory
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -9974,70 +11705,63 @@ type ListWorkResponse struct {
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
-	Headers200 *ListWorkResponse200Headers
+	Headers200 *GetMemoryResponse200Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
-	Headers400 *ListWorkResponse400Headers
+	Headers400 *GetMemoryResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *ListWorkResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *ListWorkResponse403Headers
+	Headers401 *GetMemoryResponse401Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
-	Headers404 *ListWorkResponse404Headers
+	Headers404 *GetMemoryResponse404Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *ListWorkResponse429Headers
+	Headers429 *GetMemoryResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
-	Headers500 *ListWorkResponse500Headers
+	Headers500 *GetMemoryResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *ListWorkResponse503Headers
+	Headers503 *GetMemoryResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ListWorkResponse) GetJSON200() *WorkList {
+func (r GetMemoryResponse) GetJSON200() *Memory {
 	return r.JSON200
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r ListWorkResponse) GetJSON400() *InvalidRequest {
+func (r GetMemoryResponse) GetJSON400() *InvalidRequest {
 	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r ListWorkResponse) GetJSON401() *Unauthenticated {
+func (r GetMemoryResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
 }
 
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ListWorkResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r ListWorkResponse) GetJSON404() *NotFound {
+func (r GetMemoryResponse) GetJSON404() *NotFound {
 	return r.JSON404
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
-func (r ListWorkResponse) GetJSON429() *TooMany {
+func (r GetMemoryResponse) GetJSON429() *TooMany {
 	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r ListWorkResponse) GetJSON500() *InternalError {
+func (r GetMemoryResponse) GetJSON500() *InternalError {
 	return r.JSON500
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r ListWorkResponse) GetJSON503() *Unavailable {
+func (r GetMemoryResponse) GetJSON503() *Unavailable {
 	return r.JSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r ListWorkResponse) GetBody() []byte {
+func (r GetMemoryResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r ListWorkResponse) Status() string {
+func (r GetMemoryResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -10045,7 +11769,7 @@ func (r ListWorkResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r ListWorkResponse) StatusCode() int {
+func (r GetMemoryResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -10053,536 +11777,75 @@ func (r ListWorkResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r ListWorkResponse) ContentType() string {
+func (r GetMemoryResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-// PollWorkResponse200Headers the declared response headers of an HTTP 200 response for PollWork
-type PollWorkResponse200Headers struct {
-	CacheControl string
-	XRequestID   RequestID
-}
-
-// PollWorkResponse400Headers the declared response headers of an HTTP 400 response for PollWork
-type PollWorkResponse400Headers struct {
+// UpdateMemoryResponse200Headers the declared response headers of an HTTP 200 response for UpdateMemory
+type UpdateMemoryResponse200Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// PollWorkResponse401Headers the declared response headers of an HTTP 401 response for PollWork
-type PollWorkResponse401Headers struct {
+// UpdateMemoryResponse400Headers the declared response headers of an HTTP 400 response for UpdateMemory
+type UpdateMemoryResponse400Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// UpdateMemoryResponse401Headers the declared response headers of an HTTP 401 response for UpdateMemory
+type UpdateMemoryResponse401Headers struct {
 	WWWAuthenticate string
 	XRequestID      RequestID
 }
 
-// PollWorkResponse403Headers the declared response headers of an HTTP 403 response for PollWork
-type PollWorkResponse403Headers struct {
-	XRequestID RequestID
-}
-
-// PollWorkResponse404Headers the declared response headers of an HTTP 404 response for PollWork
-type PollWorkResponse404Headers struct {
+// UpdateMemoryResponse404Headers the declared response headers of an HTTP 404 response for UpdateMemory
+type UpdateMemoryResponse404Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// PollWorkResponse429Headers the declared response headers of an HTTP 429 response for PollWork
-type PollWorkResponse429Headers struct {
-	RetryAfter int32
-	XRequestID RequestID
-}
-
-// PollWorkResponse500Headers the declared response headers of an HTTP 500 response for PollWork
-type PollWorkResponse500Headers struct {
-	XRequestID RequestID
-}
-
-// PollWorkResponse503Headers the declared response headers of an HTTP 503 response for PollWork
-type PollWorkResponse503Headers struct {
-	RetryAfter int32
-	XRequestID RequestID
-}
-
-type PollWorkResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *PolledWork
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *InvalidRequest
-	// JSON401 the response for an HTTP 401 `application/json` response
-	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
-	// JSON429 the response for an HTTP 429 `application/json` response
-	JSON429 *TooMany
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *InternalError
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// Headers200 the parsed response headers for an HTTP 200 response
-	Headers200 *PollWorkResponse200Headers
-	// Headers400 the parsed response headers for an HTTP 400 response
-	Headers400 *PollWorkResponse400Headers
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *PollWorkResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *PollWorkResponse403Headers
-	// Headers404 the parsed response headers for an HTTP 404 response
-	Headers404 *PollWorkResponse404Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *PollWorkResponse429Headers
-	// Headers500 the parsed response headers for an HTTP 500 response
-	Headers500 *PollWorkResponse500Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *PollWorkResponse503Headers
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r PollWorkResponse) GetJSON200() *PolledWork {
-	return r.JSON200
-}
-
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r PollWorkResponse) GetJSON400() *InvalidRequest {
-	return r.JSON400
-}
-
-// GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r PollWorkResponse) GetJSON401() *Unauthenticated {
-	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r PollWorkResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r PollWorkResponse) GetJSON404() *NotFound {
-	return r.JSON404
-}
-
-// GetJSON429 returns the response for an HTTP 429 `application/json` response
-func (r PollWorkResponse) GetJSON429() *TooMany {
-	return r.JSON429
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r PollWorkResponse) GetJSON500() *InternalError {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r PollWorkResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetBody returns the raw response body bytes
-func (r PollWorkResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r PollWorkResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r PollWorkResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r PollWorkResponse) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
-// GetWorkStatsResponse200Headers the declared response headers of an HTTP 200 response for GetWorkStats
-type GetWorkStatsResponse200Headers struct {
-	XRequestID RequestID
-}
-
-// GetWorkStatsResponse400Headers the declared response headers of an HTTP 400 response for GetWorkStats
-type GetWorkStatsResponse400Headers struct {
+// UpdateMemoryResponse409Headers the declared response headers of an HTTP 409 response for UpdateMemory
+type UpdateMemoryResponse409Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// GetWorkStatsResponse401Headers the declared response headers of an HTTP 401 response for GetWorkStats
-type GetWorkStatsResponse401Headers struct {
-	WWWAuthenticate string
-	XRequestID      RequestID
-}
-
-// GetWorkStatsResponse403Headers the declared response headers of an HTTP 403 response for GetWorkStats
-type GetWorkStatsResponse403Headers struct {
-	XRequestID RequestID
-}
-
-// GetWorkStatsResponse404Headers the declared response headers of an HTTP 404 response for GetWorkStats
-type GetWorkStatsResponse404Headers struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
-}
-
-// GetWorkStatsResponse429Headers the declared response headers of an HTTP 429 response for GetWorkStats
-type GetWorkStatsResponse429Headers struct {
-	RetryAfter int32
-	XRequestID RequestID
-}
-
-// GetWorkStatsResponse500Headers the declared response headers of an HTTP 500 response for GetWorkStats
-type GetWorkStatsResponse500Headers struct {
-	XRequestID RequestID
-}
-
-// GetWorkStatsResponse503Headers the declared response headers of an HTTP 503 response for GetWorkStats
-type GetWorkStatsResponse503Headers struct {
-	RetryAfter int32
-	XRequestID RequestID
-}
-
-type GetWorkStatsResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *WorkStats
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *InvalidRequest
-	// JSON401 the response for an HTTP 401 `application/json` response
-	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
-	// JSON429 the response for an HTTP 429 `application/json` response
-	JSON429 *TooMany
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *InternalError
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// Headers200 the parsed response headers for an HTTP 200 response
-	Headers200 *GetWorkStatsResponse200Headers
-	// Headers400 the parsed response headers for an HTTP 400 response
-	Headers400 *GetWorkStatsResponse400Headers
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *GetWorkStatsResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *GetWorkStatsResponse403Headers
-	// Headers404 the parsed response headers for an HTTP 404 response
-	Headers404 *GetWorkStatsResponse404Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *GetWorkStatsResponse429Headers
-	// Headers500 the parsed response headers for an HTTP 500 response
-	Headers500 *GetWorkStatsResponse500Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *GetWorkStatsResponse503Headers
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetWorkStatsResponse) GetJSON200() *WorkStats {
-	return r.JSON200
-}
-
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r GetWorkStatsResponse) GetJSON400() *InvalidRequest {
-	return r.JSON400
-}
-
-// GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r GetWorkStatsResponse) GetJSON401() *Unauthenticated {
-	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r GetWorkStatsResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r GetWorkStatsResponse) GetJSON404() *NotFound {
-	return r.JSON404
-}
-
-// GetJSON429 returns the response for an HTTP 429 `application/json` response
-func (r GetWorkStatsResponse) GetJSON429() *TooMany {
-	return r.JSON429
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r GetWorkStatsResponse) GetJSON500() *InternalError {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r GetWorkStatsResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetBody returns the raw response body bytes
-func (r GetWorkStatsResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r GetWorkStatsResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r GetWorkStatsResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r GetWorkStatsResponse) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
-// GetWorkResponse200Headers the declared response headers of an HTTP 200 response for GetWork
-type GetWorkResponse200Headers struct {
-	XRequestID RequestID
-}
-
-// GetWorkResponse400Headers the declared response headers of an HTTP 400 response for GetWork
-type GetWorkResponse400Headers struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
-}
-
-// GetWorkResponse401Headers the declared response headers of an HTTP 401 response for GetWork
-type GetWorkResponse401Headers struct {
-	WWWAuthenticate string
-	XRequestID      RequestID
-}
-
-// GetWorkResponse403Headers the declared response headers of an HTTP 403 response for GetWork
-type GetWorkResponse403Headers struct {
-	XRequestID RequestID
-}
-
-// GetWorkResponse404Headers the declared response headers of an HTTP 404 response for GetWork
-type GetWorkResponse404Headers struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
-}
-
-// GetWorkResponse429Headers the declared response headers of an HTTP 429 response for GetWork
-type GetWorkResponse429Headers struct {
-	RetryAfter int32
-	XRequestID RequestID
-}
-
-// GetWorkResponse500Headers the declared response headers of an HTTP 500 response for GetWork
-type GetWorkResponse500Headers struct {
-	XRequestID RequestID
-}
-
-// GetWorkResponse503Headers the declared response headers of an HTTP 503 response for GetWork
-type GetWorkResponse503Headers struct {
-	RetryAfter int32
-	XRequestID RequestID
-}
-
-type GetWorkResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Work
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *InvalidRequest
-	// JSON401 the response for an HTTP 401 `application/json` response
-	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
-	// JSON429 the response for an HTTP 429 `application/json` response
-	JSON429 *TooMany
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *InternalError
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// Headers200 the parsed response headers for an HTTP 200 response
-	Headers200 *GetWorkResponse200Headers
-	// Headers400 the parsed response headers for an HTTP 400 response
-	Headers400 *GetWorkResponse400Headers
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *GetWorkResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *GetWorkResponse403Headers
-	// Headers404 the parsed response headers for an HTTP 404 response
-	Headers404 *GetWorkResponse404Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *GetWorkResponse429Headers
-	// Headers500 the parsed response headers for an HTTP 500 response
-	Headers500 *GetWorkResponse500Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *GetWorkResponse503Headers
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetWorkResponse) GetJSON200() *Work {
-	return r.JSON200
-}
-
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r GetWorkResponse) GetJSON400() *InvalidRequest {
-	return r.JSON400
-}
-
-// GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r GetWorkResponse) GetJSON401() *Unauthenticated {
-	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r GetWorkResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r GetWorkResponse) GetJSON404() *NotFound {
-	return r.JSON404
-}
-
-// GetJSON429 returns the response for an HTTP 429 `application/json` response
-func (r GetWorkResponse) GetJSON429() *TooMany {
-	return r.JSON429
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r GetWorkResponse) GetJSON500() *InternalError {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r GetWorkResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetBody returns the raw response body bytes
-func (r GetWorkResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r GetWorkResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r GetWorkResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r GetWorkResponse) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
-// UpdateWorkResponse200Headers the declared response headers of an HTTP 200 response for UpdateWork
-type UpdateWorkResponse200Headers struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
-}
-
-// UpdateWorkResponse400Headers the declared response headers of an HTTP 400 response for UpdateWork
-type UpdateWorkResponse400Headers struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
-}
-
-// UpdateWorkResponse401Headers the declared response headers of an HTTP 401 response for UpdateWork
-type UpdateWorkResponse401Headers struct {
-	WWWAuthenticate string
-	XRequestID      RequestID
-}
-
-// UpdateWorkResponse403Headers the declared response headers of an HTTP 403 response for UpdateWork
-type UpdateWorkResponse403Headers struct {
-	XRequestID RequestID
-}
-
-// UpdateWorkResponse404Headers the declared response headers of an HTTP 404 response for UpdateWork
-type UpdateWorkResponse404Headers struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
-}
-
-// UpdateWorkResponse409Headers the declared response headers of an HTTP 409 response for UpdateWork
-type UpdateWorkResponse409Headers struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
-}
-
-// UpdateWorkResponse415Headers the declared response headers of an HTTP 415 response for UpdateWork
-type UpdateWorkResponse415Headers struct {
+// UpdateMemoryResponse415Headers the declared response headers of an HTTP 415 response for UpdateMemory
+type UpdateMemoryResponse415Headers struct {
 	AcceptEncoding string
 	XRequestID     RequestID
 }
 
-// UpdateWorkResponse429Headers the declared response headers of an HTTP 429 response for UpdateWork
-type UpdateWorkResponse429Headers struct {
+// UpdateMemoryResponse429Headers the declared response headers of an HTTP 429 response for UpdateMemory
+type UpdateMemoryResponse429Headers struct {
 	RetryAfter int32
 	XRequestID RequestID
 }
 
-// UpdateWorkResponse500Headers the declared response headers of an HTTP 500 response for UpdateWork
-type UpdateWorkResponse500Headers struct {
+// UpdateMemoryResponse500Headers the declared response headers of an HTTP 500 response for UpdateMemory
+type UpdateMemoryResponse500Headers struct {
 	XRequestID RequestID
 }
 
-// UpdateWorkResponse503Headers the declared response headers of an HTTP 503 response for UpdateWork
-type UpdateWorkResponse503Headers struct {
+// UpdateMemoryResponse503Headers the declared response headers of an HTTP 503 response for UpdateMemory
+type UpdateMemoryResponse503Headers struct {
 	RetryAfter int32
 	XRequestID RequestID
 }
 
-type UpdateWorkResponse struct {
+type UpdateMemoryResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Work
+	JSON200 *Memory
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -10596,84 +11859,77 @@ type UpdateWorkResponse struct {
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
-	Headers200 *UpdateWorkResponse200Headers
+	Headers200 *UpdateMemoryResponse200Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
-	Headers400 *UpdateWorkResponse400Headers
+	Headers400 *UpdateMemoryResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *UpdateWorkResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *UpdateWorkResponse403Headers
+	Headers401 *UpdateMemoryResponse401Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
-	Headers404 *UpdateWorkResponse404Headers
+	Headers404 *UpdateMemoryResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
-	Headers409 *UpdateWorkResponse409Headers
+	Headers409 *UpdateMemoryResponse409Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
-	Headers415 *UpdateWorkResponse415Headers
+	Headers415 *UpdateMemoryResponse415Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *UpdateWorkResponse429Headers
+	Headers429 *UpdateMemoryResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
-	Headers500 *UpdateWorkResponse500Headers
+	Headers500 *UpdateMemoryResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *UpdateWorkResponse503Headers
+	Headers503 *UpdateMemoryResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r UpdateWorkResponse) GetJSON200() *Work {
+func (r UpdateMemoryResponse) GetJSON200() *Memory {
 	return r.JSON200
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r UpdateWorkResponse) GetJSON400() *InvalidRequest {
+func (r UpdateMemoryResponse) GetJSON400() *InvalidRequest {
 	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r UpdateWorkResponse) GetJSON401() *Unauthenticated {
+func (r UpdateMemoryResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
 }
 
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r UpdateWorkResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r UpdateWorkResponse) GetJSON404() *NotFound {
+func (r UpdateMemoryResponse) GetJSON404() *NotFound {
 	return r.JSON404
 }
 
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
-func (r UpdateWorkResponse) GetJSON409() *Conflict {
+func (r UpdateMemoryResponse) GetJSON409() *Conflict {
 	return r.JSON409
 }
 
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
-func (r UpdateWorkResponse) GetJSON415() *UnsupportedEncoding {
+func (r UpdateMemoryResponse) GetJSON415() *UnsupportedEncoding {
 	return r.JSON415
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
-func (r UpdateWorkResponse) GetJSON429() *TooMany {
+func (r UpdateMemoryResponse) GetJSON429() *TooMany {
 	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r UpdateWorkResponse) GetJSON500() *InternalError {
+func (r UpdateMemoryResponse) GetJSON500() *InternalError {
 	return r.JSON500
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r UpdateWorkResponse) GetJSON503() *Unavailable {
+func (r UpdateMemoryResponse) GetJSON503() *Unavailable {
 	return r.JSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r UpdateWorkResponse) GetBody() []byte {
+func (r UpdateMemoryResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r UpdateWorkResponse) Status() string {
+func (r UpdateMemoryResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -10681,7 +11937,7 @@ func (r UpdateWorkResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r UpdateWorkResponse) StatusCode() int {
+func (r UpdateMemoryResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -10689,430 +11945,75 @@ func (r UpdateWorkResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r UpdateWorkResponse) ContentType() string {
+func (r UpdateMemoryResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-// AckWorkResponse200Headers the declared response headers of an HTTP 200 response for AckWork
-type AckWorkResponse200Headers struct {
+// PutMemoryResponse200Headers the declared response headers of an HTTP 200 response for PutMemory
+type PutMemoryResponse200Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// AckWorkResponse400Headers the declared response headers of an HTTP 400 response for AckWork
-type AckWorkResponse400Headers struct {
+// PutMemoryResponse400Headers the declared response headers of an HTTP 400 response for PutMemory
+type PutMemoryResponse400Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// AckWorkResponse401Headers the declared response headers of an HTTP 401 response for AckWork
-type AckWorkResponse401Headers struct {
+// PutMemoryResponse401Headers the declared response headers of an HTTP 401 response for PutMemory
+type PutMemoryResponse401Headers struct {
 	WWWAuthenticate string
 	XRequestID      RequestID
 }
 
-// AckWorkResponse403Headers the declared response headers of an HTTP 403 response for AckWork
-type AckWorkResponse403Headers struct {
-	XRequestID RequestID
-}
-
-// AckWorkResponse404Headers the declared response headers of an HTTP 404 response for AckWork
-type AckWorkResponse404Headers struct {
+// PutMemoryResponse404Headers the declared response headers of an HTTP 404 response for PutMemory
+type PutMemoryResponse404Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// AckWorkResponse409Headers the declared response headers of an HTTP 409 response for AckWork
-type AckWorkResponse409Headers struct {
+// PutMemoryResponse409Headers the declared response headers of an HTTP 409 response for PutMemory
+type PutMemoryResponse409Headers struct {
 	IdempotentReplayed *string
 	XRequestID         RequestID
 }
 
-// AckWorkResponse429Headers the declared response headers of an HTTP 429 response for AckWork
-type AckWorkResponse429Headers struct {
-	RetryAfter int32
-	XRequestID RequestID
-}
-
-// AckWorkResponse500Headers the declared response headers of an HTTP 500 response for AckWork
-type AckWorkResponse500Headers struct {
-	XRequestID RequestID
-}
-
-// AckWorkResponse503Headers the declared response headers of an HTTP 503 response for AckWork
-type AckWorkResponse503Headers struct {
-	RetryAfter int32
-	XRequestID RequestID
-}
-
-type AckWorkResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Work
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *InvalidRequest
-	// JSON401 the response for an HTTP 401 `application/json` response
-	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
-	// JSON409 the response for an HTTP 409 `application/json` response
-	JSON409 *Conflict
-	// JSON429 the response for an HTTP 429 `application/json` response
-	JSON429 *TooMany
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *InternalError
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// Headers200 the parsed response headers for an HTTP 200 response
-	Headers200 *AckWorkResponse200Headers
-	// Headers400 the parsed response headers for an HTTP 400 response
-	Headers400 *AckWorkResponse400Headers
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *AckWorkResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *AckWorkResponse403Headers
-	// Headers404 the parsed response headers for an HTTP 404 response
-	Headers404 *AckWorkResponse404Headers
-	// Headers409 the parsed response headers for an HTTP 409 response
-	Headers409 *AckWorkResponse409Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *AckWorkResponse429Headers
-	// Headers500 the parsed response headers for an HTTP 500 response
-	Headers500 *AckWorkResponse500Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *AckWorkResponse503Headers
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r AckWorkResponse) GetJSON200() *Work {
-	return r.JSON200
-}
-
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r AckWorkResponse) GetJSON400() *InvalidRequest {
-	return r.JSON400
-}
-
-// GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r AckWorkResponse) GetJSON401() *Unauthenticated {
-	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r AckWorkResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r AckWorkResponse) GetJSON404() *NotFound {
-	return r.JSON404
-}
-
-// GetJSON409 returns the response for an HTTP 409 `application/json` response
-func (r AckWorkResponse) GetJSON409() *Conflict {
-	return r.JSON409
-}
-
-// GetJSON429 returns the response for an HTTP 429 `application/json` response
-func (r AckWorkResponse) GetJSON429() *TooMany {
-	return r.JSON429
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r AckWorkResponse) GetJSON500() *InternalError {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r AckWorkResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetBody returns the raw response body bytes
-func (r AckWorkResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r AckWorkResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r AckWorkResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r AckWorkResponse) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
-// HeartbeatWorkResponse200Headers the declared response headers of an HTTP 200 response for HeartbeatWork
-type HeartbeatWorkResponse200Headers struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
-}
-
-// HeartbeatWorkResponse400Headers the declared response headers of an HTTP 400 response for HeartbeatWork
-type HeartbeatWorkResponse400Headers struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
-}
-
-// HeartbeatWorkResponse401Headers the declared response headers of an HTTP 401 response for HeartbeatWork
-type HeartbeatWorkResponse401Headers struct {
-	WWWAuthenticate string
-	XRequestID      RequestID
-}
-
-// HeartbeatWorkResponse403Headers the declared response headers of an HTTP 403 response for HeartbeatWork
-type HeartbeatWorkResponse403Headers struct {
-	XRequestID RequestID
-}
-
-// HeartbeatWorkResponse404Headers the declared response headers of an HTTP 404 response for HeartbeatWork
-type HeartbeatWorkResponse404Headers struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
-}
-
-// HeartbeatWorkResponse409Headers the declared response headers of an HTTP 409 response for HeartbeatWork
-type HeartbeatWorkResponse409Headers struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
-}
-
-// HeartbeatWorkResponse412Headers the declared response headers of an HTTP 412 response for HeartbeatWork
-type HeartbeatWorkResponse412Headers struct {
-	XRequestID RequestID
-}
-
-// HeartbeatWorkResponse429Headers the declared response headers of an HTTP 429 response for HeartbeatWork
-type HeartbeatWorkResponse429Headers struct {
-	RetryAfter int32
-	XRequestID RequestID
-}
-
-// HeartbeatWorkResponse500Headers the declared response headers of an HTTP 500 response for HeartbeatWork
-type HeartbeatWorkResponse500Headers struct {
-	XRequestID RequestID
-}
-
-// HeartbeatWorkResponse503Headers the declared response headers of an HTTP 503 response for HeartbeatWork
-type HeartbeatWorkResponse503Headers struct {
-	RetryAfter int32
-	XRequestID RequestID
-}
-
-type HeartbeatWorkResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *WorkHeartbeat
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *InvalidRequest
-	// JSON401 the response for an HTTP 401 `application/json` response
-	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
-	// JSON409 the response for an HTTP 409 `application/json` response
-	JSON409 *Conflict
-	// JSON412 the response for an HTTP 412 `application/json` response
-	JSON412 *LeaseLost
-	// JSON429 the response for an HTTP 429 `application/json` response
-	JSON429 *TooMany
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *InternalError
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// Headers200 the parsed response headers for an HTTP 200 response
-	Headers200 *HeartbeatWorkResponse200Headers
-	// Headers400 the parsed response headers for an HTTP 400 response
-	Headers400 *HeartbeatWorkResponse400Headers
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *HeartbeatWorkResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *HeartbeatWorkResponse403Headers
-	// Headers404 the parsed response headers for an HTTP 404 response
-	Headers404 *HeartbeatWorkResponse404Headers
-	// Headers409 the parsed response headers for an HTTP 409 response
-	Headers409 *HeartbeatWorkResponse409Headers
-	// Headers412 the parsed response headers for an HTTP 412 response
-	Headers412 *HeartbeatWorkResponse412Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *HeartbeatWorkResponse429Headers
-	// Headers500 the parsed response headers for an HTTP 500 response
-	Headers500 *HeartbeatWorkResponse500Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *HeartbeatWorkResponse503Headers
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r HeartbeatWorkResponse) GetJSON200() *WorkHeartbeat {
-	return r.JSON200
-}
-
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r HeartbeatWorkResponse) GetJSON400() *InvalidRequest {
-	return r.JSON400
-}
-
-// GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r HeartbeatWorkResponse) GetJSON401() *Unauthenticated {
-	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r HeartbeatWorkResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r HeartbeatWorkResponse) GetJSON404() *NotFound {
-	return r.JSON404
-}
-
-// GetJSON409 returns the response for an HTTP 409 `application/json` response
-func (r HeartbeatWorkResponse) GetJSON409() *Conflict {
-	return r.JSON409
-}
-
-// GetJSON412 returns the response for an HTTP 412 `application/json` response
-func (r HeartbeatWorkResponse) GetJSON412() *LeaseLost {
-	return r.JSON412
-}
-
-// GetJSON429 returns the response for an HTTP 429 `application/json` response
-func (r HeartbeatWorkResponse) GetJSON429() *TooMany {
-	return r.JSON429
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r HeartbeatWorkResponse) GetJSON500() *InternalError {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r HeartbeatWorkResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetBody returns the raw response body bytes
-func (r HeartbeatWorkResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r HeartbeatWorkResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r HeartbeatWorkResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r HeartbeatWorkResponse) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
-// StopWorkResponse200Headers the declared response headers of an HTTP 200 response for StopWork
-type StopWorkResponse200Headers struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
-}
-
-// StopWorkResponse400Headers the declared response headers of an HTTP 400 response for StopWork
-type StopWorkResponse400Headers struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
-}
-
-// StopWorkResponse401Headers the declared response headers of an HTTP 401 response for StopWork
-type StopWorkResponse401Headers struct {
-	WWWAuthenticate string
-	XRequestID      RequestID
-}
-
-// StopWorkResponse403Headers the declared response headers of an HTTP 403 response for StopWork
-type StopWorkResponse403Headers struct {
-	XRequestID RequestID
-}
-
-// StopWorkResponse404Headers the declared response headers of an HTTP 404 response for StopWork
-type StopWorkResponse404Headers struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
-}
-
-// StopWorkResponse409Headers the declared response headers of an HTTP 409 response for StopWork
-type StopWorkResponse409Headers struct {
-	IdempotentReplayed *string
-	XRequestID         RequestID
-}
-
-// StopWorkResponse415Headers the declared response headers of an HTTP 415 response for StopWork
-type StopWorkResponse415Headers struct {
+// PutMemoryResponse415Headers the declared response headers of an HTTP 415 response for PutMemory
+type PutMemoryResponse415Headers struct {
 	AcceptEncoding string
 	XRequestID     RequestID
 }
 
-// StopWorkResponse429Headers the declared response headers of an HTTP 429 response for StopWork
-type StopWorkResponse429Headers struct {
+// PutMemoryResponse429Headers the declared response headers of an HTTP 429 response for PutMemory
+type PutMemoryResponse429Headers struct {
 	RetryAfter int32
 	XRequestID RequestID
 }
 
-// StopWorkResponse500Headers the declared response headers of an HTTP 500 response for StopWork
-type StopWorkResponse500Headers struct {
+// PutMemoryResponse500Headers the declared response headers of an HTTP 500 response for PutMemory
+type PutMemoryResponse500Headers struct {
 	XRequestID RequestID
 }
 
-// StopWorkResponse503Headers the declared response headers of an HTTP 503 response for StopWork
-type StopWorkResponse503Headers struct {
+// PutMemoryResponse503Headers the declared response headers of an HTTP 503 response for PutMemory
+type PutMemoryResponse503Headers struct {
 	RetryAfter int32
 	XRequestID RequestID
 }
 
-type StopWorkResponse struct {
+type PutMemoryResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Work
+	JSON200 *Memory
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -11126,84 +12027,77 @@ type StopWorkResponse struct {
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
-	Headers200 *StopWorkResponse200Headers
+	Headers200 *PutMemoryResponse200Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
-	Headers400 *StopWorkResponse400Headers
+	Headers400 *PutMemoryResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *StopWorkResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *StopWorkResponse403Headers
+	Headers401 *PutMemoryResponse401Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
-	Headers404 *StopWorkResponse404Headers
+	Headers404 *PutMemoryResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
-	Headers409 *StopWorkResponse409Headers
+	Headers409 *PutMemoryResponse409Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
-	Headers415 *StopWorkResponse415Headers
+	Headers415 *PutMemoryResponse415Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *StopWorkResponse429Headers
+	Headers429 *PutMemoryResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
-	Headers500 *StopWorkResponse500Headers
+	Headers500 *PutMemoryResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *StopWorkResponse503Headers
+	Headers503 *PutMemoryResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r StopWorkResponse) GetJSON200() *Work {
+func (r PutMemoryResponse) GetJSON200() *Memory {
 	return r.JSON200
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r StopWorkResponse) GetJSON400() *InvalidRequest {
+func (r PutMemoryResponse) GetJSON400() *InvalidRequest {
 	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r StopWorkResponse) GetJSON401() *Unauthenticated {
+func (r PutMemoryResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
 }
 
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r StopWorkResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r StopWorkResponse) GetJSON404() *NotFound {
+func (r PutMemoryResponse) GetJSON404() *NotFound {
 	return r.JSON404
 }
 
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
-func (r StopWorkResponse) GetJSON409() *Conflict {
+func (r PutMemoryResponse) GetJSON409() *Conflict {
 	return r.JSON409
 }
 
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
-func (r StopWorkResponse) GetJSON415() *UnsupportedEncoding {
+func (r PutMemoryResponse) GetJSON415() *UnsupportedEncoding {
 	return r.JSON415
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
-func (r StopWorkResponse) GetJSON429() *TooMany {
+func (r PutMemoryResponse) GetJSON429() *TooMany {
 	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r StopWorkResponse) GetJSON500() *InternalError {
+func (r PutMemoryResponse) GetJSON500() *InternalError {
 	return r.JSON500
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r StopWorkResponse) GetJSON503() *Unavailable {
+func (r PutMemoryResponse) GetJSON503() *Unavailable {
 	return r.JSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r StopWorkResponse) GetBody() []byte {
+func (r PutMemoryResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r StopWorkResponse) Status() string {
+func (r PutMemoryResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -11211,7 +12105,7 @@ func (r StopWorkResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r StopWorkResponse) StatusCode() int {
+func (r PutMemoryResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -11219,7 +12113,861 @@ func (r StopWorkResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r StopWorkResponse) ContentType() string {
+func (r PutMemoryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListMemoryVersionsResponse200Headers the declared response headers of an HTTP 200 response for ListMemoryVersions
+type ListMemoryVersionsResponse200Headers struct {
+	XRequestID RequestID
+}
+
+// ListMemoryVersionsResponse400Headers the declared response headers of an HTTP 400 response for ListMemoryVersions
+type ListMemoryVersionsResponse400Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// ListMemoryVersionsResponse401Headers the declared response headers of an HTTP 401 response for ListMemoryVersions
+type ListMemoryVersionsResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      RequestID
+}
+
+// ListMemoryVersionsResponse404Headers the declared response headers of an HTTP 404 response for ListMemoryVersions
+type ListMemoryVersionsResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// ListMemoryVersionsResponse429Headers the declared response headers of an HTTP 429 response for ListMemoryVersions
+type ListMemoryVersionsResponse429Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+// ListMemoryVersionsResponse500Headers the declared response headers of an HTTP 500 response for ListMemoryVersions
+type ListMemoryVersionsResponse500Headers struct {
+	XRequestID RequestID
+}
+
+// ListMemoryVersionsResponse503Headers the declared response headers of an HTTP 503 response for ListMemoryVersions
+type ListMemoryVersionsResponse503Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+type ListMemoryVersionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MemoryVersionList
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *InvalidRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListMemoryVersionsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListMemoryVersionsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListMemoryVersionsResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ListMemoryVersionsResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListMemoryVersionsResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListMemoryVersionsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListMemoryVersionsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMemoryVersionsResponse) GetJSON200() *MemoryVersionList {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListMemoryVersionsResponse) GetJSON400() *InvalidRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListMemoryVersionsResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ListMemoryVersionsResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ListMemoryVersionsResponse) GetJSON429() *TooMany {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ListMemoryVersionsResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListMemoryVersionsResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMemoryVersionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMemoryVersionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMemoryVersionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMemoryVersionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetMemoryVersionResponse200Headers the declared response headers of an HTTP 200 response for GetMemoryVersion
+type GetMemoryVersionResponse200Headers struct {
+	XRequestID RequestID
+}
+
+// GetMemoryVersionResponse400Headers the declared response headers of an HTTP 400 response for GetMemoryVersion
+type GetMemoryVersionResponse400Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// GetMemoryVersionResponse401Headers the declared response headers of an HTTP 401 response for GetMemoryVersion
+type GetMemoryVersionResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      RequestID
+}
+
+// GetMemoryVersionResponse404Headers the declared response headers of an HTTP 404 response for GetMemoryVersion
+type GetMemoryVersionResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// GetMemoryVersionResponse429Headers the declared response headers of an HTTP 429 response for GetMemoryVersion
+type GetMemoryVersionResponse429Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+// GetMemoryVersionResponse500Headers the declared response headers of an HTTP 500 response for GetMemoryVersion
+type GetMemoryVersionResponse500Headers struct {
+	XRequestID RequestID
+}
+
+// GetMemoryVersionResponse503Headers the declared response headers of an HTTP 503 response for GetMemoryVersion
+type GetMemoryVersionResponse503Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+type GetMemoryVersionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MemoryVersion
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *InvalidRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetMemoryVersionResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetMemoryVersionResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetMemoryVersionResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetMemoryVersionResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetMemoryVersionResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetMemoryVersionResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetMemoryVersionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetMemoryVersionResponse) GetJSON200() *MemoryVersion {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetMemoryVersionResponse) GetJSON400() *InvalidRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetMemoryVersionResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r GetMemoryVersionResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r GetMemoryVersionResponse) GetJSON429() *TooMany {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r GetMemoryVersionResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetMemoryVersionResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetMemoryVersionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetMemoryVersionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetMemoryVersionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetMemoryVersionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RedactMemoryVersionResponse200Headers the declared response headers of an HTTP 200 response for RedactMemoryVersion
+type RedactMemoryVersionResponse200Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// RedactMemoryVersionResponse400Headers the declared response headers of an HTTP 400 response for RedactMemoryVersion
+type RedactMemoryVersionResponse400Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// RedactMemoryVersionResponse401Headers the declared response headers of an HTTP 401 response for RedactMemoryVersion
+type RedactMemoryVersionResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      RequestID
+}
+
+// RedactMemoryVersionResponse404Headers the declared response headers of an HTTP 404 response for RedactMemoryVersion
+type RedactMemoryVersionResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// RedactMemoryVersionResponse409Headers the declared response headers of an HTTP 409 response for RedactMemoryVersion
+type RedactMemoryVersionResponse409Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// RedactMemoryVersionResponse429Headers the declared response headers of an HTTP 429 response for RedactMemoryVersion
+type RedactMemoryVersionResponse429Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+// RedactMemoryVersionResponse500Headers the declared response headers of an HTTP 500 response for RedactMemoryVersion
+type RedactMemoryVersionResponse500Headers struct {
+	XRequestID RequestID
+}
+
+// RedactMemoryVersionResponse503Headers the declared response headers of an HTTP 503 response for RedactMemoryVersion
+type RedactMemoryVersionResponse503Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+type RedactMemoryVersionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MemoryVersion
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *InvalidRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RedactMemoryVersionResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *RedactMemoryVersionResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RedactMemoryVersionResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *RedactMemoryVersionResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *RedactMemoryVersionResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RedactMemoryVersionResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *RedactMemoryVersionResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RedactMemoryVersionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RedactMemoryVersionResponse) GetJSON200() *MemoryVersion {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r RedactMemoryVersionResponse) GetJSON400() *InvalidRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r RedactMemoryVersionResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r RedactMemoryVersionResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r RedactMemoryVersionResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r RedactMemoryVersionResponse) GetJSON429() *TooMany {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r RedactMemoryVersionResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r RedactMemoryVersionResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RedactMemoryVersionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RedactMemoryVersionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RedactMemoryVersionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RedactMemoryVersionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListVersionsOfMemoriesResponse200Headers the declared response headers of an HTTP 200 response for ListVersionsOfMemories
+type ListVersionsOfMemoriesResponse200Headers struct {
+	XRequestID RequestID
+}
+
+// ListVersionsOfMemoriesResponse400Headers the declared response headers of an HTTP 400 response for ListVersionsOfMemories
+type ListVersionsOfMemoriesResponse400Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// ListVersionsOfMemoriesResponse401Headers the declared response headers of an HTTP 401 response for ListVersionsOfMemories
+type ListVersionsOfMemoriesResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      RequestID
+}
+
+// ListVersionsOfMemoriesResponse404Headers the declared response headers of an HTTP 404 response for ListVersionsOfMemories
+type ListVersionsOfMemoriesResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// ListVersionsOfMemoriesResponse429Headers the declared response headers of an HTTP 429 response for ListVersionsOfMemories
+type ListVersionsOfMemoriesResponse429Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+// ListVersionsOfMemoriesResponse500Headers the declared response headers of an HTTP 500 response for ListVersionsOfMemories
+type ListVersionsOfMemoriesResponse500Headers struct {
+	XRequestID RequestID
+}
+
+// ListVersionsOfMemoriesResponse503Headers the declared response headers of an HTTP 503 response for ListVersionsOfMemories
+type ListVersionsOfMemoriesResponse503Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+type ListVersionsOfMemoriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MemoryVersionList
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *InvalidRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListVersionsOfMemoriesResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListVersionsOfMemoriesResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListVersionsOfMemoriesResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ListVersionsOfMemoriesResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListVersionsOfMemoriesResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListVersionsOfMemoriesResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListVersionsOfMemoriesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListVersionsOfMemoriesResponse) GetJSON200() *MemoryVersionList {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListVersionsOfMemoriesResponse) GetJSON400() *InvalidRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListVersionsOfMemoriesResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ListVersionsOfMemoriesResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ListVersionsOfMemoriesResponse) GetJSON429() *TooMany {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ListVersionsOfMemoriesResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListVersionsOfMemoriesResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListVersionsOfMemoriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListVersionsOfMemoriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListVersionsOfMemoriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListVersionsOfMemoriesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetVersionOfMemoryResponse200Headers the declared response headers of an HTTP 200 response for GetVersionOfMemory
+type GetVersionOfMemoryResponse200Headers struct {
+	XRequestID RequestID
+}
+
+// GetVersionOfMemoryResponse400Headers the declared response headers of an HTTP 400 response for GetVersionOfMemory
+type GetVersionOfMemoryResponse400Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// GetVersionOfMemoryResponse401Headers the declared response headers of an HTTP 401 response for GetVersionOfMemory
+type GetVersionOfMemoryResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      RequestID
+}
+
+// GetVersionOfMemoryResponse404Headers the declared response headers of an HTTP 404 response for GetVersionOfMemory
+type GetVersionOfMemoryResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// GetVersionOfMemoryResponse429Headers the declared response headers of an HTTP 429 response for GetVersionOfMemory
+type GetVersionOfMemoryResponse429Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+// GetVersionOfMemoryResponse500Headers the declared response headers of an HTTP 500 response for GetVersionOfMemory
+type GetVersionOfMemoryResponse500Headers struct {
+	XRequestID RequestID
+}
+
+// GetVersionOfMemoryResponse503Headers the declared response headers of an HTTP 503 response for GetVersionOfMemory
+type GetVersionOfMemoryResponse503Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+type GetVersionOfMemoryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MemoryVersion
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *InvalidRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetVersionOfMemoryResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetVersionOfMemoryResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetVersionOfMemoryResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetVersionOfMemoryResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetVersionOfMemoryResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetVersionOfMemoryResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetVersionOfMemoryResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetVersionOfMemoryResponse) GetJSON200() *MemoryVersion {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetVersionOfMemoryResponse) GetJSON400() *InvalidRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetVersionOfMemoryResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r GetVersionOfMemoryResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r GetVersionOfMemoryResponse) GetJSON429() *TooMany {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r GetVersionOfMemoryResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetVersionOfMemoryResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetVersionOfMemoryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetVersionOfMemoryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetVersionOfMemoryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetVersionOfMemoryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RedactVersionOfMemoryResponse200Headers the declared response headers of an HTTP 200 response for RedactVersionOfMemory
+type RedactVersionOfMemoryResponse200Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// RedactVersionOfMemoryResponse400Headers the declared response headers of an HTTP 400 response for RedactVersionOfMemory
+type RedactVersionOfMemoryResponse400Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// RedactVersionOfMemoryResponse401Headers the declared response headers of an HTTP 401 response for RedactVersionOfMemory
+type RedactVersionOfMemoryResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      RequestID
+}
+
+// RedactVersionOfMemoryResponse404Headers the declared response headers of an HTTP 404 response for RedactVersionOfMemory
+type RedactVersionOfMemoryResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// RedactVersionOfMemoryResponse409Headers the declared response headers of an HTTP 409 response for RedactVersionOfMemory
+type RedactVersionOfMemoryResponse409Headers struct {
+	IdempotentReplayed *string
+	XRequestID         RequestID
+}
+
+// RedactVersionOfMemoryResponse429Headers the declared response headers of an HTTP 429 response for RedactVersionOfMemory
+type RedactVersionOfMemoryResponse429Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+// RedactVersionOfMemoryResponse500Headers the declared response headers of an HTTP 500 response for RedactVersionOfMemory
+type RedactVersionOfMemoryResponse500Headers struct {
+	XRequestID RequestID
+}
+
+// RedactVersionOfMemoryResponse503Headers the declared response headers of an HTTP 503 response for RedactVersionOfMemory
+type RedactVersionOfMemoryResponse503Headers struct {
+	RetryAfter int32
+	XRequestID RequestID
+}
+
+type RedactVersionOfMemoryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MemoryVersion
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *InvalidRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooMany
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RedactVersionOfMemoryResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *RedactVersionOfMemoryResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RedactVersionOfMemoryResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *RedactVersionOfMemoryResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *RedactVersionOfMemoryResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RedactVersionOfMemoryResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *RedactVersionOfMemoryResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RedactVersionOfMemoryResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RedactVersionOfMemoryResponse) GetJSON200() *MemoryVersion {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r RedactVersionOfMemoryResponse) GetJSON400() *InvalidRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r RedactVersionOfMemoryResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r RedactVersionOfMemoryResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r RedactVersionOfMemoryResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r RedactVersionOfMemoryResponse) GetJSON429() *TooMany {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r RedactVersionOfMemoryResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r RedactVersionOfMemoryResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RedactVersionOfMemoryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RedactVersionOfMemoryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RedactVersionOfMemoryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RedactVersionOfMemoryResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -11241,11 +12989,6 @@ type ListModelsResponse400Headers struct {
 type ListModelsResponse401Headers struct {
 	WWWAuthenticate string
 	XRequestID      RequestID
-}
-
-// ListModelsResponse403Headers the declared response headers of an HTTP 403 response for ListModels
-type ListModelsResponse403Headers struct {
-	XRequestID RequestID
 }
 
 // ListModelsResponse429Headers the declared response headers of an HTTP 429 response for ListModels
@@ -11274,8 +13017,6 @@ type ListModelsResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooMany
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -11288,8 +13029,6 @@ type ListModelsResponse struct {
 	Headers400 *ListModelsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListModelsResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *ListModelsResponse403Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ListModelsResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -11311,11 +13050,6 @@ func (r ListModelsResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ListModelsResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ListModelsResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -11379,11 +13113,6 @@ type ListSessionsResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// ListSessionsResponse403Headers the declared response headers of an HTTP 403 response for ListSessions
-type ListSessionsResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // ListSessionsResponse429Headers the declared response headers of an HTTP 429 response for ListSessions
 type ListSessionsResponse429Headers struct {
 	RetryAfter int32
@@ -11410,8 +13139,6 @@ type ListSessionsResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooMany
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -11424,8 +13151,6 @@ type ListSessionsResponse struct {
 	Headers400 *ListSessionsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListSessionsResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *ListSessionsResponse403Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ListSessionsResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -11447,11 +13172,6 @@ func (r ListSessionsResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ListSessionsResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ListSessionsResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -11516,11 +13236,6 @@ type CreateSessionResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// CreateSessionResponse403Headers the declared response headers of an HTTP 403 response for CreateSession
-type CreateSessionResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // CreateSessionResponse404Headers the declared response headers of an HTTP 404 response for CreateSession
 type CreateSessionResponse404Headers struct {
 	IdempotentReplayed *string
@@ -11571,8 +13286,6 @@ type CreateSessionResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -11593,8 +13306,6 @@ type CreateSessionResponse struct {
 	Headers400 *CreateSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CreateSessionResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *CreateSessionResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *CreateSessionResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -11624,11 +13335,6 @@ func (r CreateSessionResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r CreateSessionResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r CreateSessionResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -11713,11 +13419,6 @@ type DeleteSessionResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// DeleteSessionResponse403Headers the declared response headers of an HTTP 403 response for DeleteSession
-type DeleteSessionResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // DeleteSessionResponse404Headers the declared response headers of an HTTP 404 response for DeleteSession
 type DeleteSessionResponse404Headers struct {
 	IdempotentReplayed *string
@@ -11756,8 +13457,6 @@ type DeleteSessionResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -11774,8 +13473,6 @@ type DeleteSessionResponse struct {
 	Headers400 *DeleteSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeleteSessionResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *DeleteSessionResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *DeleteSessionResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -11801,11 +13498,6 @@ func (r DeleteSessionResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r DeleteSessionResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r DeleteSessionResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -11879,11 +13571,6 @@ type GetSessionResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// GetSessionResponse403Headers the declared response headers of an HTTP 403 response for GetSession
-type GetSessionResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // GetSessionResponse404Headers the declared response headers of an HTTP 404 response for GetSession
 type GetSessionResponse404Headers struct {
 	IdempotentReplayed *string
@@ -11916,8 +13603,6 @@ type GetSessionResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -11932,8 +13617,6 @@ type GetSessionResponse struct {
 	Headers400 *GetSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetSessionResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *GetSessionResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *GetSessionResponse404Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -11957,11 +13640,6 @@ func (r GetSessionResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r GetSessionResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r GetSessionResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -12031,11 +13709,6 @@ type UpdateSessionResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// UpdateSessionResponse403Headers the declared response headers of an HTTP 403 response for UpdateSession
-type UpdateSessionResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // UpdateSessionResponse404Headers the declared response headers of an HTTP 404 response for UpdateSession
 type UpdateSessionResponse404Headers struct {
 	IdempotentReplayed *string
@@ -12080,8 +13753,6 @@ type UpdateSessionResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -12100,8 +13771,6 @@ type UpdateSessionResponse struct {
 	Headers400 *UpdateSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UpdateSessionResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *UpdateSessionResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UpdateSessionResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -12129,11 +13798,6 @@ func (r UpdateSessionResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UpdateSessionResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r UpdateSessionResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -12213,11 +13877,6 @@ type ArchiveSessionResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// ArchiveSessionResponse403Headers the declared response headers of an HTTP 403 response for ArchiveSession
-type ArchiveSessionResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // ArchiveSessionResponse404Headers the declared response headers of an HTTP 404 response for ArchiveSession
 type ArchiveSessionResponse404Headers struct {
 	IdempotentReplayed *string
@@ -12256,8 +13915,6 @@ type ArchiveSessionResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -12274,8 +13931,6 @@ type ArchiveSessionResponse struct {
 	Headers400 *ArchiveSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ArchiveSessionResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *ArchiveSessionResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *ArchiveSessionResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -12301,11 +13956,6 @@ func (r ArchiveSessionResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ArchiveSessionResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ArchiveSessionResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -12386,11 +14036,6 @@ type CancelSessionResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// CancelSessionResponse403Headers the declared response headers of an HTTP 403 response for CancelSession
-type CancelSessionResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // CancelSessionResponse404Headers the declared response headers of an HTTP 404 response for CancelSession
 type CancelSessionResponse404Headers struct {
 	IdempotentReplayed *string
@@ -12431,8 +14076,6 @@ type CancelSessionResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -12451,8 +14094,6 @@ type CancelSessionResponse struct {
 	Headers400 *CancelSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CancelSessionResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *CancelSessionResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *CancelSessionResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -12483,11 +14124,6 @@ func (r CancelSessionResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r CancelSessionResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r CancelSessionResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -12561,11 +14197,6 @@ type ListEventsResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// ListEventsResponse403Headers the declared response headers of an HTTP 403 response for ListEvents
-type ListEventsResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // ListEventsResponse404Headers the declared response headers of an HTTP 404 response for ListEvents
 type ListEventsResponse404Headers struct {
 	IdempotentReplayed *string
@@ -12598,8 +14229,6 @@ type ListEventsResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -12614,8 +14243,6 @@ type ListEventsResponse struct {
 	Headers400 *ListEventsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListEventsResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *ListEventsResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *ListEventsResponse404Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -12639,11 +14266,6 @@ func (r ListEventsResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ListEventsResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ListEventsResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -12713,11 +14335,6 @@ type SendEventsResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// SendEventsResponse403Headers the declared response headers of an HTTP 403 response for SendEvents
-type SendEventsResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // SendEventsResponse404Headers the declared response headers of an HTTP 404 response for SendEvents
 type SendEventsResponse404Headers struct {
 	IdempotentReplayed *string
@@ -12762,8 +14379,6 @@ type SendEventsResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -12782,8 +14397,6 @@ type SendEventsResponse struct {
 	Headers400 *SendEventsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *SendEventsResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *SendEventsResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *SendEventsResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -12811,11 +14424,6 @@ func (r SendEventsResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r SendEventsResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r SendEventsResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -12894,11 +14502,6 @@ type StreamEventsResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// StreamEventsResponse403Headers the declared response headers of an HTTP 403 response for StreamEvents
-type StreamEventsResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // StreamEventsResponse404Headers the declared response headers of an HTTP 404 response for StreamEvents
 type StreamEventsResponse404Headers struct {
 	IdempotentReplayed *string
@@ -12929,8 +14532,6 @@ type StreamEventsResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -12945,8 +14546,6 @@ type StreamEventsResponse struct {
 	Headers400 *StreamEventsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *StreamEventsResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *StreamEventsResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *StreamEventsResponse404Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -12965,11 +14564,6 @@ func (r StreamEventsResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r StreamEventsResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r StreamEventsResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -13038,11 +14632,6 @@ type ListSessionResourcesResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// ListSessionResourcesResponse403Headers the declared response headers of an HTTP 403 response for ListSessionResources
-type ListSessionResourcesResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // ListSessionResourcesResponse404Headers the declared response headers of an HTTP 404 response for ListSessionResources
 type ListSessionResourcesResponse404Headers struct {
 	IdempotentReplayed *string
@@ -13081,8 +14670,6 @@ type ListSessionResourcesResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -13099,8 +14686,6 @@ type ListSessionResourcesResponse struct {
 	Headers400 *ListSessionResourcesResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListSessionResourcesResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *ListSessionResourcesResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *ListSessionResourcesResponse404Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -13126,11 +14711,6 @@ func (r ListSessionResourcesResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ListSessionResourcesResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ListSessionResourcesResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -13205,11 +14785,6 @@ type AddSessionResourcesResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// AddSessionResourcesResponse403Headers the declared response headers of an HTTP 403 response for AddSessionResources
-type AddSessionResourcesResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // AddSessionResourcesResponse404Headers the declared response headers of an HTTP 404 response for AddSessionResources
 type AddSessionResourcesResponse404Headers struct {
 	IdempotentReplayed *string
@@ -13260,8 +14835,6 @@ type AddSessionResourcesResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -13282,8 +14855,6 @@ type AddSessionResourcesResponse struct {
 	Headers400 *AddSessionResourcesResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *AddSessionResourcesResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *AddSessionResourcesResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *AddSessionResourcesResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -13313,11 +14884,6 @@ func (r AddSessionResourcesResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r AddSessionResourcesResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r AddSessionResourcesResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -13402,11 +14968,6 @@ type DeleteSessionResourceResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// DeleteSessionResourceResponse403Headers the declared response headers of an HTTP 403 response for DeleteSessionResource
-type DeleteSessionResourceResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // DeleteSessionResourceResponse404Headers the declared response headers of an HTTP 404 response for DeleteSessionResource
 type DeleteSessionResourceResponse404Headers struct {
 	IdempotentReplayed *string
@@ -13451,8 +15012,6 @@ type DeleteSessionResourceResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -13471,8 +15030,6 @@ type DeleteSessionResourceResponse struct {
 	Headers400 *DeleteSessionResourceResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeleteSessionResourceResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *DeleteSessionResourceResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *DeleteSessionResourceResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -13500,11 +15057,6 @@ func (r DeleteSessionResourceResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r DeleteSessionResourceResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r DeleteSessionResourceResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -13583,11 +15135,6 @@ type GetSessionResourceResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// GetSessionResourceResponse403Headers the declared response headers of an HTTP 403 response for GetSessionResource
-type GetSessionResourceResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // GetSessionResourceResponse404Headers the declared response headers of an HTTP 404 response for GetSessionResource
 type GetSessionResourceResponse404Headers struct {
 	IdempotentReplayed *string
@@ -13626,8 +15173,6 @@ type GetSessionResourceResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -13644,8 +15189,6 @@ type GetSessionResourceResponse struct {
 	Headers400 *GetSessionResourceResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetSessionResourceResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *GetSessionResourceResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *GetSessionResourceResponse404Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -13671,11 +15214,6 @@ func (r GetSessionResourceResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r GetSessionResourceResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r GetSessionResourceResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -13749,11 +15287,6 @@ type ListVaultsResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// ListVaultsResponse403Headers the declared response headers of an HTTP 403 response for ListVaults
-type ListVaultsResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // ListVaultsResponse429Headers the declared response headers of an HTTP 429 response for ListVaults
 type ListVaultsResponse429Headers struct {
 	RetryAfter int32
@@ -13780,8 +15313,6 @@ type ListVaultsResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooMany
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -13794,8 +15325,6 @@ type ListVaultsResponse struct {
 	Headers400 *ListVaultsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListVaultsResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *ListVaultsResponse403Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ListVaultsResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -13817,11 +15346,6 @@ func (r ListVaultsResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ListVaultsResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ListVaultsResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -13886,11 +15410,6 @@ type CreateVaultResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// CreateVaultResponse403Headers the declared response headers of an HTTP 403 response for CreateVault
-type CreateVaultResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // CreateVaultResponse409Headers the declared response headers of an HTTP 409 response for CreateVault
 type CreateVaultResponse409Headers struct {
 	IdempotentReplayed *string
@@ -13935,8 +15454,6 @@ type CreateVaultResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON409 the response for an HTTP 409 `application/json` response
 	JSON409 *Conflict
 	// JSON415 the response for an HTTP 415 `application/json` response
@@ -13955,8 +15472,6 @@ type CreateVaultResponse struct {
 	Headers400 *CreateVaultResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CreateVaultResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *CreateVaultResponse403Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *CreateVaultResponse409Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
@@ -13984,11 +15499,6 @@ func (r CreateVaultResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r CreateVaultResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r CreateVaultResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
@@ -14068,11 +15578,6 @@ type DeleteVaultResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// DeleteVaultResponse403Headers the declared response headers of an HTTP 403 response for DeleteVault
-type DeleteVaultResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // DeleteVaultResponse404Headers the declared response headers of an HTTP 404 response for DeleteVault
 type DeleteVaultResponse404Headers struct {
 	IdempotentReplayed *string
@@ -14111,8 +15616,6 @@ type DeleteVaultResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -14129,8 +15632,6 @@ type DeleteVaultResponse struct {
 	Headers400 *DeleteVaultResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeleteVaultResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *DeleteVaultResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *DeleteVaultResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -14156,11 +15657,6 @@ func (r DeleteVaultResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r DeleteVaultResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r DeleteVaultResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -14234,11 +15730,6 @@ type GetVaultResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// GetVaultResponse403Headers the declared response headers of an HTTP 403 response for GetVault
-type GetVaultResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // GetVaultResponse404Headers the declared response headers of an HTTP 404 response for GetVault
 type GetVaultResponse404Headers struct {
 	IdempotentReplayed *string
@@ -14271,8 +15762,6 @@ type GetVaultResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -14287,8 +15776,6 @@ type GetVaultResponse struct {
 	Headers400 *GetVaultResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetVaultResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *GetVaultResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *GetVaultResponse404Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -14312,11 +15799,6 @@ func (r GetVaultResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r GetVaultResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r GetVaultResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -14386,11 +15868,6 @@ type UpdateVaultResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// UpdateVaultResponse403Headers the declared response headers of an HTTP 403 response for UpdateVault
-type UpdateVaultResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // UpdateVaultResponse404Headers the declared response headers of an HTTP 404 response for UpdateVault
 type UpdateVaultResponse404Headers struct {
 	IdempotentReplayed *string
@@ -14435,8 +15912,6 @@ type UpdateVaultResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -14455,8 +15930,6 @@ type UpdateVaultResponse struct {
 	Headers400 *UpdateVaultResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UpdateVaultResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *UpdateVaultResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UpdateVaultResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -14484,11 +15957,6 @@ func (r UpdateVaultResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UpdateVaultResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r UpdateVaultResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -14568,11 +16036,6 @@ type ArchiveVaultResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// ArchiveVaultResponse403Headers the declared response headers of an HTTP 403 response for ArchiveVault
-type ArchiveVaultResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // ArchiveVaultResponse404Headers the declared response headers of an HTTP 404 response for ArchiveVault
 type ArchiveVaultResponse404Headers struct {
 	IdempotentReplayed *string
@@ -14611,8 +16074,6 @@ type ArchiveVaultResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -14629,8 +16090,6 @@ type ArchiveVaultResponse struct {
 	Headers400 *ArchiveVaultResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ArchiveVaultResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *ArchiveVaultResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *ArchiveVaultResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -14656,11 +16115,6 @@ func (r ArchiveVaultResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ArchiveVaultResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ArchiveVaultResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -14734,11 +16188,6 @@ type ListVaultCredentialsResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// ListVaultCredentialsResponse403Headers the declared response headers of an HTTP 403 response for ListVaultCredentials
-type ListVaultCredentialsResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // ListVaultCredentialsResponse404Headers the declared response headers of an HTTP 404 response for ListVaultCredentials
 type ListVaultCredentialsResponse404Headers struct {
 	IdempotentReplayed *string
@@ -14771,8 +16220,6 @@ type ListVaultCredentialsResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -14787,8 +16234,6 @@ type ListVaultCredentialsResponse struct {
 	Headers400 *ListVaultCredentialsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListVaultCredentialsResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *ListVaultCredentialsResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *ListVaultCredentialsResponse404Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -14812,11 +16257,6 @@ func (r ListVaultCredentialsResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ListVaultCredentialsResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ListVaultCredentialsResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -14886,11 +16326,6 @@ type CreateVaultCredentialResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// CreateVaultCredentialResponse403Headers the declared response headers of an HTTP 403 response for CreateVaultCredential
-type CreateVaultCredentialResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // CreateVaultCredentialResponse404Headers the declared response headers of an HTTP 404 response for CreateVaultCredential
 type CreateVaultCredentialResponse404Headers struct {
 	IdempotentReplayed *string
@@ -14941,8 +16376,6 @@ type CreateVaultCredentialResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -14963,8 +16396,6 @@ type CreateVaultCredentialResponse struct {
 	Headers400 *CreateVaultCredentialResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CreateVaultCredentialResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *CreateVaultCredentialResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *CreateVaultCredentialResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -14994,11 +16425,6 @@ func (r CreateVaultCredentialResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r CreateVaultCredentialResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r CreateVaultCredentialResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -15083,11 +16509,6 @@ type DeleteVaultCredentialResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// DeleteVaultCredentialResponse403Headers the declared response headers of an HTTP 403 response for DeleteVaultCredential
-type DeleteVaultCredentialResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // DeleteVaultCredentialResponse404Headers the declared response headers of an HTTP 404 response for DeleteVaultCredential
 type DeleteVaultCredentialResponse404Headers struct {
 	IdempotentReplayed *string
@@ -15126,8 +16547,6 @@ type DeleteVaultCredentialResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -15144,8 +16563,6 @@ type DeleteVaultCredentialResponse struct {
 	Headers400 *DeleteVaultCredentialResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeleteVaultCredentialResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *DeleteVaultCredentialResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *DeleteVaultCredentialResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -15171,11 +16588,6 @@ func (r DeleteVaultCredentialResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r DeleteVaultCredentialResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r DeleteVaultCredentialResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -15249,11 +16661,6 @@ type GetVaultCredentialResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// GetVaultCredentialResponse403Headers the declared response headers of an HTTP 403 response for GetVaultCredential
-type GetVaultCredentialResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // GetVaultCredentialResponse404Headers the declared response headers of an HTTP 404 response for GetVaultCredential
 type GetVaultCredentialResponse404Headers struct {
 	IdempotentReplayed *string
@@ -15286,8 +16693,6 @@ type GetVaultCredentialResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -15302,8 +16707,6 @@ type GetVaultCredentialResponse struct {
 	Headers400 *GetVaultCredentialResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetVaultCredentialResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *GetVaultCredentialResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *GetVaultCredentialResponse404Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -15327,11 +16730,6 @@ func (r GetVaultCredentialResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r GetVaultCredentialResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r GetVaultCredentialResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -15401,11 +16799,6 @@ type UpdateVaultCredentialResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// UpdateVaultCredentialResponse403Headers the declared response headers of an HTTP 403 response for UpdateVaultCredential
-type UpdateVaultCredentialResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // UpdateVaultCredentialResponse404Headers the declared response headers of an HTTP 404 response for UpdateVaultCredential
 type UpdateVaultCredentialResponse404Headers struct {
 	IdempotentReplayed *string
@@ -15456,8 +16849,6 @@ type UpdateVaultCredentialResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -15478,8 +16869,6 @@ type UpdateVaultCredentialResponse struct {
 	Headers400 *UpdateVaultCredentialResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UpdateVaultCredentialResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *UpdateVaultCredentialResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UpdateVaultCredentialResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -15509,11 +16898,6 @@ func (r UpdateVaultCredentialResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UpdateVaultCredentialResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r UpdateVaultCredentialResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -15598,11 +16982,6 @@ type ArchiveVaultCredentialResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// ArchiveVaultCredentialResponse403Headers the declared response headers of an HTTP 403 response for ArchiveVaultCredential
-type ArchiveVaultCredentialResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // ArchiveVaultCredentialResponse404Headers the declared response headers of an HTTP 404 response for ArchiveVaultCredential
 type ArchiveVaultCredentialResponse404Headers struct {
 	IdempotentReplayed *string
@@ -15641,8 +17020,6 @@ type ArchiveVaultCredentialResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -15659,8 +17036,6 @@ type ArchiveVaultCredentialResponse struct {
 	Headers400 *ArchiveVaultCredentialResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ArchiveVaultCredentialResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *ArchiveVaultCredentialResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *ArchiveVaultCredentialResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -15686,11 +17061,6 @@ func (r ArchiveVaultCredentialResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ArchiveVaultCredentialResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ArchiveVaultCredentialResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -15765,11 +17135,6 @@ type ValidateVaultCredentialResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// ValidateVaultCredentialResponse403Headers the declared response headers of an HTTP 403 response for ValidateVaultCredential
-type ValidateVaultCredentialResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // ValidateVaultCredentialResponse404Headers the declared response headers of an HTTP 404 response for ValidateVaultCredential
 type ValidateVaultCredentialResponse404Headers struct {
 	IdempotentReplayed *string
@@ -15808,8 +17173,6 @@ type ValidateVaultCredentialResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -15826,8 +17189,6 @@ type ValidateVaultCredentialResponse struct {
 	Headers400 *ValidateVaultCredentialResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ValidateVaultCredentialResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *ValidateVaultCredentialResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *ValidateVaultCredentialResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -15853,11 +17214,6 @@ func (r ValidateVaultCredentialResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ValidateVaultCredentialResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ValidateVaultCredentialResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -16241,230 +17597,378 @@ func (c *ClientWithResponses) ArchiveEnvironmentWithResponse(ctx context.Context
 	return ParseArchiveEnvironmentResponse(rsp)
 }
 
-// ListEnvironmentKeysWithResponse List the keys of an environment
+// ListMemoryStoresWithResponse List memory stores
 //
-// Lists the environment's keys that were not deleted, newest first unless `order` is `asc`. The keys themselves are not shown.
+// Lists the account's memory stores, newest first unless `order` is `asc`. Archived stores are omitted unless
+// `include_archived` is true.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with GET /environments/{environment_id}/keys (the `ListEnvironmentKeys` operationId).
-func (c *ClientWithResponses) ListEnvironmentKeysWithResponse(ctx context.Context, environmentID EnvironmentID, params *ListEnvironmentKeysParams, reqEditors ...RequestEditorFn) (*ListEnvironmentKeysResponse, error) {
-	rsp, err := c.ListEnvironmentKeys(ctx, environmentID, params, reqEditors...)
+// Corresponds with GET /memory_stores (the `ListMemoryStores` operationId).
+func (c *ClientWithResponses) ListMemoryStoresWithResponse(ctx context.Context, params *ListMemoryStoresParams, reqEditors ...RequestEditorFn) (*ListMemoryStoresResponse, error) {
+	rsp, err := c.ListMemoryStores(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseListEnvironmentKeysResponse(rsp)
+	return ParseListMemoryStoresResponse(rsp)
 }
 
-// CreateEnvironmentKeyWithBodyWithResponse Create a key of an environment
+// CreateMemoryStoreWithBodyWithResponse Create a memory store
 //
-// Creates a token for the workers of a self-hosted environment and returns it in `key`, once: only its hash is kept.
-// A repeat with the same idempotency key returns the record without `key`. The key opens the environment's work queue
-// and, for work that no session token was used for, reading the environment's sessions and sending the results of
-// their tools. An environment of another type is a 400.
+// Creates a memory store: a collection of texts, each at a path, that agents of several sessions can read and
+// change. A session has the stores that its `memory_store_ids` name. Names need not be unique.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /environments/{environment_id}/keys (the `CreateEnvironmentKey` operationId).
-func (c *ClientWithResponses) CreateEnvironmentKeyWithBodyWithResponse(ctx context.Context, environmentID EnvironmentID, params *CreateEnvironmentKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateEnvironmentKeyResponse, error) {
-	rsp, err := c.CreateEnvironmentKeyWithBody(ctx, environmentID, params, contentType, body, reqEditors...)
+// Corresponds with POST /memory_stores (the `CreateMemoryStore` operationId).
+func (c *ClientWithResponses) CreateMemoryStoreWithBodyWithResponse(ctx context.Context, params *CreateMemoryStoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateMemoryStoreResponse, error) {
+	rsp, err := c.CreateMemoryStoreWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseCreateEnvironmentKeyResponse(rsp)
+	return ParseCreateMemoryStoreResponse(rsp)
 }
 
-// CreateEnvironmentKeyWithResponse Create a key of an environment
+// CreateMemoryStoreWithResponse Create a memory store
 //
-// Creates a token for the workers of a self-hosted environment and returns it in `key`, once: only its hash is kept.
-// A repeat with the same idempotency key returns the record without `key`. The key opens the environment's work queue
-// and, for work that no session token was used for, reading the environment's sessions and sending the results of
-// their tools. An environment of another type is a 400.
+// Creates a memory store: a collection of texts, each at a path, that agents of several sessions can read and
+// change. A session has the stores that its `memory_store_ids` name. Names need not be unique.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /environments/{environment_id}/keys (the `CreateEnvironmentKey` operationId).
-func (c *ClientWithResponses) CreateEnvironmentKeyWithResponse(ctx context.Context, environmentID EnvironmentID, params *CreateEnvironmentKeyParams, body CreateEnvironmentKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateEnvironmentKeyResponse, error) {
-	rsp, err := c.CreateEnvironmentKey(ctx, environmentID, params, body, reqEditors...)
+// Corresponds with POST /memory_stores (the `CreateMemoryStore` operationId).
+func (c *ClientWithResponses) CreateMemoryStoreWithResponse(ctx context.Context, params *CreateMemoryStoreParams, body CreateMemoryStoreJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateMemoryStoreResponse, error) {
+	rsp, err := c.CreateMemoryStore(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseCreateEnvironmentKeyResponse(rsp)
+	return ParseCreateMemoryStoreResponse(rsp)
 }
 
-// DeleteEnvironmentKeyWithResponse Delete a key of an environment
+// DeleteMemoryStoreWithResponse Delete a memory store
 //
-// Revokes the key permanently, with immediate effect. The sessions that its workers serve are not affected.
+// Permanently deletes the memory store with its memories and all of their versions, also when it is archived.
+// Sessions that had it continue without it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with DELETE /environments/{environment_id}/keys/{key_id} (the `DeleteEnvironmentKey` operationId).
-func (c *ClientWithResponses) DeleteEnvironmentKeyWithResponse(ctx context.Context, environmentID EnvironmentID, keyID EnvironmentKeyID, params *DeleteEnvironmentKeyParams, reqEditors ...RequestEditorFn) (*DeleteEnvironmentKeyResponse, error) {
-	rsp, err := c.DeleteEnvironmentKey(ctx, environmentID, keyID, params, reqEditors...)
+// Corresponds with DELETE /memory_stores/{memory_store_id} (the `DeleteMemoryStore` operationId).
+func (c *ClientWithResponses) DeleteMemoryStoreWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *DeleteMemoryStoreParams, reqEditors ...RequestEditorFn) (*DeleteMemoryStoreResponse, error) {
+	rsp, err := c.DeleteMemoryStore(ctx, memoryStoreID, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseDeleteEnvironmentKeyResponse(rsp)
+	return ParseDeleteMemoryStoreResponse(rsp)
 }
 
-// ListWorkWithResponse List work
+// GetMemoryStoreWithResponse Get a memory store
 //
-// Lists the environment's work items, oldest first. All operations on work need a self-hosted environment; for another
-// one the response is 400.
+// Returns the memory store, without its memories.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with GET /environments/{environment_id}/work (the `ListWork` operationId).
-func (c *ClientWithResponses) ListWorkWithResponse(ctx context.Context, environmentID EnvironmentID, params *ListWorkParams, reqEditors ...RequestEditorFn) (*ListWorkResponse, error) {
-	rsp, err := c.ListWork(ctx, environmentID, params, reqEditors...)
+// Corresponds with GET /memory_stores/{memory_store_id} (the `GetMemoryStore` operationId).
+func (c *ClientWithResponses) GetMemoryStoreWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, reqEditors ...RequestEditorFn) (*GetMemoryStoreResponse, error) {
+	rsp, err := c.GetMemoryStore(ctx, memoryStoreID, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseListWorkResponse(rsp)
+	return ParseGetMemoryStoreResponse(rsp)
 }
 
-// PollWorkWithResponse Poll for work
+// UpdateMemoryStoreWithBodyWithResponse Update a memory store
 //
-// Delivers the oldest work item that no worker has, or null when there is none within `block_ms`. The item stays
-// `queued` until it is acknowledged; for `reclaim_older_than_ms` no other poll delivers it. Each delivery has a new
-// `secret`, which ends the one before it. HEAD is a 405, since a poll has an effect.
-//
-// Returns a wrapper object for the known response body format(s).
-//
-// Corresponds with GET /environments/{environment_id}/work/poll (the `PollWork` operationId).
-func (c *ClientWithResponses) PollWorkWithResponse(ctx context.Context, environmentID EnvironmentID, params *PollWorkParams, reqEditors ...RequestEditorFn) (*PollWorkResponse, error) {
-	rsp, err := c.PollWork(ctx, environmentID, params, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParsePollWorkResponse(rsp)
-}
-
-// GetWorkStatsWithResponse Get the state of a work queue
-//
-// Returns how much work waits, and how many workers poll for it.
-//
-// Returns a wrapper object for the known response body format(s).
-//
-// Corresponds with GET /environments/{environment_id}/work/stats (the `GetWorkStats` operationId).
-func (c *ClientWithResponses) GetWorkStatsWithResponse(ctx context.Context, environmentID EnvironmentID, reqEditors ...RequestEditorFn) (*GetWorkStatsResponse, error) {
-	rsp, err := c.GetWorkStats(ctx, environmentID, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseGetWorkStatsResponse(rsp)
-}
-
-// GetWorkWithResponse Get a work item
-//
-// Returns the work item. Its `secret` is null.
-//
-// Returns a wrapper object for the known response body format(s).
-//
-// Corresponds with GET /environments/{environment_id}/work/{work_id} (the `GetWork` operationId).
-func (c *ClientWithResponses) GetWorkWithResponse(ctx context.Context, environmentID EnvironmentID, workID WorkID, reqEditors ...RequestEditorFn) (*GetWorkResponse, error) {
-	rsp, err := c.GetWork(ctx, environmentID, workID, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseGetWorkResponse(rsp)
-}
-
-// UpdateWorkWithBodyWithResponse Update a work item
-//
-// Changes the metadata of the work item, which is a patch. The session's own metadata is not affected.
+// Changes the memory store's name, description and metadata. An omitted field keeps its value, an empty
+// `description` clears it, and metadata is a patch. An archived memory store is a 409.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /environments/{environment_id}/work/{work_id} (the `UpdateWork` operationId).
-func (c *ClientWithResponses) UpdateWorkWithBodyWithResponse(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *UpdateWorkParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateWorkResponse, error) {
-	rsp, err := c.UpdateWorkWithBody(ctx, environmentID, workID, params, contentType, body, reqEditors...)
+// Corresponds with POST /memory_stores/{memory_store_id} (the `UpdateMemoryStore` operationId).
+func (c *ClientWithResponses) UpdateMemoryStoreWithBodyWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *UpdateMemoryStoreParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateMemoryStoreResponse, error) {
+	rsp, err := c.UpdateMemoryStoreWithBody(ctx, memoryStoreID, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseUpdateWorkResponse(rsp)
+	return ParseUpdateMemoryStoreResponse(rsp)
 }
 
-// UpdateWorkWithResponse Update a work item
+// UpdateMemoryStoreWithResponse Update a memory store
 //
-// Changes the metadata of the work item, which is a patch. The session's own metadata is not affected.
+// Changes the memory store's name, description and metadata. An omitted field keeps its value, an empty
+// `description` clears it, and metadata is a patch. An archived memory store is a 409.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /environments/{environment_id}/work/{work_id} (the `UpdateWork` operationId).
-func (c *ClientWithResponses) UpdateWorkWithResponse(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *UpdateWorkParams, body UpdateWorkJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWorkResponse, error) {
-	rsp, err := c.UpdateWork(ctx, environmentID, workID, params, body, reqEditors...)
+// Corresponds with POST /memory_stores/{memory_store_id} (the `UpdateMemoryStore` operationId).
+func (c *ClientWithResponses) UpdateMemoryStoreWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *UpdateMemoryStoreParams, body UpdateMemoryStoreJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateMemoryStoreResponse, error) {
+	rsp, err := c.UpdateMemoryStore(ctx, memoryStoreID, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseUpdateWorkResponse(rsp)
+	return ParseUpdateMemoryStoreResponse(rsp)
 }
 
-// AckWorkWithResponse Acknowledge a work item
+// ArchiveMemoryStoreWithResponse Archive a memory store
 //
-// Accepts the work item: it becomes `starting`, and the lease begins. A repeat has no effect. An item that is
-// `stopping` or `stopped`, or that another worker accepted, is a 409; workers are compared only where both have an id.
+// Permanently archives the memory store: it leaves the default list, new sessions cannot use it, and its
+// memories can be read but not changed. Archiving it again has no effect.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /environments/{environment_id}/work/{work_id}/ack (the `AckWork` operationId).
-func (c *ClientWithResponses) AckWorkWithResponse(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *AckWorkParams, reqEditors ...RequestEditorFn) (*AckWorkResponse, error) {
-	rsp, err := c.AckWork(ctx, environmentID, workID, params, reqEditors...)
+// Corresponds with POST /memory_stores/{memory_store_id}/archive (the `ArchiveMemoryStore` operationId).
+func (c *ClientWithResponses) ArchiveMemoryStoreWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *ArchiveMemoryStoreParams, reqEditors ...RequestEditorFn) (*ArchiveMemoryStoreResponse, error) {
+	rsp, err := c.ArchiveMemoryStore(ctx, memoryStoreID, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseAckWorkResponse(rsp)
+	return ParseArchiveMemoryStoreResponse(rsp)
 }
 
-// HeartbeatWorkWithResponse Send a heartbeat for a work item
+// ListMemoriesWithResponse List memories
 //
-// Extends the lease. The first heartbeat, with `NO_HEARTBEAT`, makes the item `active`: its worker has the item, and the
-// first one of any other worker is a 412. With `expected_last_heartbeat` the heartbeat is a 412 unless that is the
-// latest one; a worker that receives a 412 has lost the item. Without it, a `queued` or `stopped` item is a 409.
+// Lists the memories of the store, newest first unless `order` is `asc`, without their content unless `view` is
+// `full`. A page with content has at most 20 memories.
+//
+// With `depth` 1 the list has what is directly below `path_prefix`, in the order of paths: the memories there, and a
+// `memory_prefix` for each path segment that leads to more.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /environments/{environment_id}/work/{work_id}/heartbeat (the `HeartbeatWork` operationId).
-func (c *ClientWithResponses) HeartbeatWorkWithResponse(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *HeartbeatWorkParams, reqEditors ...RequestEditorFn) (*HeartbeatWorkResponse, error) {
-	rsp, err := c.HeartbeatWork(ctx, environmentID, workID, params, reqEditors...)
+// Corresponds with GET /memory_stores/{memory_store_id}/memories (the `ListMemories` operationId).
+func (c *ClientWithResponses) ListMemoriesWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *ListMemoriesParams, reqEditors ...RequestEditorFn) (*ListMemoriesResponse, error) {
+	rsp, err := c.ListMemories(ctx, memoryStoreID, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseHeartbeatWorkResponse(rsp)
+	return ParseListMemoriesResponse(rsp)
 }
 
-// StopWorkWithBodyWithResponse Stop a work item
+// CreateMemoryWithBodyWithResponse Create a memory
 //
-// Asks the item's worker to stop: the item becomes `stopping`, and `stopped` with a second request. With `force`, or
-// when no worker has it, the item becomes `stopped` at once. A `stopped` item is a 409. If the session still waits
-// for its tools, it gets a new work item. An environment's key cannot stop an item whose worker uses the session token.
+// Stores a text at a path of the memory store. A path that is in use is a 409, as is an archived memory store,
+// and one that holds 2,000 memories.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /environments/{environment_id}/work/{work_id}/stop (the `StopWork` operationId).
-func (c *ClientWithResponses) StopWorkWithBodyWithResponse(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *StopWorkParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StopWorkResponse, error) {
-	rsp, err := c.StopWorkWithBody(ctx, environmentID, workID, params, contentType, body, reqEditors...)
+// Corresponds with POST /memory_stores/{memory_store_id}/memories (the `CreateMemory` operationId).
+func (c *ClientWithResponses) CreateMemoryWithBodyWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *CreateMemoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateMemoryResponse, error) {
+	rsp, err := c.CreateMemoryWithBody(ctx, memoryStoreID, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseStopWorkResponse(rsp)
+	return ParseCreateMemoryResponse(rsp)
 }
 
-// StopWorkWithResponse Stop a work item
+// CreateMemoryWithResponse Create a memory
 //
-// Asks the item's worker to stop: the item becomes `stopping`, and `stopped` with a second request. With `force`, or
-// when no worker has it, the item becomes `stopped` at once. A `stopped` item is a 409. If the session still waits
-// for its tools, it gets a new work item. An environment's key cannot stop an item whose worker uses the session token.
+// Stores a text at a path of the memory store. A path that is in use is a 409, as is an archived memory store,
+// and one that holds 2,000 memories.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /environments/{environment_id}/work/{work_id}/stop (the `StopWork` operationId).
-func (c *ClientWithResponses) StopWorkWithResponse(ctx context.Context, environmentID EnvironmentID, workID WorkID, params *StopWorkParams, body StopWorkJSONRequestBody, reqEditors ...RequestEditorFn) (*StopWorkResponse, error) {
-	rsp, err := c.StopWork(ctx, environmentID, workID, params, body, reqEditors...)
+// Corresponds with POST /memory_stores/{memory_store_id}/memories (the `CreateMemory` operationId).
+func (c *ClientWithResponses) CreateMemoryWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *CreateMemoryParams, body CreateMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateMemoryResponse, error) {
+	rsp, err := c.CreateMemory(ctx, memoryStoreID, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseStopWorkResponse(rsp)
+	return ParseCreateMemoryResponse(rsp)
+}
+
+// DeleteMemoryWithResponse Delete a memory
+//
+// Deletes the memory. Its versions stay, with one more that records the deletion; redact those whose content must
+// be gone. An archived memory store is a 409.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /memory_stores/{memory_store_id}/memories/{memory_id} (the `DeleteMemory` operationId).
+func (c *ClientWithResponses) DeleteMemoryWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *DeleteMemoryParams, reqEditors ...RequestEditorFn) (*DeleteMemoryResponse, error) {
+	rsp, err := c.DeleteMemory(ctx, memoryStoreID, memoryID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteMemoryResponse(rsp)
+}
+
+// GetMemoryWithResponse Get a memory
+//
+// Returns the memory, with its content unless `view` is `basic`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /memory_stores/{memory_store_id}/memories/{memory_id} (the `GetMemory` operationId).
+func (c *ClientWithResponses) GetMemoryWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *GetMemoryParams, reqEditors ...RequestEditorFn) (*GetMemoryResponse, error) {
+	rsp, err := c.GetMemory(ctx, memoryStoreID, memoryID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMemoryResponse(rsp)
+}
+
+// UpdateMemoryWithBodyWithResponse Update a memory
+//
+// Changes the memory's content, path or metadata. An omitted field keeps its value; metadata replaces the complete
+// metadata. Each change creates a version; a request that changes nothing has no effect.
+//
+// `content_sha256`, `version` and `precondition` name what the change is based on. If the memory is no longer that,
+// the response is a 409 and nothing is changed, so that two writers do not overwrite each other. A path that another
+// memory uses is a 409, as is an archived memory store.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /memory_stores/{memory_store_id}/memories/{memory_id} (the `UpdateMemory` operationId).
+func (c *ClientWithResponses) UpdateMemoryWithBodyWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *UpdateMemoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateMemoryResponse, error) {
+	rsp, err := c.UpdateMemoryWithBody(ctx, memoryStoreID, memoryID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateMemoryResponse(rsp)
+}
+
+// UpdateMemoryWithResponse Update a memory
+//
+// Changes the memory's content, path or metadata. An omitted field keeps its value; metadata replaces the complete
+// metadata. Each change creates a version; a request that changes nothing has no effect.
+//
+// `content_sha256`, `version` and `precondition` name what the change is based on. If the memory is no longer that,
+// the response is a 409 and nothing is changed, so that two writers do not overwrite each other. A path that another
+// memory uses is a 409, as is an archived memory store.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /memory_stores/{memory_store_id}/memories/{memory_id} (the `UpdateMemory` operationId).
+func (c *ClientWithResponses) UpdateMemoryWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *UpdateMemoryParams, body UpdateMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateMemoryResponse, error) {
+	rsp, err := c.UpdateMemory(ctx, memoryStoreID, memoryID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateMemoryResponse(rsp)
+}
+
+// PutMemoryWithBodyWithResponse Update a memory with PUT
+//
+// Same as updateMemory, for callers that send PUT.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /memory_stores/{memory_store_id}/memories/{memory_id} (the `PutMemory` operationId).
+func (c *ClientWithResponses) PutMemoryWithBodyWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *PutMemoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutMemoryResponse, error) {
+	rsp, err := c.PutMemoryWithBody(ctx, memoryStoreID, memoryID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutMemoryResponse(rsp)
+}
+
+// PutMemoryWithResponse Update a memory with PUT
+//
+// Same as updateMemory, for callers that send PUT.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /memory_stores/{memory_store_id}/memories/{memory_id} (the `PutMemory` operationId).
+func (c *ClientWithResponses) PutMemoryWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *PutMemoryParams, body PutMemoryJSONRequestBody, reqEditors ...RequestEditorFn) (*PutMemoryResponse, error) {
+	rsp, err := c.PutMemory(ctx, memoryStoreID, memoryID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutMemoryResponse(rsp)
+}
+
+// ListMemoryVersionsWithResponse List the versions of memories
+//
+// Lists the versions of the store's memories, deleted memories included, newest first unless `order` is `asc`,
+// without their content unless `view` is `full`. A page with content has at most 20 versions. Of each memory the newest
+// 100 versions are kept.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /memory_stores/{memory_store_id}/memory_versions (the `ListMemoryVersions` operationId).
+func (c *ClientWithResponses) ListMemoryVersionsWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *ListMemoryVersionsParams, reqEditors ...RequestEditorFn) (*ListMemoryVersionsResponse, error) {
+	rsp, err := c.ListMemoryVersions(ctx, memoryStoreID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListMemoryVersionsResponse(rsp)
+}
+
+// GetMemoryVersionWithResponse Get a version of a memory
+//
+// Returns the version, with its content unless `view` is `basic`. A version that was redacted, or that records a
+// deletion, has no content.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /memory_stores/{memory_store_id}/memory_versions/{memory_version_id} (the `GetMemoryVersion` operationId).
+func (c *ClientWithResponses) GetMemoryVersionWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *GetMemoryVersionParams, reqEditors ...RequestEditorFn) (*GetMemoryVersionResponse, error) {
+	rsp, err := c.GetMemoryVersion(ctx, memoryStoreID, memoryVersionID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMemoryVersionResponse(rsp)
+}
+
+// RedactMemoryVersionWithResponse Redact a version of a memory
+//
+// Permanently erases the content of the version, also from recorded responses to requests with an idempotency key.
+// The rest of the record stays: path, size and hash, too. A version that was redacted before is a 409, as is the current
+// version of a memory: change or delete the memory first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /memory_stores/{memory_store_id}/memory_versions/{memory_version_id}/redact (the `RedactMemoryVersion` operationId).
+func (c *ClientWithResponses) RedactMemoryVersionWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *RedactMemoryVersionParams, reqEditors ...RequestEditorFn) (*RedactMemoryVersionResponse, error) {
+	rsp, err := c.RedactMemoryVersion(ctx, memoryStoreID, memoryVersionID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRedactMemoryVersionResponse(rsp)
+}
+
+// ListVersionsOfMemoriesWithResponse List the versions of memories under the earlier path
+//
+// Same as listMemoryVersions, under the earlier path.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /memory_stores/{memory_store_id}/versions (the `ListVersionsOfMemories` operationId).
+func (c *ClientWithResponses) ListVersionsOfMemoriesWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, params *ListVersionsOfMemoriesParams, reqEditors ...RequestEditorFn) (*ListVersionsOfMemoriesResponse, error) {
+	rsp, err := c.ListVersionsOfMemories(ctx, memoryStoreID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListVersionsOfMemoriesResponse(rsp)
+}
+
+// GetVersionOfMemoryWithResponse Get a version of a memory under the earlier path
+//
+// Same as getMemoryVersion, under the earlier path.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /memory_stores/{memory_store_id}/versions/{memory_version_id} (the `GetVersionOfMemory` operationId).
+func (c *ClientWithResponses) GetVersionOfMemoryWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *GetVersionOfMemoryParams, reqEditors ...RequestEditorFn) (*GetVersionOfMemoryResponse, error) {
+	rsp, err := c.GetVersionOfMemory(ctx, memoryStoreID, memoryVersionID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetVersionOfMemoryResponse(rsp)
+}
+
+// RedactVersionOfMemoryWithResponse Redact a version of a memory under the earlier path
+//
+// Same as redactMemoryVersion, under the earlier path.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /memory_stores/{memory_store_id}/versions/{memory_version_id}/redact (the `RedactVersionOfMemory` operationId).
+func (c *ClientWithResponses) RedactVersionOfMemoryWithResponse(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *RedactVersionOfMemoryParams, reqEditors ...RequestEditorFn) (*RedactVersionOfMemoryResponse, error) {
+	rsp, err := c.RedactVersionOfMemory(ctx, memoryStoreID, memoryVersionID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRedactVersionOfMemoryResponse(rsp)
 }
 
 // ListModelsWithResponse List models
@@ -17100,13 +18604,6 @@ func ParseListAgentsResponse(rsp *http.Response) (*ListAgentsResponse, error) {
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooMany
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -17175,16 +18672,6 @@ func ParseListAgentsResponse(rsp *http.Response) (*ListAgentsResponse, error) {
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers ListAgentsResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 429:
 		var headers ListAgentsResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -17268,13 +18755,6 @@ func ParseCreateAgentResponse(rsp *http.Response) (*CreateAgentResponse, error) 
 			return nil, err
 		}
 		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest Conflict
@@ -17365,16 +18845,6 @@ func ParseCreateAgentResponse(rsp *http.Response) (*CreateAgentResponse, error) 
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers CreateAgentResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers CreateAgentResponse409Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -17493,13 +18963,6 @@ func ParseDeleteAgentResponse(rsp *http.Response) (*DeleteAgentResponse, error) 
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -17589,16 +19052,6 @@ func ParseDeleteAgentResponse(rsp *http.Response) (*DeleteAgentResponse, error) 
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers DeleteAgentResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers DeleteAgentResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -17717,13 +19170,6 @@ func ParseGetAgentResponse(rsp *http.Response) (*GetAgentResponse, error) {
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -17799,16 +19245,6 @@ func ParseGetAgentResponse(rsp *http.Response) (*GetAgentResponse, error) {
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers GetAgentResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers GetAgentResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -17910,13 +19346,6 @@ func ParseUpdateAgentResponse(rsp *http.Response) (*UpdateAgentResponse, error) 
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -18013,16 +19442,6 @@ func ParseUpdateAgentResponse(rsp *http.Response) (*UpdateAgentResponse, error) 
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers UpdateAgentResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UpdateAgentResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -18158,13 +19577,6 @@ func ParsePutAgentResponse(rsp *http.Response) (*PutAgentResponse, error) {
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -18261,16 +19673,6 @@ func ParsePutAgentResponse(rsp *http.Response) (*PutAgentResponse, error) {
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers PutAgentResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers PutAgentResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -18406,13 +19808,6 @@ func ParseArchiveAgentResponse(rsp *http.Response) (*ArchiveAgentResponse, error
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -18502,16 +19897,6 @@ func ParseArchiveAgentResponse(rsp *http.Response) (*ArchiveAgentResponse, error
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers ArchiveAgentResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers ArchiveAgentResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -18630,13 +20015,6 @@ func ParseListAgentVersionsResponse(rsp *http.Response) (*ListAgentVersionsRespo
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -18712,16 +20090,6 @@ func ParseListAgentVersionsResponse(rsp *http.Response) (*ListAgentVersionsRespo
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers ListAgentVersionsResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers ListAgentVersionsResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -18823,13 +20191,6 @@ func ParseListEnvironmentsResponse(rsp *http.Response) (*ListEnvironmentsRespons
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooMany
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -18898,16 +20259,6 @@ func ParseListEnvironmentsResponse(rsp *http.Response) (*ListEnvironmentsRespons
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers ListEnvironmentsResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 429:
 		var headers ListEnvironmentsResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -18991,13 +20342,6 @@ func ParseCreateEnvironmentResponse(rsp *http.Response) (*CreateEnvironmentRespo
 			return nil, err
 		}
 		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest Conflict
@@ -19088,16 +20432,6 @@ func ParseCreateEnvironmentResponse(rsp *http.Response) (*CreateEnvironmentRespo
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers CreateEnvironmentResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers CreateEnvironmentResponse409Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -19216,13 +20550,6 @@ func ParseDeleteEnvironmentResponse(rsp *http.Response) (*DeleteEnvironmentRespo
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -19312,16 +20639,6 @@ func ParseDeleteEnvironmentResponse(rsp *http.Response) (*DeleteEnvironmentRespo
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers DeleteEnvironmentResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers DeleteEnvironmentResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -19440,13 +20757,6 @@ func ParseGetEnvironmentResponse(rsp *http.Response) (*GetEnvironmentResponse, e
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -19522,16 +20832,6 @@ func ParseGetEnvironmentResponse(rsp *http.Response) (*GetEnvironmentResponse, e
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers GetEnvironmentResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers GetEnvironmentResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -19633,13 +20933,6 @@ func ParseUpdateEnvironmentResponse(rsp *http.Response) (*UpdateEnvironmentRespo
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -19736,16 +21029,6 @@ func ParseUpdateEnvironmentResponse(rsp *http.Response) (*UpdateEnvironmentRespo
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers UpdateEnvironmentResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UpdateEnvironmentResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -19881,13 +21164,6 @@ func ParsePutEnvironmentResponse(rsp *http.Response) (*PutEnvironmentResponse, e
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -19984,16 +21260,6 @@ func ParsePutEnvironmentResponse(rsp *http.Response) (*PutEnvironmentResponse, e
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers PutEnvironmentResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers PutEnvironmentResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -20129,13 +21395,6 @@ func ParseArchiveEnvironmentResponse(rsp *http.Response) (*ArchiveEnvironmentRes
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -20225,16 +21484,6 @@ func ParseArchiveEnvironmentResponse(rsp *http.Response) (*ArchiveEnvironmentRes
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers ArchiveEnvironmentResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers ArchiveEnvironmentResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -20318,22 +21567,22 @@ func ParseArchiveEnvironmentResponse(rsp *http.Response) (*ArchiveEnvironmentRes
 	return response, nil
 }
 
-// ParseListEnvironmentKeysResponse parses an HTTP response from a ListEnvironmentKeysWithResponse call
-func ParseListEnvironmentKeysResponse(rsp *http.Response) (*ListEnvironmentKeysResponse, error) {
+// ParseListMemoryStoresResponse parses an HTTP response from a ListMemoryStoresWithResponse call
+func ParseListMemoryStoresResponse(rsp *http.Response) (*ListMemoryStoresResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &ListEnvironmentKeysResponse{
+	response := &ListMemoryStoresResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest EnvironmentKeyList
+		var dest MemoryStoreList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -20353,12 +21602,571 @@ func ParseListEnvironmentKeysResponse(rsp *http.Response) (*ListEnvironmentKeysR
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON403 = &dest
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListMemoryStoresResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListMemoryStoresResponse400Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListMemoryStoresResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListMemoryStoresResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListMemoryStoresResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListMemoryStoresResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateMemoryStoreResponse parses an HTTP response from a CreateMemoryStoreWithResponse call
+func ParseCreateMemoryStoreResponse(rsp *http.Response) (*CreateMemoryStoreResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateMemoryStoreResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest MemoryStore
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest InvalidRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedEncoding
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateMemoryStoreResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers CreateMemoryStoreResponse400Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateMemoryStoreResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 409:
+		var headers CreateMemoryStoreResponse409Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 415:
+		var headers CreateMemoryStoreResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateMemoryStoreResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers CreateMemoryStoreResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers CreateMemoryStoreResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteMemoryStoreResponse parses an HTTP response from a DeleteMemoryStoreWithResponse call
+func ParseDeleteMemoryStoreResponse(rsp *http.Response) (*DeleteMemoryStoreResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteMemoryStoreResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DeletedMemoryStore
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest InvalidRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DeleteMemoryStoreResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers DeleteMemoryStoreResponse400Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers DeleteMemoryStoreResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers DeleteMemoryStoreResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers DeleteMemoryStoreResponse409Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers DeleteMemoryStoreResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers DeleteMemoryStoreResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers DeleteMemoryStoreResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetMemoryStoreResponse parses an HTTP response from a GetMemoryStoreWithResponse call
+func ParseGetMemoryStoreResponse(rsp *http.Response) (*GetMemoryStoreResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMemoryStoreResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MemoryStore
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest InvalidRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
@@ -20392,7 +22200,7 @@ func ParseListEnvironmentKeysResponse(rsp *http.Response) (*ListEnvironmentKeysR
 
 	switch {
 	case rsp.StatusCode == 200:
-		var headers ListEnvironmentKeysResponse200Headers
+		var headers GetMemoryStoreResponse200Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value RequestID
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -20402,7 +22210,7 @@ func ParseListEnvironmentKeysResponse(rsp *http.Response) (*ListEnvironmentKeysR
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 400:
-		var headers ListEnvironmentKeysResponse400Headers
+		var headers GetMemoryStoreResponse400Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -20419,7 +22227,7 @@ func ParseListEnvironmentKeysResponse(rsp *http.Response) (*ListEnvironmentKeysR
 		}
 		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
-		var headers ListEnvironmentKeysResponse401Headers
+		var headers GetMemoryStoreResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -20435,18 +22243,8 @@ func ParseListEnvironmentKeysResponse(rsp *http.Response) (*ListEnvironmentKeysR
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers ListEnvironmentKeysResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
-		var headers ListEnvironmentKeysResponse404Headers
+		var headers GetMemoryStoreResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -20463,7 +22261,7 @@ func ParseListEnvironmentKeysResponse(rsp *http.Response) (*ListEnvironmentKeysR
 		}
 		response.Headers404 = &headers
 	case rsp.StatusCode == 429:
-		var headers ListEnvironmentKeysResponse429Headers
+		var headers GetMemoryStoreResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
@@ -20480,7 +22278,7 @@ func ParseListEnvironmentKeysResponse(rsp *http.Response) (*ListEnvironmentKeysR
 		}
 		response.Headers429 = &headers
 	case rsp.StatusCode == 500:
-		var headers ListEnvironmentKeysResponse500Headers
+		var headers GetMemoryStoreResponse500Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value RequestID
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -20490,7 +22288,7 @@ func ParseListEnvironmentKeysResponse(rsp *http.Response) (*ListEnvironmentKeysR
 		}
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
-		var headers ListEnvironmentKeysResponse503Headers
+		var headers GetMemoryStoreResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
@@ -20511,22 +22309,636 @@ func ParseListEnvironmentKeysResponse(rsp *http.Response) (*ListEnvironmentKeysR
 	return response, nil
 }
 
-// ParseCreateEnvironmentKeyResponse parses an HTTP response from a CreateEnvironmentKeyWithResponse call
-func ParseCreateEnvironmentKeyResponse(rsp *http.Response) (*CreateEnvironmentKeyResponse, error) {
+// ParseUpdateMemoryStoreResponse parses an HTTP response from a UpdateMemoryStoreWithResponse call
+func ParseUpdateMemoryStoreResponse(rsp *http.Response) (*UpdateMemoryStoreResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &CreateEnvironmentKeyResponse{
+	response := &UpdateMemoryStoreResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MemoryStore
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest InvalidRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedEncoding
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateMemoryStoreResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UpdateMemoryStoreResponse400Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UpdateMemoryStoreResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers UpdateMemoryStoreResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers UpdateMemoryStoreResponse409Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 415:
+		var headers UpdateMemoryStoreResponse415Headers
+		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptEncoding = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers UpdateMemoryStoreResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UpdateMemoryStoreResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UpdateMemoryStoreResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseArchiveMemoryStoreResponse parses an HTTP response from a ArchiveMemoryStoreWithResponse call
+func ParseArchiveMemoryStoreResponse(rsp *http.Response) (*ArchiveMemoryStoreResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ArchiveMemoryStoreResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MemoryStore
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest InvalidRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ArchiveMemoryStoreResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ArchiveMemoryStoreResponse400Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ArchiveMemoryStoreResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers ArchiveMemoryStoreResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers ArchiveMemoryStoreResponse409Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers ArchiveMemoryStoreResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ArchiveMemoryStoreResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ArchiveMemoryStoreResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListMemoriesResponse parses an HTTP response from a ListMemoriesWithResponse call
+func ParseListMemoriesResponse(rsp *http.Response) (*ListMemoriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListMemoriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MemoryList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest InvalidRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListMemoriesResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListMemoriesResponse400Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListMemoriesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers ListMemoriesResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListMemoriesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListMemoriesResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListMemoriesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateMemoryResponse parses an HTTP response from a CreateMemoryWithResponse call
+func ParseCreateMemoryResponse(rsp *http.Response) (*CreateMemoryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateMemoryResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
-		var dest EnvironmentKey
+		var dest Memory
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -20545,13 +22957,6 @@ func ParseCreateEnvironmentKeyResponse(rsp *http.Response) (*CreateEnvironmentKe
 			return nil, err
 		}
 		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
@@ -20599,7 +23004,7 @@ func ParseCreateEnvironmentKeyResponse(rsp *http.Response) (*CreateEnvironmentKe
 
 	switch {
 	case rsp.StatusCode == 201:
-		var headers CreateEnvironmentKeyResponse201Headers
+		var headers CreateMemoryResponse201Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -20616,7 +23021,7 @@ func ParseCreateEnvironmentKeyResponse(rsp *http.Response) (*CreateEnvironmentKe
 		}
 		response.Headers201 = &headers
 	case rsp.StatusCode == 400:
-		var headers CreateEnvironmentKeyResponse400Headers
+		var headers CreateMemoryResponse400Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -20633,7 +23038,7 @@ func ParseCreateEnvironmentKeyResponse(rsp *http.Response) (*CreateEnvironmentKe
 		}
 		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
-		var headers CreateEnvironmentKeyResponse401Headers
+		var headers CreateMemoryResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -20649,18 +23054,8 @@ func ParseCreateEnvironmentKeyResponse(rsp *http.Response) (*CreateEnvironmentKe
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers CreateEnvironmentKeyResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
-		var headers CreateEnvironmentKeyResponse404Headers
+		var headers CreateMemoryResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -20677,7 +23072,7 @@ func ParseCreateEnvironmentKeyResponse(rsp *http.Response) (*CreateEnvironmentKe
 		}
 		response.Headers404 = &headers
 	case rsp.StatusCode == 409:
-		var headers CreateEnvironmentKeyResponse409Headers
+		var headers CreateMemoryResponse409Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -20694,7 +23089,7 @@ func ParseCreateEnvironmentKeyResponse(rsp *http.Response) (*CreateEnvironmentKe
 		}
 		response.Headers409 = &headers
 	case rsp.StatusCode == 415:
-		var headers CreateEnvironmentKeyResponse415Headers
+		var headers CreateMemoryResponse415Headers
 		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -20711,7 +23106,7 @@ func ParseCreateEnvironmentKeyResponse(rsp *http.Response) (*CreateEnvironmentKe
 		}
 		response.Headers415 = &headers
 	case rsp.StatusCode == 429:
-		var headers CreateEnvironmentKeyResponse429Headers
+		var headers CreateMemoryResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
@@ -20728,7 +23123,7 @@ func ParseCreateEnvironmentKeyResponse(rsp *http.Response) (*CreateEnvironmentKe
 		}
 		response.Headers429 = &headers
 	case rsp.StatusCode == 500:
-		var headers CreateEnvironmentKeyResponse500Headers
+		var headers CreateMemoryResponse500Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value RequestID
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -20738,7 +23133,7 @@ func ParseCreateEnvironmentKeyResponse(rsp *http.Response) (*CreateEnvironmentKe
 		}
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
-		var headers CreateEnvironmentKeyResponse503Headers
+		var headers CreateMemoryResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
@@ -20759,22 +23154,22 @@ func ParseCreateEnvironmentKeyResponse(rsp *http.Response) (*CreateEnvironmentKe
 	return response, nil
 }
 
-// ParseDeleteEnvironmentKeyResponse parses an HTTP response from a DeleteEnvironmentKeyWithResponse call
-func ParseDeleteEnvironmentKeyResponse(rsp *http.Response) (*DeleteEnvironmentKeyResponse, error) {
+// ParseDeleteMemoryResponse parses an HTTP response from a DeleteMemoryWithResponse call
+func ParseDeleteMemoryResponse(rsp *http.Response) (*DeleteMemoryResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &DeleteEnvironmentKeyResponse{
+	response := &DeleteMemoryResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest DeletedEnvironmentKey
+		var dest DeletedMemory
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -20793,13 +23188,6 @@ func ParseDeleteEnvironmentKeyResponse(rsp *http.Response) (*DeleteEnvironmentKe
 			return nil, err
 		}
 		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
@@ -20840,7 +23228,7 @@ func ParseDeleteEnvironmentKeyResponse(rsp *http.Response) (*DeleteEnvironmentKe
 
 	switch {
 	case rsp.StatusCode == 200:
-		var headers DeleteEnvironmentKeyResponse200Headers
+		var headers DeleteMemoryResponse200Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -20857,7 +23245,7 @@ func ParseDeleteEnvironmentKeyResponse(rsp *http.Response) (*DeleteEnvironmentKe
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 400:
-		var headers DeleteEnvironmentKeyResponse400Headers
+		var headers DeleteMemoryResponse400Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -20874,7 +23262,7 @@ func ParseDeleteEnvironmentKeyResponse(rsp *http.Response) (*DeleteEnvironmentKe
 		}
 		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
-		var headers DeleteEnvironmentKeyResponse401Headers
+		var headers DeleteMemoryResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -20890,18 +23278,8 @@ func ParseDeleteEnvironmentKeyResponse(rsp *http.Response) (*DeleteEnvironmentKe
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers DeleteEnvironmentKeyResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
-		var headers DeleteEnvironmentKeyResponse404Headers
+		var headers DeleteMemoryResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -20918,7 +23296,7 @@ func ParseDeleteEnvironmentKeyResponse(rsp *http.Response) (*DeleteEnvironmentKe
 		}
 		response.Headers404 = &headers
 	case rsp.StatusCode == 409:
-		var headers DeleteEnvironmentKeyResponse409Headers
+		var headers DeleteMemoryResponse409Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -20935,7 +23313,7 @@ func ParseDeleteEnvironmentKeyResponse(rsp *http.Response) (*DeleteEnvironmentKe
 		}
 		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
-		var headers DeleteEnvironmentKeyResponse429Headers
+		var headers DeleteMemoryResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
@@ -20952,7 +23330,7 @@ func ParseDeleteEnvironmentKeyResponse(rsp *http.Response) (*DeleteEnvironmentKe
 		}
 		response.Headers429 = &headers
 	case rsp.StatusCode == 500:
-		var headers DeleteEnvironmentKeyResponse500Headers
+		var headers DeleteMemoryResponse500Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value RequestID
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -20962,7 +23340,7 @@ func ParseDeleteEnvironmentKeyResponse(rsp *http.Response) (*DeleteEnvironmentKe
 		}
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
-		var headers DeleteEnvironmentKeyResponse503Headers
+		var headers DeleteMemoryResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
@@ -20983,22 +23361,22 @@ func ParseDeleteEnvironmentKeyResponse(rsp *http.Response) (*DeleteEnvironmentKe
 	return response, nil
 }
 
-// ParseListWorkResponse parses an HTTP response from a ListWorkWithResponse call
-func ParseListWorkResponse(rsp *http.Response) (*ListWorkResponse, error) {
+// ParseGetMemoryResponse parses an HTTP response from a GetMemoryWithResponse call
+func ParseGetMemoryResponse(rsp *http.Response) (*GetMemoryResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &ListWorkResponse{
+	response := &GetMemoryResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest WorkList
+		var dest Memory
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -21017,13 +23395,6 @@ func ParseListWorkResponse(rsp *http.Response) (*ListWorkResponse, error) {
 			return nil, err
 		}
 		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
@@ -21057,7 +23428,7 @@ func ParseListWorkResponse(rsp *http.Response) (*ListWorkResponse, error) {
 
 	switch {
 	case rsp.StatusCode == 200:
-		var headers ListWorkResponse200Headers
+		var headers GetMemoryResponse200Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value RequestID
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -21067,7 +23438,7 @@ func ParseListWorkResponse(rsp *http.Response) (*ListWorkResponse, error) {
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 400:
-		var headers ListWorkResponse400Headers
+		var headers GetMemoryResponse400Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -21084,7 +23455,7 @@ func ParseListWorkResponse(rsp *http.Response) (*ListWorkResponse, error) {
 		}
 		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
-		var headers ListWorkResponse401Headers
+		var headers GetMemoryResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -21100,18 +23471,8 @@ func ParseListWorkResponse(rsp *http.Response) (*ListWorkResponse, error) {
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers ListWorkResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
-		var headers ListWorkResponse404Headers
+		var headers GetMemoryResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -21128,7 +23489,7 @@ func ParseListWorkResponse(rsp *http.Response) (*ListWorkResponse, error) {
 		}
 		response.Headers404 = &headers
 	case rsp.StatusCode == 429:
-		var headers ListWorkResponse429Headers
+		var headers GetMemoryResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
@@ -21145,7 +23506,7 @@ func ParseListWorkResponse(rsp *http.Response) (*ListWorkResponse, error) {
 		}
 		response.Headers429 = &headers
 	case rsp.StatusCode == 500:
-		var headers ListWorkResponse500Headers
+		var headers GetMemoryResponse500Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value RequestID
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -21155,7 +23516,7 @@ func ParseListWorkResponse(rsp *http.Response) (*ListWorkResponse, error) {
 		}
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
-		var headers ListWorkResponse503Headers
+		var headers GetMemoryResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
@@ -21176,22 +23537,22 @@ func ParseListWorkResponse(rsp *http.Response) (*ListWorkResponse, error) {
 	return response, nil
 }
 
-// ParsePollWorkResponse parses an HTTP response from a PollWorkWithResponse call
-func ParsePollWorkResponse(rsp *http.Response) (*PollWorkResponse, error) {
+// ParseUpdateMemoryResponse parses an HTTP response from a UpdateMemoryWithResponse call
+func ParseUpdateMemoryResponse(rsp *http.Response) (*UpdateMemoryResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &PollWorkResponse{
+	response := &UpdateMemoryResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest PolledWork
+		var dest Memory
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -21210,599 +23571,6 @@ func ParsePollWorkResponse(rsp *http.Response) (*PollWorkResponse, error) {
 			return nil, err
 		}
 		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest TooMany
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON429 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	}
-
-	switch {
-	case rsp.StatusCode == 200:
-		var headers PollWorkResponse200Headers
-		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.CacheControl = value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers200 = &headers
-	case rsp.StatusCode == 400:
-		var headers PollWorkResponse400Headers
-		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.IdempotentReplayed = &value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers400 = &headers
-	case rsp.StatusCode == 401:
-		var headers PollWorkResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers PollWorkResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
-	case rsp.StatusCode == 404:
-		var headers PollWorkResponse404Headers
-		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.IdempotentReplayed = &value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers404 = &headers
-	case rsp.StatusCode == 429:
-		var headers PollWorkResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int32
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 500:
-		var headers PollWorkResponse500Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers500 = &headers
-	case rsp.StatusCode == 503:
-		var headers PollWorkResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int32
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers503 = &headers
-	}
-
-	return response, nil
-}
-
-// ParseGetWorkStatsResponse parses an HTTP response from a GetWorkStatsWithResponse call
-func ParseGetWorkStatsResponse(rsp *http.Response) (*GetWorkStatsResponse, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &GetWorkStatsResponse{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest WorkStats
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest InvalidRequest
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest Unauthenticated
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest TooMany
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON429 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	}
-
-	switch {
-	case rsp.StatusCode == 200:
-		var headers GetWorkStatsResponse200Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers200 = &headers
-	case rsp.StatusCode == 400:
-		var headers GetWorkStatsResponse400Headers
-		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.IdempotentReplayed = &value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers400 = &headers
-	case rsp.StatusCode == 401:
-		var headers GetWorkStatsResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers GetWorkStatsResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
-	case rsp.StatusCode == 404:
-		var headers GetWorkStatsResponse404Headers
-		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.IdempotentReplayed = &value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers404 = &headers
-	case rsp.StatusCode == 429:
-		var headers GetWorkStatsResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int32
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 500:
-		var headers GetWorkStatsResponse500Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers500 = &headers
-	case rsp.StatusCode == 503:
-		var headers GetWorkStatsResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int32
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers503 = &headers
-	}
-
-	return response, nil
-}
-
-// ParseGetWorkResponse parses an HTTP response from a GetWorkWithResponse call
-func ParseGetWorkResponse(rsp *http.Response) (*GetWorkResponse, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &GetWorkResponse{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Work
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest InvalidRequest
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest Unauthenticated
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest TooMany
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON429 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	}
-
-	switch {
-	case rsp.StatusCode == 200:
-		var headers GetWorkResponse200Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers200 = &headers
-	case rsp.StatusCode == 400:
-		var headers GetWorkResponse400Headers
-		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.IdempotentReplayed = &value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers400 = &headers
-	case rsp.StatusCode == 401:
-		var headers GetWorkResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers GetWorkResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
-	case rsp.StatusCode == 404:
-		var headers GetWorkResponse404Headers
-		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.IdempotentReplayed = &value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers404 = &headers
-	case rsp.StatusCode == 429:
-		var headers GetWorkResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int32
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 500:
-		var headers GetWorkResponse500Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers500 = &headers
-	case rsp.StatusCode == 503:
-		var headers GetWorkResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int32
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers503 = &headers
-	}
-
-	return response, nil
-}
-
-// ParseUpdateWorkResponse parses an HTTP response from a UpdateWorkWithResponse call
-func ParseUpdateWorkResponse(rsp *http.Response) (*UpdateWorkResponse, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &UpdateWorkResponse{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Work
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest InvalidRequest
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest Unauthenticated
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
@@ -21850,7 +23618,7 @@ func ParseUpdateWorkResponse(rsp *http.Response) (*UpdateWorkResponse, error) {
 
 	switch {
 	case rsp.StatusCode == 200:
-		var headers UpdateWorkResponse200Headers
+		var headers UpdateMemoryResponse200Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -21867,7 +23635,7 @@ func ParseUpdateWorkResponse(rsp *http.Response) (*UpdateWorkResponse, error) {
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 400:
-		var headers UpdateWorkResponse400Headers
+		var headers UpdateMemoryResponse400Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -21884,7 +23652,7 @@ func ParseUpdateWorkResponse(rsp *http.Response) (*UpdateWorkResponse, error) {
 		}
 		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
-		var headers UpdateWorkResponse401Headers
+		var headers UpdateMemoryResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -21900,18 +23668,8 @@ func ParseUpdateWorkResponse(rsp *http.Response) (*UpdateWorkResponse, error) {
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers UpdateWorkResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
-		var headers UpdateWorkResponse404Headers
+		var headers UpdateMemoryResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -21928,7 +23686,7 @@ func ParseUpdateWorkResponse(rsp *http.Response) (*UpdateWorkResponse, error) {
 		}
 		response.Headers404 = &headers
 	case rsp.StatusCode == 409:
-		var headers UpdateWorkResponse409Headers
+		var headers UpdateMemoryResponse409Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -21945,7 +23703,7 @@ func ParseUpdateWorkResponse(rsp *http.Response) (*UpdateWorkResponse, error) {
 		}
 		response.Headers409 = &headers
 	case rsp.StatusCode == 415:
-		var headers UpdateWorkResponse415Headers
+		var headers UpdateMemoryResponse415Headers
 		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -21962,7 +23720,7 @@ func ParseUpdateWorkResponse(rsp *http.Response) (*UpdateWorkResponse, error) {
 		}
 		response.Headers415 = &headers
 	case rsp.StatusCode == 429:
-		var headers UpdateWorkResponse429Headers
+		var headers UpdateMemoryResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
@@ -21979,7 +23737,7 @@ func ParseUpdateWorkResponse(rsp *http.Response) (*UpdateWorkResponse, error) {
 		}
 		response.Headers429 = &headers
 	case rsp.StatusCode == 500:
-		var headers UpdateWorkResponse500Headers
+		var headers UpdateMemoryResponse500Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value RequestID
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -21989,7 +23747,7 @@ func ParseUpdateWorkResponse(rsp *http.Response) (*UpdateWorkResponse, error) {
 		}
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
-		var headers UpdateWorkResponse503Headers
+		var headers UpdateMemoryResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
@@ -22010,22 +23768,22 @@ func ParseUpdateWorkResponse(rsp *http.Response) (*UpdateWorkResponse, error) {
 	return response, nil
 }
 
-// ParseAckWorkResponse parses an HTTP response from a AckWorkWithResponse call
-func ParseAckWorkResponse(rsp *http.Response) (*AckWorkResponse, error) {
+// ParsePutMemoryResponse parses an HTTP response from a PutMemoryWithResponse call
+func ParsePutMemoryResponse(rsp *http.Response) (*PutMemoryResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &AckWorkResponse{
+	response := &PutMemoryResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Work
+		var dest Memory
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -22044,478 +23802,6 @@ func ParseAckWorkResponse(rsp *http.Response) (*AckWorkResponse, error) {
 			return nil, err
 		}
 		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Conflict
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON409 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest TooMany
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON429 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	}
-
-	switch {
-	case rsp.StatusCode == 200:
-		var headers AckWorkResponse200Headers
-		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.IdempotentReplayed = &value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers200 = &headers
-	case rsp.StatusCode == 400:
-		var headers AckWorkResponse400Headers
-		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.IdempotentReplayed = &value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers400 = &headers
-	case rsp.StatusCode == 401:
-		var headers AckWorkResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers AckWorkResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
-	case rsp.StatusCode == 404:
-		var headers AckWorkResponse404Headers
-		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.IdempotentReplayed = &value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers404 = &headers
-	case rsp.StatusCode == 409:
-		var headers AckWorkResponse409Headers
-		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.IdempotentReplayed = &value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers409 = &headers
-	case rsp.StatusCode == 429:
-		var headers AckWorkResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int32
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 500:
-		var headers AckWorkResponse500Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers500 = &headers
-	case rsp.StatusCode == 503:
-		var headers AckWorkResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int32
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers503 = &headers
-	}
-
-	return response, nil
-}
-
-// ParseHeartbeatWorkResponse parses an HTTP response from a HeartbeatWorkWithResponse call
-func ParseHeartbeatWorkResponse(rsp *http.Response) (*HeartbeatWorkResponse, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &HeartbeatWorkResponse{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest WorkHeartbeat
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest InvalidRequest
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest Unauthenticated
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Conflict
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON409 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest LeaseLost
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON412 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest TooMany
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON429 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	}
-
-	switch {
-	case rsp.StatusCode == 200:
-		var headers HeartbeatWorkResponse200Headers
-		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.IdempotentReplayed = &value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers200 = &headers
-	case rsp.StatusCode == 400:
-		var headers HeartbeatWorkResponse400Headers
-		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.IdempotentReplayed = &value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers400 = &headers
-	case rsp.StatusCode == 401:
-		var headers HeartbeatWorkResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers HeartbeatWorkResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
-	case rsp.StatusCode == 404:
-		var headers HeartbeatWorkResponse404Headers
-		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.IdempotentReplayed = &value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers404 = &headers
-	case rsp.StatusCode == 409:
-		var headers HeartbeatWorkResponse409Headers
-		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.IdempotentReplayed = &value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers409 = &headers
-	case rsp.StatusCode == 412:
-		var headers HeartbeatWorkResponse412Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers412 = &headers
-	case rsp.StatusCode == 429:
-		var headers HeartbeatWorkResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int32
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 500:
-		var headers HeartbeatWorkResponse500Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers500 = &headers
-	case rsp.StatusCode == 503:
-		var headers HeartbeatWorkResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int32
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers503 = &headers
-	}
-
-	return response, nil
-}
-
-// ParseStopWorkResponse parses an HTTP response from a StopWorkWithResponse call
-func ParseStopWorkResponse(rsp *http.Response) (*StopWorkResponse, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &StopWorkResponse{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Work
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest InvalidRequest
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest Unauthenticated
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
@@ -22563,7 +23849,7 @@ func ParseStopWorkResponse(rsp *http.Response) (*StopWorkResponse, error) {
 
 	switch {
 	case rsp.StatusCode == 200:
-		var headers StopWorkResponse200Headers
+		var headers PutMemoryResponse200Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -22580,7 +23866,7 @@ func ParseStopWorkResponse(rsp *http.Response) (*StopWorkResponse, error) {
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 400:
-		var headers StopWorkResponse400Headers
+		var headers PutMemoryResponse400Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -22597,7 +23883,7 @@ func ParseStopWorkResponse(rsp *http.Response) (*StopWorkResponse, error) {
 		}
 		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
-		var headers StopWorkResponse401Headers
+		var headers PutMemoryResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -22613,18 +23899,8 @@ func ParseStopWorkResponse(rsp *http.Response) (*StopWorkResponse, error) {
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers StopWorkResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
-		var headers StopWorkResponse404Headers
+		var headers PutMemoryResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -22641,7 +23917,7 @@ func ParseStopWorkResponse(rsp *http.Response) (*StopWorkResponse, error) {
 		}
 		response.Headers404 = &headers
 	case rsp.StatusCode == 409:
-		var headers StopWorkResponse409Headers
+		var headers PutMemoryResponse409Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -22658,7 +23934,7 @@ func ParseStopWorkResponse(rsp *http.Response) (*StopWorkResponse, error) {
 		}
 		response.Headers409 = &headers
 	case rsp.StatusCode == 415:
-		var headers StopWorkResponse415Headers
+		var headers PutMemoryResponse415Headers
 		if values := rsp.Header.Values("Accept-Encoding"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -22675,7 +23951,7 @@ func ParseStopWorkResponse(rsp *http.Response) (*StopWorkResponse, error) {
 		}
 		response.Headers415 = &headers
 	case rsp.StatusCode == 429:
-		var headers StopWorkResponse429Headers
+		var headers PutMemoryResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
@@ -22692,7 +23968,7 @@ func ParseStopWorkResponse(rsp *http.Response) (*StopWorkResponse, error) {
 		}
 		response.Headers429 = &headers
 	case rsp.StatusCode == 500:
-		var headers StopWorkResponse500Headers
+		var headers PutMemoryResponse500Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value RequestID
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -22702,7 +23978,1125 @@ func ParseStopWorkResponse(rsp *http.Response) (*StopWorkResponse, error) {
 		}
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
-		var headers StopWorkResponse503Headers
+		var headers PutMemoryResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListMemoryVersionsResponse parses an HTTP response from a ListMemoryVersionsWithResponse call
+func ParseListMemoryVersionsResponse(rsp *http.Response) (*ListMemoryVersionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListMemoryVersionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MemoryVersionList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest InvalidRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListMemoryVersionsResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListMemoryVersionsResponse400Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListMemoryVersionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers ListMemoryVersionsResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListMemoryVersionsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListMemoryVersionsResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListMemoryVersionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetMemoryVersionResponse parses an HTTP response from a GetMemoryVersionWithResponse call
+func ParseGetMemoryVersionResponse(rsp *http.Response) (*GetMemoryVersionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMemoryVersionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MemoryVersion
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest InvalidRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetMemoryVersionResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetMemoryVersionResponse400Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetMemoryVersionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetMemoryVersionResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetMemoryVersionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetMemoryVersionResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetMemoryVersionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRedactMemoryVersionResponse parses an HTTP response from a RedactMemoryVersionWithResponse call
+func ParseRedactMemoryVersionResponse(rsp *http.Response) (*RedactMemoryVersionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RedactMemoryVersionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MemoryVersion
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest InvalidRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RedactMemoryVersionResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers RedactMemoryVersionResponse400Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers RedactMemoryVersionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers RedactMemoryVersionResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers RedactMemoryVersionResponse409Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers RedactMemoryVersionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers RedactMemoryVersionResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers RedactMemoryVersionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListVersionsOfMemoriesResponse parses an HTTP response from a ListVersionsOfMemoriesWithResponse call
+func ParseListVersionsOfMemoriesResponse(rsp *http.Response) (*ListVersionsOfMemoriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListVersionsOfMemoriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MemoryVersionList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest InvalidRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListVersionsOfMemoriesResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListVersionsOfMemoriesResponse400Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListVersionsOfMemoriesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers ListVersionsOfMemoriesResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListVersionsOfMemoriesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListVersionsOfMemoriesResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListVersionsOfMemoriesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetVersionOfMemoryResponse parses an HTTP response from a GetVersionOfMemoryWithResponse call
+func ParseGetVersionOfMemoryResponse(rsp *http.Response) (*GetVersionOfMemoryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetVersionOfMemoryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MemoryVersion
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest InvalidRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetVersionOfMemoryResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetVersionOfMemoryResponse400Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetVersionOfMemoryResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetVersionOfMemoryResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetVersionOfMemoryResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetVersionOfMemoryResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetVersionOfMemoryResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRedactVersionOfMemoryResponse parses an HTTP response from a RedactVersionOfMemoryWithResponse call
+func ParseRedactVersionOfMemoryResponse(rsp *http.Response) (*RedactVersionOfMemoryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RedactVersionOfMemoryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MemoryVersion
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest InvalidRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RedactVersionOfMemoryResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers RedactVersionOfMemoryResponse400Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers RedactVersionOfMemoryResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers RedactVersionOfMemoryResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers RedactVersionOfMemoryResponse409Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers RedactVersionOfMemoryResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers RedactVersionOfMemoryResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers RedactVersionOfMemoryResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
@@ -22757,13 +25151,6 @@ func ParseListModelsResponse(rsp *http.Response) (*ListModelsResponse, error) {
 			return nil, err
 		}
 		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooMany
@@ -22833,16 +25220,6 @@ func ParseListModelsResponse(rsp *http.Response) (*ListModelsResponse, error) {
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers ListModelsResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 429:
 		var headers ListModelsResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -22927,13 +25304,6 @@ func ParseListSessionsResponse(rsp *http.Response) (*ListSessionsResponse, error
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooMany
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -23002,16 +25372,6 @@ func ParseListSessionsResponse(rsp *http.Response) (*ListSessionsResponse, error
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers ListSessionsResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 429:
 		var headers ListSessionsResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -23095,13 +25455,6 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 			return nil, err
 		}
 		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
@@ -23206,16 +25559,6 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers CreateSessionResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers CreateSessionResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -23368,13 +25711,6 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -23464,16 +25800,6 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers DeleteSessionResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers DeleteSessionResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -23592,13 +25918,6 @@ func ParseGetSessionResponse(rsp *http.Response) (*GetSessionResponse, error) {
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -23674,16 +25993,6 @@ func ParseGetSessionResponse(rsp *http.Response) (*GetSessionResponse, error) {
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers GetSessionResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers GetSessionResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -23785,13 +26094,6 @@ func ParseUpdateSessionResponse(rsp *http.Response) (*UpdateSessionResponse, err
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -23888,16 +26190,6 @@ func ParseUpdateSessionResponse(rsp *http.Response) (*UpdateSessionResponse, err
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers UpdateSessionResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UpdateSessionResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -24033,13 +26325,6 @@ func ParseArchiveSessionResponse(rsp *http.Response) (*ArchiveSessionResponse, e
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -24129,16 +26414,6 @@ func ParseArchiveSessionResponse(rsp *http.Response) (*ArchiveSessionResponse, e
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers ArchiveSessionResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers ArchiveSessionResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -24264,13 +26539,6 @@ func ParseCancelSessionResponse(rsp *http.Response) (*CancelSessionResponse, err
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -24377,16 +26645,6 @@ func ParseCancelSessionResponse(rsp *http.Response) (*CancelSessionResponse, err
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers CancelSessionResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers CancelSessionResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -24505,13 +26763,6 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -24587,16 +26838,6 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers ListEventsResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers ListEventsResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -24698,13 +26939,6 @@ func ParseSendEventsResponse(rsp *http.Response) (*SendEventsResponse, error) {
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -24801,16 +27035,6 @@ func ParseSendEventsResponse(rsp *http.Response) (*SendEventsResponse, error) {
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers SendEventsResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers SendEventsResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -24939,13 +27163,6 @@ func ParseStreamEventsResponse(rsp *http.Response) (*StreamEventsResponse, error
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25021,16 +27238,6 @@ func ParseStreamEventsResponse(rsp *http.Response) (*StreamEventsResponse, error
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers StreamEventsResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers StreamEventsResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -25132,13 +27339,6 @@ func ParseListSessionResourcesResponse(rsp *http.Response) (*ListSessionResource
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25221,16 +27421,6 @@ func ParseListSessionResourcesResponse(rsp *http.Response) (*ListSessionResource
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers ListSessionResourcesResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers ListSessionResourcesResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -25349,13 +27539,6 @@ func ParseAddSessionResourcesResponse(rsp *http.Response) (*AddSessionResourcesR
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25459,16 +27642,6 @@ func ParseAddSessionResourcesResponse(rsp *http.Response) (*AddSessionResourcesR
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers AddSessionResourcesResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers AddSessionResourcesResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -25621,13 +27794,6 @@ func ParseDeleteSessionResourceResponse(rsp *http.Response) (*DeleteSessionResou
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25724,16 +27890,6 @@ func ParseDeleteSessionResourceResponse(rsp *http.Response) (*DeleteSessionResou
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers DeleteSessionResourceResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers DeleteSessionResourceResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -25869,13 +28025,6 @@ func ParseGetSessionResourceResponse(rsp *http.Response) (*GetSessionResourceRes
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -25958,16 +28107,6 @@ func ParseGetSessionResourceResponse(rsp *http.Response) (*GetSessionResourceRes
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers GetSessionResourceResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers GetSessionResourceResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -26086,13 +28225,6 @@ func ParseListVaultsResponse(rsp *http.Response) (*ListVaultsResponse, error) {
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooMany
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26161,16 +28293,6 @@ func ParseListVaultsResponse(rsp *http.Response) (*ListVaultsResponse, error) {
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers ListVaultsResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 429:
 		var headers ListVaultsResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -26254,13 +28376,6 @@ func ParseCreateVaultResponse(rsp *http.Response) (*CreateVaultResponse, error) 
 			return nil, err
 		}
 		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest Conflict
@@ -26358,16 +28473,6 @@ func ParseCreateVaultResponse(rsp *http.Response) (*CreateVaultResponse, error) 
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers CreateVaultResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers CreateVaultResponse409Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -26503,13 +28608,6 @@ func ParseDeleteVaultResponse(rsp *http.Response) (*DeleteVaultResponse, error) 
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26599,16 +28697,6 @@ func ParseDeleteVaultResponse(rsp *http.Response) (*DeleteVaultResponse, error) 
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers DeleteVaultResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers DeleteVaultResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -26727,13 +28815,6 @@ func ParseGetVaultResponse(rsp *http.Response) (*GetVaultResponse, error) {
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -26809,16 +28890,6 @@ func ParseGetVaultResponse(rsp *http.Response) (*GetVaultResponse, error) {
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers GetVaultResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers GetVaultResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -26920,13 +28991,6 @@ func ParseUpdateVaultResponse(rsp *http.Response) (*UpdateVaultResponse, error) 
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27023,16 +29087,6 @@ func ParseUpdateVaultResponse(rsp *http.Response) (*UpdateVaultResponse, error) 
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers UpdateVaultResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UpdateVaultResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -27168,13 +29222,6 @@ func ParseArchiveVaultResponse(rsp *http.Response) (*ArchiveVaultResponse, error
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27264,16 +29311,6 @@ func ParseArchiveVaultResponse(rsp *http.Response) (*ArchiveVaultResponse, error
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers ArchiveVaultResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers ArchiveVaultResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -27392,13 +29429,6 @@ func ParseListVaultCredentialsResponse(rsp *http.Response) (*ListVaultCredential
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27474,16 +29504,6 @@ func ParseListVaultCredentialsResponse(rsp *http.Response) (*ListVaultCredential
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers ListVaultCredentialsResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers ListVaultCredentialsResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -27584,13 +29604,6 @@ func ParseCreateVaultCredentialResponse(rsp *http.Response) (*CreateVaultCredent
 			return nil, err
 		}
 		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
@@ -27695,16 +29708,6 @@ func ParseCreateVaultCredentialResponse(rsp *http.Response) (*CreateVaultCredent
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers CreateVaultCredentialResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers CreateVaultCredentialResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -27857,13 +29860,6 @@ func ParseDeleteVaultCredentialResponse(rsp *http.Response) (*DeleteVaultCredent
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -27953,16 +29949,6 @@ func ParseDeleteVaultCredentialResponse(rsp *http.Response) (*DeleteVaultCredent
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers DeleteVaultCredentialResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers DeleteVaultCredentialResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -28081,13 +30067,6 @@ func ParseGetVaultCredentialResponse(rsp *http.Response) (*GetVaultCredentialRes
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28163,16 +30142,6 @@ func ParseGetVaultCredentialResponse(rsp *http.Response) (*GetVaultCredentialRes
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers GetVaultCredentialResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers GetVaultCredentialResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -28273,13 +30242,6 @@ func ParseUpdateVaultCredentialResponse(rsp *http.Response) (*UpdateVaultCredent
 			return nil, err
 		}
 		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
@@ -28384,16 +30346,6 @@ func ParseUpdateVaultCredentialResponse(rsp *http.Response) (*UpdateVaultCredent
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers UpdateVaultCredentialResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UpdateVaultCredentialResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -28546,13 +30498,6 @@ func ParseArchiveVaultCredentialResponse(rsp *http.Response) (*ArchiveVaultCrede
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28642,16 +30587,6 @@ func ParseArchiveVaultCredentialResponse(rsp *http.Response) (*ArchiveVaultCrede
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers ArchiveVaultCredentialResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers ArchiveVaultCredentialResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -28770,13 +30705,6 @@ func ParseValidateVaultCredentialResponse(rsp *http.Response) (*ValidateVaultCre
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -28866,16 +30794,6 @@ func ParseValidateVaultCredentialResponse(rsp *http.Response) (*ValidateVaultCre
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers ValidateVaultCredentialResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers ValidateVaultCredentialResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {

@@ -13,8 +13,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/usage"
 )
 
-// Store keeps tokens, agents, environments, sessions with their events and turns, the streams that are open, and
-// idempotency keys.
+// Store keeps tokens, agents, environments, memory stores, sessions with their events and turns, the streams that are open,
+// and idempotency keys.
 //
 // Every method is safe for concurrent use and returns the context's error when the context ends first. A method that
 // accepts an account sees that account's rows only: the rows of another account do not exist for it. A row that was deleted
@@ -26,6 +26,7 @@ type Store interface {
 	Agents
 	Environments
 	Vaults
+	MemoryStores
 	Sessions
 	Events
 	Turns
@@ -220,8 +221,8 @@ type Vaults interface {
 // Sessions keeps sessions.
 type Sessions interface {
 	// CreateSession stores an idle session with a copy of its agent, in the latest version or the one that the spec pins.
-	// For the agent first, then for the environment: a MissingError (ErrNotFound) when it does not exist, an ArchivedError
-	// (ErrArchived) when it is archived.
+	// For the agent first, then for the environment, then for each memory store: a MissingError (ErrNotFound) when it does
+	// not exist, an ArchivedError (ErrArchived) when it is archived. The memory stores come first in the session's resources.
 	CreateSession(ctx context.Context, account string, spec SessionSpec) (Session, error)
 
 	// GetSession returns a session, archived sessions included, or ErrNotFound.
@@ -338,8 +339,8 @@ type Keys interface {
 	ClaimKey(ctx context.Context, k Key) (*RecordedKey, error)
 
 	// RecordResponse records the response for a key that the caller holds; it fails for another one. The response is
-	// erased, and the key kept, when the agent, the environment or the session that it shows is deleted: with it, or by
-	// SweepEvents.
+	// erased, and the key kept, when the agent, the environment, the memory store or the session that it shows is deleted:
+	// with it, or by SweepEvents.
 	RecordResponse(ctx context.Context, k Key, r RecordedResponse) error
 
 	// KeyBytes returns how many bytes the account's keys occupy, recorded responses included.
@@ -383,6 +384,10 @@ const (
 	NounToken       Noun = "Token"
 	NounWork        Noun = "Work item"
 	NounKey         Noun = "Key"
+
+	NounMemoryStore   Noun = "MemoryStore"
+	NounMemory        Noun = "Memory"
+	NounMemoryVersion Noun = "MemoryVersion"
 )
 
 // MissingError is ErrNotFound with the resource that is missing. Its text is fit for callers.
@@ -434,6 +439,8 @@ type StateError struct {
 	ID   string
 	// Reason ends the sentence that starts with the noun and the id: "is archived already."
 	Reason string
+	// Invalid is whether callers see an invalid_request_error instead of a conflict_error; the status is the same.
+	Invalid bool
 }
 
 func (e *StateError) Error() string { return fmt.Sprintf("%s '%s' %s", e.Noun, e.ID, e.Reason) }
@@ -567,7 +574,7 @@ type SessionSpec struct {
 	EnvironmentVariables map[string]string
 	// DeltaFlushInterval is how long incremental output may be delayed.
 	DeltaFlushInterval time.Duration
-	MemoryStoreIDs     []string
+	MemoryStores       []MemoryStoreUse
 	VaultIDs           []string
 	Resources          []ResourceSpec
 }
@@ -582,10 +589,13 @@ type ResourceSpec struct {
 // DefaultMountPath returns where a file appears unless its ResourceSpec has a MountPath.
 func DefaultMountPath(fileID string) string { return "/mnt/session/uploads/" + fileID }
 
-// Resource is a file of a session.
+// Resource is a file or a memory store of a session.
 type Resource struct {
-	ID, FileID, MountPath string
-	CreatedAt, UpdatedAt  time.Time
+	ID, MountPath string
+	// FileID is "" for a memory store, and Memory nil for a file.
+	FileID               string
+	Memory               *MemoryMount
+	CreatedAt, UpdatedAt time.Time
 }
 
 // Status is the state of a session.
@@ -782,7 +792,7 @@ type RecordedKey struct {
 type RecordedResponse struct {
 	Status      int
 	ContentType string
-	// Resource is the id of the agent, the environment or the session that the response shows; "" for none.
+	// Resource is the id of the agent, the environment, the memory store or the session that the response shows; "" for none.
 	Resource string
 	// Body is the response's body, and Reference is for one that is not kept: it says what the body is made of.
 	Body      []byte

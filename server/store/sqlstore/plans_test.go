@@ -32,6 +32,7 @@ func TestQueryPlans(t *testing.T) {
 			walk.along(t, "environments", environmentRows().selection, filterFor("acc"))
 			walk.along(t, "vaults", vaultRows().selection, filterFor("acc"))
 			walk.along(t, "vault_credentials", credentialRows().selection, credentialsOf("acc", "vault_x"))
+			walk.along(t, "memory_stores", memoryStoreRows().selection, filterFor("acc"))
 			for i, only := range filters() {
 				walk.page.Limit = []int{1, 20, 100}[i%3]
 				walk.along(t, "sessions", sessionRows().selection, sessionsFor("acc", only))

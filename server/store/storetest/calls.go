@@ -17,9 +17,11 @@ type call struct {
 }
 
 // reads are the methods that write nothing. Every other method of the interface counts as one that writes.
-const reads = `Atomically AwaitWork Close CountBusySessions EventPosition FindCredential GetAgent GetCredential GetEnvironment GetSession GetVault GetWork
-	KeyBytes ListAgentVersions ListAgents ListCredentials ListEnvironments ListEvents ListMemos ListSealed ListSessions ListTokens ListVaults ListWork
-	NewID Ping Publish Revocations SessionEnvironment SessionRevision TokenByHash VaultKey Watch WorkStats WorkTurns`
+const reads = `Atomically AwaitWork Close CountBusySessions EventPosition FindCredential FindMemory GetAgent GetCredential
+	GetEnvironment GetMemory GetMemoryStore GetMemoryVersion GetSession GetVault GetWork KeyBytes ListAgentVersions ListAgents
+	ListCredentials ListEnvironments ListEvents ListMemories ListMemoryStores ListMemoryTree ListMemoryVersions ListMemos
+	ListSealed ListSessions ListTokens ListVaults ListWork NewID Ping Publish Revocations SessionEnvironment SessionRevision TokenByHash VaultKey
+	Watch WorkStats WorkTurns`
 
 // Calls tests this suite: a new method of the interface cannot be left out of it.
 func (suite) Calls() map[string]test {
@@ -213,6 +215,7 @@ func calls() []call {
 			call{"Delete" + k.name, func(ctx context.Context, s store.Store) error { return k.remove(ctx, s, account, "x") }},
 		)
 	}
+	list = append(list, memoryCalls(account, "x", "x", "x")...)
 	return append(list,
 		call{"UpdateAgent", func(ctx context.Context, s store.Store) error {
 			_, err := s.UpdateAgent(ctx, account, "x", 1, func(*store.AgentSpec) error { return nil })
