@@ -128,7 +128,9 @@ func (h *handler) HeartbeatWork(ctx context.Context, req echoserver.HeartbeatWor
 	if err != nil {
 		return nil, err
 	}
-	beat.Token = request.From(ctx).Token
+	if info := request.From(ctx); info.Scope.WorkID != "" {
+		beat.Token = info.Token
+	}
 	item, err := h.updatedWork(ctx, req.EnvironmentID, req.WorkID, func(w *store.WorkItem) error {
 		return work.Beat(w, beat, h.now(), h.workLease)
 	})

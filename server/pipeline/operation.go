@@ -62,7 +62,8 @@ func (p *Pipeline) admit(c echo.Context, op *contract.Operation, grant *budget.G
 		if err != nil {
 			return err
 		}
-		info.Account, info.Token, info.Scope = principal.Account, principal.Token, principal.Scope
+		info.Account, info.Token, info.TokenID = principal.Account, principal.Token, principal.TokenID
+		info.Scope = principal.Scope
 		if err := p.opts.Auth.Authorize(r.Context(), principal, op.ID, c.Param); err != nil {
 			return err
 		}

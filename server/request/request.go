@@ -23,6 +23,8 @@ type Info struct {
 	Account string
 	// Token identifies the request's token to package auth; "" until the token is checked. It is not the token itself.
 	Token string
+	// TokenID is the id of that token in the store, for what records who made a change.
+	TokenID string
 	// Scope is what the token opens; the zero value until the token is checked, which no operation sees.
 	Scope store.TokenScope
 	// Head reports that the caller wants the headers of the response only.

@@ -73,7 +73,7 @@ type WorkLease struct {
 	Worker string
 	// PreviousAt is the heartbeat before the latest one; nil for none.
 	PreviousAt *time.Time
-	// ByToken is whether the latest heartbeat came with Token.
+	// ByToken is whether a heartbeat came with Token.
 	ByToken bool
 	// TTL is the lease's length, FreeAt the time at which the item is queued again; nil for an item that no worker has.
 	TTL    time.Duration

@@ -86,7 +86,7 @@ type Heartbeat struct {
 	Expected string
 	// At is Expected as a time, unless it is NoHeartbeat or "".
 	At time.Time
-	// Token is the hash of the caller's token.
+	// Token is the hash of the token of a delivery, if the caller has one; otherwise "".
 	Token string
 	// TTL is the length of the lease that the worker asks for; 0 for the default.
 	TTL time.Duration
@@ -100,11 +100,12 @@ type Heartbeat struct {
 // if it comes with the token of the delivery, which only that worker has.
 func Beat(w *store.WorkItem, h Heartbeat, now time.Time, ttl time.Duration) error {
 	owner := h.Token != "" && h.Token == w.Lease.Token
+	outdated := h.Token != "" && !owner
 	held := w.State == store.WorkStarting || w.State == store.WorkActive || w.State == store.WorkStopping
 	switch {
 	case !held && h.Expected == "":
 		return &StateError{w.ID, fmt.Sprintf("is %s; acknowledge an item before its first heartbeat.", w.State)}
-	case !held:
+	case !held || outdated:
 		return lost(w)
 	case h.Expected == "" || h.meets(w.HeartbeatAt):
 	case owner && w.HeartbeatAt != nil && h.meets(w.Lease.PreviousAt):
@@ -122,7 +123,7 @@ func Beat(w *store.WorkItem, h Heartbeat, now time.Time, ttl time.Duration) erro
 	if w.State == store.WorkStarting {
 		w.State, w.StartedAt = store.WorkActive, new(at)
 	}
-	w.Lease.PreviousAt, w.HeartbeatAt, w.Lease.ByToken = w.HeartbeatAt, new(at), owner
+	w.Lease.PreviousAt, w.HeartbeatAt, w.Lease.ByToken = w.HeartbeatAt, new(at), w.Lease.ByToken || owner
 	extend(w, now, ttl)
 	return nil
 }

@@ -56,7 +56,11 @@ func (s *Store) CreateSession(ctx context.Context, account string, spec store.Se
 		if err != nil {
 			return err
 		}
-		v = s.newSession(spec, agent)
+		mounts, err := s.mounts(ctx, account, spec.MemoryStores)
+		if err != nil {
+			return err
+		}
+		v = s.newSession(spec, agent, mounts)
 		v.SelfHosted = selfHosted
 		return s.addSession(ctx, account, v)
 	})
@@ -178,7 +182,7 @@ const selectParents = `SELECT version, archived_at, '{}' FROM agents
 	UNION ALL SELECT 0, archived_at, config FROM environments
 		WHERE account_id = $3 AND id = $4 AND deleted_at IS NULL`
 
-func (s *Store) newSession(spec store.SessionSpec, agent store.Agent) store.Session {
+func (s *Store) newSession(spec store.SessionSpec, agent store.Agent, mounts []store.Resource) store.Session {
 	now := cut(s.now())
 	v := store.Session{
 		ID:                   s.newID("sess"),
@@ -189,14 +193,17 @@ func (s *Store) newSession(spec store.SessionSpec, agent store.Agent) store.Sess
 		Metadata:             orEmpty(spec.Metadata),
 		EnvironmentVariables: orEmpty(spec.EnvironmentVariables),
 		DeltaFlushInterval:   spec.DeltaFlushInterval.Truncate(time.Microsecond),
-		MemoryStoreIDs:       orNone(spec.MemoryStoreIDs),
+		MemoryStoreIDs:       make([]string, len(spec.MemoryStores)),
 		VaultIDs:             orNone(spec.VaultIDs),
-		Resources:            make([]store.Resource, len(spec.Resources)),
+		Resources:            mounts,
 		CreatedAt:            now,
 		UpdatedAt:            now,
 	}
-	for i, r := range spec.Resources {
-		v.Resources[i] = store.Resource{FileID: r.FileID, MountPath: r.MountPath}
+	for i, use := range spec.MemoryStores {
+		v.MemoryStoreIDs[i] = use.ID
+	}
+	for _, r := range spec.Resources {
+		v.Resources = append(v.Resources, store.Resource{FileID: r.FileID, MountPath: r.MountPath})
 	}
 	v.Resources = s.withIDs(v.Resources, now)
 	return v

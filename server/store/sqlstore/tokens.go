@@ -42,7 +42,7 @@ func (s *Store) TokenByHash(ctx context.Context, hash string) (store.Token, erro
 
 // selectDelivery finds the work item whose latest or previous delivery came with a token.
 const selectDelivery = `SELECT account_id, id, environment_id, session_id, state, created_at, free_at, token_hash FROM work_items
-	WHERE token_hash = $1 OR last_token_hash = $1 LIMIT 1`
+	WHERE token_hash = $1 AND token_hash <> '' OR last_token_hash = $1 AND last_token_hash <> '' LIMIT 1`
 
 // deliveryToken returns the token of a delivery of a work item, or store.ErrNotFound.
 func (s *Store) deliveryToken(ctx context.Context, hash string) (store.Token, error) {

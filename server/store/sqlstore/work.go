@@ -96,7 +96,8 @@ func (s *Store) PollWork(ctx context.Context, account, environment string, p sto
 		if err != nil || len(found) == 0 {
 			return err
 		}
-		if _, err := s.exec(ctx, `UPDATE work_items SET last_token_hash = token_hash, token_hash = $1, worker = $2, delivered_at = $3
+		if _, err := s.exec(ctx, `UPDATE work_items SET last_token_hash = CASE WHEN token_hash = '' THEN last_token_hash ELSE token_hash END,
+				token_hash = $1, worker = $2, delivered_at = $3
 			WHERE account_id = $4 AND id = $5`, p.Token, p.Worker, toMicros(now), account, found[0].id); err != nil {
 			return err
 		}
@@ -152,7 +153,11 @@ func (s *Store) UpdateWork(ctx context.Context, account, environment, id string,
 		if err := change(&w); err != nil {
 			return err
 		}
-		return s.setWork(ctx, account, old, &w)
+		if err := s.setWork(ctx, account, old, &w); err != nil {
+			return err
+		}
+		w, err = s.GetWork(ctx, account, environment, id)
+		return err
 	})
 	return orZero(w, err)
 }

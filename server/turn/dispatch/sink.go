@@ -47,6 +47,7 @@ type sink struct {
 type message struct {
 	eventID string
 	text    strings.Builder
+	encoded int // bytes of JSON that text takes
 	flushed int // bytes of text that readers got
 	memo    json.RawMessage
 	ended   context.CancelFunc
@@ -266,6 +267,7 @@ func (s *sink) speak(ctx context.Context, piece string) error {
 			s.begin(ctx)
 		}
 		part := text.Cut(piece, maxText-s.message.text.Len())
+		part, size := text.CutJSON(part, s.Log.MaxTextJSON()-s.message.encoded)
 		piece = piece[len(part):]
 		if part == "" { // no room for a character
 			if err := s.write(ctx); err != nil {
@@ -274,6 +276,7 @@ func (s *sink) speak(ctx context.Context, piece string) error {
 			continue
 		}
 		s.message.text.WriteString(part)
+		s.message.encoded += size
 		if s.message.flushed == 0 {
 			s.flush(ctx)
 		}

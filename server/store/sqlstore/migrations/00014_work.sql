@@ -10,7 +10,7 @@ ALTER TABLE sessions ADD COLUMN self_hosted BIGINT NOT NULL DEFAULT 0;
 -- not_before when it may be delivered at the earliest. delivered_at, token_hash and worker are those of the latest
 -- delivery, last_token_hash is that of the one before it. free_at is when the lease of an item that a worker has ends,
 -- and ttl how long it was, in microseconds; previous_heartbeat_at is the heartbeat before the latest one. by_token is
--- whether the latest heartbeat came with the token of the delivery, 0 or 1.
+-- whether a heartbeat came with the token of the delivery, 0 or 1.
 CREATE TABLE work_items (
     account_id            TEXT   NOT NULL,
     id                    TEXT   NOT NULL,
