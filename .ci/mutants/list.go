@@ -892,8 +892,8 @@ var list = []mutant{
 	{
 		name:     "logs: the times of events fall",
 		in:       "server/store/sqlstore",
-		before:   "	if now.Before(last.CreatedAt) {",
-		after:    "	if false {",
+		before:   "if !now.After(last.CreatedAt) {",
+		after:    "if false {",
 		packages: "server/store/sqlstore",
 		tests:    "TestMemory",
 	},
@@ -1385,8 +1385,8 @@ var list = []mutant{
 	{
 		name:     "turns: a turn waits for more uses than the contract allows",
 		in:       "server/turn/dispatch",
-		before:   "case wait && s.waiting() >= s.Log.MaxPending():",
-		after:    "case false:",
+		before:   "if wait && s.waits >= s.Log.MaxPending() {",
+		after:    "if false {",
 		packages: "server/turn/dispatch",
 		tests:    "TestMoreUsesThanTheContractAllows",
 	},
