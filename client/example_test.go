@@ -341,8 +341,7 @@ func ExampleSessionResourceService() {
 	c, srv := demo()
 	defer srv.Close()
 	ctx := context.Background()
-	file, err := c.Sessions.Resources.Add(ctx, "sess_1", &client.SessionResourceInput{
-		Type:      client.SessionResourceInputTypeFile,
+	file, err := c.Sessions.Resources.Add(ctx, "sess_1", &client.FileResourceInput{
 		FileID:    "file_1",
 		MountPath: new("/mnt/report.csv"),
 	})
@@ -350,12 +349,14 @@ func ExampleSessionResourceService() {
 		log.Fatal(err)
 	}
 	fmt.Println(file.ID, file.MountPath)
-	for file, err := range c.Sessions.Resources.All(ctx, "sess_1", nil) {
+	for resource, err := range c.Sessions.Resources.All(ctx, "sess_1", nil) {
 		if err != nil {
 			log.Fatal(err)
 		}
-		if _, err := c.Sessions.Resources.Delete(ctx, "sess_1", file.ID); err != nil {
-			log.Fatal(err)
+		if file, ok := resource.AsAny().(client.FileResource); ok { // the other resources are memory stores
+			if _, err := c.Sessions.Resources.Delete(ctx, "sess_1", file.ID); err != nil {
+				log.Fatal(err)
+			}
 		}
 	}
 	_, err = c.Sessions.Resources.Get(ctx, "sess_1", file.ID)

@@ -49,7 +49,7 @@ type operation struct {
 
 // operations is every method that calls an operation of the contract.
 func operations(ctx context.Context, c *client.Client) []operation {
-	file := client.SessionResourceInput{Type: client.SessionResourceInputTypeFile, FileID: "file_1", MountPath: new("/mnt/a.csv")}
+	file := client.FileResourceInput{FileID: "file_1", MountPath: new("/mnt/a.csv")}
 	bearer := client.NewCredentialInput(client.StaticBearerInput{MCPServerURL: "https://mcp.example", Token: "t"})
 	return append(plainOperations(ctx, c), []operation{
 		{"cancelSession", "Sessions.Cancel", "", func(o ...client.Option) (any, error) { return c.Sessions.Cancel(ctx, exampleSession, o...) }},
@@ -71,11 +71,11 @@ func operations(ctx context.Context, c *client.Client) []operation {
 			}
 			return (*client.Event)(nil), nil
 		}},
-		{"addSessionResources", "Sessions.Resources.Add", "SessionResource", func(o ...client.Option) (any, error) {
+		{"addSessionResources", "Sessions.Resources.Add", "FileResource", func(o ...client.Option) (any, error) {
 			return c.Sessions.Resources.Add(ctx, exampleSession, &file, o...)
 		}},
 		{"addSessionResources", "Sessions.Resources.AddAll", "Session", func(o ...client.Option) (any, error) {
-			return c.Sessions.Resources.AddAll(ctx, exampleSession, []client.SessionResourceInput{file}, o...)
+			return c.Sessions.Resources.AddAll(ctx, exampleSession, []client.FileResourceInput{file}, o...)
 		}},
 		{"createVault", "Vaults.Create", "", func(o ...client.Option) (any, error) {
 			return c.Vaults.Create(ctx, &client.CreateVaultRequest{DisplayName: "v", Credentials: []client.CreateVaultCredentialRequest{{Auth: &bearer}}}, o...)
@@ -96,7 +96,7 @@ var requests = map[string][]any{
 	"CreateSessionRequest": {client.CreateSessionRequest{
 		Agent: client.AgentRef{ID: "agent_1", Version: 2}, EnvironmentID: "env_1",
 		Title: new("我的会话"), Metadata: client.Metadata{"purpose": "test"}, DeltaFlushIntervalMS: new(int32(250)),
-		Resources: []client.SessionResourceInput{{Type: client.SessionResourceInputTypeFile, FileID: "file_1"}},
+		Resources: []client.SessionResourceInput{client.NewSessionResourceInput(client.FileResourceInput{FileID: "file_1"})},
 	}},
 	"UpdateSessionRequest": {client.UpdateSessionRequest{
 		Title: client.Clear[string](), Metadata: client.MetadataPatch{"purpose": nil, "ticket": new("T-1029")},

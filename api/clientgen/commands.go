@@ -70,17 +70,28 @@ func (c command) Use() string {
 
 // Example is a command line with the flags that every request needs. The commands on sessions need no noun.
 func (c command) Example() string {
-	noun := strings.ToLower(c.Service.Field) + " "
-	if noun == "sessions " {
-		noun = ""
-	}
-	example := "sessions " + noun + c.line(func(id argument) string { return id.Example })
+	example := "sessions " + c.group() + c.line(func(id argument) string { return id.Example })
 	for _, f := range c.Flags {
 		if f.Example != "" {
 			example += " --" + f.Name + " " + f.Example
 		}
 	}
 	return example
+}
+
+// group is the words that lead to the commands of a service: those on sessions need none.
+func (c command) group() string {
+	switch c.Service.Name {
+	case "Sessions":
+		return ""
+	case "MemoryStores":
+		return "memory stores "
+	case "MemoryStores.Memories":
+		return "memory "
+	case "MemoryStores.MemoryVersions":
+		return "memory versions "
+	}
+	return strings.ToLower(c.Service.Field) + " "
 }
 
 // line is the verb and a word for each argument. What lists something within a record has its name: agents versions.

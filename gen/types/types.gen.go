@@ -11,6 +11,21 @@ import (
 	"github.com/oapi-codegen/nullable"
 )
 
+// Defines values for APIActorType.
+const (
+	APIActorTypeAPIActor APIActorType = "api_actor"
+)
+
+// Valid indicates whether the value is a known member of the APIActorType enum.
+func (e APIActorType) Valid() bool {
+	switch e {
+	case APIActorTypeAPIActor:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AddSessionResourcesRequestType.
 const (
 	AddSessionResourcesRequestTypeFile AddSessionResourcesRequestType = "file"
@@ -350,6 +365,51 @@ func (e DeletedEnvironmentType) Valid() bool {
 	}
 }
 
+// Defines values for DeletedEnvironmentKeyType.
+const (
+	DeletedEnvironmentKeyTypeEnvironmentKeyDeleted DeletedEnvironmentKeyType = "environment_key_deleted"
+)
+
+// Valid indicates whether the value is a known member of the DeletedEnvironmentKeyType enum.
+func (e DeletedEnvironmentKeyType) Valid() bool {
+	switch e {
+	case DeletedEnvironmentKeyTypeEnvironmentKeyDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeletedMemoryType.
+const (
+	DeletedMemoryTypeMemoryDeleted DeletedMemoryType = "memory_deleted"
+)
+
+// Valid indicates whether the value is a known member of the DeletedMemoryType enum.
+func (e DeletedMemoryType) Valid() bool {
+	switch e {
+	case DeletedMemoryTypeMemoryDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeletedMemoryStoreType.
+const (
+	DeletedMemoryStoreTypeMemoryStoreDeleted DeletedMemoryStoreType = "memory_store_deleted"
+)
+
+// Valid indicates whether the value is a known member of the DeletedMemoryStoreType enum.
+func (e DeletedMemoryStoreType) Valid() bool {
+	switch e {
+	case DeletedMemoryStoreTypeMemoryStoreDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeletedSessionType.
 const (
 	DeletedSessionTypeSessionDeleted DeletedSessionType = "session_deleted"
@@ -443,6 +503,21 @@ func (e EnvironmentType) Valid() bool {
 	}
 }
 
+// Defines values for EnvironmentKeyType.
+const (
+	EnvironmentKeyTypeEnvironmentKey EnvironmentKeyType = "environment_key"
+)
+
+// Valid indicates whether the value is a known member of the EnvironmentKeyType enum.
+func (e EnvironmentKeyType) Valid() bool {
+	switch e {
+	case EnvironmentKeyTypeEnvironmentKey:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EnvironmentStatus.
 const (
 	EnvironmentStatusArchived EnvironmentStatus = "archived"
@@ -523,15 +598,16 @@ func (e ErrorEnvelopeType) Valid() bool {
 
 // Defines values for ErrorType.
 const (
-	ErrorTypeAPIError            ErrorType = "api_error"
-	ErrorTypeAuthenticationError ErrorType = "authentication_error"
-	ErrorTypeConflictError       ErrorType = "conflict_error"
-	ErrorTypeFeatureNotAvailable ErrorType = "feature_not_available"
-	ErrorTypeInvalidRequestError ErrorType = "invalid_request_error"
-	ErrorTypeNotFoundError       ErrorType = "not_found_error"
-	ErrorTypeOverloadedError     ErrorType = "overloaded_error"
-	ErrorTypePermissionError     ErrorType = "permission_error"
-	ErrorTypeRateLimitError      ErrorType = "rate_limit_error"
+	ErrorTypeAPIError                ErrorType = "api_error"
+	ErrorTypeAuthenticationError     ErrorType = "authentication_error"
+	ErrorTypeConflictError           ErrorType = "conflict_error"
+	ErrorTypeFeatureNotAvailable     ErrorType = "feature_not_available"
+	ErrorTypeInvalidRequestError     ErrorType = "invalid_request_error"
+	ErrorTypeNotFoundError           ErrorType = "not_found_error"
+	ErrorTypeOverloadedError         ErrorType = "overloaded_error"
+	ErrorTypePermissionError         ErrorType = "permission_error"
+	ErrorTypePreconditionFailedError ErrorType = "precondition_failed_error"
+	ErrorTypeRateLimitError          ErrorType = "rate_limit_error"
 )
 
 // Valid indicates whether the value is a known member of the ErrorType enum.
@@ -552,6 +628,8 @@ func (e ErrorType) Valid() bool {
 	case ErrorTypeOverloadedError:
 		return true
 	case ErrorTypePermissionError:
+		return true
+	case ErrorTypePreconditionFailedError:
 		return true
 	case ErrorTypeRateLimitError:
 		return true
@@ -638,6 +716,36 @@ const (
 func (e EventStartType) Valid() bool {
 	switch e {
 	case EventStartTypeEventStart:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FileResourceType.
+const (
+	FileResourceTypeFile FileResourceType = "file"
+)
+
+// Valid indicates whether the value is a known member of the FileResourceType enum.
+func (e FileResourceType) Valid() bool {
+	switch e {
+	case FileResourceTypeFile:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FileResourceInputType.
+const (
+	FileResourceInputTypeFile FileResourceInputType = "file"
+)
+
+// Valid indicates whether the value is a known member of the FileResourceInputType enum.
+func (e FileResourceInputType) Valid() bool {
+	switch e {
+	case FileResourceInputTypeFile:
 		return true
 	default:
 		return false
@@ -770,6 +878,186 @@ func (e MCPToolsetType) Valid() bool {
 	}
 }
 
+// Defines values for MemoryType.
+const (
+	MemoryTypeMemory MemoryType = "memory"
+)
+
+// Valid indicates whether the value is a known member of the MemoryType enum.
+func (e MemoryType) Valid() bool {
+	switch e {
+	case MemoryTypeMemory:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryAccess.
+const (
+	MemoryAccessReadOnly  MemoryAccess = "read_only"
+	MemoryAccessReadWrite MemoryAccess = "read_write"
+)
+
+// Valid indicates whether the value is a known member of the MemoryAccess enum.
+func (e MemoryAccess) Valid() bool {
+	switch e {
+	case MemoryAccessReadOnly:
+		return true
+	case MemoryAccessReadWrite:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryOperation.
+const (
+	MemoryOperationCreated MemoryOperation = "created"
+	MemoryOperationDeleted MemoryOperation = "deleted"
+	MemoryOperationUpdated MemoryOperation = "updated"
+)
+
+// Valid indicates whether the value is a known member of the MemoryOperation enum.
+func (e MemoryOperation) Valid() bool {
+	switch e {
+	case MemoryOperationCreated:
+		return true
+	case MemoryOperationDeleted:
+		return true
+	case MemoryOperationUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryPreconditionType.
+const (
+	MemoryPreconditionTypeContentSHA256 MemoryPreconditionType = "content_sha256"
+)
+
+// Valid indicates whether the value is a known member of the MemoryPreconditionType enum.
+func (e MemoryPreconditionType) Valid() bool {
+	switch e {
+	case MemoryPreconditionTypeContentSHA256:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryPrefixType.
+const (
+	MemoryPrefixTypeMemoryPrefix MemoryPrefixType = "memory_prefix"
+)
+
+// Valid indicates whether the value is a known member of the MemoryPrefixType enum.
+func (e MemoryPrefixType) Valid() bool {
+	switch e {
+	case MemoryPrefixTypeMemoryPrefix:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryStoreType.
+const (
+	MemoryStoreTypeMemoryStore MemoryStoreType = "memory_store"
+)
+
+// Valid indicates whether the value is a known member of the MemoryStoreType enum.
+func (e MemoryStoreType) Valid() bool {
+	switch e {
+	case MemoryStoreTypeMemoryStore:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryStoreResourceType.
+const (
+	MemoryStoreResourceTypeMemoryStore MemoryStoreResourceType = "memory_store"
+)
+
+// Valid indicates whether the value is a known member of the MemoryStoreResourceType enum.
+func (e MemoryStoreResourceType) Valid() bool {
+	switch e {
+	case MemoryStoreResourceTypeMemoryStore:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryStoreResourceInputType.
+const (
+	MemoryStoreResourceInputTypeMemoryStore MemoryStoreResourceInputType = "memory_store"
+)
+
+// Valid indicates whether the value is a known member of the MemoryStoreResourceInputType enum.
+func (e MemoryStoreResourceInputType) Valid() bool {
+	switch e {
+	case MemoryStoreResourceInputTypeMemoryStore:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryStoreStatus.
+const (
+	MemoryStoreStatusActive   MemoryStoreStatus = "active"
+	MemoryStoreStatusArchived MemoryStoreStatus = "archived"
+)
+
+// Valid indicates whether the value is a known member of the MemoryStoreStatus enum.
+func (e MemoryStoreStatus) Valid() bool {
+	switch e {
+	case MemoryStoreStatusActive:
+		return true
+	case MemoryStoreStatusArchived:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryVersionType.
+const (
+	MemoryVersionTypeMemoryVersion MemoryVersionType = "memory_version"
+)
+
+// Valid indicates whether the value is a known member of the MemoryVersionType enum.
+func (e MemoryVersionType) Valid() bool {
+	switch e {
+	case MemoryVersionTypeMemoryVersion:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryView.
+const (
+	MemoryViewBasic MemoryView = "basic"
+	MemoryViewFull  MemoryView = "full"
+)
+
+// Valid indicates whether the value is a known member of the MemoryView enum.
+func (e MemoryView) Valid() bool {
+	switch e {
+	case MemoryViewBasic:
+		return true
+	case MemoryViewFull:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ModelType.
 const (
 	ModelTypeModel ModelType = "model"
@@ -875,6 +1163,21 @@ func (e PinnedAgentType) Valid() bool {
 	}
 }
 
+// Defines values for PolledWorkType.
+const (
+	PolledWorkTypeWork PolledWorkType = "work"
+)
+
+// Valid indicates whether the value is a known member of the PolledWorkType enum.
+func (e PolledWorkType) Valid() bool {
+	switch e {
+	case PolledWorkTypeWork:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProbeMethod.
 const (
 	ProbeMethodInitialize ProbeMethod = "initialize"
@@ -968,6 +1271,21 @@ func (e SessionType) Valid() bool {
 	}
 }
 
+// Defines values for SessionActorType.
+const (
+	SessionActorTypeSessionActor SessionActorType = "session_actor"
+)
+
+// Valid indicates whether the value is a known member of the SessionActorType enum.
+func (e SessionActorType) Valid() bool {
+	switch e {
+	case SessionActorTypeSessionActor:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SessionCancellationType.
 const (
 	SessionCancellationTypeSession SessionCancellationType = "session"
@@ -1022,36 +1340,6 @@ const (
 func (e SessionErrorEventType) Valid() bool {
 	switch e {
 	case SessionErrorEventTypeSessionError:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SessionResourceType.
-const (
-	SessionResourceTypeFile SessionResourceType = "file"
-)
-
-// Valid indicates whether the value is a known member of the SessionResourceType enum.
-func (e SessionResourceType) Valid() bool {
-	switch e {
-	case SessionResourceTypeFile:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SessionResourceInputType.
-const (
-	SessionResourceInputTypeFile SessionResourceInputType = "file"
-)
-
-// Valid indicates whether the value is a known member of the SessionResourceInputType enum.
-func (e SessionResourceInputType) Valid() bool {
-	switch e {
-	case SessionResourceInputTypeFile:
 		return true
 	default:
 		return false
@@ -1448,6 +1736,36 @@ func (e UserToolConfirmationInputType) Valid() bool {
 	}
 }
 
+// Defines values for UserToolResultEventType.
+const (
+	UserToolResultEventTypeUserToolResult UserToolResultEventType = "user.tool_result"
+)
+
+// Valid indicates whether the value is a known member of the UserToolResultEventType enum.
+func (e UserToolResultEventType) Valid() bool {
+	switch e {
+	case UserToolResultEventTypeUserToolResult:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserToolResultInputType.
+const (
+	UserToolResultInputTypeUserToolResult UserToolResultInputType = "user.tool_result"
+)
+
+// Valid indicates whether the value is a known member of the UserToolResultInputType enum.
+func (e UserToolResultInputType) Valid() bool {
+	switch e {
+	case UserToolResultInputTypeUserToolResult:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VaultType.
 const (
 	VaultTypeVault VaultType = "vault"
@@ -1511,6 +1829,129 @@ func (e VaultStatus) Valid() bool {
 	}
 }
 
+// Defines values for WorkType.
+const (
+	WorkTypeWork WorkType = "work"
+)
+
+// Valid indicates whether the value is a known member of the WorkType enum.
+func (e WorkType) Valid() bool {
+	switch e {
+	case WorkTypeWork:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkDataType.
+const (
+	WorkDataTypeSession WorkDataType = "session"
+)
+
+// Valid indicates whether the value is a known member of the WorkDataType enum.
+func (e WorkDataType) Valid() bool {
+	switch e {
+	case WorkDataTypeSession:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkHeartbeatType.
+const (
+	WorkHeartbeatTypeWorkHeartbeat WorkHeartbeatType = "work_heartbeat"
+)
+
+// Valid indicates whether the value is a known member of the WorkHeartbeatType enum.
+func (e WorkHeartbeatType) Valid() bool {
+	switch e {
+	case WorkHeartbeatTypeWorkHeartbeat:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkState.
+const (
+	WorkStateActive   WorkState = "active"
+	WorkStateQueued   WorkState = "queued"
+	WorkStateStarting WorkState = "starting"
+	WorkStateStopped  WorkState = "stopped"
+	WorkStateStopping WorkState = "stopping"
+)
+
+// Valid indicates whether the value is a known member of the WorkState enum.
+func (e WorkState) Valid() bool {
+	switch e {
+	case WorkStateActive:
+		return true
+	case WorkStateQueued:
+		return true
+	case WorkStateStarting:
+		return true
+	case WorkStateStopped:
+		return true
+	case WorkStateStopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkStatsType.
+const (
+	WorkStatsTypeWorkQueueStats WorkStatsType = "work_queue_stats"
+)
+
+// Valid indicates whether the value is a known member of the WorkStatsType enum.
+func (e WorkStatsType) Valid() bool {
+	switch e {
+	case WorkStatsTypeWorkQueueStats:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkerBlockType.
+const (
+	WorkerBlockTypeText WorkerBlockType = "text"
+)
+
+// Valid indicates whether the value is a known member of the WorkerBlockType enum.
+func (e WorkerBlockType) Valid() bool {
+	switch e {
+	case WorkerBlockTypeText:
+		return true
+	default:
+		return false
+	}
+}
+
+// APIActor Caller of the API.
+//
+// Example: {"api_key_id":"tok_019e3b16b2cd7ba4f587ce29fba4d5a6","type":"api_actor"}
+type APIActor struct {
+	// Type Always `api_actor`.
+	Type APIActorType `json:"type"`
+
+	// APIKeyID Identifier of an access token; it is not the token itself.
+	//
+	// Example: tok_019e3b16b2cd7ba4f587ce29fba4d5a6
+	APIKeyID APIKeyID `json:"api_key_id"`
+}
+
+// APIActorType Always `api_actor`.
+type APIActorType string
+
+// APIKeyID Identifier of an access token; it is not the token itself.
+//
+// Example: tok_019e3b16b2cd7ba4f587ce29fba4d5a6
+type APIKeyID = string
+
 // AddSessionResourcesRequest Request body of addSessionResources: either one resource, with `type` and `file_id`, or a list of them
 // under `resources`.
 //
@@ -1529,11 +1970,10 @@ type AddSessionResourcesRequest struct {
 	// Example: /mnt/session/uploads/report.csv
 	MountPath *MountPath `json:"mount_path,omitempty"`
 
-	// Resources File resources (文件资源列表). Gated (M3 门控): with the gate closed only an empty list is accepted.
-	//
+	// Resources Files to add to a session.
 	//
 	// Example: [{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}]
-	Resources SessionResourceInputs `json:"resources,omitempty"`
+	Resources FileResourceInputs `json:"resources,omitempty"`
 }
 
 // AddSessionResourcesRequestType Always `file`.
@@ -2195,6 +2635,16 @@ type ContentDelta struct {
 // ContentDeltaType Always `content_delta`.
 type ContentDeltaType string
 
+// ContentSHA256 SHA-256 of the content's bytes of UTF-8, in lower-case hexadecimal digits.
+//
+// Example: b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed
+type ContentSHA256 = string
+
+// ContentSize Size of the content in bytes of UTF-8.
+//
+// Example: 23
+type ContentSize = int64
+
 // CreateAgentRequest Request body of createAgent, at most 2 MiB of JSON.
 //
 // Example: {"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手"}
@@ -2250,6 +2700,16 @@ type CreateAgentRequest struct {
 	Metadata Metadata `json:"metadata,omitzero"`
 }
 
+// CreateEnvironmentKeyRequest Request body of createEnvironmentKey.
+//
+// Example: {"name":"build-host-1"}
+type CreateEnvironmentKeyRequest struct {
+	// Name Display name; it need not be unique.
+	//
+	// Example: test-agent-e2e
+	Name Name `json:"name"`
+}
+
 // CreateEnvironmentRequest Request body of createEnvironment.
 //
 // Example: {"config":{"type":"cloud"},"name":"default"}
@@ -2268,6 +2728,49 @@ type CreateEnvironmentRequest struct {
 	//
 	// Example: {"networking":{"type":"unrestricted"},"type":"cloud"}
 	Config EnvironmentConfig `json:"config"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+}
+
+// CreateMemoryRequest Request body of createMemory.
+//
+// Example: {"content":"Prefers short answers.\n","path":"users/4711.md"}
+type CreateMemoryRequest struct {
+	// Path Path of a memory, unique within its store: segments with slashes between them, at most 1024 bytes of UTF-8 in
+	// normalization form C, without control or format characters. A segment is not empty, `.` or `..`. Requests may
+	// have a leading slash, which is removed.
+	//
+	//
+	// Example: users/4711.md
+	Path MemoryPath `json:"path"`
+
+	// Content Text of a memory, at most 102400 bytes of UTF-8; it may be empty.
+	//
+	// Example: Prefers short answers.
+	Content MemoryContent `json:"content"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+}
+
+// CreateMemoryStoreRequest Request body of createMemoryStore.
+//
+// Example: {"description":"What users have told us about themselves","metadata":{"team":"support"},"name":"User notes"}
+type CreateMemoryStoreRequest struct {
+	// Name Display name; it need not be unique.
+	//
+	// Example: User notes
+	Name MemoryStoreName `json:"name"`
+
+	// Description What the memory store is for; agents read it. `''` when it has none.
+	//
+	// Example: What users have told us about themselves
+	Description *MemoryStoreDescription `json:"description,omitempty"`
 
 	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
 	//
@@ -2303,12 +2806,12 @@ type CreateSessionRequest struct {
 	// DeltaFlushIntervalMS Interval in milliseconds at which incremental output is flushed (增量刷新间隔).
 	DeltaFlushIntervalMS *int32 `json:"delta_flush_interval_ms,omitempty"`
 
-	// MemoryStoreIDs Memory stores of the session (关联的 Memory Store ID 列表).
+	// MemoryStoreIDs Memory stores of the session (关联的 Memory Store ID 列表), which its agent reads and changes.
 	//
 	// Example: ["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"]
 	MemoryStoreIDs MemoryStoreIDs `json:"memory_store_ids,omitempty"`
 
-	// Resources File resources (文件资源列表). Gated (M3 门控): with the gate closed only an empty list is accepted.
+	// Resources Files (文件资源列表) and memory stores. Gated (M3 门控): with the gate closed only an empty list is accepted.
 	//
 	//
 	// Example: [{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}]
@@ -2495,6 +2998,54 @@ type DeletedEnvironment struct {
 // DeletedEnvironmentType Always `environment_deleted`.
 type DeletedEnvironmentType string
 
+// DeletedEnvironmentKey Identifier of a deleted key.
+//
+// Example: {"id":"tok_019e3bb1e8c171fd9abbb1477ffb84cc","type":"environment_key_deleted"}
+type DeletedEnvironmentKey struct {
+	// ID Identifier of a key of an environment.
+	//
+	// Example: tok_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID EnvironmentKeyID `json:"id"`
+
+	// Type Always `environment_key_deleted`.
+	Type DeletedEnvironmentKeyType `json:"type"`
+}
+
+// DeletedEnvironmentKeyType Always `environment_key_deleted`.
+type DeletedEnvironmentKeyType string
+
+// DeletedMemory Identifier of a deleted memory.
+//
+// Example: {"id":"mem_019e3b15a1bc7f82d365ac07d9f2b3e4","type":"memory_deleted"}
+type DeletedMemory struct {
+	// ID Identifier of a memory; it stays the same when the path changes.
+	//
+	// Example: mem_019e3b15a1bc7f82d365ac07d9f2b3e4
+	ID MemoryID `json:"id"`
+
+	// Type Always `memory_deleted`.
+	Type DeletedMemoryType `json:"type"`
+}
+
+// DeletedMemoryType Always `memory_deleted`.
+type DeletedMemoryType string
+
+// DeletedMemoryStore Identifier of a deleted memory store.
+//
+// Example: {"id":"memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d","type":"memory_store_deleted"}
+type DeletedMemoryStore struct {
+	// ID Identifier of a memory store.
+	//
+	// Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+	ID MemoryStoreID `json:"id"`
+
+	// Type Always `memory_store_deleted`.
+	Type DeletedMemoryStoreType `json:"type"`
+}
+
+// DeletedMemoryStoreType Always `memory_store_deleted`.
+type DeletedMemoryStoreType string
+
 // DeletedSession Identifier of a deleted session.
 //
 // Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session_deleted"}
@@ -2634,6 +3185,70 @@ type EnvironmentType string
 //
 // Example: env_019e2590d33f711fabf42f2857cecd8a
 type EnvironmentID = string
+
+// EnvironmentKey Key of an environment, for its workers.
+//
+// Example: {"created_at":"2026-07-20T09:00:00Z","environment_id":"env_019e2590d33f711fabf42f2857cecd8a","id":"tok_019e3bb1e8c171fd9abbb1477ffb84cc","key":"pt-env-example","name":"build-host-1","type":"environment_key"}
+type EnvironmentKey struct {
+	// ID Identifier of a key of an environment.
+	//
+	// Example: tok_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID EnvironmentKeyID `json:"id"`
+
+	// Type Always `environment_key`.
+	Type EnvironmentKeyType `json:"type"`
+
+	// EnvironmentID Identifier of an environment.
+	//
+	// Example: env_019e2590d33f711fabf42f2857cecd8a
+	EnvironmentID EnvironmentID `json:"environment_id"`
+
+	// Name Display name; it need not be unique.
+	//
+	// Example: test-agent-e2e
+	Name Name `json:"name"`
+
+	// Key The token; present only in the response that creates the key.
+	Key *string `json:"key,omitempty"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ExpiresAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ExpiresAt *Timestamp `json:"expires_at,omitempty"`
+}
+
+// EnvironmentKeyType Always `environment_key`.
+type EnvironmentKeyType string
+
+// EnvironmentKeyID Identifier of a key of an environment.
+//
+// Example: tok_019e3bb1e8c171fd9abbb1477ffb84cc
+type EnvironmentKeyID = string
+
+// EnvironmentKeyList One page of keys.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type EnvironmentKeyList struct {
+	// Data Records of the page, in the order of the list.
+	Data []EnvironmentKey `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
 
 // EnvironmentList One page of environments.
 //
@@ -2794,6 +3409,11 @@ type ErrorDetail struct {
 
 	// AvailableFrom Beta identifier that makes the feature available; present only with 501.
 	AvailableFrom *string `json:"available_from,omitempty"`
+
+	// Details What a 412 is about.
+	//
+	// Example: {"current_state":{"last_heartbeat":"2026-07-20T09:00:05.123456Z","state":"active","ttl_seconds":30}}
+	Details *LeaseDetails `json:"details,omitempty"`
 }
 
 // ErrorType Kind of an error, one for each status; a 405 and the 409 of a busy session are `invalid_request_error`.
@@ -2906,6 +3526,11 @@ type EventUsage struct {
 	Credits float64 `json:"credits"`
 }
 
+// ExpectedHeartbeat Heartbeat that the caller expects to be the latest one.
+//
+// Example: NO_HEARTBEAT
+type ExpectedHeartbeat = string
+
 // ExpiryInput When the access token expires, in any time zone.
 //
 // Example: 2026-05-20T11:00:00+02:00
@@ -2915,6 +3540,68 @@ type ExpiryInput = time.Time
 //
 // Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 type FileID = string
+
+// FileResource File of a session (关联的文件资源).
+//
+// Example: {"created_at":"2026-05-18T15:26:15.747298Z","file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","id":"sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0","mount_path":"/mnt/session/uploads/file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file","updated_at":"2026-05-18T15:26:15.747298Z"}
+type FileResource struct {
+	// ID Identifier of a session resource.
+	//
+	// Example: sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0
+	ID SessionResourceID `json:"id"`
+
+	// Type Always `file`.
+	Type FileResourceType `json:"type"`
+
+	// FileID Identifier of a file.
+	//
+	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
+	FileID FileID `json:"file_id"`
+
+	// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
+	//
+	// Example: /mnt/session/uploads/report.csv
+	MountPath MountPath `json:"mount_path"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	UpdatedAt Timestamp `json:"updated_at"`
+}
+
+// FileResourceType Always `file`.
+type FileResourceType string
+
+// FileResourceInput File to add to a session.
+//
+// Example: {"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}
+type FileResourceInput struct {
+	// Type Always `file`.
+	Type FileResourceInputType `json:"type"`
+
+	// FileID Identifier of a file.
+	//
+	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
+	FileID FileID `json:"file_id"`
+
+	// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
+	//
+	// Example: /mnt/session/uploads/report.csv
+	MountPath *MountPath `json:"mount_path,omitempty"`
+}
+
+// FileResourceInputType Always `file`.
+type FileResourceInputType string
+
+// FileResourceInputs Files to add to a session.
+//
+// Example: [{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}]
+type FileResourceInputs = []FileResourceInput
 
 // HTTPURL URL with the scheme http or https.
 //
@@ -2946,6 +3633,41 @@ type InjectionLocation struct {
 //
 // Example: {"properties":{"tag":{"type":"string"}},"type":"object"}
 type JSONSchema = json.RawMessage
+
+// LeaseDetails What a 412 is about.
+//
+// Example: {"current_state":{"last_heartbeat":"2026-07-20T09:00:05.123456Z","state":"active","ttl_seconds":30}}
+type LeaseDetails struct {
+	// CurrentState What the server knows of the lease of a work item.
+	//
+	// Example: {"last_heartbeat":"2026-07-20T09:00:05.123456Z","state":"active","ttl_seconds":30}
+	CurrentState LeaseState `json:"current_state"`
+}
+
+// LeaseSeconds Length of a lease in seconds.
+//
+// Example: 30
+type LeaseSeconds = int32
+
+// LeaseState What the server knows of the lease of a work item.
+//
+// Example: {"last_heartbeat":"2026-07-20T09:00:05.123456Z","state":"active","ttl_seconds":30}
+type LeaseState struct {
+	// State State of a work item.
+	//
+	// Example: queued
+	State WorkState `json:"state"`
+
+	// TTLSeconds Length of a lease in seconds.
+	//
+	// Example: 30
+	TTLSeconds LeaseSeconds `json:"ttl_seconds"`
+
+	// LastHeartbeat Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	LastHeartbeat *Timestamp `json:"last_heartbeat,omitempty"`
+}
 
 // ListOrder Order of a list, newest (`desc`) or oldest (`asc`) first.
 //
@@ -3143,15 +3865,516 @@ type MCPToolsetType string
 // Example: 3
 type MaxIterations = int32
 
+// Memory Text at a path of a memory store. `store_id` and `memory_store_id` are two names of one field, as are `size` and
+// `content_size_bytes`. `content` is absent in the `basic` view.
+//
+// Example: {"content":"Prefers short answers.\n","content_sha256":"b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed","content_size_bytes":23,"created_at":"2026-05-18T03:07:43.229114Z","id":"mem_019e3b15a1bc7f82d365ac07d9f2b3e4","memory_store_id":"memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d","memory_version_id":"memver_019e3b15a1bc7a93e476bd18eaf3c4f5","metadata":{},"path":"users/4711.md","size":23,"store_id":"memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d","type":"memory","updated_at":"2026-05-18T03:07:43.229114Z","version":1}
+type Memory struct {
+	// ID Identifier of a memory; it stays the same when the path changes.
+	//
+	// Example: mem_019e3b15a1bc7f82d365ac07d9f2b3e4
+	ID MemoryID `json:"id"`
+
+	// Type Always `memory`.
+	Type MemoryType `json:"type"`
+
+	// StoreID Identifier of a memory store.
+	//
+	// Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+	StoreID MemoryStoreID `json:"store_id"`
+
+	// MemoryStoreID Identifier of a memory store.
+	//
+	// Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+
+	// Path Path of a memory, unique within its store: segments with slashes between them, at most 1024 bytes of UTF-8 in
+	// normalization form C, without control or format characters. A segment is not empty, `.` or `..`. Requests may
+	// have a leading slash, which is removed.
+	//
+	//
+	// Example: users/4711.md
+	Path MemoryPath `json:"path"`
+
+	// Content Text of a memory, at most 102400 bytes of UTF-8; it may be empty.
+	//
+	// Example: Prefers short answers.
+	Content *MemoryContent `json:"content,omitempty"`
+
+	// Size Size of the content in bytes of UTF-8.
+	//
+	// Example: 23
+	Size ContentSize `json:"size"`
+
+	// ContentSizeBytes Size of the content in bytes of UTF-8.
+	//
+	// Example: 23
+	ContentSizeBytes ContentSize `json:"content_size_bytes"`
+
+	// ContentSHA256 SHA-256 of the content's bytes of UTF-8, in lower-case hexadecimal digits.
+	//
+	// Example: b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed
+	ContentSHA256 ContentSHA256 `json:"content_sha256"`
+
+	// Version Number of changes of the memory so far, its creation included.
+	//
+	// Example: 1
+	Version MemoryVersionNumber `json:"version"`
+
+	// MemoryVersionID Identifier of a version of a memory.
+	//
+	// Example: memver_019e3b15a1bc7a93e476bd18eaf3c4f5
+	MemoryVersionID MemoryVersionID `json:"memory_version_id"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	UpdatedAt Timestamp `json:"updated_at"`
+}
+
+// MemoryType Always `memory`.
+type MemoryType string
+
+// MemoryAccess What the session's agent may do with the memories.
+//
+// Example: read_only
+type MemoryAccess string
+
+// MemoryContent Text of a memory, at most 102400 bytes of UTF-8; it may be empty.
+//
+// Example: Prefers short answers.
+type MemoryContent = string
+
+// MemoryID Identifier of a memory; it stays the same when the path changes.
+//
+// Example: mem_019e3b15a1bc7f82d365ac07d9f2b3e4
+type MemoryID = string
+
+// MemoryInstructions What the agent is told about the use of the memory store in this session.
+//
+// Example: Read users/ before you reply.
+type MemoryInstructions = string
+
+// MemoryList One page of memories.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type MemoryList struct {
+	// Data Records of the page, in the order of the list.
+	Data []MemoryListItem `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
+// MemoryMountPath Path of the memory store in the session's container, unique within the session.
+//
+// Example: /mnt/memory/user-notes
+type MemoryMountPath = string
+
+// MemoryOperation Kind of change that a version records.
+//
+// Example: created
+type MemoryOperation string
+
+// MemoryPath Path of a memory, unique within its store: segments with slashes between them, at most 1024 bytes of UTF-8 in
+// normalization form C, without control or format characters. A segment is not empty, `.` or `..`. Requests may
+// have a leading slash, which is removed.
+//
+// Example: users/4711.md
+type MemoryPath = string
+
+// MemoryPathPrefix Beginning of paths.
+//
+// Example: users/
+type MemoryPathPrefix = string
+
+// MemoryPrecondition What the memory must be for a change to take effect.
+//
+// Example: {"content_sha256":"b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed","type":"content_sha256"}
+type MemoryPrecondition struct {
+	// Type Always `content_sha256`.
+	Type MemoryPreconditionType `json:"type"`
+
+	// ContentSHA256 SHA-256 of the content's bytes of UTF-8, in lower-case hexadecimal digits.
+	//
+	// Example: b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed
+	ContentSHA256 ContentSHA256 `json:"content_sha256"`
+}
+
+// MemoryPreconditionType Always `content_sha256`.
+type MemoryPreconditionType string
+
+// MemoryPrefix Beginning of the paths of one or more memories; it is not a record and has no identifier.
+//
+// Example: {"path":"users/","type":"memory_prefix"}
+type MemoryPrefix struct {
+	// Type Always `memory_prefix`.
+	Type MemoryPrefixType `json:"type"`
+
+	// Path Beginning of paths.
+	//
+	// Example: users/
+	Path MemoryPathPrefix `json:"path"`
+}
+
+// MemoryPrefixType Always `memory_prefix`.
+type MemoryPrefixType string
+
+// MemoryStore Memory store. `archived_at` is present only in an archived one.
+//
+// Example: {"created_at":"2026-05-18T03:01:12.106371Z","description":"What users have told us about themselves","entry_count":1,"id":"memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d","metadata":{"team":"support"},"name":"User notes","status":"active","total_size":23,"type":"memory_store","updated_at":"2026-05-18T03:01:12.106371Z"}
+type MemoryStore struct {
+	// ID Identifier of a memory store.
+	//
+	// Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+	ID MemoryStoreID `json:"id"`
+
+	// Type Always `memory_store`.
+	Type MemoryStoreType `json:"type"`
+
+	// Name Display name; it need not be unique.
+	//
+	// Example: User notes
+	Name MemoryStoreName `json:"name"`
+
+	// Description What the memory store is for; agents read it. `''` when it has none.
+	//
+	// Example: What users have told us about themselves
+	Description MemoryStoreDescription `json:"description"`
+
+	// Status State of a memory store.
+	//
+	// Example: active
+	Status MemoryStoreStatus `json:"status"`
+
+	// EntryCount Number of memories.
+	EntryCount int64 `json:"entry_count"`
+
+	// TotalSize Size of the memories together, in bytes, without earlier versions.
+	TotalSize int64 `json:"total_size"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// ArchivedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ArchivedAt *Timestamp `json:"archived_at,omitempty"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	UpdatedAt Timestamp `json:"updated_at"`
+}
+
+// MemoryStoreType Always `memory_store`.
+type MemoryStoreType string
+
+// MemoryStoreDescription What the memory store is for; agents read it. `”` when it has none.
+//
+// Example: What users have told us about themselves
+type MemoryStoreDescription = string
+
 // MemoryStoreID Identifier of a memory store.
 //
 // Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
 type MemoryStoreID = string
 
-// MemoryStoreIDs Memory stores of the session (关联的 Memory Store ID 列表).
+// MemoryStoreIDs Memory stores of the session (关联的 Memory Store ID 列表), which its agent reads and changes.
 //
 // Example: ["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"]
 type MemoryStoreIDs = []MemoryStoreID
+
+// MemoryStoreList One page of memory stores.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type MemoryStoreList struct {
+	// Data Records of the page, in the order of the list.
+	Data []MemoryStore `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
+// MemoryStoreName Display name; it need not be unique.
+//
+// Example: User notes
+type MemoryStoreName = string
+
+// MemoryStoreResource Memory store of a session, with the name and the description that it had when the session was created.
+//
+// Example: {"access":"read_write","created_at":"2026-05-18T15:26:15.747298Z","description":"What users have told us about themselves","id":"sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b1","memory_store_id":"memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d","mount_path":"/mnt/memory/user-notes","name":"User notes","type":"memory_store","updated_at":"2026-05-18T15:26:15.747298Z"}
+type MemoryStoreResource struct {
+	// ID Identifier of a session resource.
+	//
+	// Example: sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0
+	ID SessionResourceID `json:"id"`
+
+	// Type Always `memory_store`.
+	Type MemoryStoreResourceType `json:"type"`
+
+	// MemoryStoreID Identifier of a memory store.
+	//
+	// Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+
+	// Access What the session's agent may do with the memories.
+	//
+	// Example: read_only
+	Access MemoryAccess `json:"access"`
+
+	// Instructions What the agent is told about the use of the memory store in this session.
+	//
+	// Example: Read users/ before you reply.
+	Instructions *MemoryInstructions `json:"instructions,omitempty"`
+
+	// Name Display name; it need not be unique.
+	//
+	// Example: User notes
+	Name MemoryStoreName `json:"name"`
+
+	// Description What the memory store is for; agents read it. `''` when it has none.
+	//
+	// Example: What users have told us about themselves
+	Description MemoryStoreDescription `json:"description"`
+
+	// MountPath Path of the memory store in the session's container, unique within the session.
+	//
+	// Example: /mnt/memory/user-notes
+	MountPath MemoryMountPath `json:"mount_path"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	UpdatedAt Timestamp `json:"updated_at"`
+}
+
+// MemoryStoreResourceType Always `memory_store`.
+type MemoryStoreResourceType string
+
+// MemoryStoreResourceInput Memory store of a new session; stores cannot be added or removed later.
+//
+// Example: {"access":"read_only","memory_store_id":"memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d","type":"memory_store"}
+type MemoryStoreResourceInput struct {
+	// Type Always `memory_store`.
+	Type MemoryStoreResourceInputType `json:"type"`
+
+	// MemoryStoreID Identifier of a memory store.
+	//
+	// Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+
+	// Access What the session's agent may do with the memories.
+	//
+	// Example: read_only
+	Access *MemoryAccess `json:"access,omitempty"`
+
+	// Instructions What the agent is told about the use of the memory store in this session.
+	//
+	// Example: Read users/ before you reply.
+	Instructions *MemoryInstructions `json:"instructions,omitempty"`
+}
+
+// MemoryStoreResourceInputType Always `memory_store`.
+type MemoryStoreResourceInputType string
+
+// MemoryStoreStatus State of a memory store.
+//
+// Example: active
+type MemoryStoreStatus string
+
+// MemoryVersion Record of one change of a memory. Only redaction changes it. `store_id` and `memory_store_id` are two names of one
+// field, as are `memory_id` and `entry_id`, `path` and `entry_path`, `operation` and `action`, `size` and
+// `content_size_bytes`. `content` is absent in the `basic` view, after redaction and for a deletion, which has no
+// `content_sha256` either.
+//
+// Example: {"action":"created","content":"Prefers short answers.\n","content_sha256":"b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed","content_size_bytes":23,"created_at":"2026-05-18T03:07:43.229114Z","created_by":{"session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session_actor"},"entry_id":"mem_019e3b15a1bc7f82d365ac07d9f2b3e4","entry_path":"users/4711.md","id":"memver_019e3b15a1bc7a93e476bd18eaf3c4f5","memory_id":"mem_019e3b15a1bc7f82d365ac07d9f2b3e4","memory_store_id":"memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d","metadata":{},"operation":"created","path":"users/4711.md","redacted":false,"size":23,"store_id":"memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d","type":"memory_version","version":1}
+type MemoryVersion struct {
+	// ID Identifier of a version of a memory.
+	//
+	// Example: memver_019e3b15a1bc7a93e476bd18eaf3c4f5
+	ID MemoryVersionID `json:"id"`
+
+	// Type Always `memory_version`.
+	Type MemoryVersionType `json:"type"`
+
+	// StoreID Identifier of a memory store.
+	//
+	// Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+	StoreID MemoryStoreID `json:"store_id"`
+
+	// MemoryStoreID Identifier of a memory store.
+	//
+	// Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+
+	// MemoryID Identifier of a memory; it stays the same when the path changes.
+	//
+	// Example: mem_019e3b15a1bc7f82d365ac07d9f2b3e4
+	MemoryID MemoryID `json:"memory_id"`
+
+	// EntryID Identifier of a memory; it stays the same when the path changes.
+	//
+	// Example: mem_019e3b15a1bc7f82d365ac07d9f2b3e4
+	EntryID MemoryID `json:"entry_id"`
+
+	// Path Path of a memory, unique within its store: segments with slashes between them, at most 1024 bytes of UTF-8 in
+	// normalization form C, without control or format characters. A segment is not empty, `.` or `..`. Requests may
+	// have a leading slash, which is removed.
+	//
+	//
+	// Example: users/4711.md
+	Path MemoryPath `json:"path"`
+
+	// EntryPath Path of a memory, unique within its store: segments with slashes between them, at most 1024 bytes of UTF-8 in
+	// normalization form C, without control or format characters. A segment is not empty, `.` or `..`. Requests may
+	// have a leading slash, which is removed.
+	//
+	//
+	// Example: users/4711.md
+	EntryPath MemoryPath `json:"entry_path"`
+
+	// Action Kind of change that a version records.
+	//
+	// Example: created
+	Action MemoryOperation `json:"action"`
+
+	// Operation Kind of change that a version records.
+	//
+	// Example: created
+	Operation MemoryOperation `json:"operation"`
+
+	// Version Number of changes of the memory so far, its creation included.
+	//
+	// Example: 1
+	Version MemoryVersionNumber `json:"version"`
+
+	// Content Text of a memory, at most 102400 bytes of UTF-8; it may be empty.
+	//
+	// Example: Prefers short answers.
+	Content *MemoryContent `json:"content,omitempty"`
+
+	// Size Size of the content in bytes of UTF-8.
+	//
+	// Example: 23
+	Size ContentSize `json:"size"`
+
+	// ContentSizeBytes Size of the content in bytes of UTF-8.
+	//
+	// Example: 23
+	ContentSizeBytes ContentSize `json:"content_size_bytes"`
+
+	// ContentSHA256 SHA-256 of the content's bytes of UTF-8, in lower-case hexadecimal digits.
+	//
+	// Example: b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed
+	ContentSHA256 *ContentSHA256 `json:"content_sha256,omitempty"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// CreatedBy Who made a change, distinguished by `type`.
+	//
+	// Example: {"session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session_actor"}
+	CreatedBy *Actor `json:"created_by,omitempty"`
+
+	// Redacted Whether the content was erased.
+	Redacted bool `json:"redacted"`
+
+	// RedactedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	RedactedAt *Timestamp `json:"redacted_at,omitempty"`
+
+	// RedactedBy Who made a change, distinguished by `type`.
+	//
+	// Example: {"session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session_actor"}
+	RedactedBy *Actor `json:"redacted_by,omitempty"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+}
+
+// MemoryVersionType Always `memory_version`.
+type MemoryVersionType string
+
+// MemoryVersionID Identifier of a version of a memory.
+//
+// Example: memver_019e3b15a1bc7a93e476bd18eaf3c4f5
+type MemoryVersionID = string
+
+// MemoryVersionList One page of versions of memories.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type MemoryVersionList struct {
+	// Data Records of the page, in the order of the list.
+	Data []MemoryVersion `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
+// MemoryVersionNumber Number of changes of the memory so far, its creation included.
+//
+// Example: 1
+type MemoryVersionNumber = int32
+
+// MemoryView Whether a response has the content of memories, `full`, or not, `basic`.
+//
+// Example: full
+type MemoryView string
 
 // Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
 //
@@ -3537,6 +4760,69 @@ type PinnedAgent struct {
 // PinnedAgentType Always `agent`.
 type PinnedAgentType string
 
+// PolledWork Work item as it is delivered to a worker; null when there is none.
+//
+// Example: {"acknowledged_at":null,"created_at":"2026-07-20T09:00:00Z","data":{"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"},"environment_id":"env_019e2590d33f711fabf42f2857cecd8a","id":"work_019e3bb1e8c171fd9abbb1477ffb84cc","latest_heartbeat_at":null,"metadata":{},"secret":"eyJzZXNzaW9uc190b2tlbiI6InB0LXdvcmstZXhhbXBsZSJ9","started_at":null,"state":"queued","stop_requested_at":null,"stopped_at":null,"type":"work"}
+type PolledWork struct {
+	// ID Identifier of a work item.
+	//
+	// Example: work_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID WorkID `json:"id"`
+
+	// Type Always `work`.
+	Type PolledWorkType `json:"type"`
+
+	// EnvironmentID Identifier of an environment.
+	//
+	// Example: env_019e2590d33f711fabf42f2857cecd8a
+	EnvironmentID EnvironmentID `json:"environment_id"`
+
+	// Data What a work item is about.
+	//
+	// Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"}
+	Data WorkData `json:"data"`
+
+	// State State of a work item.
+	//
+	// Example: queued
+	State WorkState `json:"state"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// AcknowledgedAt Time at which a worker accepted the item; null before it.
+	AcknowledgedAt *time.Time `json:"acknowledged_at"`
+
+	// StartedAt Time of the first heartbeat; null before it.
+	StartedAt *time.Time `json:"started_at"`
+
+	// LatestHeartbeatAt Time of the latest heartbeat; null before the first one.
+	LatestHeartbeatAt *time.Time `json:"latest_heartbeat_at"`
+
+	// StopRequestedAt Time at which the worker was asked to stop; null if it was not.
+	StopRequestedAt *time.Time `json:"stop_requested_at"`
+
+	// StoppedAt Time at which the item was stopped; null before it.
+	StoppedAt *time.Time `json:"stopped_at"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// Secret Base64url of a JSON object whose `sessions_token` is the worker's token for the session of this work item. It ends with the
+	// item, and with the item's next delivery.
+	//
+	//
+	// Example: eyJzZXNzaW9uc190b2tlbiI6InB0LXdvcmstZXhhbXBsZSJ9
+	Secret WorkSecret `json:"secret"`
+}
+
+// PolledWorkType Always `work`.
+type PolledWorkType string
+
 // ProbeMethod Method of the request to the MCP server.
 //
 // Example: initialize
@@ -3723,7 +5009,7 @@ type Session struct {
 	// Example: {"LOG_LEVEL":"debug"}
 	EnvironmentVariables EnvironmentVariables `json:"environment_variables,omitzero"`
 
-	// Resources File resources (关联的文件资源).
+	// Resources Files (关联的文件资源), at most 100, and memory stores, at most 20.
 	Resources []SessionResource `json:"resources"`
 
 	// VaultIDs Vaults of the session (关联的 Vault ID 列表). Gated (M3 门控): with the gate closed only an empty list
@@ -3733,7 +5019,7 @@ type Session struct {
 	// Example: []
 	VaultIDs VaultIDs `json:"vault_ids"`
 
-	// MemoryStoreIDs Memory stores of the session (关联的 Memory Store ID 列表).
+	// MemoryStoreIDs Memory stores of the session (关联的 Memory Store ID 列表), which its agent reads and changes.
 	//
 	// Example: ["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"]
 	MemoryStoreIDs MemoryStoreIDs `json:"memory_store_ids"`
@@ -3761,6 +5047,22 @@ type Session struct {
 
 // SessionType Always `session`.
 type SessionType string
+
+// SessionActor Agent of a session.
+//
+// Example: {"session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session_actor"}
+type SessionActor struct {
+	// Type Always `session_actor`.
+	Type SessionActorType `json:"type"`
+
+	// SessionID Identifier of a session.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+}
+
+// SessionActorType Always `session_actor`.
+type SessionActorType string
 
 // SessionCancellation Response of cancelSession, whether or not there was a turn to stop.
 //
@@ -3909,69 +5211,12 @@ type SessionList struct {
 	NextPage *string `json:"next_page"`
 }
 
-// SessionResource File of a session (关联的文件资源).
-//
-// Example: {"created_at":"2026-05-18T15:26:15.747298Z","file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","id":"sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0","mount_path":"/mnt/session/uploads/file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file","updated_at":"2026-05-18T15:26:15.747298Z"}
-type SessionResource struct {
-	// ID Identifier of a session resource.
-	//
-	// Example: sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0
-	ID SessionResourceID `json:"id"`
-
-	// Type Always `file`.
-	Type SessionResourceType `json:"type"`
-
-	// FileID Identifier of a file.
-	//
-	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
-	FileID FileID `json:"file_id"`
-
-	// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
-	//
-	// Example: /mnt/session/uploads/report.csv
-	MountPath MountPath `json:"mount_path"`
-
-	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
-	//
-	// Example: 2026-05-18T15:26:15.747298Z
-	CreatedAt Timestamp `json:"created_at"`
-
-	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
-	//
-	// Example: 2026-05-18T15:26:15.747298Z
-	UpdatedAt Timestamp `json:"updated_at"`
-}
-
-// SessionResourceType Always `file`.
-type SessionResourceType string
-
 // SessionResourceID Identifier of a session resource.
 //
 // Example: sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0
 type SessionResourceID = string
 
-// SessionResourceInput File to add to a session.
-//
-// Example: {"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}
-type SessionResourceInput struct {
-	// Type Always `file`.
-	Type SessionResourceInputType `json:"type"`
-
-	// FileID Identifier of a file.
-	//
-	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
-	FileID FileID `json:"file_id"`
-
-	// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
-	//
-	// Example: /mnt/session/uploads/report.csv
-	MountPath *MountPath `json:"mount_path,omitempty"`
-}
-
-// SessionResourceInputType Always `file`.
-type SessionResourceInputType string
-
-// SessionResourceInputs File resources (文件资源列表). Gated (M3 门控): with the gate closed only an empty list is accepted.
+// SessionResourceInputs Files (文件资源列表) and memory stores. Gated (M3 门控): with the gate closed only an empty list is accepted.
 //
 // Example: [{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}]
 type SessionResourceInputs = []SessionResourceInput
@@ -4380,6 +5625,14 @@ type StopReason struct {
 // Example: end_turn
 type StopReasonType string
 
+// StopWorkRequest Request body of stopWork.
+//
+// Example: {"force":true}
+type StopWorkRequest struct {
+	// Force Whether the item becomes `stopped` at once.
+	Force *bool `json:"force,omitempty"`
+}
+
 // Text Text of at least one character.
 //
 // Example: 你好
@@ -4564,6 +5817,64 @@ type UpdateEnvironmentRequest struct {
 	Metadata MetadataPatch `json:"metadata,omitzero"`
 }
 
+// UpdateMemoryRequest Request body of updateMemory and putMemory.
+//
+// Example: {"content":"Prefers short answers in English.\n","content_sha256":"b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed"}
+type UpdateMemoryRequest struct {
+	// Path Path of a memory, unique within its store: segments with slashes between them, at most 1024 bytes of UTF-8 in
+	// normalization form C, without control or format characters. A segment is not empty, `.` or `..`. Requests may
+	// have a leading slash, which is removed.
+	//
+	//
+	// Example: users/4711.md
+	Path *MemoryPath `json:"path,omitempty"`
+
+	// Content Text of a memory, at most 102400 bytes of UTF-8; it may be empty.
+	//
+	// Example: Prefers short answers.
+	Content *MemoryContent `json:"content,omitempty"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// Version Number of changes of the memory so far, its creation included.
+	//
+	// Example: 1
+	Version *MemoryVersionNumber `json:"version,omitempty"`
+
+	// ContentSHA256 SHA-256 of the content's bytes of UTF-8, in lower-case hexadecimal digits.
+	//
+	// Example: b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed
+	ContentSHA256 *ContentSHA256 `json:"content_sha256,omitempty"`
+
+	// Precondition What the memory must be for a change to take effect.
+	//
+	// Example: {"content_sha256":"b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed","type":"content_sha256"}
+	Precondition *MemoryPrecondition `json:"precondition,omitempty"`
+}
+
+// UpdateMemoryStoreRequest Request body of updateMemoryStore.
+//
+// Example: {"description":"What users prefer","metadata":{"team":null}}
+type UpdateMemoryStoreRequest struct {
+	// Name Display name; it need not be unique.
+	//
+	// Example: User notes
+	Name *MemoryStoreName `json:"name,omitempty"`
+
+	// Description What the memory store is for; agents read it. `''` when it has none.
+	//
+	// Example: What users have told us about themselves
+	Description *MemoryStoreDescription `json:"description,omitempty"`
+
+	// Metadata Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+	//
+	// Example: {"purpose":null,"ticket":"T-1029"}
+	Metadata MetadataPatch `json:"metadata,omitzero"`
+}
+
 // UpdateSessionRequest Request body of updateSession.
 //
 // Example: {"metadata":{"purpose":null,"ticket":"T-1029"},"title":"退款咨询"}
@@ -4606,6 +5917,16 @@ type UpdateVaultRequest struct {
 	// Example: Search tools
 	DisplayName *VaultName `json:"display_name,omitempty"`
 
+	// Metadata Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+	//
+	// Example: {"purpose":null,"ticket":"T-1029"}
+	Metadata MetadataPatch `json:"metadata,omitzero"`
+}
+
+// UpdateWorkRequest Request body of updateWork.
+//
+// Example: {"metadata":{"host":"build-host-1"}}
+type UpdateWorkRequest struct {
 	// Metadata Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
 	//
 	// Example: {"purpose":null,"ticket":"T-1029"}
@@ -4978,6 +6299,85 @@ type UserToolConfirmationInput struct {
 // UserToolConfirmationInputType Always `user.tool_confirmation`.
 type UserToolConfirmationInputType string
 
+// UserToolResultEvent Result of a built-in tool that a worker ran, or that the server gives for one that no worker runs. It is followed by an `agent.tool_result`.
+//
+// Example: {"content":[{"text":"hello\n","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","is_error":false,"processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"user.tool_result"}
+type UserToolResultEvent struct {
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `user.tool_result`.
+	Type UserToolResultEventType `json:"type"`
+
+	// ToolUseID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ToolUseID EventID `json:"tool_use_id"`
+
+	// Content Content of a tool result, in blocks; it can be empty.
+	//
+	// Example: [{"text":"7 °C","type":"text"}]
+	Content ResultBlocks `json:"content"`
+
+	// IsError Whether the tool failed.
+	IsError bool `json:"is_error"`
+
+	// SessionID Identifier of a session.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Identifier of a turn, which all of its events have.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion Version of the event's format.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// UserToolResultEventType Always `user.tool_result`.
+type UserToolResultEventType string
+
+// UserToolResultInput Result of a built-in tool that a worker ran, in a session of a self-hosted environment. A use has one result; another
+// one has no effect, and the response has the first.
+//
+// Example: {"content":[{"text":"hello\n","type":"text"}],"tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","type":"user.tool_result"}
+type UserToolResultInput struct {
+	// Type Always `user.tool_result`.
+	Type UserToolResultInputType `json:"type"`
+
+	// ToolUseID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ToolUseID EventID `json:"tool_use_id"`
+
+	// Content Content that a worker sends - blocks, or a plain string, which means one text block. It can be empty.
+	//
+	// Example: [{"text":"hello\n","type":"text"}]
+	Content *WorkerContent `json:"content,omitempty"`
+
+	// IsError Whether the tool failed.
+	IsError *bool `json:"is_error,omitempty"`
+}
+
+// UserToolResultInputType Always `user.tool_result`.
+type UserToolResultInputType string
+
 // Vault Vault. Only the response of createVault has `credentials`.
 //
 // Example: {"archived_at":null,"created_at":"2026-05-18T08:00:00Z","display_name":"Search tools","id":"vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8","metadata":{"team":"docs"},"status":"active","type":"vault","updated_at":"2026-05-18T08:00:00Z"}
@@ -5204,11 +6604,223 @@ type VaultName = string
 // Example: active
 type VaultStatus string
 
+// Work Work item, for a session whose tools a worker has to run.
+//
+// Example: {"acknowledged_at":null,"created_at":"2026-07-20T09:00:00Z","data":{"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"},"environment_id":"env_019e2590d33f711fabf42f2857cecd8a","id":"work_019e3bb1e8c171fd9abbb1477ffb84cc","latest_heartbeat_at":null,"metadata":{},"secret":null,"started_at":null,"state":"queued","stop_requested_at":null,"stopped_at":null,"type":"work"}
+type Work struct {
+	// ID Identifier of a work item.
+	//
+	// Example: work_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID WorkID `json:"id"`
+
+	// Type Always `work`.
+	Type WorkType `json:"type"`
+
+	// EnvironmentID Identifier of an environment.
+	//
+	// Example: env_019e2590d33f711fabf42f2857cecd8a
+	EnvironmentID EnvironmentID `json:"environment_id"`
+
+	// Data What a work item is about.
+	//
+	// Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"}
+	Data WorkData `json:"data"`
+
+	// State State of a work item.
+	//
+	// Example: queued
+	State WorkState `json:"state"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// AcknowledgedAt Time at which a worker accepted the item; null before it.
+	AcknowledgedAt *time.Time `json:"acknowledged_at"`
+
+	// StartedAt Time of the first heartbeat; null before it.
+	StartedAt *time.Time `json:"started_at"`
+
+	// LatestHeartbeatAt Time of the latest heartbeat; null before the first one.
+	LatestHeartbeatAt *time.Time `json:"latest_heartbeat_at"`
+
+	// StopRequestedAt Time at which the worker was asked to stop; null if it was not.
+	StopRequestedAt *time.Time `json:"stop_requested_at"`
+
+	// StoppedAt Time at which the item was stopped; null before it.
+	StoppedAt *time.Time `json:"stopped_at"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// Secret Always null; only pollWork returns a secret.
+	Secret *string `json:"secret"`
+}
+
+// WorkType Always `work`.
+type WorkType string
+
+// WorkData What a work item is about.
+//
+// Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"}
+type WorkData struct {
+	// Type Always `session`.
+	Type WorkDataType `json:"type"`
+
+	// ID Identifier of a session.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID SessionID `json:"id"`
+}
+
+// WorkDataType Always `session`.
+type WorkDataType string
+
+// WorkHeartbeat Heartbeat of a work item as it was stored.
+//
+// Example: {"last_heartbeat":"2026-07-20T09:00:05.123456Z","lease_extended":true,"state":"active","ttl_seconds":30,"type":"work_heartbeat"}
+type WorkHeartbeat struct {
+	// Type Always `work_heartbeat`.
+	Type WorkHeartbeatType `json:"type"`
+
+	// LastHeartbeat Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	LastHeartbeat Timestamp `json:"last_heartbeat"`
+
+	// LeaseExtended Whether the lease was extended.
+	LeaseExtended bool `json:"lease_extended"`
+
+	// State State of a work item.
+	//
+	// Example: queued
+	State WorkState `json:"state"`
+
+	// TTLSeconds Length of a lease in seconds.
+	//
+	// Example: 30
+	TTLSeconds LeaseSeconds `json:"ttl_seconds"`
+}
+
+// WorkHeartbeatType Always `work_heartbeat`.
+type WorkHeartbeatType string
+
+// WorkID Identifier of a work item.
+//
+// Example: work_019e3bb1e8c171fd9abbb1477ffb84cc
+type WorkID = string
+
+// WorkList One page of work items.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type WorkList struct {
+	// Data Records of the page, in the order of the list.
+	Data []Work `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
+// WorkSecret Base64url of a JSON object whose `sessions_token` is the worker's token for the session of this work item. It ends with the
+// item, and with the item's next delivery.
+//
+// Example: eyJzZXNzaW9uc190b2tlbiI6InB0LXdvcmstZXhhbXBsZSJ9
+type WorkSecret = string
+
+// WorkState State of a work item.
+//
+// Example: queued
+type WorkState string
+
+// WorkStats State of the work queue of an environment.
+//
+// Example: {"depth":1,"oldest_queued_at":"2026-07-20T09:00:00Z","pending":0,"type":"work_queue_stats","workers_polling":1}
+type WorkStats struct {
+	// Type Always `work_queue_stats`.
+	Type WorkStatsType `json:"type"`
+
+	// Depth Number of items that a poll could deliver.
+	Depth int32 `json:"depth"`
+
+	// Pending Number of items that were delivered and not acknowledged.
+	Pending int32 `json:"pending"`
+
+	// OldestQueuedAt Time at which the oldest of the queued items was queued; null without any.
+	OldestQueuedAt *time.Time `json:"oldest_queued_at"`
+
+	// WorkersPolling Number of workers with an id that polled in about the last 30 seconds.
+	WorkersPolling int32 `json:"workers_polling"`
+}
+
+// WorkStatsType Always `work_queue_stats`.
+type WorkStatsType string
+
+// WorkerBlock Block of text that a worker sends.
+//
+// Example: {"text":"hello\n","type":"text"}
+type WorkerBlock struct {
+	// Type Always `text`.
+	Type WorkerBlockType `json:"type"`
+
+	// Text Text as a tool printed it; it can be empty, and NUL is removed.
+	//
+	// Example: hello
+	Text WorkerText `json:"text"`
+}
+
+// WorkerBlockType Always `text`.
+type WorkerBlockType string
+
+// WorkerBlocks Content that a worker sends, in blocks; it can be empty.
+//
+// Example: [{"text":"hello\n","type":"text"}]
+type WorkerBlocks = union.Content
+
+// WorkerContent Content that a worker sends - blocks, or a plain string, which means one text block. It can be empty.
+//
+// Example: [{"text":"hello\n","type":"text"}]
+type WorkerContent = union.Content
+
+// WorkerID Name of a worker, 1 to 255 printable ASCII characters.
+//
+// Example: build-host-1
+type WorkerID = string
+
+// WorkerText Text as a tool printed it; it can be empty, and NUL is removed.
+//
+// Example: hello
+type WorkerText = string
+
+// AnthropicWorkerID Name of a worker, 1 to 255 printable ASCII characters.
+//
+// Example: build-host-1
+type AnthropicWorkerID = WorkerID
+
+// EventLimit defines model for EventLimit.
+type EventLimit = int32
+
 // IncludeArchived defines model for IncludeArchived.
 type IncludeArchived = bool
 
 // Limit defines model for Limit.
 type Limit = int32
+
+// MemoryListView Whether a response has the content of memories, `full`, or not, `basic`.
+//
+// Example: full
+type MemoryListView = MemoryView
 
 // Order Order of a list, newest (`desc`) or oldest (`asc`) first.
 //
@@ -5219,6 +6831,9 @@ type Order = ListOrder
 //
 // Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 type Page = PageCursor
+
+// WorkLimit defines model for WorkLimit.
+type WorkLimit = int32
 
 // XIdempotencyKey Key chosen by the caller, 1 to 255 printable ASCII characters; a UUID is a good choice.
 //
@@ -5235,6 +6850,11 @@ type Conflict = Error
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type FeatureNotAvailable = Error
 
+// Forbidden Error envelope (错误信封). Fields that do not apply are absent, never null.
+//
+// Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
+type Forbidden = Error
+
 // InternalError Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
@@ -5244,6 +6864,11 @@ type InternalError = Error
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type InvalidRequest = Error
+
+// LeaseLost Error envelope (错误信封). Fields that do not apply are absent, never null.
+//
+// Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
+type LeaseLost = Error
 
 // NotFound Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
@@ -5456,6 +7081,411 @@ type ArchiveEnvironmentParams struct {
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
+// ListEnvironmentKeysParams defines parameters for ListEnvironmentKeys.
+type ListEnvironmentKeysParams struct {
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this key in the order of the list.
+	AfterID *EnvironmentKeyID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this key in the order of the list.
+	BeforeID *EnvironmentKeyID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+}
+
+// CreateEnvironmentKeyParams defines parameters for CreateEnvironmentKey.
+type CreateEnvironmentKeyParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// DeleteEnvironmentKeyParams defines parameters for DeleteEnvironmentKey.
+type DeleteEnvironmentKeyParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListWorkParams defines parameters for ListWork.
+type ListWorkParams struct {
+	// Limit Maximum number of records to return; more than 100 are taken as 100.
+	Limit *WorkLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this work item in the order of the list.
+	AfterID *WorkID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this work item in the order of the list.
+	BeforeID *WorkID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+}
+
+// PollWorkParams defines parameters for PollWork.
+type PollWorkParams struct {
+	// BlockMs Longest wait for a work item, in milliseconds; without it the response does not wait.
+	BlockMs *int32 `form:"block_ms,omitempty" json:"block_ms,omitempty"`
+
+	// ReclaimOlderThanMs How long ago an earlier delivery that was not acknowledged must be, in milliseconds, for the item to be delivered again.
+	ReclaimOlderThanMs *int32 `form:"reclaim_older_than_ms,omitempty" json:"reclaim_older_than_ms,omitempty"`
+
+	// WorkerID Name that the worker has chosen for itself.
+	WorkerID *WorkerID `json:"Worker-ID,omitempty"`
+
+	// AnthropicWorkerID Same as `Worker-ID`, which it must be equal to if both are sent.
+	AnthropicWorkerID *AnthropicWorkerID `json:"Anthropic-Worker-ID,omitempty"`
+}
+
+// UpdateWorkParams defines parameters for UpdateWork.
+type UpdateWorkParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// AckWorkParams defines parameters for AckWork.
+type AckWorkParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+
+	// WorkerID Name that the worker has chosen for itself.
+	WorkerID *WorkerID `json:"Worker-ID,omitempty"`
+
+	// AnthropicWorkerID Same as `Worker-ID`, which it must be equal to if both are sent.
+	AnthropicWorkerID *AnthropicWorkerID `json:"Anthropic-Worker-ID,omitempty"`
+}
+
+// HeartbeatWorkParams defines parameters for HeartbeatWork.
+type HeartbeatWorkParams struct {
+	// ExpectedLastHeartbeat The `last_heartbeat` of the worker's previous heartbeat, or `NO_HEARTBEAT` for its first one.
+	ExpectedLastHeartbeat *ExpectedHeartbeat `form:"expected_last_heartbeat,omitempty" json:"expected_last_heartbeat,omitempty"`
+
+	// DesiredTTLSeconds Length of the lease from now; 10 to 600 apply. The default is the server's.
+	DesiredTTLSeconds *int32 `form:"desired_ttl_seconds,omitempty" json:"desired_ttl_seconds,omitempty"`
+
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// StopWorkParams defines parameters for StopWork.
+type StopWorkParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListMemoryStoresParams defines parameters for ListMemoryStores.
+type ListMemoryStoresParams struct {
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this memory store in the order of the list.
+	AfterID *MemoryStoreID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this memory store in the order of the list.
+	BeforeID *MemoryStoreID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+
+	// IncludeArchived Whether the list includes archived records.
+	IncludeArchived *IncludeArchived `form:"include_archived,omitempty" json:"include_archived,omitempty"`
+
+	// CreatedFrom Returns only memory stores created at or after this time.
+	CreatedFrom *Timestamp `form:"created_at[gte],omitempty" json:"created_at[gte],omitempty"`
+
+	// CreatedTo Returns only memory stores created at or before this time.
+	CreatedTo *Timestamp `form:"created_at[lte],omitempty" json:"created_at[lte],omitempty"`
+}
+
+// CreateMemoryStoreParams defines parameters for CreateMemoryStore.
+type CreateMemoryStoreParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// DeleteMemoryStoreParams defines parameters for DeleteMemoryStore.
+type DeleteMemoryStoreParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// UpdateMemoryStoreParams defines parameters for UpdateMemoryStore.
+type UpdateMemoryStoreParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ArchiveMemoryStoreParams defines parameters for ArchiveMemoryStore.
+type ArchiveMemoryStoreParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListMemoriesParams defines parameters for ListMemories.
+type ListMemoriesParams struct {
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this memory in the order of the list.
+	AfterID *MemoryID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this memory in the order of the list.
+	BeforeID *MemoryID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+
+	// PathPrefix Returns only memories whose path starts with this text; a leading slash is ignored.
+	PathPrefix *MemoryPathPrefix `form:"path_prefix,omitempty" json:"path_prefix,omitempty"`
+
+	// Depth Number of path segments below `path_prefix` that are listed; 0, the default, for all of them.
+	Depth *int32 `form:"depth,omitempty" json:"depth,omitempty"`
+
+	// View Whether the records have their content, `full`, or not, `basic`; `basic` by default.
+	View *MemoryListView `form:"view,omitempty" json:"view,omitempty"`
+}
+
+// CreateMemoryParams defines parameters for CreateMemory.
+type CreateMemoryParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// DeleteMemoryParams defines parameters for DeleteMemory.
+type DeleteMemoryParams struct {
+	// ExpectedContentSHA256 Deletes the memory only if its content has this hash; otherwise the response is a 409.
+	ExpectedContentSHA256 *ContentSHA256 `form:"expected_content_sha256,omitempty" json:"expected_content_sha256,omitempty"`
+
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// GetMemoryParams defines parameters for GetMemory.
+type GetMemoryParams struct {
+	// View Whether the response has the content, `full`, or not, `basic`; `full` by default.
+	View *MemoryView `form:"view,omitempty" json:"view,omitempty"`
+}
+
+// UpdateMemoryParams defines parameters for UpdateMemory.
+type UpdateMemoryParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// PutMemoryParams defines parameters for PutMemory.
+type PutMemoryParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListMemoryVersionsParams defines parameters for ListMemoryVersions.
+type ListMemoryVersionsParams struct {
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this version in the order of the list.
+	AfterID *MemoryVersionID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this version in the order of the list.
+	BeforeID *MemoryVersionID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+
+	// MemoryID Returns only versions of this memory, which may have been deleted.
+	MemoryID *MemoryID `form:"memory_id,omitempty" json:"memory_id,omitempty"`
+
+	// Operation Returns only versions that record this kind of change.
+	Operation *MemoryOperation `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// SessionID Returns only versions that this session's agent wrote.
+	SessionID *SessionID `form:"session_id,omitempty" json:"session_id,omitempty"`
+
+	// APIKeyID Returns only versions that were written with this access token.
+	APIKeyID *APIKeyID `form:"api_key_id,omitempty" json:"api_key_id,omitempty"`
+
+	// CreatedFrom Returns only versions created at or after this time.
+	CreatedFrom *Timestamp `form:"created_at[gte],omitempty" json:"created_at[gte],omitempty"`
+
+	// CreatedTo Returns only versions created at or before this time.
+	CreatedTo *Timestamp `form:"created_at[lte],omitempty" json:"created_at[lte],omitempty"`
+
+	// View Whether the records have their content, `full`, or not, `basic`; `basic` by default.
+	View *MemoryListView `form:"view,omitempty" json:"view,omitempty"`
+}
+
+// GetMemoryVersionParams defines parameters for GetMemoryVersion.
+type GetMemoryVersionParams struct {
+	// View Whether the response has the content, `full`, or not, `basic`; `full` by default.
+	View *MemoryView `form:"view,omitempty" json:"view,omitempty"`
+}
+
+// RedactMemoryVersionParams defines parameters for RedactMemoryVersion.
+type RedactMemoryVersionParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListVersionsOfMemoriesParams defines parameters for ListVersionsOfMemories.
+type ListVersionsOfMemoriesParams struct {
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this version in the order of the list.
+	AfterID *MemoryVersionID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this version in the order of the list.
+	BeforeID *MemoryVersionID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+
+	// MemoryID Returns only versions of this memory, which may have been deleted.
+	MemoryID *MemoryID `form:"memory_id,omitempty" json:"memory_id,omitempty"`
+
+	// Operation Returns only versions that record this kind of change.
+	Operation *MemoryOperation `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// SessionID Returns only versions that this session's agent wrote.
+	SessionID *SessionID `form:"session_id,omitempty" json:"session_id,omitempty"`
+
+	// APIKeyID Returns only versions that were written with this access token.
+	APIKeyID *APIKeyID `form:"api_key_id,omitempty" json:"api_key_id,omitempty"`
+
+	// CreatedFrom Returns only versions created at or after this time.
+	CreatedFrom *Timestamp `form:"created_at[gte],omitempty" json:"created_at[gte],omitempty"`
+
+	// CreatedTo Returns only versions created at or before this time.
+	CreatedTo *Timestamp `form:"created_at[lte],omitempty" json:"created_at[lte],omitempty"`
+
+	// View Whether the records have their content, `full`, or not, `basic`; `basic` by default.
+	View *MemoryListView `form:"view,omitempty" json:"view,omitempty"`
+}
+
+// GetVersionOfMemoryParams defines parameters for GetVersionOfMemory.
+type GetVersionOfMemoryParams struct {
+	// View Whether the response has the content, `full`, or not, `basic`; `full` by default.
+	View *MemoryView `form:"view,omitempty" json:"view,omitempty"`
+}
+
+// RedactVersionOfMemoryParams defines parameters for RedactVersionOfMemory.
+type RedactVersionOfMemoryParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
 	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
@@ -5557,8 +7587,8 @@ type CancelSessionParams struct {
 
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
-	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	// Limit Maximum number of records to return; more than 100 are taken as 100, and a page of large records may hold fewer, with `has_more` true.
+	Limit *EventLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// AfterID Returns the events that follow this event in the order of the list.
 	AfterID *EventID `form:"after_id,omitempty" json:"after_id,omitempty"`
@@ -5821,6 +7851,30 @@ type UpdateEnvironmentJSONRequestBody = UpdateEnvironmentRequest
 
 // PutEnvironmentJSONRequestBody defines body for PutEnvironment for application/json ContentType.
 type PutEnvironmentJSONRequestBody = UpdateEnvironmentRequest
+
+// CreateEnvironmentKeyJSONRequestBody defines body for CreateEnvironmentKey for application/json ContentType.
+type CreateEnvironmentKeyJSONRequestBody = CreateEnvironmentKeyRequest
+
+// UpdateWorkJSONRequestBody defines body for UpdateWork for application/json ContentType.
+type UpdateWorkJSONRequestBody = UpdateWorkRequest
+
+// StopWorkJSONRequestBody defines body for StopWork for application/json ContentType.
+type StopWorkJSONRequestBody = StopWorkRequest
+
+// CreateMemoryStoreJSONRequestBody defines body for CreateMemoryStore for application/json ContentType.
+type CreateMemoryStoreJSONRequestBody = CreateMemoryStoreRequest
+
+// UpdateMemoryStoreJSONRequestBody defines body for UpdateMemoryStore for application/json ContentType.
+type UpdateMemoryStoreJSONRequestBody = UpdateMemoryStoreRequest
+
+// CreateMemoryJSONRequestBody defines body for CreateMemory for application/json ContentType.
+type CreateMemoryJSONRequestBody = CreateMemoryRequest
+
+// UpdateMemoryJSONRequestBody defines body for UpdateMemory for application/json ContentType.
+type UpdateMemoryJSONRequestBody = UpdateMemoryRequest
+
+// PutMemoryJSONRequestBody defines body for PutMemory for application/json ContentType.
+type PutMemoryJSONRequestBody = UpdateMemoryRequest
 
 // CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
 type CreateSessionJSONRequestBody = CreateSessionRequest

@@ -1,6 +1,7 @@
 package operations
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -15,7 +16,11 @@ func (h *handler) CreateSession(ctx context.Context, req echoserver.CreateSessio
 	if err := errors.Join(h.gate(FeatureM3, "resources", len(req.Body.Resources)), h.gate(FeatureM3, "vault_ids", len(req.Body.VaultIDs))); err != nil {
 		return nil, err
 	}
-	session, err := h.createSession(ctx, sessionSpec(req.Body))
+	spec, err := sessionSpec(req.Body)
+	if err := cmp.Or(err, h.checkMemoryStores(spec.MemoryStores)); err != nil {
+		return nil, err
+	}
+	session, err := h.createSession(ctx, spec)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ var flagTexts = map[string]flagText{
 	"environment_id":                      {usage: "`ID` of the environment"},
 	"updateSession title":                 {usage: "`TEXT` to display as the name of the session; an empty one removes the name"},
 	"environment_variables":               {name: "env", usage: "set an environment variable, `NAME=VALUE`"},
-	"resources":                           {name: "resource", usage: "add a file, `FILE_ID` or FILE_ID:PATH", parse: func(text string) (any, error) { return fileInput(text), nil }},
+	"resources":                           {name: "resource", usage: "add a file, `FILE_ID` or FILE_ID:PATH", parse: func(text string) (any, error) { return client.NewSessionResourceInput(fileInput(text)), nil }},
 	"memory_store_ids":                    {usage: "attach the memory store with this `ID`"},
 	"vault_ids":                           {usage: "attach the vault with this `ID`"},
 	"model":                               {usage: "`ID` of the model; see 'sessions models list'"},
@@ -74,9 +74,9 @@ func agentRef(text string) (client.AgentRef, error) {
 }
 
 // fileInput reads FILE_ID or FILE_ID:PATH.
-func fileInput(text string) client.SessionResourceInput {
+func fileInput(text string) client.FileResourceInput {
 	id, path, placed := strings.Cut(text, ":")
-	file := client.SessionResourceInput{Type: client.SessionResourceInputTypeFile, FileID: id}
+	file := client.FileResourceInput{FileID: id}
 	if placed {
 		file.MountPath = &path
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,20 +18,36 @@ func (a *app) resources() *cobra.Command {
 
 func sessionResourceView() view[client.SessionResource] {
 	return view[client.SessionResource]{
-		id: func(r *client.SessionResource) string { return r.ID },
+		id: func(r *client.SessionResource) string { return attachmentOf(r).id },
 		columns: []column[client.SessionResource]{
-			{name: "ID", text: func(r *client.SessionResource) string { return r.ID }},
-			{name: "FILE", text: func(r *client.SessionResource) string { return r.FileID }},
-			{name: "PATH", text: func(r *client.SessionResource) string { return r.MountPath }},
-			{name: "CREATED", text: func(r *client.SessionResource) string { return moment(&r.CreatedAt) }},
+			{name: "ID", text: func(r *client.SessionResource) string { return attachmentOf(r).id }},
+			{name: "OF", text: func(r *client.SessionResource) string { return attachmentOf(r).of }},
+			{name: "PATH", text: func(r *client.SessionResource) string { return attachmentOf(r).path }},
+			{name: "CREATED", text: func(r *client.SessionResource) string { return moment(attachmentOf(r).created) }},
 		},
 	}
+}
+
+// attachment is what tables show of a session resource; of is the file or the memory store.
+type attachment struct {
+	id, of, path string
+	created      *time.Time
+}
+
+func attachmentOf(r *client.SessionResource) attachment {
+	switch r := r.AsAny().(type) {
+	case client.FileResource:
+		return attachment{r.ID, r.FileID, r.MountPath, &r.CreatedAt}
+	case client.MemoryStoreResource:
+		return attachment{r.ID, r.MemoryStoreID, r.MountPath, &r.CreatedAt}
+	}
+	return attachment{} // of a newer server
 }
 
 func (a *app) addResources() *cobra.Command {
 	cmd, _ := a.newCommand(operation{id: "addSessionResources", writes: true})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		files := make([]client.SessionResourceInput, len(args)-1)
+		files := make([]client.FileResourceInput, len(args)-1)
 		for i, text := range args[1:] {
 			files[i] = fileInput(text)
 		}

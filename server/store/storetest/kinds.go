@@ -9,7 +9,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// row is what agents, environments, vaults and sessions have in common.
+// row is what agents, environments, memory stores, vaults and sessions have in common.
 type row struct {
 	id, name             string
 	createdAt, updatedAt time.Time
@@ -18,7 +18,7 @@ type row struct {
 	whole any
 }
 
-// kind is one of agents, environments, vaults and sessions, for what the contract requires of all of them.
+// kind is one of agents, environments, memory stores, vaults and sessions, for what the contract requires of all of them.
 type kind struct {
 	name string
 	// methods are those of the store that create, rename, archive and remove call.
@@ -36,7 +36,9 @@ type kind struct {
 	remove  func(ctx context.Context, s store.Store, account, id string) error
 }
 
-func kinds() []kind { return []kind{agentKind(), environmentKind(), vaultKind(), sessionKind()} }
+func kinds() []kind {
+	return []kind{agentKind(), environmentKind(), memoryStoreKind(), vaultKind(), sessionKind()}
+}
 
 func agentKind() kind {
 	return kind{
@@ -158,6 +160,42 @@ func vaultKind() kind {
 	}
 }
 
+func memoryStoreKind() kind {
+	return kind{
+		name:    "MemoryStore",
+		methods: "CreateMemoryStore UpdateMemoryStore ArchiveMemoryStore DeleteMemoryStore",
+		create: func(ctx context.Context, s store.Store, account string) (row, error) {
+			return toRow(memoryStoreRow)(s.CreateMemoryStore(ctx, account, memoryStoreSpec()))
+		},
+		get: func(ctx context.Context, s store.Store, account, id string) (row, error) {
+			return toRow(memoryStoreRow)(s.GetMemoryStore(ctx, account, id))
+		},
+		list: func(ctx context.Context, s store.Store, account string, page store.Page) (store.List[row], error) {
+			list, err := s.ListMemoryStores(ctx, account, store.MemoryStoreFilter{}, page)
+			return toRows(list, memoryStoreRow), err
+		},
+		rename: func(ctx context.Context, s store.Store, account, id, name string, then func() error) (row, error) {
+			return toRow(memoryStoreRow)(s.UpdateMemoryStore(ctx, account, id, func(m *store.MemoryStoreSpec) error {
+				m.Name = name
+				return then()
+			}))
+		},
+		extend: func(ctx context.Context, s store.Store, account, id, suffix string) error {
+			_, err := s.UpdateMemoryStore(ctx, account, id, func(m *store.MemoryStoreSpec) error {
+				m.Name += suffix
+				return nil
+			})
+			return err
+		},
+		archive: func(ctx context.Context, s store.Store, account, id string, _ time.Time) (row, error) {
+			return toRow(memoryStoreRow)(s.ArchiveMemoryStore(ctx, account, id))
+		},
+		remove: func(ctx context.Context, s store.Store, account, id string) error {
+			return s.DeleteMemoryStore(ctx, account, id)
+		},
+	}
+}
+
 func sessionKind() kind {
 	return kind{
 		name:    "Session",
@@ -215,6 +253,10 @@ func environmentRow(e store.Environment) row {
 
 func vaultRow(v store.Vault) row {
 	return row{v.ID, v.DisplayName, v.CreatedAt, v.UpdatedAt, v.ArchivedAt, v}
+}
+
+func memoryStoreRow(m store.MemoryStore) row {
+	return row{m.ID, m.Name, m.CreatedAt, m.UpdatedAt, m.ArchivedAt, m}
 }
 
 func sessionRow(v store.Session) row {
