@@ -533,3 +533,35 @@ func openFile(t *testing.T, h *harness) *sql.DB {
 	t.Cleanup(func() { _ = db.Close() })
 	return db
 }
+
+// An agent remembers something in one session and recalls it in another one.
+func TestAgentsRemember(t *testing.T) {
+	h := start(t, scripted(t, `
+rules:
+  - match: {contains: remember}
+    steps:
+      - use: {tool: memory_write, input: {path: users/4711.md, content: 喜欢简短的回答}}
+      - say: "{{result}}"
+  - match: {contains: recall}
+    steps:
+      - use: {tool: memory_search, input: {query: 简短}}
+      - say: "{{result}}"
+`))
+	stores := []string{strings.TrimPrefix(h.memoryStore(), "/memory_stores/")}
+	reply := func(message string) string {
+		session := "/sessions/" + h.mustCreate("/sessions", h.createBody(map[string]any{"memory_store_ids": stores}))
+		h.say(session, message)
+		h.stream(session, "", nil).until("session.status_idle")
+		return string(h.mustDo("GET", session+"/events?types[]=agent.message", "").body)
+	}
+	if got := reply("remember this"); !strings.Contains(got, "Written: users/4711.md") {
+		t.Errorf("remembered: %s", got)
+	}
+	if got := reply("recall it"); !strings.Contains(got, "users/4711.md: 喜欢简短的回答") {
+		t.Errorf("recalled: %s", got)
+	}
+	version := h.mustDo("GET", "/memory_stores/"+stores[0]+"/versions", "").field("data").([]any)[0].(map[string]any)
+	if by := version["created_by"].(map[string]any); by["type"] != "session_actor" || !strings.HasPrefix(fmt.Sprint(by["session_id"]), "sess_") {
+		t.Errorf("created_by: %v", by)
+	}
+}
