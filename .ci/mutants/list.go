@@ -1825,7 +1825,7 @@ var list = []mutant{
 		before:   "if in.Memories >= by.MaxMemories {",
 		after:    "if false {",
 		packages: "server/store/sqlstore",
-		tests:    "TestFile/Memories/Bounds",
+		tests:    "TestMemory",
 	},
 	{
 		name:     "memory: an account grows without bound",
@@ -1833,7 +1833,7 @@ var list = []mutant{
 		before:   "if err != nil || occupied <= most {",
 		after:    "if true {",
 		packages: "server/store/sqlstore",
-		tests:    "TestFile/Memories/Bounds",
+		tests:    "TestMemory",
 	},
 	{
 		name:     "memory: what was erased is not given back",
@@ -1841,7 +1841,7 @@ var list = []mutant{
 		before:   "s.occupy(ctx, account, -occupied)",
 		after:    "nil",
 		packages: "server/store/sqlstore",
-		tests:    "TestFile/MemoryStores/Erased",
+		tests:    "TestMemory",
 	},
 	{
 		name:     "memory: versions of a memory grow without bound",
@@ -1849,7 +1849,7 @@ var list = []mutant{
 		before:   "if upTo < 1 {",
 		after:    "if true {",
 		packages: "server/store/sqlstore",
-		tests:    "TestFile/MemoryVersions/NewestAreKept",
+		tests:    "TestMemory",
 	},
 	{
 		name:     "memory: the current version is redacted",
@@ -1857,17 +1857,17 @@ var list = []mutant{
 		before:   "case err == nil && head.VersionID == id:",
 		after:    "case false:",
 		packages: "server/store/sqlstore",
-		tests:    "TestFile/MemoryVersions/Redact",
+		tests:    "TestMemory",
 	},
 	{
-		name:     "memory: an archived store is written to",
-		in:       "server/store/sqlstore/memorystores.go",
-		before:   `		if m.ArchivedAt != nil {
+		name: "memory: an archived store is written to",
+		in:   "server/store/sqlstore/memorystores.go",
+		before: `		if m.ArchivedAt != nil {
 			return &store.StateError`,
-		after:    `		if false {
+		after: `		if false {
 			return &store.StateError`,
 		packages: "server/store/sqlstore",
-		tests:    "TestFile/Memories/ArchivedStore",
+		tests:    "TestMemory",
 	},
 	{
 		name:     "memory: a deleted store keeps its memories",
@@ -1875,17 +1875,17 @@ var list = []mutant{
 		before:   "return s.add(ctx, `INSERT INTO memory_erasures (account_id, store_id) VALUES ($1, $2)`, account, id)",
 		after:    "return nil",
 		packages: "server/store/sqlstore",
-		tests:    "TestFile/MemoryStores/Erased",
+		tests:    "TestMemory",
 	},
 	{
-		name:     "memory: a page of a store that is being erased has gaps",
-		in:       "server/store/sqlstore/memories.go",
-		before:   `	items, err := listFrom(ctx, s, r, f, byAge, cursor, page)
+		name: "memory: a page of a store that is being erased has gaps",
+		in:   "server/store/sqlstore/memories.go",
+		before: `	items, err := listFrom(ctx, s, r, f, byAge, cursor, page)
 	if storeErr := s.checkMemoryStore(ctx, f.account, storeID); storeErr != nil {`,
-		after:    `	items, err := listFrom(ctx, s, r, f, byAge, cursor, page)
+		after: `	items, err := listFrom(ctx, s, r, f, byAge, cursor, page)
 	if storeErr := s.checkMemoryStore(ctx, f.account, storeID); false {`,
 		packages: "server/store/sqlstore",
-		tests:    "TestFile/Memories/UnknownStore",
+		tests:    "TestMemory",
 	},
 	{
 		name:     "memory tools: a read only store is written to",
