@@ -177,6 +177,7 @@ func TestCreateSessionRefusesArchived(t *testing.T) {
 
 func TestCreateSessionBounds(t *testing.T) {
 	h := start(t, func(c *server.Config) { c.Features = []string{server.FeatureM3} })
+	vault := h.mustCreate("/vaults", `{"display_name":"v"}`)
 	metadata := map[string]string{}
 	for i := range 16 {
 		metadata[strings.Repeat(string(rune('a'+i)), 64)] = strings.Repeat("值", 512)
@@ -191,7 +192,7 @@ func TestCreateSessionBounds(t *testing.T) {
 		"metadata by case":  {"metadata": map[string]string{"a": "1", "A": "2"}},
 		"agent 64":          {"agent": jsonText(`{"id":"` + h.agent + `","type":"agent","version":1}`)},
 		"empty gated lists": {"resources": []any{}, "vault_ids": []any{}},
-		"gate open":         {"resources": []any{map[string]any{"type": "file", "file_id": "file_1"}}, "vault_ids": []string{"vault_1"}},
+		"gate open":         {"resources": []any{map[string]any{"type": "file", "file_id": "file_1"}}, "vault_ids": []string{vault}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := h.do(request{method: "POST", path: "/sessions", body: h.createBody(fields)})

@@ -126,7 +126,6 @@ var list = []mutant{
 		packages: "server",
 		tests:    "TestDemoTokens",
 	},
-
 	// Tenancy: what belongs to one account does not exist for another.
 	{
 		name:     "tenancy: a row is read whoever owns it",
@@ -184,7 +183,6 @@ var list = []mutant{
 		packages: "server/store/sqlstore",
 		tests:    "TestEveryTableIsErased",
 	},
-
 	// What a request may be.
 	{
 		name:     "limits: a request body of any size is read",
@@ -269,7 +267,6 @@ var list = []mutant{
 		packages: "server",
 		tests:    "TestInjectedFaultsNeedADemo",
 	},
-
 	// What a response may be.
 	{
 		name:     "fences: a response that violates the contract leaves",
@@ -452,7 +449,6 @@ var list = []mutant{
 		packages: "server",
 		tests:    "TestTooManyStreams",
 	},
-
 	// Idempotency.
 	{
 		name:     "idempotency: a response of 5xx is recorded for its key",
@@ -558,7 +554,6 @@ var list = []mutant{
 		packages: "server",
 		tests:    "TestInjectedErrorsComeInTheirPlace",
 	},
-
 	// Timeouts and cleanup.
 	{
 		name:     "timeouts: headers may take forever",
@@ -800,7 +795,6 @@ var list = []mutant{
 		packages: "server",
 		tests:    "TestAStoppingServerSendsCallersElsewhere",
 	},
-
 	// Leases, locks and transactions.
 	{
 		name:     "leases: a worker that lost its turn still writes",
@@ -898,8 +892,8 @@ var list = []mutant{
 	{
 		name:     "logs: the times of events fall",
 		in:       "server/store/sqlstore",
-		before:   "	if now.Before(last.CreatedAt) {",
-		after:    "	if false {",
+		before:   "if !now.After(last.CreatedAt) {",
+		after:    "if false {",
 		packages: "server/store/sqlstore",
 		tests:    "TestMemory",
 	},
@@ -927,7 +921,6 @@ var list = []mutant{
 		packages: "server/broker",
 		tests:    "TestLateIncrements",
 	},
-
 	// PostgreSQL as it is operated.
 	{
 		name:     "settings: transactions are as isolated as the database's default says",
@@ -1057,7 +1050,6 @@ var list = []mutant{
 		packages: "server/store/sqlstore/pgengine",
 		tests:    "TestLostSchemaLock",
 	},
-
 	// The client.
 	{
 		name:     "redirects: the token follows to another host",
@@ -1195,7 +1187,6 @@ var list = []mutant{
 		packages: "client",
 		tests:    "TestStreamErrors TestStreamsGoOnForAsLongAsTheyBringSomething TestStreamsThroughAFlakyProxy",
 	},
-
 	// Terminals.
 	{
 		name:     "terminals: text for people reaches them unfiltered",
@@ -1253,7 +1244,6 @@ var list = []mutant{
 		packages: "client/cmd/sessions",
 		tests:    "TestNoServerActsOnTheTerminal TestVisibleKeepsText",
 	},
-
 	// Model endpoints: half a reply must not pass for a whole one, nor secrets or thoughts leave, nor memory run out.
 	{
 		name:     "endpoints: an unknown reason to finish is a good end",
@@ -1303,7 +1293,6 @@ var list = []mutant{
 		packages: "server/store/sqlstore",
 		tests:    "TestEveryTableIsErased",
 	},
-
 	// Every turn ends, and no account keeps the others waiting.
 	{
 		name:     "turns: usage that the contract does not allow is counted",
@@ -1396,8 +1385,8 @@ var list = []mutant{
 	{
 		name:     "turns: a turn waits for more uses than the contract allows",
 		in:       "server/turn/dispatch",
-		before:   "case wait && s.waiting() >= s.Log.MaxPending():",
-		after:    "case false:",
+		before:   "if wait && s.waits >= s.Log.MaxPending() {",
+		after:    "if false {",
 		packages: "server/turn/dispatch",
 		tests:    "TestMoreUsesThanTheContractAllows",
 	},
@@ -1465,7 +1454,6 @@ var list = []mutant{
 		packages: "server/store/sqlstore/pgengine",
 		tests:    "TestAReclaimedTurnStaysInTheQueue",
 	},
-
 	// Bytes are bounded like counts.
 	{
 		name:     "bytes: a page has as many bytes as its rows have",
@@ -1607,7 +1595,6 @@ var list = []mutant{
 		after:    "for false {",
 		packages: "server/plainjson",
 	},
-
 	// Tools of a turn.
 	{
 		name:     "tools: a use that may have run runs again",
@@ -1918,5 +1905,413 @@ var list = []mutant{
 		after:    "err != nil",
 		packages: "server/tools/memorytools",
 		tests:    "TestNotOfferedToSelfHosted",
+	},
+	{
+		name:     "memory: responses take six bytes for each < of a caller's",
+		in:       "api/inorder",
+		before:   "\\tencoder.SetEscapeHTML(false)\\n",
+		after:    "",
+		packages: "api/inorder",
+		tests:    "TestPlainResponses",
+	},
+	{
+		name:     "memory: what large requests took stays with the process",
+		in:       "server",
+		before:   "if taken && !busy {",
+		after:    "if taken && busy && !busy {",
+		packages: "server",
+		tests:    "TestMemoryIsReturned",
+	},
+	{
+		name:     "memory: it is returned over and over while large requests last",
+		in:       "server",
+		before:   "if taken && !busy {",
+		after:    "if taken {",
+		packages: "server",
+		tests:    "TestMemoryIsReturned",
+	},
+	{
+		name:     "memory: an abort keeps what its request has reserved",
+		in:       "server/pipeline",
+		before:   "			defer grant.Close()\n			info.Grant = grant",
+		after:    "			defer func() {\n				if p := recover(); p != nil {\n					panic(p)\n				}\n				grant.Close()\n			}()\n			info.Grant = grant",
+		packages: "server/pipeline",
+		tests:    "TestThePanicOfAHandlerGivesBackItsBytes",
+	},
+	{
+		name:     "memory: a stream reads a page without room for it",
+		in:       "server/broker",
+		before:   "grant.Wait(ctx, 2*pageBytes)",
+		after:    "grant.Wait(ctx, 0)",
+		packages: "server/broker",
+		tests:    "TestReadersWaitForMemory",
+	},
+	{
+		name:     "memory: a stream keeps the reservation of frames that it has sent",
+		in:       "server/broker",
+		before:   "		r.grant.Keep(0)\n",
+		after:    "",
+		packages: "server/broker",
+		tests:    "TestFramesAreReserved",
+	},
+	{
+		name:     "memory: a stream that has ended keeps its reservation",
+		in:       "server/broker",
+		before:   "	r.grant.Close()\n	r.topic",
+		after:    "	r.topic",
+		packages: "server/broker",
+		tests:    "TestFramesAreReserved",
+	},
+	{
+		name:     "memory: a stream's frames are not reserved once they are read",
+		in:       "server/broker",
+		before:   "	grant.Keep(size)\n",
+		after:    "	grant.Keep(0)\n",
+		packages: "server/broker",
+		tests:    "TestFramesAreReserved",
+	},
+	{
+		name:     "memory: a turn's history has any number of bytes",
+		in:       "server/turn/dispatch",
+		before:   "size += len(e.Payload); size <= historyBytes {",
+		after:    "size += len(e.Payload); true {",
+		packages: "server/turn/dispatch",
+		tests:    "TestTheHistoryIsBoundedInBytes",
+	},
+	{
+		name:     "memory: a turn reads more history than it may have",
+		in:       "server/turn/dispatch",
+		before:   "len(in.History) < history && size < historyBytes; {",
+		after:    "len(in.History) < history; {",
+		packages: "server/turn/dispatch",
+		tests:    "TestTheHistoryIsBoundedInBytes",
+	},
+	{
+		name:     "memory: an event of any size is stored",
+		in:       "server/event",
+		before:   "size > most {",
+		after:    "size < 0 && most < 0 {",
+		packages: "server/event",
+		tests:    "TestALargeEventIsNotStored",
+	},
+	{
+		name:     "memory: a tool's result that cannot be stored ends its turn",
+		in:       "server/event",
+		before:   "within, _ := text.CutJSON(text.Cut(Clean(result), l.maxText), l.MaxTextJSON())\n	return within",
+		after:    "return text.Cut(Clean(result), l.maxText)",
+		packages: "server/turn/dispatch",
+		tests:    "TestCharactersThatNeedEscapes",
+	},
+	{
+		name:     "memory: a message that cannot be stored ends its turn",
+		in:       "server/turn/dispatch",
+		before:   "s.message.encoded += size",
+		after:    "_ = size",
+		packages: "server/turn/dispatch",
+		tests:    "TestCharactersThatNeedEscapes",
+	},
+	{
+		name:     "memory: the command line cannot read the pages that the server sends",
+		in:       "client",
+		before:   "\tmaxResponse = 72 << 20\n\tmaxError    = 1 << 20",
+		after:    "\tmaxResponse = 6 << 20\n\tmaxError    = 1 << 20",
+		packages: "client/cmd/sessions",
+		tests:    "TestAllLargeEvents",
+	},
+	{
+		name:     "turns: a run that died does not count",
+		in:       "server/turn/dispatch",
+		before:   "sum += lasted",
+		after:    "_ = lasted",
+		packages: "server/turn/dispatch",
+		tests:    "TestRunsThatDiedCount",
+	},
+	{
+		name:     "turns: the time without a process counts",
+		in:       "server/turn/dispatch",
+		before:   "silence = min(silence, d.SilenceTimeout)",
+		after:    "_ = silence",
+		packages: "server/turn/dispatch",
+		tests:    "TestRunsThatDiedCount",
+	},
+	{
+		name:     "turns: what a run that died has said does not count",
+		in:       "server/turn/dispatch",
+		before:   "if e.CreatedAt.After(last) {",
+		after:    "if false {",
+		packages: "server/turn/dispatch",
+		tests:    "TestRunsThatDiedCount",
+	},
+	{
+		name:     "memory: every connection to PostgreSQL reads large rows at once",
+		in:       "server/store/sqlstore/pgengine",
+		before:   "if r.rest-len(read) >= largeMessage {",
+		after:    "if false {",
+		packages: "server/store/sqlstore/pgengine",
+		tests:    "TestLargeMessagesWaitForRoom",
+	},
+	{
+		name:     "memory: a connection that breaks within a large row keeps the room for it",
+		in:       "server/store/sqlstore/pgengine",
+		before:   "if err != nil || r.rest == 0 {",
+		after:    "if r.rest == 0 {",
+		packages: "server/store/sqlstore/pgengine",
+		tests:    "TestABrokenConnectionGivesItsRoomBack",
+	},
+	{
+		name:     "memory: pgx reads on into the buffer of a large row",
+		in:       "server/store/sqlstore/pgengine",
+		before:   "		p = p[:min(len(p), r.rest)]\n",
+		after:    "		_ = r.rest\n",
+		packages: "server/store/sqlstore/pgengine",
+		tests:    "TestLargeMessagesWaitForRoom",
+	},
+	{
+		name:     "memory: connections to PostgreSQL do not use the inbox",
+		in:       "server/store/sqlstore/pgengine",
+		before:   "	config.ConnConfig.BuildFrontend = e.inbox.frontend\n",
+		after:    "",
+		packages: "server/store/sqlstore/pgengine",
+		tests:    "TestALargeRowWaitsForRoom",
+	},
+	{
+		name:     "egress: a name may have a private address",
+		in:       "server/egress",
+		before:   "		dialer.Control = publicOnly.Safe",
+		after:    "		dialer.Control = orPrivate.Safe",
+		packages: "server/egress",
+		tests:    "TestRequestsGoWhereTheOperatorAllows",
+	},
+	{
+		name:     "egress: a named host may have any address",
+		in:       "server/egress",
+		before:   "		dialer.Control = orPrivate.Safe",
+		after:    "",
+		packages: "server/egress",
+		tests:    "TestRequestsGoWhereTheOperatorAllows",
+	},
+	{
+		name:     "egress: hosts that nobody has named are dialled",
+		in:       "server/egress",
+		before:   "	default:\n		return nil, refused(\"This server does not allow requests to the host '%s'; its operator can.\", address)\n	}",
+		after:    "	}",
+		packages: "server/egress",
+		tests:    "TestTheDialerRefusesHosts",
+	},
+	{
+		name:     "egress: requests go to any host",
+		in:       "server/egress",
+		before:   "c.hosts.access(u.Hostname(), port(u)) == none",
+		after:    "false",
+		packages: "server/egress",
+		tests:    "TestSecretsGoOverHTTPS",
+	},
+	{
+		name:     "egress: redirects are followed",
+		in:       "server/egress",
+		before:   "CheckRedirect: NoRedirects}",
+		after:    "}",
+		packages: "server/egress",
+		tests:    "TestRedirectsAreNotFollowed",
+	},
+	{
+		name:     "egress: a secret goes over http to a named host",
+		in:       "server/egress",
+		before:   "isLoopback(u.Hostname()) && ",
+		after:    "",
+		packages: "server/egress",
+		tests:    "TestSecretsGoOverHTTPS",
+	},
+	{
+		name:     "egress: a secret goes over http to a loopback host that nobody has named",
+		in:       "server/egress",
+		before:   " && c.hosts.access(u.Hostname(), port(u)) == named",
+		after:    "",
+		packages: "server/egress",
+		tests:    "TestSecretsGoOverHTTPS",
+	},
+	{
+		name:     "egress: a header Authorization is not a secret",
+		in:       "server/egress",
+		before:   "r.Header.Get(\"Authorization\") != \"\"",
+		after:    "false",
+		packages: "server/egress",
+		tests:    "TestSecretsGoOverHTTPS",
+	},
+	{
+		name:     "egress: a secret in a body goes over http",
+		in:       "server/egress",
+		before:   "	if err := c.CheckSecret(r.URL); err != nil {\n		return nil, err\n	}\n	return c.Client.Do(r)",
+		after:    "	return c.Client.Do(r)",
+		packages: "server/egress",
+		tests:    "TestSecretsGoOverHTTPS",
+	},
+	{
+		name:     "egress: a body of any size is read",
+		in:       "server/egress",
+		before:   "limit := int64(MaxBody)",
+		after:    "limit := int64(maxStream)",
+		packages: "server/egress",
+		tests:    "TestResponsesAreBounded",
+	},
+	{
+		name:     "egress: a header of any size is read",
+		in:       "server/egress",
+		before:   "		MaxResponseHeaderBytes: maxHeader,\n",
+		after:    "",
+		packages: "server/egress",
+		tests:    "TestResponsesAreBounded",
+	},
+	{
+		name:     "egress: a port of a pattern does not count",
+		in:       "server/egress",
+		before:   "n.port != \"\" && n.port != port",
+		after:    "false",
+		packages: "server/egress",
+		tests:    "TestHosts",
+	},
+	{
+		name:     "mcp: a credential goes to another origin",
+		in:       "server/tools/mcptools",
+		before:   "	if origin(r.URL) != d.origin {",
+		after:    "	if false {",
+		packages: "server/tools/mcptools",
+		tests:    "TestCredentialsStayWithTheirServer",
+	},
+	{
+		name:     "mcp: a redirect is followed with the credential",
+		in:       "server/tools/mcptools",
+		before:   "CheckRedirect: egress.NoRedirects}",
+		after:    "}",
+		packages: "server/tools/mcptools",
+		tests:    "TestCredentialsStayWithTheirServer",
+	},
+	{
+		name:     "mcp: a refused credential is replaced again and again",
+		in:       "server/tools/mcptools",
+		before:   "return token != \"\" && !d.spent",
+		after:    "return token != \"\"",
+		packages: "server/tools/mcptools",
+		tests:    "TestCredentials",
+	},
+	{
+		name:     "mcp: a list belongs to every account",
+		in:       "server/tools/mcptools",
+		before:   "	key := listKey{s.account, ",
+		after:    "	key := listKey{\"\", ",
+		packages: "server/tools/mcptools",
+		tests:    "TestListsAreRemembered",
+	},
+	{
+		name:     "mcp: a list belongs to every credential",
+		in:       "server/tools/mcptools",
+		before:   "sha256.Sum256([]byte(token))",
+		after:    "sha256.Sum256([]byte(token)[:0])",
+		packages: "server/tools/mcptools",
+		tests:    "TestListsAreRemembered",
+	},
+	{
+		name:     "mcp: a list that repeats itself is followed",
+		in:       "server/tools/mcptools",
+		before:   "		if cursors[page.NextCursor] {",
+		after:    "		if false {",
+		packages: "server/tools/mcptools",
+		tests:    "TestServersThatAreOfNoUse",
+	},
+	{
+		name:     "mcp: a list of any length is read",
+		in:       "server/tools/mcptools",
+		before:   "len(l.tools) == maxTools || ",
+		after:    "",
+		packages: "server/tools/mcptools",
+		tests:    "TestListsAreBounded",
+	},
+	{
+		name:     "mcp: a list of any size is read",
+		in:       "server/tools/mcptools",
+		before:   " || l.size > maxListBytes",
+		after:    "",
+		packages: "server/tools/mcptools",
+		tests:    "TestListsAreBounded",
+	},
+	{
+		name:     "mcp: a name is used twice",
+		in:       "server/tools/mcptools",
+		before:   " || seen[tool.name]",
+		after:    "",
+		packages: "server/tools/mcptools",
+		tests:    "TestListsAreTamed",
+	},
+	{
+		name:     "mcp: a name that the contract does not allow is offered",
+		in:       "server/tools/mcptools",
+		before:   "b.name.Check(name) != nil",
+		after:    "len(name) == 0",
+		packages: "server/tools/mcptools",
+		tests:    "TestListsAreTamed",
+	},
+	{
+		name:     "mcp: a schema of any size is offered",
+		in:       "server/tools/mcptools",
+		before:   " || len(encoded) > b.maxSchema",
+		after:    "",
+		packages: "server/tools/mcptools",
+		tests:    "TestListsAreTamed",
+	},
+	{
+		name:     "mcp: a schema may describe anything",
+		in:       "server/tools/mcptools",
+		before:   "		schema[\"type\"] = \"object\"\n",
+		after:    "",
+		packages: "server/tools/mcptools",
+		tests:    "TestListsAreTamed",
+	},
+	{
+		name:     "mcp: tools that are denied are offered",
+		in:       "server/tools/mcptools",
+		before:   "on && policy != union.Policy(types.PermissionPolicyNameAlwaysDeny)",
+		after:    "on",
+		packages: "server/tools/mcptools",
+		tests:    "TestPolicies",
+	},
+	{
+		name:     "mcp: a call that may have run is repeated",
+		in:       "server/tools/mcptools",
+		before:   "f.ran && !f.known && t.repeatable",
+		after:    "f.ran && !f.known",
+		packages: "server/tools/mcptools",
+		tests:    "TestCallsThatFail",
+	},
+	{
+		name:     "mcp: a dead session is used again",
+		in:       "server/tools/mcptools",
+		before:   "	if s.session == dead {",
+		after:    "	if false {",
+		packages: "server/tools/mcptools",
+		tests:    "TestSessionsBeginAnew",
+	},
+	{
+		name:     "mcp: a session begins after the turn",
+		in:       "server/tools/mcptools",
+		before:   "	if s.closed {",
+		after:    "	if false {",
+		packages: "server/tools/mcptools",
+		tests:    "TestToolsRun",
+	},
+	{
+		name:     "mcp: the listening stream is opened",
+		in:       "server/tools/mcptools",
+		before:   "		DisableStandaloneSSE: true,",
+		after:    "		DisableStandaloneSSE: false,",
+		packages: "server/tools/mcptools",
+		tests:    "TestToolsRun",
+	},
+	{
+		name:     "mcp: a result of any size goes to the model",
+		in:       "server/tools/mcptools",
+		before:   "	if len(s) <= maxOutput {",
+		after:    "	if true {",
+		packages: "server/tools/mcptools",
+		tests:    "TestResults",
 	},
 }

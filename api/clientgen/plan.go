@@ -110,7 +110,7 @@ func (op *operation) rank() int {
 		return reads
 	case op.Method == "GET":
 		return lists
-	case path.Base(op.Path) == verb:
+	case isVerb(path.Base(op.Path), verb):
 		return acts
 	case item:
 		return updates

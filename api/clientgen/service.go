@@ -81,16 +81,21 @@ func (m *method) has(name string) bool {
 func (m *method) Keyed() bool { return len(m.in("header")) > 0 }
 
 // collection is the static segments of a path up to the operation's verb, and the verb: "/sessions/{session_id}/archive"
-// of archiveSession is "sessions" and "archive".
+// of archiveSession is "sessions" and "archive". A segment may say more than the verb, such as "mcp_oauth_validate".
 func (o *operation) collection() (segments []string, verb, noun string) {
 	split := strings.IndexFunc(o.ID, unicode.IsUpper)
 	verb, noun = o.ID[:split], o.ID[split:]
 	for _, segment := range strings.Split(strings.Trim(o.Path, "/"), "/") {
-		if segment != verb && !strings.HasPrefix(segment, "{") {
+		if !isVerb(segment, verb) && !strings.HasPrefix(segment, "{") {
 			segments = append(segments, segment)
 		}
 	}
 	return segments, verb, noun
+}
+
+// isVerb reports whether a segment of a path is an operation's verb, or ends in it after an underscore.
+func isVerb(segment, verb string) bool {
+	return segment == verb || strings.HasSuffix(segment, "_"+verb)
 }
 
 // collectServices groups the operations. A collection within another one that has a single operation is not a service: it is

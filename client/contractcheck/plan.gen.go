@@ -87,6 +87,69 @@ var plan = []step{
 		operation: "getEnvironment",
 	},
 	{
+		operation: "createEnvironmentKey", holds: "key_id",
+		bodies: []string{
+			`{"name":"build-host-1"}`,
+		},
+	},
+	{
+		operation: "listEnvironmentKeys", holds: "key_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`tok_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"before_id", []string{`tok_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"order", []string{`desc`}},
+		},
+	},
+	{
+		operation: "deleteEnvironmentKey",
+	},
+	{
+		operation: "updateWork",
+		bodies: []string{
+			`{"metadata":{"host":"build-host-1"}}`,
+		},
+	},
+	{
+		operation: "listWork", holds: "work_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`work_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"before_id", []string{`work_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+		},
+	},
+	{
+		operation: "pollWork",
+		queries: []query{
+			{"block_ms", []string{`999`}},
+			{"reclaim_older_than_ms", []string{`5000`}},
+		},
+	},
+	{
+		operation: "getWorkStats",
+	},
+	{
+		operation: "getWork",
+	},
+	{
+		operation: "ackWork",
+	},
+	{
+		operation: "heartbeatWork",
+		queries: []query{
+			{"expected_last_heartbeat", []string{`NO_HEARTBEAT`}},
+			{"desired_ttl_seconds", []string{`30`}},
+		},
+	},
+	{
+		operation: "stopWork",
+		bodies: []string{
+			`{"force":true}`,
+		},
+	},
+	{
 		operation: "createMemoryStore", holds: "memory_store_id",
 		bodies: []string{
 			`{"description":"What users have told us about themselves","metadata":{"team":"support"},"name":"User notes"}`,
@@ -300,6 +363,77 @@ var plan = []step{
 		operation: "cancelSession",
 	},
 	{
+		operation: "createVault", holds: "vault_id",
+		bodies: []string{
+			`{"display_name":"Search tools","metadata":{"team":"docs"}}`,
+		},
+	},
+	{
+		operation: "updateVault",
+		bodies: []string{
+			`{"display_name":"Search tools","metadata":{"owner":"platform"}}`,
+		},
+	},
+	{
+		operation: "listVaults", holds: "vault_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8`}},
+			{"before_id", []string{`vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"order", []string{`desc`}},
+			{"include_archived", []string{`true`}},
+		},
+	},
+	{
+		operation: "getVault",
+	},
+	{
+		operation: "createVaultCredential", holds: "credential_id",
+		bodies: []string{
+			`{"auth":{"mcp_server_url":"https://mcp.search.example/mcp","token":"example-token-1","type":"static_bearer"}}`,
+			`{"access_token":"example-token-5","mcp_server_url":"https://mcp.docs.example/mcp","protocol":"streamable_http","type":"static_bearer"}`,
+			`{"auth":{"access_token":"example-token-2","expires_at":"2026-05-20T09:00:00Z","mcp_server_url":"https://mcp.tracker.example/mcp","refresh":{"client_id":"sessions","refresh_token":"example-token-3","scope":"issues:read","token_endpoint":"https://login.tracker.example/token","token_endpoint_auth":{"client_secret":"example-secret","type":"client_secret_basic"}},"type":"mcp_oauth"}}`,
+			`{"auth":{"secret_name":"TRACKER_TOKEN","secret_value":"example-token-4","type":"environment_variable"},"metadata":{"owner":"platform"}}`,
+		},
+	},
+	{
+		operation: "updateVaultCredential",
+		bodies: []string{
+			`{"metadata":{"owner":"platform"}}`,
+			`{"auth":{"token":"example-token-6","type":"static_bearer"}}`,
+		},
+	},
+	{
+		operation: "listVaultCredentials", holds: "credential_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9`}},
+			{"before_id", []string{`vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"order", []string{`desc`}},
+			{"include_archived", []string{`true`}},
+		},
+	},
+	{
+		operation: "getVaultCredential",
+	},
+	{
+		operation: "validateVaultCredential",
+	},
+	{
+		operation: "archiveVaultCredential",
+	},
+	{
+		operation: "deleteVaultCredential",
+	},
+	{
+		operation: "archiveVault",
+	},
+	{
+		operation: "deleteVault",
+	},
+	{
 		operation: "archiveSession",
 	},
 	{
@@ -330,6 +464,10 @@ var exampleIDs = map[string]string{
 	"session_id":        "sess_019e3bb1e8c171fd9abbb1477ffb84cc",
 	"agent_id":          "agent_019e390add9f7bac9b6cc806db46fcbd",
 	"environment_id":    "env_019e2590d33f711fabf42f2857cecd8a",
+	"vault_id":          "vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8",
+	"credential_id":     "vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9",
+	"key_id":            "tok_019e3bb1e8c171fd9abbb1477ffb84cc",
+	"work_id":           "work_019e3bb1e8c171fd9abbb1477ffb84cc",
 	"resource_id":       "sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0",
 	"memory_store_id":   "memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d",
 	"memory_id":         "mem_019e3b15a1bc7f82d365ac07d9f2b3e4",

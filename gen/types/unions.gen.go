@@ -263,6 +263,132 @@ func (u EnvironmentConfig) AsAny() any {
 	return nil
 }
 
+// CredentialInput: Authorization with its secrets, distinguished by `type`.
+type CredentialInput struct{ oneOf }
+
+// NewCredentialInput returns the union that holds v. It sets the field Type.
+func NewCredentialInput[T StaticBearerInput | MCPOAuthInput | EnvironmentVariableInput](v T) CredentialInput {
+	switch v := any(v).(type) {
+	case StaticBearerInput:
+		v.Type = StaticBearerInputTypeStaticBearer
+		return CredentialInput{oneOf{value: v}}
+	case MCPOAuthInput:
+		v.Type = MCPOAuthInputTypeMCPOauth
+		return CredentialInput{oneOf{value: v}}
+	case EnvironmentVariableInput:
+		v.Type = EnvironmentVariableInputTypeEnvironmentVariable
+		return CredentialInput{oneOf{value: v}}
+	}
+	return CredentialInput{} // not reached: T has no other types
+}
+
+// AsAny returns what u holds: a value of type StaticBearerInput, MCPOAuthInput or EnvironmentVariableInput. It is nil
+// for anything else, such as a variant of a newer server.
+func (u CredentialInput) AsAny() any {
+	if u.value != nil {
+		return u.value
+	}
+	var head struct {
+		Discriminator string `json:"type"`
+	}
+	if json.Unmarshal(u.raw, &head) != nil {
+		return nil
+	}
+	switch head.Discriminator {
+	case "static_bearer":
+		return read[StaticBearerInput](u.raw)
+	case "mcp_oauth":
+		return read[MCPOAuthInput](u.raw)
+	case "environment_variable":
+		return read[EnvironmentVariableInput](u.raw)
+	}
+	return nil
+}
+
+// CredentialAuth: Authorization without its secrets, distinguished by `type`.
+type CredentialAuth struct{ oneOf }
+
+// NewCredentialAuth returns the union that holds v. It sets the field Type.
+func NewCredentialAuth[T StaticBearer | MCPOAuth | EnvironmentVariable](v T) CredentialAuth {
+	switch v := any(v).(type) {
+	case StaticBearer:
+		v.Type = StaticBearerTypeStaticBearer
+		return CredentialAuth{oneOf{value: v}}
+	case MCPOAuth:
+		v.Type = MCPOAuthTypeMCPOauth
+		return CredentialAuth{oneOf{value: v}}
+	case EnvironmentVariable:
+		v.Type = EnvironmentVariableTypeEnvironmentVariable
+		return CredentialAuth{oneOf{value: v}}
+	}
+	return CredentialAuth{} // not reached: T has no other types
+}
+
+// AsAny returns what u holds: a value of type StaticBearer, MCPOAuth or EnvironmentVariable. It is nil for anything
+// else, such as a variant of a newer server.
+func (u CredentialAuth) AsAny() any {
+	if u.value != nil {
+		return u.value
+	}
+	var head struct {
+		Discriminator string `json:"type"`
+	}
+	if json.Unmarshal(u.raw, &head) != nil {
+		return nil
+	}
+	switch head.Discriminator {
+	case "static_bearer":
+		return read[StaticBearer](u.raw)
+	case "mcp_oauth":
+		return read[MCPOAuth](u.raw)
+	case "environment_variable":
+		return read[EnvironmentVariable](u.raw)
+	}
+	return nil
+}
+
+// CredentialPatch: Change of an authorization, distinguished by `type`. Fields that are fixed may repeat their value.
+type CredentialPatch struct{ oneOf }
+
+// NewCredentialPatch returns the union that holds v. It sets the field Type.
+func NewCredentialPatch[T StaticBearerPatch | MCPOAuthPatch | EnvironmentVariablePatch](v T) CredentialPatch {
+	switch v := any(v).(type) {
+	case StaticBearerPatch:
+		v.Type = StaticBearerPatchTypeStaticBearer
+		return CredentialPatch{oneOf{value: v}}
+	case MCPOAuthPatch:
+		v.Type = MCPOAuthPatchTypeMCPOauth
+		return CredentialPatch{oneOf{value: v}}
+	case EnvironmentVariablePatch:
+		v.Type = EnvironmentVariablePatchTypeEnvironmentVariable
+		return CredentialPatch{oneOf{value: v}}
+	}
+	return CredentialPatch{} // not reached: T has no other types
+}
+
+// AsAny returns what u holds: a value of type StaticBearerPatch, MCPOAuthPatch or EnvironmentVariablePatch. It is nil
+// for anything else, such as a variant of a newer server.
+func (u CredentialPatch) AsAny() any {
+	if u.value != nil {
+		return u.value
+	}
+	var head struct {
+		Discriminator string `json:"type"`
+	}
+	if json.Unmarshal(u.raw, &head) != nil {
+		return nil
+	}
+	switch head.Discriminator {
+	case "static_bearer":
+		return read[StaticBearerPatch](u.raw)
+	case "mcp_oauth":
+		return read[MCPOAuthPatch](u.raw)
+	case "environment_variable":
+		return read[EnvironmentVariablePatch](u.raw)
+	}
+	return nil
+}
+
 // MemoryListItem: Memory, or beginning of the paths of memories, distinguished by `type`.
 type MemoryListItem struct{ oneOf }
 
@@ -341,7 +467,7 @@ func (u Actor) AsAny() any {
 type EventInput struct{ oneOf }
 
 // NewEventInput returns the union that holds v. It sets the field Type.
-func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput](v T) EventInput {
+func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput | UserToolResultInput](v T) EventInput {
 	switch v := any(v).(type) {
 	case UserMessageInput:
 		v.Type = UserMessageInputTypeUserMessage
@@ -358,13 +484,16 @@ func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeIn
 	case UserCustomToolResultInput:
 		v.Type = UserCustomToolResultInputTypeUserCustomToolResult
 		return EventInput{oneOf{value: v}}
+	case UserToolResultInput:
+		v.Type = UserToolResultInputTypeUserToolResult
+		return EventInput{oneOf{value: v}}
 	}
 	return EventInput{} // not reached: T has no other types
 }
 
 // AsAny returns what u holds: a value of type UserMessageInput, UserInterruptInput, UserDefineOutcomeInput,
-// UserToolConfirmationInput or UserCustomToolResultInput. It is nil for anything else, such as a variant of a newer
-// server.
+// UserToolConfirmationInput, UserCustomToolResultInput or UserToolResultInput. It is nil for anything else, such as a
+// variant of a newer server.
 func (u EventInput) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -386,6 +515,8 @@ func (u EventInput) AsAny() any {
 		return read[UserToolConfirmationInput](u.raw)
 	case "user.custom_tool_result":
 		return read[UserCustomToolResultInput](u.raw)
+	case "user.tool_result":
+		return read[UserToolResultInput](u.raw)
 	}
 	return nil
 }
@@ -431,7 +562,7 @@ func (u Rubric) AsAny() any {
 type Event struct{ oneOf }
 
 // NewEvent returns the union that holds v. It sets the field Type.
-func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent](v T) Event {
+func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | UserToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent](v T) Event {
 	switch v := any(v).(type) {
 	case UserMessageEvent:
 		v.Type = UserMessageEventTypeUserMessage
@@ -447,6 +578,9 @@ func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent |
 		return Event{oneOf{value: v}}
 	case UserCustomToolResultEvent:
 		v.Type = UserCustomToolResultEventTypeUserCustomToolResult
+		return Event{oneOf{value: v}}
+	case UserToolResultEvent:
+		v.Type = UserToolResultEventTypeUserToolResult
 		return Event{oneOf{value: v}}
 	case SessionStatusRunningEvent:
 		v.Type = SessionStatusRunningEventTypeSessionStatusRunning
@@ -492,9 +626,9 @@ func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent |
 }
 
 // AsAny returns what u holds: a value of type UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent,
-// UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent,
-// SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent,
-// AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
+// UserToolConfirmationEvent, UserCustomToolResultEvent, UserToolResultEvent, SessionStatusRunningEvent,
+// SessionStatusRescheduledEvent, SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent,
+// AgentToolUseEvent, AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
 // SpanModelRequestStartEvent or SpanModelRequestEndEvent. It is nil for anything else, such as a variant of a newer
 // server.
 func (u Event) AsAny() any {
@@ -518,6 +652,8 @@ func (u Event) AsAny() any {
 		return read[UserToolConfirmationEvent](u.raw)
 	case "user.custom_tool_result":
 		return read[UserCustomToolResultEvent](u.raw)
+	case "user.tool_result":
+		return read[UserToolResultEvent](u.raw)
 	case "session.status_running":
 		return read[SessionStatusRunningEvent](u.raw)
 	case "session.status_rescheduled":
@@ -552,7 +688,7 @@ func (u Event) AsAny() any {
 type StreamedEvent struct{ oneOf }
 
 // NewStreamedEvent returns the union that holds v. It sets the field Type.
-func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent | SessionDeletedEvent | EventStart | EventDelta](v T) StreamedEvent {
+func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | UserToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent | SessionDeletedEvent | EventStart | EventDelta](v T) StreamedEvent {
 	switch v := any(v).(type) {
 	case UserMessageEvent:
 		v.Type = UserMessageEventTypeUserMessage
@@ -568,6 +704,9 @@ func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcom
 		return StreamedEvent{oneOf{value: v}}
 	case UserCustomToolResultEvent:
 		v.Type = UserCustomToolResultEventTypeUserCustomToolResult
+		return StreamedEvent{oneOf{value: v}}
+	case UserToolResultEvent:
+		v.Type = UserToolResultEventTypeUserToolResult
 		return StreamedEvent{oneOf{value: v}}
 	case SessionStatusRunningEvent:
 		v.Type = SessionStatusRunningEventTypeSessionStatusRunning
@@ -622,9 +761,9 @@ func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcom
 }
 
 // AsAny returns what u holds: a value of type UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent,
-// UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent,
-// SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent,
-// AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
+// UserToolConfirmationEvent, UserCustomToolResultEvent, UserToolResultEvent, SessionStatusRunningEvent,
+// SessionStatusRescheduledEvent, SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent,
+// AgentToolUseEvent, AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
 // SpanModelRequestStartEvent, SpanModelRequestEndEvent, SessionDeletedEvent, EventStart or EventDelta. It is nil for
 // anything else, such as a variant of a newer server.
 func (u StreamedEvent) AsAny() any {
@@ -648,6 +787,8 @@ func (u StreamedEvent) AsAny() any {
 		return read[UserToolConfirmationEvent](u.raw)
 	case "user.custom_tool_result":
 		return read[UserCustomToolResultEvent](u.raw)
+	case "user.tool_result":
+		return read[UserToolResultEvent](u.raw)
 	case "session.status_running":
 		return read[SessionStatusRunningEvent](u.raw)
 	case "session.status_rescheduled":
@@ -697,6 +838,7 @@ const (
 	EventTypeUserDefineOutcome        EventType = "user.define_outcome"
 	EventTypeUserToolConfirmation     EventType = "user.tool_confirmation"
 	EventTypeUserCustomToolResult     EventType = "user.custom_tool_result"
+	EventTypeUserToolResult           EventType = "user.tool_result"
 	EventTypeSessionStatusRunning     EventType = "session.status_running"
 	EventTypeSessionStatusRescheduled EventType = "session.status_rescheduled"
 	EventTypeSessionStatusIdle        EventType = "session.status_idle"

@@ -14,6 +14,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/memory"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/vault"
 )
 
 // Options are what the operations work with. All of them are required, except where they say otherwise.
@@ -22,6 +23,8 @@ type Options struct {
 	Contract *contract.Contract
 	Events   *event.Log
 	Broker   *broker.Broker
+	// Vaults seals the secrets of credentials.
+	Vaults *vault.Safe
 	// EventStream returns the response that sends a reader's frames and closes the reader.
 	EventStream func(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject
 	// Memory validates memories.
@@ -32,6 +35,8 @@ type Options struct {
 	Features []string
 	// MaxTurns is how many turns of an account may be queued or running.
 	MaxTurns int
+	// WorkLease is how long a worker has a work item after a heartbeat, unless it asks for another time.
+	WorkLease time.Duration
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -49,7 +54,8 @@ func New(o Options) Operations {
 		store: o.Store, contract: o.Contract, events: o.Events, broker: o.Broker, eventStream: o.EventStream,
 		cached: newCachedSessions(o.Store, o.Contract.Operation("getSession")),
 		memory: o.Memory, models: o.Models, features: o.Features, maxTurns: o.MaxTurns,
-		maxAgent: o.Contract.Schema("CreateAgentRequest").MaxBytes(), now: o.Now,
+		vaults: o.Vaults, maxCredentials: o.Contract.Schema("CreateVaultRequest").At("credentials").MaxItems(),
+		maxAgent: o.Contract.Schema("CreateAgentRequest").MaxBytes(), now: o.Now, workLease: o.WorkLease,
 	}
 }
 
@@ -65,8 +71,12 @@ type handler struct {
 	models      types.ModelList
 	features    []string // that are switched on
 	maxTurns    int      // queued or running, for each account
-	maxAgent    int      // bytes of JSON
-	now         func() time.Time
+	vaults      *vault.Safe
+	// maxCredentials is how many a vault may have.
+	maxCredentials int
+	maxAgent       int // bytes of JSON
+	now            func() time.Time
+	workLease      time.Duration
 }
 
 // value returns what a pointer points to, or the zero value for nil.

@@ -25,7 +25,9 @@ func (e *MissingError) Problem() problem.Problem {
 }
 
 // fieldOf names the field of a request that refers to a kind of resource.
-var fieldOf = map[Noun]string{NounAgent: "agent", NounEnvironment: "environment_id", NounMemoryStore: "memory_store_ids"}
+var fieldOf = map[Noun]string{
+	NounAgent: "agent", NounEnvironment: "environment_id", NounMemoryStore: "memory_store_ids", NounVault: "vault_ids",
+}
 
 // Problem implements problem.Error.
 func (e *ArchivedError) Problem() problem.Problem {
@@ -43,6 +45,11 @@ func (e *StateError) Problem() problem.Problem {
 		return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Status: http.StatusConflict, Message: e.Error()}
 	}
 	return problem.Problem{Type: types.ErrorTypeConflictError, Message: e.Error()}
+}
+
+// Problem implements problem.Error.
+func (e *FullError) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Message: e.Error()}
 }
 
 // Problem implements problem.Error.

@@ -170,7 +170,7 @@ func (a *app) listEvents() *cobra.Command {
 			{param: "after_id", name: "after", kind: textFlag, usage: "list the events that follow this event in the order of the list"},
 			{param: "before_id", name: "before", kind: textFlag, usage: "list the events that precede this event in the order of the list"},
 			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, oldest (asc) or newest (desc) first", bounds: "asc by default", allowed: []string{"asc", "desc"}},
-			{param: "types[]", name: "types", kind: wordsFlag, usage: "list only events of these types", bounds: "at most 50 entries", allowed: []string{"user.message", "user.interrupt", "user.define_outcome", "user.tool_confirmation", "user.custom_tool_result", "session.status_running", "session.status_rescheduled", "session.status_idle", "session.error", "agent.thinking", "agent.message", "agent.tool_use", "agent.tool_result", "agent.custom_tool_use", "agent.mcp_tool_use", "agent.mcp_tool_result", "span.model_request_start", "span.model_request_end"}},
+			{param: "types[]", name: "types", kind: wordsFlag, usage: "list only events of these types", bounds: "at most 50 entries", allowed: []string{"user.message", "user.interrupt", "user.define_outcome", "user.tool_confirmation", "user.custom_tool_result", "user.tool_result", "session.status_running", "session.status_rescheduled", "session.status_idle", "session.error", "agent.thinking", "agent.message", "agent.tool_use", "agent.tool_result", "agent.custom_tool_use", "agent.mcp_tool_use", "agent.mcp_tool_result", "span.model_request_start", "span.model_request_end"}},
 			{param: "created_at[gte]", name: "created-after", kind: timeFlag, usage: "list only events created at or after this time"},
 			{param: "created_at[lt]", name: "created-before", kind: timeFlag, usage: "list only events created before this time"},
 		},
@@ -408,6 +408,219 @@ func (a *app) archiveEnvironment() *cobra.Command {
 		example: "sessions environments archive env_019e2590d33f711fabf42f2857cecd8a",
 	}, viewOf[client.Environment](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Environment, error) {
 		return c.Environments.Archive(ctx, args[0], opts...)
+	})
+}
+
+// plainEnvironmentKeyCommands are the commands of the plain operations on environment keies.
+func (a *app) plainEnvironmentKeyCommands() []*cobra.Command {
+	return []*cobra.Command{a.createEnvironmentKey(), a.listEnvironmentKeys(), a.deleteEnvironmentKey()}
+}
+
+// createEnvironmentKey returns the command that calls createEnvironmentKey.
+func (a *app) createEnvironmentKey() *cobra.Command {
+	return single(a, operation{
+		id: "createEnvironmentKey", use: "create ENVIRONMENT", short: "Create a key of an environment", writes: true, body: true,
+		long:    "Creates a token for the workers of a self-hosted environment and returns it in key, once: only its hash is kept. A\nrepeat with the same idempotency key returns the record without key. The key opens the environment's work queue\nand, for work that no session token was used for, reading the environment's sessions and sending the results of\ntheir tools. An environment of another type is a 400.",
+		example: "sessions keys create env_019e2590d33f711fabf42f2857cecd8a --name test-agent-e2e",
+		fields: []field{
+			{param: "name", name: "name", kind: textFlag, usage: "display name; it need not be unique", bounds: "1 to 256 characters"},
+		},
+	}, viewOf[client.EnvironmentKey](), func(ctx context.Context, c *client.Client, args []string, in *client.CreateEnvironmentKeyRequest, opts ...client.Option) (*client.EnvironmentKey, error) {
+		return c.Environments.Keys.Create(ctx, args[0], in, opts...)
+	})
+}
+
+// listEnvironmentKeys returns the command that calls listEnvironmentKeys.
+func (a *app) listEnvironmentKeys() *cobra.Command {
+	return paged(a, operation{
+		id: "listEnvironmentKeys", use: "list ENVIRONMENT", short: "List the keys of an environment",
+		long:    "Lists the environment's keys that were not deleted, newest first unless --order is asc. The keys themselves are not\nshown.",
+		example: "sessions keys list env_019e2590d33f711fabf42f2857cecd8a",
+		fields: []field{
+			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this key in the order of the list"},
+			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this key in the order of the list"},
+			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
+		},
+	}, viewOf[client.EnvironmentKey](), func(ctx context.Context, c *client.Client, args []string, in *client.ListEnvironmentKeysParams, opts ...client.Option) (*client.Page[client.EnvironmentKey], error) {
+		return c.Environments.Keys.List(ctx, args[0], in, opts...)
+	})
+}
+
+// deleteEnvironmentKey returns the command that calls deleteEnvironmentKey.
+func (a *app) deleteEnvironmentKey() *cobra.Command {
+	return single(a, operation{
+		id: "deleteEnvironmentKey", use: "delete ENVIRONMENT KEY", short: "Delete a key of an environment", writes: true,
+		long:    `Revokes the key permanently, with immediate effect. The sessions that its workers serve are not affected.`,
+		example: "sessions keys delete env_019e2590d33f711fabf42f2857cecd8a tok_019e3bb1e8c171fd9abbb1477ffb84cc",
+	}, deletedView("DELETED", func(v *client.DeletedEnvironmentKey) string { return v.ID }), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.DeletedEnvironmentKey, error) {
+		return c.Environments.Keys.Delete(ctx, args[0], args[1], opts...)
+	})
+}
+
+// plainWorkCommands are the commands of the plain operations on works.
+func (a *app) plainWorkCommands() []*cobra.Command {
+	return []*cobra.Command{a.listWork(), a.getWorkStats()}
+}
+
+// listWork returns the command that calls listWork.
+func (a *app) listWork() *cobra.Command {
+	return paged(a, operation{
+		id: "listWork", use: "list ENVIRONMENT", short: "List work",
+		long:    "Lists the environment's work items, oldest first. All operations on work need a self-hosted environment; for\nanother one the response is 400.",
+		example: "sessions work list env_019e2590d33f711fabf42f2857cecd8a",
+		fields: []field{
+			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this work item in the order of the list"},
+			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this work item in the order of the list"},
+		},
+	}, viewOf[client.Work](), func(ctx context.Context, c *client.Client, args []string, in *client.ListWorkParams, opts ...client.Option) (*client.Page[client.Work], error) {
+		return c.Environments.Work.List(ctx, args[0], in, opts...)
+	})
+}
+
+// getWorkStats returns the command that calls getWorkStats.
+func (a *app) getWorkStats() *cobra.Command {
+	return single(a, operation{
+		id: "getWorkStats", use: "stats ENVIRONMENT", short: "Show the state of a work queue",
+		long:    `Shows how much work waits, and how many workers poll for it.`,
+		example: "sessions work stats env_019e2590d33f711fabf42f2857cecd8a",
+	}, viewOf[client.WorkStats](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.WorkStats, error) {
+		return c.Environments.Work.GetStats(ctx, args[0], opts...)
+	})
+}
+
+// plainVaultCommands are the commands of the plain operations on vaults.
+func (a *app) plainVaultCommands() []*cobra.Command {
+	return []*cobra.Command{a.listVaults(), a.getVault(), a.updateVault(), a.deleteVault(), a.archiveVault()}
+}
+
+// listVaults returns the command that calls listVaults.
+func (a *app) listVaults() *cobra.Command {
+	return paged(a, operation{
+		id: "listVaults", use: "list", short: "List vaults",
+		long:    "Lists the account's vaults, newest first unless --order is asc. Archived vaults are omitted unless\n--include-archived is true.",
+		example: "sessions vaults list",
+		fields: []field{
+			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this vault in the order of the list"},
+			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this vault in the order of the list"},
+			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
+			{param: "include_archived", name: "include-archived", kind: booleanFlag, usage: "whether the list includes archived records"},
+		},
+	}, viewOf[client.Vault](), func(ctx context.Context, c *client.Client, _ []string, in *client.ListVaultsParams, opts ...client.Option) (*client.Page[client.Vault], error) {
+		return c.Vaults.List(ctx, in, opts...)
+	})
+}
+
+// getVault returns the command that calls getVault.
+func (a *app) getVault() *cobra.Command {
+	return single(a, operation{
+		id: "getVault", use: "get VAULT", short: "Show a vault",
+		long:    `Shows the vault. Its credentials are a list of their own.`,
+		example: "sessions vaults get vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8",
+	}, viewOf[client.Vault](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Vault, error) {
+		return c.Vaults.Get(ctx, args[0], opts...)
+	})
+}
+
+// updateVault returns the command that calls updateVault.
+func (a *app) updateVault() *cobra.Command {
+	return single(a, operation{
+		id: "updateVault", use: "update VAULT", short: "Update a vault", writes: true, body: true,
+		long:    `Changes the vault. An omitted field keeps its value, and metadata is a patch. An archived vault is a conflict.`,
+		example: "sessions vaults update vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8",
+		fields: []field{
+			{param: "display_name", name: "display-name", kind: textFlag, usage: "display name of the vault; it need not be unique", bounds: "1 to 255 characters"},
+			{param: "metadata", name: "metadata", kind: pairsFlag, usage: "patch of metadata - a value sets its key, null deletes it", bounds: "at most 32 keys"},
+		},
+	}, viewOf[client.Vault](), func(ctx context.Context, c *client.Client, args []string, in *client.UpdateVaultRequest, opts ...client.Option) (*client.Vault, error) {
+		return c.Vaults.Update(ctx, args[0], in, opts...)
+	})
+}
+
+// deleteVault returns the command that calls deleteVault.
+func (a *app) deleteVault() *cobra.Command {
+	return single(a, operation{
+		id: "deleteVault", use: "delete VAULT", short: "Delete a vault", writes: true,
+		long:    `Permanently deletes the vault with all its credentials and erases their secrets.`,
+		example: "sessions vaults delete vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8",
+	}, deletedView("DELETED", func(v *client.DeletedVault) string { return v.ID }), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.DeletedVault, error) {
+		return c.Vaults.Delete(ctx, args[0], opts...)
+	})
+}
+
+// archiveVault returns the command that calls archiveVault.
+func (a *app) archiveVault() *cobra.Command {
+	return single(a, operation{
+		id: "archiveVault", use: "archive VAULT", short: "Archive a vault", writes: true,
+		long:    "Permanently archives the vault: it leaves the default list, new sessions cannot name it, and its credentials are no\nlonger used. Archiving it again changes nothing.",
+		example: "sessions vaults archive vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8",
+	}, viewOf[client.Vault](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Vault, error) {
+		return c.Vaults.Archive(ctx, args[0], opts...)
+	})
+}
+
+// plainVaultCredentialCommands are the commands of the plain operations on vault credentials.
+func (a *app) plainVaultCredentialCommands() []*cobra.Command {
+	return []*cobra.Command{a.listVaultCredentials(), a.getVaultCredential(), a.deleteVaultCredential(), a.archiveVaultCredential(), a.validateVaultCredential()}
+}
+
+// listVaultCredentials returns the command that calls listVaultCredentials.
+func (a *app) listVaultCredentials() *cobra.Command {
+	return paged(a, operation{
+		id: "listVaultCredentials", use: "list VAULT", short: "List the credentials of a vault",
+		long:    "Lists the vault's credentials without their secrets, newest first unless --order is asc. Archived credentials are\nomitted unless --include-archived is true.",
+		example: "sessions credentials list vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8",
+		fields: []field{
+			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this credential in the order of the list"},
+			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this credential in the order of the list"},
+			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
+			{param: "include_archived", name: "include-archived", kind: booleanFlag, usage: "whether the list includes archived records"},
+		},
+	}, viewOf[client.VaultCredential](), func(ctx context.Context, c *client.Client, args []string, in *client.ListVaultCredentialsParams, opts ...client.Option) (*client.Page[client.VaultCredential], error) {
+		return c.Vaults.Credentials.List(ctx, args[0], in, opts...)
+	})
+}
+
+// getVaultCredential returns the command that calls getVaultCredential.
+func (a *app) getVaultCredential() *cobra.Command {
+	return single(a, operation{
+		id: "getVaultCredential", use: "get VAULT CREDENTIAL", short: "Show a credential",
+		long:    `Shows the credential without its secrets.`,
+		example: "sessions credentials get vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8 vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9",
+	}, viewOf[client.VaultCredential](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.VaultCredential, error) {
+		return c.Vaults.Credentials.Get(ctx, args[0], args[1], opts...)
+	})
+}
+
+// deleteVaultCredential returns the command that calls deleteVaultCredential.
+func (a *app) deleteVaultCredential() *cobra.Command {
+	return single(a, operation{
+		id: "deleteVaultCredential", use: "delete VAULT CREDENTIAL", short: "Delete a credential", writes: true,
+		long:    `Permanently deletes the credential and erases its secrets.`,
+		example: "sessions credentials delete vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8 vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9",
+	}, deletedView("DELETED", func(v *client.DeletedVaultCredential) string { return v.ID }), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.DeletedVaultCredential, error) {
+		return c.Vaults.Credentials.Delete(ctx, args[0], args[1], opts...)
+	})
+}
+
+// archiveVaultCredential returns the command that calls archiveVaultCredential.
+func (a *app) archiveVaultCredential() *cobra.Command {
+	return single(a, operation{
+		id: "archiveVaultCredential", use: "archive VAULT CREDENTIAL", short: "Archive a credential", writes: true,
+		long:    "Permanently archives the credential: it leaves the default list, is no longer used, and another one can take its\nplace. Archiving it again changes nothing.",
+		example: "sessions credentials archive vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8 vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9",
+	}, viewOf[client.VaultCredential](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.VaultCredential, error) {
+		return c.Vaults.Credentials.Archive(ctx, args[0], args[1], opts...)
+	})
+}
+
+// validateVaultCredential returns the command that calls validateVaultCredential.
+func (a *app) validateVaultCredential() *cobra.Command {
+	return single(a, operation{
+		id: "validateVaultCredential", use: "validate VAULT CREDENTIAL", short: "Validate a credential of OAuth", writes: true,
+		long:    "Reports whether the MCP server accepts the credential. This server makes no request for it: the status is unknown.\nThe credential has to be of the type mcp_oauth and must not be archived, nor its vault: otherwise the response is\n400.",
+		example: "sessions credentials validate vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8 vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9",
+	}, viewOf[client.VaultCredentialValidation](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.VaultCredentialValidation, error) {
+		return c.Vaults.Credentials.Validate(ctx, args[0], args[1], opts...)
 	})
 }
 

@@ -18,6 +18,15 @@ func environmentSize(e *store.Environment) int {
 	return textSize(e.Name) + textSize(e.Description) + len(e.Config) + mapSize(e.Metadata) + rowOverhead
 }
 
+func vaultSize(v *store.Vault) int {
+	return textSize(v.DisplayName) + mapSize(v.Metadata) + rowOverhead
+}
+
+// credentialSize counts the target twice, for the URL that the response also has at its top.
+func credentialSize(c *store.Credential) int {
+	return len(c.Auth) + 2*textSize(c.Target) + mapSize(c.Metadata) + rowOverhead
+}
+
 func memoryStoreSize(m *store.MemoryStore) int {
 	return textSize(m.Name) + textSize(m.Description) + mapSize(m.Metadata) + rowOverhead
 }

@@ -51,6 +51,8 @@ func (suite) Accounts() map[string]test {
 				check(b.T, seedParents(b.ctx, b, acc))
 				_, err := b.CreateSession(b.ctx, acc, store.SessionSpec{AgentID: seedAgentID, EnvironmentID: seedEnvironmentID})
 				check(b.T, err)
+				_, err = b.CreateVault(b.ctx, acc, vaultSpec())
+				check(b.T, err)
 				_, err = b.SeedMemoryStore(b.ctx, acc, store.MemoryStore{ID: "memstore_seed", CreatedAt: seedAt(), UpdatedAt: seedAt()})
 				check(b.T, err)
 				for _, k := range kinds() {
