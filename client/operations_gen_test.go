@@ -80,6 +80,33 @@ func plainOperations(ctx context.Context, c *client.Client) []operation {
 		{"archiveEnvironment", "Environments.Archive", "", func(o ...client.Option) (any, error) {
 			return c.Environments.Archive(ctx, "env_019e2590d33f711fabf42f2857cecd8a", o...)
 		}},
+		{"createEnvironmentKey", "Environments.Keys.Create", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Keys.Create(ctx, "env_019e2590d33f711fabf42f2857cecd8a", exampleBody[client.CreateEnvironmentKeyRequest]("createEnvironmentKey"), o...)
+		}},
+		{"listEnvironmentKeys", "Environments.Keys.List", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Keys.List(ctx, "env_019e2590d33f711fabf42f2857cecd8a", exampleQuery[client.ListEnvironmentKeysParams]("listEnvironmentKeys"), o...)
+		}},
+		{"deleteEnvironmentKey", "Environments.Keys.Delete", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Keys.Delete(ctx, "env_019e2590d33f711fabf42f2857cecd8a", "tok_019e3bb1e8c171fd9abbb1477ffb84cc", o...)
+		}},
+		{"listWork", "Environments.Work.List", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Work.List(ctx, "env_019e2590d33f711fabf42f2857cecd8a", exampleQuery[client.ListWorkParams]("listWork"), o...)
+		}},
+		{"getWorkStats", "Environments.Work.GetStats", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Work.GetStats(ctx, "env_019e2590d33f711fabf42f2857cecd8a", o...)
+		}},
+		{"getWork", "Environments.Work.Get", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Work.Get(ctx, "env_019e2590d33f711fabf42f2857cecd8a", "work_019e3bb1e8c171fd9abbb1477ffb84cc", o...)
+		}},
+		{"updateWork", "Environments.Work.Update", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Work.Update(ctx, "env_019e2590d33f711fabf42f2857cecd8a", "work_019e3bb1e8c171fd9abbb1477ffb84cc", exampleBody[client.UpdateWorkRequest]("updateWork"), o...)
+		}},
+		{"ackWork", "Environments.Work.Ack", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Work.Ack(ctx, "env_019e2590d33f711fabf42f2857cecd8a", "work_019e3bb1e8c171fd9abbb1477ffb84cc", o...)
+		}},
+		{"stopWork", "Environments.Work.Stop", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Work.Stop(ctx, "env_019e2590d33f711fabf42f2857cecd8a", "work_019e3bb1e8c171fd9abbb1477ffb84cc", exampleBody[client.StopWorkRequest]("stopWork"), o...)
+		}},
 		{"listVaults", "Vaults.List", "", func(o ...client.Option) (any, error) {
 			return c.Vaults.List(ctx, exampleQuery[client.ListVaultsParams]("listVaults"), o...)
 		}},

@@ -36,7 +36,7 @@ func newClient(config *config) *Client {
 	c := &Client{config: config}
 	c.Sessions = &SessionService{c: c, Resources: &SessionResourceService{c: c}, Events: &EventService{c: c}}
 	c.Agents = &AgentService{c: c}
-	c.Environments = &EnvironmentService{c: c}
+	c.Environments = &EnvironmentService{c: c, Keys: &EnvironmentKeyService{c: c}, Work: &WorkService{c: c}}
 	c.Vaults = &VaultService{c: c, Credentials: &VaultCredentialService{c: c}}
 	c.MemoryStores = &MemoryStoreService{c: c, Memories: &MemoryService{c: c}, MemoryVersions: &MemoryVersionService{c: c}}
 	c.Models = &ModelService{c: c}
@@ -392,6 +392,11 @@ func (s *AgentService) AllVersions(ctx context.Context, agentID AgentID, params 
 
 // EnvironmentService holds the operations on environments; it is [Client.Environments].
 type EnvironmentService struct {
+	// Keys holds the operations on environment keies.
+	Keys *EnvironmentKeyService
+	// Work holds the operations on works.
+	Work *WorkService
+
 	c *Client
 }
 
@@ -488,6 +493,176 @@ func (s *EnvironmentService) Archive(ctx context.Context, environmentID Environm
 			return nil, err
 		}
 		return httpclient.NewArchiveEnvironmentRequest(server, environmentID, nil)
+	})
+}
+
+// EnvironmentKeyService holds the operations on environment keies; it is [EnvironmentService.Keys].
+type EnvironmentKeyService struct {
+	c *Client
+}
+
+// Create creates a token for the workers of a self-hosted environment and returns it in `key`, once: only its hash is
+// kept. A repeat with the same idempotency key returns the record without `key`. The key opens the environment's work
+// queue and, for work that no session token was used for, reading the environment's sessions and sending the results
+// of their tools. An environment of another type is a 400.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation createEnvironmentKey: POST /environments/{environment_id}/keys.
+func (s *EnvironmentKeyService) Create(ctx context.Context, environmentID EnvironmentID, req *CreateEnvironmentKeyRequest, opts ...Option) (*EnvironmentKey, error) {
+	return call[EnvironmentKey](ctx, s.c, "Environments.Keys.Create", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("environment_id", environmentID), checkBody(req)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewCreateEnvironmentKeyRequest(server, environmentID, nil, *req)
+	})
+}
+
+// List lists the environment's keys that were not deleted, newest first unless `order` is `asc`. The keys themselves
+// are not shown. A nil params asks for the first page.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation listEnvironmentKeys: GET /environments/{environment_id}/keys.
+func (s *EnvironmentKeyService) List(ctx context.Context, environmentID EnvironmentID, params *ListEnvironmentKeysParams, opts ...Option) (*Page[EnvironmentKey], error) {
+	p := value(params)
+	start := cursor{p.Page, p.AfterID, p.BeforeID}
+	return list[EnvironmentKey](ctx, s.c, "Environments.Keys.List", opts, start, func(server string, at cursor) (*http.Request, error) {
+		if err := checkID("environment_id", environmentID); err != nil {
+			return nil, err
+		}
+		query := p
+		query.Page, query.AfterID, query.BeforeID = at.page, at.after, at.before
+		return httpclient.NewListEnvironmentKeysRequest(server, environmentID, &query)
+	})
+}
+
+// All yields the records that [EnvironmentKeyService.List] returns for params and, page by page as the loop
+// continues, those that follow; params.Limit is the size of a page. An error is yielded once, at the end. Ranging
+// again starts anew. Changing params afterwards has no effect.
+func (s *EnvironmentKeyService) All(ctx context.Context, environmentID EnvironmentID, params *ListEnvironmentKeysParams, opts ...Option) iter.Seq2[EnvironmentKey, error] {
+	p := value(params)
+	return all(ctx, func() (*Page[EnvironmentKey], error) { return s.List(ctx, environmentID, &p, opts...) })
+}
+
+// Delete revokes the key permanently, with immediate effect. The sessions that its workers serve are not affected.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation deleteEnvironmentKey: DELETE /environments/{environment_id}/keys/{key_id}.
+func (s *EnvironmentKeyService) Delete(ctx context.Context, environmentID EnvironmentID, keyID EnvironmentKeyID, opts ...Option) (*DeletedEnvironmentKey, error) {
+	return call[DeletedEnvironmentKey](ctx, s.c, "Environments.Keys.Delete", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("environment_id", environmentID), checkID("key_id", keyID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewDeleteEnvironmentKeyRequest(server, environmentID, keyID, nil)
+	})
+}
+
+// WorkService holds the operations on works; it is [EnvironmentService.Work].
+type WorkService struct {
+	c *Client
+}
+
+// List lists the environment's work items, oldest first. All operations on work need a self-hosted environment; for
+// another one the response is 400. A nil params asks for the first page.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation listWork: GET /environments/{environment_id}/work.
+func (s *WorkService) List(ctx context.Context, environmentID EnvironmentID, params *ListWorkParams, opts ...Option) (*Page[Work], error) {
+	p := value(params)
+	start := cursor{p.Page, p.AfterID, p.BeforeID}
+	return list[Work](ctx, s.c, "Environments.Work.List", opts, start, func(server string, at cursor) (*http.Request, error) {
+		if err := checkID("environment_id", environmentID); err != nil {
+			return nil, err
+		}
+		query := p
+		query.Page, query.AfterID, query.BeforeID = at.page, at.after, at.before
+		return httpclient.NewListWorkRequest(server, environmentID, &query)
+	})
+}
+
+// All yields the records that [WorkService.List] returns for params and, page by page as the loop continues, those
+// that follow; params.Limit is the size of a page. An error is yielded once, at the end. Ranging again starts anew.
+// Changing params afterwards has no effect.
+func (s *WorkService) All(ctx context.Context, environmentID EnvironmentID, params *ListWorkParams, opts ...Option) iter.Seq2[Work, error] {
+	p := value(params)
+	return all(ctx, func() (*Page[Work], error) { return s.List(ctx, environmentID, &p, opts...) })
+}
+
+// GetStats returns how much work waits, and how many workers poll for it.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation getWorkStats: GET /environments/{environment_id}/work/stats.
+func (s *WorkService) GetStats(ctx context.Context, environmentID EnvironmentID, opts ...Option) (*WorkStats, error) {
+	return call[WorkStats](ctx, s.c, "Environments.Work.GetStats", opts, func(server string) (*http.Request, error) {
+		if err := checkID("environment_id", environmentID); err != nil {
+			return nil, err
+		}
+		return httpclient.NewGetWorkStatsRequest(server, environmentID)
+	})
+}
+
+// Get returns the work item. Its `secret` is null.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation getWork: GET /environments/{environment_id}/work/{work_id}.
+func (s *WorkService) Get(ctx context.Context, environmentID EnvironmentID, workID WorkID, opts ...Option) (*Work, error) {
+	return call[Work](ctx, s.c, "Environments.Work.Get", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("environment_id", environmentID), checkID("work_id", workID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewGetWorkRequest(server, environmentID, workID)
+	})
+}
+
+// Update changes the metadata of the work item, which is a patch. The session's own metadata is not affected.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation updateWork: POST /environments/{environment_id}/work/{work_id}.
+func (s *WorkService) Update(ctx context.Context, environmentID EnvironmentID, workID WorkID, req *UpdateWorkRequest, opts ...Option) (*Work, error) {
+	return call[Work](ctx, s.c, "Environments.Work.Update", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("environment_id", environmentID), checkID("work_id", workID), checkBody(req)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewUpdateWorkRequest(server, environmentID, workID, nil, *req)
+	})
+}
+
+// Ack accepts the work item: it becomes `starting`, and the lease begins. A repeat has no effect. An item that is
+// `stopping` or `stopped`, or that another worker accepted, is a 409; workers are compared only where both have an
+// id.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation ackWork: POST /environments/{environment_id}/work/{work_id}/ack.
+func (s *WorkService) Ack(ctx context.Context, environmentID EnvironmentID, workID WorkID, opts ...Option) (*Work, error) {
+	return call[Work](ctx, s.c, "Environments.Work.Ack", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("environment_id", environmentID), checkID("work_id", workID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewAckWorkRequest(server, environmentID, workID, nil)
+	})
+}
+
+// Stop asks the item's worker to stop: the item becomes `stopping`, and `stopped` with a second request. With
+// `force`, or when no worker has it, the item becomes `stopped` at once. A `stopped` item is a 409. If the session
+// still waits for its tools, it gets a new work item. An environment's key cannot stop an item whose worker uses the
+// session token.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation stopWork: POST /environments/{environment_id}/work/{work_id}/stop.
+func (s *WorkService) Stop(ctx context.Context, environmentID EnvironmentID, workID WorkID, req *StopWorkRequest, opts ...Option) (*Work, error) {
+	return call[Work](ctx, s.c, "Environments.Work.Stop", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("environment_id", environmentID), checkID("work_id", workID), checkBody(req)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewStopWorkRequest(server, environmentID, workID, nil, *req)
 	})
 }
 

@@ -14,6 +14,12 @@ type (
 	AgentID = types.AgentID
 	// EnvironmentID: Identifier of an environment.
 	EnvironmentID = types.EnvironmentID
+	// EnvironmentKeyID: Identifier of a key of an environment.
+	EnvironmentKeyID = types.EnvironmentKeyID
+	// WorkID: Identifier of a work item.
+	WorkID = types.WorkID
+	// WorkerID: Name of a worker, 1 to 255 printable ASCII characters.
+	WorkerID = types.WorkerID
 	// MemoryStoreID: Identifier of a memory store.
 	MemoryStoreID = types.MemoryStoreID
 	// MemoryID: Identifier of a memory; it stays the same when the path changes.
@@ -328,6 +334,30 @@ type (
 	// `size` and `content_size_bytes`. `content` is absent in the `basic` view, after redaction and for a deletion,
 	// which has no `content_sha256` either.
 	MemoryVersion = types.MemoryVersion
+	// CreateEnvironmentKeyRequest is the request of [EnvironmentKeyService.Create].
+	//
+	//   - Name: 1 to 256 characters
+	CreateEnvironmentKeyRequest = types.CreateEnvironmentKeyRequest
+	// EnvironmentKey: Key of an environment, for its workers.
+	EnvironmentKey = types.EnvironmentKey
+	// DeletedEnvironmentKey: Identifier of a deleted key.
+	DeletedEnvironmentKey = types.DeletedEnvironmentKey
+	// WorkState: State of a work item.
+	WorkState = types.WorkState
+	// WorkData: What a work item is about.
+	WorkData = types.WorkData
+	// Work: Work item, for a session whose tools a worker has to run.
+	Work = types.Work
+	// UpdateWorkRequest is the request of [WorkService.Update].
+	//
+	//   - Metadata: at most 32 keys
+	UpdateWorkRequest = types.UpdateWorkRequest
+	// StopWorkRequest is the request of [WorkService.Stop].
+	//
+	//   - Force: false by default
+	StopWorkRequest = types.StopWorkRequest
+	// WorkStats: State of the work queue of an environment.
+	WorkStats = types.WorkStats
 	// ModelList: All models.
 	ModelList = types.ModelList
 	// Model: Model that agents can use.
@@ -335,8 +365,8 @@ type (
 	// ModelSource: Provider of the model, the service or the owner of the account.
 	ModelSource = types.ModelSource
 	// EventInput: Event that a caller sends, at most 1 MiB of JSON. Make one with [NewEventInput]; AsAny returns what it
-	// is: [UserMessageInput], [UserInterruptInput], [UserDefineOutcomeInput], [UserToolConfirmationInput] or
-	// [UserCustomToolResultInput].
+	// is: [UserMessageInput], [UserInterruptInput], [UserDefineOutcomeInput], [UserToolConfirmationInput],
+	// [UserCustomToolResultInput] or [UserToolResultInput].
 	EventInput = types.EventInput
 	// UserMessageInput: Message from the user; it starts a turn.
 	UserMessageInput = types.UserMessageInput
@@ -348,6 +378,9 @@ type (
 	UserToolConfirmationInput = types.UserToolConfirmationInput
 	// UserCustomToolResultInput: Result of a tool that the caller ran.
 	UserCustomToolResultInput = types.UserCustomToolResultInput
+	// UserToolResultInput: Result of a built-in tool that a worker ran, in a session of a self-hosted environment. A use
+	// has one result; another one has no effect, and the response has the first.
+	UserToolResultInput = types.UserToolResultInput
 	// Content: Content of a message - blocks, or a plain string, which means one text block.
 	Content = types.Content
 	// TextBlock: Block of text.
@@ -394,6 +427,9 @@ type (
 	UserToolConfirmationEvent = types.UserToolConfirmationEvent
 	// UserCustomToolResultEvent: Result of a tool that the caller ran.
 	UserCustomToolResultEvent = types.UserCustomToolResultEvent
+	// UserToolResultEvent: Result of a built-in tool that a worker ran, or that the server gives for one that no worker
+	// runs. It is followed by an `agent.tool_result`.
+	UserToolResultEvent = types.UserToolResultEvent
 	// SessionStatusRunningEvent: The session started or resumed the turn.
 	SessionStatusRunningEvent = types.SessionStatusRunningEvent
 	// SessionStatusRescheduledEvent: The infrastructure interrupted the turn, which continues elsewhere.
@@ -454,7 +490,7 @@ type (
 	ListSessionResourcesParams = types.ListSessionResourcesParams
 	// ListEventsParams are the parameters of [EventService.List]. At most one of Page, AfterID and BeforeID may be set.
 	//
-	//   - Limit: 1 to 100, 20 by default
+	//   - Limit: 1 to 1000, 20 by default
 	//   - Order: asc by default
 	//   - Types: at most 50 entries
 	ListEventsParams = types.ListEventsParams
@@ -481,6 +517,16 @@ type (
 	//   - Order: desc by default
 	//   - IncludeArchived: false by default
 	ListEnvironmentsParams = types.ListEnvironmentsParams
+	// ListEnvironmentKeysParams are the parameters of [EnvironmentKeyService.List]. At most one of Page, AfterID and
+	// BeforeID may be set.
+	//
+	//   - Limit: 1 to 100, 20 by default
+	//   - Order: desc by default
+	ListEnvironmentKeysParams = types.ListEnvironmentKeysParams
+	// ListWorkParams are the parameters of [WorkService.List]. At most one of Page, AfterID and BeforeID may be set.
+	//
+	//   - Limit: 1 to 1000, 20 by default
+	ListWorkParams = types.ListWorkParams
 	// ListVaultsParams are the parameters of [VaultService.List]. At most one of Page, AfterID and BeforeID may be set.
 	//
 	//   - Limit: 1 to 100, 20 by default
@@ -623,6 +669,15 @@ const (
 	MemoryOperationDeleted = types.MemoryOperationDeleted
 )
 
+// The values of WorkState. Servers may know more.
+const (
+	WorkStateQueued   = types.WorkStateQueued
+	WorkStateStarting = types.WorkStateStarting
+	WorkStateActive   = types.WorkStateActive
+	WorkStateStopping = types.WorkStateStopping
+	WorkStateStopped  = types.WorkStateStopped
+)
+
 // The values of ModelSource. Servers may know more.
 const (
 	ModelSourceSystem = types.ModelSourceSystem
@@ -671,6 +726,7 @@ const (
 	EventTypeUserDefineOutcome        = types.EventTypeUserDefineOutcome
 	EventTypeUserToolConfirmation     = types.EventTypeUserToolConfirmation
 	EventTypeUserCustomToolResult     = types.EventTypeUserCustomToolResult
+	EventTypeUserToolResult           = types.EventTypeUserToolResult
 	EventTypeSessionStatusRunning     = types.EventTypeSessionStatusRunning
 	EventTypeSessionStatusRescheduled = types.EventTypeSessionStatusRescheduled
 	EventTypeSessionStatusIdle        = types.EventTypeSessionStatusIdle
@@ -696,6 +752,7 @@ var eventTypeReaders = map[EventType]func([]byte) (any, error){
 	EventTypeUserDefineOutcome:        decodeEvent[UserDefineOutcomeEvent],
 	EventTypeUserToolConfirmation:     decodeEvent[UserToolConfirmationEvent],
 	EventTypeUserCustomToolResult:     decodeEvent[UserCustomToolResultEvent],
+	EventTypeUserToolResult:           decodeEvent[UserToolResultEvent],
 	EventTypeSessionStatusRunning:     decodeEvent[SessionStatusRunningEvent],
 	EventTypeSessionStatusRescheduled: decodeEvent[SessionStatusRescheduledEvent],
 	EventTypeSessionStatusIdle:        decodeEvent[SessionStatusIdleEvent],
@@ -770,7 +827,7 @@ func NewMemoryListItem[T Memory | MemoryPrefix](v T) MemoryListItem {
 func NewActor[T SessionActor | APIActor](v T) Actor { return types.NewActor(v) }
 
 // NewEventInput returns the EventInput that holds v; its field Type need not be set.
-func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput](v T) EventInput {
+func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput | UserToolResultInput](v T) EventInput {
 	return types.NewEventInput(v)
 }
 

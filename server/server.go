@@ -28,6 +28,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 	"github.com/cloud-sessions/sessions/server/tools/mcptools"
+	"github.com/cloud-sessions/sessions/server/tools/builtintools"
 	"github.com/cloud-sessions/sessions/server/tools/memorytools"
 	"github.com/cloud-sessions/sessions/server/turn"
 	"github.com/cloud-sessions/sessions/server/turn/dispatch"
@@ -106,6 +107,8 @@ type Config struct {
 	MaxTurnText int
 	// TurnPatience is how long a runner may take to stop; 5 seconds by default.
 	TurnPatience time.Duration
+	// WorkLease is how long a worker has a work item after a heartbeat, unless it asks for another time; 30 seconds by default.
+	WorkLease time.Duration
 	// Clock measures the time between increments of messages; turn.WallClock by default.
 	Clock turn.Clock
 	// Features are switched on; FeatureM3 is known.
@@ -220,7 +223,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
 		TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
-		Tools:  []dispatch.ToolSource{memorytools.Source(db, s.memory), s.mcp.Open},
+		Tools:  []dispatch.ToolSource{builtintools.Source(config.Logger), memorytools.Source(db, s.memory), s.mcp.Open},
 		Budget: turnBytes, // of its own: turns last
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
@@ -234,6 +237,7 @@ func (s *Server) serve(api *contract.Contract, events *event.Log, models types.M
 	ops := operations.New(operations.Options{
 		Store: s.store, Contract: api, Vaults: s.vaults, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
 		Memory: s.memory, Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
+		WorkLease: s.config.WorkLease,
 	})
 	return s.pipeline.Serve(ops, ops)
 }
@@ -267,6 +271,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.TurnSilenceTimeout = cmp.Or(c.TurnSilenceTimeout, 10*time.Minute)
 	c.MaxTurnText = cmp.Or(c.MaxTurnText, dispatch.DefaultMaxText)
 	c.TurnPatience = cmp.Or(c.TurnPatience, 5*time.Second)
+	c.WorkLease = cmp.Or(c.WorkLease, 30*time.Second)
 	if c.Clock == nil {
 		c.Clock = turn.WallClock{}
 	}
@@ -278,6 +283,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.WorkLease < time.Second {
+		return c, errors.New("the lease of work must be at least a second")
 	}
 	if c.MCPTimeout < 0 {
 		return c, errors.New("the time of an MCP server's tool must be positive")

@@ -35,6 +35,8 @@ type Options struct {
 	Features []string
 	// MaxTurns is how many turns of an account may be queued or running.
 	MaxTurns int
+	// WorkLease is how long a worker has a work item after a heartbeat, unless it asks for another time.
+	WorkLease time.Duration
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -53,7 +55,7 @@ func New(o Options) Operations {
 		cached: newCachedSessions(o.Store, o.Contract.Operation("getSession")),
 		memory: o.Memory, models: o.Models, features: o.Features, maxTurns: o.MaxTurns,
 		vaults: o.Vaults, maxCredentials: o.Contract.Schema("CreateVaultRequest").At("credentials").MaxItems(),
-		maxAgent: o.Contract.Schema("CreateAgentRequest").MaxBytes(), now: o.Now,
+		maxAgent: o.Contract.Schema("CreateAgentRequest").MaxBytes(), now: o.Now, workLease: o.WorkLease,
 	}
 }
 
@@ -74,6 +76,7 @@ type handler struct {
 	maxCredentials int
 	maxAgent       int // bytes of JSON
 	now            func() time.Time
+	workLease      time.Duration
 }
 
 // value returns what a pointer points to, or the zero value for nil.

@@ -12,13 +12,14 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// reference says what a response to a write is made of: a session, an agent in a version, an environment, a memory store,
-// a memory in a version, or events of a session.
+// reference says what a response to a write is made of: a session, an agent in a version, an environment, a key of it, a memory
+// store, a memory in a version, or events of a session.
 type reference struct {
 	Session     string   `json:"session,omitempty"`
 	Agent       string   `json:"agent,omitempty"`
 	Version     int32    `json:"version,omitempty"`
 	Environment string   `json:"environment,omitempty"`
+	Key         string   `json:"key,omitempty"`
 	MemoryStore string   `json:"memory_store,omitempty"`
 	Memory      string   `json:"memory,omitempty"`
 	MemoryIn    string   `json:"memory_in,omitempty"` // a version's id
@@ -34,6 +35,7 @@ func (h *handler) Describe(session string, body []byte) (resource, text string, 
 		Version              json.Number
 		MemoryStoreID        string                `json:"memory_store_id"`
 		MemoryVersionID      string                `json:"memory_version_id"`
+		EnvironmentID        string                `json:"environment_id"`
 		EnvironmentVariables map[string]string     `json:"environment_variables"`
 		Data                 []struct{ ID string } // of sent events
 	}
@@ -49,6 +51,9 @@ func (h *handler) Describe(session string, body []byte) (resource, text string, 
 		resource, ref.Agent, ref.Version = shown.ID, shown.ID, int32(version)
 	case shown.Type == string(types.EnvironmentTypeEnvironment):
 		resource, ref.Environment = shown.ID, shown.ID
+	case shown.Type == string(types.EnvironmentKeyTypeEnvironmentKey):
+		resource, secret = shown.EnvironmentID, true
+		ref.Environment, ref.Key = shown.EnvironmentID, shown.ID
 	case shown.Type == string(types.VaultTypeVault), shown.Type == string(types.VaultCredentialTypeVaultCredential):
 		return shown.ID, "", false
 	case shown.Type == string(types.MemoryStoreTypeMemoryStore):
@@ -99,6 +104,9 @@ func (h *handler) Rebuild(ctx context.Context, text string) ([]byte, error) {
 		m, err := h.store.GetMemoryStore(ctx, account, ref.MemoryStore)
 		return encoded(m, err, always(wireMemoryStore))
 	}
+	if ref.Key != "" {
+		return h.rebuiltKey(ctx, ref)
+	}
 	environment, err := h.store.GetEnvironment(ctx, account, ref.Environment)
 	return encoded(environment, err, wireEnvironment)
 }
@@ -136,6 +144,20 @@ func (h *handler) rebuiltEvents(ctx context.Context, session store.SessionRef, i
 		}
 	}
 	return h.eventsBody("sendEvents", types.SentEvents{Data: []types.Event{}}, sent)
+}
+
+// rebuiltKey returns the record of a key, without the key itself.
+func (h *handler) rebuiltKey(ctx context.Context, ref reference) ([]byte, error) {
+	keys, err := h.keysOf(ctx, ref.Environment)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		if key.ID == ref.Key {
+			return encoded(key, nil, wireKey)
+		}
+	}
+	return nil, store.ErrNotFound
 }
 
 // encoded returns a row as the generated code encodes it in a response.

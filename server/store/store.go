@@ -33,6 +33,7 @@ type Store interface {
 	Signals
 	Streams
 	Keys
+	Work
 
 	// Atomically runs fn in one transaction. What the store's methods do with the context that fn gets takes effect,
 	// durably, when Atomically returns nil, and not at all when fn returns an error, which Atomically returns unchanged, or
@@ -60,7 +61,8 @@ type Tokens interface {
 	// CreateToken stores a token's hash and returns what it stored. ErrExists when the hash is stored already.
 	CreateToken(ctx context.Context, t NewToken) (Token, error)
 
-	// TokenByHash returns the token with that hash, expired and revoked tokens included, or ErrNotFound.
+	// TokenByHash returns the token with that hash, expired and revoked tokens included, or ErrNotFound. It also finds the
+	// tokens of the latest and of the previous delivery of a work item, whose ID is that of the item.
 	TokenByHash(ctx context.Context, hash string) (Token, error)
 
 	// ListTokens returns the account's tokens, or every account's for "", newest first.
@@ -74,7 +76,7 @@ type Tokens interface {
 	// the token does not exist.
 	RevokeToken(ctx context.Context, id string) (Token, error)
 
-	// Revocations returns a number that differs once RevokeToken has returned: in this process, and in every process that
+	// Revocations returns a number that differs once RevokeToken, or a call that ends the token of a delivery, has returned: in this process, and in every process that
 	// shares the database's machine. Processes on other machines notice soon. It costs no query.
 	Revocations() int64
 }
@@ -226,6 +228,10 @@ type Sessions interface {
 	// GetSession returns a session, archived sessions included, or ErrNotFound.
 	GetSession(ctx context.Context, account, id string) (Session, error)
 
+	// SessionEnvironment returns the id of a session's environment, and whether a worker has a work item of the session by
+	// the token of a delivery; or ErrNotFound.
+	SessionEnvironment(ctx context.Context, account, id string) (environment string, byToken bool, err error)
+
 	// SessionRevision returns a number that differs after every change of the session, or ErrNotFound. It costs less than
 	// GetSession. A GetSession that follows returns the session in that revision or a later one, which then has another
 	// number.
@@ -257,7 +263,8 @@ type Events interface {
 
 	// AppendEvents is UpdateSession that also appends the events that change returns to the session's log, in that order and
 	// in the same transaction. It returns the session and the events as they are stored. The store assigns each event its
-	// position, one more than that of the event before it, and its time, which is never earlier than that event's. It keeps
+	// position, one more than that of the event before it, and its time, the same for all events of a call and later than that
+	// of every event before. It keeps
 	// the event's id, and creates one for "". Events alone do not change UpdatedAt. A reader that has seen a position never
 	// sees a lower one appear. ErrExists when the log has an event with that id already, ErrNotFound when the session does
 	// not exist: nothing is stored in either case.
@@ -376,6 +383,8 @@ const (
 	NounSession     Noun = "Session"
 	NounResource    Noun = "Resource"
 	NounToken       Noun = "Token"
+	NounWork        Noun = "Work item"
+	NounKey         Noun = "Key"
 
 	NounMemoryStore   Noun = "MemoryStore"
 	NounMemory        Noun = "Memory"
@@ -464,6 +473,8 @@ type NewToken struct {
 	Hash string
 	// ExpiresAt is when the token expires; nil for never.
 	ExpiresAt *time.Time
+	// EnvironmentID restricts the token to an environment; "" for everything of the account.
+	EnvironmentID string
 }
 
 // Token is what the store knows about a token.
@@ -471,6 +482,7 @@ type Token struct {
 	ID, Account, Name, Hash string
 	CreatedAt               time.Time
 	ExpiresAt, RevokedAt    *time.Time
+	Scope                   TokenScope
 }
 
 // AgentSpec is the part of an agent that callers set. Its JSON fields hold one JSON value each, never nil.
@@ -612,9 +624,11 @@ type Usage = usage.Usage
 // ArchivedAt is nil. Sessions may share what the copy refers to, so it must not be changed, except by the change of
 // UpdateSession, which ignores that.
 type Session struct {
-	ID                   string
-	Agent                Agent
-	EnvironmentID        string
+	ID            string
+	Agent         Agent
+	EnvironmentID string
+	// SelfHosted is whether the environment was self-hosted when the session was created: then the session has work items.
+	SelfHosted           bool
 	Title                string
 	Status               Status
 	Metadata             map[string]string
@@ -635,15 +649,18 @@ type Turn struct {
 	ID string
 	// Lease counts the workers that the session's turns were dispatched to: a worker with a lower count has lost its turn.
 	Lease int64
-	// Pending are the tool uses that wait for the caller; nil for none.
+	// Pending are the tool uses that wait, also of a turn that still runs; nil for none.
 	Pending []PendingAction
 }
 
-// PendingAction is a tool use that waits for the caller.
+// PendingAction is a tool use that waits: for the caller's result, a confirmation, or a worker's result.
 type PendingAction struct {
 	// EventID and Type are the id and the type of the use's event.
 	EventID string `json:"event_id"`
 	Type    string `json:"type"`
+	// Worker is whether a worker runs the tool, once Allowed: at once, or after a confirmation.
+	Worker  bool `json:"worker,omitempty"`
+	Allowed bool `json:"allowed,omitempty"`
 }
 
 // NewEvent is an event to append.

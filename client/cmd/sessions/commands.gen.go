@@ -170,7 +170,7 @@ func (a *app) listEvents() *cobra.Command {
 			{param: "after_id", name: "after", kind: textFlag, usage: "list the events that follow this event in the order of the list"},
 			{param: "before_id", name: "before", kind: textFlag, usage: "list the events that precede this event in the order of the list"},
 			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, oldest (asc) or newest (desc) first", bounds: "asc by default", allowed: []string{"asc", "desc"}},
-			{param: "types[]", name: "types", kind: wordsFlag, usage: "list only events of these types", bounds: "at most 50 entries", allowed: []string{"user.message", "user.interrupt", "user.define_outcome", "user.tool_confirmation", "user.custom_tool_result", "session.status_running", "session.status_rescheduled", "session.status_idle", "session.error", "agent.thinking", "agent.message", "agent.tool_use", "agent.tool_result", "agent.custom_tool_use", "agent.mcp_tool_use", "agent.mcp_tool_result", "span.model_request_start", "span.model_request_end"}},
+			{param: "types[]", name: "types", kind: wordsFlag, usage: "list only events of these types", bounds: "at most 50 entries", allowed: []string{"user.message", "user.interrupt", "user.define_outcome", "user.tool_confirmation", "user.custom_tool_result", "user.tool_result", "session.status_running", "session.status_rescheduled", "session.status_idle", "session.error", "agent.thinking", "agent.message", "agent.tool_use", "agent.tool_result", "agent.custom_tool_use", "agent.mcp_tool_use", "agent.mcp_tool_result", "span.model_request_start", "span.model_request_end"}},
 			{param: "created_at[gte]", name: "created-after", kind: timeFlag, usage: "list only events created at or after this time"},
 			{param: "created_at[lt]", name: "created-before", kind: timeFlag, usage: "list only events created before this time"},
 		},
@@ -408,6 +408,83 @@ func (a *app) archiveEnvironment() *cobra.Command {
 		example: "sessions environments archive env_019e2590d33f711fabf42f2857cecd8a",
 	}, viewOf[client.Environment](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Environment, error) {
 		return c.Environments.Archive(ctx, args[0], opts...)
+	})
+}
+
+// plainEnvironmentKeyCommands are the commands of the plain operations on environment keies.
+func (a *app) plainEnvironmentKeyCommands() []*cobra.Command {
+	return []*cobra.Command{a.createEnvironmentKey(), a.listEnvironmentKeys(), a.deleteEnvironmentKey()}
+}
+
+// createEnvironmentKey returns the command that calls createEnvironmentKey.
+func (a *app) createEnvironmentKey() *cobra.Command {
+	return single(a, operation{
+		id: "createEnvironmentKey", use: "create ENVIRONMENT", short: "Create a key of an environment", writes: true, body: true,
+		long:    "Creates a token for the workers of a self-hosted environment and returns it in key, once: only its hash is kept. A\nrepeat with the same idempotency key returns the record without key. The key opens the environment's work queue\nand, for work that no session token was used for, reading the environment's sessions and sending the results of\ntheir tools. An environment of another type is a 400.",
+		example: "sessions keys create env_019e2590d33f711fabf42f2857cecd8a --name test-agent-e2e",
+		fields: []field{
+			{param: "name", name: "name", kind: textFlag, usage: "display name; it need not be unique", bounds: "1 to 256 characters"},
+		},
+	}, viewOf[client.EnvironmentKey](), func(ctx context.Context, c *client.Client, args []string, in *client.CreateEnvironmentKeyRequest, opts ...client.Option) (*client.EnvironmentKey, error) {
+		return c.Environments.Keys.Create(ctx, args[0], in, opts...)
+	})
+}
+
+// listEnvironmentKeys returns the command that calls listEnvironmentKeys.
+func (a *app) listEnvironmentKeys() *cobra.Command {
+	return paged(a, operation{
+		id: "listEnvironmentKeys", use: "list ENVIRONMENT", short: "List the keys of an environment",
+		long:    "Lists the environment's keys that were not deleted, newest first unless --order is asc. The keys themselves are not\nshown.",
+		example: "sessions keys list env_019e2590d33f711fabf42f2857cecd8a",
+		fields: []field{
+			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this key in the order of the list"},
+			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this key in the order of the list"},
+			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
+		},
+	}, viewOf[client.EnvironmentKey](), func(ctx context.Context, c *client.Client, args []string, in *client.ListEnvironmentKeysParams, opts ...client.Option) (*client.Page[client.EnvironmentKey], error) {
+		return c.Environments.Keys.List(ctx, args[0], in, opts...)
+	})
+}
+
+// deleteEnvironmentKey returns the command that calls deleteEnvironmentKey.
+func (a *app) deleteEnvironmentKey() *cobra.Command {
+	return single(a, operation{
+		id: "deleteEnvironmentKey", use: "delete ENVIRONMENT KEY", short: "Delete a key of an environment", writes: true,
+		long:    `Revokes the key permanently, with immediate effect. The sessions that its workers serve are not affected.`,
+		example: "sessions keys delete env_019e2590d33f711fabf42f2857cecd8a tok_019e3bb1e8c171fd9abbb1477ffb84cc",
+	}, deletedView("DELETED", func(v *client.DeletedEnvironmentKey) string { return v.ID }), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.DeletedEnvironmentKey, error) {
+		return c.Environments.Keys.Delete(ctx, args[0], args[1], opts...)
+	})
+}
+
+// plainWorkCommands are the commands of the plain operations on works.
+func (a *app) plainWorkCommands() []*cobra.Command {
+	return []*cobra.Command{a.listWork(), a.getWorkStats()}
+}
+
+// listWork returns the command that calls listWork.
+func (a *app) listWork() *cobra.Command {
+	return paged(a, operation{
+		id: "listWork", use: "list ENVIRONMENT", short: "List work",
+		long:    "Lists the environment's work items, oldest first. All operations on work need a self-hosted environment; for\nanother one the response is 400.",
+		example: "sessions work list env_019e2590d33f711fabf42f2857cecd8a",
+		fields: []field{
+			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this work item in the order of the list"},
+			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this work item in the order of the list"},
+		},
+	}, viewOf[client.Work](), func(ctx context.Context, c *client.Client, args []string, in *client.ListWorkParams, opts ...client.Option) (*client.Page[client.Work], error) {
+		return c.Environments.Work.List(ctx, args[0], in, opts...)
+	})
+}
+
+// getWorkStats returns the command that calls getWorkStats.
+func (a *app) getWorkStats() *cobra.Command {
+	return single(a, operation{
+		id: "getWorkStats", use: "stats ENVIRONMENT", short: "Show the state of a work queue",
+		long:    `Shows how much work waits, and how many workers poll for it.`,
+		example: "sessions work stats env_019e2590d33f711fabf42f2857cecd8a",
+	}, viewOf[client.WorkStats](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.WorkStats, error) {
+		return c.Environments.Work.GetStats(ctx, args[0], opts...)
 	})
 }
 

@@ -67,6 +67,13 @@ func TestQueryPlans(t *testing.T) {
 			"LIST SUBQUERY 2",
 			"SEARCH idempotency_keys USING COVERING INDEX sqlite_autoindex_idempotency_keys_1 (account_id=? AND key=?)",
 			"SEARCH idempotency_keys USING INDEX idempotency_keys_by_age (created_at<?)")
+		plan(t, s, selectLapsed, []any{"acc", "env_x", 1},
+			"SEARCH work_items USING INDEX work_items_leased (account_id=? AND environment_id=? AND free_at<?)")
+		plan(t, s, selectDeliverable, []any{"acc", "env_x", 1, 1},
+			"SEARCH r USING INDEX work_items_queued (account_id=? AND environment_id=?)", "CORRELATED SCALAR SUBQUERY 1",
+			"SEARCH o USING INDEX work_items_by_session (account_id=? AND session_id=?)")
+		plan(t, s, selectDelivery, []any{"hash"}, "MULTI-INDEX OR", "INDEX 1", "SEARCH work_items USING INDEX work_items_by_token (token_hash=?)",
+			"INDEX 2", "SEARCH work_items USING INDEX work_items_by_last_token (last_token_hash=?)")
 		for _, statement := range eraseStatements() {
 			got := steps(t, s, statement, "acc", "sess_x")
 			if len(got) != 1 || !strings.HasPrefix(got[0], "SEARCH ") || !strings.Contains(got[0], "session_id=?") {

@@ -37,8 +37,16 @@ func (s *Store) change(ctx context.Context, account string, v *store.Session, ch
 			return false, err
 		}
 	}
-	*v, err = s.GetSession(ctx, account, id)
-	return state.progress != old.progress, err
+	if *v, err = s.GetSession(ctx, account, id); err != nil {
+		return false, err
+	}
+	switch moved = state.progress != old.progress; {
+	case v.SelfHosted && state.archivedAt != old.archivedAt:
+		err = s.stopWork(ctx, account, id)
+	case moved && needsWork(*v):
+		err = s.queueWork(ctx, account, *v, cut(s.now()))
+	}
+	return moved, err
 }
 
 // CountBusySessions implements store.Sessions.
@@ -73,6 +81,11 @@ func (s *Store) DeleteSession(ctx context.Context, account, id string, allow fun
 		}
 		if err := s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: id}, State: true}); err != nil {
 			return err
+		}
+		if v.SelfHosted {
+			if err := s.tokensEnded(ctx); err != nil {
+				return err
+			}
 		}
 		return s.erase(ctx, account, id)
 	})
