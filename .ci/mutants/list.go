@@ -2093,6 +2093,14 @@ var list = []mutant{
 		tests:    "TestSessionsBeginAnew",
 	},
 	{
+		name:     "mcp: what servers send is not bounded for an account",
+		in:       "server/tools/mcptools",
+		before:   "; exceeded != nil {",
+		after:    "; exceeded != nil && b.copies < 0 {",
+		packages: "server/tools/mcptools",
+		tests:    "TestMemoryIsBounded",
+	},
+	{
 		name:     "mcp: a session begins after the turn",
 		in:       "server/tools/mcptools",
 		before:   "	if s.closed {",
