@@ -2312,4 +2312,12 @@ var list = []mutant{
 		packages: "server/tools/memorytools",
 		tests:    "TestNotOfferedToSelfHosted",
 	},
+	{
+		name:     "mcp: what servers send is not bounded for an account",
+		in:       "server/tools/mcptools",
+		before:   "; exceeded != nil {",
+		after:    "; exceeded != nil && b.copies < 0 {",
+		packages: "server/tools/mcptools",
+		tests:    "TestMemoryIsBounded",
+	},
 }
