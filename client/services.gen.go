@@ -392,7 +392,7 @@ func (s *AgentService) AllVersions(ctx context.Context, agentID AgentID, params 
 
 // EnvironmentService holds the operations on environments; it is [Client.Environments].
 type EnvironmentService struct {
-	// Keys holds the operations on environment keys.
+	// Keys holds the operations on environment keies.
 	Keys *EnvironmentKeyService
 	// Work holds the operations on works.
 	Work *WorkService
@@ -496,7 +496,7 @@ func (s *EnvironmentService) Archive(ctx context.Context, environmentID Environm
 	})
 }
 
-// EnvironmentKeyService holds the operations on environment keys; it is [EnvironmentService.Keys].
+// EnvironmentKeyService holds the operations on environment keies; it is [EnvironmentService.Keys].
 type EnvironmentKeyService struct {
 	c *Client
 }

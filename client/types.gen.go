@@ -14,6 +14,12 @@ type (
 	AgentID = types.AgentID
 	// EnvironmentID: Identifier of an environment.
 	EnvironmentID = types.EnvironmentID
+	// EnvironmentKeyID: Identifier of a key of an environment.
+	EnvironmentKeyID = types.EnvironmentKeyID
+	// WorkID: Identifier of a work item.
+	WorkID = types.WorkID
+	// WorkerID: Name of a worker, 1 to 255 printable ASCII characters.
+	WorkerID = types.WorkerID
 	// MemoryStoreID: Identifier of a memory store.
 	MemoryStoreID = types.MemoryStoreID
 	// MemoryID: Identifier of a memory; it stays the same when the path changes.
@@ -328,6 +334,30 @@ type (
 	// `size` and `content_size_bytes`. `content` is absent in the `basic` view, after redaction and for a deletion,
 	// which has no `content_sha256` either.
 	MemoryVersion = types.MemoryVersion
+	// CreateEnvironmentKeyRequest is the request of [EnvironmentKeyService.Create].
+	//
+	//   - Name: 1 to 256 characters
+	CreateEnvironmentKeyRequest = types.CreateEnvironmentKeyRequest
+	// EnvironmentKey: Key of an environment, for its workers.
+	EnvironmentKey = types.EnvironmentKey
+	// DeletedEnvironmentKey: Identifier of a deleted key.
+	DeletedEnvironmentKey = types.DeletedEnvironmentKey
+	// WorkState: State of a work item.
+	WorkState = types.WorkState
+	// WorkData: What a work item is about.
+	WorkData = types.WorkData
+	// Work: Work item, for a session whose tools a worker has to run.
+	Work = types.Work
+	// UpdateWorkRequest is the request of [WorkService.Update].
+	//
+	//   - Metadata: at most 32 keys
+	UpdateWorkRequest = types.UpdateWorkRequest
+	// StopWorkRequest is the request of [WorkService.Stop].
+	//
+	//   - Force: false by default
+	StopWorkRequest = types.StopWorkRequest
+	// WorkStats: State of the work queue of an environment.
+	WorkStats = types.WorkStats
 	// ModelList: All models.
 	ModelList = types.ModelList
 	// Model: Model that agents can use.
@@ -481,6 +511,16 @@ type (
 	//   - Order: desc by default
 	//   - IncludeArchived: false by default
 	ListEnvironmentsParams = types.ListEnvironmentsParams
+	// ListEnvironmentKeysParams are the parameters of [EnvironmentKeyService.List]. At most one of Page, AfterID and
+	// BeforeID may be set.
+	//
+	//   - Limit: 1 to 100, 20 by default
+	//   - Order: desc by default
+	ListEnvironmentKeysParams = types.ListEnvironmentKeysParams
+	// ListWorkParams are the parameters of [WorkService.List]. At most one of Page, AfterID and BeforeID may be set.
+	//
+	//   - Limit: 1 to 1000, 20 by default
+	ListWorkParams = types.ListWorkParams
 	// ListVaultsParams are the parameters of [VaultService.List]. At most one of Page, AfterID and BeforeID may be set.
 	//
 	//   - Limit: 1 to 100, 20 by default
@@ -621,6 +661,15 @@ const (
 	MemoryOperationCreated = types.MemoryOperationCreated
 	MemoryOperationUpdated = types.MemoryOperationUpdated
 	MemoryOperationDeleted = types.MemoryOperationDeleted
+)
+
+// The values of WorkState. Servers may know more.
+const (
+	WorkStateQueued   = types.WorkStateQueued
+	WorkStateStarting = types.WorkStateStarting
+	WorkStateActive   = types.WorkStateActive
+	WorkStateStopping = types.WorkStateStopping
+	WorkStateStopped  = types.WorkStateStopped
 )
 
 // The values of ModelSource. Servers may know more.

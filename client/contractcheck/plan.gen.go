@@ -87,6 +87,69 @@ var plan = []step{
 		operation: "getEnvironment",
 	},
 	{
+		operation: "createEnvironmentKey", holds: "key_id",
+		bodies: []string{
+			`{"name":"build-host-1"}`,
+		},
+	},
+	{
+		operation: "listEnvironmentKeys", holds: "key_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`tok_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"before_id", []string{`tok_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"order", []string{`desc`}},
+		},
+	},
+	{
+		operation: "deleteEnvironmentKey",
+	},
+	{
+		operation: "updateWork",
+		bodies: []string{
+			`{"metadata":{"host":"build-host-1"}}`,
+		},
+	},
+	{
+		operation: "listWork", holds: "work_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`work_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"before_id", []string{`work_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+		},
+	},
+	{
+		operation: "pollWork",
+		queries: []query{
+			{"block_ms", []string{`999`}},
+			{"reclaim_older_than_ms", []string{`5000`}},
+		},
+	},
+	{
+		operation: "getWorkStats",
+	},
+	{
+		operation: "getWork",
+	},
+	{
+		operation: "ackWork",
+	},
+	{
+		operation: "heartbeatWork",
+		queries: []query{
+			{"expected_last_heartbeat", []string{`NO_HEARTBEAT`}},
+			{"desired_ttl_seconds", []string{`30`}},
+		},
+	},
+	{
+		operation: "stopWork",
+		bodies: []string{
+			`{"force":true}`,
+		},
+	},
+	{
 		operation: "createMemoryStore", holds: "memory_store_id",
 		bodies: []string{
 			`{"description":"What users have told us about themselves","metadata":{"team":"support"},"name":"User notes"}`,
@@ -403,6 +466,8 @@ var exampleIDs = map[string]string{
 	"environment_id":    "env_019e2590d33f711fabf42f2857cecd8a",
 	"vault_id":          "vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8",
 	"credential_id":     "vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9",
+	"key_id":            "tok_019e3bb1e8c171fd9abbb1477ffb84cc",
+	"work_id":           "work_019e3bb1e8c171fd9abbb1477ffb84cc",
 	"resource_id":       "sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0",
 	"memory_store_id":   "memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d",
 	"memory_id":         "mem_019e3b15a1bc7f82d365ac07d9f2b3e4",

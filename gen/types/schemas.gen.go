@@ -12,6 +12,12 @@ func ForSchema(name string) any {
 		return new(AgentID)
 	case "EnvironmentID":
 		return new(EnvironmentID)
+	case "EnvironmentKeyID":
+		return new(EnvironmentKeyID)
+	case "WorkID":
+		return new(WorkID)
+	case "WorkerID":
+		return new(WorkerID)
 	case "MemoryStoreID":
 		return new(MemoryStoreID)
 	case "MemoryID":
@@ -374,6 +380,38 @@ func ForSchema(name string) any {
 		return new(MemoryVersion)
 	case "MemoryVersionList":
 		return new(MemoryVersionList)
+	case "CreateEnvironmentKeyRequest":
+		return new(CreateEnvironmentKeyRequest)
+	case "EnvironmentKey":
+		return new(EnvironmentKey)
+	case "DeletedEnvironmentKey":
+		return new(DeletedEnvironmentKey)
+	case "EnvironmentKeyList":
+		return new(EnvironmentKeyList)
+	case "WorkState":
+		return new(WorkState)
+	case "WorkData":
+		return new(WorkData)
+	case "WorkSecret":
+		return new(WorkSecret)
+	case "Work":
+		return new(Work)
+	case "PolledWork":
+		return new(PolledWork)
+	case "WorkList":
+		return new(WorkList)
+	case "UpdateWorkRequest":
+		return new(UpdateWorkRequest)
+	case "StopWorkRequest":
+		return new(StopWorkRequest)
+	case "ExpectedHeartbeat":
+		return new(ExpectedHeartbeat)
+	case "WorkHeartbeat":
+		return new(WorkHeartbeat)
+	case "LeaseSeconds":
+		return new(LeaseSeconds)
+	case "WorkStats":
+		return new(WorkStats)
 	case "ModelList":
 		return new(ModelList)
 	case "Model":
@@ -502,6 +540,10 @@ func ForSchema(name string) any {
 		return new(Error)
 	case "ErrorDetail":
 		return new(ErrorDetail)
+	case "LeaseDetails":
+		return new(LeaseDetails)
+	case "LeaseState":
+		return new(LeaseState)
 	case "ErrorType":
 		return new(ErrorType)
 	}

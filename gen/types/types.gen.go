@@ -359,6 +359,21 @@ func (e DeletedEnvironmentType) Valid() bool {
 	}
 }
 
+// Defines values for DeletedEnvironmentKeyType.
+const (
+	DeletedEnvironmentKeyTypeEnvironmentKeyDeleted DeletedEnvironmentKeyType = "environment_key_deleted"
+)
+
+// Valid indicates whether the value is a known member of the DeletedEnvironmentKeyType enum.
+func (e DeletedEnvironmentKeyType) Valid() bool {
+	switch e {
+	case DeletedEnvironmentKeyTypeEnvironmentKeyDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeletedMemoryType.
 const (
 	DeletedMemoryTypeMemoryDeleted DeletedMemoryType = "memory_deleted"
@@ -482,6 +497,21 @@ func (e EnvironmentType) Valid() bool {
 	}
 }
 
+// Defines values for EnvironmentKeyType.
+const (
+	EnvironmentKeyTypeEnvironmentKey EnvironmentKeyType = "environment_key"
+)
+
+// Valid indicates whether the value is a known member of the EnvironmentKeyType enum.
+func (e EnvironmentKeyType) Valid() bool {
+	switch e {
+	case EnvironmentKeyTypeEnvironmentKey:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EnvironmentStatus.
 const (
 	EnvironmentStatusArchived EnvironmentStatus = "archived"
@@ -562,15 +592,16 @@ func (e ErrorEnvelopeType) Valid() bool {
 
 // Defines values for ErrorType.
 const (
-	ErrorTypeAPIError            ErrorType = "api_error"
-	ErrorTypeAuthenticationError ErrorType = "authentication_error"
-	ErrorTypeConflictError       ErrorType = "conflict_error"
-	ErrorTypeFeatureNotAvailable ErrorType = "feature_not_available"
-	ErrorTypeInvalidRequestError ErrorType = "invalid_request_error"
-	ErrorTypeNotFoundError       ErrorType = "not_found_error"
-	ErrorTypeOverloadedError     ErrorType = "overloaded_error"
-	ErrorTypePermissionError     ErrorType = "permission_error"
-	ErrorTypeRateLimitError      ErrorType = "rate_limit_error"
+	ErrorTypeAPIError                ErrorType = "api_error"
+	ErrorTypeAuthenticationError     ErrorType = "authentication_error"
+	ErrorTypeConflictError           ErrorType = "conflict_error"
+	ErrorTypeFeatureNotAvailable     ErrorType = "feature_not_available"
+	ErrorTypeInvalidRequestError     ErrorType = "invalid_request_error"
+	ErrorTypeNotFoundError           ErrorType = "not_found_error"
+	ErrorTypeOverloadedError         ErrorType = "overloaded_error"
+	ErrorTypePermissionError         ErrorType = "permission_error"
+	ErrorTypePreconditionFailedError ErrorType = "precondition_failed_error"
+	ErrorTypeRateLimitError          ErrorType = "rate_limit_error"
 )
 
 // Valid indicates whether the value is a known member of the ErrorType enum.
@@ -591,6 +622,8 @@ func (e ErrorType) Valid() bool {
 	case ErrorTypeOverloadedError:
 		return true
 	case ErrorTypePermissionError:
+		return true
+	case ErrorTypePreconditionFailedError:
 		return true
 	case ErrorTypeRateLimitError:
 		return true
@@ -1118,6 +1151,21 @@ const (
 func (e PinnedAgentType) Valid() bool {
 	switch e {
 	case PinnedAgentTypeAgent:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PolledWorkType.
+const (
+	PolledWorkTypeWork PolledWorkType = "work"
+)
+
+// Valid indicates whether the value is a known member of the PolledWorkType enum.
+func (e PolledWorkType) Valid() bool {
+	switch e {
+	case PolledWorkTypeWork:
 		return true
 	default:
 		return false
@@ -1745,6 +1793,93 @@ func (e VaultStatus) Valid() bool {
 	case VaultStatusActive:
 		return true
 	case VaultStatusArchived:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkType.
+const (
+	WorkTypeWork WorkType = "work"
+)
+
+// Valid indicates whether the value is a known member of the WorkType enum.
+func (e WorkType) Valid() bool {
+	switch e {
+	case WorkTypeWork:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkDataType.
+const (
+	WorkDataTypeSession WorkDataType = "session"
+)
+
+// Valid indicates whether the value is a known member of the WorkDataType enum.
+func (e WorkDataType) Valid() bool {
+	switch e {
+	case WorkDataTypeSession:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkHeartbeatType.
+const (
+	WorkHeartbeatTypeWorkHeartbeat WorkHeartbeatType = "work_heartbeat"
+)
+
+// Valid indicates whether the value is a known member of the WorkHeartbeatType enum.
+func (e WorkHeartbeatType) Valid() bool {
+	switch e {
+	case WorkHeartbeatTypeWorkHeartbeat:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkState.
+const (
+	WorkStateActive   WorkState = "active"
+	WorkStateQueued   WorkState = "queued"
+	WorkStateStarting WorkState = "starting"
+	WorkStateStopped  WorkState = "stopped"
+	WorkStateStopping WorkState = "stopping"
+)
+
+// Valid indicates whether the value is a known member of the WorkState enum.
+func (e WorkState) Valid() bool {
+	switch e {
+	case WorkStateActive:
+		return true
+	case WorkStateQueued:
+		return true
+	case WorkStateStarting:
+		return true
+	case WorkStateStopped:
+		return true
+	case WorkStateStopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkStatsType.
+const (
+	WorkStatsTypeWorkQueueStats WorkStatsType = "work_queue_stats"
+)
+
+// Valid indicates whether the value is a known member of the WorkStatsType enum.
+func (e WorkStatsType) Valid() bool {
+	switch e {
+	case WorkStatsTypeWorkQueueStats:
 		return true
 	default:
 		return false
@@ -2520,6 +2655,16 @@ type CreateAgentRequest struct {
 	Metadata Metadata `json:"metadata,omitzero"`
 }
 
+// CreateEnvironmentKeyRequest Request body of createEnvironmentKey.
+//
+// Example: {"name":"build-host-1"}
+type CreateEnvironmentKeyRequest struct {
+	// Name Display name; it need not be unique.
+	//
+	// Example: test-agent-e2e
+	Name Name `json:"name"`
+}
+
 // CreateEnvironmentRequest Request body of createEnvironment.
 //
 // Example: {"config":{"type":"cloud"},"name":"default"}
@@ -2800,6 +2945,22 @@ type DeletedEnvironment struct {
 // DeletedEnvironmentType Always `environment_deleted`.
 type DeletedEnvironmentType string
 
+// DeletedEnvironmentKey Identifier of a deleted key.
+//
+// Example: {"id":"tok_019e3bb1e8c171fd9abbb1477ffb84cc","type":"environment_key_deleted"}
+type DeletedEnvironmentKey struct {
+	// ID Identifier of a key of an environment.
+	//
+	// Example: tok_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID EnvironmentKeyID `json:"id"`
+
+	// Type Always `environment_key_deleted`.
+	Type DeletedEnvironmentKeyType `json:"type"`
+}
+
+// DeletedEnvironmentKeyType Always `environment_key_deleted`.
+type DeletedEnvironmentKeyType string
+
 // DeletedMemory Identifier of a deleted memory.
 //
 // Example: {"id":"mem_019e3b15a1bc7f82d365ac07d9f2b3e4","type":"memory_deleted"}
@@ -2972,6 +3133,70 @@ type EnvironmentType string
 // Example: env_019e2590d33f711fabf42f2857cecd8a
 type EnvironmentID = string
 
+// EnvironmentKey Key of an environment, for its workers.
+//
+// Example: {"created_at":"2026-07-20T09:00:00Z","environment_id":"env_019e2590d33f711fabf42f2857cecd8a","id":"tok_019e3bb1e8c171fd9abbb1477ffb84cc","key":"pt-env-example","name":"build-host-1","type":"environment_key"}
+type EnvironmentKey struct {
+	// ID Identifier of a key of an environment.
+	//
+	// Example: tok_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID EnvironmentKeyID `json:"id"`
+
+	// Type Always `environment_key`.
+	Type EnvironmentKeyType `json:"type"`
+
+	// EnvironmentID Identifier of an environment.
+	//
+	// Example: env_019e2590d33f711fabf42f2857cecd8a
+	EnvironmentID EnvironmentID `json:"environment_id"`
+
+	// Name Display name; it need not be unique.
+	//
+	// Example: test-agent-e2e
+	Name Name `json:"name"`
+
+	// Key The token; present only in the response that creates the key.
+	Key *string `json:"key,omitempty"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ExpiresAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ExpiresAt *Timestamp `json:"expires_at,omitempty"`
+}
+
+// EnvironmentKeyType Always `environment_key`.
+type EnvironmentKeyType string
+
+// EnvironmentKeyID Identifier of a key of an environment.
+//
+// Example: tok_019e3bb1e8c171fd9abbb1477ffb84cc
+type EnvironmentKeyID = string
+
+// EnvironmentKeyList One page of keys.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type EnvironmentKeyList struct {
+	// Data Records of the page, in the order of the list.
+	Data []EnvironmentKey `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
 // EnvironmentList One page of environments.
 //
 // Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
@@ -3131,6 +3356,11 @@ type ErrorDetail struct {
 
 	// AvailableFrom Beta identifier that makes the feature available; present only with 501.
 	AvailableFrom *string `json:"available_from,omitempty"`
+
+	// Details What a 412 is about.
+	//
+	// Example: {"current_state":{"last_heartbeat":"2026-07-20T09:00:05.123456Z","state":"active","ttl_seconds":30}}
+	Details *LeaseDetails `json:"details,omitempty"`
 }
 
 // ErrorType Kind of an error, one for each status; a 405 and the 409 of a busy session are `invalid_request_error`.
@@ -3243,6 +3473,11 @@ type EventUsage struct {
 	Credits float64 `json:"credits"`
 }
 
+// ExpectedHeartbeat Heartbeat that the caller expects to be the latest one.
+//
+// Example: NO_HEARTBEAT
+type ExpectedHeartbeat = string
+
 // ExpiryInput When the access token expires, in any time zone.
 //
 // Example: 2026-05-20T11:00:00+02:00
@@ -3345,6 +3580,41 @@ type InjectionLocation struct {
 //
 // Example: {"properties":{"tag":{"type":"string"}},"type":"object"}
 type JSONSchema = json.RawMessage
+
+// LeaseDetails What a 412 is about.
+//
+// Example: {"current_state":{"last_heartbeat":"2026-07-20T09:00:05.123456Z","state":"active","ttl_seconds":30}}
+type LeaseDetails struct {
+	// CurrentState What the server knows of the lease of a work item.
+	//
+	// Example: {"last_heartbeat":"2026-07-20T09:00:05.123456Z","state":"active","ttl_seconds":30}
+	CurrentState LeaseState `json:"current_state"`
+}
+
+// LeaseSeconds Length of a lease in seconds.
+//
+// Example: 30
+type LeaseSeconds = int32
+
+// LeaseState What the server knows of the lease of a work item.
+//
+// Example: {"last_heartbeat":"2026-07-20T09:00:05.123456Z","state":"active","ttl_seconds":30}
+type LeaseState struct {
+	// State State of a work item.
+	//
+	// Example: queued
+	State WorkState `json:"state"`
+
+	// TTLSeconds Length of a lease in seconds.
+	//
+	// Example: 30
+	TTLSeconds LeaseSeconds `json:"ttl_seconds"`
+
+	// LastHeartbeat Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	LastHeartbeat *Timestamp `json:"last_heartbeat,omitempty"`
+}
 
 // ListOrder Order of a list, newest (`desc`) or oldest (`asc`) first.
 //
@@ -4437,6 +4707,69 @@ type PinnedAgent struct {
 // PinnedAgentType Always `agent`.
 type PinnedAgentType string
 
+// PolledWork Work item as it is delivered to a worker; null when there is none.
+//
+// Example: {"acknowledged_at":null,"created_at":"2026-07-20T09:00:00Z","data":{"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"},"environment_id":"env_019e2590d33f711fabf42f2857cecd8a","id":"work_019e3bb1e8c171fd9abbb1477ffb84cc","latest_heartbeat_at":null,"metadata":{},"secret":"eyJzZXNzaW9uc190b2tlbiI6InB0LXdvcmstZXhhbXBsZSJ9","started_at":null,"state":"queued","stop_requested_at":null,"stopped_at":null,"type":"work"}
+type PolledWork struct {
+	// ID Identifier of a work item.
+	//
+	// Example: work_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID WorkID `json:"id"`
+
+	// Type Always `work`.
+	Type PolledWorkType `json:"type"`
+
+	// EnvironmentID Identifier of an environment.
+	//
+	// Example: env_019e2590d33f711fabf42f2857cecd8a
+	EnvironmentID EnvironmentID `json:"environment_id"`
+
+	// Data What a work item is about.
+	//
+	// Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"}
+	Data WorkData `json:"data"`
+
+	// State State of a work item.
+	//
+	// Example: queued
+	State WorkState `json:"state"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// AcknowledgedAt Time at which a worker accepted the item; null before it.
+	AcknowledgedAt *time.Time `json:"acknowledged_at"`
+
+	// StartedAt Time of the first heartbeat; null before it.
+	StartedAt *time.Time `json:"started_at"`
+
+	// LatestHeartbeatAt Time of the latest heartbeat; null before the first one.
+	LatestHeartbeatAt *time.Time `json:"latest_heartbeat_at"`
+
+	// StopRequestedAt Time at which the worker was asked to stop; null if it was not.
+	StopRequestedAt *time.Time `json:"stop_requested_at"`
+
+	// StoppedAt Time at which the item was stopped; null before it.
+	StoppedAt *time.Time `json:"stopped_at"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// Secret Base64url of a JSON object whose `sessions_token` is the worker's token for the session of this work item. It ends with the
+	// item, and with the item's next delivery.
+	//
+	//
+	// Example: eyJzZXNzaW9uc190b2tlbiI6InB0LXdvcmstZXhhbXBsZSJ9
+	Secret WorkSecret `json:"secret"`
+}
+
+// PolledWorkType Always `work`.
+type PolledWorkType string
+
 // ProbeResponse Response that a validation received, without secrets.
 //
 // Example: {"body":"","body_truncated":false,"content_type":"text/plain","status_code":401}
@@ -5230,6 +5563,14 @@ type StopReason struct {
 // Example: end_turn
 type StopReasonType string
 
+// StopWorkRequest Request body of stopWork.
+//
+// Example: {"force":true}
+type StopWorkRequest struct {
+	// Force Whether the item becomes `stopped` at once.
+	Force *bool `json:"force,omitempty"`
+}
+
 // Text Text of at least one character.
 //
 // Example: 你好
@@ -5514,6 +5855,16 @@ type UpdateVaultRequest struct {
 	// Example: Search tools
 	DisplayName *VaultName `json:"display_name,omitempty"`
 
+	// Metadata Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+	//
+	// Example: {"purpose":null,"ticket":"T-1029"}
+	Metadata MetadataPatch `json:"metadata,omitzero"`
+}
+
+// UpdateWorkRequest Request body of updateWork.
+//
+// Example: {"metadata":{"host":"build-host-1"}}
+type UpdateWorkRequest struct {
 	// Metadata Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
 	//
 	// Example: {"purpose":null,"ticket":"T-1029"}
@@ -6113,6 +6464,179 @@ type VaultName = string
 // Example: active
 type VaultStatus string
 
+// Work Work item, for a session whose tools a worker has to run.
+//
+// Example: {"acknowledged_at":null,"created_at":"2026-07-20T09:00:00Z","data":{"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"},"environment_id":"env_019e2590d33f711fabf42f2857cecd8a","id":"work_019e3bb1e8c171fd9abbb1477ffb84cc","latest_heartbeat_at":null,"metadata":{},"secret":null,"started_at":null,"state":"queued","stop_requested_at":null,"stopped_at":null,"type":"work"}
+type Work struct {
+	// ID Identifier of a work item.
+	//
+	// Example: work_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID WorkID `json:"id"`
+
+	// Type Always `work`.
+	Type WorkType `json:"type"`
+
+	// EnvironmentID Identifier of an environment.
+	//
+	// Example: env_019e2590d33f711fabf42f2857cecd8a
+	EnvironmentID EnvironmentID `json:"environment_id"`
+
+	// Data What a work item is about.
+	//
+	// Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"}
+	Data WorkData `json:"data"`
+
+	// State State of a work item.
+	//
+	// Example: queued
+	State WorkState `json:"state"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// AcknowledgedAt Time at which a worker accepted the item; null before it.
+	AcknowledgedAt *time.Time `json:"acknowledged_at"`
+
+	// StartedAt Time of the first heartbeat; null before it.
+	StartedAt *time.Time `json:"started_at"`
+
+	// LatestHeartbeatAt Time of the latest heartbeat; null before the first one.
+	LatestHeartbeatAt *time.Time `json:"latest_heartbeat_at"`
+
+	// StopRequestedAt Time at which the worker was asked to stop; null if it was not.
+	StopRequestedAt *time.Time `json:"stop_requested_at"`
+
+	// StoppedAt Time at which the item was stopped; null before it.
+	StoppedAt *time.Time `json:"stopped_at"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// Secret Always null; only pollWork returns a secret.
+	Secret *string `json:"secret"`
+}
+
+// WorkType Always `work`.
+type WorkType string
+
+// WorkData What a work item is about.
+//
+// Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"}
+type WorkData struct {
+	// Type Always `session`.
+	Type WorkDataType `json:"type"`
+
+	// ID Identifier of a session.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID SessionID `json:"id"`
+}
+
+// WorkDataType Always `session`.
+type WorkDataType string
+
+// WorkHeartbeat Heartbeat of a work item as it was stored.
+//
+// Example: {"last_heartbeat":"2026-07-20T09:00:05.123456Z","lease_extended":true,"state":"active","ttl_seconds":30,"type":"work_heartbeat"}
+type WorkHeartbeat struct {
+	// Type Always `work_heartbeat`.
+	Type WorkHeartbeatType `json:"type"`
+
+	// LastHeartbeat Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	LastHeartbeat Timestamp `json:"last_heartbeat"`
+
+	// LeaseExtended Whether the lease was extended.
+	LeaseExtended bool `json:"lease_extended"`
+
+	// State State of a work item.
+	//
+	// Example: queued
+	State WorkState `json:"state"`
+
+	// TTLSeconds Length of a lease in seconds.
+	//
+	// Example: 30
+	TTLSeconds LeaseSeconds `json:"ttl_seconds"`
+}
+
+// WorkHeartbeatType Always `work_heartbeat`.
+type WorkHeartbeatType string
+
+// WorkID Identifier of a work item.
+//
+// Example: work_019e3bb1e8c171fd9abbb1477ffb84cc
+type WorkID = string
+
+// WorkList One page of work items.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type WorkList struct {
+	// Data Records of the page, in the order of the list.
+	Data []Work `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
+// WorkSecret Base64url of a JSON object whose `sessions_token` is the worker's token for the session of this work item. It ends with the
+// item, and with the item's next delivery.
+//
+// Example: eyJzZXNzaW9uc190b2tlbiI6InB0LXdvcmstZXhhbXBsZSJ9
+type WorkSecret = string
+
+// WorkState State of a work item.
+//
+// Example: queued
+type WorkState string
+
+// WorkStats State of the work queue of an environment.
+//
+// Example: {"depth":1,"oldest_queued_at":"2026-07-20T09:00:00Z","pending":0,"type":"work_queue_stats","workers_polling":1}
+type WorkStats struct {
+	// Type Always `work_queue_stats`.
+	Type WorkStatsType `json:"type"`
+
+	// Depth Number of items that a poll could deliver.
+	Depth int32 `json:"depth"`
+
+	// Pending Number of items that were delivered and not acknowledged.
+	Pending int32 `json:"pending"`
+
+	// OldestQueuedAt Time at which the oldest of the queued items was queued; null without any.
+	OldestQueuedAt *time.Time `json:"oldest_queued_at"`
+
+	// WorkersPolling Number of workers with an id that polled in about the last 30 seconds.
+	WorkersPolling int32 `json:"workers_polling"`
+}
+
+// WorkStatsType Always `work_queue_stats`.
+type WorkStatsType string
+
+// WorkerID Name of a worker, 1 to 255 printable ASCII characters.
+//
+// Example: build-host-1
+type WorkerID = string
+
+// AnthropicWorkerID Name of a worker, 1 to 255 printable ASCII characters.
+//
+// Example: build-host-1
+type AnthropicWorkerID = WorkerID
+
 // IncludeArchived defines model for IncludeArchived.
 type IncludeArchived = bool
 
@@ -6134,6 +6658,9 @@ type Order = ListOrder
 // Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 type Page = PageCursor
 
+// WorkLimit defines model for WorkLimit.
+type WorkLimit = int32
+
 // XIdempotencyKey Key chosen by the caller, 1 to 255 printable ASCII characters; a UUID is a good choice.
 //
 // Example: 0b8c6f9e-5c1e-4f0e-9b53-0d1b7a7d1a55
@@ -6149,6 +6676,11 @@ type Conflict = Error
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type FeatureNotAvailable = Error
 
+// Forbidden Error envelope (错误信封). Fields that do not apply are absent, never null.
+//
+// Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
+type Forbidden = Error
+
 // InternalError Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
@@ -6158,6 +6690,11 @@ type InternalError = Error
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type InvalidRequest = Error
+
+// LeaseLost Error envelope (错误信封). Fields that do not apply are absent, never null.
+//
+// Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
+type LeaseLost = Error
 
 // NotFound Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
@@ -6360,6 +6897,138 @@ type PutEnvironmentParams struct {
 
 // ArchiveEnvironmentParams defines parameters for ArchiveEnvironment.
 type ArchiveEnvironmentParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListEnvironmentKeysParams defines parameters for ListEnvironmentKeys.
+type ListEnvironmentKeysParams struct {
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this key in the order of the list.
+	AfterID *EnvironmentKeyID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this key in the order of the list.
+	BeforeID *EnvironmentKeyID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+}
+
+// CreateEnvironmentKeyParams defines parameters for CreateEnvironmentKey.
+type CreateEnvironmentKeyParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// DeleteEnvironmentKeyParams defines parameters for DeleteEnvironmentKey.
+type DeleteEnvironmentKeyParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListWorkParams defines parameters for ListWork.
+type ListWorkParams struct {
+	// Limit Maximum number of records to return; more than 100 are taken as 100.
+	Limit *WorkLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this work item in the order of the list.
+	AfterID *WorkID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this work item in the order of the list.
+	BeforeID *WorkID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+}
+
+// PollWorkParams defines parameters for PollWork.
+type PollWorkParams struct {
+	// BlockMs Longest wait for a work item, in milliseconds; without it the response does not wait.
+	BlockMs *int32 `form:"block_ms,omitempty" json:"block_ms,omitempty"`
+
+	// ReclaimOlderThanMs How long ago an earlier delivery that was not acknowledged must be, in milliseconds, for the item to be delivered again.
+	ReclaimOlderThanMs *int32 `form:"reclaim_older_than_ms,omitempty" json:"reclaim_older_than_ms,omitempty"`
+
+	// WorkerID Name that the worker has chosen for itself.
+	WorkerID *WorkerID `json:"Worker-ID,omitempty"`
+
+	// AnthropicWorkerID Same as `Worker-ID`, which it must be equal to if both are sent.
+	AnthropicWorkerID *AnthropicWorkerID `json:"Anthropic-Worker-ID,omitempty"`
+}
+
+// UpdateWorkParams defines parameters for UpdateWork.
+type UpdateWorkParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// AckWorkParams defines parameters for AckWork.
+type AckWorkParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+
+	// WorkerID Name that the worker has chosen for itself.
+	WorkerID *WorkerID `json:"Worker-ID,omitempty"`
+
+	// AnthropicWorkerID Same as `Worker-ID`, which it must be equal to if both are sent.
+	AnthropicWorkerID *AnthropicWorkerID `json:"Anthropic-Worker-ID,omitempty"`
+}
+
+// HeartbeatWorkParams defines parameters for HeartbeatWork.
+type HeartbeatWorkParams struct {
+	// ExpectedLastHeartbeat The `last_heartbeat` of the worker's previous heartbeat, or `NO_HEARTBEAT` for its first one.
+	ExpectedLastHeartbeat *ExpectedHeartbeat `form:"expected_last_heartbeat,omitempty" json:"expected_last_heartbeat,omitempty"`
+
+	// DesiredTTLSeconds Length of the lease from now; 10 to 600 apply. The default is the server's.
+	DesiredTTLSeconds *int32 `form:"desired_ttl_seconds,omitempty" json:"desired_ttl_seconds,omitempty"`
+
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// StopWorkParams defines parameters for StopWork.
+type StopWorkParams struct {
 	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
 	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
 	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
@@ -7008,6 +7677,15 @@ type UpdateEnvironmentJSONRequestBody = UpdateEnvironmentRequest
 
 // PutEnvironmentJSONRequestBody defines body for PutEnvironment for application/json ContentType.
 type PutEnvironmentJSONRequestBody = UpdateEnvironmentRequest
+
+// CreateEnvironmentKeyJSONRequestBody defines body for CreateEnvironmentKey for application/json ContentType.
+type CreateEnvironmentKeyJSONRequestBody = CreateEnvironmentKeyRequest
+
+// UpdateWorkJSONRequestBody defines body for UpdateWork for application/json ContentType.
+type UpdateWorkJSONRequestBody = UpdateWorkRequest
+
+// StopWorkJSONRequestBody defines body for StopWork for application/json ContentType.
+type StopWorkJSONRequestBody = StopWorkRequest
 
 // CreateMemoryStoreJSONRequestBody defines body for CreateMemoryStore for application/json ContentType.
 type CreateMemoryStoreJSONRequestBody = CreateMemoryStoreRequest

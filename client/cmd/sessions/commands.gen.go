@@ -411,7 +411,7 @@ func (a *app) archiveEnvironment() *cobra.Command {
 	})
 }
 
-// plainEnvironmentKeyCommands are the commands of the plain operations on environment keys.
+// plainEnvironmentKeyCommands are the commands of the plain operations on environment keies.
 func (a *app) plainEnvironmentKeyCommands() []*cobra.Command {
 	return []*cobra.Command{a.createEnvironmentKey(), a.listEnvironmentKeys(), a.deleteEnvironmentKey()}
 }
