@@ -365,8 +365,8 @@ type (
 	// ModelSource: Provider of the model, the service or the owner of the account.
 	ModelSource = types.ModelSource
 	// EventInput: Event that a caller sends, at most 1 MiB of JSON. Make one with [NewEventInput]; AsAny returns what it
-	// is: [UserMessageInput], [UserInterruptInput], [UserDefineOutcomeInput], [UserToolConfirmationInput] or
-	// [UserCustomToolResultInput].
+	// is: [UserMessageInput], [UserInterruptInput], [UserDefineOutcomeInput], [UserToolConfirmationInput],
+	// [UserCustomToolResultInput] or [UserToolResultInput].
 	EventInput = types.EventInput
 	// UserMessageInput: Message from the user; it starts a turn.
 	UserMessageInput = types.UserMessageInput
@@ -378,6 +378,9 @@ type (
 	UserToolConfirmationInput = types.UserToolConfirmationInput
 	// UserCustomToolResultInput: Result of a tool that the caller ran.
 	UserCustomToolResultInput = types.UserCustomToolResultInput
+	// UserToolResultInput: Result of a built-in tool that a worker ran, in a session of a self-hosted environment. A use
+	// has one result; another one has no effect, and the response has the first.
+	UserToolResultInput = types.UserToolResultInput
 	// Content: Content of a message - blocks, or a plain string, which means one text block.
 	Content = types.Content
 	// TextBlock: Block of text.
@@ -424,6 +427,9 @@ type (
 	UserToolConfirmationEvent = types.UserToolConfirmationEvent
 	// UserCustomToolResultEvent: Result of a tool that the caller ran.
 	UserCustomToolResultEvent = types.UserCustomToolResultEvent
+	// UserToolResultEvent: Result of a built-in tool that a worker ran, or that the server gives for one that no worker
+	// runs. It is followed by an `agent.tool_result`.
+	UserToolResultEvent = types.UserToolResultEvent
 	// SessionStatusRunningEvent: The session started or resumed the turn.
 	SessionStatusRunningEvent = types.SessionStatusRunningEvent
 	// SessionStatusRescheduledEvent: The infrastructure interrupted the turn, which continues elsewhere.
@@ -484,7 +490,7 @@ type (
 	ListSessionResourcesParams = types.ListSessionResourcesParams
 	// ListEventsParams are the parameters of [EventService.List]. At most one of Page, AfterID and BeforeID may be set.
 	//
-	//   - Limit: 1 to 100, 20 by default
+	//   - Limit: 1 to 1000, 20 by default
 	//   - Order: asc by default
 	//   - Types: at most 50 entries
 	ListEventsParams = types.ListEventsParams
@@ -720,6 +726,7 @@ const (
 	EventTypeUserDefineOutcome        = types.EventTypeUserDefineOutcome
 	EventTypeUserToolConfirmation     = types.EventTypeUserToolConfirmation
 	EventTypeUserCustomToolResult     = types.EventTypeUserCustomToolResult
+	EventTypeUserToolResult           = types.EventTypeUserToolResult
 	EventTypeSessionStatusRunning     = types.EventTypeSessionStatusRunning
 	EventTypeSessionStatusRescheduled = types.EventTypeSessionStatusRescheduled
 	EventTypeSessionStatusIdle        = types.EventTypeSessionStatusIdle
@@ -745,6 +752,7 @@ var eventTypeReaders = map[EventType]func([]byte) (any, error){
 	EventTypeUserDefineOutcome:        decodeEvent[UserDefineOutcomeEvent],
 	EventTypeUserToolConfirmation:     decodeEvent[UserToolConfirmationEvent],
 	EventTypeUserCustomToolResult:     decodeEvent[UserCustomToolResultEvent],
+	EventTypeUserToolResult:           decodeEvent[UserToolResultEvent],
 	EventTypeSessionStatusRunning:     decodeEvent[SessionStatusRunningEvent],
 	EventTypeSessionStatusRescheduled: decodeEvent[SessionStatusRescheduledEvent],
 	EventTypeSessionStatusIdle:        decodeEvent[SessionStatusIdleEvent],
@@ -819,7 +827,7 @@ func NewMemoryListItem[T Memory | MemoryPrefix](v T) MemoryListItem {
 func NewActor[T SessionActor | APIActor](v T) Actor { return types.NewActor(v) }
 
 // NewEventInput returns the EventInput that holds v; its field Type need not be set.
-func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput](v T) EventInput {
+func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput | UserToolResultInput](v T) EventInput {
 	return types.NewEventInput(v)
 }
 

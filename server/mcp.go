@@ -20,6 +20,6 @@ func openEgress(config Config) (*egress.Client, error) {
 // openMCP returns what gives turns the tools of MCP servers.
 func (s *Server) openMCP(api *contract.Contract) *mcptools.Source {
 	return mcptools.New(mcptools.Options{
-		Contract: api, Egress: s.egress, CallTimeout: s.config.MCPTimeout, Now: s.config.Now, Logger: s.log,
+		Contract: api, Egress: s.egress, Credentials: s.vaults, CallTimeout: s.config.MCPTimeout, Now: s.config.Now, Logger: s.log,
 	})
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 	"github.com/cloud-sessions/sessions/server/tools/mcptools"
+	"github.com/cloud-sessions/sessions/server/tools/builtintools"
 	"github.com/cloud-sessions/sessions/server/tools/memorytools"
 	"github.com/cloud-sessions/sessions/server/turn"
 	"github.com/cloud-sessions/sessions/server/turn/dispatch"
@@ -175,10 +176,10 @@ func New(ctx context.Context, config Config) (*Server, error) {
 func assemble(ctx context.Context, config Config, db store.Store) (*Server, error) {
 	s := &Server{config: config, store: db, log: config.Logger}
 	var err error
-	if s.vaults, err = openVaults(ctx, config, db); err != nil {
+	if s.egress, err = openEgress(config); err != nil {
 		return nil, err
 	}
-	if s.egress, err = openEgress(config); err != nil {
+	if s.vaults, err = openVaults(ctx, config, db, s.egress); err != nil {
 		return nil, err
 	}
 	if config.Demo {
@@ -222,7 +223,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
 		TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
-		Tools:  []dispatch.ToolSource{memorytools.Source(db, s.memory), s.mcp.Open},
+		Tools:  []dispatch.ToolSource{builtintools.Source(config.Logger), memorytools.Source(db, s.memory), s.mcp.Open},
 		Budget: turnBytes, // of its own: turns last
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)

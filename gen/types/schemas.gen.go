@@ -434,6 +434,8 @@ func ForSchema(name string) any {
 		return new(UserToolConfirmationInput)
 	case "UserCustomToolResultInput":
 		return new(UserCustomToolResultInput)
+	case "UserToolResultInput":
+		return new(UserToolResultInput)
 	case "Content":
 		return new(Content)
 	case "ResultContent":
@@ -448,6 +450,14 @@ func ForSchema(name string) any {
 		return new(TextBlocks)
 	case "ResultBlocks":
 		return new(ResultBlocks)
+	case "WorkerContent":
+		return new(WorkerContent)
+	case "WorkerText":
+		return new(WorkerText)
+	case "WorkerBlocks":
+		return new(WorkerBlocks)
+	case "WorkerBlock":
+		return new(WorkerBlock)
 	case "OutcomeDescription":
 		return new(OutcomeDescription)
 	case "Rubric":
@@ -492,6 +502,8 @@ func ForSchema(name string) any {
 		return new(UserToolConfirmationEvent)
 	case "UserCustomToolResultEvent":
 		return new(UserCustomToolResultEvent)
+	case "UserToolResultEvent":
+		return new(UserToolResultEvent)
 	case "SessionStatusRunningEvent":
 		return new(SessionStatusRunningEvent)
 	case "SessionStatusRescheduledEvent":

@@ -1715,6 +1715,36 @@ func (e UserToolConfirmationInputType) Valid() bool {
 	}
 }
 
+// Defines values for UserToolResultEventType.
+const (
+	UserToolResultEventTypeUserToolResult UserToolResultEventType = "user.tool_result"
+)
+
+// Valid indicates whether the value is a known member of the UserToolResultEventType enum.
+func (e UserToolResultEventType) Valid() bool {
+	switch e {
+	case UserToolResultEventTypeUserToolResult:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserToolResultInputType.
+const (
+	UserToolResultInputTypeUserToolResult UserToolResultInputType = "user.tool_result"
+)
+
+// Valid indicates whether the value is a known member of the UserToolResultInputType enum.
+func (e UserToolResultInputType) Valid() bool {
+	switch e {
+	case UserToolResultInputTypeUserToolResult:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VaultType.
 const (
 	VaultTypeVault VaultType = "vault"
@@ -1880,6 +1910,21 @@ const (
 func (e WorkStatsType) Valid() bool {
 	switch e {
 	case WorkStatsTypeWorkQueueStats:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkerBlockType.
+const (
+	WorkerBlockTypeText WorkerBlockType = "text"
+)
+
+// Valid indicates whether the value is a known member of the WorkerBlockType enum.
+func (e WorkerBlockType) Valid() bool {
+	switch e {
+	case WorkerBlockTypeText:
 		return true
 	default:
 		return false
@@ -6237,6 +6282,85 @@ type UserToolConfirmationInput struct {
 // UserToolConfirmationInputType Always `user.tool_confirmation`.
 type UserToolConfirmationInputType string
 
+// UserToolResultEvent Result of a built-in tool that a worker ran, or that the server gives for one that no worker runs. It is followed by an `agent.tool_result`.
+//
+// Example: {"content":[{"text":"hello\n","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","is_error":false,"processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"user.tool_result"}
+type UserToolResultEvent struct {
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `user.tool_result`.
+	Type UserToolResultEventType `json:"type"`
+
+	// ToolUseID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ToolUseID EventID `json:"tool_use_id"`
+
+	// Content Content of a tool result, in blocks; it can be empty.
+	//
+	// Example: [{"text":"7 °C","type":"text"}]
+	Content ResultBlocks `json:"content"`
+
+	// IsError Whether the tool failed.
+	IsError bool `json:"is_error"`
+
+	// SessionID Identifier of a session.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Identifier of a turn, which all of its events have.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion Version of the event's format.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// UserToolResultEventType Always `user.tool_result`.
+type UserToolResultEventType string
+
+// UserToolResultInput Result of a built-in tool that a worker ran, in a session of a self-hosted environment. A use has one result; another
+// one has no effect, and the response has the first.
+//
+// Example: {"content":[{"text":"hello\n","type":"text"}],"tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","type":"user.tool_result"}
+type UserToolResultInput struct {
+	// Type Always `user.tool_result`.
+	Type UserToolResultInputType `json:"type"`
+
+	// ToolUseID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ToolUseID EventID `json:"tool_use_id"`
+
+	// Content Content that a worker sends - blocks, or a plain string, which means one text block. It can be empty.
+	//
+	// Example: [{"text":"hello\n","type":"text"}]
+	Content *WorkerContent `json:"content,omitempty"`
+
+	// IsError Whether the tool failed.
+	IsError *bool `json:"is_error,omitempty"`
+}
+
+// UserToolResultInputType Always `user.tool_result`.
+type UserToolResultInputType string
+
 // Vault Vault. Only the response of createVault has `credentials`.
 //
 // Example: {"archived_at":null,"created_at":"2026-05-18T08:00:00Z","display_name":"Search tools","id":"vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8","metadata":{"team":"docs"},"status":"active","type":"vault","updated_at":"2026-05-18T08:00:00Z"}
@@ -6627,15 +6751,49 @@ type WorkStats struct {
 // WorkStatsType Always `work_queue_stats`.
 type WorkStatsType string
 
+// WorkerBlock Block of text that a worker sends.
+//
+// Example: {"text":"hello\n","type":"text"}
+type WorkerBlock struct {
+	// Type Always `text`.
+	Type WorkerBlockType `json:"type"`
+
+	// Text Text as a tool printed it; it can be empty, and NUL is removed.
+	//
+	// Example: hello
+	Text WorkerText `json:"text"`
+}
+
+// WorkerBlockType Always `text`.
+type WorkerBlockType string
+
+// WorkerBlocks Content that a worker sends, in blocks; it can be empty.
+//
+// Example: [{"text":"hello\n","type":"text"}]
+type WorkerBlocks = union.Content
+
+// WorkerContent Content that a worker sends - blocks, or a plain string, which means one text block. It can be empty.
+//
+// Example: [{"text":"hello\n","type":"text"}]
+type WorkerContent = union.Content
+
 // WorkerID Name of a worker, 1 to 255 printable ASCII characters.
 //
 // Example: build-host-1
 type WorkerID = string
 
+// WorkerText Text as a tool printed it; it can be empty, and NUL is removed.
+//
+// Example: hello
+type WorkerText = string
+
 // AnthropicWorkerID Name of a worker, 1 to 255 printable ASCII characters.
 //
 // Example: build-host-1
 type AnthropicWorkerID = WorkerID
+
+// EventLimit defines model for EventLimit.
+type EventLimit = int32
 
 // IncludeArchived defines model for IncludeArchived.
 type IncludeArchived = bool
@@ -7413,8 +7571,8 @@ type CancelSessionParams struct {
 
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
-	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	// Limit Maximum number of records to return; more than 100 are taken as 100, and a page of large records may hold fewer, with `has_more` true.
+	Limit *EventLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// AfterID Returns the events that follow this event in the order of the list.
 	AfterID *EventID `form:"after_id,omitempty" json:"after_id,omitempty"`

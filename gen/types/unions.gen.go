@@ -467,7 +467,7 @@ func (u Actor) AsAny() any {
 type EventInput struct{ oneOf }
 
 // NewEventInput returns the union that holds v. It sets the field Type.
-func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput](v T) EventInput {
+func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput | UserToolResultInput](v T) EventInput {
 	switch v := any(v).(type) {
 	case UserMessageInput:
 		v.Type = UserMessageInputTypeUserMessage
@@ -484,13 +484,16 @@ func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeIn
 	case UserCustomToolResultInput:
 		v.Type = UserCustomToolResultInputTypeUserCustomToolResult
 		return EventInput{oneOf{value: v}}
+	case UserToolResultInput:
+		v.Type = UserToolResultInputTypeUserToolResult
+		return EventInput{oneOf{value: v}}
 	}
 	return EventInput{} // not reached: T has no other types
 }
 
 // AsAny returns what u holds: a value of type UserMessageInput, UserInterruptInput, UserDefineOutcomeInput,
-// UserToolConfirmationInput or UserCustomToolResultInput. It is nil for anything else, such as a variant of a newer
-// server.
+// UserToolConfirmationInput, UserCustomToolResultInput or UserToolResultInput. It is nil for anything else, such as a
+// variant of a newer server.
 func (u EventInput) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -512,6 +515,8 @@ func (u EventInput) AsAny() any {
 		return read[UserToolConfirmationInput](u.raw)
 	case "user.custom_tool_result":
 		return read[UserCustomToolResultInput](u.raw)
+	case "user.tool_result":
+		return read[UserToolResultInput](u.raw)
 	}
 	return nil
 }
@@ -557,7 +562,7 @@ func (u Rubric) AsAny() any {
 type Event struct{ oneOf }
 
 // NewEvent returns the union that holds v. It sets the field Type.
-func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent](v T) Event {
+func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | UserToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent](v T) Event {
 	switch v := any(v).(type) {
 	case UserMessageEvent:
 		v.Type = UserMessageEventTypeUserMessage
@@ -573,6 +578,9 @@ func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent |
 		return Event{oneOf{value: v}}
 	case UserCustomToolResultEvent:
 		v.Type = UserCustomToolResultEventTypeUserCustomToolResult
+		return Event{oneOf{value: v}}
+	case UserToolResultEvent:
+		v.Type = UserToolResultEventTypeUserToolResult
 		return Event{oneOf{value: v}}
 	case SessionStatusRunningEvent:
 		v.Type = SessionStatusRunningEventTypeSessionStatusRunning
@@ -618,9 +626,9 @@ func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent |
 }
 
 // AsAny returns what u holds: a value of type UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent,
-// UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent,
-// SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent,
-// AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
+// UserToolConfirmationEvent, UserCustomToolResultEvent, UserToolResultEvent, SessionStatusRunningEvent,
+// SessionStatusRescheduledEvent, SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent,
+// AgentToolUseEvent, AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
 // SpanModelRequestStartEvent or SpanModelRequestEndEvent. It is nil for anything else, such as a variant of a newer
 // server.
 func (u Event) AsAny() any {
@@ -644,6 +652,8 @@ func (u Event) AsAny() any {
 		return read[UserToolConfirmationEvent](u.raw)
 	case "user.custom_tool_result":
 		return read[UserCustomToolResultEvent](u.raw)
+	case "user.tool_result":
+		return read[UserToolResultEvent](u.raw)
 	case "session.status_running":
 		return read[SessionStatusRunningEvent](u.raw)
 	case "session.status_rescheduled":
@@ -678,7 +688,7 @@ func (u Event) AsAny() any {
 type StreamedEvent struct{ oneOf }
 
 // NewStreamedEvent returns the union that holds v. It sets the field Type.
-func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent | SessionDeletedEvent | EventStart | EventDelta](v T) StreamedEvent {
+func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | UserToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent | SessionDeletedEvent | EventStart | EventDelta](v T) StreamedEvent {
 	switch v := any(v).(type) {
 	case UserMessageEvent:
 		v.Type = UserMessageEventTypeUserMessage
@@ -694,6 +704,9 @@ func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcom
 		return StreamedEvent{oneOf{value: v}}
 	case UserCustomToolResultEvent:
 		v.Type = UserCustomToolResultEventTypeUserCustomToolResult
+		return StreamedEvent{oneOf{value: v}}
+	case UserToolResultEvent:
+		v.Type = UserToolResultEventTypeUserToolResult
 		return StreamedEvent{oneOf{value: v}}
 	case SessionStatusRunningEvent:
 		v.Type = SessionStatusRunningEventTypeSessionStatusRunning
@@ -748,9 +761,9 @@ func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcom
 }
 
 // AsAny returns what u holds: a value of type UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent,
-// UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent,
-// SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent,
-// AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
+// UserToolConfirmationEvent, UserCustomToolResultEvent, UserToolResultEvent, SessionStatusRunningEvent,
+// SessionStatusRescheduledEvent, SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent,
+// AgentToolUseEvent, AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
 // SpanModelRequestStartEvent, SpanModelRequestEndEvent, SessionDeletedEvent, EventStart or EventDelta. It is nil for
 // anything else, such as a variant of a newer server.
 func (u StreamedEvent) AsAny() any {
@@ -774,6 +787,8 @@ func (u StreamedEvent) AsAny() any {
 		return read[UserToolConfirmationEvent](u.raw)
 	case "user.custom_tool_result":
 		return read[UserCustomToolResultEvent](u.raw)
+	case "user.tool_result":
+		return read[UserToolResultEvent](u.raw)
 	case "session.status_running":
 		return read[SessionStatusRunningEvent](u.raw)
 	case "session.status_rescheduled":
@@ -823,6 +838,7 @@ const (
 	EventTypeUserDefineOutcome        EventType = "user.define_outcome"
 	EventTypeUserToolConfirmation     EventType = "user.tool_confirmation"
 	EventTypeUserCustomToolResult     EventType = "user.custom_tool_result"
+	EventTypeUserToolResult           EventType = "user.tool_result"
 	EventTypeSessionStatusRunning     EventType = "session.status_running"
 	EventTypeSessionStatusRescheduled EventType = "session.status_rescheduled"
 	EventTypeSessionStatusIdle        EventType = "session.status_idle"

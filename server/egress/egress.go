@@ -129,6 +129,17 @@ func port(u *url.URL) string {
 // Do sends a request and returns the response, whose body the caller closes. The response of a redirect is returned.
 func (c *Client) Do(r *http.Request) (*http.Response, error) { return c.client.Do(r) }
 
+// Confidential sends requests that have a secret anywhere, such as in the body: [Client.CheckSecret] checks each of them.
+type Confidential struct{ *Client }
+
+// Do is [Client.Do].
+func (c Confidential) Do(r *http.Request) (*http.Response, error) {
+	if err := c.CheckSecret(r.URL); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(r)
+}
+
 // RoundTrip implements http.RoundTripper.
 func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	check := c.Check

@@ -263,7 +263,8 @@ type Events interface {
 
 	// AppendEvents is UpdateSession that also appends the events that change returns to the session's log, in that order and
 	// in the same transaction. It returns the session and the events as they are stored. The store assigns each event its
-	// position, one more than that of the event before it, and its time, which is never earlier than that event's. It keeps
+	// position, one more than that of the event before it, and its time, the same for all events of a call and later than that
+	// of every event before. It keeps
 	// the event's id, and creates one for "". Events alone do not change UpdatedAt. A reader that has seen a position never
 	// sees a lower one appear. ErrExists when the log has an event with that id already, ErrNotFound when the session does
 	// not exist: nothing is stored in either case.
@@ -648,15 +649,18 @@ type Turn struct {
 	ID string
 	// Lease counts the workers that the session's turns were dispatched to: a worker with a lower count has lost its turn.
 	Lease int64
-	// Pending are the tool uses that wait for the caller; nil for none.
+	// Pending are the tool uses that wait, also of a turn that still runs; nil for none.
 	Pending []PendingAction
 }
 
-// PendingAction is a tool use that waits for the caller.
+// PendingAction is a tool use that waits: for the caller's result, a confirmation, or a worker's result.
 type PendingAction struct {
 	// EventID and Type are the id and the type of the use's event.
 	EventID string `json:"event_id"`
 	Type    string `json:"type"`
+	// Worker is whether a worker runs the tool, once Allowed: at once, or after a confirmation.
+	Worker  bool `json:"worker,omitempty"`
+	Allowed bool `json:"allowed,omitempty"`
 }
 
 // NewEvent is an event to append.

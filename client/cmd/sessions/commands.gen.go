@@ -170,7 +170,7 @@ func (a *app) listEvents() *cobra.Command {
 			{param: "after_id", name: "after", kind: textFlag, usage: "list the events that follow this event in the order of the list"},
 			{param: "before_id", name: "before", kind: textFlag, usage: "list the events that precede this event in the order of the list"},
 			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, oldest (asc) or newest (desc) first", bounds: "asc by default", allowed: []string{"asc", "desc"}},
-			{param: "types[]", name: "types", kind: wordsFlag, usage: "list only events of these types", bounds: "at most 50 entries", allowed: []string{"user.message", "user.interrupt", "user.define_outcome", "user.tool_confirmation", "user.custom_tool_result", "session.status_running", "session.status_rescheduled", "session.status_idle", "session.error", "agent.thinking", "agent.message", "agent.tool_use", "agent.tool_result", "agent.custom_tool_use", "agent.mcp_tool_use", "agent.mcp_tool_result", "span.model_request_start", "span.model_request_end"}},
+			{param: "types[]", name: "types", kind: wordsFlag, usage: "list only events of these types", bounds: "at most 50 entries", allowed: []string{"user.message", "user.interrupt", "user.define_outcome", "user.tool_confirmation", "user.custom_tool_result", "user.tool_result", "session.status_running", "session.status_rescheduled", "session.status_idle", "session.error", "agent.thinking", "agent.message", "agent.tool_use", "agent.tool_result", "agent.custom_tool_use", "agent.mcp_tool_use", "agent.mcp_tool_result", "span.model_request_start", "span.model_request_end"}},
 			{param: "created_at[gte]", name: "created-after", kind: timeFlag, usage: "list only events created at or after this time"},
 			{param: "created_at[lt]", name: "created-before", kind: timeFlag, usage: "list only events created before this time"},
 		},
@@ -457,7 +457,7 @@ func (a *app) deleteEnvironmentKey() *cobra.Command {
 	})
 }
 
-// plainWorkCommands are the commands of the plain operations on works.
+// plainWorkCommands are the commands of the plain operations on work.
 func (a *app) plainWorkCommands() []*cobra.Command {
 	return []*cobra.Command{a.listWork(), a.getWorkStats()}
 }

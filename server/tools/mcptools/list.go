@@ -147,6 +147,9 @@ func (b bounds) tame(t *mcp.Tool) (tool listed, ok bool) {
 	return tool, true
 }
 
+// timeToTell is what a use of a tool has beyond the time of a call, so that it ends with what is known of the call.
+const timeToTell = 5 * time.Second
+
 // offered returns the tools of a list that the toolset enables, and what callers should know of the others.
 func (s *server) offered(l list) (tools []turn.Tool, problems []string) {
 	for _, t := range l.tools {
@@ -156,7 +159,8 @@ func (s *server) offered(l list) (tools []turn.Tool, problems []string) {
 		}
 		tools = append(tools, turn.Tool{
 			Name: t.name, Description: t.description, InputSchema: t.schema, MCPServer: s.name, Ask: ask, Repeatable: t.repeatable,
-			Run: func(ctx context.Context, input json.RawMessage) (turn.Output, error) { return s.call(ctx, t, input) },
+			TimeLimit: s.CallTimeout + timeToTell,
+			Run:       func(ctx context.Context, input json.RawMessage) (turn.Output, error) { return s.call(ctx, t, input) },
 		})
 	}
 	if l.unfit > 0 {

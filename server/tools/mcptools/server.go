@@ -64,13 +64,14 @@ func (s *server) connected(ctx context.Context) (*session, error) {
 	} else if err := s.Egress.Check(u); err != nil {
 		return nil, sentence(err.Error())
 	}
-	ctx, note := noted(ctx)
-	begun, err := s.begin(ctx, &mcp.StreamableClientTransport{
+	noting, note := noted(ctx)
+	begun, err := s.begin(noting, &mcp.StreamableClientTransport{
 		Endpoint: s.url, HTTPClient: s.client, MaxRetries: 2, MaxEventSize: egress.MaxBody,
 		DisableStandaloneSSE: true, // its reconnects end sessions, and only calls are made
 	})
 	if _, status, _ := note.read(); err != nil && s.older && isOlder(status) {
-		begun, err = s.begin(ctx, &mcp.SSEClientTransport{Endpoint: s.url, HTTPClient: s.client, MaxEventSize: egress.MaxBody})
+		noting, note = noted(ctx)
+		begun, err = s.begin(noting, &mcp.SSEClientTransport{Endpoint: s.url, HTTPClient: s.client, MaxEventSize: egress.MaxBody})
 	}
 	if err != nil {
 		return nil, reason(ctx, note, err)
