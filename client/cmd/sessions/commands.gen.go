@@ -457,7 +457,7 @@ func (a *app) deleteEnvironmentKey() *cobra.Command {
 	})
 }
 
-// plainWorkCommands are the commands of the plain operations on works.
+// plainWorkCommands are the commands of the plain operations on work.
 func (a *app) plainWorkCommands() []*cobra.Command {
 	return []*cobra.Command{a.listWork(), a.getWorkStats()}
 }

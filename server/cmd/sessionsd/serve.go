@@ -98,6 +98,7 @@ file and requests give the same faults again.`,
 	flags.DurationVar(&config.TurnSilenceTimeout, "turn-silence-timeout", 10*time.Minute, "how long the runner of a turn may do nothing; keep-alive comments of an endpoint count as life")
 	flags.StringSliceVar(&config.MCPAllow, "mcp-allow", nil, "hosts that requests to agents' MCP servers may go to, comma-separated: HOST, *.HOST or an address, each with an optional :PORT, also private ones; * for every public host. None by default")
 	flags.DurationVar(&config.MCPTimeout, "mcp-timeout", 2*time.Minute, "how long a call of a tool of an MCP server may take")
+	flags.DurationVar(&config.WorkLease, "work-lease", 30*time.Second, "how long a worker has a work item of a self-hosted environment after a heartbeat; then another worker gets it")
 	flags.IntVar(&config.MaxStreams, "max-streams", 1000, "event streams that an account may have open on all replicas together; more are refused with 429")
 	flags.Int64Var(&config.MaxMemoryBytes, "max-memory-bytes", 1<<30, "bytes that the memories of an account may occupy with their versions; writes beyond it are refused with 409")
 	flags.Int64Var(&config.MaxKeyBytes, "max-key-bytes", 1<<30, "bytes that the idempotency keys of an account may occupy in 24 hours; requests with more keys are refused with 429")
