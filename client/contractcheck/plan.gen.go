@@ -56,6 +56,7 @@ var plan = []step{
 	{
 		operation: "createEnvironment", holds: "environment_id",
 		bodies: []string{
+			`{"config":{"type":"self_hosted"},"name":"own"}`,
 			`{"config":{"networking":{"allow_package_managers":true,"allowed_hosts":["api.tracker.example"],"type":"limited"},"packages":{"apt":["git"],"pip":["pytest==8.2.0"]},"setup_script":"git config --global advice.detachedHead false","type":"cloud"},"description":"Runs the checks.","name":"ci"}`,
 			`{"config":{"type":"cloud"},"name":"default"}`,
 		},
