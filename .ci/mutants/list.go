@@ -2070,9 +2070,9 @@ var list = []mutant{
 	},
 	{
 		name:     "mcp: tools that are denied are offered",
-		in:       "server/tools/mcptools",
-		before:   "on && policy != union.Policy(types.PermissionPolicyNameAlwaysDeny)",
-		after:    "on",
+		in:       "server/tools/policy",
+		before:   "enabled && name != types.PermissionPolicyNameAlwaysDeny",
+		after:    "enabled",
 		packages: "server/tools/mcptools",
 		tests:    "TestPolicies",
 	},
