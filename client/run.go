@@ -24,6 +24,7 @@ type RunParams struct {
 // [SessionStatusIdleEvent]. Its stop reason tells how the turn ended: a failed turn has a [SessionErrorEvent] before it
 // and is not an error of Run. A nil params stands for none. An error is yielded once, at the end.
 //
+// While the agent waits for nothing but the results of workers, Run goes on.
 // When the agent waits for results of params.Tools or decisions of params.Confirm and params.ConfirmMCP, Run sends them and continues. When it
 // waits for anything else, Run ends with [StopReasonTypeRequiresAction], and the caller continues the turn with
 // [SessionService.RunEvents].
@@ -70,6 +71,9 @@ func (s *SessionService) run(ctx context.Context, op string, id SessionID, event
 				if v.TurnID != last.TurnID {
 					continue
 				}
+				if waitsForWorkers(v, uses) {
+					continue
+				}
 				continues, err := s.resolve(ctx, op, id, v, uses, p, later)
 				if err != nil {
 					yield(Event{}, err)
@@ -93,6 +97,9 @@ func (s *SessionService) resolve(ctx context.Context, op string, id SessionID, s
 	}
 	continues = true
 	for _, use := range pending {
+		if byWorker(uses[use]) {
+			continue
+		}
 		resolution, ok := params.resolve(ctx, uses[use])
 		if !ok {
 			continues = false
@@ -103,6 +110,25 @@ func (s *SessionService) resolve(ctx context.Context, op string, id SessionID, s
 		}
 	}
 	return continues, nil
+}
+
+// byWorker reports whether a worker runs the tool of a use, without asking anybody.
+func byWorker(use any) bool {
+	v, ok := use.(AgentToolUseEvent)
+	return ok && v.EvaluatedPermission == EvaluatedPermissionAllow
+}
+
+// waitsForWorkers reports whether a turn has stopped for nothing but the results of workers: it continues by itself.
+func waitsForWorkers(stop SessionStatusIdleEvent, uses map[EventID]any) bool {
+	if stop.StopReason.Type != StopReasonTypeRequiresAction || len(stop.StopReason.EventIDs) == 0 {
+		return false
+	}
+	for _, use := range stop.StopReason.EventIDs {
+		if !byWorker(uses[use]) {
+			return false
+		}
+	}
+	return true
 }
 
 // pending lists the tool uses that a turn stopped for, except for those that were resolved since.

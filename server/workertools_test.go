@@ -69,7 +69,7 @@ func TestAWorkersResult(t *testing.T) {
 	first := h.post(path+"/events", body)
 	expect(t, first, 200, nil)
 	want := []string{
-		"user.tool_result", "agent.tool_result", "session.status_running", "span.model_request_start", `agent.message "It says: ab` + "\n\n" + `"`,
+		"user.tool_result", "agent.tool_result", "session.status_running", "span.model_request_start", `agent.message "It says: ab\n\n"`,
 		"span.model_request_end", "session.status_idle end_turn",
 	}
 	if diff := cmp.Diff(want, events(live.until("session.status_idle"))); diff != "" {
@@ -157,7 +157,7 @@ func TestAnEarlyResult(t *testing.T) {
 	close(answered)
 	all := live.until("session.status_idle")
 	want := []string{
-		"session.status_running", "user.message", "span.model_request_start", "agent.tool_use", "agent.tool_use",
+		"session.status_running", `user.message "go"`, "span.model_request_start", "agent.tool_use", "agent.tool_use",
 		"user.tool_result", "agent.tool_result", "user.tool_result", "agent.tool_result",
 		"span.model_request_end", "span.model_request_start", `agent.message "5"`, "span.model_request_end", "session.status_idle end_turn",
 	}
@@ -175,7 +175,7 @@ func TestWhatEndsAWaitingTurn(t *testing.T) {
 	live := h.stream(path, "", nil)
 	for event, want := range map[string][]string{
 		`{"type":"user.interrupt"}`: {"user.interrupt", "user.tool_result", "agent.tool_result", "session.status_idle interrupted"},
-		`{"type":"user.message","content":"never mind"}`: {"user.tool_result", "agent.tool_result", "session.status_running", "user.message",
+		`{"type":"user.message","content":"never mind"}`: {"user.tool_result", "agent.tool_result", "session.status_running", `user.message "never mind"`,
 			"span.model_request_start", `agent.message "ok"`, "span.model_request_end", "session.status_idle end_turn"},
 	} {
 		h.say(path, "list")
