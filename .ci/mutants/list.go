@@ -2070,9 +2070,9 @@ var list = []mutant{
 	},
 	{
 		name:     "mcp: tools that are denied are offered",
-		in:       "server/tools/mcptools",
-		before:   "on && policy != union.Policy(types.PermissionPolicyNameAlwaysDeny)",
-		after:    "on",
+		in:       "server/tools/policy",
+		before:   "enabled && name != types.PermissionPolicyNameAlwaysDeny",
+		after:    "enabled",
 		packages: "server/tools/mcptools",
 		tests:    "TestPolicies",
 	},
@@ -2320,7 +2320,6 @@ var list = []mutant{
 		packages: "server/tools/mcptools",
 		tests:    "TestMemoryIsBounded",
 	},
-	// Vaults.
 	{
 		name:     "vaults: a sealed secret opens for another owner",
 		in:       "server/seal/seal.go",
