@@ -80,6 +80,15 @@ func plainOperations(ctx context.Context, c *client.Client) []operation {
 		{"archiveEnvironment", "Environments.Archive", "", func(o ...client.Option) (any, error) {
 			return c.Environments.Archive(ctx, "env_019e2590d33f711fabf42f2857cecd8a", o...)
 		}},
+		{"listFiles", "Files.List", "", func(o ...client.Option) (any, error) {
+			return c.Files.List(ctx, exampleQuery[client.ListFilesParams]("listFiles"), o...)
+		}},
+		{"getFile", "Files.Get", "", func(o ...client.Option) (any, error) {
+			return c.Files.Get(ctx, "file_019e3b11d3e97b4fa021c8f3d5b6e7a9", o...)
+		}},
+		{"deleteFile", "Files.Delete", "", func(o ...client.Option) (any, error) {
+			return c.Files.Delete(ctx, "file_019e3b11d3e97b4fa021c8f3d5b6e7a9", o...)
+		}},
 		{"listModels", "Models.List", "", func(o ...client.Option) (any, error) {
 			return c.Models.List(ctx, o...)
 		}},

@@ -20,6 +20,8 @@ type Client struct {
 	Agents *AgentService
 	// Environments holds the operations on environments.
 	Environments *EnvironmentService
+	// Files holds the operations on files.
+	Files *FileService
 	// Models holds the operations on models.
 	Models *ModelService
 
@@ -33,6 +35,7 @@ func newClient(config *config) *Client {
 	c.Sessions = &SessionService{c: c, Resources: &SessionResourceService{c: c}, Events: &EventService{c: c}}
 	c.Agents = &AgentService{c: c}
 	c.Environments = &EnvironmentService{c: c}
+	c.Files = &FileService{c: c}
 	c.Models = &ModelService{c: c}
 	return c
 }
@@ -482,6 +485,71 @@ func (s *EnvironmentService) Archive(ctx context.Context, environmentID Environm
 			return nil, err
 		}
 		return httpclient.NewArchiveEnvironmentRequest(server, environmentID, nil)
+	})
+}
+
+// FileService holds the operations on files; it is [Client.Files].
+type FileService struct {
+	c *Client
+}
+
+// List lists the account's files, newest first unless `order` is `asc`. With `ids[]` the list has those of the named
+// files that exist. A nil params asks for the first page.
+//
+// Its errors include [ErrInvalidRequest] and [ErrRateLimit].
+//
+// Operation listFiles: GET /files.
+func (s *FileService) List(ctx context.Context, params *ListFilesParams, opts ...Option) (*Page[File], error) {
+	p := listFilesQuery(params)
+	start := cursor{p.Page, p.AfterID, p.BeforeID}
+	return list[File](ctx, s.c, "Files.List", opts, start, func(server string, at cursor) (*http.Request, error) {
+		query := p
+		query.Page, query.AfterID, query.BeforeID = at.page, at.after, at.before
+		return httpclient.NewListFilesRequest(server, &query)
+	})
+}
+
+// All yields the records that [FileService.List] returns for params and, page by page as the loop continues, those
+// that follow; params.Limit is the size of a page. An error is yielded once, at the end. Ranging again starts anew.
+// Changing params afterwards has no effect.
+func (s *FileService) All(ctx context.Context, params *ListFilesParams, opts ...Option) iter.Seq2[File, error] {
+	p := listFilesQuery(params)
+	return all(ctx, func() (*Page[File], error) { return s.List(ctx, &p, opts...) })
+}
+
+// listFilesQuery is a copy of params that fits the contract whatever the caller's times.
+func listFilesQuery(params *ListFilesParams) ListFilesParams {
+	p := value(params)
+	p.IDs = copied(p.IDs)
+	return p
+}
+
+// Get returns what is known of the file; getFileContent returns its content.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation getFile: GET /files/{file_id}.
+func (s *FileService) Get(ctx context.Context, fileID FileID, opts ...Option) (*File, error) {
+	return call[File](ctx, s.c, "Files.Get", opts, func(server string) (*http.Request, error) {
+		if err := checkID("file_id", fileID); err != nil {
+			return nil, err
+		}
+		return httpclient.NewGetFileRequest(server, fileID)
+	})
+}
+
+// Delete permanently deletes the file and its content. If a session that is not archived refers to it, the response
+// is 409; remove it from the session first.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation deleteFile: DELETE /files/{file_id}.
+func (s *FileService) Delete(ctx context.Context, fileID FileID, opts ...Option) (*DeletedFile, error) {
+	return call[DeletedFile](ctx, s.c, "Files.Delete", opts, func(server string) (*http.Request, error) {
+		if err := checkID("file_id", fileID); err != nil {
+			return nil, err
+		}
+		return httpclient.NewDeleteFileRequest(server, fileID, nil)
 	})
 }
 

@@ -167,6 +167,14 @@ type (
 	UpdateEnvironmentRequest = types.UpdateEnvironmentRequest
 	// DeletedEnvironment: Identifier of a deleted environment.
 	DeletedEnvironment = types.DeletedEnvironment
+	// FilePurpose: What a file is for.
+	FilePurpose = types.FilePurpose
+	// FileScope: Session that has made the file; null for a file that was uploaded.
+	FileScope = types.FileScope
+	// File: File. `expires_at` is present only in one that expires.
+	File = types.File
+	// DeletedFile: Identifier of a deleted file.
+	DeletedFile = types.DeletedFile
 	// ModelList: All models.
 	ModelList = types.ModelList
 	// Model: Model that agents can use.
@@ -315,6 +323,13 @@ type (
 	//   - Order: desc by default
 	//   - IncludeArchived: false by default
 	ListEnvironmentsParams = types.ListEnvironmentsParams
+	// ListFilesParams are the parameters of [FileService.List]. At most one of Page, AfterID and BeforeID may be set.
+	//
+	//   - Limit: 1 to 1000, 20 by default
+	//   - Order: desc by default
+	//   - Name: 1 to 255 characters
+	//   - IDs: at most 100 entries
+	ListFilesParams = types.ListFilesParams
 )
 
 // The values of ListOrder. Servers may know more.
@@ -371,6 +386,15 @@ const (
 const (
 	EnvironmentStatusReady    = types.EnvironmentStatusReady
 	EnvironmentStatusArchived = types.EnvironmentStatusArchived
+)
+
+// The values of FilePurpose. Servers may know more.
+const (
+	FilePurposeUserUpload      = types.FilePurposeUserUpload
+	FilePurposeToolOutput      = types.FilePurposeToolOutput
+	FilePurposeSkillOutput     = types.FilePurposeSkillOutput
+	FilePurposeSessionResource = types.FilePurposeSessionResource
+	FilePurposeAgentOutput     = types.FilePurposeAgentOutput
 )
 
 // The values of ModelSource. Servers may know more.

@@ -37,7 +37,7 @@ func (c *compiler) response(place string, doc *openapi3.Response) (*response, er
 		r.headers = append(r.headers, header{name: name, key: http.CanonicalHeaderKey(name), required: h.Required, schema: s})
 	}
 	for media, content := range doc.Content {
-		if media != jsonType && media != streamType {
+		if media != jsonType && media != streamType && media != anyType {
 			return nil, fmt.Errorf("%s: content type %s is not supported", place, media)
 		}
 		s, err := c.compile(place+" "+media, content.Schema)
@@ -90,6 +90,8 @@ func (o *Operation) CheckBody(status int, media string, body []byte) error {
 		s = r.content[media]
 	}
 	switch {
+	case s == nil && r.content[anyType] != nil:
+		return nil
 	case s == nil:
 		return o.violation(status, &Violation{Rule: "content", Reason: "the content type is not declared"})
 	case media == streamType:

@@ -175,6 +175,34 @@ var plan = []step{
 		operation: "cancelSession",
 	},
 	{
+		operation: "uploadFile", holds: "file_id",
+	},
+	{
+		operation: "listFiles", holds: "file_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`file_019e3b11d3e97b4fa021c8f3d5b6e7a9`}},
+			{"before_id", []string{`file_019e3b11d3e97b4fa021c8f3d5b6e7a9`}},
+			{"after", []string{`file_019e3b11d3e97b4fa021c8f3d5b6e7a9`}},
+			{"before", []string{`file_019e3b11d3e97b4fa021c8f3d5b6e7a9`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"order", []string{`desc`}},
+			{"purpose", []string{`user_upload`}},
+			{"name", []string{`plan.md`}},
+			{"scope_id", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"ids[]", []string{`file_019e3b11d3e97b4fa021c8f3d5b6e7a9`}},
+		},
+	},
+	{
+		operation: "getFileContent",
+	},
+	{
+		operation: "getFile",
+	},
+	{
+		operation: "deleteFile",
+	},
+	{
 		operation: "archiveSession",
 	},
 	{
@@ -196,6 +224,7 @@ var plan = []step{
 
 // exampleIDs are the contract's examples of path parameters.
 var exampleIDs = map[string]string{
+	"file_id":        "file_019e3b11d3e97b4fa021c8f3d5b6e7a9",
 	"session_id":     "sess_019e3bb1e8c171fd9abbb1477ffb84cc",
 	"agent_id":       "agent_019e390add9f7bac9b6cc806db46fcbd",
 	"environment_id": "env_019e2590d33f711fabf42f2857cecd8a",

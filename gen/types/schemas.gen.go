@@ -194,6 +194,20 @@ func ForSchema(name string) any {
 		return new(DeletedEnvironment)
 	case "EnvironmentList":
 		return new(EnvironmentList)
+	case "FileName":
+		return new(FileName)
+	case "FilePurpose":
+		return new(FilePurpose)
+	case "UploadFileRequest":
+		return new(UploadFileRequest)
+	case "FileScope":
+		return new(FileScope)
+	case "File":
+		return new(File)
+	case "DeletedFile":
+		return new(DeletedFile)
+	case "FileList":
+		return new(FileList)
 	case "ModelList":
 		return new(ModelList)
 	case "Model":

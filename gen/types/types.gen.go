@@ -260,6 +260,21 @@ func (e DeletedEnvironmentType) Valid() bool {
 	}
 }
 
+// Defines values for DeletedFileType.
+const (
+	DeletedFileTypeFileDeleted DeletedFileType = "file_deleted"
+)
+
+// Valid indicates whether the value is a known member of the DeletedFileType enum.
+func (e DeletedFileType) Valid() bool {
+	switch e {
+	case DeletedFileTypeFileDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeletedSessionType.
 const (
 	DeletedSessionTypeSessionDeleted DeletedSessionType = "session_deleted"
@@ -473,6 +488,78 @@ const (
 func (e EventStartType) Valid() bool {
 	switch e {
 	case EventStartTypeEventStart:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FileType.
+const (
+	FileTypeFile FileType = "file"
+)
+
+// Valid indicates whether the value is a known member of the FileType enum.
+func (e FileType) Valid() bool {
+	switch e {
+	case FileTypeFile:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FileStatus.
+const (
+	FileStatusReady FileStatus = "ready"
+)
+
+// Valid indicates whether the value is a known member of the FileStatus enum.
+func (e FileStatus) Valid() bool {
+	switch e {
+	case FileStatusReady:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FilePurpose.
+const (
+	FilePurposeAgentOutput     FilePurpose = "agent_output"
+	FilePurposeSessionResource FilePurpose = "session_resource"
+	FilePurposeSkillOutput     FilePurpose = "skill_output"
+	FilePurposeToolOutput      FilePurpose = "tool_output"
+	FilePurposeUserUpload      FilePurpose = "user_upload"
+)
+
+// Valid indicates whether the value is a known member of the FilePurpose enum.
+func (e FilePurpose) Valid() bool {
+	switch e {
+	case FilePurposeAgentOutput:
+		return true
+	case FilePurposeSessionResource:
+		return true
+	case FilePurposeSkillOutput:
+		return true
+	case FilePurposeToolOutput:
+		return true
+	case FilePurposeUserUpload:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FileScopeType.
+const (
+	FileScopeTypeSession FileScopeType = "session"
+)
+
+// Valid indicates whether the value is a known member of the FileScopeType enum.
+func (e FileScopeType) Valid() bool {
+	switch e {
+	case FileScopeTypeSession:
 		return true
 	default:
 		return false
@@ -965,6 +1052,33 @@ func (e ToolConfirmationResult) Valid() bool {
 	case ToolConfirmationResultAllow:
 		return true
 	case ToolConfirmationResultDeny:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UploadFileRequestPurpose.
+const (
+	UploadFileRequestPurposeAgentOutput     UploadFileRequestPurpose = "agent_output"
+	UploadFileRequestPurposeSessionResource UploadFileRequestPurpose = "session_resource"
+	UploadFileRequestPurposeSkillOutput     UploadFileRequestPurpose = "skill_output"
+	UploadFileRequestPurposeToolOutput      UploadFileRequestPurpose = "tool_output"
+	UploadFileRequestPurposeUserUpload      UploadFileRequestPurpose = "user_upload"
+)
+
+// Valid indicates whether the value is a known member of the UploadFileRequestPurpose enum.
+func (e UploadFileRequestPurpose) Valid() bool {
+	switch e {
+	case UploadFileRequestPurposeAgentOutput:
+		return true
+	case UploadFileRequestPurposeSessionResource:
+		return true
+	case UploadFileRequestPurposeSkillOutput:
+		return true
+	case UploadFileRequestPurposeToolOutput:
+		return true
+	case UploadFileRequestPurposeUserUpload:
 		return true
 	default:
 		return false
@@ -1874,6 +1988,22 @@ type DeletedEnvironment struct {
 // DeletedEnvironmentType Always `environment_deleted`.
 type DeletedEnvironmentType string
 
+// DeletedFile Identifier of a deleted file.
+//
+// Example: {"id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file_deleted"}
+type DeletedFile struct {
+	// ID Identifier of a file.
+	//
+	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
+	ID FileID `json:"id"`
+
+	// Type Always `file_deleted`.
+	Type DeletedFileType `json:"type"`
+}
+
+// DeletedFileType Always `file_deleted`.
+type DeletedFileType string
+
 // DeletedSession Identifier of a deleted session.
 //
 // Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session_deleted"}
@@ -2165,10 +2295,127 @@ type EventUsage struct {
 	Credits float64 `json:"credits"`
 }
 
+// File File. `expires_at` is present only in one that expires.
+//
+// Example: {"created_at":"2026-05-18T15:26:15.747298Z","downloadable":true,"expires_at":"2026-06-18T15:26:15.747298Z","file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","filename":"plan.md","id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","metadata":{},"mime_type":"text/markdown","purpose":"user_upload","scope":null,"size_bytes":7,"status":"ready","type":"file","updated_at":"2026-05-18T15:26:15.747298Z"}
+type File struct {
+	// ID Identifier of a file.
+	//
+	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
+	ID FileID `json:"id"`
+
+	// FileID Identifier of a file.
+	//
+	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
+	FileID FileID `json:"file_id"`
+
+	// Type Always `file`.
+	Type FileType `json:"type"`
+
+	// Filename Name of a file, without a folder.
+	//
+	// Example: plan.md
+	Filename FileName `json:"filename"`
+
+	// MimeType Media type of the content.
+	MimeType string `json:"mime_type"`
+
+	// SizeBytes Number of bytes of the content.
+	SizeBytes int64 `json:"size_bytes"`
+
+	// Purpose What a file is for.
+	//
+	// Example: user_upload
+	Purpose FilePurpose `json:"purpose"`
+
+	// Status Always `ready`; the content is there.
+	Status FileStatus `json:"status"`
+
+	// Downloadable Whether getFileContent returns the content.
+	Downloadable bool `json:"downloadable"`
+
+	// Scope Session that has made the file; null for a file that was uploaded.
+	//
+	// Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"}
+	Scope *FileScope `json:"scope"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// ExpiresAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ExpiresAt *Timestamp `json:"expires_at,omitempty"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	UpdatedAt Timestamp `json:"updated_at"`
+}
+
+// FileType Always `file`.
+type FileType string
+
+// FileStatus Always `ready`; the content is there.
+type FileStatus string
+
 // FileID Identifier of a file.
 //
 // Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 type FileID = string
+
+// FileList One page of files.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type FileList struct {
+	// Data Records of the page, in the order of the list.
+	Data []File `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
+// FileName Name of a file, without a folder.
+//
+// Example: plan.md
+type FileName = string
+
+// FilePurpose What a file is for.
+//
+// Example: user_upload
+type FilePurpose string
+
+// FileScope Session that has made the file; null for a file that was uploaded.
+//
+// Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"}
+type FileScope struct {
+	// ID Identifier of a session.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID SessionID `json:"id"`
+
+	// Type Always `session`.
+	Type FileScopeType `json:"type"`
+}
+
+// FileScopeType Always `session`.
+type FileScopeType string
 
 // HTTPURL URL with the scheme http or https.
 //
@@ -3441,6 +3688,38 @@ type UpdateSessionRequest struct {
 	Metadata MetadataPatch `json:"metadata,omitzero"`
 }
 
+// UploadFileRequest Parts of the body of uploadFile. A part other than `file` is text; `metadata` is a JSON object.
+//
+// Example: {"file":"# Plan\n","name":"plan.md"}
+type UploadFileRequest struct {
+	// File Content of the file. The operator bounds its size, 64 MiB by default, and the bytes of all files of an account.
+	File string `json:"file"`
+
+	// Name Name of a file, without a folder.
+	//
+	// Example: plan.md
+	Name *FileName `json:"name,omitempty"`
+
+	// Filename Name of a file, without a folder.
+	//
+	// Example: plan.md
+	Filename *FileName `json:"filename,omitempty"`
+
+	// Purpose What the file is for.
+	Purpose *UploadFileRequestPurpose `json:"purpose,omitempty"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// ExpiresInSeconds Number of seconds after which the file is deleted; by default it is kept.
+	ExpiresInSeconds *int32 `json:"expires_in_seconds,omitempty"`
+}
+
+// UploadFileRequestPurpose What the file is for.
+type UploadFileRequestPurpose string
+
 // UserCustomToolResultEvent Result of a tool that the caller ran.
 //
 // Example: {"content":[{"text":"7 °C","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","custom_tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","is_error":false,"processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"user.custom_tool_result"}
@@ -3849,6 +4128,11 @@ type Conflict = Error
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type FeatureNotAvailable = Error
 
+// Gone Error envelope (错误信封). Fields that do not apply are absent, never null.
+//
+// Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
+type Gone = Error
+
 // InternalError Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
@@ -3878,6 +4162,11 @@ type Unauthenticated = Error
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type Unavailable = Error
+
+// UnsatisfiableRange Error envelope (错误信封). Fields that do not apply are absent, never null.
+//
+// Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
+type UnsatisfiableRange = Error
 
 // UnsupportedEncoding Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
@@ -4060,6 +4349,66 @@ type PutEnvironmentParams struct {
 
 // ArchiveEnvironmentParams defines parameters for ArchiveEnvironment.
 type ArchiveEnvironmentParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListFilesParams defines parameters for ListFiles.
+type ListFilesParams struct {
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this file in the order of the list.
+	AfterID *FileID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this file in the order of the list.
+	BeforeID *FileID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// After Alias of `after_id`; send only one of the two.
+	After *FileID `form:"after,omitempty" json:"after,omitempty"`
+
+	// Before Alias of `before_id`; send only one of the two.
+	Before *FileID `form:"before,omitempty" json:"before,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+
+	// Purpose Lists the files with this purpose.
+	Purpose *FilePurpose `form:"purpose,omitempty" json:"purpose,omitempty"`
+
+	// Name Lists the files with exactly this name.
+	Name *FileName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ScopeID Lists the files that this session has made.
+	ScopeID *SessionID `form:"scope_id,omitempty" json:"scope_id,omitempty"`
+
+	// IDs Lists these files.
+	IDs []FileID `form:"ids[],omitempty" json:"ids[],omitempty"`
+}
+
+// UploadFileParams defines parameters for UploadFile.
+type UploadFileParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// DeleteFileParams defines parameters for DeleteFile.
+type DeleteFileParams struct {
 	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
 	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
 	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
@@ -4285,6 +4634,9 @@ type UpdateEnvironmentJSONRequestBody = UpdateEnvironmentRequest
 
 // PutEnvironmentJSONRequestBody defines body for PutEnvironment for application/json ContentType.
 type PutEnvironmentJSONRequestBody = UpdateEnvironmentRequest
+
+// UploadFileMultipartRequestBody defines body for UploadFile for multipart/form-data ContentType.
+type UploadFileMultipartRequestBody = UploadFileRequest
 
 // CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
 type CreateSessionJSONRequestBody = CreateSessionRequest
