@@ -41,6 +41,11 @@ func (e *StateError) Problem() problem.Problem {
 	return problem.Problem{Type: types.ErrorTypeConflictError, Message: e.Error()}
 }
 
+// Problem implements problem.Error.
+func (e *QuotaError) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Message: e.Error(), Param: "file"}
+}
+
 // unavailable is what callers see of ErrUnavailable.
 var unavailable = problem.Problem{
 	Type: types.ErrorTypeOverloadedError, RetryAfter: time.Second,

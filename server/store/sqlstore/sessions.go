@@ -56,6 +56,9 @@ func (s *Store) CreateSession(ctx context.Context, account string, spec store.Se
 			return err
 		}
 		v = s.newSession(spec, agent)
+		if err := s.refer(ctx, account, v.ID, nil, v.Resources); err != nil {
+			return err
+		}
 		return s.addSession(ctx, account, v)
 	})
 	return orZero(v, err)

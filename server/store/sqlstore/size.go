@@ -18,6 +18,10 @@ func environmentSize(e *store.Environment) int {
 	return textSize(e.Name) + textSize(e.Description) + len(e.Config) + mapSize(e.Metadata) + rowOverhead
 }
 
+func fileSize(f *store.File) int {
+	return textSize(f.Name) + textSize(f.MediaType) + mapSize(f.Metadata) + rowOverhead
+}
+
 // sessionSize includes the agent, once the session has it.
 func sessionSize(v *store.Session) int {
 	size := textSize(v.Title) + mapSize(v.Metadata) + mapSize(v.EnvironmentVariables) + agentSize(&v.Agent) + rowOverhead
