@@ -17,10 +17,12 @@ import (
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
+	"github.com/cloud-sessions/sessions/server/blob"
 	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/faults"
+	"github.com/cloud-sessions/sessions/server/form"
 	"github.com/cloud-sessions/sessions/server/operations"
 	"github.com/cloud-sessions/sessions/server/pipeline"
 	"github.com/cloud-sessions/sessions/server/store"
@@ -59,6 +61,12 @@ type Config struct {
 	// DemoToken is the demo account's token, which each start makes valid for 30 days; empty for a new one. On an Addr beyond
 	// loopback it must have at least 24 characters. A token that was revoked or that belongs to another account is refused.
 	DemoToken string
+	// Blobs is where the contents of files are stored: a folder, s3://BUCKET (see package blob), or NoBlobs. By default it is
+	// the folder PATH.blobs beside a SQLite file, a temporary folder with a database in memory, and NoBlobs with PostgreSQL.
+	Blobs string
+	// MaxFileBytes is the most bytes of a file, 64 MiB by default; MaxAccountFileBytes is that of all files of an account, 10
+	// GiB by default.
+	MaxFileBytes, MaxAccountFileBytes int64
 	// Models is a YAML file of the models that GET /models lists; a built-in list by default.
 	Models string
 	// Runner runs turns; turn.Echo by default.
@@ -122,6 +130,7 @@ type Server struct {
 	broker   *broker.Broker
 	turns    *dispatch.Dispatcher
 	pipeline *pipeline.Pipeline
+	blobs    blob.Store // nil without a place for files
 }
 
 // New opens the database, brings its schema up to date and assembles the API. It refuses a contract that is not
@@ -140,16 +149,20 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := assemble(ctx, config, db)
+	blobs, err := openBlobs(ctx, config)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
+	}
+	s, err := assemble(ctx, config, db, blobs)
+	if err != nil {
+		return nil, errors.Join(err, closeBlobs(blobs), db.Close())
 	}
 	return s, nil
 }
 
-// assemble builds the server over an open store, which it does not close when it fails.
-func assemble(ctx context.Context, config Config, db store.Store) (*Server, error) {
-	s := &Server{config: config, store: db, log: config.Logger}
+// assemble builds the server over open stores, which it does not close when it fails.
+func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Store) (*Server, error) {
+	s := &Server{config: config, store: db, blobs: blobs, log: config.Logger}
 	var err error
 	if config.Demo {
 		if s.demo, err = seedDemo(ctx, db, config.DemoToken, config.Now); err != nil {
@@ -167,6 +180,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		ReportOnly: config.ResponseCheck == Report, OnViolation: config.OnViolation,
 		Faults: config.Faults, Sleep: config.Clock.Sleep,
 		MaxKeyBytes: config.MaxKeyBytes, Heartbeat: config.Heartbeat, Patience: config.StreamPatience, Budget: bytes,
+		Forms: &form.Receiver{Blobs: blobs, MaxBytes: config.MaxFileBytes, MaxAccountBytes: config.MaxAccountFileBytes, Used: db.FileBytes},
 	})
 	s.broker = broker.New(db, broker.Options{
 		MaxReaders: config.MaxStreams, Now: config.Now, NewID: db.NewID, Budget: bytes,
@@ -201,6 +215,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 func (s *Server) serve(api *contract.Contract, events *event.Log, models types.ModelList) error {
 	ops := operations.New(operations.Options{
 		Store: s.store, Contract: api, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
+		Files:  operations.Files{Blobs: s.blobs, MaxAccountBytes: s.config.MaxAccountFileBytes, Content: s.fileContent},
 		Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
 	})
 	return s.pipeline.Serve(ops, ops)
@@ -227,6 +242,8 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxTurns = cmp.Or(c.MaxTurns, 1000)
 	c.MaxStreams = cmp.Or(c.MaxStreams, 1000)
 	c.MaxKeyBytes = cmp.Or(c.MaxKeyBytes, 1<<30)
+	c.MaxFileBytes = cmp.Or(c.MaxFileBytes, 64<<20)
+	c.MaxAccountFileBytes = cmp.Or(c.MaxAccountFileBytes, 10<<30)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamPatience = cmp.Or(c.StreamPatience, 10*time.Second)
 	c.MaxBytesInFlight = cmp.Or(c.MaxBytesInFlight, 256<<20)
@@ -261,6 +278,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Faults != nil && !c.Demo {
 		return c, errors.New("faults are for rehearsals; they need a demo server")
+	}
+	if c.MaxFileBytes < 0 || c.MaxAccountFileBytes < 0 {
+		return c, errors.New("the bounds of files must be positive")
 	}
 	if c.MaxBytesInFlight < leastInFlight {
 		return c, fmt.Errorf("MaxBytesInFlight is %d; it must be at least %d", c.MaxBytesInFlight, leastInFlight)
@@ -335,5 +355,5 @@ func (s *Server) Close() error {
 	s.broker.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.ShutdownTimeout)
 	defer cancel()
-	return errors.Join(s.turns.Close(ctx), s.store.Close())
+	return errors.Join(s.turns.Close(ctx), closeBlobs(s.blobs), s.store.Close())
 }

@@ -316,7 +316,7 @@ type ClientInterface interface {
 	// a 410.
 	//
 	// Corresponds with GET /files/{file_id}/content (the `GetFileContent` operationId).
-	GetFileContent(ctx context.Context, fileID FileID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetFileContent(ctx context.Context, fileID FileID, params *GetFileContentParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListModels List models
 	//
@@ -338,8 +338,8 @@ type ClientInterface interface {
 	// Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 	// starts a turn of the agent.
 	//
-	// The request is checked in this order: token, content type, body, feature gate, agent, environment.
-	// A 404 names which of the two is missing. An archived agent or environment is a 400.
+	// The request is checked in this order: token, content type, body, feature gate, agent, environment, files.
+	// A 404 names which of the two is missing, or the file. An archived agent or environment is a 400.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -351,8 +351,8 @@ type ClientInterface interface {
 	// Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 	// starts a turn of the agent.
 	//
-	// The request is checked in this order: token, content type, body, feature gate, agent, environment.
-	// A 404 names which of the two is missing. An archived agent or environment is a 400.
+	// The request is checked in this order: token, content type, body, feature gate, agent, environment, files.
+	// A 404 names which of the two is missing, or the file. An archived agent or environment is a 400.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -472,8 +472,8 @@ type ClientInterface interface {
 	// AddSessionResourcesWithBody Add file resources to a session
 	//
 	// Adds files to the session. Gated (M3 门控). For a body with one resource the response is that resource,
-	// for a body with a list under `resources` it is the session. A path that is already in use is a 409, as
-	// is an archived session.
+	// for a body with a list under `resources` it is the session. A file that does not exist is a 404. A file or a
+	// path that the session has already is a 409, as is an archived session.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -483,8 +483,8 @@ type ClientInterface interface {
 	// AddSessionResources Add file resources to a session
 	//
 	// Adds files to the session. Gated (M3 门控). For a body with one resource the response is that resource,
-	// for a body with a list under `resources` it is the session. A path that is already in use is a 409, as
-	// is an archived session.
+	// for a body with a list under `resources` it is the session. A file that does not exist is a 404. A file or a
+	// path that the session has already is a 409, as is an archived session.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -981,8 +981,8 @@ func (c *Client) GetFile(ctx context.Context, fileID FileID, reqEditors ...Reque
 // a 410.
 //
 // Corresponds with GET /files/{file_id}/content (the `GetFileContent` operationId).
-func (c *Client) GetFileContent(ctx context.Context, fileID FileID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetFileContentRequest(c.Server, fileID)
+func (c *Client) GetFileContent(ctx context.Context, fileID FileID, params *GetFileContentParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetFileContentRequest(c.Server, fileID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1033,8 +1033,8 @@ func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams, r
 // Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 // starts a turn of the agent.
 //
-// The request is checked in this order: token, content type, body, feature gate, agent, environment.
-// A 404 names which of the two is missing. An archived agent or environment is a 400.
+// The request is checked in this order: token, content type, body, feature gate, agent, environment, files.
+// A 404 names which of the two is missing, or the file. An archived agent or environment is a 400.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1056,8 +1056,8 @@ func (c *Client) CreateSessionWithBody(ctx context.Context, params *CreateSessio
 // Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 // starts a turn of the agent.
 //
-// The request is checked in this order: token, content type, body, feature gate, agent, environment.
-// A 404 names which of the two is missing. An archived agent or environment is a 400.
+// The request is checked in this order: token, content type, body, feature gate, agent, environment, files.
+// A 404 names which of the two is missing, or the file. An archived agent or environment is a 400.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1297,8 +1297,8 @@ func (c *Client) ListSessionResources(ctx context.Context, sessionID SessionID, 
 // AddSessionResourcesWithBody Add file resources to a session
 //
 // Adds files to the session. Gated (M3 门控). For a body with one resource the response is that resource,
-// for a body with a list under `resources` it is the session. A path that is already in use is a 409, as
-// is an archived session.
+// for a body with a list under `resources` it is the session. A file that does not exist is a 404. A file or a
+// path that the session has already is a 409, as is an archived session.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1318,8 +1318,8 @@ func (c *Client) AddSessionResourcesWithBody(ctx context.Context, sessionID Sess
 // AddSessionResources Add file resources to a session
 //
 // Adds files to the session. Gated (M3 门控). For a body with one resource the response is that resource,
-// for a body with a list under `resources` it is the session. A path that is already in use is a 409, as
-// is an archived session.
+// for a body with a list under `resources` it is the session. A file that does not exist is a 404. A file or a
+// path that the session has already is a 409, as is an archived session.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2790,7 +2790,7 @@ func NewGetFileRequest(server string, fileID FileID) (*http.Request, error) {
 }
 
 // NewGetFileContentRequest constructs an http.Request for the GetFileContent method
-func NewGetFileContentRequest(server string, fileID FileID) (*http.Request, error) {
+func NewGetFileContentRequest(server string, fileID FileID, params *GetFileContentParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -2818,6 +2818,54 @@ func NewGetFileContentRequest(server string, fileID FileID) (*http.Request, erro
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.Range != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Range", *params.Range, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Range", headerParam0)
+		}
+
+		if params.IfRange != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-Range", *params.IfRange, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Range", headerParam1)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam2)
+		}
+
+		if params.IfModifiedSince != nil {
+			var headerParam3 string
+
+			headerParam3, err = runtime.StyleParamWithOptions("simple", false, "If-Modified-Since", *params.IfModifiedSince, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Modified-Since", headerParam3)
+		}
+
 	}
 
 	return req, nil
@@ -4304,7 +4352,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /files/{file_id}/content (the `GetFileContent` operationId).
-	GetFileContentWithResponse(ctx context.Context, fileID FileID, reqEditors ...RequestEditorFn) (*GetFileContentResponse, error)
+	GetFileContentWithResponse(ctx context.Context, fileID FileID, params *GetFileContentParams, reqEditors ...RequestEditorFn) (*GetFileContentResponse, error)
 
 	// ListModelsWithResponse List models
 	//
@@ -4330,8 +4378,8 @@ type ClientWithResponsesInterface interface {
 	// Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 	// starts a turn of the agent.
 	//
-	// The request is checked in this order: token, content type, body, feature gate, agent, environment.
-	// A 404 names which of the two is missing. An archived agent or environment is a 400.
+	// The request is checked in this order: token, content type, body, feature gate, agent, environment, files.
+	// A 404 names which of the two is missing, or the file. An archived agent or environment is a 400.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4343,8 +4391,8 @@ type ClientWithResponsesInterface interface {
 	// Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 	// starts a turn of the agent.
 	//
-	// The request is checked in this order: token, content type, body, feature gate, agent, environment.
-	// A 404 names which of the two is missing. An archived agent or environment is a 400.
+	// The request is checked in this order: token, content type, body, feature gate, agent, environment, files.
+	// A 404 names which of the two is missing, or the file. An archived agent or environment is a 400.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4478,8 +4526,8 @@ type ClientWithResponsesInterface interface {
 	// AddSessionResourcesWithBodyWithResponse Add file resources to a session
 	//
 	// Adds files to the session. Gated (M3 门控). For a body with one resource the response is that resource,
-	// for a body with a list under `resources` it is the session. A path that is already in use is a 409, as
-	// is an archived session.
+	// for a body with a list under `resources` it is the session. A file that does not exist is a 404. A file or a
+	// path that the session has already is a 409, as is an archived session.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4489,8 +4537,8 @@ type ClientWithResponsesInterface interface {
 	// AddSessionResourcesWithResponse Add file resources to a session
 	//
 	// Adds files to the session. Gated (M3 门控). For a body with one resource the response is that resource,
-	// for a body with a list under `resources` it is the session. A path that is already in use is a 409, as
-	// is an archived session.
+	// for a body with a list under `resources` it is the session. A file that does not exist is a 404. A file or a
+	// path that the session has already is a 409, as is an archived session.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10238,8 +10286,8 @@ func (c *ClientWithResponses) GetFileWithResponse(ctx context.Context, fileID Fi
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /files/{file_id}/content (the `GetFileContent` operationId).
-func (c *ClientWithResponses) GetFileContentWithResponse(ctx context.Context, fileID FileID, reqEditors ...RequestEditorFn) (*GetFileContentResponse, error) {
-	rsp, err := c.GetFileContent(ctx, fileID, reqEditors...)
+func (c *ClientWithResponses) GetFileContentWithResponse(ctx context.Context, fileID FileID, params *GetFileContentParams, reqEditors ...RequestEditorFn) (*GetFileContentResponse, error) {
+	rsp, err := c.GetFileContent(ctx, fileID, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -10282,8 +10330,8 @@ func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, para
 // Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 // starts a turn of the agent.
 //
-// The request is checked in this order: token, content type, body, feature gate, agent, environment.
-// A 404 names which of the two is missing. An archived agent or environment is a 400.
+// The request is checked in this order: token, content type, body, feature gate, agent, environment, files.
+// A 404 names which of the two is missing, or the file. An archived agent or environment is a 400.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10301,8 +10349,8 @@ func (c *ClientWithResponses) CreateSessionWithBodyWithResponse(ctx context.Cont
 // Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 // starts a turn of the agent.
 //
-// The request is checked in this order: token, content type, body, feature gate, agent, environment.
-// A 404 names which of the two is missing. An archived agent or environment is a 400.
+// The request is checked in this order: token, content type, body, feature gate, agent, environment, files.
+// A 404 names which of the two is missing, or the file. An archived agent or environment is a 400.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10508,8 +10556,8 @@ func (c *ClientWithResponses) ListSessionResourcesWithResponse(ctx context.Conte
 // AddSessionResourcesWithBodyWithResponse Add file resources to a session
 //
 // Adds files to the session. Gated (M3 门控). For a body with one resource the response is that resource,
-// for a body with a list under `resources` it is the session. A path that is already in use is a 409, as
-// is an archived session.
+// for a body with a list under `resources` it is the session. A file that does not exist is a 404. A file or a
+// path that the session has already is a 409, as is an archived session.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10525,8 +10573,8 @@ func (c *ClientWithResponses) AddSessionResourcesWithBodyWithResponse(ctx contex
 // AddSessionResourcesWithResponse Add file resources to a session
 //
 // Adds files to the session. Gated (M3 门控). For a body with one resource the response is that resource,
-// for a body with a list under `resources` it is the session. A path that is already in use is a 409, as
-// is an archived session.
+// for a body with a list under `resources` it is the session. A file that does not exist is a 404. A file or a
+// path that the session has already is a 409, as is an archived session.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

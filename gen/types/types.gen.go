@@ -1248,10 +1248,15 @@ type AddSessionResourcesRequest struct {
 	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 	FileID *FileID `json:"file_id,omitempty"`
 
-	// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
+	// MountPath Path of the file in the session's container, at most 512 bytes without `.`, `..` and empty segments;
+	// `/mnt/session/uploads/<file_id>` by default.
+	//
 	//
 	// Example: /mnt/session/uploads/report.csv
 	MountPath *MountPath `json:"mount_path,omitempty"`
+
+	// Path Another name of `mount_path`; if both are sent they are equal.
+	Path *string `json:"path,omitempty"`
 
 	// Resources File resources (文件资源列表). Gated (M3 门控): with the gate closed only an empty list is accepted.
 	//
@@ -2627,7 +2632,8 @@ type ModelRef = union.Model
 // Example: system
 type ModelSource string
 
-// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
+// MountPath Path of the file in the session's container, at most 512 bytes without `.`, `..` and empty segments;
+// `/mnt/session/uploads/<file_id>` by default.
 //
 // Example: /mnt/session/uploads/report.csv
 type MountPath = string
@@ -3125,7 +3131,9 @@ type SessionResource struct {
 	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 	FileID FileID `json:"file_id"`
 
-	// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
+	// MountPath Path of the file in the session's container, at most 512 bytes without `.`, `..` and empty segments;
+	// `/mnt/session/uploads/<file_id>` by default.
+	//
 	//
 	// Example: /mnt/session/uploads/report.csv
 	MountPath MountPath `json:"mount_path"`
@@ -3161,10 +3169,15 @@ type SessionResourceInput struct {
 	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 	FileID FileID `json:"file_id"`
 
-	// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
+	// MountPath Path of the file in the session's container, at most 512 bytes without `.`, `..` and empty segments;
+	// `/mnt/session/uploads/<file_id>` by default.
+	//
 	//
 	// Example: /mnt/session/uploads/report.csv
 	MountPath *MountPath `json:"mount_path,omitempty"`
+
+	// Path Another name of `mount_path`; if both are sent they are equal.
+	Path *string `json:"path,omitempty"`
 }
 
 // SessionResourceInputType Always `file`.
@@ -4417,6 +4430,21 @@ type DeleteFileParams struct {
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// GetFileContentParams defines parameters for GetFileContent.
+type GetFileContentParams struct {
+	// Range Ranges of bytes to return; what is not a range of bytes is ignored.
+	Range *string `json:"Range,omitempty"`
+
+	// IfRange The ETag or the date of the content that `Range` is for; other content is returned completely.
+	IfRange *string `json:"If-Range,omitempty"`
+
+	// IfNoneMatch ETags of content that the caller has.
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
+
+	// IfModifiedSince Date of the content that the caller has.
+	IfModifiedSince *string `json:"If-Modified-Since,omitempty"`
 }
 
 // ListSessionsParams defines parameters for ListSessions.

@@ -23,6 +23,8 @@ type Options struct {
 	Broker   *broker.Broker
 	// EventStream returns the response that sends a reader's frames and closes the reader.
 	EventStream func(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject
+	// Files is what the operations on files work with.
+	Files Files
 	// Models is what listModels returns, see LoadModels.
 	Models types.ModelList
 	// Features are those that are switched on; there may be none.
@@ -45,7 +47,7 @@ func New(o Options) Operations {
 	return &handler{
 		store: o.Store, contract: o.Contract, events: o.Events, broker: o.Broker, eventStream: o.EventStream,
 		cached: newCachedSessions(o.Store, o.Contract.Operation("getSession")),
-		models: o.Models, features: o.Features, maxTurns: o.MaxTurns,
+		files:  o.Files, models: o.Models, features: o.Features, maxTurns: o.MaxTurns,
 		maxAgent: o.Contract.Schema("CreateAgentRequest").MaxBytes(), now: o.Now,
 	}
 }
@@ -58,6 +60,7 @@ type handler struct {
 	broker      *broker.Broker
 	eventStream func(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject
 	cached      *cachedSessions
+	files       Files
 	models      types.ModelList
 	features    []string // that are switched on
 	maxTurns    int      // queued or running, for each account

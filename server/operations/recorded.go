@@ -12,22 +12,24 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// reference says what a response to a write is made of: a session, an agent in a version, an environment, or events of a
-// session.
+// reference says what a response to a write is made of: a session, an agent in a version, an environment, a file, or
+// events of a session.
 type reference struct {
 	Session     string   `json:"session,omitempty"`
 	Agent       string   `json:"agent,omitempty"`
 	Version     int32    `json:"version,omitempty"`
 	Environment string   `json:"environment,omitempty"`
+	File        string   `json:"file,omitempty"`
 	Events      []string `json:"events,omitempty"`
 }
 
-// Describe returns the id of the agent, the environment or the session that a response to a write shows, and a reference
+// Describe returns the id of the agent, the environment, the file or the session that a response to a write shows, and a reference
 // to rebuild the response from; "" for a response that shows none. secret is whether the body holds values that must not
 // be kept. session is the session that the request is about; "" for none.
 func (h *handler) Describe(session string, body []byte) (resource, text string, secret bool) {
 	var shown struct {
 		ID, Type             string
+		FileID               string `json:"file_id"`
 		Version              int32
 		EnvironmentVariables map[string]string     `json:"environment_variables"`
 		Data                 []struct{ ID string } // of sent events
@@ -43,6 +45,8 @@ func (h *handler) Describe(session string, body []byte) (resource, text string, 
 		resource, ref.Agent, ref.Version = shown.ID, shown.ID, shown.Version
 	case shown.Type == string(types.EnvironmentTypeEnvironment):
 		resource, ref.Environment = shown.ID, shown.ID
+	case shown.FileID != "" && shown.FileID == shown.ID: // a session's resource has the type of a file, and another id
+		resource, ref.File = shown.ID, shown.ID
 	case shown.Type == string(types.DeletedSessionTypeSessionDeleted):
 		return "", "", false
 	case len(shown.Data) > 0:
@@ -77,6 +81,10 @@ func (h *handler) Rebuild(ctx context.Context, text string) ([]byte, error) {
 	case ref.Agent != "":
 		agent, err := h.store.GetAgent(ctx, account, ref.Agent, ref.Version)
 		return encoded(agent, err, wireAgent)
+	}
+	if ref.File != "" {
+		file, err := h.store.GetFile(ctx, account, ref.File)
+		return encoded(file, err, func(f store.File) (types.File, error) { return wireFile(f), nil })
 	}
 	environment, err := h.store.GetEnvironment(ctx, account, ref.Environment)
 	return encoded(environment, err, wireEnvironment)

@@ -4,9 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/api/problem"
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
@@ -70,14 +75,54 @@ func (h *handler) DeleteSessionResource(ctx context.Context, req echoserver.Dele
 	return echoserver.DeleteSessionResource200JSONResponse{Body: types.DeletedSessionResource{ID: req.ResourceID, Type: types.DeletedSessionResourceTypeSessionResourceDeleted}}, err
 }
 
+// resourcesOf returns new resources.
+func resourcesOf(specs []store.ResourceSpec) []store.Resource {
+	resources := make([]store.Resource, len(specs))
+	for i, spec := range specs {
+		resources[i] = store.Resource{FileID: spec.FileID, MountPath: spec.MountPath}
+	}
+	return resources
+}
+
 // addFiles adds resources to a session, all of them or none.
 func (h *handler) addFiles(ctx context.Context, id string, files []types.SessionResourceInput) (types.Session, error) {
+	specs, err := resourceSpecs(files)
+	if err != nil {
+		return types.Session{}, err
+	}
 	return h.changeSession(ctx, id, lifecycle.OnChange, func(s *store.Session) error {
-		for _, file := range files {
-			s.Resources = append(s.Resources, store.Resource{FileID: file.FileID, MountPath: value(file.MountPath)})
-		}
+		s.Resources = append(s.Resources, resourcesOf(specs)...)
 		return h.checkResources(s)
 	})
+}
+
+// resourceSpecs returns the files that a request adds to a session. Params of its errors are those of a list.
+func resourceSpecs(files []types.SessionResourceInput) ([]store.ResourceSpec, error) {
+	specs := make([]store.ResourceSpec, len(files))
+	for i, file := range files {
+		at := cmp.Or(value(file.MountPath), value(file.Path))
+		invalid := func(field, message string) error {
+			field = fmt.Sprintf("resources[%d].%s", i, field)
+			return &contract.RequestError{Param: field, Message: "Field '" + field + "' " + message}
+		}
+		switch {
+		case file.MountPath != nil && file.Path != nil && *file.MountPath != *file.Path:
+			return nil, invalid("path", "is another name of 'mount_path'; send one of them.")
+		case at != "" && !isMountPath(at):
+			return nil, invalid("mount_path", "must be an absolute path of at most 512 bytes without '.', '..', empty segments and control characters.")
+		}
+		specs[i] = store.ResourceSpec{FileID: file.FileID, MountPath: at}
+	}
+	return specs, nil
+}
+
+// longestMountPath is the most bytes of a path in a request.
+const longestMountPath = 512
+
+// isMountPath reports whether a file can be at a path.
+func isMountPath(at string) bool {
+	return len(at) <= longestMountPath && path.IsAbs(at) && path.Clean(at) == at && at != "/" &&
+		utf8.ValidString(at) && !strings.ContainsFunc(at, unicode.IsControl)
 }
 
 // gatedSession returns the session of an operation on its resources, which are gated.
@@ -90,7 +135,7 @@ func (h *handler) gatedSession(ctx context.Context, id string) (store.Session, e
 
 // addedFiles returns the files of either form of the body: one resource, or a list of them.
 func addedFiles(body *types.AddSessionResourcesRequest) ([]types.SessionResourceInput, error) {
-	single := body.Type != nil || body.FileID != nil || body.MountPath != nil
+	single := body.Type != nil || body.FileID != nil || body.MountPath != nil || body.Path != nil
 	switch {
 	case single && body.Resources != nil:
 		return nil, &contract.RequestError{Param: "resources", Message: "Send either one resource or a list under 'resources', not both."}
@@ -101,7 +146,7 @@ func addedFiles(body *types.AddSessionResourcesRequest) ([]types.SessionResource
 	case body.FileID == nil:
 		return nil, &contract.RequestError{Param: "file_id", Message: "Missing required field: file_id"}
 	}
-	return []types.SessionResourceInput{{Type: types.SessionResourceInputTypeFile, FileID: *body.FileID, MountPath: body.MountPath}}, nil
+	return []types.SessionResourceInput{{Type: types.SessionResourceInputTypeFile, FileID: *body.FileID, MountPath: body.MountPath, Path: body.Path}}, nil
 }
 
 // addedResources returns the response in the form of the body: the one resource, or the session.
@@ -112,12 +157,17 @@ func addedResources(body *types.AddSessionResourcesRequest, session types.Sessio
 	return types.NewAddedSessionResources(session)
 }
 
-// checkResources returns an error for more files than the contract allows a session, and for two files at one path.
+// checkResources returns an error for more files than the contract allows a session, for a file that it has twice, and for
+// two files at one path.
 func (h *handler) checkResources(s *store.Session) error {
 	files := make([]types.SessionResourceInput, 0, len(s.Resources))
 	taken := map[string]bool{}
 	for _, r := range s.Resources {
 		path := cmp.Or(r.MountPath, store.DefaultMountPath(r.FileID))
+		if taken[r.FileID] {
+			return &attachedError{r.FileID}
+		}
+		taken[r.FileID] = true
 		if taken[path] {
 			return &store.StateError{Noun: store.NounSession, ID: s.ID, Reason: fmt.Sprintf("has a resource at '%s' already.", path)}
 		}
@@ -125,6 +175,19 @@ func (h *handler) checkResources(s *store.Session) error {
 		files = append(files, types.SessionResourceInput{Type: types.SessionResourceInputTypeFile, FileID: r.FileID, MountPath: &path})
 	}
 	return h.checkChange("resources", "SessionResourceInputs", files)
+}
+
+// attachedError is a file that a session would have twice. Its text is for callers.
+type attachedError struct{ file string }
+
+func (e *attachedError) Error() string {
+	return fmt.Sprintf("The session has file '%s' already; a session has a file once.", e.file)
+}
+
+// Problem implements problem.Error.
+func (e *attachedError) Problem() problem.Problem {
+	const conflict = 409
+	return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Status: conflict, Message: e.Error()}
 }
 
 // resourceAt returns the index of a session's resource.

@@ -15,7 +15,11 @@ func (h *handler) CreateSession(ctx context.Context, req echoserver.CreateSessio
 	if err := errors.Join(h.gate(FeatureM3, "resources", len(req.Body.Resources)), h.gate(FeatureM3, "vault_ids", len(req.Body.VaultIDs))); err != nil {
 		return nil, err
 	}
-	session, err := h.store.CreateSession(ctx, request.Account(ctx), sessionSpec(req.Body))
+	spec, err := h.sessionSpec(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	session, err := h.store.CreateSession(ctx, request.Account(ctx), spec)
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +73,17 @@ func (h *handler) CancelSession(ctx context.Context, req echoserver.CancelSessio
 func (h *handler) DeleteSession(ctx context.Context, req echoserver.DeleteSessionRequestObject) (echoserver.DeleteSessionResponseObject, error) {
 	err := h.store.DeleteSession(ctx, request.Account(ctx), req.SessionID, func(s store.Session) error { return lifecycle.Advance(&s, lifecycle.OnDelete, h.now()) })
 	return echoserver.DeleteSession200JSONResponse{Body: types.DeletedSession{ID: req.SessionID, Type: types.DeletedSessionTypeSessionDeleted}}, err
+}
+
+// sessionSpec returns the session that a request describes.
+func (h *handler) sessionSpec(req *types.CreateSessionRequest) (store.SessionSpec, error) {
+	resources, err := resourceSpecs(req.Resources)
+	if err != nil {
+		return store.SessionSpec{}, err
+	}
+	spec := sessionSpec(req)
+	spec.Resources = resources
+	return spec, h.checkResources(&store.Session{Resources: resourcesOf(resources)})
 }
 
 // changeSession applies a trigger, then change, to a session.

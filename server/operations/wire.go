@@ -15,8 +15,9 @@ import (
 // The functions of this file turn wire types into what the store keeps, and rows into wire types. They are pure. An
 // error means that a row does not hold what was written.
 
+// sessionSpec returns the session that a request describes, except its resources.
 func sessionSpec(req *types.CreateSessionRequest) store.SessionSpec {
-	spec := store.SessionSpec{
+	return store.SessionSpec{
 		AgentID:              req.Agent.ID,
 		AgentVersion:         req.Agent.Version,
 		EnvironmentID:        req.EnvironmentID,
@@ -27,10 +28,6 @@ func sessionSpec(req *types.CreateSessionRequest) store.SessionSpec {
 		MemoryStoreIDs:       req.MemoryStoreIDs,
 		VaultIDs:             req.VaultIDs,
 	}
-	for _, r := range req.Resources {
-		spec.Resources = append(spec.Resources, store.ResourceSpec{FileID: r.FileID, MountPath: value(r.MountPath)})
-	}
-	return spec
 }
 
 func wireSession(s store.Session) (types.Session, error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/server/budget"
+	"github.com/cloud-sessions/sessions/server/form"
 	"github.com/cloud-sessions/sessions/server/request"
 )
 
@@ -21,6 +22,7 @@ func (p *Pipeline) operation(op *contract.Operation) echo.MiddlewareFunc {
 			grant := p.opts.Budget.Open("")
 			defer grant.Close()
 			info.Grant = grant
+			defer func() { p.opts.Forms.Discard(c.Request().Context(), form.From(c.Request().Context())) }()
 			reply := p.replies.hold(c, op, grant)
 			err := recovered(func() error {
 				if err := p.admit(c, op, grant); err != nil {
@@ -67,7 +69,10 @@ func (p *Pipeline) admit(c echo.Context, op *contract.Operation, grant *budget.G
 			return err
 		}
 	}
-	if !op.TakesBody() {
+	switch {
+	case op.TakesForm():
+		return p.receive(c, op, grant)
+	case !op.TakesBody():
 		return op.CheckRequest(r, c.Param)
 	}
 	body, err := reserveBody(r, grant, op.MaxBody())

@@ -55,9 +55,9 @@ func TestQueryPlans(t *testing.T) {
 		plan(t, s, selectFileUses, []any{"acc", "file_x"},
 			"SEARCH f USING INDEX session_files_by_file (account_id=? AND file_id=?)",
 			"SEARCH s USING INDEX sqlite_autoindex_sessions_1 (account_id=? AND id=?)")
-		plan(t, s, selectFileBytes, []any{"acc"}, "SEARCH files USING COVERING INDEX files_sizes (account_id=?)")
-		plan(t, s, selectExpiredFiles, []any{1, 2}, "SEARCH files USING INDEX files_expiring (expires_at<?)")
-		plan(t, s, selectDeletedBlobs, []any{1}, "SCAN files USING INDEX files_deleted")
+		plan(t, s, selectFileBytes, []any{"acc"}, "SEARCH files USING COVERING INDEX files_sizes (account_id=? AND deleted_at=?)")
+		plan(t, s, selectExpiredFiles, []any{1, 2}, "SEARCH files USING INDEX files_expiring (expires_at>? AND expires_at<?)")
+		plan(t, s, selectDeletedBlobs, []any{1}, "SEARCH files USING INDEX files_deleted (deleted_at>?)")
 		plan(t, s, selectBlob, []any{"x"}, "SEARCH files USING COVERING INDEX files_blobs (blob=?)")
 		plan(t, s, forgetBlob, []any{"x"}, "SEARCH files USING INDEX files_blobs (blob=?)")
 		plan(t, s, selectKeyBytes, []any{"acc"},

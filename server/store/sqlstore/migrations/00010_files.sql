@@ -20,8 +20,7 @@ CREATE TABLE files (
 );
 CREATE INDEX files_all ON files (account_id, created_at, id)
     WHERE deleted_at IS NULL;
-CREATE INDEX files_sizes ON files (account_id, size)
-    WHERE deleted_at IS NULL;
+CREATE INDEX files_sizes ON files (account_id, deleted_at, size);
 CREATE INDEX files_expiring ON files (expires_at)
     WHERE deleted_at IS NULL AND expires_at IS NOT NULL;
 CREATE INDEX files_deleted ON files (deleted_at)
