@@ -22,7 +22,8 @@ type operation struct {
 	request    request
 	template   string // the path with its parameters' names
 	parameters openapi3.Parameters
-	body       *openapi3.Schema // nil without one
+	body       *openapi3.Schema // of JSON; nil without one
+	form       bool
 }
 
 // at returns the request with values for path parameters; the others keep their examples.
@@ -71,8 +72,12 @@ func operations(t testing.TB) []operation {
 		for method, op := range item.Operations() {
 			o := operation{id: op.OperationID, template: path, parameters: slices.Concat(item.Parameters, op.Parameters), request: request{method: method}}
 			if op.RequestBody != nil {
-				media := op.RequestBody.Value.Content["application/json"]
-				o.body, o.request.body = media.Schema.Value, exampleBody(t, media)
+				if media := op.RequestBody.Value.Content["application/json"]; media != nil {
+					o.body, o.request.body = media.Schema.Value, exampleBody(t, media)
+				} else {
+					o.form, o.request.media = true, formMedia
+					o.request.body = exampleForm(t, op.RequestBody.Value.Content["multipart/form-data"])
+				}
 			}
 			o.request = o.at(nil)
 			all = append(all, o)
@@ -284,7 +289,7 @@ func TestEveryEncodedBodyIsRefused(t *testing.T) {
 	want := refusal{415, "invalid_request_error", "Content-Encoding", "Header 'Content-Encoding' must be identity; send the body uncompressed."}
 	each(t, func(t *testing.T, o operation) {
 		r := o.request
-		if o.body == nil {
+		if o.body == nil && !o.form {
 			r.header = map[string]string{"Content-Encoding": "gzip"}
 			if got := h.do(r); got.status == want.Status {
 				t.Errorf("without a body: %d %s", got.status, got.body)
@@ -334,7 +339,7 @@ func TestEveryListRefusesBadPages(t *testing.T) {
 		}
 		example := fmt.Sprint(o.parameters.GetByInAndName("query", "after_id").Example)
 		for query, param := range map[string]string{
-			"limit=0": "limit", "limit=101": "limit", "limit=abc": "limit", "limit=": "limit", "limit=1&limit=1": "limit", "order=up": "order",
+			"limit=0": "limit", fmt.Sprintf("limit=%.0f", *o.parameters.GetByInAndName("query", "limit").Schema.Value.Max+1): "limit", "limit=abc": "limit", "limit=": "limit", "limit=1&limit=1": "limit", "order=up": "order",
 			"after_id=x": "after_id", "before_id=X": "before_id", "page=%20": "page",
 			"after_id=" + example: "after_id", "before_id=" + example: "before_id", "page=" + example: "page",
 			"after_id=" + example + "&before_id=" + example: "before_id", "page=" + example + "&before_id=" + example: "page",
@@ -352,7 +357,8 @@ func TestEveryListRefusesBadPages(t *testing.T) {
 func owned(t *testing.T, h *harness) map[string]string {
 	t.Helper()
 	ids := map[string]string{"agent_id": h.agent, "environment_id": h.environment}
-	ids["session_id"] = h.mustCreate("/sessions", h.createBody(map[string]any{"resources": []any{map[string]any{"type": "file", "file_id": "file_1"}}}))
+	ids["file_id"] = h.file("a.txt", "hello")
+	ids["session_id"] = h.mustCreate("/sessions", h.createBody(map[string]any{"resources": []any{map[string]any{"type": "file", "file_id": ids["file_id"]}}}))
 	session := h.do(request{method: "GET", path: "/sessions/" + ids["session_id"]})
 	ids["resource_id"] = session.field("resources").([]any)[0].(map[string]any)["id"].(string)
 	return ids
@@ -375,7 +381,7 @@ func TestEveryOperationKeepsAccountsApart(t *testing.T) {
 		if o.query("after_id") {
 			for _, cursor := range []string{"after_id", "before_id", "page"} {
 				page := r
-				name := map[string]string{"/agents": "agent_id", "/environments": "environment_id", "/sessions": "session_id"}[o.template]
+				name := map[string]string{"/agents": "agent_id", "/environments": "environment_id", "/sessions": "session_id", "/files": "file_id"}[o.template]
 				if name == "" {
 					continue // a list within a resource, which the path test covers
 				}
