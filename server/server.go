@@ -27,6 +27,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/pipeline"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
+	"github.com/cloud-sessions/sessions/server/tools/filetools"
 	"github.com/cloud-sessions/sessions/server/turn"
 	"github.com/cloud-sessions/sessions/server/turn/dispatch"
 )
@@ -203,6 +204,7 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
 		TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
+		Tools:  []dispatch.ToolSource{filetools.Source(db, blobs)},
 		Budget: budget.New(config.MaxBytesInFlight), // of its own: turns last
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
