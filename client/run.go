@@ -16,13 +16,15 @@ type RunParams struct {
 	// Confirm decides on the tool uses that the agent must ask for: a nil error allows one, any other denies it and its
 	// text tells the agent why. With a nil Confirm no decision is sent.
 	Confirm func(ctx context.Context, use AgentToolUseEvent) error
+	// ConfirmMCP is Confirm for tools of the agent's MCP servers.
+	ConfirmMCP func(ctx context.Context, use AgentMCPToolUseEvent) error
 }
 
 // Run sends a message and yields the events that follow in the session up to the end of the turn, a
 // [SessionStatusIdleEvent]. Its stop reason tells how the turn ended: a failed turn has a [SessionErrorEvent] before it
 // and is not an error of Run. A nil params stands for none. An error is yielded once, at the end.
 //
-// When the agent waits for results of params.Tools or decisions of params.Confirm, Run sends them and continues. When it
+// When the agent waits for results of params.Tools or decisions of params.Confirm and params.ConfirmMCP, Run sends them and continues. When it
 // waits for anything else, Run ends with [StopReasonTypeRequiresAction], and the caller continues the turn with
 // [SessionService.RunEvents].
 //
@@ -62,6 +64,8 @@ func (s *SessionService) run(ctx context.Context, op string, id SessionID, event
 				uses[v.ID] = v
 			case AgentToolUseEvent:
 				uses[v.ID] = v
+			case AgentMCPToolUseEvent:
+				uses[v.ID] = v
 			case SessionStatusIdleEvent:
 				if v.TurnID != last.TurnID {
 					continue
@@ -80,7 +84,7 @@ func (s *SessionService) run(ctx context.Context, op string, id SessionID, event
 
 // resolve sends what a turn waits for, as far as params provides it, and reports whether the turn continues.
 func (s *SessionService) resolve(ctx context.Context, op string, id SessionID, stop SessionStatusIdleEvent, uses map[EventID]any, params RunParams, opts []Option) (continues bool, err error) {
-	if stop.StopReason.Type != StopReasonTypeRequiresAction || len(params.Tools) == 0 && params.Confirm == nil {
+	if stop.StopReason.Type != StopReasonTypeRequiresAction || len(params.Tools) == 0 && params.Confirm == nil && params.ConfirmMCP == nil {
 		return false, nil
 	}
 	pending, err := s.pending(ctx, op, id, stop, opts)
@@ -136,13 +140,23 @@ func (p RunParams) resolve(ctx context.Context, use any) (event EventInput, ok b
 		if p.Confirm == nil {
 			return event, false
 		}
-		confirmation := UserToolConfirmationInput{ToolUseID: v.ID, Result: ToolConfirmationResultAllow}
-		if err := p.Confirm(ctx, v); err != nil {
-			confirmation.Result, confirmation.DenyMessage = ToolConfirmationResultDeny, new(err.Error())
+		return confirmation(v.ID, p.Confirm(ctx, v)), true
+	case AgentMCPToolUseEvent:
+		if p.ConfirmMCP == nil {
+			return event, false
 		}
-		return NewEventInput(confirmation), true
+		return confirmation(v.ID, p.ConfirmMCP(ctx, v)), true
 	}
 	return event, false
+}
+
+// confirmation allows a tool use, or denies it for a reason.
+func confirmation(use EventID, reason error) EventInput {
+	c := UserToolConfirmationInput{ToolUseID: use, Result: ToolConfirmationResultAllow}
+	if reason != nil {
+		c.Result, c.DenyMessage = ToolConfirmationResultDeny, new(reason.Error())
+	}
+	return NewEventInput(c)
 }
 
 // withoutIdempotencyKey undoes WithIdempotencyKey, for the writes that follow the one that the key is for.

@@ -108,12 +108,15 @@ type (
 	CustomTool = types.CustomTool
 	// JSONSchema: JSON Schema, stored unchanged; at most 256 KiB of JSON in a request.
 	JSONSchema = types.JSONSchema
-	// MCPToolset: Tools of one of the agent's MCP servers.
+	// MCPToolset: Tools of one of the agent's MCP servers, which no other toolset names. They are listed at each turn;
+	// all of them are offered unless a configuration disables them or its policy is `always_deny`.
 	MCPToolset = types.MCPToolset
+	// MCPToolConfig: Configuration of one tool of an MCP server.
+	MCPToolConfig = types.MCPToolConfig
 	// MCPServer: MCP server, distinguished by `type`. Make one with [NewMCPServer]; AsAny returns what it is:
 	// [MCPServerURL] or [MCPServerHTTP].
 	MCPServer = types.MCPServer
-	// MCPServerURL: MCP server at a URL.
+	// MCPServerURL: MCP server at a URL, with the streamable HTTP transport or else the older SSE transport.
 	MCPServerURL = types.MCPServerURL
 	// MCPServerHTTP: MCP server with the streamable HTTP transport.
 	MCPServerHTTP = types.MCPServerHTTP
@@ -191,7 +194,7 @@ type (
 	UserInterruptInput = types.UserInterruptInput
 	// UserDefineOutcomeInput: Outcome to achieve; it starts a turn. It has either `description` or `content`.
 	UserDefineOutcomeInput = types.UserDefineOutcomeInput
-	// UserToolConfirmationInput: Permission or refusal of a tool use.
+	// UserToolConfirmationInput: Permission or refusal of an `agent.tool_use` or `agent.mcp_tool_use`.
 	UserToolConfirmationInput = types.UserToolConfirmationInput
 	// UserCustomToolResultInput: Result of a tool that the caller ran.
 	UserCustomToolResultInput = types.UserCustomToolResultInput
@@ -259,6 +262,11 @@ type (
 	AgentToolUseEvent = types.AgentToolUseEvent
 	// AgentToolResultEvent: Result of a built-in tool.
 	AgentToolResultEvent = types.AgentToolResultEvent
+	// AgentMCPToolUseEvent: Use of a tool of an MCP server by the agent, which the server calls. With the permission
+	// `ask` it waits for a `user.tool_confirmation`.
+	AgentMCPToolUseEvent = types.AgentMCPToolUseEvent
+	// AgentMCPToolResultEvent: Result of a tool of an MCP server. What is not text is described in a sentence.
+	AgentMCPToolResultEvent = types.AgentMCPToolResultEvent
 	// AgentCustomToolUseEvent: Request of the agent that the caller run a tool; the turn waits for a
 	// `user.custom_tool_result`.
 	AgentCustomToolUseEvent = types.AgentCustomToolUseEvent
@@ -454,6 +462,8 @@ const (
 	EventTypeAgentToolUse             = types.EventTypeAgentToolUse
 	EventTypeAgentToolResult          = types.EventTypeAgentToolResult
 	EventTypeAgentCustomToolUse       = types.EventTypeAgentCustomToolUse
+	EventTypeAgentMCPToolUse          = types.EventTypeAgentMCPToolUse
+	EventTypeAgentMCPToolResult       = types.EventTypeAgentMCPToolResult
 	EventTypeSpanModelRequestStart    = types.EventTypeSpanModelRequestStart
 	EventTypeSpanModelRequestEnd      = types.EventTypeSpanModelRequestEnd
 	EventTypeSessionDeleted           = types.EventTypeSessionDeleted
@@ -477,6 +487,8 @@ var eventTypeReaders = map[EventType]func([]byte) (any, error){
 	EventTypeAgentToolUse:             decodeEvent[AgentToolUseEvent],
 	EventTypeAgentToolResult:          decodeEvent[AgentToolResultEvent],
 	EventTypeAgentCustomToolUse:       decodeEvent[AgentCustomToolUseEvent],
+	EventTypeAgentMCPToolUse:          decodeEvent[AgentMCPToolUseEvent],
+	EventTypeAgentMCPToolResult:       decodeEvent[AgentMCPToolResultEvent],
 	EventTypeSpanModelRequestStart:    decodeEvent[SpanModelRequestStartEvent],
 	EventTypeSpanModelRequestEnd:      decodeEvent[SpanModelRequestEndEvent],
 	EventTypeSessionDeleted:           decodeEvent[SessionDeletedEvent],

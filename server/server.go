@@ -131,6 +131,7 @@ type Server struct {
 	broker   *broker.Broker
 	turns    *dispatch.Dispatcher
 	pipeline *pipeline.Pipeline
+	budgets  []*budget.Budget
 	blobs    blob.Store // nil without a place for files
 }
 
@@ -175,7 +176,8 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 		return nil, err
 	}
 	events := event.NewLog(db, api)
-	bytes := budget.New(config.MaxBytesInFlight)
+	bytes, turnBytes := budget.New(config.MaxBytesInFlight), budget.New(config.MaxBytesInFlight)
+	s.budgets = []*budget.Budget{bytes, turnBytes}
 	s.pipeline = pipeline.New(pipeline.Options{
 		Contract: api, Auth: auth.New(db, config.Now), Store: db, Log: config.Logger,
 		ReportOnly: config.ResponseCheck == Report, OnViolation: config.OnViolation,
@@ -205,7 +207,7 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
 		TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
 		Tools:  []dispatch.ToolSource{filetools.Source(db, blobs)},
-		Budget: budget.New(config.MaxBytesInFlight), // of its own: turns last
+		Budget: turnBytes, // of its own: turns last
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
 	s.pipeline.Gauge("sessions_bytes_in_flight", "Bytes that requests, responses and streams have reserved.", func() int { return int(bytes.Used()) })
@@ -326,6 +328,7 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 	defer stop()
 	background.Go(func() { s.sweep(ctx) })
 	background.Go(func() { s.shareStreamCounts(ctx) })
+	background.Go(func() { s.returnMemory(ctx, releaseMemory) })
 
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()

@@ -126,7 +126,6 @@ var list = []mutant{
 		packages: "server",
 		tests:    "TestDemoTokens",
 	},
-
 	// Tenancy: what belongs to one account does not exist for another.
 	{
 		name:     "tenancy: a row is read whoever owns it",
@@ -184,7 +183,6 @@ var list = []mutant{
 		packages: "server/store/sqlstore",
 		tests:    "TestEveryTableIsErased",
 	},
-
 	// What a request may be.
 	{
 		name:     "limits: a request body of any size is read",
@@ -269,7 +267,6 @@ var list = []mutant{
 		packages: "server",
 		tests:    "TestInjectedFaultsNeedADemo",
 	},
-
 	// What a response may be.
 	{
 		name:     "fences: a response that violates the contract leaves",
@@ -452,7 +449,6 @@ var list = []mutant{
 		packages: "server",
 		tests:    "TestTooManyStreams",
 	},
-
 	// Idempotency.
 	{
 		name:     "idempotency: a response of 5xx is recorded for its key",
@@ -558,7 +554,6 @@ var list = []mutant{
 		packages: "server",
 		tests:    "TestInjectedErrorsComeInTheirPlace",
 	},
-
 	// Timeouts and cleanup.
 	{
 		name:     "timeouts: headers may take forever",
@@ -800,7 +795,6 @@ var list = []mutant{
 		packages: "server",
 		tests:    "TestAStoppingServerSendsCallersElsewhere",
 	},
-
 	// Leases, locks and transactions.
 	{
 		name:     "leases: a worker that lost its turn still writes",
@@ -927,7 +921,6 @@ var list = []mutant{
 		packages: "server/broker",
 		tests:    "TestLateIncrements",
 	},
-
 	// PostgreSQL as it is operated.
 	{
 		name:     "settings: transactions are as isolated as the database's default says",
@@ -1057,7 +1050,6 @@ var list = []mutant{
 		packages: "server/store/sqlstore/pgengine",
 		tests:    "TestLostSchemaLock",
 	},
-
 	// The client.
 	{
 		name:     "redirects: the token follows to another host",
@@ -1195,7 +1187,6 @@ var list = []mutant{
 		packages: "client",
 		tests:    "TestStreamErrors TestStreamsGoOnForAsLongAsTheyBringSomething TestStreamsThroughAFlakyProxy",
 	},
-
 	// Terminals.
 	{
 		name:     "terminals: text for people reaches them unfiltered",
@@ -1253,7 +1244,6 @@ var list = []mutant{
 		packages: "client/cmd/sessions",
 		tests:    "TestNoServerActsOnTheTerminal TestVisibleKeepsText",
 	},
-
 	// Model endpoints: half a reply must not pass for a whole one, nor secrets or thoughts leave, nor memory run out.
 	{
 		name:     "endpoints: an unknown reason to finish is a good end",
@@ -1303,12 +1293,11 @@ var list = []mutant{
 		packages: "server/store/sqlstore",
 		tests:    "TestEveryTableIsErased",
 	},
-
 	// Every turn ends, and no account keeps the others waiting.
 	{
 		name:     "turns: usage that the contract does not allow is counted",
 		in:       "server/turn/dispatch",
-		before:   "s.used = s.used.Add(u.Within(s.Log.Usage())).Within(s.Log.Usage())",
+		before:   "s.used = s.used.Add(u.Within(bounds)).Within(bounds)",
 		after:    "s.used = s.used.Add(u)",
 		packages: "server/turn/dispatch",
 		tests:    "TestUsageIsBroughtWithinTheContract",
@@ -1465,7 +1454,6 @@ var list = []mutant{
 		packages: "server/store/sqlstore/pgengine",
 		tests:    "TestAReclaimedTurnStaysInTheQueue",
 	},
-
 	// Bytes are bounded like counts.
 	{
 		name:     "bytes: a page has as many bytes as its rows have",
@@ -1606,5 +1594,254 @@ var list = []mutant{
 		before:   "for from > 0 && text[from-1] == '\\\\' {",
 		after:    "for false {",
 		packages: "server/plainjson",
+	},
+	// Tools of a turn.
+	{
+		name:     "tools: a use that may have run runs again",
+		in:       "server/turn/offer.go",
+		before:   "case rescheduled && !t.Repeatable:",
+		after:    "case false:",
+		packages: "server/turn/openai",
+		tests:    "TestAfterACrash",
+	},
+	{
+		name:     "tools: a use that certainly did not run counts as lost",
+		in:       "server/turn/offer.go",
+		before:   "results, rescheduled = append(results, result), false",
+		after:    "results = append(results, result)",
+		packages: "server/turn/openai",
+		tests:    "TestAfterACrash",
+	},
+	{
+		name:     "tools: a use runs without its confirmation",
+		in:       "server/turn/offer.go",
+		before:   "use.Ask && !confirmed:",
+		after:    "use.Ask && !confirmed && false:",
+		packages: "server/turn/openai",
+		tests:    "TestUsesThatWait",
+	},
+	{
+		name:     "tools: a use runs although it was denied",
+		in:       "server/turn/offer.go",
+		before:   "case confirmation.Denied:",
+		after:    "case confirmation.Denied && false:",
+		packages: "server/turn/openai",
+		tests:    "TestUsesThatWait",
+	},
+	{
+		name:     "tools: a turn has any number of tools",
+		in:       "server/turn/offer.go",
+		before:   "case len(offers) >= MaxOffers:",
+		after:    "case false:",
+		packages: "server/turn/openai",
+		tests:    "TestNamesOfTools",
+	},
+	{
+		name:     "tools: a tool of the server hides the agent's own",
+		in:       "server/turn/offer.go",
+		before:   "case taken:",
+		after:    "case taken && false:",
+		packages: "server/turn/openai",
+		tests:    "TestNamesOfTools",
+	},
+	{
+		name:     "tools: a turn asks its model without end",
+		in:       "server/turn/openai/openai.go",
+		before:   "case rounds(j.entries) >= maxRequests:",
+		after:    "case len(j.entries) > 1000:",
+		packages: "server/turn/openai",
+		tests:    "TestRequestsOfATurnAreBounded",
+	},
+	{
+		name:     "tools: names are not brought into the form of endpoints",
+		in:       "server/turn/openai/tools.go",
+		before:   `elsewhere.ReplaceAllString(name, "_")`,
+		after:    "name",
+		packages: "server/turn/openai",
+		tests:    "TestTheServersToolsAreRun",
+	},
+	{
+		name:     "tools: a panic ends the turn",
+		in:       "server/turn/dispatch/toolboxes.go",
+		before:   "case errors.As(err, &panicked):",
+		after:    "case false:",
+		packages: "server/turn/dispatch",
+		tests:    "TestToolsOfATurn",
+	},
+	{
+		name:     "tools: a tool ends when it likes",
+		in:       "server/turn/dispatch/toolboxes.go",
+		before:   "case errors.Is(limited.Err(), context.DeadlineExceeded) && (err != nil || got.Failed):",
+		after:    "case false:",
+		packages: "server/turn/dispatch",
+		tests:    "TestToolsOfATurn",
+	},
+	{
+		name:     "tools: a result counts with what the contract cuts off",
+		in:       "server/turn/dispatch/toolboxes.go",
+		before:   "got.Text = w.Log.ResultText(got.Text)",
+		after:    "",
+		packages: "server/turn/dispatch",
+		tests:    "TestToolsOfATurn",
+	},
+	{
+		name:     "tools: a tool that runs counts as silent",
+		in:       "server/turn/dispatch/toolboxes.go",
+		before:   "w.sink.aliveFor(limit)",
+		after:    "",
+		packages: "server/turn/dispatch",
+		tests:    "TestAToolIsAliveWithinItsTimeLimit",
+	},
+	{
+		name:     "tools: a problem is told each time the turn continues",
+		in:       "server/turn/dispatch/sink.go",
+		before:   "err != nil || s.problems[message]",
+		after:    "err != nil",
+		packages: "server/turn/dispatch",
+		tests:    "TestProblemsOfToolboxes",
+	},
+	{
+		name:     "turns: one that died between two requests seems not to have begun",
+		in:       "server/turn/dispatch/dispatch.go",
+		before:   "newest[0].Type != event.StatusRunning",
+		after:    "newest[0].Type == event.RequestStart",
+		packages: "server/turn/dispatch",
+		tests:    "TestAToolOfALostTurn",
+	},
+	{
+		name:     "memory: responses take six bytes for each < of a caller's",
+		in:       "api/inorder",
+		before:   "\\tencoder.SetEscapeHTML(false)\\n",
+		after:    "",
+		packages: "api/inorder",
+		tests:    "TestPlainResponses",
+	},
+	{
+		name:     "memory: what large requests took stays with the process",
+		in:       "server",
+		before:   "if taken && !busy {",
+		after:    "if taken && busy && !busy {",
+		packages: "server",
+		tests:    "TestMemoryIsReturned",
+	},
+	{
+		name:     "memory: it is returned over and over while large requests last",
+		in:       "server",
+		before:   "if taken && !busy {",
+		after:    "if taken {",
+		packages: "server",
+		tests:    "TestMemoryIsReturned",
+	},
+	{
+		name:     "memory: an abort keeps what its request has reserved",
+		in:       "server/pipeline",
+		before:   "			defer grant.Close()\n			info.Grant = grant",
+		after:    "			defer func() {\n				if p := recover(); p != nil {\n					panic(p)\n				}\n				grant.Close()\n			}()\n			info.Grant = grant",
+		packages: "server/pipeline",
+		tests:    "TestThePanicOfAHandlerGivesBackItsBytes",
+	},
+	{
+		name:     "memory: a stream reads a page without room for it",
+		in:       "server/broker",
+		before:   "grant.Wait(ctx, 2*pageBytes)",
+		after:    "grant.Wait(ctx, 0)",
+		packages: "server/broker",
+		tests:    "TestReadersWaitForMemory",
+	},
+	{
+		name:     "memory: a stream keeps the reservation of frames that it has sent",
+		in:       "server/broker",
+		before:   "		r.grant.Keep(0)\n",
+		after:    "",
+		packages: "server/broker",
+		tests:    "TestFramesAreReserved",
+	},
+	{
+		name:     "memory: a stream that has ended keeps its reservation",
+		in:       "server/broker",
+		before:   "	r.grant.Close()\n	r.topic",
+		after:    "	r.topic",
+		packages: "server/broker",
+		tests:    "TestFramesAreReserved",
+	},
+	{
+		name:     "memory: a stream's frames are not reserved once they are read",
+		in:       "server/broker",
+		before:   "	grant.Keep(size)\n",
+		after:    "	grant.Keep(0)\n",
+		packages: "server/broker",
+		tests:    "TestFramesAreReserved",
+	},
+	{
+		name:     "memory: a turn's history has any number of bytes",
+		in:       "server/turn/dispatch",
+		before:   "size += len(e.Payload); size <= historyBytes {",
+		after:    "size += len(e.Payload); true {",
+		packages: "server/turn/dispatch",
+		tests:    "TestTheHistoryIsBoundedInBytes",
+	},
+	{
+		name:     "memory: a turn reads more history than it may have",
+		in:       "server/turn/dispatch",
+		before:   "len(in.History) < history && size < historyBytes; {",
+		after:    "len(in.History) < history; {",
+		packages: "server/turn/dispatch",
+		tests:    "TestTheHistoryIsBoundedInBytes",
+	},
+	{
+		name:     "memory: an event of any size is stored",
+		in:       "server/event",
+		before:   "size > most {",
+		after:    "size < 0 && most < 0 {",
+		packages: "server/event",
+		tests:    "TestALargeEventIsNotStored",
+	},
+	{
+		name:     "memory: a tool's result that cannot be stored ends its turn",
+		in:       "server/event",
+		before:   "within, _ := text.CutJSON(text.Cut(Clean(result), l.maxText), l.MaxTextJSON())\n	return within",
+		after:    "return text.Cut(Clean(result), l.maxText)",
+		packages: "server/turn/dispatch",
+		tests:    "TestCharactersThatNeedEscapes",
+	},
+	{
+		name:     "memory: a message that cannot be stored ends its turn",
+		in:       "server/turn/dispatch",
+		before:   "s.message.encoded += size",
+		after:    "_ = size",
+		packages: "server/turn/dispatch",
+		tests:    "TestCharactersThatNeedEscapes",
+	},
+	{
+		name:     "memory: the command line cannot read the pages that the server sends",
+		in:       "client",
+		before:   "\tmaxResponse = 72 << 20\n\tmaxError    = 1 << 20",
+		after:    "\tmaxResponse = 6 << 20\n\tmaxError    = 1 << 20",
+		packages: "client/cmd/sessions",
+		tests:    "TestAllLargeEvents",
+	},
+	{
+		name:     "turns: a run that died does not count",
+		in:       "server/turn/dispatch",
+		before:   "sum += lasted",
+		after:    "_ = lasted",
+		packages: "server/turn/dispatch",
+		tests:    "TestRunsThatDiedCount",
+	},
+	{
+		name:     "turns: the time without a process counts",
+		in:       "server/turn/dispatch",
+		before:   "silence = min(silence, d.SilenceTimeout)",
+		after:    "_ = silence",
+		packages: "server/turn/dispatch",
+		tests:    "TestRunsThatDiedCount",
+	},
+	{
+		name:     "turns: what a run that died has said does not count",
+		in:       "server/turn/dispatch",
+		before:   "if e.CreatedAt.After(last) {",
+		after:    "if false {",
+		packages: "server/turn/dispatch",
+		tests:    "TestRunsThatDiedCount",
 	},
 }

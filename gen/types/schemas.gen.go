@@ -136,6 +136,10 @@ func ForSchema(name string) any {
 		return new(JSONSchema)
 	case "MCPToolset":
 		return new(MCPToolset)
+	case "MCPToolConfig":
+		return new(MCPToolConfig)
+	case "MCPToolName":
+		return new(MCPToolName)
 	case "MCPServers":
 		return new(MCPServers)
 	case "MCPServer":
@@ -304,6 +308,10 @@ func ForSchema(name string) any {
 		return new(AgentToolUseEvent)
 	case "AgentToolResultEvent":
 		return new(AgentToolResultEvent)
+	case "AgentMCPToolUseEvent":
+		return new(AgentMCPToolUseEvent)
+	case "AgentMCPToolResultEvent":
+		return new(AgentMCPToolResultEvent)
 	case "AgentCustomToolUseEvent":
 		return new(AgentCustomToolUseEvent)
 	case "SpanModelRequestStartEvent":

@@ -56,6 +56,36 @@ func (e AgentCustomToolUseEventType) Valid() bool {
 	}
 }
 
+// Defines values for AgentMCPToolResultEventType.
+const (
+	AgentMCPToolResultEventTypeAgentMCPToolResult AgentMCPToolResultEventType = "agent.mcp_tool_result"
+)
+
+// Valid indicates whether the value is a known member of the AgentMCPToolResultEventType enum.
+func (e AgentMCPToolResultEventType) Valid() bool {
+	switch e {
+	case AgentMCPToolResultEventTypeAgentMCPToolResult:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AgentMCPToolUseEventType.
+const (
+	AgentMCPToolUseEventTypeAgentMCPToolUse AgentMCPToolUseEventType = "agent.mcp_tool_use"
+)
+
+// Valid indicates whether the value is a known member of the AgentMCPToolUseEventType enum.
+func (e AgentMCPToolUseEventType) Valid() bool {
+	switch e {
+	case AgentMCPToolUseEventTypeAgentMCPToolUse:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AgentMessageEventType.
 const (
 	AgentMessageEventTypeAgentMessage AgentMessageEventType = "agent.message"
@@ -1311,7 +1341,7 @@ type Agent struct {
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
 
-	// MCPServers MCP servers that the agent can call.
+	// MCPServers MCP servers whose tools the agent can use, by the toolsets that name them.
 	//
 	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 	MCPServers MCPServers `json:"mcp_servers,omitzero"`
@@ -1430,6 +1460,122 @@ type AgentList struct {
 	// NextPage Value of `page` for the next page; null on the last page.
 	NextPage *string `json:"next_page"`
 }
+
+// AgentMCPToolResultEvent Result of a tool of an MCP server. What is not text is described in a sentence.
+//
+// Example: {"content":[{"text":"The build fails on Windows.","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","is_error":false,"mcp_tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.mcp_tool_result"}
+type AgentMCPToolResultEvent struct {
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `agent.mcp_tool_result`.
+	Type AgentMCPToolResultEventType `json:"type"`
+
+	// MCPToolUseID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	MCPToolUseID EventID `json:"mcp_tool_use_id"`
+
+	// Content Content of a tool result, in blocks; it can be empty.
+	//
+	// Example: [{"text":"7 °C","type":"text"}]
+	Content ResultBlocks `json:"content"`
+
+	// IsError Whether the tool failed.
+	IsError bool `json:"is_error"`
+
+	// SessionID Identifier of a session.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Identifier of a turn, which all of its events have.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion Version of the event's format.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// AgentMCPToolResultEventType Always `agent.mcp_tool_result`.
+type AgentMCPToolResultEventType string
+
+// AgentMCPToolUseEvent Use of a tool of an MCP server by the agent, which the server calls. With the permission `ask` it waits for a
+// `user.tool_confirmation`.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","evaluated_permission":"allow","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","input":{"number":7},"mcp_server_name":"tracker","name":"get_issue","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.mcp_tool_use"}
+type AgentMCPToolUseEvent struct {
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `agent.mcp_tool_use`.
+	Type AgentMCPToolUseEventType `json:"type"`
+
+	// MCPServerName Name of a tool.
+	//
+	// Example: get_changes
+	MCPServerName ToolName `json:"mcp_server_name"`
+
+	// Name Name of a tool, as its MCP server lists it.
+	//
+	// Example: get_issue
+	Name MCPToolName `json:"name"`
+
+	// Input Arguments of a tool, stored unchanged.
+	//
+	// Example: {"city":"Oslo"}
+	Input ToolInput `json:"input"`
+
+	// EvaluatedPermission Whether the tool runs without confirmation (`allow`), after confirmation (`ask`) or not at all (`deny`).
+	//
+	// Example: allow
+	EvaluatedPermission EvaluatedPermission `json:"evaluated_permission"`
+
+	// SessionID Identifier of a session.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Identifier of a turn, which all of its events have.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion Version of the event's format.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// AgentMCPToolUseEventType Always `agent.mcp_tool_use`.
+type AgentMCPToolUseEventType string
 
 // AgentMessageEvent Message from the agent.
 //
@@ -1832,7 +1978,7 @@ type CreateAgentRequest struct {
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
 
-	// MCPServers MCP servers that the agent can call.
+	// MCPServers MCP servers whose tools the agent can use, by the toolsets that name them.
 	//
 	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 	MCPServers MCPServers `json:"mcp_servers,omitzero"`
@@ -2468,7 +2614,7 @@ type MCPServerHTTP struct {
 // MCPServerHTTPType Always `http`.
 type MCPServerHTTPType string
 
-// MCPServerURL MCP server at a URL.
+// MCPServerURL MCP server at a URL, with the streamable HTTP transport or else the older SSE transport.
 //
 // Example: {"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}
 type MCPServerURL struct {
@@ -2489,14 +2635,38 @@ type MCPServerURL struct {
 // MCPServerURLType Always `url`.
 type MCPServerURLType string
 
-// MCPServers MCP servers that the agent can call.
+// MCPServers MCP servers whose tools the agent can use, by the toolsets that name them.
 //
 // Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 type MCPServers = []MCPServer
 
-// MCPToolset Tools of one of the agent's MCP servers.
+// MCPToolConfig Configuration of one tool of an MCP server.
 //
-// Example: {"mcp_server_name":"tracker","type":"mcp_toolset"}
+// Example: {"name":"get_issue","permission_policy":"always_allow"}
+type MCPToolConfig struct {
+	// Name Name of a tool, as its MCP server lists it.
+	//
+	// Example: get_issue
+	Name MCPToolName `json:"name"`
+
+	// Enabled Whether the agent can use the tool; true by default.
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// PermissionPolicy Permission policy of a tool, as its name or as an object with its name.
+	//
+	// Example: always_ask
+	PermissionPolicy *PermissionPolicy `json:"permission_policy,omitempty"`
+}
+
+// MCPToolName Name of a tool, as its MCP server lists it.
+//
+// Example: get_issue
+type MCPToolName = string
+
+// MCPToolset Tools of one of the agent's MCP servers, which no other toolset names. They are listed at each turn; all of them are
+// offered unless a configuration disables them or its policy is `always_deny`.
+//
+// Example: {"configs":[{"name":"get_issue","permission_policy":"always_allow"}],"default_config":{"permission_policy":"always_ask"},"mcp_server_name":"tracker","type":"mcp_toolset"}
 type MCPToolset struct {
 	// Type Always `mcp_toolset`.
 	Type MCPToolsetType `json:"type"`
@@ -2505,6 +2675,14 @@ type MCPToolset struct {
 	//
 	// Example: get_changes
 	MCPServerName ToolName `json:"mcp_server_name"`
+
+	// DefaultConfig Configuration of tools.
+	//
+	// Example: {"permission_policy":"always_ask"}
+	DefaultConfig *ToolConfig `json:"default_config,omitempty"`
+
+	// Configs Configuration of single tools, which overrides `default_config`.
+	Configs []MCPToolConfig `json:"configs,omitempty"`
 }
 
 // MCPToolsetType Always `mcp_toolset`.
@@ -3642,7 +3820,7 @@ type UpdateAgentRequest struct {
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
 
-	// MCPServers MCP servers that the agent can call.
+	// MCPServers MCP servers whose tools the agent can use, by the toolsets that name them.
 	//
 	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 	MCPServers MCPServers `json:"mcp_servers,omitzero"`
@@ -4073,7 +4251,7 @@ type UserToolConfirmationEvent struct {
 // UserToolConfirmationEventType Always `user.tool_confirmation`.
 type UserToolConfirmationEventType string
 
-// UserToolConfirmationInput Permission or refusal of a tool use.
+// UserToolConfirmationInput Permission or refusal of an `agent.tool_use` or `agent.mcp_tool_use`.
 //
 // Example: {"result":"allow","tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","type":"user.tool_confirmation"}
 type UserToolConfirmationInput struct {

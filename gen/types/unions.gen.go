@@ -283,7 +283,7 @@ func (u Rubric) AsAny() any {
 type Event struct{ oneOf }
 
 // NewEvent returns the union that holds v. It sets the field Type.
-func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent](v T) Event {
+func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent](v T) Event {
 	switch v := any(v).(type) {
 	case UserMessageEvent:
 		v.Type = UserMessageEventTypeUserMessage
@@ -327,6 +327,12 @@ func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent |
 	case AgentCustomToolUseEvent:
 		v.Type = AgentCustomToolUseEventTypeAgentCustomToolUse
 		return Event{oneOf{value: v}}
+	case AgentMCPToolUseEvent:
+		v.Type = AgentMCPToolUseEventTypeAgentMCPToolUse
+		return Event{oneOf{value: v}}
+	case AgentMCPToolResultEvent:
+		v.Type = AgentMCPToolResultEventTypeAgentMCPToolResult
+		return Event{oneOf{value: v}}
 	case SpanModelRequestStartEvent:
 		v.Type = SpanModelRequestStartEventTypeSpanModelRequestStart
 		return Event{oneOf{value: v}}
@@ -340,8 +346,9 @@ func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent |
 // AsAny returns what u holds: a value of type UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent,
 // UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent,
 // SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent,
-// AgentToolResultEvent, AgentCustomToolUseEvent, SpanModelRequestStartEvent or SpanModelRequestEndEvent. It is nil
-// for anything else, such as a variant of a newer server.
+// AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
+// SpanModelRequestStartEvent or SpanModelRequestEndEvent. It is nil for anything else, such as a variant of a newer
+// server.
 func (u Event) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -381,6 +388,10 @@ func (u Event) AsAny() any {
 		return read[AgentToolResultEvent](u.raw)
 	case "agent.custom_tool_use":
 		return read[AgentCustomToolUseEvent](u.raw)
+	case "agent.mcp_tool_use":
+		return read[AgentMCPToolUseEvent](u.raw)
+	case "agent.mcp_tool_result":
+		return read[AgentMCPToolResultEvent](u.raw)
 	case "span.model_request_start":
 		return read[SpanModelRequestStartEvent](u.raw)
 	case "span.model_request_end":
@@ -393,7 +404,7 @@ func (u Event) AsAny() any {
 type StreamedEvent struct{ oneOf }
 
 // NewStreamedEvent returns the union that holds v. It sets the field Type.
-func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent | SessionDeletedEvent | EventStart | EventDelta](v T) StreamedEvent {
+func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent | SessionDeletedEvent | EventStart | EventDelta](v T) StreamedEvent {
 	switch v := any(v).(type) {
 	case UserMessageEvent:
 		v.Type = UserMessageEventTypeUserMessage
@@ -437,6 +448,12 @@ func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcom
 	case AgentCustomToolUseEvent:
 		v.Type = AgentCustomToolUseEventTypeAgentCustomToolUse
 		return StreamedEvent{oneOf{value: v}}
+	case AgentMCPToolUseEvent:
+		v.Type = AgentMCPToolUseEventTypeAgentMCPToolUse
+		return StreamedEvent{oneOf{value: v}}
+	case AgentMCPToolResultEvent:
+		v.Type = AgentMCPToolResultEventTypeAgentMCPToolResult
+		return StreamedEvent{oneOf{value: v}}
 	case SpanModelRequestStartEvent:
 		v.Type = SpanModelRequestStartEventTypeSpanModelRequestStart
 		return StreamedEvent{oneOf{value: v}}
@@ -459,8 +476,9 @@ func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcom
 // AsAny returns what u holds: a value of type UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent,
 // UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent,
 // SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent,
-// AgentToolResultEvent, AgentCustomToolUseEvent, SpanModelRequestStartEvent, SpanModelRequestEndEvent,
-// SessionDeletedEvent, EventStart or EventDelta. It is nil for anything else, such as a variant of a newer server.
+// AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
+// SpanModelRequestStartEvent, SpanModelRequestEndEvent, SessionDeletedEvent, EventStart or EventDelta. It is nil for
+// anything else, such as a variant of a newer server.
 func (u StreamedEvent) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -500,6 +518,10 @@ func (u StreamedEvent) AsAny() any {
 		return read[AgentToolResultEvent](u.raw)
 	case "agent.custom_tool_use":
 		return read[AgentCustomToolUseEvent](u.raw)
+	case "agent.mcp_tool_use":
+		return read[AgentMCPToolUseEvent](u.raw)
+	case "agent.mcp_tool_result":
+		return read[AgentMCPToolResultEvent](u.raw)
 	case "span.model_request_start":
 		return read[SpanModelRequestStartEvent](u.raw)
 	case "span.model_request_end":
@@ -536,6 +558,8 @@ const (
 	EventTypeAgentToolUse             EventType = "agent.tool_use"
 	EventTypeAgentToolResult          EventType = "agent.tool_result"
 	EventTypeAgentCustomToolUse       EventType = "agent.custom_tool_use"
+	EventTypeAgentMCPToolUse          EventType = "agent.mcp_tool_use"
+	EventTypeAgentMCPToolResult       EventType = "agent.mcp_tool_result"
 	EventTypeSpanModelRequestStart    EventType = "span.model_request_start"
 	EventTypeSpanModelRequestEnd      EventType = "span.model_request_end"
 	EventTypeSessionDeleted           EventType = "session.deleted"

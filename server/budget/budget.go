@@ -18,6 +18,7 @@ type Budget struct {
 
 	mu        sync.Mutex
 	used      int64
+	peak      int64 // the most that was reserved since Peak was called
 	byAccount map[string]int64
 	waiting   int
 	freed     chan struct{} // closed and replaced when bytes are given back while somebody waits
@@ -36,6 +37,15 @@ func (b *Budget) Used() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.used
+}
+
+// Peak returns how many bytes were reserved at the most since it was last called.
+func (b *Budget) Peak() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	peak := b.peak
+	b.peak = b.used
+	return peak
 }
 
 // Open returns a grant of no bytes for an account; "" stands for all callers that are not known yet. The caller must close
@@ -87,6 +97,7 @@ func (g *Grant) grow(bytes int64) error {
 // take counts bytes, or gives them back when there are fewer than none.
 func (b *Budget) take(account string, bytes int64) {
 	b.used += bytes
+	b.peak = max(b.peak, b.used)
 	if b.byAccount[account] += bytes; b.byAccount[account] == 0 {
 		delete(b.byAccount, account)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/union"
@@ -32,7 +33,11 @@ const (
 	RequestEnd      = string(types.SpanModelRequestEndEventTypeSpanModelRequestEnd)
 	AgentMessage    = string(turn.AgentMessage)
 	AgentToolUse    = string(turn.ToolUse)
+	AgentToolResult = string(turn.ToolResult)
 	AgentCustomTool = string(turn.CustomToolUse)
+	AgentMCPToolUse = string(turn.MCPToolUse)
+
+	AgentMCPToolResult = string(turn.MCPToolResult)
 )
 
 // New is an event to append.
@@ -60,11 +65,13 @@ type Payload struct {
 	Description         string                             `json:"description,omitempty"`
 	Rubric              *types.Rubric                      `json:"rubric,omitempty"`
 	MaxIterations       *int32                             `json:"max_iterations,omitempty"`
+	MCPServerName       string                             `json:"mcp_server_name,omitempty"`
 	Name                string                             `json:"name,omitempty"`
 	Input               json.RawMessage                    `json:"input,omitempty"`
 	EvaluatedPermission types.EvaluatedPermission          `json:"evaluated_permission,omitempty"`
 	ToolUseID           string                             `json:"tool_use_id,omitempty"`
 	CustomToolUseID     string                             `json:"custom_tool_use_id,omitempty"`
+	MCPToolUseID        string                             `json:"mcp_tool_use_id,omitempty"`
 	Result              types.ToolConfirmationResult       `json:"result,omitempty"`
 	DenyMessage         *string                            `json:"deny_message,omitempty"`
 	Content             *union.Content                     `json:"content,omitempty"`
@@ -76,6 +83,20 @@ type Payload struct {
 	StopReason          *types.StopReason                  `json:"stop_reason,omitempty"`
 	Usage               *types.EventUsage                  `json:"usage,omitempty"`
 	Error               *types.SessionErrorDetail          `json:"error,omitempty"`
+}
+
+// BySender reports whether events of a type are sent by callers, not written by the server.
+func BySender(kind string) bool { return strings.HasPrefix(kind, "user.") }
+
+// FailedUse returns the result of a tool use that was not run, which says why. The use is of a built-in tool or of one of
+// an MCP server.
+func FailedUse(use store.PendingAction, why string) New {
+	result := New{Type: AgentToolResult, Payload: Payload{ToolUseID: use.EventID, Content: Content(why), IsError: new(true)}}
+	if use.Type == AgentMCPToolUse {
+		result.Type = AgentMCPToolResult
+		result.Payload.ToolUseID, result.Payload.MCPToolUseID = "", use.EventID
+	}
+	return result
 }
 
 // Read returns the payload of an event.
@@ -136,8 +157,8 @@ func Wire(e store.Event) []byte {
 // EntryTypes are the types of events that runners see.
 func EntryTypes() []string {
 	return []string{
-		string(turn.UserMessage), string(turn.DefineOutcome), AgentMessage, AgentToolUse, string(turn.ToolResult),
-		AgentCustomTool, string(turn.CustomToolResult), string(turn.ToolConfirmation),
+		string(turn.UserMessage), string(turn.DefineOutcome), AgentMessage, AgentToolUse, AgentToolResult,
+		AgentCustomTool, string(turn.CustomToolResult), AgentMCPToolUse, AgentMCPToolResult, string(turn.ToolConfirmation),
 	}
 }
 
@@ -151,8 +172,9 @@ func Entry(e store.Event) (entry turn.Entry, ok bool, err error) {
 	if err != nil {
 		return turn.Entry{}, false, err
 	}
-	entry.Name, entry.Input = p.Name, p.Input
-	entry.UseID = p.ToolUseID + p.CustomToolUseID // an event has one of them at most
+	entry.Name, entry.MCPServer, entry.Input = p.Name, p.MCPServerName, p.Input
+	entry.UseID = p.ToolUseID + p.CustomToolUseID + p.MCPToolUseID // an event has one of them at most
+	entry.Ask = p.EvaluatedPermission == types.EvaluatedPermissionAsk
 	entry.Denied = p.Result == types.ToolConfirmationResultDeny
 	entry.Failed = p.IsError != nil && *p.IsError
 	entry.Text = p.Description

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/contract"
@@ -37,12 +38,14 @@ func (h *handler) send(ctx context.Context, session store.SessionRef, inputs []t
 		if err != nil {
 			return err
 		}
+		runs := false
 		for _, e := range appended {
-			if e.Type != event.StatusRunning { // that one is the server's
+			runs = runs || e.Type == event.StatusRunning
+			if event.BySender(e.Type) {
 				sent = append(sent, e)
 			}
 		}
-		if len(sent) == len(appended) {
+		if !runs {
 			return nil
 		}
 		return h.enqueue(ctx, store.TurnRef{Session: session, TurnID: s.Turn.ID})
@@ -63,7 +66,7 @@ func (h *handler) enqueue(ctx context.Context, t store.TurnRef) error {
 }
 
 // accept changes the session as the caller's events ask for, and returns them with the server's own in the order of the
-// log: a session.status_running where a turn starts or continues.
+// log: a session.status_running where a turn starts or continues, and the result of a tool use that is denied.
 func (h *handler) accept(s *store.Session, inputs []types.EventInput) (events []event.New, err error) {
 	running := func(e event.New) bool { return e.Type == event.StatusRunning }
 	for i, input := range inputs {
@@ -143,21 +146,38 @@ func (h *handler) resolve(s *store.Session, i int, e event.New) ([]event.New, er
 	if err := lifecycle.Advance(s, lifecycle.OnEvent, h.now()); err != nil {
 		return nil, err
 	}
-	param, use := "tool_use_id", store.PendingAction{EventID: e.Payload.ToolUseID, Type: event.AgentToolUse}
+	param, id, kinds := "tool_use_id", e.Payload.ToolUseID, []string{event.AgentToolUse, event.AgentMCPToolUse}
 	if e.Type == string(turn.CustomToolResult) {
-		param, use = "custom_tool_use_id", store.PendingAction{EventID: e.Payload.CustomToolUseID, Type: event.AgentCustomTool}
+		param, id, kinds = "custom_tool_use_id", e.Payload.CustomToolUseID, []string{event.AgentCustomTool}
 	}
-	at := slices.Index(s.Turn.Pending, use)
+	at := slices.IndexFunc(s.Turn.Pending, func(use store.PendingAction) bool { return use.EventID == id && slices.Contains(kinds, use.Type) })
 	if at < 0 {
-		return nil, requestError(i, "."+param, fmt.Sprintf("'%s' is not the id of an %s that waits for a %s.", param, use.Type, e.Type))
+		message := fmt.Sprintf("'%s' is not the id of an %s that waits for a %s.", param, strings.Join(kinds, " or "), e.Type)
+		return nil, requestError(i, "."+param, message)
+	}
+	events := []event.New{e}
+	if e.Payload.Result == types.ToolConfirmationResultDeny {
+		events = append(events, event.FailedUse(s.Turn.Pending[at], denial(e.Payload.DenyMessage)))
 	}
 	s.Turn.Pending = slices.Delete(slices.Clone(s.Turn.Pending), at, at+1)
-	e.TurnID = s.Turn.ID
-	if len(s.Turn.Pending) > 0 {
-		return []event.New{e}, nil
+	if len(s.Turn.Pending) == 0 {
+		events = append(events, event.New{Type: event.StatusRunning})
+		if err := lifecycle.Advance(s, lifecycle.OnMessage, h.now()); err != nil {
+			return nil, err
+		}
 	}
-	err := lifecycle.Advance(s, lifecycle.OnMessage, h.now())
-	return []event.New{e, {Type: event.StatusRunning, TurnID: s.Turn.ID}}, err
+	for i := range events {
+		events[i].TurnID = s.Turn.ID
+	}
+	return events, nil
+}
+
+// denial returns the result of a tool use that a user has denied, whether or not they gave a reason.
+func denial(reason *string) string {
+	if text := value(reason); text != "" {
+		return text
+	}
+	return "The user did not allow this tool use."
 }
 
 // outcome returns the description of an outcome, which has two names.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -177,6 +178,51 @@ func TestFailures(t *testing.T) {
 		}
 		if logged != "rule=required" && !strings.Contains(log.String(), logged) || !strings.Contains(log.String(), "operation=listModels") {
 			t.Errorf("no %q in the log:\n%s", logged, &log)
+		}
+	}
+}
+
+// What a request has reserved is given back, whatever panics: its handler, what writes its response, or an abort.
+func TestThePanicOfAHandlerGivesBackItsBytes(t *testing.T) {
+	t.Parallel()
+	for name, fails := range map[string]func(){
+		"a panic":  func() { panic("x") },
+		"an abort": func() { panic(http.ErrAbortHandler) },
+		"an end":   runtime.Goexit,
+	} {
+		bytes := budget.New(1 << 30)
+		reserve := func(ctx context.Context) {
+			if err := request.From(ctx).Grant.Grow(1 << 20); err != nil {
+				t.Error(err)
+			}
+			if got := bytes.Used(); got < 1<<20 {
+				t.Errorf("%s: %d bytes are reserved while it runs", name, got)
+			}
+		}
+		ops := operations{
+			listModels: func(ctx context.Context) (echoserver.ListModelsResponseObject, error) {
+				reserve(ctx)
+				fails()
+				return nil, nil
+			},
+			stream: func(w http.ResponseWriter) error {
+				w.WriteHeader(http.StatusOK)
+				fails()
+				return nil
+			},
+		}
+		p := open(t, ops, func(o *Options) { o.Budget = bytes })
+		for _, path := range []string{"/v1/models", "/v1/sessions/sess_1/events/stream"} {
+			served := make(chan struct{})
+			go func() {
+				defer close(served)
+				defer func() { _ = recover() }()
+				get(t, p, path)
+			}()
+			<-served
+			if got := bytes.Used(); got != 0 {
+				t.Errorf("%s of %s: %d bytes are still reserved", name, path, got)
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,13 +36,17 @@ type sink struct {
 	message *message        // the one that is not complete; nil for none
 	memo    json.RawMessage // of the next use
 	pending []store.PendingAction
-	used    turn.Usage
+	owed    []event.New // that the next event is stored with
+
+	used, requested turn.Usage      // since the work began, and since the request that is under way began
+	problems        map[string]bool // that the turn has reported; nil before they were read
 }
 
 // message is an agent.message that is not complete.
 type message struct {
 	eventID string
 	text    strings.Builder
+	encoded int // bytes of JSON that text takes
 	flushed int // bytes of text that readers got
 	memo    json.RawMessage
 	ended   context.CancelFunc
@@ -111,14 +116,101 @@ func (s *sink) enter(ctx context.Context) error {
 // Alive implements turn.Sink.
 func (s *sink) Alive() { s.sign.Store(int64(time.Since(s.began))) }
 
+// aliveFor makes the silence begin after some time at the earliest, unless Alive is called before.
+func (s *sink) aliveFor(d time.Duration) { s.sign.Store(int64(time.Since(s.began) + d)) }
+
 // Spend implements turn.Sink.
 func (s *sink) Spend(u turn.Usage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {
 		s.Alive()
-		s.used = s.used.Add(u.Within(s.Log.Usage())).Within(s.Log.Usage())
+		bounds := s.Log.Usage()
+		s.used = s.used.Add(u.Within(bounds)).Within(bounds)
+		s.requested = s.requested.Add(u.Within(bounds)).Within(bounds)
 	}
+}
+
+// EndRequest implements turn.Sink.
+func (s *sink) EndRequest(ctx context.Context) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	if s.span == "" {
+		return nil
+	}
+	if err := s.reserve(eventSize); err != nil {
+		return err
+	}
+	if err := s.write(ctx, event.New{Type: event.RequestEnd, Payload: s.requestEnd(false)}); err != nil {
+		return err
+	}
+	s.span = ""
+	return nil
+}
+
+// BeginRequest implements turn.Sink.
+func (s *sink) BeginRequest(ctx context.Context) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	if s.span != "" {
+		return errors.New("a request to the model is under way")
+	}
+	if err := s.reserve(eventSize); err != nil {
+		return err
+	}
+	s.span, s.requested = s.Store.NewID("evt"), turn.Usage{}
+	s.owed = append(s.owed, event.New{Type: event.RequestStart, Payload: event.Payload{Model: s.session.Agent.Model}, ID: s.span})
+	return nil
+}
+
+// maxProblems bounds how many problems of a turn are remembered.
+const maxProblems = 100
+
+// Problem implements turn.Sink.
+func (s *sink) Problem(ctx context.Context, message string) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	message = s.Log.ErrorMessage(message, "Something in the turn does not work.")
+	if err := s.readProblems(ctx); err != nil || s.problems[message] {
+		return err
+	}
+	if err := s.reserve(eventSize + len(message)); err != nil {
+		return err
+	}
+	s.Logger.Warn("a turn has a problem", "session", s.ref.Session.ID, "turn", s.ref.TurnID, "problem", message)
+	s.problems[message] = true
+	return s.write(ctx, event.New{Type: event.SessionError, Payload: event.Payload{Error: &types.SessionErrorDetail{
+		Type: types.ErrorTypeAPIError, Message: message,
+	}}})
+}
+
+// readProblems reads what the turn has reported before it last waited.
+func (s *sink) readProblems(ctx context.Context) error {
+	if s.problems != nil {
+		return nil
+	}
+	list, err := s.Store.ListEvents(ctx, s.ref.Session.Account, s.ref.Session.ID,
+		store.EventFilter{Types: []string{event.SessionError}}, store.Page{Limit: maxProblems})
+	if err != nil {
+		return err
+	}
+	s.problems = map[string]bool{}
+	for _, e := range list.Items {
+		p, err := event.Read(e)
+		if err != nil {
+			return err
+		}
+		if e.TurnID == s.ref.TurnID && p.Error != nil {
+			s.problems[p.Error.Message] = true
+		}
+	}
+	return nil
 }
 
 // Keep implements turn.Sink.
@@ -174,6 +266,7 @@ func (s *sink) speak(ctx context.Context, piece string) error {
 			s.begin(ctx)
 		}
 		part := text.Cut(piece, maxText-s.message.text.Len())
+		part, size := text.CutJSON(part, s.Log.MaxTextJSON()-s.message.encoded)
 		piece = piece[len(part):]
 		if part == "" { // no room for a character
 			if err := s.write(ctx); err != nil {
@@ -182,6 +275,7 @@ func (s *sink) speak(ctx context.Context, piece string) error {
 			continue
 		}
 		s.message.text.WriteString(part)
+		s.message.encoded += size
 		if s.message.flushed == 0 {
 			s.flush(ctx)
 		}
@@ -231,29 +325,47 @@ func (s *sink) EndMessage(ctx context.Context) error {
 
 // UseTool implements turn.Sink.
 func (s *sink) UseTool(ctx context.Context, name string, input json.RawMessage, ask bool) (string, error) {
-	permission := types.EvaluatedPermissionAllow
+	return s.use(ctx, event.AgentToolUse, event.Payload{Name: event.ToolName(name), Input: input, EvaluatedPermission: permission(ask)}, ask)
+}
+
+// UseMCPTool implements turn.Sink.
+func (s *sink) UseMCPTool(ctx context.Context, server, name string, input json.RawMessage, ask bool) (string, error) {
+	return s.use(ctx, event.AgentMCPToolUse, event.Payload{
+		MCPServerName: event.ToolName(server), Name: event.MCPToolName(name), Input: input, EvaluatedPermission: permission(ask),
+	}, ask)
+}
+
+// permission returns what a use's event tells of its permission.
+func permission(ask bool) types.EvaluatedPermission {
 	if ask {
-		permission = types.EvaluatedPermissionAsk
+		return types.EvaluatedPermissionAsk
 	}
-	return s.use(ctx, event.AgentToolUse, event.Payload{Name: name, Input: input, EvaluatedPermission: permission}, ask)
+	return types.EvaluatedPermissionAllow
 }
 
 // ToolResult implements turn.Sink.
 func (s *sink) ToolResult(ctx context.Context, useID, text string, failed bool) error {
-	return s.append(ctx, event.New{
-		Type: string(turn.ToolResult), Payload: event.Payload{ToolUseID: useID, Content: event.Content(s.Log.ResultText(text)), IsError: &failed},
-	}, len(text))
+	return s.append(ctx, event.New{Type: event.AgentToolResult, Payload: event.Payload{
+		ToolUseID: useID, Content: event.Content(s.Log.ResultText(text)), IsError: &failed,
+	}}, len(text))
+}
+
+// MCPToolResult implements turn.Sink.
+func (s *sink) MCPToolResult(ctx context.Context, useID, text string, failed bool) error {
+	return s.append(ctx, event.New{Type: event.AgentMCPToolResult, Payload: event.Payload{
+		MCPToolUseID: useID, Content: event.Content(s.Log.ResultText(text)), IsError: &failed,
+	}}, len(text))
 }
 
 // UseCustomTool implements turn.Sink.
 func (s *sink) UseCustomTool(ctx context.Context, name string, input json.RawMessage) (string, error) {
-	return s.use(ctx, event.AgentCustomTool, event.Payload{Name: name, Input: input}, true)
+	return s.use(ctx, event.AgentCustomTool, event.Payload{Name: event.ToolName(name), Input: input}, true)
 }
 
 // use stores the use of a tool and returns its event's id. With wait, the caller has to respond to it.
 func (s *sink) use(ctx context.Context, kind string, p event.Payload, wait bool) (string, error) {
 	input, ok := s.Log.ToolInput(p.Input)
-	p.Name, p.Input = event.ToolName(p.Name), input
+	p.Input = input
 	switch {
 	case !ok:
 		return "", turn.Failuref("The agent used the tool %s with arguments that are not a JSON object within the bounds.", p.Name)
@@ -291,7 +403,7 @@ func (s *sink) append(ctx context.Context, e event.New, size int) error {
 	if err := s.reserve(eventSize + size); err != nil {
 		return err
 	}
-	if e.Type == event.AgentToolUse || e.Type == event.AgentCustomTool {
+	if e.Type == event.AgentToolUse || e.Type == event.AgentMCPToolUse || e.Type == event.AgentCustomTool {
 		e.Memo, s.memo = s.memo, nil
 	}
 	return s.write(ctx, e)
@@ -307,6 +419,7 @@ func (s *sink) write(ctx context.Context, events ...event.New) error {
 	if len(events) == 0 {
 		return nil
 	}
+	events = append(s.owed[:len(s.owed):len(s.owed)], events...)
 	for i := range events {
 		events[i].TurnID = s.ref.TurnID
 	}
@@ -319,24 +432,30 @@ func (s *sink) write(ctx context.Context, events ...event.New) error {
 		}
 		return events, nil
 	})
-	if err == nil && s.message != nil {
+	if err != nil {
+		return err
+	}
+	s.owed = nil
+	if s.message != nil {
 		s.message.ended()
 		s.message = nil
 	}
-	return err
+	return nil
 }
 
-// lastMessage returns the message that the runner left incomplete, if there is one.
-func (s *sink) lastMessage() []event.New {
+// last returns what the runner left to be stored: the start of a request, and the message that is incomplete.
+func (s *sink) last() []event.New {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.message == nil || s.message.text.Len() == 0 {
-		return nil
+	events := slices.Clone(s.owed)
+	if s.message != nil && s.message.text.Len() > 0 {
+		s.flush(s.hard)
+		events = append(events, s.message.event())
 	}
-	s.flush(s.hard)
-	last := s.message.event()
-	last.TurnID = s.ref.TurnID
-	return []event.New{last}
+	for i := range events {
+		events[i].TurnID = s.ref.TurnID
+	}
+	return events
 }
 
 // event returns the message as an event, with the id that readers of increments know.

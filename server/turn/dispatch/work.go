@@ -20,7 +20,7 @@ type work struct {
 	*Dispatcher
 	ref     store.TurnRef
 	session store.Session // as it was claimed
-	span    string        // the event of the request to the model; "" before there is one
+	span    string        // the event of the request to the model that is under way; "" for none
 	ran     time.Duration // how long the turn ran before it last waited for the caller
 	sink    *sink
 	outcome turn.Outcome
@@ -93,6 +93,11 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	w.sink = newSink(w, stored(in.Entries), func() { stop(errFull) })
+	if err := w.report(running, in.Toolboxes); err != nil {
+		w.failure = err
+		return ctx.Err()
+	}
+	in.Toolboxes, in.Rescheduled = w.guarded(in.Toolboxes), w.ref.Again
 	ran := make(chan result, 1) // buffered, so that an abandoned runner can return
 	go func() {
 		var r result
@@ -260,7 +265,7 @@ func (w *work) stopReason(s store.Session) types.StopReason {
 
 // lastEvents returns the events that end the work on a turn.
 func (w *work) lastEvents(stop types.StopReason) []event.New {
-	events := w.sink.lastMessage()
+	events := w.sink.last()
 	add := func(kind string, p event.Payload) {
 		events = append(events, event.New{Type: kind, TurnID: w.ref.TurnID, Payload: p})
 	}
@@ -270,12 +275,17 @@ func (w *work) lastEvents(stop types.StopReason) []event.New {
 			Type: types.ErrorTypeAPIError, Message: w.publicMessage(),
 		}})
 	}
-	usage := event.Usage(w.sink.used, w.Log.Usage())
 	if w.span != "" {
-		add(event.RequestEnd, event.Payload{RequestStartID: w.span, IsError: &failed, ModelUsage: usage})
+		add(event.RequestEnd, w.requestEnd(failed))
 	}
+	usage := event.Usage(w.sink.used, w.Log.Usage())
 	add(event.StatusIdle, event.Payload{Status: types.SessionStatusIdleEventStatusIdle, StopReason: &stop, Usage: usage})
 	return events
+}
+
+// requestEnd is the end of the request to the model that is under way.
+func (w *work) requestEnd(failed bool) event.Payload {
+	return event.Payload{RequestStartID: w.span, IsError: &failed, ModelUsage: event.Usage(w.sink.requested, w.Log.Usage())}
 }
 
 // publicMessage returns the failure's text for callers: its own if it has one that is meant for them. The log of the

@@ -10,20 +10,20 @@ import (
 )
 
 // Settle is the action on a use that a turn waits for: a turn.CustomToolResult, or a
-// turn.ToolConfirmation for a built-in tool. Its UseID is filled in by Play.
+// turn.ToolConfirmation for a built-in or MCP tool. Its UseID is filled in by Play.
 type Settle func(use turn.Entry) turn.Entry
 
-// Allow confirms every built-in tool and gives every custom one the result "result of NAME".
+// Allow confirms every built-in and MCP tool and gives every custom one the result "result of NAME".
 func Allow(use turn.Entry) turn.Entry {
-	if use.Kind == turn.ToolUse {
+	if use.Kind != turn.CustomToolUse {
 		return turn.Entry{Kind: turn.ToolConfirmation}
 	}
 	return turn.Entry{Kind: turn.CustomToolResult, Text: "result of " + use.Name}
 }
 
-// Deny denies every built-in tool, with the text "not NAME", and fails every custom one with it.
+// Deny denies every built-in and MCP tool, with the text "not NAME", and fails every custom one with it.
 func Deny(use turn.Entry) turn.Entry {
-	if use.Kind == turn.ToolUse {
+	if use.Kind != turn.CustomToolUse {
 		return turn.Entry{Kind: turn.ToolConfirmation, Denied: true, Text: "not " + use.Name}
 	}
 	return turn.Entry{Kind: turn.CustomToolResult, Failed: true, Text: "not " + use.Name}
@@ -71,7 +71,7 @@ func Play(ctx context.Context, r turn.Runner, in turn.Input, rec *Recorder, sett
 func waits(calls []Call) []string {
 	var ids []string
 	for _, c := range calls {
-		if c.Method == UseCustomTool || c.Method == UseTool && c.Ask {
+		if c.Method == UseCustomTool || c.uses() && c.Ask {
 			ids = append(ids, c.ID)
 		}
 	}

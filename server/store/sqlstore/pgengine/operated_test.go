@@ -398,15 +398,11 @@ func TestADeafListener(t *testing.T) {
 	}
 	dropped.Store(true)
 	eventually(t, "it is not ready", func() bool { return errors.Is(s.Ping(t.Context()), store.ErrUnavailable) })
-	if !log.has("do not arrive") {
-		t.Errorf("logged: %s", &log.text)
-	}
+	eventually(t, "the log says so", func() bool { return log.has("do not arrive") })
 	looksEverySecond(t, s)
 	dropped.Store(false)
 	eventually(t, "it is ready", func() bool { return s.Ping(t.Context()) == nil })
-	if !log.has("arrive again") {
-		t.Errorf("logged: %s", &log.text)
-	}
+	eventually(t, "the log says so again", func() bool { return log.has("arrive again") })
 }
 
 // TestConnectionLimit has more callers than the role may have connections: they wait for each other.
