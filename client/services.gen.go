@@ -501,7 +501,8 @@ type FileService struct {
 // Operation listFiles: GET /files.
 func (s *FileService) List(ctx context.Context, params *ListFilesParams, opts ...Option) (*Page[File], error) {
 	p := listFilesQuery(params)
-	start := cursor{p.Page, p.AfterID, p.BeforeID}
+	start := cursor{p.Page, cmp.Or(p.AfterID, p.After), cmp.Or(p.BeforeID, p.Before)}
+	p.After, p.Before = nil, nil
 	return list[File](ctx, s.c, "Files.List", opts, start, func(server string, at cursor) (*http.Request, error) {
 		query := p
 		query.Page, query.AfterID, query.BeforeID = at.page, at.after, at.before

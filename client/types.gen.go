@@ -172,6 +172,8 @@ type (
 	DeletedEnvironment = types.DeletedEnvironment
 	// FilePurpose: What a file is for.
 	FilePurpose = types.FilePurpose
+	// FileStatus: Whether the content of a file is there.
+	FileStatus = types.FileStatus
 	// FileScope: Session that has made the file; null for a file that was uploaded.
 	FileScope = types.FileScope
 	// File: File. `expires_at` is present only in one that expires.

@@ -75,6 +75,14 @@ func (m *method) Query() bool { return len(m.Lists)+len(m.Times) > 0 }
 // Keyed reports whether the request of the operation may have an idempotency key, which the client sets by itself.
 func (m *method) Keyed() bool { return len(m.in("header")) > 0 }
 
+// Aliased reports whether the cursors of a list have their second names, after and before, as well.
+func (m *method) Aliased() bool {
+	return slices.ContainsFunc(m.in("query"), isCursorAlias)
+}
+
+// isCursorAlias reports whether a parameter is the second name of a cursor. It has no flag.
+func isCursorAlias(p *parameter) bool { return p.Name == "after" || p.Name == "before" }
+
 // collection is the static segments of a path up to the operation's verb, and the verb: "/sessions/{session_id}/archive"
 // of archiveSession is "sessions" and "archive".
 func (o *operation) collection() (segments []string, verb, noun string) {

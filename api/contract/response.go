@@ -103,6 +103,12 @@ func (o *Operation) CheckBody(status int, media string, body []byte) error {
 	return nil
 }
 
+// Bytes reports whether the body of a response is bytes that the contract does not look into, as large as they may be.
+func (o *Operation) Bytes(status int) bool {
+	r := o.responses[status]
+	return r != nil && r.content[anyType] != nil
+}
+
 // CheckEnvelope is CheckBody for a JSON object whose array data is left empty because its items were validated before;
 // items is how many there are.
 func (o *Operation) CheckEnvelope(status int, body []byte, items int) error {

@@ -159,7 +159,7 @@ func (r *run) queries(op target, response json.RawMessage) (all []url.Values) {
 		NextPage string `json:"next_page"`
 	}
 	_ = json.Unmarshal(response, &page) // what is not a page has none of these
-	existing := map[string]string{"after_id": page.FirstID, "before_id": page.LastID, "page": page.NextPage, "version": r.version.String()}
+	existing := map[string]string{"after_id": page.FirstID, "before_id": page.LastID, "after": page.FirstID, "before": page.LastID, "page": page.NextPage, "version": r.version.String()}
 	for name := range exampleIDs {
 		existing[name] = r.id(name)
 	}

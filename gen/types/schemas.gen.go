@@ -202,6 +202,8 @@ func ForSchema(name string) any {
 		return new(FileName)
 	case "FilePurpose":
 		return new(FilePurpose)
+	case "FileStatus":
+		return new(FileStatus)
 	case "UploadFileRequest":
 		return new(UploadFileRequest)
 	case "FileScope":

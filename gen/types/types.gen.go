@@ -539,21 +539,6 @@ func (e FileType) Valid() bool {
 	}
 }
 
-// Defines values for FileStatus.
-const (
-	FileStatusReady FileStatus = "ready"
-)
-
-// Valid indicates whether the value is a known member of the FileStatus enum.
-func (e FileStatus) Valid() bool {
-	switch e {
-	case FileStatusReady:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for FilePurpose.
 const (
 	FilePurposeAgentOutput     FilePurpose = "agent_output"
@@ -590,6 +575,21 @@ const (
 func (e FileScopeType) Valid() bool {
 	switch e {
 	case FileScopeTypeSession:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FileStatus.
+const (
+	FileStatusReady FileStatus = "ready"
+)
+
+// Valid indicates whether the value is a known member of the FileStatus enum.
+func (e FileStatus) Valid() bool {
+	switch e {
+	case FileStatusReady:
 		return true
 	default:
 		return false
@@ -2479,7 +2479,9 @@ type File struct {
 	// Example: user_upload
 	Purpose FilePurpose `json:"purpose"`
 
-	// Status Always `ready`; the content is there.
+	// Status Whether the content of a file is there.
+	//
+	// Example: ready
 	Status FileStatus `json:"status"`
 
 	// Downloadable Whether getFileContent returns the content.
@@ -2513,9 +2515,6 @@ type File struct {
 
 // FileType Always `file`.
 type FileType string
-
-// FileStatus Always `ready`; the content is there.
-type FileStatus string
 
 // FileID Identifier of a file.
 //
@@ -2567,6 +2566,11 @@ type FileScope struct {
 
 // FileScopeType Always `session`.
 type FileScopeType string
+
+// FileStatus Whether the content of a file is there.
+//
+// Example: ready
+type FileStatus string
 
 // HTTPURL URL with the scheme http or https.
 //

@@ -425,8 +425,6 @@ func (a *app) listFiles() *cobra.Command {
 		fields: []field{
 			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this file in the order of the list"},
 			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this file in the order of the list"},
-			{param: "after", name: "after", kind: textFlag, usage: "alias of after_id; send only one of the two"},
-			{param: "before", name: "before", kind: textFlag, usage: "alias of before_id; send only one of the two"},
 			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
 			{param: "purpose", name: "purpose", kind: textFlag, usage: "lists the files with this purpose", allowed: []string{"user_upload", "tool_output", "skill_output", "session_resource", "agent_output"}},
 			{param: "name", name: "name", kind: textFlag, usage: "lists the files with exactly this name", bounds: "1 to 255 characters"},
