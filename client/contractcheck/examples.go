@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -124,7 +125,10 @@ func (r *run) learn(op target, at place, response json.RawMessage) {
 
 // bodies are the contract's examples of an operation's body, changed to fit what exists; nil alone where it has none.
 func (r *run) bodies(op target) []json.RawMessage {
-	if len(op.bodies) == 0 {
+	switch {
+	case op.TakesForm(): // examples with several files need as many
+		return []json.RawMessage{nil, nil}
+	case len(op.bodies) == 0:
 		return []json.RawMessage{nil}
 	}
 	var all []json.RawMessage
@@ -139,6 +143,16 @@ func (r *run) fit(text string) json.RawMessage {
 	for name, example := range exampleIDs {
 		if id := r.id(name); id != "" {
 			text = strings.ReplaceAll(text, example, id)
+		}
+	}
+	for name, made := range r.made {
+		if len(made) > 1 { // a second id in an example stands for something else
+			text = regexp.MustCompile(prefix(name)+`[0-9a-z]{32}\b`).ReplaceAllStringFunc(text, func(id string) string {
+				if slices.Contains(made, id) {
+					return id
+				}
+				return made[1]
+			})
 		}
 	}
 	var fields map[string]json.RawMessage
