@@ -149,6 +149,7 @@ func TestListFiles(t *testing.T) {
 		"?purpose=tool_output":     {second},
 		"?ids[]=" + first:          {first},
 		"?ids[]=" + first + "&ids[]=" + second + "&ids[]=file_x": {second, first},
+		"?limit=1&ids[]=" + first + "&ids[]=" + second:           {second, first},
 		"?scope_id=sess_1":      {},
 		"?limit=1000&beta=true": {second, first},
 	} {

@@ -4586,7 +4586,7 @@ type ListFilesParams struct {
 	// ScopeID Lists the files that this session has made.
 	ScopeID *SessionID `form:"scope_id,omitempty" json:"scope_id,omitempty"`
 
-	// IDs Lists these files.
+	// IDs Lists these files; `limit` does not apply.
 	IDs []FileID `form:"ids[],omitempty" json:"ids[],omitempty"`
 }
 

@@ -49,6 +49,9 @@ func (h *handler) UploadFile(ctx context.Context, _ echoserver.UploadFileRequest
 func (h *handler) ListFiles(ctx context.Context, req echoserver.ListFilesRequestObject) (echoserver.ListFilesResponseObject, error) {
 	p := req.Params
 	filter := store.FileFilter{Name: value(p.Name), Purpose: string(value(p.Purpose)), IDs: p.IDs}
+	if n := int32(len(p.IDs)); n > 0 {
+		p.Limit = &n
+	}
 	after, err := alias("after_id", p.AfterID, "after", p.After)
 	if err != nil {
 		return nil, err

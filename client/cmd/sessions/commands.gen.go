@@ -429,7 +429,7 @@ func (a *app) listFiles() *cobra.Command {
 			{param: "purpose", name: "purpose", kind: textFlag, usage: "lists the files with this purpose", allowed: []string{"user_upload", "tool_output", "skill_output", "session_resource", "agent_output"}},
 			{param: "name", name: "name", kind: textFlag, usage: "lists the files with exactly this name", bounds: "1 to 255 characters"},
 			{param: "scope_id", name: "scope", kind: textFlag, usage: "lists the files that this session has made"},
-			{param: "ids[]", name: "ids", kind: wordsFlag, usage: "lists these files", bounds: "at most 100 entries"},
+			{param: "ids[]", name: "ids", kind: wordsFlag, usage: "lists these files; limit does not apply", bounds: "at most 100 entries"},
 		},
 	}, viewOf[client.File](), func(ctx context.Context, c *client.Client, _ []string, in *client.ListFilesParams, opts ...client.Option) (*client.Page[client.File], error) {
 		return c.Files.List(ctx, in, opts...)
