@@ -206,3 +206,32 @@ func TestDownloadToAFullDisk(t *testing.T) {
 		t.Errorf("%d bytes, %v after %d writes", n, err, to.calls)
 	}
 }
+
+// TestAnAttemptThatHasFailedReadsNoMore holds the body of an attempt until the next one: the content belongs to that one.
+func TestAnAttemptThatHasFailedReadsNoMore(t *testing.T) {
+	var first io.Reader
+	attempts := []client.RoundTripFunc{
+		func(req *http.Request) (*http.Response, error) {
+			first = req.Body
+			return answer(503, `{}`)(req)
+		},
+		func(req *http.Request) (*http.Response, error) {
+			if _, err := io.Copy(io.Discard, first); err == nil {
+				t.Error("the first attempt reads on")
+			}
+			if data, err := io.ReadAll(req.Body); err != nil || !strings.Contains(string(data), "\r\ncontent\r\n") {
+				t.Errorf("%q, %v", data, err)
+			}
+			return answer(201, `{"id":"file_1"}`)(req)
+		},
+	}
+	transport := client.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		next := attempts[0]
+		attempts = attempts[1:]
+		return next(req)
+	})
+	c := newClient(t, client.WithToken(token), client.WithHTTPClient(&http.Client{Transport: transport}), new(recorder).clock())
+	if _, err := c.Files.Upload(t.Context(), strings.NewReader("content"), client.FileUpload{Name: "a"}); err != nil {
+		t.Error(err)
+	}
+}

@@ -444,9 +444,37 @@ func TestTheServerSweepsFiles(t *testing.T) {
 	_, stop, done := running(t, server.Config{DB: "sqlite:" + path})
 	want := []string{kept, fresh.Key}
 	slices.Sort(want)
-	eventually(t, "what has no file is deleted", func() bool { return slices.Equal(fileNames(t, path+".blobs"), want) })
+	eventually(t, "what has no file is deleted", func() bool {
+		left := fileNames(t, path+".blobs")
+		if !slices.Contains(left, kept) || !slices.Contains(left, fresh.Key) {
+			t.Fatalf("left: %v, want %v", left, want)
+		}
+		return slices.Equal(left, want)
+	})
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAnAgentReadsFiles runs a turn that uses the tools of the session's files.
+func TestAnAgentReadsFiles(t *testing.T) {
+	h := start(t, openGate, scripted(t, `rules: [{steps: [use: {tool: file_list}, use: {tool: file_read, input: {path: /plan.md}}, say: "It says: {{result}}"]}]`))
+	file := h.file("plan.md", "the plan")
+	session := "/sessions/" + h.mustCreate("/sessions", h.createBody(map[string]any{"resources": []any{map[string]any{"type": "file", "file_id": file, "mount_path": "/plan.md"}}}))
+	h.say(session, "read")
+	h.settled(session)
+	var got []string
+	for _, e := range h.events(session) {
+		switch e.Event {
+		case "agent.tool_use":
+			got = append(got, e.Data["name"].(string))
+		case "agent.tool_result", "agent.message":
+			got = append(got, e.Data["content"].([]any)[0].(map[string]any)["text"].(string))
+		}
+	}
+	want := []string{"file_list", "- /plan.md: plan.md, text/markdown; charset=utf-8, 8 bytes\n", "file_read", "the plan", "It says: the plan"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -69,24 +69,32 @@ func (p *Pipeline) admit(c echo.Context, op *contract.Operation, grant *budget.G
 			return err
 		}
 	}
+	var err error
 	switch {
 	case op.TakesForm():
-		return p.receive(c, op, grant)
-	case !op.TakesBody():
+		err = p.receive(c, op, grant)
+	case op.TakesBody():
+		err = checkBody(c, op, grant)
+	default:
 		return op.CheckRequest(r, c.Param)
 	}
-	body, err := reserveBody(r, grant, op.MaxBody())
-	if err != nil {
-		return err
-	}
-	err = op.CheckRequest(r, c.Param)
-	switch {
-	case body.refused != nil:
-		return body.refused
-	case err != nil || !op.Secured:
+	if err != nil || !op.Secured {
 		return err
 	}
 	return p.opts.Auth.Check(r.Context(), info.Token)
+}
+
+// checkBody reads a body of JSON and validates the request.
+func checkBody(c echo.Context, op *contract.Operation, grant *budget.Grant) error {
+	body, err := reserveBody(c.Request(), grant, op.MaxBody())
+	if err != nil {
+		return err
+	}
+	err = op.CheckRequest(c.Request(), c.Param)
+	if body.refused != nil {
+		return body.refused
+	}
+	return err
 }
 
 // handle runs a handler, writes its error, if any, as the envelope, and validates the reply. It returns an error only

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"math"
 
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
@@ -116,13 +115,11 @@ func (s *Store) DeleteFile(ctx context.Context, account, id string) error {
 
 // hideFile deletes a file, except its blob, and erases the recorded responses that show it.
 func (s *Store) hideFile(ctx context.Context, account, id string) error {
-	_, err := s.exec(ctx, `UPDATE files SET deleted_at = $1, name = '', media_type = '', sha256 = '', metadata = '{}'
-		WHERE account_id = $2 AND id = $3`, toMicros(s.now()), account, id)
-	if err != nil {
+	if err := s.soon(ctx, `UPDATE files SET name = '', media_type = '', sha256 = '', metadata = '{}'
+		WHERE account_id = $1 AND id = $2`, account, id); err != nil {
 		return err
 	}
-	_, err = s.eraseResponses(ctx, account, id, math.MaxInt32)
-	return err
+	return s.hide(ctx, "files", account, id)
 }
 
 // fileRef names a file.
