@@ -110,10 +110,7 @@ func TestAStreamEndsWithItsToken(t *testing.T) {
 func TestAStreamThatIsNotReadEndsWithItsToken(t *testing.T) {
 	h := start(t, func(c *server.Config) { c.StreamPatience = time.Minute })
 	path := h.session()
-	for range 8 {
-		h.say(path, strings.Repeat("x", 900_000))
-		h.settled(path)
-	}
+	h.fillLog(path, 8, strings.Repeat("x", 900_000))
 	conn, err := net.Dial("tcp", h.web.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)

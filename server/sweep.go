@@ -12,8 +12,9 @@ const (
 	sweepBatch = 200
 )
 
-// sweep removes expired idempotency keys and files, the blobs of deleted files, and the events of deleted sessions, and then
-// the space that they took, until ctx ends. Blobs without a file are removed less often, since that lists all blobs.
+// sweep removes expired idempotency keys and files, the blobs of deleted files, the events of deleted sessions and what deleted
+// memory stores held, and then the space that they took, until ctx ends. Blobs without a file are removed less often, since that
+// lists all blobs.
 func (s *Server) sweep(ctx context.Context) {
 	tasks := []*sweepTask{
 		{what: "idempotency keys", some: s.store.SweepKeys},
@@ -21,6 +22,7 @@ func (s *Server) sweep(ctx context.Context) {
 		{what: "contents of deleted files", some: s.sweepBlobs},
 		{what: "contents without a file", some: s.sweepOrphans, every: orphansEvery},
 		{what: "events of deleted sessions", some: s.store.SweepEvents},
+		{what: "memories of deleted memory stores", some: s.store.SweepMemories},
 		{what: "space of what was deleted", some: s.store.SweepSpace},
 	}
 	for ticker := time.NewTicker(sweepEvery); ; {

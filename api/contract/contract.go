@@ -40,6 +40,8 @@ type Operation struct {
 	Method, Path string
 	// Secured reports whether the operation requires a token.
 	Secured bool
+	// NoHead reports whether a GET has an effect, so that HEAD is not served in its place.
+	NoHead bool
 	// Statuses are the declared response statuses, ascending.
 	Statuses []int
 
@@ -47,6 +49,7 @@ type Operation struct {
 	limits     limits
 	parameters []parameter
 	body       *schema // of JSON; nil for none
+	optional   bool    // whether a request may have no body nevertheless
 	form       *schema // of the parts of a form, an object; nil for none
 	responses  map[int]*response
 }
@@ -162,6 +165,7 @@ func (c *compiler) operation(doc *openapi3.T, item *openapi3.PathItem, path, met
 		segments:  strings.Split(path, "/"),
 		responses: map[int]*response{},
 	}
+	o.NoHead, _ = op.Extensions["x-no-head"].(bool)
 	for _, ref := range slices.Concat(item.Parameters, op.Parameters) {
 		p, err := c.parameter(ref.Value)
 		if err != nil {
@@ -193,9 +197,10 @@ func (c *compiler) operation(doc *openapi3.T, item *openapi3.PathItem, path, met
 func (c *compiler) requestBody(o *Operation, doc *openapi3.RequestBody) (err error) {
 	media, form := doc.Content[jsonType], doc.Content[formType]
 	switch {
-	case !doc.Required || len(doc.Content) != 1 || media == nil && form == nil:
-		err = fmt.Errorf("only required bodies of %s or %s are supported", jsonType, formType)
+	case len(doc.Content) != 1 || media == nil && form == nil || form != nil && !doc.Required:
+		err = fmt.Errorf("only bodies of %s and required ones of %s are supported", jsonType, formType)
 	case media != nil:
+		o.optional = !doc.Required
 		o.body, err = c.compile("request body", media.Schema)
 	default:
 		o.form, err = c.compile("request body", form.Schema)

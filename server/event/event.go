@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/union"
@@ -38,6 +37,8 @@ const (
 	AgentMCPToolUse = string(turn.MCPToolUse)
 
 	AgentMCPToolResult = string(turn.MCPToolResult)
+	// WorkerToolResult is the result of a worker. Runners see the AgentToolResult that follows it.
+	WorkerToolResult = string(types.UserToolResultEventTypeUserToolResult)
 )
 
 // New is an event to append.
@@ -85,18 +86,33 @@ type Payload struct {
 	Error               *types.SessionErrorDetail          `json:"error,omitempty"`
 }
 
-// BySender reports whether events of a type are sent by callers, not written by the server.
-func BySender(kind string) bool { return strings.HasPrefix(kind, "user.") }
-
-// FailedUse returns the result of a tool use that was not run, which says why. The use is of a built-in tool or of one of
-// an MCP server.
-func FailedUse(use store.PendingAction, why string) New {
-	result := New{Type: AgentToolResult, Payload: Payload{ToolUseID: use.EventID, Content: Content(why), IsError: new(true)}}
-	if use.Type == AgentMCPToolUse {
-		result.Type = AgentMCPToolResult
-		result.Payload.ToolUseID, result.Payload.MCPToolUseID = "", use.EventID
+// ToolResult returns the events that are the result of a use of a built-in tool: its agent.tool_result, and before it, in a
+// session of a self-hosted environment, the user.tool_result that its worker waits for, whoever ran the tool.
+func ToolResult(s *store.Session, useID string, content *union.Content, failed bool) []New {
+	result := Payload{ToolUseID: useID, Content: content, IsError: &failed}
+	if !s.SelfHosted {
+		return []New{{Type: AgentToolResult, Payload: result}}
 	}
-	return result
+	return []New{{Type: WorkerToolResult, Payload: result}, {Type: AgentToolResult, Payload: result}}
+}
+
+// MCPToolResult returns the event that is the result of a use of a tool of an MCP server.
+func MCPToolResult(useID string, content *union.Content, failed bool) []New {
+	return []New{{Type: AgentMCPToolResult, Payload: Payload{MCPToolUseID: useID, Content: content, IsError: &failed}}}
+}
+
+// FailedUses returns the results of tool uses that nobody runs any longer, which say why. A custom tool's has none: it
+// would be the caller's.
+func FailedUses(s *store.Session, uses []store.PendingAction, why string) (results []New) {
+	for _, use := range uses {
+		switch use.Type {
+		case AgentToolUse:
+			results = append(results, ToolResult(s, use.EventID, Content(why), true)...)
+		case AgentMCPToolUse:
+			results = append(results, MCPToolResult(use.EventID, Content(why), true)...)
+		}
+	}
+	return results
 }
 
 // Read returns the payload of an event.

@@ -64,10 +64,13 @@ type envelope[Wire any] struct {
 	NextPage *string `json:"next_page"`
 }
 
+// maxPage is the contract's bound on the records of a page. Where a caller may ask for more, that is taken as maxPage.
+const maxPage = 100
+
 // page returns the store's page, and the name of the parameter that holds its cursor.
 func (q listQuery) page() (store.Page, string, error) {
 	page := store.Page{
-		Limit:           int(value(q.limit)),
+		Limit:           min(int(value(q.limit)), maxPage),
 		Ascending:       value(q.order) == types.ListOrderAsc,
 		IncludeArchived: value(q.archived),
 	}

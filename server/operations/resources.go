@@ -67,10 +67,14 @@ func (h *handler) DeleteSessionResource(ctx context.Context, req echoserver.Dele
 	}
 	_, err := h.changeSession(ctx, req.SessionID, lifecycle.OnChange, func(s *store.Session) error {
 		i, err := resourceAt(*s, req.ResourceID)
-		if err == nil {
-			s.Resources = slices.Delete(s.Resources, i, i+1)
+		if err != nil {
+			return err
 		}
-		return err
+		if s.Resources[i].Memory != nil {
+			return &store.StateError{Noun: store.NounResource, ID: req.ResourceID, Reason: "is a memory store, which a session keeps for its life."}
+		}
+		s.Resources = slices.Delete(s.Resources, i, i+1)
+		return nil
 	})
 	return echoserver.DeleteSessionResource200JSONResponse{Body: types.DeletedSessionResource{ID: req.ResourceID, Type: types.DeletedSessionResourceTypeSessionResourceDeleted}}, err
 }
@@ -85,10 +89,13 @@ func resourcesOf(specs []store.ResourceSpec) []store.Resource {
 }
 
 // addFiles adds resources to a session, all of them or none.
-func (h *handler) addFiles(ctx context.Context, id string, files []types.SessionResourceInput) (types.Session, error) {
-	specs, err := resourceSpecs(files)
-	if err != nil {
-		return types.Session{}, err
+func (h *handler) addFiles(ctx context.Context, id string, files []types.FileResourceInput) (types.Session, error) {
+	specs := make([]store.ResourceSpec, len(files))
+	for i, file := range files {
+		var err error
+		if specs[i], err = fileResource(i, file); err != nil {
+			return types.Session{}, err
+		}
 	}
 	return h.changeSession(ctx, id, lifecycle.OnChange, func(s *store.Session) error {
 		s.Resources = append(s.Resources, resourcesOf(specs)...)
@@ -96,24 +103,20 @@ func (h *handler) addFiles(ctx context.Context, id string, files []types.Session
 	})
 }
 
-// resourceSpecs returns the files that a request adds to a session. Params of its errors are those of a list.
-func resourceSpecs(files []types.SessionResourceInput) ([]store.ResourceSpec, error) {
-	specs := make([]store.ResourceSpec, len(files))
-	for i, file := range files {
-		at := cmp.Or(value(file.MountPath), value(file.Path))
-		invalid := func(field, message string) error {
-			field = fmt.Sprintf("resources[%d].%s", i, field)
-			return &contract.RequestError{Param: field, Message: "Field '" + field + "' " + message}
-		}
-		switch {
-		case file.MountPath != nil && file.Path != nil && *file.MountPath != *file.Path:
-			return nil, invalid("path", "is another name of 'mount_path'; send one of them.")
-		case at != "" && !isMountPath(at):
-			return nil, invalid("mount_path", "must be an absolute path of at most 512 bytes without '.', '..', empty segments and control characters.")
-		}
-		specs[i] = store.ResourceSpec{FileID: file.FileID, MountPath: at}
+// fileResource returns the file that a request adds to a session, at that place of its list.
+func fileResource(i int, file types.FileResourceInput) (store.ResourceSpec, error) {
+	at := cmp.Or(value(file.MountPath), value(file.Path))
+	invalid := func(field, message string) error {
+		field = fmt.Sprintf("resources[%d].%s", i, field)
+		return &contract.RequestError{Param: field, Message: "Field '" + field + "' " + message}
 	}
-	return specs, nil
+	switch {
+	case file.MountPath != nil && file.Path != nil && *file.MountPath != *file.Path:
+		return store.ResourceSpec{}, invalid("path", "is another name of 'mount_path'; send one of them.")
+	case at != "" && !isMountPath(at):
+		return store.ResourceSpec{}, invalid("mount_path", "must be an absolute path of at most 512 bytes without '.', '..', empty segments and control characters.")
+	}
+	return store.ResourceSpec{FileID: file.FileID, MountPath: at}, nil
 }
 
 // longestMountPath is the most bytes of a path in a request.
@@ -134,7 +137,7 @@ func (h *handler) gatedSession(ctx context.Context, id string) (store.Session, e
 }
 
 // addedFiles returns the files of either form of the body: one resource, or a list of them.
-func addedFiles(body *types.AddSessionResourcesRequest) ([]types.SessionResourceInput, error) {
+func addedFiles(body *types.AddSessionResourcesRequest) ([]types.FileResourceInput, error) {
 	single := body.Type != nil || body.FileID != nil || body.MountPath != nil || body.Path != nil
 	switch {
 	case single && body.Resources != nil:
@@ -146,13 +149,14 @@ func addedFiles(body *types.AddSessionResourcesRequest) ([]types.SessionResource
 	case body.FileID == nil:
 		return nil, &contract.RequestError{Param: "file_id", Message: "Missing required field: file_id"}
 	}
-	return []types.SessionResourceInput{{Type: types.SessionResourceInputTypeFile, FileID: *body.FileID, MountPath: body.MountPath, Path: body.Path}}, nil
+	return []types.FileResourceInput{{Type: types.FileResourceInputTypeFile, FileID: *body.FileID, MountPath: body.MountPath, Path: body.Path}}, nil
 }
 
 // addedResources returns the response in the form of the body: the one resource, or the session.
 func addedResources(body *types.AddSessionResourcesRequest, session types.Session) types.AddedSessionResources {
 	if body.Resources == nil {
-		return types.NewAddedSessionResources(session.Resources[len(session.Resources)-1])
+		file, _ := session.Resources[len(session.Resources)-1].AsAny().(types.FileResource) // what was added is a file
+		return types.NewAddedSessionResources(file)
 	}
 	return types.NewAddedSessionResources(session)
 }
@@ -160,21 +164,71 @@ func addedResources(body *types.AddSessionResourcesRequest, session types.Sessio
 // checkResources returns an error for more files than the contract allows a session, for a file that it has twice, and for
 // two files at one path.
 func (h *handler) checkResources(s *store.Session) error {
-	files := make([]types.SessionResourceInput, 0, len(s.Resources))
+	files := make([]types.FileResourceInput, 0, len(s.Resources))
 	taken := map[string]bool{}
 	for _, r := range s.Resources {
+		if r.Memory != nil {
+			continue
+		}
 		path := cmp.Or(r.MountPath, store.DefaultMountPath(r.FileID))
 		if taken[r.FileID] {
 			return &attachedError{r.FileID}
 		}
 		taken[r.FileID] = true
-		if taken[path] {
+		switch {
+		case taken[path] && s.ID == "":
+			return &contract.RequestError{Param: "resources", Message: fmt.Sprintf("Two resources have the path '%s'; give each its own.", path)}
+		case taken[path]:
 			return &store.StateError{Noun: store.NounSession, ID: s.ID, Reason: fmt.Sprintf("has a resource at '%s' already.", path)}
 		}
 		taken[path] = true
-		files = append(files, types.SessionResourceInput{Type: types.SessionResourceInputTypeFile, FileID: r.FileID, MountPath: &path})
+		files = append(files, types.FileResourceInput{Type: types.FileResourceInputTypeFile, FileID: r.FileID, MountPath: &path})
 	}
-	return h.checkChange("resources", "SessionResourceInputs", files)
+	return h.checkChange("resources", "FileResourceInputs", files)
+}
+
+// addResources adds a new session's files and memory stores to its spec. A memory store that memory_store_ids names as well
+// is one store, with the access and the instructions that the resource gives it.
+func addResources(spec *store.SessionSpec, resources []types.SessionResourceInput) error {
+	given := map[string]bool{}
+	for i, r := range resources {
+		switch r := r.AsAny().(type) {
+		case types.FileResourceInput:
+			file, err := fileResource(i, r)
+			if err != nil {
+				return err
+			}
+			spec.Resources = append(spec.Resources, file)
+		case types.MemoryStoreResourceInput:
+			if given[r.MemoryStoreID] {
+				return &contract.RequestError{
+					Param:   fmt.Sprintf("resources[%d].memory_store_id", i),
+					Message: fmt.Sprintf("Field 'resources[%d].memory_store_id' names a memory store that an earlier resource names.", i),
+				}
+			}
+			given[r.MemoryStoreID] = true
+			use := store.MemoryStoreUse{ID: r.MemoryStoreID, Instructions: value(r.Instructions), ReadOnly: value(r.Access) == types.MemoryAccessReadOnly}
+			spec.MemoryStores = withUse(spec.MemoryStores, use)
+		}
+	}
+	return nil
+}
+
+// withUse adds a memory store to those of a new session, or replaces it.
+func withUse(uses []store.MemoryStoreUse, use store.MemoryStoreUse) []store.MemoryStoreUse {
+	if i := slices.IndexFunc(uses, func(u store.MemoryStoreUse) bool { return u.ID == use.ID }); i >= 0 {
+		uses[i] = use
+		return uses
+	}
+	return append(uses, use)
+}
+
+// checkMemoryStores returns an error for more memory stores than the contract allows a session.
+func (h *handler) checkMemoryStores(uses []store.MemoryStoreUse) error {
+	if most := h.contract.Schema("MemoryStoreIDs").MaxItems(); len(uses) > most {
+		return &contract.RequestError{Param: "resources", Message: fmt.Sprintf("A session has at most %d memory stores.", most)}
+	}
+	return nil
 }
 
 // attachedError is a file that a session would have twice. Its text is for callers.

@@ -1,6 +1,7 @@
 package operations
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -15,16 +16,30 @@ func (h *handler) CreateSession(ctx context.Context, req echoserver.CreateSessio
 	if err := errors.Join(h.gate(FeatureM3, "resources", len(req.Body.Resources)), h.gate(FeatureM3, "vault_ids", len(req.Body.VaultIDs))); err != nil {
 		return nil, err
 	}
-	spec, err := h.sessionSpec(req.Body)
-	if err != nil {
+	spec, err := sessionSpec(req.Body)
+	if err := cmp.Or(err, h.checkMemoryStores(spec.MemoryStores), h.checkResources(&store.Session{Resources: resourcesOf(spec.Resources)})); err != nil {
 		return nil, err
 	}
-	session, err := h.store.CreateSession(ctx, request.Account(ctx), spec)
+	session, err := h.createSession(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
 	wire, err := wireSession(session)
 	return echoserver.CreateSession201JSONResponse{Body: wire}, err
+}
+
+// createSession creates a session whose vaults exist.
+func (h *handler) createSession(ctx context.Context, spec store.SessionSpec) (session store.Session, err error) {
+	if len(spec.VaultIDs) == 0 {
+		return h.store.CreateSession(ctx, request.Account(ctx), spec)
+	}
+	err = h.store.Atomically(ctx, func(ctx context.Context) error {
+		if session, err = h.store.CreateSession(ctx, request.Account(ctx), spec); err != nil {
+			return err
+		}
+		return h.checkVaults(ctx, spec.VaultIDs)
+	})
+	return session, err
 }
 
 func (h *handler) GetSession(ctx context.Context, req echoserver.GetSessionRequestObject) (echoserver.GetSessionResponseObject, error) {
@@ -73,17 +88,6 @@ func (h *handler) CancelSession(ctx context.Context, req echoserver.CancelSessio
 func (h *handler) DeleteSession(ctx context.Context, req echoserver.DeleteSessionRequestObject) (echoserver.DeleteSessionResponseObject, error) {
 	err := h.store.DeleteSession(ctx, request.Account(ctx), req.SessionID, func(s store.Session) error { return lifecycle.Advance(&s, lifecycle.OnDelete, h.now()) })
 	return echoserver.DeleteSession200JSONResponse{Body: types.DeletedSession{ID: req.SessionID, Type: types.DeletedSessionTypeSessionDeleted}}, err
-}
-
-// sessionSpec returns the session that a request describes.
-func (h *handler) sessionSpec(req *types.CreateSessionRequest) (store.SessionSpec, error) {
-	resources, err := resourceSpecs(req.Resources)
-	if err != nil {
-		return store.SessionSpec{}, err
-	}
-	spec := sessionSpec(req)
-	spec.Resources = resources
-	return spec, h.checkResources(&store.Session{Resources: resourcesOf(resources)})
 }
 
 // changeSession applies a trigger, then change, to a session.

@@ -36,7 +36,10 @@ import (
 )
 
 // tokens has one token, of the account acme.
-type tokens struct{ store.Tokens }
+type tokens struct {
+	store.Tokens
+	auth.Sessions
+}
 
 const token = "pt-acme"
 

@@ -1,3 +1,2 @@
-// Package sdktest runs the official SDK of a similar API, unmodified, against the server: anthropic-sdk-go. Each of its test
-// files is about one kind of resource. The package has tests only.
+// Package sdktest runs official SDKs, unchanged, against the server. It has only tests.
 package sdktest

@@ -146,8 +146,11 @@ func (o Offer) kind() EntryKind {
 	return ToolUse
 }
 
-// Waits reports whether a use of the tool does not run at once: for its caller or a confirmation.
-func (o Offer) Waits() bool { return o.Custom || o.Ask }
+// Waits reports whether a use of the tool does not run at once: for its caller, a worker or a confirmation.
+func (o Offer) Waits() bool { return o.Custom || o.byWorker() || o.Ask }
+
+// byWorker reports whether a worker runs the tool.
+func (o Offer) byWorker() bool { return !o.Custom && o.Run == nil }
 
 // Use records the use of the tool and returns it. The input is a JSON object.
 func (o Offer) Use(ctx context.Context, input json.RawMessage, out Sink) (use Entry, err error) {
@@ -157,7 +160,11 @@ func (o Offer) Use(ctx context.Context, input json.RawMessage, out Sink) (use En
 		use.ID, err = out.UseCustomTool(ctx, use.Name, input)
 	case MCPToolUse:
 		use.ID, err = out.UseMCPTool(ctx, use.MCPServer, use.Name, input, use.Ask)
-	default:
+	case ToolUse:
+		if o.byWorker() {
+			use.ID, err = out.UseWorkerTool(ctx, use.Name, input, use.Ask)
+			break
+		}
 		use.ID, err = out.UseTool(ctx, use.Name, input, use.Ask)
 	}
 	return use, err
@@ -176,8 +183,8 @@ func (o Offers) Named(name string) Offer {
 }
 
 // Settle runs, one after the other and in order, the uses among the entries of a turn that have no result and that the
-// server may run. It records their results and returns them. waits reports whether another use waits: for its caller or a
-// confirmation.
+// server may run. It records their results and returns them. waits reports whether another use waits: for its caller, a
+// worker or a confirmation.
 //
 // rescheduled is Input.Rescheduled for the entries that Run started from, and false for uses that the same call has
 // recorded: since uses run in order, only the first one may have been running when a process died. It is run again if its
@@ -202,6 +209,10 @@ func (o Offers) Settle(ctx context.Context, entries []Entry, rescheduled bool, o
 			waits = true
 			continue
 		case confirmation.Denied:
+			continue
+		}
+		if t, known := o.used(use); known && t.byWorker() {
+			waits = true
 			continue
 		}
 		result, err := o.perform(ctx, use, rescheduled, out)

@@ -28,6 +28,7 @@ rules:
       - custom_tool: {name: get_weather, input: {city: Oslo}}
       - wait: 1ms
       - use: {tool: find.book, mcp_server: library}
+      - use: {tool: bash, input: {command: ls}}
       - use: {tool: get_weather, input: {city: Bern}}
       - tool: {name: Bash, ask: true, result: done}
       - usage: {input_tokens: 2, credits: 0.5}

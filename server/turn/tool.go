@@ -9,7 +9,7 @@ import (
 // DefaultTimeLimit is how long a use of a tool may run unless the tool says otherwise.
 const DefaultTimeLimit = 2 * time.Minute
 
-// Tool is a tool that the server itself runs during a turn, for a runner that offers it to its model.
+// Tool is a tool that the server itself, or a worker, runs during a turn, for a runner that offers it to its model.
 type Tool struct {
 	// Name is how events know the tool: 1 to 128 letters, digits, '_' or '-', or any name that the contract allows for a
 	// tool of an MCP server. No two tools of a Toolbox with the same MCPServer have the same name.
@@ -27,7 +27,7 @@ type Tool struct {
 	Repeatable bool
 	// TimeLimit is how long a use may run; 0 stands for DefaultTimeLimit. Then ctx ends and the use has failed.
 	TimeLimit time.Duration
-	// Run runs the tool. The input is a JSON object, not validated by InputSchema. It returns soon after ctx ends. What the
+	// Run runs the tool; nil for a tool that a worker of the session's environment runs. The input is a JSON object, not validated by InputSchema. It returns soon after ctx ends. What the
 	// model should know of a failure is an Output with Failed; an error ends the turn.
 	Run func(ctx context.Context, input json.RawMessage) (Output, error)
 }

@@ -124,6 +124,9 @@ type Sink interface {
 	UseTool(ctx context.Context, name string, input json.RawMessage, ask bool) (id string, err error)
 	// ToolResult records the result of a built-in tool. The runner records none for a use that was denied.
 	ToolResult(ctx context.Context, useID, text string, failed bool) error
+	// UseWorkerTool is UseTool for a tool that a worker runs: it always waits, for the confirmation with ask and for the
+	// worker's result, which the turn's Entries have as a ToolResult.
+	UseWorkerTool(ctx context.Context, name string, input json.RawMessage, ask bool) (id string, err error)
 	// UseMCPTool and MCPToolResult are UseTool and ToolResult for a tool of an MCP server.
 	UseMCPTool(ctx context.Context, server, name string, input json.RawMessage, ask bool) (id string, err error)
 	MCPToolResult(ctx context.Context, useID, text string, failed bool) error

@@ -184,7 +184,9 @@ func (s *Store) HasBlob(ctx context.Context, blob string) (bool, error) {
 func fileIDs(resources []store.Resource) map[string]bool {
 	ids := make(map[string]bool, len(resources))
 	for _, r := range resources {
-		ids[r.FileID] = true
+		if r.Memory == nil {
+			ids[r.FileID] = true
+		}
 	}
 	return ids
 }

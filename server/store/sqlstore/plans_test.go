@@ -33,6 +33,9 @@ func TestQueryPlans(t *testing.T) {
 			if page.IncludeArchived { // files have no archive
 				walk.along(t, "files", fileRows().selection, filesFor("acc", store.FileFilter{Name: "x", Purpose: "x"}))
 			}
+			walk.along(t, "vaults", vaultRows().selection, filterFor("acc"))
+			walk.along(t, "vault_credentials", credentialRows().selection, credentialsOf("acc", "vault_x"))
+			walk.along(t, "memory_stores", memoryStoreRows().selection, filterFor("acc"))
 			for i, only := range filters() {
 				walk.page.Limit = []int{1, 20, 100}[i%3]
 				walk.along(t, "sessions", sessionRows().selection, sessionsFor("acc", only))
@@ -60,6 +63,11 @@ func TestQueryPlans(t *testing.T) {
 		plan(t, s, selectDeletedBlobs, []any{1}, "SEARCH files USING INDEX files_deleted (deleted_at>?)")
 		plan(t, s, selectBlob, []any{"x"}, "SEARCH files USING COVERING INDEX files_blobs (blob=?)")
 		plan(t, s, forgetBlob, []any{"x"}, "SEARCH files USING INDEX files_blobs (blob=?)")
+		inVault := "SEARCH vault_credentials USING INDEX vault_credentials_all (account_id=? AND vault_id=?)"
+		plan(t, s, selectCredentialIDs, []any{"acc", "vault_x"}, inVault)
+		plan(t, s, selectSealed, []any{"1", 10}, "SCAN vault_credentials USING INDEX vault_credentials_by_key")
+		plan(t, s, selectTarget, []any{"acc", "vault_x", "x"},
+			"SEARCH r USING INDEX vault_credentials_active (account_id=? AND vault_id=?)", "SEARCH v USING INDEX sqlite_autoindex_vaults_1 (account_id=? AND id=?)")
 		plan(t, s, selectKeyBytes, []any{"acc"},
 			"SEARCH idempotency_keys USING COVERING INDEX idempotency_keys_by_resource (account_id=?)")
 		plan(t, s, eraseSomeResponses, []any{"acc", "sess_x", 1},
@@ -70,6 +78,13 @@ func TestQueryPlans(t *testing.T) {
 			"LIST SUBQUERY 2",
 			"SEARCH idempotency_keys USING COVERING INDEX sqlite_autoindex_idempotency_keys_1 (account_id=? AND key=?)",
 			"SEARCH idempotency_keys USING INDEX idempotency_keys_by_age (created_at<?)")
+		plan(t, s, selectLapsed, []any{"acc", "env_x", 1},
+			"SEARCH work_items USING INDEX work_items_leased (account_id=? AND environment_id=? AND free_at<?)")
+		plan(t, s, selectDeliverable, []any{"acc", "env_x", 1, 1},
+			"SEARCH r USING INDEX work_items_queued (account_id=? AND environment_id=?)", "CORRELATED SCALAR SUBQUERY 1",
+			"SEARCH o USING INDEX work_items_by_session (account_id=? AND session_id=?)")
+		plan(t, s, selectDelivery, []any{"hash"}, "MULTI-INDEX OR", "INDEX 1", "SEARCH work_items USING INDEX work_items_by_token (token_hash=?)",
+			"INDEX 2", "SEARCH work_items USING INDEX work_items_by_last_token (last_token_hash=?)")
 		for _, statement := range eraseStatements() {
 			got := steps(t, s, statement, "acc", "sess_x")
 			if len(got) != 1 || !strings.HasPrefix(got[0], "SEARCH ") || !strings.Contains(got[0], "session_id=?") {
@@ -117,6 +132,9 @@ func (w walk) along(t *testing.T, table, selection string, f *filter) {
 	}
 	if slices.ContainsFunc(f.conditions, func(c string) bool { return strings.HasPrefix(c, "r.agent_id = ") }) {
 		index, bounds = "sessions_by_agent", "account_id=? AND agent_id=?"
+	}
+	if table == "vault_credentials" {
+		bounds += " AND vault_id=?"
 	}
 	switch {
 	case w.cursor != nil && w.page.Ascending && (f.from == nil || *f.from <= cursorAt):

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cloud-sessions/sessions/server/blob"
@@ -22,10 +23,11 @@ type Files interface {
 // Source returns the source of the tools. Without a store of blobs it has none.
 func Source(files Files, blobs blob.Store) dispatch.ToolSource {
 	return func(ctx context.Context, account string, s store.Session) (turn.Toolbox, error) {
-		if blobs == nil || len(s.Resources) == 0 {
+		resources := slices.DeleteFunc(slices.Clone(s.Resources), func(r store.Resource) bool { return r.Memory != nil })
+		if blobs == nil || len(resources) == 0 {
 			return turn.Toolbox{}, nil
 		}
-		attached, err := attachedFiles(ctx, files, account, s.Resources)
+		attached, err := attachedFiles(ctx, files, account, resources)
 		if err != nil {
 			return turn.Toolbox{}, err
 		}

@@ -149,11 +149,14 @@ func (d *Dispatcher) work(ctx context.Context, t store.TurnRef) (done bool) {
 
 	w := &work{Dispatcher: d, ref: t}
 	err := d.untilDone(ctx, t, w.claim)
-	if err == nil {
-		err = w.play(ctx, poke)
-	}
-	if err == nil {
-		err = d.untilDone(d.hard, t, w.finish)
+	for err == nil {
+		if err = w.play(ctx, poke); err == nil {
+			err = d.untilDone(d.hard, t, w.finish)
+		}
+		if !errors.Is(err, errContinues) {
+			break
+		}
+		err = nil
 	}
 	if cannotPass(err) && ctx.Err() == nil && d.hard.Err() == nil {
 		err = w.endAnyhow(err)

@@ -31,12 +31,13 @@ type sink struct {
 
 	mu      sync.Mutex
 	closed  bool
-	room    int             // bytes that the turn may still store
-	full    bool            // it has reached MaxText
-	message *message        // the one that is not complete; nil for none
-	memo    json.RawMessage // of the next use
-	pending []store.PendingAction
-	owed    []event.New // that the next event is stored with
+	room    int                   // bytes that the turn may still store
+	full    bool                  // it has reached MaxText
+	message *message              // the one that is not complete; nil for none
+	memo    json.RawMessage       // of the next use
+	waits   int                   // how many uses were recorded that wait
+	open    []store.PendingAction // the uses that the runner runs, without a result
+	owed    []event.New           // that the next event is stored with
 
 	used, requested turn.Usage      // since the work began, and since the request that is under way began
 	problems        map[string]bool // that the turn has reported; nil before they were read
@@ -56,7 +57,7 @@ var _ turn.Sink = (*sink)(nil)
 
 // newSink returns a sink for a turn that has stored a number of bytes before. overflow may be called more than once.
 func newSink(w *work, stored int, overflow func()) *sink {
-	return &sink{work: w, overflow: overflow, began: time.Now(), room: max(w.MaxText-stored, 0)}
+	return &sink{work: w, overflow: overflow, began: time.Now(), room: max(w.MaxText-stored, 0), used: w.spent}
 }
 
 // errFull is a turn that has reached MaxText.
@@ -325,12 +326,19 @@ func (s *sink) EndMessage(ctx context.Context) error {
 
 // UseTool implements turn.Sink.
 func (s *sink) UseTool(ctx context.Context, name string, input json.RawMessage, ask bool) (string, error) {
-	return s.use(ctx, event.AgentToolUse, event.Payload{Name: event.ToolName(name), Input: input, EvaluatedPermission: permission(ask)}, ask)
+	p := event.Payload{Name: event.ToolName(name), Input: input, EvaluatedPermission: permission(ask)}
+	return s.use(ctx, store.PendingAction{Type: event.AgentToolUse}, p, ask)
+}
+
+// UseWorkerTool implements turn.Sink.
+func (s *sink) UseWorkerTool(ctx context.Context, name string, input json.RawMessage, ask bool) (string, error) {
+	p := event.Payload{Name: event.ToolName(name), Input: input, EvaluatedPermission: permission(ask)}
+	return s.use(ctx, store.PendingAction{Type: event.AgentToolUse, Worker: true, Allowed: !ask}, p, true)
 }
 
 // UseMCPTool implements turn.Sink.
 func (s *sink) UseMCPTool(ctx context.Context, server, name string, input json.RawMessage, ask bool) (string, error) {
-	return s.use(ctx, event.AgentMCPToolUse, event.Payload{
+	return s.use(ctx, store.PendingAction{Type: event.AgentMCPToolUse}, event.Payload{
 		MCPServerName: event.ToolName(server), Name: event.MCPToolName(name), Input: input, EvaluatedPermission: permission(ask),
 	}, ask)
 }
@@ -345,50 +353,70 @@ func permission(ask bool) types.EvaluatedPermission {
 
 // ToolResult implements turn.Sink.
 func (s *sink) ToolResult(ctx context.Context, useID, text string, failed bool) error {
-	return s.append(ctx, event.New{Type: event.AgentToolResult, Payload: event.Payload{
-		ToolUseID: useID, Content: event.Content(s.Log.ResultText(text)), IsError: &failed,
-	}}, len(text))
+	return s.result(ctx, useID, text, event.ToolResult(&s.session, useID, event.Content(s.Log.ResultText(text)), failed))
 }
 
 // MCPToolResult implements turn.Sink.
 func (s *sink) MCPToolResult(ctx context.Context, useID, text string, failed bool) error {
-	return s.append(ctx, event.New{Type: event.AgentMCPToolResult, Payload: event.Payload{
-		MCPToolUseID: useID, Content: event.Content(s.Log.ResultText(text)), IsError: &failed,
-	}}, len(text))
+	return s.result(ctx, useID, text, event.MCPToolResult(useID, event.Content(s.Log.ResultText(text)), failed))
+}
+
+// result stores the result of a use.
+func (s *sink) result(ctx context.Context, useID, text string, events []event.New) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	if err := s.reserve(len(events) * (eventSize + len(text))); err != nil {
+		return err
+	}
+	if err := s.write(ctx, events...); err != nil {
+		return err
+	}
+	s.open = slices.DeleteFunc(s.open, func(use store.PendingAction) bool { return use.EventID == useID })
+	return nil
 }
 
 // UseCustomTool implements turn.Sink.
 func (s *sink) UseCustomTool(ctx context.Context, name string, input json.RawMessage) (string, error) {
-	return s.use(ctx, event.AgentCustomTool, event.Payload{Name: event.ToolName(name), Input: input}, true)
+	return s.use(ctx, store.PendingAction{Type: event.AgentCustomTool}, event.Payload{Name: event.ToolName(name), Input: input}, true)
 }
 
-// use stores the use of a tool and returns its event's id. With wait, the caller has to respond to it.
-func (s *sink) use(ctx context.Context, kind string, p event.Payload, wait bool) (string, error) {
+// use stores the use of a tool and returns its event's id. With wait, the session has it among its pending ones from here
+// on: whatever it waits for may come before the turn stops.
+func (s *sink) use(ctx context.Context, use store.PendingAction, p event.Payload, wait bool) (string, error) {
 	input, ok := s.Log.ToolInput(p.Input)
 	p.Input = input
-	switch {
-	case !ok:
+	if !ok {
 		return "", turn.Failuref("The agent used the tool %s with arguments that are not a JSON object within the bounds.", p.Name)
-	case wait && s.waiting() >= s.Log.MaxPending():
-		return "", turn.Failuref("The agent used more than %d tools at once.", s.Log.MaxPending())
 	}
-	use := event.New{Type: kind, ID: s.Store.NewID("evt"), Payload: p}
-	if err := s.append(ctx, use, len(input)); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return "", err
 	}
-	if wait {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.pending = append(s.pending, store.PendingAction{EventID: use.ID, Type: use.Type})
-	}
-	return use.ID, nil
-}
-
-// waiting returns how many uses the caller has to respond to.
-func (s *sink) waiting() int {
-	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.pending)
+	if wait && s.waits >= s.Log.MaxPending() {
+		return "", turn.Failuref("The agent used more than %d tools at once.", s.Log.MaxPending())
+	}
+	if err := s.reserve(eventSize + len(input)); err != nil {
+		return "", err
+	}
+	use.EventID = s.Store.NewID("evt")
+	events := []event.New{{Type: use.Type, ID: use.EventID, Payload: p, Memo: s.memo}}
+	if !wait {
+		if err := s.write(ctx, events...); err != nil {
+			return "", err
+		}
+		s.memo, s.open = nil, append(s.open, use)
+		return use.EventID, nil
+	}
+	err := s.writeAnd(ctx, events, func(session *store.Session) {
+		session.Turn.Pending = append(slices.Clone(session.Turn.Pending), use)
+	})
+	if err != nil {
+		return "", err
+	}
+	s.memo, s.waits = nil, s.waits+1
+	return use.EventID, nil
 }
 
 // eventSize is what an event counts for in addition to its text, in bytes: a turn must not have any number of small ones.
@@ -403,15 +431,17 @@ func (s *sink) append(ctx context.Context, e event.New, size int) error {
 	if err := s.reserve(eventSize + size); err != nil {
 		return err
 	}
-	if e.Type == event.AgentToolUse || e.Type == event.AgentMCPToolUse || e.Type == event.AgentCustomTool {
-		e.Memo, s.memo = s.memo, nil
-	}
 	return s.write(ctx, e)
 }
 
 // write stores the current message, if there is one, and events of the turn. It fails when another worker has the
 // turn, or the turn was stopped: then the message stays the current one.
 func (s *sink) write(ctx context.Context, events ...event.New) error {
+	return s.writeAnd(ctx, events, func(*store.Session) {})
+}
+
+// writeAnd is write that also changes the session.
+func (s *sink) writeAnd(ctx context.Context, events []event.New, change func(*store.Session)) error {
 	if s.message != nil {
 		s.flush(ctx)
 		events = append([]event.New{s.message.event()}, events...)
@@ -430,6 +460,7 @@ func (s *sink) write(ctx context.Context, events ...event.New) error {
 		if stopping(*session) {
 			return nil, errStopped
 		}
+		change(session)
 		return events, nil
 	})
 	if err != nil {

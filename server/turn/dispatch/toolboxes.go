@@ -39,6 +39,9 @@ func (w *work) guarded(boxes []turn.Toolbox) []turn.Toolbox {
 	for i := range boxes {
 		boxes[i].Tools = slices.Clone(boxes[i].Tools)
 		for j, t := range boxes[i].Tools {
+			if t.Run == nil { // a worker runs it
+				continue
+			}
 			boxes[i].Tools[j].Run = func(ctx context.Context, input json.RawMessage) (turn.Output, error) {
 				return w.runTool(ctx, t, input)
 			}

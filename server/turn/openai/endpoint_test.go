@@ -151,7 +151,7 @@ func chatWithTools(n int, w http.ResponseWriter, r received) {
 		stream(w, said("Let me look."), called(0, "call_1", "look_up", `{"fail":true}`), called(1, "call_2", "get_weather", "{}"),
 			called(2, "call_3", "t_library__find_book_a105c47c", "{}"), finished("tool_calls"), used(9, 4, 5), "[DONE]")
 	case r.results() == 3:
-		stream(w, called(0, "call_4", "look_up", "{}"), finished("tool_calls"), used(10, 0, 1), "[DONE]")
+		stream(w, called(0, "call_4", "look_up", "{}"), called(1, "call_5", "bash", "{}"), finished("tool_calls"), used(10, 0, 1), "[DONE]")
 	default:
 		chat(n, w, r)
 	}

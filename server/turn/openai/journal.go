@@ -57,6 +57,13 @@ func (j *journal) UseTool(ctx context.Context, name string, input json.RawMessag
 	return id, err
 }
 
+// UseWorkerTool implements turn.Sink.
+func (j *journal) UseWorkerTool(ctx context.Context, name string, input json.RawMessage, ask bool) (string, error) {
+	id, err := j.Sink.UseWorkerTool(ctx, name, input, ask)
+	j.add(turn.Entry{Kind: turn.ToolUse, ID: id, Name: name, Input: input, Ask: ask})
+	return id, err
+}
+
 // UseMCPTool implements turn.Sink.
 func (j *journal) UseMCPTool(ctx context.Context, server, name string, input json.RawMessage, ask bool) (string, error) {
 	id, err := j.Sink.UseMCPTool(ctx, server, name, input, ask)

@@ -24,6 +24,7 @@ const (
 	EndMessage    Method = "EndMessage"
 	UseTool       Method = "UseTool"
 	ToolResult    Method = "ToolResult"
+	UseWorkerTool Method = "UseWorkerTool"
 	UseMCPTool    Method = "UseMCPTool"
 	MCPToolResult Method = "MCPToolResult"
 	UseCustomTool Method = "UseCustomTool"
@@ -51,7 +52,7 @@ type Call struct {
 
 // uses reports whether the call is the use of a tool.
 func (c Call) uses() bool {
-	return c.Method == UseTool || c.Method == UseMCPTool || c.Method == UseCustomTool
+	return c.Method == UseTool || c.Method == UseWorkerTool || c.Method == UseMCPTool || c.Method == UseCustomTool
 }
 
 // Recorder is a turn.Sink that records its calls. Ids are evt_000001 and so on. The zero value is
@@ -159,7 +160,7 @@ func entries(calls []Call) []turn.Entry {
 			message.WriteString(c.Text)
 		case Keep:
 			memo = json.RawMessage(c.Memo)
-		case UseTool:
+		case UseTool, UseWorkerTool:
 			add(turn.Entry{Kind: turn.ToolUse, ID: c.ID, Name: c.Name, Input: json.RawMessage(c.Input), Ask: c.Ask})
 		case UseMCPTool:
 			add(turn.Entry{Kind: turn.MCPToolUse, ID: c.ID, MCPServer: c.Server, Name: c.Name, Input: json.RawMessage(c.Input), Ask: c.Ask})
@@ -202,6 +203,11 @@ func (r *Recorder) UseTool(ctx context.Context, name string, input json.RawMessa
 func (r *Recorder) ToolResult(ctx context.Context, useID, text string, failed bool) error {
 	_, err := r.take(ctx, Call{Method: ToolResult, ID: useID, Text: text, Failed: failed})
 	return err
+}
+
+// UseWorkerTool implements turn.Sink.
+func (r *Recorder) UseWorkerTool(ctx context.Context, name string, input json.RawMessage, ask bool) (string, error) {
+	return r.take(ctx, Call{Method: UseWorkerTool, Name: name, Input: string(input), Ask: ask})
 }
 
 // UseMCPTool implements turn.Sink.

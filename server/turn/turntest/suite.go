@@ -30,8 +30,8 @@ func Input(message string) turn.Input {
 	}
 }
 
-// Toolbox returns the tools that the suite's turns have in addition: look_up, which the server runs, and the tool
-// find.book of the MCP server library. Each fails when its input has {"fail": true}, and returns "result of NAME" otherwise.
+// Toolbox returns the tools that the suite's turns have in addition: look_up, which the server runs, the tool find.book of
+// the MCP server library, and bash, which a worker runs. Each of the first two fails when its input has {"fail": true}, and returns "result of NAME" otherwise.
 func Toolbox() turn.Toolbox {
 	run := func(name string) func(ctx context.Context, input json.RawMessage) (turn.Output, error) {
 		return func(ctx context.Context, input json.RawMessage) (turn.Output, error) {
@@ -45,6 +45,7 @@ func Toolbox() turn.Toolbox {
 	schema := json.RawMessage(`{"type":"object","properties":{"fail":{"type":"boolean"}}}`)
 	return turn.Toolbox{Tools: []turn.Tool{
 		{Name: "look_up", Description: "Looks something up.", InputSchema: schema, Repeatable: true, Run: run("look_up")},
+		{Name: "bash", Description: "Runs a command.", InputSchema: schema},
 		{Name: "find.book", MCPServer: "library", Description: "Finds a book.", InputSchema: schema, Run: run("find.book")},
 	}}
 }
@@ -120,7 +121,7 @@ func (s suite) ends(t *testing.T) {
 		}
 	}
 	for id, method := range open {
-		if method != UseCustomTool {
+		if method == UseTool || method == UseMCPTool {
 			t.Errorf("the use %s has no result", id)
 		}
 	}
@@ -211,7 +212,10 @@ func (s suite) stopsWithTool(t *testing.T) {
 	in := s.input
 	used := 0
 	in.Toolboxes = []turn.Toolbox{Toolbox()}
-	for i := range in.Toolboxes[0].Tools {
+	for i, t := range in.Toolboxes[0].Tools {
+		if t.Run == nil {
+			continue
+		}
 		in.Toolboxes[0].Tools[i].Run = func(context.Context, json.RawMessage) (turn.Output, error) {
 			used++
 			return turn.Output{}, broken

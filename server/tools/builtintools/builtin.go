@@ -1,0 +1,98 @@
+// Package builtintools is an agent's built-in toolset in a turn: the tools that a worker of a self-hosted environment runs. The
+// server runs no code of callers, so that sessions of other environments do not have them.
+package builtintools
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/turn"
+)
+
+// Source returns the source of the toolset. Its tools have the names and the inputs that the worker of anthropic-sdk-go
+// v1.84.0 knows, whatever the agent's spelling. It logs once that sessions lack the tools of their agents.
+func Source(logger *slog.Logger) func(ctx context.Context, account string, s store.Session) (turn.Toolbox, error) {
+	var once sync.Once
+	return func(_ context.Context, _ string, s store.Session) (turn.Toolbox, error) {
+		tools, err := enabled(s.Agent.Tools)
+		if err != nil || len(tools) == 0 {
+			return turn.Toolbox{}, err
+		}
+		if s.SelfHosted {
+			return turn.Toolbox{Tools: tools}, nil
+		}
+		once.Do(func() {
+			logger.Warn("an agent's built-in tools are not offered, since only workers of environments of the type self_hosted run them",
+				"session", s.ID, "environment", s.EnvironmentID)
+		})
+		return turn.Toolbox{System: missing(tools)}, nil
+	}
+}
+
+// missing tells the model which tools it does not have.
+func missing(tools []turn.Tool) string {
+	names := make([]string, len(tools))
+	for i, t := range tools {
+		names[i] = t.Name
+	}
+	return fmt.Sprintf("You cannot run commands or use files: the tools %s are not available in this session.", strings.Join(names, ", "))
+}
+
+// enabled returns the tools that an agent's toolset enables.
+func enabled(agentTools json.RawMessage) (enabled []turn.Tool, err error) {
+	var all []types.AgentTool
+	if len(agentTools) > 0 {
+		err = json.Unmarshal(agentTools, &all)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the agent's tools: %w", err)
+	}
+	for _, t := range all {
+		set, ok := t.AsAny().(types.BuiltinToolset)
+		if !ok {
+			continue
+		}
+		for _, tool := range tools {
+			policy, ok := policyOf(set, tool.Name)
+			if ok && policy != types.PermissionPolicyNameAlwaysDeny {
+				tool.Ask = policy == types.PermissionPolicyNameAlwaysAsk
+				enabled = append(enabled, tool)
+			}
+		}
+		break // a second toolset would have the same tools
+	}
+	return enabled, nil
+}
+
+// policyOf returns the permission policy of a tool and whether the toolset enables it. The tool's own configuration counts
+// before the toolset's, and without either a tool is enabled and always_allow. A tool that the toolset's lists exclude is
+// never enabled.
+func policyOf(set types.BuiltinToolset, name string) (policy types.PermissionPolicyName, enabled bool) {
+	is := func(n types.BuiltinTool) bool { return strings.EqualFold(string(n), name) }
+	policy, enabled = types.PermissionPolicyNameAlwaysAllow, true
+	apply := func(on *bool, p *types.PermissionPolicy) {
+		if on != nil {
+			enabled = *on
+		}
+		if p != nil {
+			policy = types.PermissionPolicyName(*p)
+		}
+	}
+	if set.DefaultConfig != nil {
+		apply(set.DefaultConfig.Enabled, set.DefaultConfig.PermissionPolicy)
+	}
+	for _, c := range set.Configs {
+		if is(c.Name) {
+			apply(c.Enabled, c.PermissionPolicy)
+		}
+	}
+	listed := len(set.EnabledTools) == 0 || slices.ContainsFunc(set.EnabledTools, is)
+	return policy, enabled && listed && !slices.ContainsFunc(set.DisallowedTools, is)
+}
