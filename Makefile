@@ -55,7 +55,7 @@ contract-gate: ## fail on a breaking change since the last tag without a new maj
 
 build: ## build bin/sessionsd and bin/sessions
 	@mkdir -p bin
-	go build -o bin/ ./server/cmd/sessionsd ./client/cmd/sessions
+	CGO_ENABLED=0 go build -o bin/ ./server/cmd/sessionsd ./client/cmd/sessions
 
 run: ## serve the API with a demo account
 	go run ./server/cmd/sessionsd serve --demo
@@ -91,8 +91,8 @@ bench: ## compare the server with the bare handler: validation, storage, start, 
 bench-scale: ## measure create, get and list at 1,000, 100,000 and 1,000,000 sessions (some minutes, 1 GB of disk)
 	go run ./server/bench --scale 1000,100000,1000000
 
-hostile: ## measure what a hostile account costs the others, with a server of 2 GiB of address space (two minutes)
-	CGO_ENABLED=0 go run ./server/internal/hostile
+hostile: ## measure what a hostile account costs the others (HOSTILE='--db postgres --for 30m': on PostgreSQL, for longer)
+	CGO_ENABLED=0 go run ./server/internal/hostile $(HOSTILE)
 
 lint: ## gofmt, go vet, staticcheck, a tidy go.mod, and mutants that still apply
 	@unformatted=$$(find . -name '*.go' -not -path './gen/*' -not -path './.git/*' -exec gofmt -l {} +) && \

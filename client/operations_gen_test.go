@@ -80,6 +80,105 @@ func plainOperations(ctx context.Context, c *client.Client) []operation {
 		{"archiveEnvironment", "Environments.Archive", "", func(o ...client.Option) (any, error) {
 			return c.Environments.Archive(ctx, "env_019e2590d33f711fabf42f2857cecd8a", o...)
 		}},
+		{"createEnvironmentKey", "Environments.Keys.Create", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Keys.Create(ctx, "env_019e2590d33f711fabf42f2857cecd8a", exampleBody[client.CreateEnvironmentKeyRequest]("createEnvironmentKey"), o...)
+		}},
+		{"listEnvironmentKeys", "Environments.Keys.List", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Keys.List(ctx, "env_019e2590d33f711fabf42f2857cecd8a", exampleQuery[client.ListEnvironmentKeysParams]("listEnvironmentKeys"), o...)
+		}},
+		{"deleteEnvironmentKey", "Environments.Keys.Delete", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Keys.Delete(ctx, "env_019e2590d33f711fabf42f2857cecd8a", "tok_019e3bb1e8c171fd9abbb1477ffb84cc", o...)
+		}},
+		{"listWork", "Environments.Work.List", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Work.List(ctx, "env_019e2590d33f711fabf42f2857cecd8a", exampleQuery[client.ListWorkParams]("listWork"), o...)
+		}},
+		{"getWorkStats", "Environments.Work.GetStats", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Work.GetStats(ctx, "env_019e2590d33f711fabf42f2857cecd8a", o...)
+		}},
+		{"getWork", "Environments.Work.Get", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Work.Get(ctx, "env_019e2590d33f711fabf42f2857cecd8a", "work_019e3bb1e8c171fd9abbb1477ffb84cc", o...)
+		}},
+		{"updateWork", "Environments.Work.Update", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Work.Update(ctx, "env_019e2590d33f711fabf42f2857cecd8a", "work_019e3bb1e8c171fd9abbb1477ffb84cc", exampleBody[client.UpdateWorkRequest]("updateWork"), o...)
+		}},
+		{"ackWork", "Environments.Work.Ack", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Work.Ack(ctx, "env_019e2590d33f711fabf42f2857cecd8a", "work_019e3bb1e8c171fd9abbb1477ffb84cc", o...)
+		}},
+		{"stopWork", "Environments.Work.Stop", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Work.Stop(ctx, "env_019e2590d33f711fabf42f2857cecd8a", "work_019e3bb1e8c171fd9abbb1477ffb84cc", exampleBody[client.StopWorkRequest]("stopWork"), o...)
+		}},
+		{"listVaults", "Vaults.List", "", func(o ...client.Option) (any, error) {
+			return c.Vaults.List(ctx, exampleQuery[client.ListVaultsParams]("listVaults"), o...)
+		}},
+		{"getVault", "Vaults.Get", "", func(o ...client.Option) (any, error) {
+			return c.Vaults.Get(ctx, "vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8", o...)
+		}},
+		{"updateVault", "Vaults.Update", "", func(o ...client.Option) (any, error) {
+			return c.Vaults.Update(ctx, "vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8", exampleBody[client.UpdateVaultRequest]("updateVault"), o...)
+		}},
+		{"deleteVault", "Vaults.Delete", "", func(o ...client.Option) (any, error) {
+			return c.Vaults.Delete(ctx, "vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8", o...)
+		}},
+		{"archiveVault", "Vaults.Archive", "", func(o ...client.Option) (any, error) {
+			return c.Vaults.Archive(ctx, "vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8", o...)
+		}},
+		{"listVaultCredentials", "Vaults.Credentials.List", "", func(o ...client.Option) (any, error) {
+			return c.Vaults.Credentials.List(ctx, "vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8", exampleQuery[client.ListVaultCredentialsParams]("listVaultCredentials"), o...)
+		}},
+		{"getVaultCredential", "Vaults.Credentials.Get", "", func(o ...client.Option) (any, error) {
+			return c.Vaults.Credentials.Get(ctx, "vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8", "vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9", o...)
+		}},
+		{"deleteVaultCredential", "Vaults.Credentials.Delete", "", func(o ...client.Option) (any, error) {
+			return c.Vaults.Credentials.Delete(ctx, "vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8", "vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9", o...)
+		}},
+		{"archiveVaultCredential", "Vaults.Credentials.Archive", "", func(o ...client.Option) (any, error) {
+			return c.Vaults.Credentials.Archive(ctx, "vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8", "vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9", o...)
+		}},
+		{"validateVaultCredential", "Vaults.Credentials.Validate", "", func(o ...client.Option) (any, error) {
+			return c.Vaults.Credentials.Validate(ctx, "vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8", "vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9", o...)
+		}},
+		{"createMemoryStore", "MemoryStores.Create", "", func(o ...client.Option) (any, error) {
+			return c.MemoryStores.Create(ctx, exampleBody[client.CreateMemoryStoreRequest]("createMemoryStore"), o...)
+		}},
+		{"listMemoryStores", "MemoryStores.List", "", func(o ...client.Option) (any, error) {
+			return c.MemoryStores.List(ctx, exampleQuery[client.ListMemoryStoresParams]("listMemoryStores"), o...)
+		}},
+		{"getMemoryStore", "MemoryStores.Get", "", func(o ...client.Option) (any, error) {
+			return c.MemoryStores.Get(ctx, "memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d", o...)
+		}},
+		{"updateMemoryStore", "MemoryStores.Update", "", func(o ...client.Option) (any, error) {
+			return c.MemoryStores.Update(ctx, "memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d", exampleBody[client.UpdateMemoryStoreRequest]("updateMemoryStore"), o...)
+		}},
+		{"deleteMemoryStore", "MemoryStores.Delete", "", func(o ...client.Option) (any, error) {
+			return c.MemoryStores.Delete(ctx, "memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d", o...)
+		}},
+		{"archiveMemoryStore", "MemoryStores.Archive", "", func(o ...client.Option) (any, error) {
+			return c.MemoryStores.Archive(ctx, "memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d", o...)
+		}},
+		{"createMemory", "MemoryStores.Memories.Create", "", func(o ...client.Option) (any, error) {
+			return c.MemoryStores.Memories.Create(ctx, "memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d", exampleBody[client.CreateMemoryRequest]("createMemory"), o...)
+		}},
+		{"listMemories", "MemoryStores.Memories.List", "", func(o ...client.Option) (any, error) {
+			return c.MemoryStores.Memories.List(ctx, "memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d", exampleQuery[client.ListMemoriesParams]("listMemories"), o...)
+		}},
+		{"getMemory", "MemoryStores.Memories.Get", "", func(o ...client.Option) (any, error) {
+			return c.MemoryStores.Memories.Get(ctx, "memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d", "mem_019e3b15a1bc7f82d365ac07d9f2b3e4", exampleQuery[client.GetMemoryParams]("getMemory"), o...)
+		}},
+		{"updateMemory", "MemoryStores.Memories.Update", "", func(o ...client.Option) (any, error) {
+			return c.MemoryStores.Memories.Update(ctx, "memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d", "mem_019e3b15a1bc7f82d365ac07d9f2b3e4", exampleBody[client.UpdateMemoryRequest]("updateMemory"), o...)
+		}},
+		{"deleteMemory", "MemoryStores.Memories.Delete", "", func(o ...client.Option) (any, error) {
+			return c.MemoryStores.Memories.Delete(ctx, "memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d", "mem_019e3b15a1bc7f82d365ac07d9f2b3e4", exampleQuery[client.DeleteMemoryParams]("deleteMemory"), o...)
+		}},
+		{"listMemoryVersions", "MemoryStores.MemoryVersions.List", "", func(o ...client.Option) (any, error) {
+			return c.MemoryStores.MemoryVersions.List(ctx, "memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d", exampleQuery[client.ListMemoryVersionsParams]("listMemoryVersions"), o...)
+		}},
+		{"getMemoryVersion", "MemoryStores.MemoryVersions.Get", "", func(o ...client.Option) (any, error) {
+			return c.MemoryStores.MemoryVersions.Get(ctx, "memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d", "memver_019e3b15a1bc7a93e476bd18eaf3c4f5", exampleQuery[client.GetMemoryVersionParams]("getMemoryVersion"), o...)
+		}},
+		{"redactMemoryVersion", "MemoryStores.MemoryVersions.Redact", "", func(o ...client.Option) (any, error) {
+			return c.MemoryStores.MemoryVersions.Redact(ctx, "memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d", "memver_019e3b15a1bc7a93e476bd18eaf3c4f5", o...)
+		}},
 		{"listModels", "Models.List", "", func(o ...client.Option) (any, error) {
 			return c.Models.List(ctx, o...)
 		}},

@@ -16,13 +16,16 @@ type RunParams struct {
 	// Confirm decides on the tool uses that the agent must ask for: a nil error allows one, any other denies it and its
 	// text tells the agent why. With a nil Confirm no decision is sent.
 	Confirm func(ctx context.Context, use AgentToolUseEvent) error
+	// ConfirmMCP is Confirm for tools of the agent's MCP servers.
+	ConfirmMCP func(ctx context.Context, use AgentMCPToolUseEvent) error
 }
 
 // Run sends a message and yields the events that follow in the session up to the end of the turn, a
 // [SessionStatusIdleEvent]. Its stop reason tells how the turn ended: a failed turn has a [SessionErrorEvent] before it
 // and is not an error of Run. A nil params stands for none. An error is yielded once, at the end.
 //
-// When the agent waits for results of params.Tools or decisions of params.Confirm, Run sends them and continues. When it
+// When the agent waits for results of params.Tools or decisions of params.Confirm and params.ConfirmMCP, Run sends them and
+// continues. It also waits for the results of tools that a worker of a self-hosted environment runs. When the agent
 // waits for anything else, Run ends with [StopReasonTypeRequiresAction], and the caller continues the turn with
 // [SessionService.RunEvents].
 //
@@ -62,6 +65,11 @@ func (s *SessionService) run(ctx context.Context, op string, id SessionID, event
 				uses[v.ID] = v
 			case AgentToolUseEvent:
 				uses[v.ID] = v
+				if v.EvaluatedPermission == EvaluatedPermissionAllow {
+					uses[v.ID] = byWorker{}
+				}
+			case AgentMCPToolUseEvent:
+				uses[v.ID] = v
 			case SessionStatusIdleEvent:
 				if v.TurnID != last.TurnID {
 					continue
@@ -78,9 +86,19 @@ func (s *SessionService) run(ctx context.Context, op string, id SessionID, event
 	}
 }
 
+// byWorker is a tool use that a worker responds to.
+type byWorker struct{}
+
 // resolve sends what a turn waits for, as far as params provides it, and reports whether the turn continues.
 func (s *SessionService) resolve(ctx context.Context, op string, id SessionID, stop SessionStatusIdleEvent, uses map[EventID]any, params RunParams, opts []Option) (continues bool, err error) {
-	if stop.StopReason.Type != StopReasonTypeRequiresAction || len(params.Tools) == 0 && params.Confirm == nil {
+	if stop.StopReason.Type != StopReasonTypeRequiresAction {
+		return false, nil
+	}
+	callers := func(use EventID) bool { return uses[use] != byWorker{} }
+	if !slices.ContainsFunc(stop.StopReason.EventIDs, callers) {
+		return true, nil
+	}
+	if len(params.Tools) == 0 && params.Confirm == nil && params.ConfirmMCP == nil {
 		return false, nil
 	}
 	pending, err := s.pending(ctx, op, id, stop, opts)
@@ -88,7 +106,7 @@ func (s *SessionService) resolve(ctx context.Context, op string, id SessionID, s
 		return false, err
 	}
 	continues = true
-	for _, use := range pending {
+	for _, use := range slices.DeleteFunc(pending, func(use EventID) bool { return !callers(use) }) {
 		resolution, ok := params.resolve(ctx, uses[use])
 		if !ok {
 			continues = false
@@ -96,6 +114,9 @@ func (s *SessionService) resolve(ctx context.Context, op string, id SessionID, s
 		}
 		if _, err := s.Events.send(ctx, op, id, []EventInput{resolution}, opts); err != nil {
 			return false, err
+		}
+		if _, confirmed := uses[use].(AgentToolUseEvent); confirmed {
+			uses[use] = byWorker{} // if it is one that a worker runs, the turn now waits for it
 		}
 	}
 	return continues, nil
@@ -136,13 +157,23 @@ func (p RunParams) resolve(ctx context.Context, use any) (event EventInput, ok b
 		if p.Confirm == nil {
 			return event, false
 		}
-		confirmation := UserToolConfirmationInput{ToolUseID: v.ID, Result: ToolConfirmationResultAllow}
-		if err := p.Confirm(ctx, v); err != nil {
-			confirmation.Result, confirmation.DenyMessage = ToolConfirmationResultDeny, new(err.Error())
+		return confirmation(v.ID, p.Confirm(ctx, v)), true
+	case AgentMCPToolUseEvent:
+		if p.ConfirmMCP == nil {
+			return event, false
 		}
-		return NewEventInput(confirmation), true
+		return confirmation(v.ID, p.ConfirmMCP(ctx, v)), true
 	}
 	return event, false
+}
+
+// confirmation allows a tool use, or denies it for a reason.
+func confirmation(use EventID, reason error) EventInput {
+	c := UserToolConfirmationInput{ToolUseID: use, Result: ToolConfirmationResultAllow}
+	if reason != nil {
+		c.Result, c.DenyMessage = ToolConfirmationResultDeny, new(reason.Error())
+	}
+	return NewEventInput(c)
 }
 
 // withoutIdempotencyKey undoes WithIdempotencyKey, for the writes that follow the one that the key is for.

@@ -20,6 +20,10 @@ type Client struct {
 	Agents *AgentService
 	// Environments holds the operations on environments.
 	Environments *EnvironmentService
+	// Vaults holds the operations on vaults.
+	Vaults *VaultService
+	// MemoryStores holds the operations on memory stores.
+	MemoryStores *MemoryStoreService
 	// Models holds the operations on models.
 	Models *ModelService
 
@@ -32,7 +36,9 @@ func newClient(config *config) *Client {
 	c := &Client{config: config}
 	c.Sessions = &SessionService{c: c, Resources: &SessionResourceService{c: c}, Events: &EventService{c: c}}
 	c.Agents = &AgentService{c: c}
-	c.Environments = &EnvironmentService{c: c}
+	c.Environments = &EnvironmentService{c: c, Keys: &EnvironmentKeyService{c: c}, Work: &WorkService{c: c}}
+	c.Vaults = &VaultService{c: c, Credentials: &VaultCredentialService{c: c}}
+	c.MemoryStores = &MemoryStoreService{c: c, Memories: &MemoryService{c: c}, MemoryVersions: &MemoryVersionService{c: c}}
 	c.Models = &ModelService{c: c}
 	return c
 }
@@ -50,8 +56,8 @@ type SessionService struct {
 // Create creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 // starts a turn of the agent.
 //
-// The request is checked in this order: token, content type, body, feature gate, agent, environment. A 404 names
-// which of the two is missing. An archived agent or environment is a 400.
+// The request is checked in this order: token, content type, body, feature gate, agent, environment, memory stores,
+// vaults. A 404 names which of them is missing. An archived one is a 400.
 //
 // Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict], [ErrRateLimit] and [ErrFeatureNotAvailable].
 //
@@ -386,6 +392,11 @@ func (s *AgentService) AllVersions(ctx context.Context, agentID AgentID, params 
 
 // EnvironmentService holds the operations on environments; it is [Client.Environments].
 type EnvironmentService struct {
+	// Keys holds the operations on environment keies.
+	Keys *EnvironmentKeyService
+	// Work holds the operations on work.
+	Work *WorkService
+
 	c *Client
 }
 
@@ -482,6 +493,640 @@ func (s *EnvironmentService) Archive(ctx context.Context, environmentID Environm
 			return nil, err
 		}
 		return httpclient.NewArchiveEnvironmentRequest(server, environmentID, nil)
+	})
+}
+
+// EnvironmentKeyService holds the operations on environment keies; it is [EnvironmentService.Keys].
+type EnvironmentKeyService struct {
+	c *Client
+}
+
+// Create creates a token for the workers of a self-hosted environment and returns it in `key`, once: only its hash is
+// kept. A repeat with the same idempotency key returns the record without `key`. The key opens the environment's work
+// queue and, for work that no session token was used for, reading the environment's sessions and sending the results
+// of their tools. An environment of another type is a 400.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation createEnvironmentKey: POST /environments/{environment_id}/keys.
+func (s *EnvironmentKeyService) Create(ctx context.Context, environmentID EnvironmentID, req *CreateEnvironmentKeyRequest, opts ...Option) (*EnvironmentKey, error) {
+	return call[EnvironmentKey](ctx, s.c, "Environments.Keys.Create", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("environment_id", environmentID), checkBody(req)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewCreateEnvironmentKeyRequest(server, environmentID, nil, *req)
+	})
+}
+
+// List lists the environment's keys that were not deleted, newest first unless `order` is `asc`. The keys themselves
+// are not shown. A nil params asks for the first page.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation listEnvironmentKeys: GET /environments/{environment_id}/keys.
+func (s *EnvironmentKeyService) List(ctx context.Context, environmentID EnvironmentID, params *ListEnvironmentKeysParams, opts ...Option) (*Page[EnvironmentKey], error) {
+	p := value(params)
+	start := cursor{p.Page, p.AfterID, p.BeforeID}
+	return list[EnvironmentKey](ctx, s.c, "Environments.Keys.List", opts, start, func(server string, at cursor) (*http.Request, error) {
+		if err := checkID("environment_id", environmentID); err != nil {
+			return nil, err
+		}
+		query := p
+		query.Page, query.AfterID, query.BeforeID = at.page, at.after, at.before
+		return httpclient.NewListEnvironmentKeysRequest(server, environmentID, &query)
+	})
+}
+
+// All yields the records that [EnvironmentKeyService.List] returns for params and, page by page as the loop
+// continues, those that follow; params.Limit is the size of a page. An error is yielded once, at the end. Ranging
+// again starts anew. Changing params afterwards has no effect.
+func (s *EnvironmentKeyService) All(ctx context.Context, environmentID EnvironmentID, params *ListEnvironmentKeysParams, opts ...Option) iter.Seq2[EnvironmentKey, error] {
+	p := value(params)
+	return all(ctx, func() (*Page[EnvironmentKey], error) { return s.List(ctx, environmentID, &p, opts...) })
+}
+
+// Delete revokes the key permanently, with immediate effect. The sessions that its workers serve are not affected.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation deleteEnvironmentKey: DELETE /environments/{environment_id}/keys/{key_id}.
+func (s *EnvironmentKeyService) Delete(ctx context.Context, environmentID EnvironmentID, keyID EnvironmentKeyID, opts ...Option) (*DeletedEnvironmentKey, error) {
+	return call[DeletedEnvironmentKey](ctx, s.c, "Environments.Keys.Delete", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("environment_id", environmentID), checkID("key_id", keyID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewDeleteEnvironmentKeyRequest(server, environmentID, keyID, nil)
+	})
+}
+
+// WorkService holds the operations on work; it is [EnvironmentService.Work].
+type WorkService struct {
+	c *Client
+}
+
+// List lists the environment's work items, oldest first. All operations on work need a self-hosted environment; for
+// another one the response is 400. A nil params asks for the first page.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation listWork: GET /environments/{environment_id}/work.
+func (s *WorkService) List(ctx context.Context, environmentID EnvironmentID, params *ListWorkParams, opts ...Option) (*Page[Work], error) {
+	p := value(params)
+	start := cursor{p.Page, p.AfterID, p.BeforeID}
+	return list[Work](ctx, s.c, "Environments.Work.List", opts, start, func(server string, at cursor) (*http.Request, error) {
+		if err := checkID("environment_id", environmentID); err != nil {
+			return nil, err
+		}
+		query := p
+		query.Page, query.AfterID, query.BeforeID = at.page, at.after, at.before
+		return httpclient.NewListWorkRequest(server, environmentID, &query)
+	})
+}
+
+// All yields the records that [WorkService.List] returns for params and, page by page as the loop continues, those
+// that follow; params.Limit is the size of a page. An error is yielded once, at the end. Ranging again starts anew.
+// Changing params afterwards has no effect.
+func (s *WorkService) All(ctx context.Context, environmentID EnvironmentID, params *ListWorkParams, opts ...Option) iter.Seq2[Work, error] {
+	p := value(params)
+	return all(ctx, func() (*Page[Work], error) { return s.List(ctx, environmentID, &p, opts...) })
+}
+
+// GetStats returns how much work waits, and how many workers poll for it.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation getWorkStats: GET /environments/{environment_id}/work/stats.
+func (s *WorkService) GetStats(ctx context.Context, environmentID EnvironmentID, opts ...Option) (*WorkStats, error) {
+	return call[WorkStats](ctx, s.c, "Environments.Work.GetStats", opts, func(server string) (*http.Request, error) {
+		if err := checkID("environment_id", environmentID); err != nil {
+			return nil, err
+		}
+		return httpclient.NewGetWorkStatsRequest(server, environmentID)
+	})
+}
+
+// Get returns the work item. Its `secret` is null.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation getWork: GET /environments/{environment_id}/work/{work_id}.
+func (s *WorkService) Get(ctx context.Context, environmentID EnvironmentID, workID WorkID, opts ...Option) (*Work, error) {
+	return call[Work](ctx, s.c, "Environments.Work.Get", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("environment_id", environmentID), checkID("work_id", workID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewGetWorkRequest(server, environmentID, workID)
+	})
+}
+
+// Update changes the metadata of the work item, which is a patch. The session's own metadata is not affected.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation updateWork: POST /environments/{environment_id}/work/{work_id}.
+func (s *WorkService) Update(ctx context.Context, environmentID EnvironmentID, workID WorkID, req *UpdateWorkRequest, opts ...Option) (*Work, error) {
+	return call[Work](ctx, s.c, "Environments.Work.Update", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("environment_id", environmentID), checkID("work_id", workID), checkBody(req)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewUpdateWorkRequest(server, environmentID, workID, nil, *req)
+	})
+}
+
+// Ack accepts the work item: it becomes `starting`, and the lease begins. A repeat has no effect. An item that is
+// `stopping` or `stopped`, or that another worker accepted, is a 409; workers are compared only where both have an
+// id.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation ackWork: POST /environments/{environment_id}/work/{work_id}/ack.
+func (s *WorkService) Ack(ctx context.Context, environmentID EnvironmentID, workID WorkID, opts ...Option) (*Work, error) {
+	return call[Work](ctx, s.c, "Environments.Work.Ack", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("environment_id", environmentID), checkID("work_id", workID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewAckWorkRequest(server, environmentID, workID, nil)
+	})
+}
+
+// Stop asks the item's worker to stop: the item becomes `stopping`, and `stopped` with a second request. With
+// `force`, or when no worker has it, the item becomes `stopped` at once. A `stopped` item is a 409. If the session
+// still waits for its tools, it gets a new work item. An environment's key cannot stop an item whose worker uses the
+// session token.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation stopWork: POST /environments/{environment_id}/work/{work_id}/stop.
+func (s *WorkService) Stop(ctx context.Context, environmentID EnvironmentID, workID WorkID, req *StopWorkRequest, opts ...Option) (*Work, error) {
+	return call[Work](ctx, s.c, "Environments.Work.Stop", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("environment_id", environmentID), checkID("work_id", workID), checkBody(req)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewStopWorkRequest(server, environmentID, workID, nil, *req)
+	})
+}
+
+// VaultService holds the operations on vaults; it is [Client.Vaults].
+type VaultService struct {
+	// Credentials holds the operations on vault credentials.
+	Credentials *VaultCredentialService
+
+	c *Client
+}
+
+// List lists the account's vaults, newest first unless `order` is `asc`. Archived vaults are omitted unless
+// `include_archived` is true. A nil params asks for the first page.
+//
+// Its errors include [ErrInvalidRequest] and [ErrRateLimit].
+//
+// Operation listVaults: GET /vaults.
+func (s *VaultService) List(ctx context.Context, params *ListVaultsParams, opts ...Option) (*Page[Vault], error) {
+	p := value(params)
+	start := cursor{p.Page, p.AfterID, p.BeforeID}
+	return list[Vault](ctx, s.c, "Vaults.List", opts, start, func(server string, at cursor) (*http.Request, error) {
+		query := p
+		query.Page, query.AfterID, query.BeforeID = at.page, at.after, at.before
+		return httpclient.NewListVaultsRequest(server, &query)
+	})
+}
+
+// All yields the records that [VaultService.List] returns for params and, page by page as the loop continues, those
+// that follow; params.Limit is the size of a page. An error is yielded once, at the end. Ranging again starts anew.
+// Changing params afterwards has no effect.
+func (s *VaultService) All(ctx context.Context, params *ListVaultsParams, opts ...Option) iter.Seq2[Vault, error] {
+	p := value(params)
+	return all(ctx, func() (*Page[Vault], error) { return s.List(ctx, &p, opts...) })
+}
+
+// Get returns the vault. Its credentials are a list of their own.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation getVault: GET /vaults/{vault_id}.
+func (s *VaultService) Get(ctx context.Context, vaultID VaultID, opts ...Option) (*Vault, error) {
+	return call[Vault](ctx, s.c, "Vaults.Get", opts, func(server string) (*http.Request, error) {
+		if err := checkID("vault_id", vaultID); err != nil {
+			return nil, err
+		}
+		return httpclient.NewGetVaultRequest(server, vaultID)
+	})
+}
+
+// Update changes the vault. An omitted field keeps its value, and metadata is a patch. An archived vault is a 409.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation updateVault: POST /vaults/{vault_id}.
+func (s *VaultService) Update(ctx context.Context, vaultID VaultID, req *UpdateVaultRequest, opts ...Option) (*Vault, error) {
+	return call[Vault](ctx, s.c, "Vaults.Update", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("vault_id", vaultID), checkBody(req)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewUpdateVaultRequest(server, vaultID, nil, *req)
+	})
+}
+
+// Delete permanently deletes the vault with all its credentials and erases their secrets.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation deleteVault: DELETE /vaults/{vault_id}.
+func (s *VaultService) Delete(ctx context.Context, vaultID VaultID, opts ...Option) (*DeletedVault, error) {
+	return call[DeletedVault](ctx, s.c, "Vaults.Delete", opts, func(server string) (*http.Request, error) {
+		if err := checkID("vault_id", vaultID); err != nil {
+			return nil, err
+		}
+		return httpclient.NewDeleteVaultRequest(server, vaultID, nil)
+	})
+}
+
+// Archive permanently archives the vault: it leaves the default list, new sessions cannot name it, and its
+// credentials are no longer used. Archiving it again changes nothing.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation archiveVault: POST /vaults/{vault_id}/archive.
+func (s *VaultService) Archive(ctx context.Context, vaultID VaultID, opts ...Option) (*Vault, error) {
+	return call[Vault](ctx, s.c, "Vaults.Archive", opts, func(server string) (*http.Request, error) {
+		if err := checkID("vault_id", vaultID); err != nil {
+			return nil, err
+		}
+		return httpclient.NewArchiveVaultRequest(server, vaultID, nil)
+	})
+}
+
+// VaultCredentialService holds the operations on vault credentials; it is [VaultService.Credentials].
+type VaultCredentialService struct {
+	c *Client
+}
+
+// List lists the vault's credentials without their secrets, newest first unless `order` is `asc`. Archived
+// credentials are omitted unless `include_archived` is true. A nil params asks for the first page.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation listVaultCredentials: GET /vaults/{vault_id}/credentials.
+func (s *VaultCredentialService) List(ctx context.Context, vaultID VaultID, params *ListVaultCredentialsParams, opts ...Option) (*Page[VaultCredential], error) {
+	p := value(params)
+	start := cursor{p.Page, p.AfterID, p.BeforeID}
+	return list[VaultCredential](ctx, s.c, "Vaults.Credentials.List", opts, start, func(server string, at cursor) (*http.Request, error) {
+		if err := checkID("vault_id", vaultID); err != nil {
+			return nil, err
+		}
+		query := p
+		query.Page, query.AfterID, query.BeforeID = at.page, at.after, at.before
+		return httpclient.NewListVaultCredentialsRequest(server, vaultID, &query)
+	})
+}
+
+// All yields the records that [VaultCredentialService.List] returns for params and, page by page as the loop
+// continues, those that follow; params.Limit is the size of a page. An error is yielded once, at the end. Ranging
+// again starts anew. Changing params afterwards has no effect.
+func (s *VaultCredentialService) All(ctx context.Context, vaultID VaultID, params *ListVaultCredentialsParams, opts ...Option) iter.Seq2[VaultCredential, error] {
+	p := value(params)
+	return all(ctx, func() (*Page[VaultCredential], error) { return s.List(ctx, vaultID, &p, opts...) })
+}
+
+// Get returns the credential without its secrets.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation getVaultCredential: GET /vaults/{vault_id}/credentials/{credential_id}.
+func (s *VaultCredentialService) Get(ctx context.Context, vaultID VaultID, credentialID VaultCredentialID, opts ...Option) (*VaultCredential, error) {
+	return call[VaultCredential](ctx, s.c, "Vaults.Credentials.Get", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("vault_id", vaultID), checkID("credential_id", credentialID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewGetVaultCredentialRequest(server, vaultID, credentialID)
+	})
+}
+
+// Delete permanently deletes the credential and erases its secrets.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation deleteVaultCredential: DELETE /vaults/{vault_id}/credentials/{credential_id}.
+func (s *VaultCredentialService) Delete(ctx context.Context, vaultID VaultID, credentialID VaultCredentialID, opts ...Option) (*DeletedVaultCredential, error) {
+	return call[DeletedVaultCredential](ctx, s.c, "Vaults.Credentials.Delete", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("vault_id", vaultID), checkID("credential_id", credentialID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewDeleteVaultCredentialRequest(server, vaultID, credentialID, nil)
+	})
+}
+
+// Archive permanently archives the credential: it leaves the default list, is no longer used, and another one can
+// take its place. Archiving it again changes nothing.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation archiveVaultCredential: POST /vaults/{vault_id}/credentials/{credential_id}/archive.
+func (s *VaultCredentialService) Archive(ctx context.Context, vaultID VaultID, credentialID VaultCredentialID, opts ...Option) (*VaultCredential, error) {
+	return call[VaultCredential](ctx, s.c, "Vaults.Credentials.Archive", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("vault_id", vaultID), checkID("credential_id", credentialID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewArchiveVaultCredentialRequest(server, vaultID, credentialID, nil)
+	})
+}
+
+// Validate reports whether the MCP server accepts the credential. This server makes no request for it: the status is
+// `unknown`. The credential has to be of the type `mcp_oauth` and must not be archived, nor its vault: otherwise the
+// response is 400.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation validateVaultCredential: POST /vaults/{vault_id}/credentials/{credential_id}/mcp_oauth_validate.
+func (s *VaultCredentialService) Validate(ctx context.Context, vaultID VaultID, credentialID VaultCredentialID, opts ...Option) (*VaultCredentialValidation, error) {
+	return call[VaultCredentialValidation](ctx, s.c, "Vaults.Credentials.Validate", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("vault_id", vaultID), checkID("credential_id", credentialID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewValidateVaultCredentialRequest(server, vaultID, credentialID, nil)
+	})
+}
+
+// MemoryStoreService holds the operations on memory stores; it is [Client.MemoryStores].
+type MemoryStoreService struct {
+	// Memories holds the operations on memories.
+	Memories *MemoryService
+	// MemoryVersions holds the operations on memory versions.
+	MemoryVersions *MemoryVersionService
+
+	c *Client
+}
+
+// Create creates a memory store: a collection of texts, each at a path, that agents of several sessions can read and
+// change. A session has the stores that its `memory_store_ids` name. Names need not be unique.
+//
+// Its errors include [ErrInvalidRequest], [ErrConflict] and [ErrRateLimit].
+//
+// Operation createMemoryStore: POST /memory_stores.
+func (s *MemoryStoreService) Create(ctx context.Context, req *CreateMemoryStoreRequest, opts ...Option) (*MemoryStore, error) {
+	return call[MemoryStore](ctx, s.c, "MemoryStores.Create", opts, func(server string) (*http.Request, error) {
+		if err := checkBody(req); err != nil {
+			return nil, err
+		}
+		return httpclient.NewCreateMemoryStoreRequest(server, nil, *req)
+	})
+}
+
+// List lists the account's memory stores, newest first unless `order` is `asc`. Archived stores are omitted unless
+// `include_archived` is true. A nil params asks for the first page.
+//
+// Its errors include [ErrInvalidRequest] and [ErrRateLimit].
+//
+// Operation listMemoryStores: GET /memory_stores.
+func (s *MemoryStoreService) List(ctx context.Context, params *ListMemoryStoresParams, opts ...Option) (*Page[MemoryStore], error) {
+	p := listMemoryStoresQuery(params)
+	start := cursor{p.Page, p.AfterID, p.BeforeID}
+	return list[MemoryStore](ctx, s.c, "MemoryStores.List", opts, start, func(server string, at cursor) (*http.Request, error) {
+		query := p
+		query.Page, query.AfterID, query.BeforeID = at.page, at.after, at.before
+		return httpclient.NewListMemoryStoresRequest(server, &query)
+	})
+}
+
+// All yields the records that [MemoryStoreService.List] returns for params and, page by page as the loop continues,
+// those that follow; params.Limit is the size of a page. An error is yielded once, at the end. Ranging again starts
+// anew. Changing params afterwards has no effect.
+func (s *MemoryStoreService) All(ctx context.Context, params *ListMemoryStoresParams, opts ...Option) iter.Seq2[MemoryStore, error] {
+	p := listMemoryStoresQuery(params)
+	return all(ctx, func() (*Page[MemoryStore], error) { return s.List(ctx, &p, opts...) })
+}
+
+// listMemoryStoresQuery is a copy of params that fits the contract whatever the caller's times.
+func listMemoryStoresQuery(params *ListMemoryStoresParams) ListMemoryStoresParams {
+	p := value(params)
+	wireTimes(&p.CreatedFrom, &p.CreatedTo)
+	return p
+}
+
+// Get returns the memory store, without its memories.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation getMemoryStore: GET /memory_stores/{memory_store_id}.
+func (s *MemoryStoreService) Get(ctx context.Context, memoryStoreID MemoryStoreID, opts ...Option) (*MemoryStore, error) {
+	return call[MemoryStore](ctx, s.c, "MemoryStores.Get", opts, func(server string) (*http.Request, error) {
+		if err := checkID("memory_store_id", memoryStoreID); err != nil {
+			return nil, err
+		}
+		return httpclient.NewGetMemoryStoreRequest(server, memoryStoreID)
+	})
+}
+
+// Update changes the memory store's name, description and metadata. An omitted field keeps its value, an empty
+// `description` clears it, and metadata is a patch. An archived memory store is a 409.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation updateMemoryStore: POST /memory_stores/{memory_store_id}.
+func (s *MemoryStoreService) Update(ctx context.Context, memoryStoreID MemoryStoreID, req *UpdateMemoryStoreRequest, opts ...Option) (*MemoryStore, error) {
+	return call[MemoryStore](ctx, s.c, "MemoryStores.Update", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("memory_store_id", memoryStoreID), checkBody(req)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewUpdateMemoryStoreRequest(server, memoryStoreID, nil, *req)
+	})
+}
+
+// Delete permanently deletes the memory store with its memories and all of their versions, also when it is archived.
+// Sessions that had it continue without it.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation deleteMemoryStore: DELETE /memory_stores/{memory_store_id}.
+func (s *MemoryStoreService) Delete(ctx context.Context, memoryStoreID MemoryStoreID, opts ...Option) (*DeletedMemoryStore, error) {
+	return call[DeletedMemoryStore](ctx, s.c, "MemoryStores.Delete", opts, func(server string) (*http.Request, error) {
+		if err := checkID("memory_store_id", memoryStoreID); err != nil {
+			return nil, err
+		}
+		return httpclient.NewDeleteMemoryStoreRequest(server, memoryStoreID, nil)
+	})
+}
+
+// Archive permanently archives the memory store: it leaves the default list, new sessions cannot use it, and its
+// memories can be read but not changed. Archiving it again has no effect.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation archiveMemoryStore: POST /memory_stores/{memory_store_id}/archive.
+func (s *MemoryStoreService) Archive(ctx context.Context, memoryStoreID MemoryStoreID, opts ...Option) (*MemoryStore, error) {
+	return call[MemoryStore](ctx, s.c, "MemoryStores.Archive", opts, func(server string) (*http.Request, error) {
+		if err := checkID("memory_store_id", memoryStoreID); err != nil {
+			return nil, err
+		}
+		return httpclient.NewArchiveMemoryStoreRequest(server, memoryStoreID, nil)
+	})
+}
+
+// MemoryService holds the operations on memories; it is [MemoryStoreService.Memories].
+type MemoryService struct {
+	c *Client
+}
+
+// Create stores a text at a path of the memory store. A path that is in use is a 409, as is an archived memory store,
+// and one that holds 2,000 memories.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation createMemory: POST /memory_stores/{memory_store_id}/memories.
+func (s *MemoryService) Create(ctx context.Context, memoryStoreID MemoryStoreID, req *CreateMemoryRequest, opts ...Option) (*Memory, error) {
+	return call[Memory](ctx, s.c, "MemoryStores.Memories.Create", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("memory_store_id", memoryStoreID), checkBody(req)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewCreateMemoryRequest(server, memoryStoreID, nil, *req)
+	})
+}
+
+// List lists the memories of the store, newest first unless `order` is `asc`, without their content unless `view` is
+// `full`. A page with content has at most 20 memories.
+//
+// With `depth` 1 the list has what is directly below `path_prefix`, in the order of paths: the memories there, and a
+// `memory_prefix` for each path segment that leads to more. A nil params asks for the first page.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation listMemories: GET /memory_stores/{memory_store_id}/memories.
+func (s *MemoryService) List(ctx context.Context, memoryStoreID MemoryStoreID, params *ListMemoriesParams, opts ...Option) (*Page[MemoryListItem], error) {
+	p := value(params)
+	start := cursor{p.Page, p.AfterID, p.BeforeID}
+	return list[MemoryListItem](ctx, s.c, "MemoryStores.Memories.List", opts, start, func(server string, at cursor) (*http.Request, error) {
+		if err := checkID("memory_store_id", memoryStoreID); err != nil {
+			return nil, err
+		}
+		query := p
+		query.Page, query.AfterID, query.BeforeID = at.page, at.after, at.before
+		return httpclient.NewListMemoriesRequest(server, memoryStoreID, &query)
+	})
+}
+
+// All yields the records that [MemoryService.List] returns for params and, page by page as the loop continues, those
+// that follow; params.Limit is the size of a page. An error is yielded once, at the end. Ranging again starts anew.
+// Changing params afterwards has no effect.
+func (s *MemoryService) All(ctx context.Context, memoryStoreID MemoryStoreID, params *ListMemoriesParams, opts ...Option) iter.Seq2[MemoryListItem, error] {
+	p := value(params)
+	return all(ctx, func() (*Page[MemoryListItem], error) { return s.List(ctx, memoryStoreID, &p, opts...) })
+}
+
+// Get returns the memory, with its content unless `view` is `basic`.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation getMemory: GET /memory_stores/{memory_store_id}/memories/{memory_id}.
+func (s *MemoryService) Get(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *GetMemoryParams, opts ...Option) (*Memory, error) {
+	return call[Memory](ctx, s.c, "MemoryStores.Memories.Get", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("memory_store_id", memoryStoreID), checkID("memory_id", memoryID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewGetMemoryRequest(server, memoryStoreID, memoryID, params)
+	})
+}
+
+// Update changes the memory's content, path or metadata. An omitted field keeps its value; metadata replaces the
+// complete metadata. Each change creates a version; a request that changes nothing has no effect.
+//
+// `content_sha256`, `version` and `precondition` name what the change is based on. If the memory is no longer that,
+// the response is a 409 and nothing is changed, so that two writers do not overwrite each other. A path that another
+// memory uses is a 409, as is an archived memory store.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation updateMemory: POST /memory_stores/{memory_store_id}/memories/{memory_id}.
+func (s *MemoryService) Update(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, req *UpdateMemoryRequest, opts ...Option) (*Memory, error) {
+	return call[Memory](ctx, s.c, "MemoryStores.Memories.Update", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("memory_store_id", memoryStoreID), checkID("memory_id", memoryID), checkBody(req)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewUpdateMemoryRequest(server, memoryStoreID, memoryID, nil, *req)
+	})
+}
+
+// Delete deletes the memory. Its versions stay, with one more that records the deletion; redact those whose content
+// must be gone. An archived memory store is a 409.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation deleteMemory: DELETE /memory_stores/{memory_store_id}/memories/{memory_id}.
+func (s *MemoryService) Delete(ctx context.Context, memoryStoreID MemoryStoreID, memoryID MemoryID, params *DeleteMemoryParams, opts ...Option) (*DeletedMemory, error) {
+	return call[DeletedMemory](ctx, s.c, "MemoryStores.Memories.Delete", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("memory_store_id", memoryStoreID), checkID("memory_id", memoryID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewDeleteMemoryRequest(server, memoryStoreID, memoryID, params)
+	})
+}
+
+// MemoryVersionService holds the operations on memory versions; it is [MemoryStoreService.MemoryVersions].
+type MemoryVersionService struct {
+	c *Client
+}
+
+// List lists the versions of the store's memories, deleted memories included, newest first unless `order` is `asc`,
+// without their content unless `view` is `full`. A page with content has at most 20 versions. Of each memory the
+// newest 100 versions are kept. A nil params asks for the first page.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation listMemoryVersions: GET /memory_stores/{memory_store_id}/memory_versions.
+func (s *MemoryVersionService) List(ctx context.Context, memoryStoreID MemoryStoreID, params *ListMemoryVersionsParams, opts ...Option) (*Page[MemoryVersion], error) {
+	p := listMemoryVersionsQuery(params)
+	start := cursor{p.Page, p.AfterID, p.BeforeID}
+	return list[MemoryVersion](ctx, s.c, "MemoryStores.MemoryVersions.List", opts, start, func(server string, at cursor) (*http.Request, error) {
+		if err := checkID("memory_store_id", memoryStoreID); err != nil {
+			return nil, err
+		}
+		query := p
+		query.Page, query.AfterID, query.BeforeID = at.page, at.after, at.before
+		return httpclient.NewListMemoryVersionsRequest(server, memoryStoreID, &query)
+	})
+}
+
+// All yields the records that [MemoryVersionService.List] returns for params and, page by page as the loop continues,
+// those that follow; params.Limit is the size of a page. An error is yielded once, at the end. Ranging again starts
+// anew. Changing params afterwards has no effect.
+func (s *MemoryVersionService) All(ctx context.Context, memoryStoreID MemoryStoreID, params *ListMemoryVersionsParams, opts ...Option) iter.Seq2[MemoryVersion, error] {
+	p := listMemoryVersionsQuery(params)
+	return all(ctx, func() (*Page[MemoryVersion], error) { return s.List(ctx, memoryStoreID, &p, opts...) })
+}
+
+// listMemoryVersionsQuery is a copy of params that fits the contract whatever the caller's times.
+func listMemoryVersionsQuery(params *ListMemoryVersionsParams) ListMemoryVersionsParams {
+	p := value(params)
+	wireTimes(&p.CreatedFrom, &p.CreatedTo)
+	return p
+}
+
+// Get returns the version, with its content unless `view` is `basic`. A version that was redacted, or that records a
+// deletion, has no content.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation getMemoryVersion: GET /memory_stores/{memory_store_id}/memory_versions/{memory_version_id}.
+func (s *MemoryVersionService) Get(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, params *GetMemoryVersionParams, opts ...Option) (*MemoryVersion, error) {
+	return call[MemoryVersion](ctx, s.c, "MemoryStores.MemoryVersions.Get", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("memory_store_id", memoryStoreID), checkID("memory_version_id", memoryVersionID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewGetMemoryVersionRequest(server, memoryStoreID, memoryVersionID, params)
+	})
+}
+
+// Redact permanently erases the content of the version, also from recorded responses to requests with an idempotency
+// key. The rest of the record stays: path, size and hash, too. A version that was redacted before is a 409, as is the
+// current version of a memory: change or delete the memory first.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation redactMemoryVersion: POST /memory_stores/{memory_store_id}/memory_versions/{memory_version_id}/redact.
+func (s *MemoryVersionService) Redact(ctx context.Context, memoryStoreID MemoryStoreID, memoryVersionID MemoryVersionID, opts ...Option) (*MemoryVersion, error) {
+	return call[MemoryVersion](ctx, s.c, "MemoryStores.MemoryVersions.Redact", opts, func(server string) (*http.Request, error) {
+		if err := cmp.Or(checkID("memory_store_id", memoryStoreID), checkID("memory_version_id", memoryVersionID)); err != nil {
+			return nil, err
+		}
+		return httpclient.NewRedactMemoryVersionRequest(server, memoryStoreID, memoryVersionID, nil)
 	})
 }
 

@@ -44,12 +44,12 @@ func TestCancel(t *testing.T) {
 
 // One file is the body itself, several are a list in it.
 func TestAddFiles(t *testing.T) {
-	file := client.SessionResourceInput{Type: client.SessionResourceInputTypeFile, FileID: "file_1"}
-	placed := client.SessionResourceInput{Type: client.SessionResourceInputTypeFile, FileID: "file_2", MountPath: new("/mnt/b.csv")}
+	file := client.FileResourceInput{FileID: "file_1"}
+	placed := client.FileResourceInput{FileID: "file_2", MountPath: new("/mnt/b.csv")}
 	c, rec := scripted(t, []client.RoundTripFunc{answer(200, `{"id":"x"}`)})
 	_, first := c.Sessions.Resources.Add(t.Context(), "sess_1", &file)
 	_, second := c.Sessions.Resources.Add(t.Context(), "sess_1", &placed)
-	_, third := c.Sessions.Resources.AddAll(t.Context(), "sess_1", []client.SessionResourceInput{file, placed})
+	_, third := c.Sessions.Resources.AddAll(t.Context(), "sess_1", []client.FileResourceInput{file, placed})
 	if err := errors.Join(first, second, third); err != nil {
 		t.Fatal(err)
 	}

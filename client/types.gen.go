@@ -14,10 +14,24 @@ type (
 	AgentID = types.AgentID
 	// EnvironmentID: Identifier of an environment.
 	EnvironmentID = types.EnvironmentID
+	// EnvironmentKeyID: Identifier of a key of an environment.
+	EnvironmentKeyID = types.EnvironmentKeyID
+	// WorkID: Identifier of a work item.
+	WorkID = types.WorkID
+	// WorkerID: Name of a worker, 1 to 255 printable ASCII characters.
+	WorkerID = types.WorkerID
 	// MemoryStoreID: Identifier of a memory store.
 	MemoryStoreID = types.MemoryStoreID
+	// MemoryID: Identifier of a memory; it stays the same when the path changes.
+	MemoryID = types.MemoryID
+	// MemoryVersionID: Identifier of a version of a memory.
+	MemoryVersionID = types.MemoryVersionID
+	// APIKeyID: Identifier of an access token; it is not the token itself.
+	APIKeyID = types.APIKeyID
 	// VaultID: Identifier of a vault.
 	VaultID = types.VaultID
+	// VaultCredentialID: Identifier of a credential in a vault.
+	VaultCredentialID = types.VaultCredentialID
 	// FileID: Identifier of a file.
 	FileID = types.FileID
 	// SkillID: Identifier of a skill.
@@ -53,10 +67,23 @@ type (
 	CreateSessionRequest = types.CreateSessionRequest
 	// AgentRef: Agent of a new session: an agent id, which means its latest version, or an object that pins a version.
 	AgentRef = types.AgentRef
-	// SessionResourceInput: File to add to a session.
+	// SessionResourceInput: File or memory store of a new session, distinguished by `type`. Make one with
+	// [NewSessionResourceInput]; AsAny returns what it is: [FileResourceInput] or [MemoryStoreResourceInput].
 	SessionResourceInput = types.SessionResourceInput
-	// SessionResource: File of a session (关联的文件资源).
+	// FileResourceInput: File to add to a session.
+	FileResourceInput = types.FileResourceInput
+	// MemoryStoreResourceInput: Memory store of a new session; stores cannot be added or removed later.
+	MemoryStoreResourceInput = types.MemoryStoreResourceInput
+	// MemoryAccess: What the session's agent may do with the memories.
+	MemoryAccess = types.MemoryAccess
+	// SessionResource: File (关联的文件资源) or memory store of a session, distinguished by `type`. Make one with
+	// [NewSessionResource]; AsAny returns what it is: [FileResource] or [MemoryStoreResource].
 	SessionResource = types.SessionResource
+	// FileResource: File of a session (关联的文件资源).
+	FileResource = types.FileResource
+	// MemoryStoreResource: Memory store of a session, with the name and the description that it had when the session was
+	// created.
+	MemoryStoreResource = types.MemoryStoreResource
 	// Session: Conversation between an agent and a user (会话). This server always sends the optional fields, which
 	// some earlier servers omit; `archived_at` is present only in an archived session.
 	Session = types.Session
@@ -108,12 +135,15 @@ type (
 	CustomTool = types.CustomTool
 	// JSONSchema: JSON Schema, stored unchanged; at most 256 KiB of JSON in a request.
 	JSONSchema = types.JSONSchema
-	// MCPToolset: Tools of one of the agent's MCP servers.
+	// MCPToolset: Tools of one of the agent's MCP servers, which no other toolset names. They are listed at each turn;
+	// all of them are offered unless a configuration disables them or its policy is `always_deny`.
 	MCPToolset = types.MCPToolset
+	// MCPToolConfig: Configuration of one tool of an MCP server.
+	MCPToolConfig = types.MCPToolConfig
 	// MCPServer: MCP server, distinguished by `type`. Make one with [NewMCPServer]; AsAny returns what it is:
 	// [MCPServerURL] or [MCPServerHTTP].
 	MCPServer = types.MCPServer
-	// MCPServerURL: MCP server at a URL.
+	// MCPServerURL: MCP server at a URL, with the streamable HTTP transport or else the older SSE transport.
 	MCPServerURL = types.MCPServerURL
 	// MCPServerHTTP: MCP server with the streamable HTTP transport.
 	MCPServerHTTP = types.MCPServerHTTP
@@ -167,6 +197,175 @@ type (
 	UpdateEnvironmentRequest = types.UpdateEnvironmentRequest
 	// DeletedEnvironment: Identifier of a deleted environment.
 	DeletedEnvironment = types.DeletedEnvironment
+	// VaultStatus: Whether new sessions can name the vault, or use the credential.
+	VaultStatus = types.VaultStatus
+	// Vault: Vault. Only the response of createVault has `credentials`.
+	Vault = types.Vault
+	// UpdateVaultRequest is the request of [VaultService.Update].
+	//
+	//   - DisplayName: 1 to 255 characters
+	//   - Metadata: at most 32 keys
+	UpdateVaultRequest = types.UpdateVaultRequest
+	// DeletedVault: Identifier of a deleted vault.
+	DeletedVault = types.DeletedVault
+	// CreateVaultCredentialRequest: Request body of createVaultCredential: either `auth`, or the flat form with `type`,
+	// `mcp_server_url`, `protocol` and `access_token`.
+	CreateVaultCredentialRequest = types.CreateVaultCredentialRequest
+	// MCPProtocol: Protocol of the MCP server.
+	MCPProtocol = types.MCPProtocol
+	// CredentialInput: Authorization with its secrets, distinguished by `type`. Make one with [NewCredentialInput];
+	// AsAny returns what it is: [StaticBearerInput], [MCPOAuthInput] or [EnvironmentVariableInput].
+	CredentialInput = types.CredentialInput
+	// StaticBearerInput: Token that does not change.
+	StaticBearerInput = types.StaticBearerInput
+	// MCPOAuthInput: Access token of OAuth, which the server refreshes if it has the means.
+	MCPOAuthInput = types.MCPOAuthInput
+	// OAuthRefreshInput: How an access token is refreshed.
+	OAuthRefreshInput = types.OAuthRefreshInput
+	// OAuthClientID: Identifier of the client at the token endpoint.
+	OAuthClientID = types.OAuthClientID
+	// TokenEndpointAuthType: How the client authenticates itself at the token endpoint.
+	TokenEndpointAuthType = types.TokenEndpointAuthType
+	// TokenEndpointAuthInput: Authentication of the client at the token endpoint; all types except `none` need
+	// `client_secret`.
+	TokenEndpointAuthInput = types.TokenEndpointAuthInput
+	// EnvironmentVariableInput: Environment variable of a session's container.
+	EnvironmentVariableInput = types.EnvironmentVariableInput
+	// SecretNetworking: Hosts that the value of the variable may be sent to.
+	SecretNetworking = types.SecretNetworking
+	// SecretNetworkingType: Whether `allowed_hosts` limits the hosts.
+	SecretNetworkingType = types.SecretNetworkingType
+	// InjectionLocation: Parts of a request that the value of the variable may be put into.
+	InjectionLocation = types.InjectionLocation
+	// VaultCredential: Credential, without its secrets. `mcp_server_url` and `protocol` are absent in that of an
+	// environment variable; `display_name` is always null.
+	VaultCredential = types.VaultCredential
+	// CredentialAuth: Authorization without its secrets, distinguished by `type`. Make one with [NewCredentialAuth];
+	// AsAny returns what it is: [StaticBearer], [MCPOAuth] or [EnvironmentVariable].
+	CredentialAuth = types.CredentialAuth
+	// StaticBearer: Token that does not change, without the token.
+	StaticBearer = types.StaticBearer
+	// MCPOAuth: Access token of OAuth, without the token. `refresh` is absent when it cannot be refreshed.
+	MCPOAuth = types.MCPOAuth
+	// OAuthRefresh: How an access token is refreshed, without secrets.
+	OAuthRefresh = types.OAuthRefresh
+	// TokenEndpointAuth: Authentication of the client at the token endpoint.
+	TokenEndpointAuth = types.TokenEndpointAuth
+	// EnvironmentVariable: Environment variable of a session's container, without its value.
+	EnvironmentVariable = types.EnvironmentVariable
+	// CredentialPatch: Change of an authorization, distinguished by `type`. Fields that are fixed may repeat their
+	// value. Make one with [NewCredentialPatch]; AsAny returns what it is: [StaticBearerPatch], [MCPOAuthPatch] or
+	// [EnvironmentVariablePatch].
+	CredentialPatch = types.CredentialPatch
+	// StaticBearerPatch: Change of a token; `mcp_server_url` is fixed.
+	StaticBearerPatch = types.StaticBearerPatch
+	// MCPOAuthPatch: Change of an access token; `mcp_server_url` is fixed.
+	MCPOAuthPatch = types.MCPOAuthPatch
+	// OAuthRefreshPatch: Change of how an access token is refreshed; the client, the token endpoint and the resource are
+	// fixed.
+	OAuthRefreshPatch = types.OAuthRefreshPatch
+	// EnvironmentVariablePatch: Change of an environment variable; `secret_name` is fixed.
+	EnvironmentVariablePatch = types.EnvironmentVariablePatch
+	// DeletedVaultCredential: Identifier of a deleted credential.
+	DeletedVaultCredential = types.DeletedVaultCredential
+	// VaultCredentialValidation: Result of a validation. `refresh` and `mcp_probe` are null when the server made no
+	// request.
+	VaultCredentialValidation = types.VaultCredentialValidation
+	// CredentialValidity: Whether the MCP server accepts the credential.
+	CredentialValidity = types.CredentialValidity
+	// CredentialRefreshStatus: Outcome of a refresh.
+	CredentialRefreshStatus = types.CredentialRefreshStatus
+	// ProbeMethod: Method of the request to the MCP server.
+	ProbeMethod = types.ProbeMethod
+	// CredentialRefreshCheck: How the refresh of the access token went; null when it was not tried.
+	CredentialRefreshCheck = types.CredentialRefreshCheck
+	// CredentialProbe: How the MCP server responded; null when it was not asked.
+	CredentialProbe = types.CredentialProbe
+	// ProbeResponse: Response that a validation received, without secrets.
+	ProbeResponse = types.ProbeResponse
+	// CreateMemoryStoreRequest is the request of [MemoryStoreService.Create].
+	//
+	//   - Name: 1 to 255 characters
+	//   - Description: at most 1024 characters
+	//   - Metadata: at most 16 keys
+	CreateMemoryStoreRequest = types.CreateMemoryStoreRequest
+	// UpdateMemoryStoreRequest is the request of [MemoryStoreService.Update].
+	//
+	//   - Name: 1 to 255 characters
+	//   - Description: at most 1024 characters
+	//   - Metadata: at most 32 keys
+	UpdateMemoryStoreRequest = types.UpdateMemoryStoreRequest
+	// MemoryStore: Memory store. `archived_at` is present only in an archived one.
+	MemoryStore = types.MemoryStore
+	// MemoryStoreStatus: State of a memory store.
+	MemoryStoreStatus = types.MemoryStoreStatus
+	// DeletedMemoryStore: Identifier of a deleted memory store.
+	DeletedMemoryStore = types.DeletedMemoryStore
+	// MemoryView: Whether a response has the content of memories, `full`, or not, `basic`.
+	MemoryView = types.MemoryView
+	// CreateMemoryRequest is the request of [MemoryService.Create].
+	//
+	//   - Path: 1 to 1024 characters
+	//   - Content: at most 102400 characters
+	//   - Metadata: at most 16 keys
+	CreateMemoryRequest = types.CreateMemoryRequest
+	// UpdateMemoryRequest is the request of [MemoryService.Update].
+	//
+	//   - Path: 1 to 1024 characters
+	//   - Content: at most 102400 characters
+	//   - Metadata: at most 16 keys
+	//   - Version: 1 to 2147483647
+	UpdateMemoryRequest = types.UpdateMemoryRequest
+	// MemoryPrecondition: What the memory must be for a change to take effect.
+	MemoryPrecondition = types.MemoryPrecondition
+	// Memory: Text at a path of a memory store. `store_id` and `memory_store_id` are two names of one field, as are
+	// `size` and `content_size_bytes`. `content` is absent in the `basic` view.
+	Memory = types.Memory
+	// MemoryPrefix: Beginning of the paths of one or more memories; it is not a record and has no identifier.
+	MemoryPrefix = types.MemoryPrefix
+	// MemoryListItem: Memory, or beginning of the paths of memories, distinguished by `type`. Make one with
+	// [NewMemoryListItem]; AsAny returns what it is: [Memory] or [MemoryPrefix].
+	MemoryListItem = types.MemoryListItem
+	// DeletedMemory: Identifier of a deleted memory.
+	DeletedMemory = types.DeletedMemory
+	// MemoryOperation: Kind of change that a version records.
+	MemoryOperation = types.MemoryOperation
+	// SessionActor: Agent of a session.
+	SessionActor = types.SessionActor
+	// APIActor: Caller of the API.
+	APIActor = types.APIActor
+	// Actor: Who made a change, distinguished by `type`. Make one with [NewActor]; AsAny returns what it is:
+	// [SessionActor] or [APIActor].
+	Actor = types.Actor
+	// MemoryVersion: Record of one change of a memory. Only redaction changes it. `store_id` and `memory_store_id` are
+	// two names of one field, as are `memory_id` and `entry_id`, `path` and `entry_path`, `operation` and `action`,
+	// `size` and `content_size_bytes`. `content` is absent in the `basic` view, after redaction and for a deletion,
+	// which has no `content_sha256` either.
+	MemoryVersion = types.MemoryVersion
+	// CreateEnvironmentKeyRequest is the request of [EnvironmentKeyService.Create].
+	//
+	//   - Name: 1 to 256 characters
+	CreateEnvironmentKeyRequest = types.CreateEnvironmentKeyRequest
+	// EnvironmentKey: Key of an environment, for its workers.
+	EnvironmentKey = types.EnvironmentKey
+	// DeletedEnvironmentKey: Identifier of a deleted key.
+	DeletedEnvironmentKey = types.DeletedEnvironmentKey
+	// WorkState: State of a work item.
+	WorkState = types.WorkState
+	// WorkData: What a work item is about.
+	WorkData = types.WorkData
+	// Work: Work item, for a session whose tools a worker has to run.
+	Work = types.Work
+	// UpdateWorkRequest is the request of [WorkService.Update].
+	//
+	//   - Metadata: at most 32 keys
+	UpdateWorkRequest = types.UpdateWorkRequest
+	// StopWorkRequest is the request of [WorkService.Stop].
+	//
+	//   - Force: false by default
+	StopWorkRequest = types.StopWorkRequest
+	// WorkStats: State of the work queue of an environment.
+	WorkStats = types.WorkStats
 	// ModelList: All models.
 	ModelList = types.ModelList
 	// Model: Model that agents can use.
@@ -174,8 +373,8 @@ type (
 	// ModelSource: Provider of the model, the service or the owner of the account.
 	ModelSource = types.ModelSource
 	// EventInput: Event that a caller sends, at most 1 MiB of JSON. Make one with [NewEventInput]; AsAny returns what it
-	// is: [UserMessageInput], [UserInterruptInput], [UserDefineOutcomeInput], [UserToolConfirmationInput] or
-	// [UserCustomToolResultInput].
+	// is: [UserMessageInput], [UserInterruptInput], [UserDefineOutcomeInput], [UserToolConfirmationInput],
+	// [UserCustomToolResultInput] or [UserToolResultInput].
 	EventInput = types.EventInput
 	// UserMessageInput: Message from the user; it starts a turn.
 	UserMessageInput = types.UserMessageInput
@@ -183,10 +382,13 @@ type (
 	UserInterruptInput = types.UserInterruptInput
 	// UserDefineOutcomeInput: Outcome to achieve; it starts a turn. It has either `description` or `content`.
 	UserDefineOutcomeInput = types.UserDefineOutcomeInput
-	// UserToolConfirmationInput: Permission or refusal of a tool use.
+	// UserToolConfirmationInput: Permission or refusal of an `agent.tool_use` or `agent.mcp_tool_use`.
 	UserToolConfirmationInput = types.UserToolConfirmationInput
 	// UserCustomToolResultInput: Result of a tool that the caller ran.
 	UserCustomToolResultInput = types.UserCustomToolResultInput
+	// UserToolResultInput: Result of a built-in tool that a worker ran, in a session of a self-hosted environment. A use
+	// has one result; another one has no effect, and the response has the first.
+	UserToolResultInput = types.UserToolResultInput
 	// Content: Content of a message - blocks, or a plain string, which means one text block.
 	Content = types.Content
 	// TextBlock: Block of text.
@@ -233,6 +435,9 @@ type (
 	UserToolConfirmationEvent = types.UserToolConfirmationEvent
 	// UserCustomToolResultEvent: Result of a tool that the caller ran.
 	UserCustomToolResultEvent = types.UserCustomToolResultEvent
+	// UserToolResultEvent: Result of a built-in tool that a worker ran, or that the server gives for one that no worker
+	// runs. It is followed by an `agent.tool_result`.
+	UserToolResultEvent = types.UserToolResultEvent
 	// SessionStatusRunningEvent: The session started or resumed the turn.
 	SessionStatusRunningEvent = types.SessionStatusRunningEvent
 	// SessionStatusRescheduledEvent: The infrastructure interrupted the turn, which continues elsewhere.
@@ -251,6 +456,11 @@ type (
 	AgentToolUseEvent = types.AgentToolUseEvent
 	// AgentToolResultEvent: Result of a built-in tool.
 	AgentToolResultEvent = types.AgentToolResultEvent
+	// AgentMCPToolUseEvent: Use of a tool of an MCP server by the agent, which the server calls. With the permission
+	// `ask` it waits for a `user.tool_confirmation`.
+	AgentMCPToolUseEvent = types.AgentMCPToolUseEvent
+	// AgentMCPToolResultEvent: Result of a tool of an MCP server. What is not text is described in a sentence.
+	AgentMCPToolResultEvent = types.AgentMCPToolResultEvent
 	// AgentCustomToolUseEvent: Request of the agent that the caller run a tool; the turn waits for a
 	// `user.custom_tool_result`.
 	AgentCustomToolUseEvent = types.AgentCustomToolUseEvent
@@ -288,7 +498,7 @@ type (
 	ListSessionResourcesParams = types.ListSessionResourcesParams
 	// ListEventsParams are the parameters of [EventService.List]. At most one of Page, AfterID and BeforeID may be set.
 	//
-	//   - Limit: 1 to 100, 20 by default
+	//   - Limit: 1 to 1000, 20 by default
 	//   - Order: asc by default
 	//   - Types: at most 50 entries
 	ListEventsParams = types.ListEventsParams
@@ -315,6 +525,56 @@ type (
 	//   - Order: desc by default
 	//   - IncludeArchived: false by default
 	ListEnvironmentsParams = types.ListEnvironmentsParams
+	// ListEnvironmentKeysParams are the parameters of [EnvironmentKeyService.List]. At most one of Page, AfterID and
+	// BeforeID may be set.
+	//
+	//   - Limit: 1 to 100, 20 by default
+	//   - Order: desc by default
+	ListEnvironmentKeysParams = types.ListEnvironmentKeysParams
+	// ListWorkParams are the parameters of [WorkService.List]. At most one of Page, AfterID and BeforeID may be set.
+	//
+	//   - Limit: 1 to 1000, 20 by default
+	ListWorkParams = types.ListWorkParams
+	// ListVaultsParams are the parameters of [VaultService.List]. At most one of Page, AfterID and BeforeID may be set.
+	//
+	//   - Limit: 1 to 100, 20 by default
+	//   - Order: desc by default
+	//   - IncludeArchived: false by default
+	ListVaultsParams = types.ListVaultsParams
+	// ListVaultCredentialsParams are the parameters of [VaultCredentialService.List]. At most one of Page, AfterID and
+	// BeforeID may be set.
+	//
+	//   - Limit: 1 to 100, 20 by default
+	//   - Order: desc by default
+	//   - IncludeArchived: false by default
+	ListVaultCredentialsParams = types.ListVaultCredentialsParams
+	// ListMemoryStoresParams are the parameters of [MemoryStoreService.List]. At most one of Page, AfterID and BeforeID
+	// may be set.
+	//
+	//   - Limit: 1 to 100, 20 by default
+	//   - Order: desc by default
+	//   - IncludeArchived: false by default
+	ListMemoryStoresParams = types.ListMemoryStoresParams
+	// ListMemoriesParams are the parameters of [MemoryService.List]. At most one of Page, AfterID and BeforeID may be
+	// set.
+	//
+	//   - Limit: 1 to 100, 20 by default
+	//   - Order: desc by default
+	//   - PathPrefix: 1 to 1024 characters
+	//   - Depth: 0 to 1, 0 by default
+	ListMemoriesParams = types.ListMemoriesParams
+	// GetMemoryParams are the parameters of [MemoryService.Get].
+	GetMemoryParams = types.GetMemoryParams
+	// DeleteMemoryParams are the parameters of [MemoryService.Delete].
+	DeleteMemoryParams = types.DeleteMemoryParams
+	// ListMemoryVersionsParams are the parameters of [MemoryVersionService.List]. At most one of Page, AfterID and
+	// BeforeID may be set.
+	//
+	//   - Limit: 1 to 100, 20 by default
+	//   - Order: desc by default
+	ListMemoryVersionsParams = types.ListMemoryVersionsParams
+	// GetMemoryVersionParams are the parameters of [MemoryVersionService.Get].
+	GetMemoryVersionParams = types.GetMemoryVersionParams
 )
 
 // The values of ListOrder. Servers may know more.
@@ -323,9 +583,10 @@ const (
 	ListOrderAsc  = types.ListOrderAsc
 )
 
-// The values of SessionResourceInputType.
+// The values of MemoryAccess. Servers may know more.
 const (
-	SessionResourceInputTypeFile = types.SessionResourceInputTypeFile
+	MemoryAccessReadWrite = types.MemoryAccessReadWrite
+	MemoryAccessReadOnly  = types.MemoryAccessReadOnly
 )
 
 // The values of SessionStatus. Servers may know more.
@@ -371,6 +632,79 @@ const (
 const (
 	EnvironmentStatusReady    = types.EnvironmentStatusReady
 	EnvironmentStatusArchived = types.EnvironmentStatusArchived
+)
+
+// The values of VaultStatus. Servers may know more.
+const (
+	VaultStatusActive   = types.VaultStatusActive
+	VaultStatusArchived = types.VaultStatusArchived
+)
+
+// The values of MCPProtocol. Servers may know more.
+const (
+	MCPProtocolSse            = types.MCPProtocolSse
+	MCPProtocolStreamableHTTP = types.MCPProtocolStreamableHTTP
+)
+
+// The values of TokenEndpointAuthType. Servers may know more.
+const (
+	TokenEndpointAuthTypeNone              = types.TokenEndpointAuthTypeNone
+	TokenEndpointAuthTypeClientSecretBasic = types.TokenEndpointAuthTypeClientSecretBasic
+	TokenEndpointAuthTypeClientSecretPost  = types.TokenEndpointAuthTypeClientSecretPost
+)
+
+// The values of SecretNetworkingType. Servers may know more.
+const (
+	SecretNetworkingTypeUnrestricted = types.SecretNetworkingTypeUnrestricted
+	SecretNetworkingTypeLimited      = types.SecretNetworkingTypeLimited
+)
+
+// The values of CredentialValidity. Servers may know more.
+const (
+	CredentialValidityValid   = types.CredentialValidityValid
+	CredentialValidityInvalid = types.CredentialValidityInvalid
+	CredentialValidityUnknown = types.CredentialValidityUnknown
+)
+
+// The values of CredentialRefreshStatus. Servers may know more.
+const (
+	CredentialRefreshStatusSucceeded      = types.CredentialRefreshStatusSucceeded
+	CredentialRefreshStatusFailed         = types.CredentialRefreshStatusFailed
+	CredentialRefreshStatusConnectError   = types.CredentialRefreshStatusConnectError
+	CredentialRefreshStatusNoRefreshToken = types.CredentialRefreshStatusNoRefreshToken
+)
+
+// The values of MemoryStoreStatus. Servers may know more.
+const (
+	MemoryStoreStatusActive   = types.MemoryStoreStatusActive
+	MemoryStoreStatusArchived = types.MemoryStoreStatusArchived
+)
+
+// The values of MemoryView. Servers may know more.
+const (
+	MemoryViewBasic = types.MemoryViewBasic
+	MemoryViewFull  = types.MemoryViewFull
+)
+
+// The values of MemoryPreconditionType.
+const (
+	MemoryPreconditionTypeContentSHA256 = types.MemoryPreconditionTypeContentSHA256
+)
+
+// The values of MemoryOperation. Servers may know more.
+const (
+	MemoryOperationCreated = types.MemoryOperationCreated
+	MemoryOperationUpdated = types.MemoryOperationUpdated
+	MemoryOperationDeleted = types.MemoryOperationDeleted
+)
+
+// The values of WorkState. Servers may know more.
+const (
+	WorkStateQueued   = types.WorkStateQueued
+	WorkStateStarting = types.WorkStateStarting
+	WorkStateActive   = types.WorkStateActive
+	WorkStateStopping = types.WorkStateStopping
+	WorkStateStopped  = types.WorkStateStopped
 )
 
 // The values of ModelSource. Servers may know more.
@@ -421,6 +755,7 @@ const (
 	EventTypeUserDefineOutcome        = types.EventTypeUserDefineOutcome
 	EventTypeUserToolConfirmation     = types.EventTypeUserToolConfirmation
 	EventTypeUserCustomToolResult     = types.EventTypeUserCustomToolResult
+	EventTypeUserToolResult           = types.EventTypeUserToolResult
 	EventTypeSessionStatusRunning     = types.EventTypeSessionStatusRunning
 	EventTypeSessionStatusRescheduled = types.EventTypeSessionStatusRescheduled
 	EventTypeSessionStatusIdle        = types.EventTypeSessionStatusIdle
@@ -430,6 +765,8 @@ const (
 	EventTypeAgentToolUse             = types.EventTypeAgentToolUse
 	EventTypeAgentToolResult          = types.EventTypeAgentToolResult
 	EventTypeAgentCustomToolUse       = types.EventTypeAgentCustomToolUse
+	EventTypeAgentMCPToolUse          = types.EventTypeAgentMCPToolUse
+	EventTypeAgentMCPToolResult       = types.EventTypeAgentMCPToolResult
 	EventTypeSpanModelRequestStart    = types.EventTypeSpanModelRequestStart
 	EventTypeSpanModelRequestEnd      = types.EventTypeSpanModelRequestEnd
 	EventTypeSessionDeleted           = types.EventTypeSessionDeleted
@@ -444,6 +781,7 @@ var eventTypeReaders = map[EventType]func([]byte) (any, error){
 	EventTypeUserDefineOutcome:        decodeEvent[UserDefineOutcomeEvent],
 	EventTypeUserToolConfirmation:     decodeEvent[UserToolConfirmationEvent],
 	EventTypeUserCustomToolResult:     decodeEvent[UserCustomToolResultEvent],
+	EventTypeUserToolResult:           decodeEvent[UserToolResultEvent],
 	EventTypeSessionStatusRunning:     decodeEvent[SessionStatusRunningEvent],
 	EventTypeSessionStatusRescheduled: decodeEvent[SessionStatusRescheduledEvent],
 	EventTypeSessionStatusIdle:        decodeEvent[SessionStatusIdleEvent],
@@ -453,6 +791,8 @@ var eventTypeReaders = map[EventType]func([]byte) (any, error){
 	EventTypeAgentToolUse:             decodeEvent[AgentToolUseEvent],
 	EventTypeAgentToolResult:          decodeEvent[AgentToolResultEvent],
 	EventTypeAgentCustomToolUse:       decodeEvent[AgentCustomToolUseEvent],
+	EventTypeAgentMCPToolUse:          decodeEvent[AgentMCPToolUseEvent],
+	EventTypeAgentMCPToolResult:       decodeEvent[AgentMCPToolResultEvent],
 	EventTypeSpanModelRequestStart:    decodeEvent[SpanModelRequestStartEvent],
 	EventTypeSpanModelRequestEnd:      decodeEvent[SpanModelRequestEndEvent],
 	EventTypeSessionDeleted:           decodeEvent[SessionDeletedEvent],
@@ -469,6 +809,16 @@ const (
 // maxErrorMessage is the most characters of an error's message.
 const maxErrorMessage = 1024
 
+// NewSessionResourceInput returns the SessionResourceInput that holds v; its field Type need not be set.
+func NewSessionResourceInput[T FileResourceInput | MemoryStoreResourceInput](v T) SessionResourceInput {
+	return types.NewSessionResourceInput(v)
+}
+
+// NewSessionResource returns the SessionResource that holds v; its field Type need not be set.
+func NewSessionResource[T FileResource | MemoryStoreResource](v T) SessionResource {
+	return types.NewSessionResource(v)
+}
+
 // NewAgentTool returns the AgentTool that holds v; its field Type need not be set.
 func NewAgentTool[T BuiltinToolset | CustomTool | MCPToolset](v T) AgentTool {
 	return types.NewAgentTool(v)
@@ -482,8 +832,31 @@ func NewEnvironmentConfig[T CloudConfig | SelfHostedConfig](v T) EnvironmentConf
 	return types.NewEnvironmentConfig(v)
 }
 
+// NewCredentialInput returns the CredentialInput that holds v; its field Type need not be set.
+func NewCredentialInput[T StaticBearerInput | MCPOAuthInput | EnvironmentVariableInput](v T) CredentialInput {
+	return types.NewCredentialInput(v)
+}
+
+// NewCredentialAuth returns the CredentialAuth that holds v; its field Type need not be set.
+func NewCredentialAuth[T StaticBearer | MCPOAuth | EnvironmentVariable](v T) CredentialAuth {
+	return types.NewCredentialAuth(v)
+}
+
+// NewCredentialPatch returns the CredentialPatch that holds v; its field Type need not be set.
+func NewCredentialPatch[T StaticBearerPatch | MCPOAuthPatch | EnvironmentVariablePatch](v T) CredentialPatch {
+	return types.NewCredentialPatch(v)
+}
+
+// NewMemoryListItem returns the MemoryListItem that holds v; its field Type need not be set.
+func NewMemoryListItem[T Memory | MemoryPrefix](v T) MemoryListItem {
+	return types.NewMemoryListItem(v)
+}
+
+// NewActor returns the Actor that holds v; its field Type need not be set.
+func NewActor[T SessionActor | APIActor](v T) Actor { return types.NewActor(v) }
+
 // NewEventInput returns the EventInput that holds v; its field Type need not be set.
-func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput](v T) EventInput {
+func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput | UserToolResultInput](v T) EventInput {
 	return types.NewEventInput(v)
 }
 

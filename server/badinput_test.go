@@ -133,7 +133,7 @@ func TestCreateSessionRefusesBadBodies(t *testing.T) {
 		"memory store twice":     {set("memory_store_ids", []string{"memstore_1", "memstore_1"}), badRequest("memory_store_ids", "Field 'memory_store_ids' must not contain the same item twice.")},
 		"vault null in list":     {strings.Replace(set("vault_ids", "X"), `"X"`, "[null]", 1), badRequest("vault_ids[0]", "Field 'vault_ids[0]' must not be null.")},
 		"resource without file":  {set("resources", []any{map[string]any{"type": "file"}}), badRequest("resources[0].file_id", "Missing required field: resources[0].file_id")},
-		"resource of a type":     {set("resources", []any{map[string]any{"type": "memory", "file_id": "file_1"}}), badRequest("resources[0].type", "Field 'resources[0].type' must be 'file'.")},
+		"resource of a type":     {set("resources", []any{map[string]any{"type": "memory", "file_id": "file_1"}}), badRequest("resources[0]", "Field 'resources[0]' must be an object whose 'type' is one of 'file', 'memory_store'.")},
 
 		"unknown property":         {set("colour", "red"), badRequest("colour", "Unknown field 'colour'.")},
 		"unknown property, long":   {set(strings.Repeat("x", 10_000), 1), badRequest(strings.Repeat("x", 64)+"…", "Unknown field '"+strings.Repeat("x", 64)+"…'.")},
@@ -177,6 +177,7 @@ func TestCreateSessionRefusesArchived(t *testing.T) {
 
 func TestCreateSessionBounds(t *testing.T) {
 	h := start(t, func(c *server.Config) { c.Features = []string{server.FeatureM3} })
+	vault := h.mustCreate("/vaults", `{"display_name":"v"}`)
 	metadata := map[string]string{}
 	for i := range 16 {
 		metadata[strings.Repeat(string(rune('a'+i)), 64)] = strings.Repeat("值", 512)
@@ -191,7 +192,7 @@ func TestCreateSessionBounds(t *testing.T) {
 		"metadata by case":  {"metadata": map[string]string{"a": "1", "A": "2"}},
 		"agent 64":          {"agent": jsonText(`{"id":"` + h.agent + `","type":"agent","version":1}`)},
 		"empty gated lists": {"resources": []any{}, "vault_ids": []any{}},
-		"gate open":         {"resources": []any{map[string]any{"type": "file", "file_id": "file_1"}}, "vault_ids": []string{"vault_1"}},
+		"gate open":         {"resources": []any{map[string]any{"type": "file", "file_id": "file_1"}}, "vault_ids": []string{vault}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := h.do(request{method: "POST", path: "/sessions", body: h.createBody(fields)})

@@ -14,11 +14,13 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// The demo account has the agent and the environment of the documentation page's curl command.
+// The demo account has the agent and the environment of the documentation page's curl command, and the memory store of the
+// contract's example.
 const (
 	DemoAccount     = "demo"
 	DemoAgent       = "agent_019e390add9f7bac9b6cc806db46fcbd"
 	DemoEnvironment = "env_019e2590d33f711fabf42f2857cecd8a"
+	DemoMemoryStore = "memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"
 )
 
 const (
@@ -80,7 +82,7 @@ func loopback(addr string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// seedDemo creates the demo account's agent and environment, unless they exist, and its token: the given one, or a new one
+// seedDemo creates the demo account's agent, environment and memory store, unless they exist, and its token: the given one, or a new one
 // at each start. A start extends a given token's life.
 func seedDemo(ctx context.Context, db store.Store, token string, now func() time.Time) (*Demo, error) {
 	demo := &Demo{Token: cmp.Or(token, auth.Mint())}
@@ -90,6 +92,9 @@ func seedDemo(ctx context.Context, db store.Store, token string, now func() time
 			return err
 		}
 		if _, err := db.SeedEnvironment(ctx, DemoAccount, demoEnvironment()); err != nil {
+			return err
+		}
+		if _, err := db.SeedMemoryStore(ctx, DemoAccount, demoMemoryStore()); err != nil {
 			return err
 		}
 		admitted, err := admitDemo(ctx, db, auth.Hash(demo.Token), now())
@@ -148,6 +153,21 @@ func demoEnvironment() store.Environment {
 		EnvironmentSpec: store.EnvironmentSpec{
 			Name:   "default",
 			Config: json.RawMessage(`{"type":"cloud","networking":{"type":"unrestricted"}}`),
+		},
+		CreatedAt: created,
+		UpdatedAt: created,
+	}
+}
+
+// demoMemoryStore is the memory store of the contract's example, without memories.
+func demoMemoryStore() store.MemoryStore {
+	created := time.Date(2026, 5, 18, 3, 1, 12, 106371000, time.UTC)
+	return store.MemoryStore{
+		ID: DemoMemoryStore,
+		MemoryStoreSpec: store.MemoryStoreSpec{
+			Name:        "User notes",
+			Description: "What users have told us about themselves",
+			Metadata:    map[string]string{"team": "support"},
 		},
 		CreatedAt: created,
 		UpdatedAt: created,

@@ -195,7 +195,7 @@ func TestWhatCannotBeSent(t *testing.T) {
 		`{"events":[` + message + `,{"type":"user.custom_tool_result","custom_tool_use_id":"evt_1"}]}`: badRequest("events[1].custom_tool_use_id",
 			"'custom_tool_use_id' is not the id of an agent.custom_tool_use that waits for a user.custom_tool_result."),
 		`{"events":[{"type":"user.tool_confirmation","tool_use_id":"evt_1","result":"allow"}]}`: badRequest("events[0].tool_use_id",
-			"'tool_use_id' is not the id of an agent.tool_use that waits for a user.tool_confirmation."),
+			"'tool_use_id' is not the id of an agent.tool_use or agent.mcp_tool_use that waits for a user.tool_confirmation."),
 		`{"events":[{"type":"user.message","content":[` + strings.Repeat(`{"type":"text","text":"`+strings.Repeat("x", 100_000)+`"},`, 10) + `{"type":"text","text":"` + strings.Repeat("x", 100_000) + `"}]}]}`: badRequest("events[0]", "Field 'events[0]' must be at most 1048576 bytes of JSON."),
 	} {
 		h.expectRefusal(t, request{method: "POST", path: path, body: body}, want)
@@ -376,7 +376,7 @@ func TestConfirmations(t *testing.T) {
 	live := h.stream(path, "", nil)
 	for answer, want := range map[string][]string{
 		`"result":"allow"`:                           {"user.tool_confirmation", "session.status_running", "span.model_request_start", "agent.tool_result", `agent.message "Done."`, "span.model_request_end", "session.status_idle end_turn"},
-		`"result":"deny","deny_message":"too risky"`: {"user.tool_confirmation", "session.status_running", "span.model_request_start", `agent.message "Not done: too risky"`, "span.model_request_end", "session.status_idle end_turn"},
+		`"result":"deny","deny_message":"too risky"`: {"user.tool_confirmation", "agent.tool_result", "session.status_running", "span.model_request_start", `agent.message "Not done: too risky"`, "span.model_request_end", "session.status_idle end_turn"},
 	} {
 		h.say(path, "delete")
 		asked := live.until("session.status_idle")

@@ -248,12 +248,15 @@ func operationAt(t testing.TB, method, path string) *routers.Route {
 	}
 	doc, _ := document()
 	relative := strings.TrimPrefix(strings.TrimPrefix(path, "/api/v1/cloud"), "/v1")
+	var found *routers.Route
+	least := 0
 	for pattern, item := range routes {
-		if op := item.GetOperation(method); op != nil && pattern.MatchString(relative) {
-			return &routers.Route{Spec: doc, PathItem: item, Method: method, Operation: op}
+		op, parameters := item.GetOperation(method), strings.Count(pattern.String(), "[^/]+")
+		if op != nil && pattern.MatchString(relative) && (found == nil || parameters < least) { // a literal path comes first
+			found, least = &routers.Route{Spec: doc, PathItem: item, Method: method, Operation: op}, parameters
 		}
 	}
-	return nil
+	return found
 }
 
 // secondOpinion fails the test when kin-openapi's response filter refuses a response.

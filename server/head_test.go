@@ -28,6 +28,12 @@ func TestEveryReadHasItsHead(t *testing.T) {
 			}
 			return
 		}
+		if compiled.Operation(o.id).NoHead { // a GET has an effect
+			if got := h.do(head); got.status != http.StatusMethodNotAllowed || got.header.Get("Allow") != "GET" {
+				t.Errorf("%d %v", got.status, got.header)
+			}
+			return
+		}
 		unknown := o.request // its path's ids are nobody's
 		badToken := head
 		badToken.token = "pt-nobody"

@@ -220,6 +220,11 @@ func TestUpdateAgent(t *testing.T) {
 		badRequest("tools[0].mcp_server_name", "Field 'tools[0].mcp_server_name' must name one of mcp_servers; 'nope' is not one of them."))
 	h.expectRefusal(t, request{method: "POST", path: path, body: `{"version":3,"tools":[{"type":"custom","name":"t","input_schema":{}},{"type":"custom","name":"t","input_schema":{}}]}`},
 		badRequest("tools[1].name", "Field 'tools[1].name' must be unique; 't' is used twice."))
+	const servers = `"mcp_servers":[{"type":"http","name":"m","url":"https://m.example/mcp"}]`
+	h.expectRefusal(t, request{method: "POST", path: path, body: `{"version":3,` + servers + `,"tools":[{"type":"mcp_toolset","mcp_server_name":"m"},{"type":"mcp_toolset","mcp_server_name":"m"}]}`},
+		badRequest("tools[1].mcp_server_name", "Field 'tools[1].mcp_server_name' must be unique; 'm' is used twice."))
+	h.expectRefusal(t, request{method: "POST", path: path, body: `{"version":3,` + servers + `,"tools":[{"type":"mcp_toolset","mcp_server_name":"m","configs":[{"name":"a"},{"name":"b"},{"name":"a"}]}]}`},
+		badRequest("tools[0].configs[2].name", "Field 'tools[0].configs[2].name' must be unique; 'a' is used twice."))
 	if again := h.get("/sessions/" + session.field("id").(string)); string(again.body) != string(session.body) {
 		t.Errorf("the session's agent changed: %s", again.body)
 	}

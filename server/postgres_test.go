@@ -181,6 +181,40 @@ func TestARevokedTokenIsRefusedByEveryReplica(t *testing.T) {
 	}
 }
 
+// TestAStreamBehindATransactionPooler reads a stream from a replica that no notification reaches, since a pooler drops
+// them, while another one is sent the messages: it delivers every event once, in order, and ends with its token.
+func TestAStreamBehindATransactionPooler(t *testing.T) {
+	t.Parallel()
+	database := pgtest.NewDatabase(t)
+	direct := startOn(t, database) // it migrates, which the pooler prevents
+	// Statements cannot be prepared behind such a pooler, and all connections need the same settings, since none has a
+	// backend of its own.
+	const params = "&default_query_exec_mode=exec&statement_timeout=0&idle_in_transaction_session_timeout=0"
+	pooled := startOn(t, pgtest.NewPooler(t, database, "transaction")+params, func(c *server.Config) { c.Heartbeat = time.Hour })
+	pooled.agent, pooled.environment = direct.agent, direct.environment
+	path := pooled.session()
+	stream := pooled.stream(path, "", nil)
+	defer time.AfterFunc(time.Minute, stream.close).Stop()
+	var got []frame
+	for _, text := range []string{"one", "two"} {
+		direct.say(path, text)
+		got = append(got, stream.until("session.status_idle")...)
+	}
+	if diff := cmp.Diff(events(direct.events(path)), events(got)); diff != "" {
+		t.Error(diff)
+	}
+	tokens, err := direct.db.ListTokens(t.Context(), "alice")
+	if err != nil || len(tokens) != 1 {
+		t.Fatal(tokens, err)
+	}
+	if _, err := direct.db.RevokeToken(t.Context(), tokens[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	if f, more := stream.next(); more {
+		t.Errorf("%s after its token was revoked", f.Event)
+	}
+}
+
 // TestStreamsOfTwoReplicas counts an account's streams at one replica at the other one too, until the first one stops.
 func TestStreamsOfTwoReplicas(t *testing.T) {
 	t.Parallel()

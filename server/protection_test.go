@@ -34,7 +34,8 @@ func TestStreamsAreNeitherCachedNorBuffered(t *testing.T) {
 func TestServerErrorsAreNotRecorded(t *testing.T) {
 	t.Run("an operation that is switched off", func(t *testing.T) {
 		h := start(t)
-		create := request{method: "POST", path: "/sessions", header: keyed("k"), body: h.createBody(map[string]any{"vault_ids": []string{"vault_1"}})}
+		vault := h.mustCreate("/vaults", `{"display_name":"v"}`)
+		create := request{method: "POST", path: "/sessions", header: keyed("k"), body: h.createBody(map[string]any{"vault_ids": []string{vault}})}
 		for range 2 {
 			if got := h.do(create); got.status != http.StatusNotImplemented || got.header.Get("Idempotent-Replayed") != "" {
 				t.Errorf("%d %v %s", got.status, got.header, got.body)

@@ -19,14 +19,20 @@ import (
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/budget"
+	"github.com/cloud-sessions/sessions/server/egress"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/faults"
+	"github.com/cloud-sessions/sessions/server/memory"
 	"github.com/cloud-sessions/sessions/server/operations"
 	"github.com/cloud-sessions/sessions/server/pipeline"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
+	"github.com/cloud-sessions/sessions/server/tools/builtintools"
+	"github.com/cloud-sessions/sessions/server/tools/mcptools"
+	"github.com/cloud-sessions/sessions/server/tools/memorytools"
 	"github.com/cloud-sessions/sessions/server/turn"
 	"github.com/cloud-sessions/sessions/server/turn/dispatch"
+	"github.com/cloud-sessions/sessions/server/vault"
 )
 
 // ResponseCheck says what happens to a response that violates the contract.
@@ -61,6 +67,16 @@ type Config struct {
 	DemoToken string
 	// Models is a YAML file of the models that GET /models lists; a built-in list by default.
 	Models string
+	// VaultKey is the text of the key ring that secrets of vaults are encrypted under, VaultKeyFile a file with it, which
+	// others must not be able to read; see seal.Parse. At most one of them may be set. On SQLite a file that is missing is
+	// created, next to the database by default, unless the database has secrets already; sqlite::memory: has a key of its
+	// own. On PostgreSQL there is none by default: then secrets are refused, as they are for the file NoVaultKey. A key that
+	// is not the database's is refused.
+	VaultKey, VaultKeyFile string
+	// MCPAllow are the hosts that requests to agents' MCP servers may go to: patterns of egress.ParseHosts. None by default.
+	MCPAllow []string
+	// MCPTimeout is how long a call of a tool of an MCP server may take; 2 minutes by default.
+	MCPTimeout time.Duration
 	// Runner runs turns; turn.Echo by default.
 	Runner turn.Runner
 	// Workers is how many turns run at a time; 256 by default.
@@ -72,14 +88,16 @@ type Config struct {
 	MaxStreams int
 	// MaxKeyBytes is how many bytes the idempotency keys of an account may occupy, responses included; 1 GiB by default.
 	MaxKeyBytes int64
+	// MaxMemoryBytes is how many bytes the memories of an account may occupy with their versions; 1 GiB by default.
+	MaxMemoryBytes int64
 	// Heartbeat is the longest silence on an event stream; 15 seconds by default.
 	Heartbeat time.Duration
 	// StreamPatience is how long a caller may take to read a frame of an event stream, or a piece of 64 KiB of another
 	// response, before it is disconnected; 10 seconds by default.
 	StreamPatience time.Duration
 	// MaxBytesInFlight bounds the memory, in bytes, that requests and responses in progress hold together, as far as their
-	// callers decide it; one account may use a quarter. What running turns start from has a bound of the same size. 256 MiB
-	// by default, at least 16 MiB.
+	// callers decide it; one account may use a quarter. What running turns start from, and what they read from MCP servers,
+	// has a bound of the same size. 256 MiB by default, at least 16 MiB.
 	MaxBytesInFlight int64
 	// TurnTimeout is how long a turn may run, TurnSilenceTimeout how long its runner may give no sign of life; an hour and
 	// 10 minutes by default. A turn that waits for a worker, a confirmation or a tool's result does not run.
@@ -89,6 +107,8 @@ type Config struct {
 	MaxTurnText int
 	// TurnPatience is how long a runner may take to stop; 5 seconds by default.
 	TurnPatience time.Duration
+	// WorkLease is how long a worker has a work item after a heartbeat, unless it asks for another time; 30 seconds by default.
+	WorkLease time.Duration
 	// Clock measures the time between increments of messages; turn.WallClock by default.
 	Clock turn.Clock
 	// Features are switched on; FeatureM3 is known.
@@ -121,7 +141,12 @@ type Server struct {
 	demo     *Demo
 	broker   *broker.Broker
 	turns    *dispatch.Dispatcher
+	vaults   *vault.Safe
+	memory   *memory.Rules
+	egress   *egress.Client
+	mcp      *mcptools.Source
 	pipeline *pipeline.Pipeline
+	budgets  []*budget.Budget
 }
 
 // New opens the database, brings its schema up to date and assembles the API. It refuses a contract that is not
@@ -151,6 +176,9 @@ func New(ctx context.Context, config Config) (*Server, error) {
 func assemble(ctx context.Context, config Config, db store.Store) (*Server, error) {
 	s := &Server{config: config, store: db, log: config.Logger}
 	var err error
+	if s.egress, err = openEgress(config); err != nil {
+		return nil, err
+	}
 	if config.Demo {
 		if s.demo, err = seedDemo(ctx, db, config.DemoToken, config.Now); err != nil {
 			return nil, err
@@ -160,8 +188,13 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 	if err != nil {
 		return nil, err
 	}
+	if s.vaults, err = openVaults(ctx, config, db, s.egress, api); err != nil {
+		return nil, err
+	}
+	s.memory = memory.New(api, config.MaxMemoryBytes)
 	events := event.NewLog(db, api)
-	bytes := budget.New(config.MaxBytesInFlight)
+	bytes, turnBytes := budget.New(config.MaxBytesInFlight), budget.New(config.MaxBytesInFlight)
+	s.budgets = []*budget.Budget{bytes, turnBytes}
 	s.pipeline = pipeline.New(pipeline.Options{
 		Contract: api, Auth: auth.New(db, config.Now), Store: db, Log: config.Logger,
 		ReportOnly: config.ResponseCheck == Report, OnViolation: config.OnViolation,
@@ -185,11 +218,13 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		s.broker.Close()
 		return nil, err
 	}
+	s.mcp = s.openMCP(api, turnBytes)
 	s.turns = dispatch.Start(dispatch.Options{
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
 		TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
-		Budget: budget.New(config.MaxBytesInFlight), // of its own: turns last
+		Tools:  []dispatch.ToolSource{builtintools.Source(config.Logger), memorytools.Source(db, s.memory), s.mcp.Open},
+		Budget: turnBytes, // of its own: turns last
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
 	s.pipeline.Gauge("sessions_bytes_in_flight", "Bytes that requests, responses and streams have reserved.", func() int { return int(bytes.Used()) })
@@ -200,8 +235,9 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 // serve gives the pipeline its operations.
 func (s *Server) serve(api *contract.Contract, events *event.Log, models types.ModelList) error {
 	ops := operations.New(operations.Options{
-		Store: s.store, Contract: api, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
-		Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
+		Store: s.store, Contract: api, Vaults: s.vaults, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
+		Memory: s.memory, Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
+		WorkLease: s.config.WorkLease,
 	})
 	return s.pipeline.Serve(ops, ops)
 }
@@ -227,6 +263,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxTurns = cmp.Or(c.MaxTurns, 1000)
 	c.MaxStreams = cmp.Or(c.MaxStreams, 1000)
 	c.MaxKeyBytes = cmp.Or(c.MaxKeyBytes, 1<<30)
+	c.MaxMemoryBytes = cmp.Or(c.MaxMemoryBytes, 1<<30)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamPatience = cmp.Or(c.StreamPatience, 10*time.Second)
 	c.MaxBytesInFlight = cmp.Or(c.MaxBytesInFlight, 256<<20)
@@ -234,6 +271,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.TurnSilenceTimeout = cmp.Or(c.TurnSilenceTimeout, 10*time.Minute)
 	c.MaxTurnText = cmp.Or(c.MaxTurnText, dispatch.DefaultMaxText)
 	c.TurnPatience = cmp.Or(c.TurnPatience, 5*time.Second)
+	c.WorkLease = cmp.Or(c.WorkLease, 30*time.Second)
 	if c.Clock == nil {
 		c.Clock = turn.WallClock{}
 	}
@@ -246,8 +284,17 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.WorkLease < time.Second {
+		return c, errors.New("the lease of work must be at least a second")
+	}
+	if c.MCPTimeout < 0 {
+		return c, errors.New("the time of an MCP server's tool must be positive")
+	}
 	if c.TurnTimeout < 0 || c.TurnSilenceTimeout < 0 || c.MaxTurnText < 0 {
 		return c, errors.New("the bounds of a turn must be positive")
+	}
+	if c.VaultKey != "" && c.VaultKeyFile != "" {
+		return c, errors.New("the vault key is given as text and as a file; use one of them")
 	}
 	for _, f := range c.Features {
 		if f != FeatureM3 {
@@ -304,6 +351,7 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 	defer stop()
 	background.Go(func() { s.sweep(ctx) })
 	background.Go(func() { s.shareStreamCounts(ctx) })
+	background.Go(func() { s.returnMemory(ctx, releaseMemory) })
 
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()
@@ -335,5 +383,8 @@ func (s *Server) Close() error {
 	s.broker.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.ShutdownTimeout)
 	defer cancel()
-	return errors.Join(s.turns.Close(ctx), s.store.Close())
+	err := s.turns.Close(ctx)
+	s.mcp.Close()
+	s.egress.Close()
+	return errors.Join(err, s.store.Close())
 }

@@ -12,7 +12,7 @@ const (
 	sweepBatch = 200
 )
 
-// sweep removes expired idempotency keys and the events of deleted sessions, and then the space that they took, until
+// sweep removes expired idempotency keys, the events of deleted sessions and what deleted memory stores held, and then the space that they took, until
 // ctx ends.
 func (s *Server) sweep(ctx context.Context) {
 	tasks := []struct {
@@ -21,6 +21,7 @@ func (s *Server) sweep(ctx context.Context) {
 	}{
 		{"idempotency keys", s.store.SweepKeys},
 		{"events of deleted sessions", s.store.SweepEvents},
+		{"memories of deleted memory stores", s.store.SweepMemories},
 		{"space of what was deleted", s.store.SweepSpace},
 	}
 	for ticker := time.NewTicker(sweepEvery); ; {

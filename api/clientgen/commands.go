@@ -70,17 +70,28 @@ func (c command) Use() string {
 
 // Example is a command line with the flags that every request needs. The commands on sessions need no noun.
 func (c command) Example() string {
-	noun := strings.ToLower(c.Service.Field) + " "
-	if noun == "sessions " {
-		noun = ""
-	}
-	example := "sessions " + noun + c.line(func(id argument) string { return id.Example })
+	example := "sessions " + c.group() + c.line(func(id argument) string { return id.Example })
 	for _, f := range c.Flags {
 		if f.Example != "" {
 			example += " --" + f.Name + " " + f.Example
 		}
 	}
 	return example
+}
+
+// group is the words that lead to the commands of a service: those on sessions need none.
+func (c command) group() string {
+	switch c.Service.Name {
+	case "Sessions":
+		return ""
+	case "MemoryStores":
+		return "memory stores "
+	case "MemoryStores.Memories":
+		return "memory "
+	case "MemoryStores.MemoryVersions":
+		return "memory versions "
+	}
+	return strings.ToLower(c.Service.Field) + " "
 }
 
 // line is the verb and a word for each argument. What lists something within a record has its name: agents versions.
@@ -123,13 +134,15 @@ func (c command) Done() string {
 func (c command) Input() string { return cmp.Or(c.Request, c.Params) }
 
 // flags lists the flags of a method. The command follows pages by itself. Of a range of times there are the flags for its
-// start, which belongs to it, and its end, which does not.
+// start, which belongs to it, and its end, which does not where the contract has such a bound.
 func (d *document) flags(m *method) (flags []flag) {
 	for _, p := range m.in("query") {
 		name, bound, _ := strings.Cut(strings.TrimSuffix(p.Name, "]"), "[")
 		switch {
-		case p.Name == "limit", p.Name == "page", bound == "gt", bound == "lte":
+		case p.Name == "limit", p.Name == "page", bound == "gt", bound == "lte" && m.has(name+"[lt]"):
 			continue
+		case bound == "lte":
+			name = strings.TrimSuffix(name, "_at") + "_before"
 		case bound == "gte":
 			name = strings.TrimSuffix(name, "_at") + "_after"
 		case bound == "lt":

@@ -59,7 +59,8 @@ type operation struct {
 	Parameters  []*parameter
 	RequestBody struct{ Content ordered[media] } `yaml:"requestBody"`
 	Responses   ordered[response]
-	Handwritten bool `yaml:"x-go-handwritten"` // whether package client has its method by hand
+	Handwritten bool   `yaml:"x-go-handwritten"` // whether package client has its method by hand
+	Alias       string `yaml:"x-go-alias"`       // the operation that this one repeats at another path; "" for none
 
 	Method string `yaml:"-"`
 	Path   string `yaml:"-"`

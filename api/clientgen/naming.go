@@ -8,7 +8,7 @@ import (
 
 // initialisms are the words that Go writes in capitals, as api/*.cfg.yaml has them for oapi-codegen.
 var initialisms = map[string]string{
-	"api": "API", "http": "HTTP", "id": "ID", "ids": "IDs", "json": "JSON", "mcp": "MCP", "ms": "MS", "url": "URL",
+	"api": "API", "http": "HTTP", "id": "ID", "ids": "IDs", "json": "JSON", "mcp": "MCP", "ms": "MS", "sha256": "SHA256", "url": "URL",
 }
 
 // camel returns the Go name of a word of the contract: camel("user.message") is "UserMessage". A word that is written
@@ -55,6 +55,25 @@ func words(name string) string {
 		b.WriteRune(unicode.ToLower(r))
 	}
 	return b.String()
+}
+
+// plural returns the plural of words: "memory" is "memories".
+func plural(words string) string {
+	if words == "work" { // it has none
+		return words
+	}
+	if stem, ok := strings.CutSuffix(words, "y"); ok {
+		return stem + "ies"
+	}
+	return words + "s"
+}
+
+// singular returns what a plural is of: "SessionResources" is of "SessionResource".
+func singular(noun string) string {
+	if stem, ok := strings.CutSuffix(noun, "ies"); ok {
+		return stem + "y"
+	}
+	return strings.TrimSuffix(noun, "s")
 }
 
 // quote writes a text as a Go literal.

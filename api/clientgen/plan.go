@@ -110,7 +110,7 @@ func (op *operation) rank() int {
 		return reads
 	case op.Method == "GET":
 		return lists
-	case path.Base(op.Path) == verb:
+	case isVerb(path.Base(op.Path), verb):
 		return acts
 	case item:
 		return updates
@@ -141,6 +141,12 @@ func (d *document) step(op *operation) step {
 			}
 			s.Bodies = append(s.Bodies, string(body))
 		}
+		for _, p := range d.Components.Parameters.all {
+			named := p.In == "path" && slices.ContainsFunc(s.Bodies, func(body string) bool { return strings.Contains(body, fmt.Sprint(p.Example)) })
+			if named && d.creates(p.Name) && !slices.Contains(s.Needs, p.Name) {
+				s.Needs = append(s.Needs, p.Name)
+			}
+		}
 	}
 	for _, p := range op.in("query") {
 		values, many := p.Example.([]any)
@@ -154,6 +160,13 @@ func (d *document) step(op *operation) step {
 		s.Queries = append(s.Queries, q)
 	}
 	return s
+}
+
+// creates reports whether an operation creates what a path parameter names.
+func (d *document) creates(name string) bool {
+	return slices.ContainsFunc(d.operations, func(op *operation) bool {
+		return op.rank() == creates && op.Method == "POST" && d.holds(op) == name
+	})
 }
 
 // needs lists the path parameters whose ids a body must have.

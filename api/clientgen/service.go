@@ -16,14 +16,14 @@ type service struct {
 
 	Children []*service
 	Methods  []*method
-	Aliases  []*operation // PUTs that only repeat a POST
+	Aliases  []*operation // they only repeat another operation: PUTs that repeat a POST, and other paths
 }
 
 // Type is the Go type.
 func (s *service) Type() string { return s.Noun + "Service" }
 
 // Nouns is what it is about, in words: "session resources".
-func (s *service) Nouns() string { return words(s.Noun) + "s" }
+func (s *service) Nouns() string { return plural(words(s.Noun)) }
 
 // Holder is the expression in links of the documentation: "SessionService.Resources".
 func (s *service) Holder() string {
@@ -72,24 +72,35 @@ func (m *method) Call() string { return exported(m.ID) }
 // Query reports whether a copy of Params has to be made to fit the contract.
 func (m *method) Query() bool { return len(m.Lists)+len(m.Times) > 0 }
 
+// has reports whether the operation has a query parameter of a name.
+func (m *method) has(name string) bool {
+	return slices.ContainsFunc(m.in("query"), func(p *parameter) bool { return p.Name == name })
+}
+
 // Keyed reports whether the request of the operation may have an idempotency key, which the client sets by itself.
 func (m *method) Keyed() bool { return len(m.in("header")) > 0 }
 
 // collection is the static segments of a path up to the operation's verb, and the verb: "/sessions/{session_id}/archive"
-// of archiveSession is "sessions" and "archive".
+// of archiveSession is "sessions" and "archive". A segment may say more than the verb, such as "mcp_oauth_validate".
 func (o *operation) collection() (segments []string, verb, noun string) {
 	split := strings.IndexFunc(o.ID, unicode.IsUpper)
 	verb, noun = o.ID[:split], o.ID[split:]
 	for _, segment := range strings.Split(strings.Trim(o.Path, "/"), "/") {
-		if segment != verb && !strings.HasPrefix(segment, "{") {
+		if !isVerb(segment, verb) && !strings.HasPrefix(segment, "{") {
 			segments = append(segments, segment)
 		}
 	}
 	return segments, verb, noun
 }
 
+// isVerb reports whether a segment of a path is an operation's verb, or ends in it after an underscore.
+func isVerb(segment, verb string) bool {
+	return segment == verb || strings.HasSuffix(segment, "_"+verb)
+}
+
 // collectServices groups the operations. A collection within another one that has a single operation is not a service: it is
-// listed by a method of its parent, such as Agents.ListVersions. A PUT that only repeats a POST has no method.
+// listed by a method of its parent, such as Agents.ListVersions. An operation that only repeats another one, as a PUT does
+// a POST, has no method.
 func (d *document) collectServices() {
 	operations := map[string]int{}
 	for _, op := range d.operations {
@@ -97,7 +108,12 @@ func (d *document) collectServices() {
 		operations[strings.Join(segments, "/")]++
 	}
 	known := map[string]*service{}
+	byID := map[string]*service{}
 	for _, op := range d.operations {
+		if op.Alias != "" {
+			byID[op.Alias].Aliases = append(byID[op.Alias].Aliases, op)
+			continue
+		}
 		segments, verb, noun := op.collection()
 		suffix := ""
 		if last := len(segments) - 1; last > 0 && operations[strings.Join(segments, "/")] == 1 {
@@ -105,13 +121,14 @@ func (d *document) collectServices() {
 		}
 		path := strings.Join(segments, "/")
 		if known[path] == nil {
-			known[path] = &service{Noun: strings.TrimSuffix(noun, "s")}
+			known[path] = &service{Noun: singular(noun)}
 			known[path].place(segments, known[strings.Join(segments[:len(segments)-1], "/")], &d.services)
 		}
 		if verb == "put" {
 			known[path].Aliases = append(known[path].Aliases, op)
 			continue
 		}
+		byID[op.ID] = known[path]
 		known[path].Methods = append(known[path].Methods, d.method(op, known[path], exported(verb)+suffix, suffix))
 	}
 }

@@ -98,8 +98,10 @@ func TestCompileRefusesOperations(t *testing.T) {
 	for want, change := range map[string]func(*openapi3.T, *openapi3.Operation){
 		"x-request-limits": func(doc *openapi3.T, _ *openapi3.Operation) { delete(doc.Extensions, "x-request-limits") },
 		"no operationId":   func(_ *openapi3.T, op *openapi3.Operation) { op.OperationID = "" },
-		"only required":    func(_ *openapi3.T, op *openapi3.Operation) { op.RequestBody.Value.Required = false },
-		"is not a single":  func(_ *openapi3.T, op *openapi3.Operation) { op.Responses.Set("2XX", op.Responses.Value("200")) },
+		"only application": func(_ *openapi3.T, op *openapi3.Operation) {
+			op.RequestBody.Value.Content["text/csv"] = openapi3.NewMediaType()
+		},
+		"is not a single": func(_ *openapi3.T, op *openapi3.Operation) { op.Responses.Set("2XX", op.Responses.Value("200")) },
 		"content type text/csv": func(_ *openapi3.T, op *openapi3.Operation) {
 			op.Responses.Value("200").Value.Content["text/csv"] = openapi3.NewMediaType()
 		},

@@ -40,6 +40,8 @@ type Operation struct {
 	Method, Path string
 	// Secured reports whether the operation requires a token.
 	Secured bool
+	// NoHead reports whether a GET has an effect, so that HEAD is not served in its place.
+	NoHead bool
 	// Statuses are the declared response statuses, ascending.
 	Statuses []int
 
@@ -47,6 +49,7 @@ type Operation struct {
 	limits     limits
 	parameters []parameter
 	body       *schema // nil when the operation has no request body
+	optional   bool    // whether a request may have no body nevertheless
 	responses  map[int]*response
 }
 
@@ -161,6 +164,7 @@ func (c *compiler) operation(doc *openapi3.T, item *openapi3.PathItem, path, met
 		segments:  strings.Split(path, "/"),
 		responses: map[int]*response{},
 	}
+	o.NoHead, _ = op.Extensions["x-no-head"].(bool)
 	for _, ref := range slices.Concat(item.Parameters, op.Parameters) {
 		p, err := c.parameter(ref.Value)
 		if err != nil {
@@ -170,9 +174,10 @@ func (c *compiler) operation(doc *openapi3.T, item *openapi3.PathItem, path, met
 	}
 	if op.RequestBody != nil {
 		media := op.RequestBody.Value.Content[jsonType]
-		if media == nil || len(op.RequestBody.Value.Content) != 1 || !op.RequestBody.Value.Required {
-			return nil, fmt.Errorf("only required %s bodies are supported", jsonType)
+		if media == nil || len(op.RequestBody.Value.Content) != 1 {
+			return nil, fmt.Errorf("only %s bodies are supported", jsonType)
 		}
+		o.optional = !op.RequestBody.Value.Required
 		var err error
 		if o.body, err = c.compile("request body", media.Schema); err != nil {
 			return nil, err

@@ -18,13 +18,13 @@ const (
 // CheckRequest validates a request: parameters, then content type and encoding, then body. It returns a
 // *RequestError, the first in the document's order, or nil. It replaces the body by the validated bytes, so
 // that nothing reads others: the bytes that were sent or, if that changes them, a copy with defaults added and
-// integers without fraction and exponent. It sets the content type to the contract's spelling, and adds defaults
-// to the query and the headers. pathParam returns a path parameter by name, percent-encoded as sent.
+// integers without fraction and exponent. A request without a body passes where the body is optional. It sets the
+// content type to the contract's spelling, and adds defaults to the query and the headers. pathParam returns a path parameter by name, percent-encoded as sent.
 func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) string) error {
 	if wrong := o.checkParameters(r, pathParam); wrong != nil {
 		return wrong.requestError()
 	}
-	if o.body == nil {
+	if o.body == nil || o.optional && r.ContentLength == 0 {
 		return nil
 	}
 	if !isJSON(r.Header) {

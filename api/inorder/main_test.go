@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -41,5 +43,31 @@ func TestJSONIsInTheDocumentsOrder(t *testing.T) {
 			t.Fatalf("%s is at %d, after something at %d", field, next, at)
 		}
 		at = next
+	}
+}
+
+// The generated responses do not escape for HTML, and a generator that encodes them in another way is noticed.
+func TestPlainResponses(t *testing.T) {
+	output := filepath.Join(t.TempDir(), "a.go")
+	config := func(strict bool) []byte {
+		return fmt.Appendf(nil, "output: %s\ngenerate: {strict-server: %t}\n", output, strict)
+	}
+	const generated = "if err := json.NewEncoder(&buf).Encode(response); err != nil {"
+	for code, want := range map[string]string{generated: "SetEscapeHTML(false)", "other": ""} {
+		if err := os.WriteFile(output, []byte(code), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := plainResponses(config(true))
+		got, readErr := os.ReadFile(output)
+		if readErr != nil || (err == nil) != (want != "") || !strings.Contains(string(got), want) {
+			t.Errorf("%s: %v, %v:\n%s", code, err, readErr, got)
+		}
+	}
+	if err := plainResponses(config(false)); err != nil {
+		t.Errorf("code without responses: %v", err)
+	}
+	server, err := os.ReadFile("../../gen/echoserver/echoserver.gen.go")
+	if err != nil || strings.Contains(string(server), "json.NewEncoder(&buf).Encode") {
+		t.Errorf("the generated server escapes for HTML; %v", err)
 	}
 }

@@ -25,6 +25,8 @@ type Problem struct {
 	Param string
 	// Feature names the feature that would have to be switched on; "" for none.
 	Feature string
+	// Lease is what the server knows of the lease of a work item, for a 412; nil otherwise.
+	Lease *types.LeaseState
 	// RetryAfter is how long to wait before the next attempt; 0 to give no advice.
 	RetryAfter time.Duration
 }
@@ -56,15 +58,16 @@ func Of(err error) (p Problem, ok bool) {
 // invalid_request_error is a 409 for a message to a busy session, a 405 for a method that a path does not have, and
 // a 415 for an encoded body.
 var statuses = map[types.ErrorType]int{
-	types.ErrorTypeInvalidRequestError: http.StatusBadRequest,
-	types.ErrorTypeAuthenticationError: http.StatusUnauthorized,
-	types.ErrorTypePermissionError:     http.StatusForbidden,
-	types.ErrorTypeNotFoundError:       http.StatusNotFound,
-	types.ErrorTypeConflictError:       http.StatusConflict,
-	types.ErrorTypeRateLimitError:      http.StatusTooManyRequests,
-	types.ErrorTypeAPIError:            http.StatusInternalServerError,
-	types.ErrorTypeFeatureNotAvailable: http.StatusNotImplemented,
-	types.ErrorTypeOverloadedError:     http.StatusServiceUnavailable,
+	types.ErrorTypeInvalidRequestError:     http.StatusBadRequest,
+	types.ErrorTypeAuthenticationError:     http.StatusUnauthorized,
+	types.ErrorTypePermissionError:         http.StatusForbidden,
+	types.ErrorTypeNotFoundError:           http.StatusNotFound,
+	types.ErrorTypeConflictError:           http.StatusConflict,
+	types.ErrorTypePreconditionFailedError: http.StatusPreconditionFailed,
+	types.ErrorTypeRateLimitError:          http.StatusTooManyRequests,
+	types.ErrorTypeAPIError:                http.StatusInternalServerError,
+	types.ErrorTypeFeatureNotAvailable:     http.StatusNotImplemented,
+	types.ErrorTypeOverloadedError:         http.StatusServiceUnavailable,
 }
 
 // StatusOf returns the HTTP status of a type of error; 500 for a type that the contract does not have.

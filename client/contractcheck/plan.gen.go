@@ -56,6 +56,7 @@ var plan = []step{
 	{
 		operation: "createEnvironment", holds: "environment_id",
 		bodies: []string{
+			`{"config":{"type":"self_hosted"},"name":"own"}`,
 			`{"config":{"networking":{"allow_package_managers":true,"allowed_hosts":["api.tracker.example"],"type":"limited"},"packages":{"apt":["git"],"pip":["pytest==8.2.0"]},"setup_script":"git config --global advice.detachedHead false","type":"cloud"},"description":"Runs the checks.","name":"ci"}`,
 			`{"config":{"type":"cloud"},"name":"default"}`,
 		},
@@ -87,7 +88,195 @@ var plan = []step{
 		operation: "getEnvironment",
 	},
 	{
-		operation: "createSession", needs: []string{"agent_id", "environment_id"}, holds: "session_id",
+		operation: "createEnvironmentKey", holds: "key_id",
+		bodies: []string{
+			`{"name":"build-host-1"}`,
+		},
+	},
+	{
+		operation: "listEnvironmentKeys", holds: "key_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`tok_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"before_id", []string{`tok_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"order", []string{`desc`}},
+		},
+	},
+	{
+		operation: "deleteEnvironmentKey",
+	},
+	{
+		operation: "updateWork",
+		bodies: []string{
+			`{"metadata":{"host":"build-host-1"}}`,
+		},
+	},
+	{
+		operation: "listWork", holds: "work_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`work_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"before_id", []string{`work_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+		},
+	},
+	{
+		operation: "pollWork",
+		queries: []query{
+			{"block_ms", []string{`999`}},
+			{"reclaim_older_than_ms", []string{`5000`}},
+		},
+	},
+	{
+		operation: "getWorkStats",
+	},
+	{
+		operation: "getWork",
+	},
+	{
+		operation: "ackWork",
+	},
+	{
+		operation: "heartbeatWork",
+		queries: []query{
+			{"expected_last_heartbeat", []string{`NO_HEARTBEAT`}},
+			{"desired_ttl_seconds", []string{`30`}},
+		},
+	},
+	{
+		operation: "stopWork",
+		bodies: []string{
+			`{"force":true}`,
+		},
+	},
+	{
+		operation: "createMemoryStore", holds: "memory_store_id",
+		bodies: []string{
+			`{"description":"What users have told us about themselves","metadata":{"team":"support"},"name":"User notes"}`,
+		},
+	},
+	{
+		operation: "updateMemoryStore",
+		bodies: []string{
+			`{"description":"What users prefer","metadata":{"team":null}}`,
+		},
+	},
+	{
+		operation: "listMemoryStores", holds: "memory_store_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d`}},
+			{"before_id", []string{`memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"order", []string{`desc`}},
+			{"include_archived", []string{`true`}},
+			{"created_at[gte]", []string{`2026-05-18T15:26:15.747298Z`}},
+			{"created_at[lte]", []string{`2026-05-18T15:26:15.747298Z`}},
+		},
+	},
+	{
+		operation: "getMemoryStore",
+	},
+	{
+		operation: "createMemory", holds: "memory_id",
+		bodies: []string{
+			`{"content":"Prefers short answers.\n","path":"users/4711.md"}`,
+		},
+	},
+	{
+		operation: "updateMemory",
+		bodies: []string{
+			`{"content":"Prefers short answers in English.\n","content_sha256":"b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed"}`,
+			`{"path":"users/4711/style.md"}`,
+		},
+	},
+	{
+		operation: "putMemory",
+		bodies: []string{
+			`{"content":"Prefers short answers in English.\n","content_sha256":"b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed"}`,
+			`{"path":"users/4711/style.md"}`,
+		},
+	},
+	{
+		operation: "listMemories", holds: "memory_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`mem_019e3b15a1bc7f82d365ac07d9f2b3e4`}},
+			{"before_id", []string{`mem_019e3b15a1bc7f82d365ac07d9f2b3e4`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"order", []string{`desc`}},
+			{"path_prefix", []string{`users/`}},
+			{"depth", []string{`1`}},
+			{"view", []string{`full`}},
+		},
+	},
+	{
+		operation: "getMemory",
+		queries: []query{
+			{"view", []string{`basic`}},
+		},
+	},
+	{
+		operation: "deleteMemory",
+		queries: []query{
+			{"expected_content_sha256", []string{`b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed`}},
+		},
+	},
+	{
+		operation: "listMemoryVersions", holds: "memory_version_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`memver_019e3b15a1bc7a93e476bd18eaf3c4f5`}},
+			{"before_id", []string{`memver_019e3b15a1bc7a93e476bd18eaf3c4f5`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"order", []string{`desc`}},
+			{"memory_id", []string{`mem_019e3b15a1bc7f82d365ac07d9f2b3e4`}},
+			{"operation", []string{`created`}},
+			{"session_id", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"api_key_id", []string{`tok_019e3b16b2cd7ba4f587ce29fba4d5a6`}},
+			{"created_at[gte]", []string{`2026-05-18T15:26:15.747298Z`}},
+			{"created_at[lte]", []string{`2026-05-18T15:26:15.747298Z`}},
+			{"view", []string{`full`}},
+		},
+	},
+	{
+		operation: "listVersionsOfMemories", holds: "memory_version_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`memver_019e3b15a1bc7a93e476bd18eaf3c4f5`}},
+			{"before_id", []string{`memver_019e3b15a1bc7a93e476bd18eaf3c4f5`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"order", []string{`desc`}},
+			{"memory_id", []string{`mem_019e3b15a1bc7f82d365ac07d9f2b3e4`}},
+			{"operation", []string{`created`}},
+			{"session_id", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"api_key_id", []string{`tok_019e3b16b2cd7ba4f587ce29fba4d5a6`}},
+			{"created_at[gte]", []string{`2026-05-18T15:26:15.747298Z`}},
+			{"created_at[lte]", []string{`2026-05-18T15:26:15.747298Z`}},
+			{"view", []string{`full`}},
+		},
+	},
+	{
+		operation: "getMemoryVersion",
+		queries: []query{
+			{"view", []string{`basic`}},
+		},
+	},
+	{
+		operation: "getVersionOfMemory",
+		queries: []query{
+			{"view", []string{`basic`}},
+		},
+	},
+	{
+		operation: "redactMemoryVersion",
+	},
+	{
+		operation: "redactVersionOfMemory",
+	},
+	{
+		operation: "createSession", needs: []string{"agent_id", "environment_id", "memory_store_id"}, holds: "session_id",
 		bodies: []string{
 			`{"agent":"agent_019e390add9f7bac9b6cc806db46fcbd","environment_id":"env_019e2590d33f711fabf42f2857cecd8a","metadata":{"purpose":"customer-support"},"title":"我的会话"}`,
 			`{"agent":{"id":"agent_019e390add9f7bac9b6cc806db46fcbd","type":"agent","version":1},"delta_flush_interval_ms":250,"environment_id":"env_019e2590d33f711fabf42f2857cecd8a","environment_variables":{"LOG_LEVEL":"debug"},"memory_store_ids":["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"]}`,
@@ -175,10 +364,87 @@ var plan = []step{
 		operation: "cancelSession",
 	},
 	{
+		operation: "createVault", holds: "vault_id",
+		bodies: []string{
+			`{"display_name":"Search tools","metadata":{"team":"docs"}}`,
+		},
+	},
+	{
+		operation: "updateVault",
+		bodies: []string{
+			`{"display_name":"Search tools","metadata":{"owner":"platform"}}`,
+		},
+	},
+	{
+		operation: "listVaults", holds: "vault_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8`}},
+			{"before_id", []string{`vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"order", []string{`desc`}},
+			{"include_archived", []string{`true`}},
+		},
+	},
+	{
+		operation: "getVault",
+	},
+	{
+		operation: "createVaultCredential", holds: "credential_id",
+		bodies: []string{
+			`{"auth":{"access_token":"example-token-2","expires_at":"2026-05-20T09:00:00Z","mcp_server_url":"https://mcp.tracker.example/mcp","refresh":{"client_id":"sessions","refresh_token":"example-token-3","scope":"issues:read","token_endpoint":"https://login.tracker.example/token","token_endpoint_auth":{"client_secret":"example-secret","type":"client_secret_basic"}},"type":"mcp_oauth"}}`,
+			`{"auth":{"mcp_server_url":"https://mcp.search.example/mcp","token":"example-token-1","type":"static_bearer"}}`,
+			`{"access_token":"example-token-5","mcp_server_url":"https://mcp.docs.example/mcp","protocol":"streamable_http","type":"static_bearer"}`,
+			`{"auth":{"secret_name":"TRACKER_TOKEN","secret_value":"example-token-4","type":"environment_variable"},"metadata":{"owner":"platform"}}`,
+		},
+	},
+	{
+		operation: "updateVaultCredential",
+		bodies: []string{
+			`{"metadata":{"owner":"platform"}}`,
+			`{"auth":{"access_token":"example-token-6","type":"mcp_oauth"}}`,
+		},
+	},
+	{
+		operation: "listVaultCredentials", holds: "credential_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9`}},
+			{"before_id", []string{`vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"order", []string{`desc`}},
+			{"include_archived", []string{`true`}},
+		},
+	},
+	{
+		operation: "getVaultCredential",
+	},
+	{
+		operation: "validateVaultCredential",
+	},
+	{
+		operation: "archiveVaultCredential",
+	},
+	{
+		operation: "deleteVaultCredential",
+	},
+	{
+		operation: "archiveVault",
+	},
+	{
+		operation: "deleteVault",
+	},
+	{
 		operation: "archiveSession",
 	},
 	{
 		operation: "deleteSession",
+	},
+	{
+		operation: "archiveMemoryStore",
+	},
+	{
+		operation: "deleteMemoryStore",
 	},
 	{
 		operation: "archiveEnvironment",
@@ -196,8 +462,15 @@ var plan = []step{
 
 // exampleIDs are the contract's examples of path parameters.
 var exampleIDs = map[string]string{
-	"session_id":     "sess_019e3bb1e8c171fd9abbb1477ffb84cc",
-	"agent_id":       "agent_019e390add9f7bac9b6cc806db46fcbd",
-	"environment_id": "env_019e2590d33f711fabf42f2857cecd8a",
-	"resource_id":    "sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0",
+	"session_id":        "sess_019e3bb1e8c171fd9abbb1477ffb84cc",
+	"agent_id":          "agent_019e390add9f7bac9b6cc806db46fcbd",
+	"environment_id":    "env_019e2590d33f711fabf42f2857cecd8a",
+	"vault_id":          "vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8",
+	"credential_id":     "vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9",
+	"key_id":            "tok_019e3bb1e8c171fd9abbb1477ffb84cc",
+	"work_id":           "work_019e3bb1e8c171fd9abbb1477ffb84cc",
+	"resource_id":       "sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0",
+	"memory_store_id":   "memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d",
+	"memory_id":         "mem_019e3b15a1bc7f82d365ac07d9f2b3e4",
+	"memory_version_id": "memver_019e3b15a1bc7a93e476bd18eaf3c4f5",
 }

@@ -12,10 +12,24 @@ func ForSchema(name string) any {
 		return new(AgentID)
 	case "EnvironmentID":
 		return new(EnvironmentID)
+	case "EnvironmentKeyID":
+		return new(EnvironmentKeyID)
+	case "WorkID":
+		return new(WorkID)
+	case "WorkerID":
+		return new(WorkerID)
 	case "MemoryStoreID":
 		return new(MemoryStoreID)
+	case "MemoryID":
+		return new(MemoryID)
+	case "MemoryVersionID":
+		return new(MemoryVersionID)
+	case "APIKeyID":
+		return new(APIKeyID)
 	case "VaultID":
 		return new(VaultID)
+	case "VaultCredentialID":
+		return new(VaultCredentialID)
 	case "FileID":
 		return new(FileID)
 	case "SkillID":
@@ -66,10 +80,26 @@ func ForSchema(name string) any {
 		return new(SessionResourceInputs)
 	case "SessionResourceInput":
 		return new(SessionResourceInput)
+	case "FileResourceInputs":
+		return new(FileResourceInputs)
+	case "FileResourceInput":
+		return new(FileResourceInput)
+	case "MemoryStoreResourceInput":
+		return new(MemoryStoreResourceInput)
+	case "MemoryAccess":
+		return new(MemoryAccess)
+	case "MemoryInstructions":
+		return new(MemoryInstructions)
 	case "MountPath":
 		return new(MountPath)
 	case "SessionResource":
 		return new(SessionResource)
+	case "FileResource":
+		return new(FileResource)
+	case "MemoryStoreResource":
+		return new(MemoryStoreResource)
+	case "MemoryMountPath":
+		return new(MemoryMountPath)
 	case "Session":
 		return new(Session)
 	case "UpdateSessionRequest":
@@ -136,6 +166,10 @@ func ForSchema(name string) any {
 		return new(JSONSchema)
 	case "MCPToolset":
 		return new(MCPToolset)
+	case "MCPToolConfig":
+		return new(MCPToolConfig)
+	case "MCPToolName":
+		return new(MCPToolName)
 	case "MCPServers":
 		return new(MCPServers)
 	case "MCPServer":
@@ -194,6 +228,198 @@ func ForSchema(name string) any {
 		return new(DeletedEnvironment)
 	case "EnvironmentList":
 		return new(EnvironmentList)
+	case "CreateVaultRequest":
+		return new(CreateVaultRequest)
+	case "VaultName":
+		return new(VaultName)
+	case "VaultStatus":
+		return new(VaultStatus)
+	case "Vault":
+		return new(Vault)
+	case "ArchivedAt":
+		return new(ArchivedAt)
+	case "UpdateVaultRequest":
+		return new(UpdateVaultRequest)
+	case "DeletedVault":
+		return new(DeletedVault)
+	case "VaultList":
+		return new(VaultList)
+	case "CreateVaultCredentialRequest":
+		return new(CreateVaultCredentialRequest)
+	case "CredentialName":
+		return new(CredentialName)
+	case "MCPProtocol":
+		return new(MCPProtocol)
+	case "BearerToken":
+		return new(BearerToken)
+	case "OAuthSecret":
+		return new(OAuthSecret)
+	case "SecretName":
+		return new(SecretName)
+	case "SecretValue":
+		return new(SecretValue)
+	case "CredentialInput":
+		return new(CredentialInput)
+	case "StaticBearerInput":
+		return new(StaticBearerInput)
+	case "MCPOAuthInput":
+		return new(MCPOAuthInput)
+	case "ExpiryInput":
+		return new(ExpiryInput)
+	case "OAuthRefreshInput":
+		return new(OAuthRefreshInput)
+	case "OAuthClientID":
+		return new(OAuthClientID)
+	case "OAuthResource":
+		return new(OAuthResource)
+	case "OAuthScope":
+		return new(OAuthScope)
+	case "TokenEndpointAuthType":
+		return new(TokenEndpointAuthType)
+	case "TokenEndpointAuthInput":
+		return new(TokenEndpointAuthInput)
+	case "EnvironmentVariableInput":
+		return new(EnvironmentVariableInput)
+	case "SecretNetworking":
+		return new(SecretNetworking)
+	case "SecretNetworkingType":
+		return new(SecretNetworkingType)
+	case "InjectionLocation":
+		return new(InjectionLocation)
+	case "VaultCredential":
+		return new(VaultCredential)
+	case "CredentialAuth":
+		return new(CredentialAuth)
+	case "StaticBearer":
+		return new(StaticBearer)
+	case "MCPOAuth":
+		return new(MCPOAuth)
+	case "OAuthRefresh":
+		return new(OAuthRefresh)
+	case "TokenEndpointAuth":
+		return new(TokenEndpointAuth)
+	case "EnvironmentVariable":
+		return new(EnvironmentVariable)
+	case "UpdateVaultCredentialRequest":
+		return new(UpdateVaultCredentialRequest)
+	case "CredentialPatch":
+		return new(CredentialPatch)
+	case "StaticBearerPatch":
+		return new(StaticBearerPatch)
+	case "MCPOAuthPatch":
+		return new(MCPOAuthPatch)
+	case "OAuthRefreshPatch":
+		return new(OAuthRefreshPatch)
+	case "EnvironmentVariablePatch":
+		return new(EnvironmentVariablePatch)
+	case "DeletedVaultCredential":
+		return new(DeletedVaultCredential)
+	case "VaultCredentialList":
+		return new(VaultCredentialList)
+	case "VaultCredentialValidation":
+		return new(VaultCredentialValidation)
+	case "CredentialValidity":
+		return new(CredentialValidity)
+	case "CredentialRefreshStatus":
+		return new(CredentialRefreshStatus)
+	case "ProbeMethod":
+		return new(ProbeMethod)
+	case "CredentialRefreshCheck":
+		return new(CredentialRefreshCheck)
+	case "CredentialProbe":
+		return new(CredentialProbe)
+	case "ProbeResponse":
+		return new(ProbeResponse)
+	case "MemoryStoreName":
+		return new(MemoryStoreName)
+	case "MemoryStoreDescription":
+		return new(MemoryStoreDescription)
+	case "CreateMemoryStoreRequest":
+		return new(CreateMemoryStoreRequest)
+	case "UpdateMemoryStoreRequest":
+		return new(UpdateMemoryStoreRequest)
+	case "MemoryStore":
+		return new(MemoryStore)
+	case "MemoryStoreStatus":
+		return new(MemoryStoreStatus)
+	case "DeletedMemoryStore":
+		return new(DeletedMemoryStore)
+	case "MemoryStoreList":
+		return new(MemoryStoreList)
+	case "MemoryPath":
+		return new(MemoryPath)
+	case "MemoryPathPrefix":
+		return new(MemoryPathPrefix)
+	case "MemoryContent":
+		return new(MemoryContent)
+	case "ContentSHA256":
+		return new(ContentSHA256)
+	case "ContentSize":
+		return new(ContentSize)
+	case "MemoryVersionNumber":
+		return new(MemoryVersionNumber)
+	case "MemoryView":
+		return new(MemoryView)
+	case "CreateMemoryRequest":
+		return new(CreateMemoryRequest)
+	case "UpdateMemoryRequest":
+		return new(UpdateMemoryRequest)
+	case "MemoryPrecondition":
+		return new(MemoryPrecondition)
+	case "Memory":
+		return new(Memory)
+	case "MemoryPrefix":
+		return new(MemoryPrefix)
+	case "MemoryListItem":
+		return new(MemoryListItem)
+	case "DeletedMemory":
+		return new(DeletedMemory)
+	case "MemoryList":
+		return new(MemoryList)
+	case "MemoryOperation":
+		return new(MemoryOperation)
+	case "SessionActor":
+		return new(SessionActor)
+	case "APIActor":
+		return new(APIActor)
+	case "Actor":
+		return new(Actor)
+	case "MemoryVersion":
+		return new(MemoryVersion)
+	case "MemoryVersionList":
+		return new(MemoryVersionList)
+	case "CreateEnvironmentKeyRequest":
+		return new(CreateEnvironmentKeyRequest)
+	case "EnvironmentKey":
+		return new(EnvironmentKey)
+	case "DeletedEnvironmentKey":
+		return new(DeletedEnvironmentKey)
+	case "EnvironmentKeyList":
+		return new(EnvironmentKeyList)
+	case "WorkState":
+		return new(WorkState)
+	case "WorkData":
+		return new(WorkData)
+	case "WorkSecret":
+		return new(WorkSecret)
+	case "Work":
+		return new(Work)
+	case "PolledWork":
+		return new(PolledWork)
+	case "WorkList":
+		return new(WorkList)
+	case "UpdateWorkRequest":
+		return new(UpdateWorkRequest)
+	case "StopWorkRequest":
+		return new(StopWorkRequest)
+	case "ExpectedHeartbeat":
+		return new(ExpectedHeartbeat)
+	case "WorkHeartbeat":
+		return new(WorkHeartbeat)
+	case "LeaseSeconds":
+		return new(LeaseSeconds)
+	case "WorkStats":
+		return new(WorkStats)
 	case "ModelList":
 		return new(ModelList)
 	case "Model":
@@ -216,6 +442,8 @@ func ForSchema(name string) any {
 		return new(UserToolConfirmationInput)
 	case "UserCustomToolResultInput":
 		return new(UserCustomToolResultInput)
+	case "UserToolResultInput":
+		return new(UserToolResultInput)
 	case "Content":
 		return new(Content)
 	case "ResultContent":
@@ -230,6 +458,14 @@ func ForSchema(name string) any {
 		return new(TextBlocks)
 	case "ResultBlocks":
 		return new(ResultBlocks)
+	case "WorkerContent":
+		return new(WorkerContent)
+	case "WorkerText":
+		return new(WorkerText)
+	case "WorkerBlocks":
+		return new(WorkerBlocks)
+	case "WorkerBlock":
+		return new(WorkerBlock)
 	case "OutcomeDescription":
 		return new(OutcomeDescription)
 	case "Rubric":
@@ -274,6 +510,8 @@ func ForSchema(name string) any {
 		return new(UserToolConfirmationEvent)
 	case "UserCustomToolResultEvent":
 		return new(UserCustomToolResultEvent)
+	case "UserToolResultEvent":
+		return new(UserToolResultEvent)
 	case "SessionStatusRunningEvent":
 		return new(SessionStatusRunningEvent)
 	case "SessionStatusRescheduledEvent":
@@ -290,6 +528,10 @@ func ForSchema(name string) any {
 		return new(AgentToolUseEvent)
 	case "AgentToolResultEvent":
 		return new(AgentToolResultEvent)
+	case "AgentMCPToolUseEvent":
+		return new(AgentMCPToolUseEvent)
+	case "AgentMCPToolResultEvent":
+		return new(AgentMCPToolResultEvent)
 	case "AgentCustomToolUseEvent":
 		return new(AgentCustomToolUseEvent)
 	case "SpanModelRequestStartEvent":
@@ -318,6 +560,10 @@ func ForSchema(name string) any {
 		return new(Error)
 	case "ErrorDetail":
 		return new(ErrorDetail)
+	case "LeaseDetails":
+		return new(LeaseDetails)
+	case "LeaseState":
+		return new(LeaseState)
 	case "ErrorType":
 		return new(ErrorType)
 	}

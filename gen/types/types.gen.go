@@ -11,6 +11,21 @@ import (
 	"github.com/oapi-codegen/nullable"
 )
 
+// Defines values for APIActorType.
+const (
+	APIActorTypeAPIActor APIActorType = "api_actor"
+)
+
+// Valid indicates whether the value is a known member of the APIActorType enum.
+func (e APIActorType) Valid() bool {
+	switch e {
+	case APIActorTypeAPIActor:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AddSessionResourcesRequestType.
 const (
 	AddSessionResourcesRequestTypeFile AddSessionResourcesRequestType = "file"
@@ -50,6 +65,36 @@ const (
 func (e AgentCustomToolUseEventType) Valid() bool {
 	switch e {
 	case AgentCustomToolUseEventTypeAgentCustomToolUse:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AgentMCPToolResultEventType.
+const (
+	AgentMCPToolResultEventTypeAgentMCPToolResult AgentMCPToolResultEventType = "agent.mcp_tool_result"
+)
+
+// Valid indicates whether the value is a known member of the AgentMCPToolResultEventType enum.
+func (e AgentMCPToolResultEventType) Valid() bool {
+	switch e {
+	case AgentMCPToolResultEventTypeAgentMCPToolResult:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AgentMCPToolUseEventType.
+const (
+	AgentMCPToolUseEventTypeAgentMCPToolUse AgentMCPToolUseEventType = "agent.mcp_tool_use"
+)
+
+// Valid indicates whether the value is a known member of the AgentMCPToolUseEventType enum.
+func (e AgentMCPToolUseEventType) Valid() bool {
+	switch e {
+	case AgentMCPToolUseEventTypeAgentMCPToolUse:
 		return true
 	default:
 		return false
@@ -215,6 +260,66 @@ func (e ContentDeltaType) Valid() bool {
 	}
 }
 
+// Defines values for CreateVaultCredentialRequestType.
+const (
+	CreateVaultCredentialRequestTypeStaticBearer CreateVaultCredentialRequestType = "static_bearer"
+)
+
+// Valid indicates whether the value is a known member of the CreateVaultCredentialRequestType enum.
+func (e CreateVaultCredentialRequestType) Valid() bool {
+	switch e {
+	case CreateVaultCredentialRequestTypeStaticBearer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CredentialRefreshStatus.
+const (
+	CredentialRefreshStatusConnectError   CredentialRefreshStatus = "connect_error"
+	CredentialRefreshStatusFailed         CredentialRefreshStatus = "failed"
+	CredentialRefreshStatusNoRefreshToken CredentialRefreshStatus = "no_refresh_token"
+	CredentialRefreshStatusSucceeded      CredentialRefreshStatus = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the CredentialRefreshStatus enum.
+func (e CredentialRefreshStatus) Valid() bool {
+	switch e {
+	case CredentialRefreshStatusConnectError:
+		return true
+	case CredentialRefreshStatusFailed:
+		return true
+	case CredentialRefreshStatusNoRefreshToken:
+		return true
+	case CredentialRefreshStatusSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CredentialValidity.
+const (
+	CredentialValidityInvalid CredentialValidity = "invalid"
+	CredentialValidityUnknown CredentialValidity = "unknown"
+	CredentialValidityValid   CredentialValidity = "valid"
+)
+
+// Valid indicates whether the value is a known member of the CredentialValidity enum.
+func (e CredentialValidity) Valid() bool {
+	switch e {
+	case CredentialValidityInvalid:
+		return true
+	case CredentialValidityUnknown:
+		return true
+	case CredentialValidityValid:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CustomToolType.
 const (
 	CustomToolTypeCustom CustomToolType = "custom"
@@ -260,6 +365,51 @@ func (e DeletedEnvironmentType) Valid() bool {
 	}
 }
 
+// Defines values for DeletedEnvironmentKeyType.
+const (
+	DeletedEnvironmentKeyTypeEnvironmentKeyDeleted DeletedEnvironmentKeyType = "environment_key_deleted"
+)
+
+// Valid indicates whether the value is a known member of the DeletedEnvironmentKeyType enum.
+func (e DeletedEnvironmentKeyType) Valid() bool {
+	switch e {
+	case DeletedEnvironmentKeyTypeEnvironmentKeyDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeletedMemoryType.
+const (
+	DeletedMemoryTypeMemoryDeleted DeletedMemoryType = "memory_deleted"
+)
+
+// Valid indicates whether the value is a known member of the DeletedMemoryType enum.
+func (e DeletedMemoryType) Valid() bool {
+	switch e {
+	case DeletedMemoryTypeMemoryDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeletedMemoryStoreType.
+const (
+	DeletedMemoryStoreTypeMemoryStoreDeleted DeletedMemoryStoreType = "memory_store_deleted"
+)
+
+// Valid indicates whether the value is a known member of the DeletedMemoryStoreType enum.
+func (e DeletedMemoryStoreType) Valid() bool {
+	switch e {
+	case DeletedMemoryStoreTypeMemoryStoreDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeletedSessionType.
 const (
 	DeletedSessionTypeSessionDeleted DeletedSessionType = "session_deleted"
@@ -284,6 +434,36 @@ const (
 func (e DeletedSessionResourceType) Valid() bool {
 	switch e {
 	case DeletedSessionResourceTypeSessionResourceDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeletedVaultType.
+const (
+	DeletedVaultTypeVaultDeleted DeletedVaultType = "vault_deleted"
+)
+
+// Valid indicates whether the value is a known member of the DeletedVaultType enum.
+func (e DeletedVaultType) Valid() bool {
+	switch e {
+	case DeletedVaultTypeVaultDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeletedVaultCredentialType.
+const (
+	DeletedVaultCredentialTypeVaultCredentialDeleted DeletedVaultCredentialType = "vault_credential_deleted"
+)
+
+// Valid indicates whether the value is a known member of the DeletedVaultCredentialType enum.
+func (e DeletedVaultCredentialType) Valid() bool {
+	switch e {
+	case DeletedVaultCredentialTypeVaultCredentialDeleted:
 		return true
 	default:
 		return false
@@ -323,6 +503,21 @@ func (e EnvironmentType) Valid() bool {
 	}
 }
 
+// Defines values for EnvironmentKeyType.
+const (
+	EnvironmentKeyTypeEnvironmentKey EnvironmentKeyType = "environment_key"
+)
+
+// Valid indicates whether the value is a known member of the EnvironmentKeyType enum.
+func (e EnvironmentKeyType) Valid() bool {
+	switch e {
+	case EnvironmentKeyTypeEnvironmentKey:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EnvironmentStatus.
 const (
 	EnvironmentStatusArchived EnvironmentStatus = "archived"
@@ -335,6 +530,51 @@ func (e EnvironmentStatus) Valid() bool {
 	case EnvironmentStatusArchived:
 		return true
 	case EnvironmentStatusReady:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EnvironmentVariableType.
+const (
+	EnvironmentVariableTypeEnvironmentVariable EnvironmentVariableType = "environment_variable"
+)
+
+// Valid indicates whether the value is a known member of the EnvironmentVariableType enum.
+func (e EnvironmentVariableType) Valid() bool {
+	switch e {
+	case EnvironmentVariableTypeEnvironmentVariable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EnvironmentVariableInputType.
+const (
+	EnvironmentVariableInputTypeEnvironmentVariable EnvironmentVariableInputType = "environment_variable"
+)
+
+// Valid indicates whether the value is a known member of the EnvironmentVariableInputType enum.
+func (e EnvironmentVariableInputType) Valid() bool {
+	switch e {
+	case EnvironmentVariableInputTypeEnvironmentVariable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EnvironmentVariablePatchType.
+const (
+	EnvironmentVariablePatchTypeEnvironmentVariable EnvironmentVariablePatchType = "environment_variable"
+)
+
+// Valid indicates whether the value is a known member of the EnvironmentVariablePatchType enum.
+func (e EnvironmentVariablePatchType) Valid() bool {
+	switch e {
+	case EnvironmentVariablePatchTypeEnvironmentVariable:
 		return true
 	default:
 		return false
@@ -358,15 +598,16 @@ func (e ErrorEnvelopeType) Valid() bool {
 
 // Defines values for ErrorType.
 const (
-	ErrorTypeAPIError            ErrorType = "api_error"
-	ErrorTypeAuthenticationError ErrorType = "authentication_error"
-	ErrorTypeConflictError       ErrorType = "conflict_error"
-	ErrorTypeFeatureNotAvailable ErrorType = "feature_not_available"
-	ErrorTypeInvalidRequestError ErrorType = "invalid_request_error"
-	ErrorTypeNotFoundError       ErrorType = "not_found_error"
-	ErrorTypeOverloadedError     ErrorType = "overloaded_error"
-	ErrorTypePermissionError     ErrorType = "permission_error"
-	ErrorTypeRateLimitError      ErrorType = "rate_limit_error"
+	ErrorTypeAPIError                ErrorType = "api_error"
+	ErrorTypeAuthenticationError     ErrorType = "authentication_error"
+	ErrorTypeConflictError           ErrorType = "conflict_error"
+	ErrorTypeFeatureNotAvailable     ErrorType = "feature_not_available"
+	ErrorTypeInvalidRequestError     ErrorType = "invalid_request_error"
+	ErrorTypeNotFoundError           ErrorType = "not_found_error"
+	ErrorTypeOverloadedError         ErrorType = "overloaded_error"
+	ErrorTypePermissionError         ErrorType = "permission_error"
+	ErrorTypePreconditionFailedError ErrorType = "precondition_failed_error"
+	ErrorTypeRateLimitError          ErrorType = "rate_limit_error"
 )
 
 // Valid indicates whether the value is a known member of the ErrorType enum.
@@ -387,6 +628,8 @@ func (e ErrorType) Valid() bool {
 	case ErrorTypeOverloadedError:
 		return true
 	case ErrorTypePermissionError:
+		return true
+	case ErrorTypePreconditionFailedError:
 		return true
 	case ErrorTypeRateLimitError:
 		return true
@@ -479,6 +722,36 @@ func (e EventStartType) Valid() bool {
 	}
 }
 
+// Defines values for FileResourceType.
+const (
+	FileResourceTypeFile FileResourceType = "file"
+)
+
+// Valid indicates whether the value is a known member of the FileResourceType enum.
+func (e FileResourceType) Valid() bool {
+	switch e {
+	case FileResourceTypeFile:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FileResourceInputType.
+const (
+	FileResourceInputTypeFile FileResourceInputType = "file"
+)
+
+// Valid indicates whether the value is a known member of the FileResourceInputType enum.
+func (e FileResourceInputType) Valid() bool {
+	switch e {
+	case FileResourceInputTypeFile:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListOrder.
 const (
 	ListOrderAsc  ListOrder = "asc"
@@ -491,6 +764,69 @@ func (e ListOrder) Valid() bool {
 	case ListOrderAsc:
 		return true
 	case ListOrderDesc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MCPOAuthType.
+const (
+	MCPOAuthTypeMCPOauth MCPOAuthType = "mcp_oauth"
+)
+
+// Valid indicates whether the value is a known member of the MCPOAuthType enum.
+func (e MCPOAuthType) Valid() bool {
+	switch e {
+	case MCPOAuthTypeMCPOauth:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MCPOAuthInputType.
+const (
+	MCPOAuthInputTypeMCPOauth MCPOAuthInputType = "mcp_oauth"
+)
+
+// Valid indicates whether the value is a known member of the MCPOAuthInputType enum.
+func (e MCPOAuthInputType) Valid() bool {
+	switch e {
+	case MCPOAuthInputTypeMCPOauth:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MCPOAuthPatchType.
+const (
+	MCPOAuthPatchTypeMCPOauth MCPOAuthPatchType = "mcp_oauth"
+)
+
+// Valid indicates whether the value is a known member of the MCPOAuthPatchType enum.
+func (e MCPOAuthPatchType) Valid() bool {
+	switch e {
+	case MCPOAuthPatchTypeMCPOauth:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MCPProtocol.
+const (
+	MCPProtocolSse            MCPProtocol = "sse"
+	MCPProtocolStreamableHTTP MCPProtocol = "streamable_http"
+)
+
+// Valid indicates whether the value is a known member of the MCPProtocol enum.
+func (e MCPProtocol) Valid() bool {
+	switch e {
+	case MCPProtocolSse:
+		return true
+	case MCPProtocolStreamableHTTP:
 		return true
 	default:
 		return false
@@ -536,6 +872,186 @@ const (
 func (e MCPToolsetType) Valid() bool {
 	switch e {
 	case MCPToolsetTypeMCPToolset:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryType.
+const (
+	MemoryTypeMemory MemoryType = "memory"
+)
+
+// Valid indicates whether the value is a known member of the MemoryType enum.
+func (e MemoryType) Valid() bool {
+	switch e {
+	case MemoryTypeMemory:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryAccess.
+const (
+	MemoryAccessReadOnly  MemoryAccess = "read_only"
+	MemoryAccessReadWrite MemoryAccess = "read_write"
+)
+
+// Valid indicates whether the value is a known member of the MemoryAccess enum.
+func (e MemoryAccess) Valid() bool {
+	switch e {
+	case MemoryAccessReadOnly:
+		return true
+	case MemoryAccessReadWrite:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryOperation.
+const (
+	MemoryOperationCreated MemoryOperation = "created"
+	MemoryOperationDeleted MemoryOperation = "deleted"
+	MemoryOperationUpdated MemoryOperation = "updated"
+)
+
+// Valid indicates whether the value is a known member of the MemoryOperation enum.
+func (e MemoryOperation) Valid() bool {
+	switch e {
+	case MemoryOperationCreated:
+		return true
+	case MemoryOperationDeleted:
+		return true
+	case MemoryOperationUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryPreconditionType.
+const (
+	MemoryPreconditionTypeContentSHA256 MemoryPreconditionType = "content_sha256"
+)
+
+// Valid indicates whether the value is a known member of the MemoryPreconditionType enum.
+func (e MemoryPreconditionType) Valid() bool {
+	switch e {
+	case MemoryPreconditionTypeContentSHA256:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryPrefixType.
+const (
+	MemoryPrefixTypeMemoryPrefix MemoryPrefixType = "memory_prefix"
+)
+
+// Valid indicates whether the value is a known member of the MemoryPrefixType enum.
+func (e MemoryPrefixType) Valid() bool {
+	switch e {
+	case MemoryPrefixTypeMemoryPrefix:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryStoreType.
+const (
+	MemoryStoreTypeMemoryStore MemoryStoreType = "memory_store"
+)
+
+// Valid indicates whether the value is a known member of the MemoryStoreType enum.
+func (e MemoryStoreType) Valid() bool {
+	switch e {
+	case MemoryStoreTypeMemoryStore:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryStoreResourceType.
+const (
+	MemoryStoreResourceTypeMemoryStore MemoryStoreResourceType = "memory_store"
+)
+
+// Valid indicates whether the value is a known member of the MemoryStoreResourceType enum.
+func (e MemoryStoreResourceType) Valid() bool {
+	switch e {
+	case MemoryStoreResourceTypeMemoryStore:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryStoreResourceInputType.
+const (
+	MemoryStoreResourceInputTypeMemoryStore MemoryStoreResourceInputType = "memory_store"
+)
+
+// Valid indicates whether the value is a known member of the MemoryStoreResourceInputType enum.
+func (e MemoryStoreResourceInputType) Valid() bool {
+	switch e {
+	case MemoryStoreResourceInputTypeMemoryStore:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryStoreStatus.
+const (
+	MemoryStoreStatusActive   MemoryStoreStatus = "active"
+	MemoryStoreStatusArchived MemoryStoreStatus = "archived"
+)
+
+// Valid indicates whether the value is a known member of the MemoryStoreStatus enum.
+func (e MemoryStoreStatus) Valid() bool {
+	switch e {
+	case MemoryStoreStatusActive:
+		return true
+	case MemoryStoreStatusArchived:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryVersionType.
+const (
+	MemoryVersionTypeMemoryVersion MemoryVersionType = "memory_version"
+)
+
+// Valid indicates whether the value is a known member of the MemoryVersionType enum.
+func (e MemoryVersionType) Valid() bool {
+	switch e {
+	case MemoryVersionTypeMemoryVersion:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MemoryView.
+const (
+	MemoryViewBasic MemoryView = "basic"
+	MemoryViewFull  MemoryView = "full"
+)
+
+// Valid indicates whether the value is a known member of the MemoryView enum.
+func (e MemoryView) Valid() bool {
+	switch e {
+	case MemoryViewBasic:
+		return true
+	case MemoryViewFull:
 		return true
 	default:
 		return false
@@ -647,6 +1163,36 @@ func (e PinnedAgentType) Valid() bool {
 	}
 }
 
+// Defines values for PolledWorkType.
+const (
+	PolledWorkTypeWork PolledWorkType = "work"
+)
+
+// Valid indicates whether the value is a known member of the PolledWorkType enum.
+func (e PolledWorkType) Valid() bool {
+	switch e {
+	case PolledWorkTypeWork:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProbeMethod.
+const (
+	ProbeMethodInitialize ProbeMethod = "initialize"
+)
+
+// Valid indicates whether the value is a known member of the ProbeMethod enum.
+func (e ProbeMethod) Valid() bool {
+	switch e {
+	case ProbeMethodInitialize:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RubricFileType.
 const (
 	RubricFileTypeFile RubricFileType = "file"
@@ -677,6 +1223,24 @@ func (e RubricTextType) Valid() bool {
 	}
 }
 
+// Defines values for SecretNetworkingType.
+const (
+	SecretNetworkingTypeLimited      SecretNetworkingType = "limited"
+	SecretNetworkingTypeUnrestricted SecretNetworkingType = "unrestricted"
+)
+
+// Valid indicates whether the value is a known member of the SecretNetworkingType enum.
+func (e SecretNetworkingType) Valid() bool {
+	switch e {
+	case SecretNetworkingTypeLimited:
+		return true
+	case SecretNetworkingTypeUnrestricted:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SelfHostedConfigType.
 const (
 	SelfHostedConfigTypeSelfHosted SelfHostedConfigType = "self_hosted"
@@ -701,6 +1265,21 @@ const (
 func (e SessionType) Valid() bool {
 	switch e {
 	case SessionTypeSession:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SessionActorType.
+const (
+	SessionActorTypeSessionActor SessionActorType = "session_actor"
+)
+
+// Valid indicates whether the value is a known member of the SessionActorType enum.
+func (e SessionActorType) Valid() bool {
+	switch e {
+	case SessionActorTypeSessionActor:
 		return true
 	default:
 		return false
@@ -761,36 +1340,6 @@ const (
 func (e SessionErrorEventType) Valid() bool {
 	switch e {
 	case SessionErrorEventTypeSessionError:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SessionResourceType.
-const (
-	SessionResourceTypeFile SessionResourceType = "file"
-)
-
-// Valid indicates whether the value is a known member of the SessionResourceType enum.
-func (e SessionResourceType) Valid() bool {
-	switch e {
-	case SessionResourceTypeFile:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for SessionResourceInputType.
-const (
-	SessionResourceInputTypeFile SessionResourceInputType = "file"
-)
-
-// Valid indicates whether the value is a known member of the SessionResourceInputType enum.
-func (e SessionResourceInputType) Valid() bool {
-	switch e {
-	case SessionResourceInputTypeFile:
 		return true
 	default:
 		return false
@@ -908,6 +1457,51 @@ func (e SpanModelRequestStartEventType) Valid() bool {
 	}
 }
 
+// Defines values for StaticBearerType.
+const (
+	StaticBearerTypeStaticBearer StaticBearerType = "static_bearer"
+)
+
+// Valid indicates whether the value is a known member of the StaticBearerType enum.
+func (e StaticBearerType) Valid() bool {
+	switch e {
+	case StaticBearerTypeStaticBearer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StaticBearerInputType.
+const (
+	StaticBearerInputTypeStaticBearer StaticBearerInputType = "static_bearer"
+)
+
+// Valid indicates whether the value is a known member of the StaticBearerInputType enum.
+func (e StaticBearerInputType) Valid() bool {
+	switch e {
+	case StaticBearerInputTypeStaticBearer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StaticBearerPatchType.
+const (
+	StaticBearerPatchTypeStaticBearer StaticBearerPatchType = "static_bearer"
+)
+
+// Valid indicates whether the value is a known member of the StaticBearerPatchType enum.
+func (e StaticBearerPatchType) Valid() bool {
+	switch e {
+	case StaticBearerPatchTypeStaticBearer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for StopReasonType.
 const (
 	StopReasonTypeCancelled      StopReasonType = "cancelled"
@@ -947,6 +1541,27 @@ const (
 func (e TextBlockType) Valid() bool {
 	switch e {
 	case TextBlockTypeText:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TokenEndpointAuthType.
+const (
+	TokenEndpointAuthTypeClientSecretBasic TokenEndpointAuthType = "client_secret_basic"
+	TokenEndpointAuthTypeClientSecretPost  TokenEndpointAuthType = "client_secret_post"
+	TokenEndpointAuthTypeNone              TokenEndpointAuthType = "none"
+)
+
+// Valid indicates whether the value is a known member of the TokenEndpointAuthType enum.
+func (e TokenEndpointAuthType) Valid() bool {
+	switch e {
+	case TokenEndpointAuthTypeClientSecretBasic:
+		return true
+	case TokenEndpointAuthTypeClientSecretPost:
+		return true
+	case TokenEndpointAuthTypeNone:
 		return true
 	default:
 		return false
@@ -1121,6 +1736,222 @@ func (e UserToolConfirmationInputType) Valid() bool {
 	}
 }
 
+// Defines values for UserToolResultEventType.
+const (
+	UserToolResultEventTypeUserToolResult UserToolResultEventType = "user.tool_result"
+)
+
+// Valid indicates whether the value is a known member of the UserToolResultEventType enum.
+func (e UserToolResultEventType) Valid() bool {
+	switch e {
+	case UserToolResultEventTypeUserToolResult:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserToolResultInputType.
+const (
+	UserToolResultInputTypeUserToolResult UserToolResultInputType = "user.tool_result"
+)
+
+// Valid indicates whether the value is a known member of the UserToolResultInputType enum.
+func (e UserToolResultInputType) Valid() bool {
+	switch e {
+	case UserToolResultInputTypeUserToolResult:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for VaultType.
+const (
+	VaultTypeVault VaultType = "vault"
+)
+
+// Valid indicates whether the value is a known member of the VaultType enum.
+func (e VaultType) Valid() bool {
+	switch e {
+	case VaultTypeVault:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for VaultCredentialType.
+const (
+	VaultCredentialTypeVaultCredential VaultCredentialType = "vault_credential"
+)
+
+// Valid indicates whether the value is a known member of the VaultCredentialType enum.
+func (e VaultCredentialType) Valid() bool {
+	switch e {
+	case VaultCredentialTypeVaultCredential:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for VaultCredentialValidationType.
+const (
+	VaultCredentialValidationTypeVaultCredentialValidation VaultCredentialValidationType = "vault_credential_validation"
+)
+
+// Valid indicates whether the value is a known member of the VaultCredentialValidationType enum.
+func (e VaultCredentialValidationType) Valid() bool {
+	switch e {
+	case VaultCredentialValidationTypeVaultCredentialValidation:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for VaultStatus.
+const (
+	VaultStatusActive   VaultStatus = "active"
+	VaultStatusArchived VaultStatus = "archived"
+)
+
+// Valid indicates whether the value is a known member of the VaultStatus enum.
+func (e VaultStatus) Valid() bool {
+	switch e {
+	case VaultStatusActive:
+		return true
+	case VaultStatusArchived:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkType.
+const (
+	WorkTypeWork WorkType = "work"
+)
+
+// Valid indicates whether the value is a known member of the WorkType enum.
+func (e WorkType) Valid() bool {
+	switch e {
+	case WorkTypeWork:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkDataType.
+const (
+	WorkDataTypeSession WorkDataType = "session"
+)
+
+// Valid indicates whether the value is a known member of the WorkDataType enum.
+func (e WorkDataType) Valid() bool {
+	switch e {
+	case WorkDataTypeSession:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkHeartbeatType.
+const (
+	WorkHeartbeatTypeWorkHeartbeat WorkHeartbeatType = "work_heartbeat"
+)
+
+// Valid indicates whether the value is a known member of the WorkHeartbeatType enum.
+func (e WorkHeartbeatType) Valid() bool {
+	switch e {
+	case WorkHeartbeatTypeWorkHeartbeat:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkState.
+const (
+	WorkStateActive   WorkState = "active"
+	WorkStateQueued   WorkState = "queued"
+	WorkStateStarting WorkState = "starting"
+	WorkStateStopped  WorkState = "stopped"
+	WorkStateStopping WorkState = "stopping"
+)
+
+// Valid indicates whether the value is a known member of the WorkState enum.
+func (e WorkState) Valid() bool {
+	switch e {
+	case WorkStateActive:
+		return true
+	case WorkStateQueued:
+		return true
+	case WorkStateStarting:
+		return true
+	case WorkStateStopped:
+		return true
+	case WorkStateStopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkStatsType.
+const (
+	WorkStatsTypeWorkQueueStats WorkStatsType = "work_queue_stats"
+)
+
+// Valid indicates whether the value is a known member of the WorkStatsType enum.
+func (e WorkStatsType) Valid() bool {
+	switch e {
+	case WorkStatsTypeWorkQueueStats:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkerBlockType.
+const (
+	WorkerBlockTypeText WorkerBlockType = "text"
+)
+
+// Valid indicates whether the value is a known member of the WorkerBlockType enum.
+func (e WorkerBlockType) Valid() bool {
+	switch e {
+	case WorkerBlockTypeText:
+		return true
+	default:
+		return false
+	}
+}
+
+// APIActor Caller of the API.
+//
+// Example: {"api_key_id":"tok_019e3b16b2cd7ba4f587ce29fba4d5a6","type":"api_actor"}
+type APIActor struct {
+	// Type Always `api_actor`.
+	Type APIActorType `json:"type"`
+
+	// APIKeyID Identifier of an access token; it is not the token itself.
+	//
+	// Example: tok_019e3b16b2cd7ba4f587ce29fba4d5a6
+	APIKeyID APIKeyID `json:"api_key_id"`
+}
+
+// APIActorType Always `api_actor`.
+type APIActorType string
+
+// APIKeyID Identifier of an access token; it is not the token itself.
+//
+// Example: tok_019e3b16b2cd7ba4f587ce29fba4d5a6
+type APIKeyID = string
+
 // AddSessionResourcesRequest Request body of addSessionResources: either one resource, with `type` and `file_id`, or a list of them
 // under `resources`.
 //
@@ -1139,11 +1970,10 @@ type AddSessionResourcesRequest struct {
 	// Example: /mnt/session/uploads/report.csv
 	MountPath *MountPath `json:"mount_path,omitempty"`
 
-	// Resources File resources (文件资源列表). Gated (M3 门控): with the gate closed only an empty list is accepted.
-	//
+	// Resources Files to add to a session.
 	//
 	// Example: [{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}]
-	Resources SessionResourceInputs `json:"resources,omitempty"`
+	Resources FileResourceInputs `json:"resources,omitempty"`
 }
 
 // AddSessionResourcesRequestType Always `file`.
@@ -1192,7 +2022,7 @@ type Agent struct {
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
 
-	// MCPServers MCP servers that the agent can call.
+	// MCPServers MCP servers whose tools the agent can use, by the toolsets that name them.
 	//
 	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 	MCPServers MCPServers `json:"mcp_servers,omitzero"`
@@ -1311,6 +2141,122 @@ type AgentList struct {
 	// NextPage Value of `page` for the next page; null on the last page.
 	NextPage *string `json:"next_page"`
 }
+
+// AgentMCPToolResultEvent Result of a tool of an MCP server. What is not text is described in a sentence.
+//
+// Example: {"content":[{"text":"The build fails on Windows.","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","is_error":false,"mcp_tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.mcp_tool_result"}
+type AgentMCPToolResultEvent struct {
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `agent.mcp_tool_result`.
+	Type AgentMCPToolResultEventType `json:"type"`
+
+	// MCPToolUseID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	MCPToolUseID EventID `json:"mcp_tool_use_id"`
+
+	// Content Content of a tool result, in blocks; it can be empty.
+	//
+	// Example: [{"text":"7 °C","type":"text"}]
+	Content ResultBlocks `json:"content"`
+
+	// IsError Whether the tool failed.
+	IsError bool `json:"is_error"`
+
+	// SessionID Identifier of a session.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Identifier of a turn, which all of its events have.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion Version of the event's format.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// AgentMCPToolResultEventType Always `agent.mcp_tool_result`.
+type AgentMCPToolResultEventType string
+
+// AgentMCPToolUseEvent Use of a tool of an MCP server by the agent, which the server calls. With the permission `ask` it waits for a
+// `user.tool_confirmation`.
+//
+// Example: {"created_at":"2026-05-18T15:26:28.401Z","evaluated_permission":"allow","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","input":{"number":7},"mcp_server_name":"tracker","name":"get_issue","processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"agent.mcp_tool_use"}
+type AgentMCPToolUseEvent struct {
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `agent.mcp_tool_use`.
+	Type AgentMCPToolUseEventType `json:"type"`
+
+	// MCPServerName Name of a tool.
+	//
+	// Example: get_changes
+	MCPServerName ToolName `json:"mcp_server_name"`
+
+	// Name Name of a tool, as its MCP server lists it.
+	//
+	// Example: get_issue
+	Name MCPToolName `json:"name"`
+
+	// Input Arguments of a tool, stored unchanged.
+	//
+	// Example: {"city":"Oslo"}
+	Input ToolInput `json:"input"`
+
+	// EvaluatedPermission Whether the tool runs without confirmation (`allow`), after confirmation (`ask`) or not at all (`deny`).
+	//
+	// Example: allow
+	EvaluatedPermission EvaluatedPermission `json:"evaluated_permission"`
+
+	// SessionID Identifier of a session.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Identifier of a turn, which all of its events have.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion Version of the event's format.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// AgentMCPToolUseEventType Always `agent.mcp_tool_use`.
+type AgentMCPToolUseEventType string
 
 // AgentMessageEvent Message from the agent.
 //
@@ -1575,6 +2521,16 @@ type AgentVersionList struct {
 	NextPage *string `json:"next_page"`
 }
 
+// ArchivedAt When the resource was archived; null until then.
+//
+// Example: 2026-05-19T09:00:00Z
+type ArchivedAt = time.Time
+
+// BearerToken Token that is sent to the MCP server. Write-only.
+//
+// Example: example-token-1
+type BearerToken = string
+
 // BuiltinTool Name of a built-in tool.
 //
 // Example: Read
@@ -1679,6 +2635,16 @@ type ContentDelta struct {
 // ContentDeltaType Always `content_delta`.
 type ContentDeltaType string
 
+// ContentSHA256 SHA-256 of the content's bytes of UTF-8, in lower-case hexadecimal digits.
+//
+// Example: b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed
+type ContentSHA256 = string
+
+// ContentSize Size of the content in bytes of UTF-8.
+//
+// Example: 23
+type ContentSize = int64
+
 // CreateAgentRequest Request body of createAgent, at most 2 MiB of JSON.
 //
 // Example: {"model":"ultimate","name":"test-agent-e2e","system":"你是一个测试助手"}
@@ -1713,7 +2679,7 @@ type CreateAgentRequest struct {
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
 
-	// MCPServers MCP servers that the agent can call.
+	// MCPServers MCP servers whose tools the agent can use, by the toolsets that name them.
 	//
 	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 	MCPServers MCPServers `json:"mcp_servers,omitzero"`
@@ -1734,6 +2700,16 @@ type CreateAgentRequest struct {
 	Metadata Metadata `json:"metadata,omitzero"`
 }
 
+// CreateEnvironmentKeyRequest Request body of createEnvironmentKey.
+//
+// Example: {"name":"build-host-1"}
+type CreateEnvironmentKeyRequest struct {
+	// Name Display name; it need not be unique.
+	//
+	// Example: test-agent-e2e
+	Name Name `json:"name"`
+}
+
 // CreateEnvironmentRequest Request body of createEnvironment.
 //
 // Example: {"config":{"type":"cloud"},"name":"default"}
@@ -1752,6 +2728,49 @@ type CreateEnvironmentRequest struct {
 	//
 	// Example: {"networking":{"type":"unrestricted"},"type":"cloud"}
 	Config EnvironmentConfig `json:"config"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+}
+
+// CreateMemoryRequest Request body of createMemory.
+//
+// Example: {"content":"Prefers short answers.\n","path":"users/4711.md"}
+type CreateMemoryRequest struct {
+	// Path Path of a memory, unique within its store: segments with slashes between them, at most 1024 bytes of UTF-8 in
+	// normalization form C, without control or format characters. A segment is not empty, `.` or `..`. Requests may
+	// have a leading slash, which is removed.
+	//
+	//
+	// Example: users/4711.md
+	Path MemoryPath `json:"path"`
+
+	// Content Text of a memory, at most 102400 bytes of UTF-8; it may be empty.
+	//
+	// Example: Prefers short answers.
+	Content MemoryContent `json:"content"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+}
+
+// CreateMemoryStoreRequest Request body of createMemoryStore.
+//
+// Example: {"description":"What users have told us about themselves","metadata":{"team":"support"},"name":"User notes"}
+type CreateMemoryStoreRequest struct {
+	// Name Display name; it need not be unique.
+	//
+	// Example: User notes
+	Name MemoryStoreName `json:"name"`
+
+	// Description What the memory store is for; agents read it. `''` when it has none.
+	//
+	// Example: What users have told us about themselves
+	Description *MemoryStoreDescription `json:"description,omitempty"`
 
 	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
 	//
@@ -1787,12 +2806,12 @@ type CreateSessionRequest struct {
 	// DeltaFlushIntervalMS Interval in milliseconds at which incremental output is flushed (增量刷新间隔).
 	DeltaFlushIntervalMS *int32 `json:"delta_flush_interval_ms,omitempty"`
 
-	// MemoryStoreIDs Memory stores of the session (关联的 Memory Store ID 列表).
+	// MemoryStoreIDs Memory stores of the session (关联的 Memory Store ID 列表), which its agent reads and changes.
 	//
 	// Example: ["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"]
 	MemoryStoreIDs MemoryStoreIDs `json:"memory_store_ids,omitempty"`
 
-	// Resources File resources (文件资源列表). Gated (M3 门控): with the gate closed only an empty list is accepted.
+	// Resources Files (文件资源列表) and memory stores. Gated (M3 门控): with the gate closed only an empty list is accepted.
 	//
 	//
 	// Example: [{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}]
@@ -1810,6 +2829,111 @@ type CreateSessionRequest struct {
 	// Example: {"LOG_LEVEL":"debug"}
 	EnvironmentVariables EnvironmentVariables `json:"environment_variables,omitzero"`
 }
+
+// CreateVaultCredentialRequest Request body of createVaultCredential: either `auth`, or the flat form with `type`, `mcp_server_url`, `protocol`
+// and `access_token`.
+//
+// Example: {"auth":{"mcp_server_url":"https://mcp.search.example/mcp","token":"example-token-1","type":"static_bearer"}}
+type CreateVaultCredentialRequest struct {
+	// Auth Authorization with its secrets, distinguished by `type`.
+	//
+	// Example: {"mcp_server_url":"https://mcp.search.example/mcp","token":"example-token-1","type":"static_bearer"}
+	Auth *CredentialInput `json:"auth,omitempty"`
+
+	// Type Always `static_bearer`.
+	Type *CreateVaultCredentialRequestType `json:"type,omitempty"`
+
+	// MCPServerURL URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	MCPServerURL *HTTPURL `json:"mcp_server_url,omitempty"`
+
+	// Protocol Protocol of the MCP server.
+	//
+	// Example: streamable_http
+	Protocol *MCPProtocol `json:"protocol,omitempty"`
+
+	// AccessToken Token that is sent to the MCP server. Write-only.
+	//
+	// Example: example-token-1
+	AccessToken *BearerToken `json:"access_token,omitempty"`
+
+	// DisplayName Display name; it is accepted and not kept.
+	//
+	// Example: Search
+	DisplayName *CredentialName `json:"display_name,omitempty"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+}
+
+// CreateVaultCredentialRequestType Always `static_bearer`.
+type CreateVaultCredentialRequestType string
+
+// CreateVaultRequest Request body of createVault.
+//
+// Example: {"display_name":"Search tools","metadata":{"team":"docs"}}
+type CreateVaultRequest struct {
+	// DisplayName Display name of the vault; it need not be unique.
+	//
+	// Example: Search tools
+	DisplayName VaultName `json:"display_name"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// Credentials Credentials of the new vault, each in either form.
+	Credentials []CreateVaultCredentialRequest `json:"credentials,omitempty"`
+}
+
+// CredentialName Display name; it is accepted and not kept.
+//
+// Example: Search
+type CredentialName = string
+
+// CredentialProbe How the MCP server responded; null when it was not asked.
+//
+// Example: {"http_response":{"body":"","body_truncated":false,"content_type":"text/plain","status_code":401},"method":"initialize"}
+type CredentialProbe struct {
+	// Method Method of the request to the MCP server.
+	//
+	// Example: initialize
+	Method ProbeMethod `json:"method"`
+
+	// HTTPResponse Response that a validation received, without secrets.
+	//
+	// Example: {"body":"","body_truncated":false,"content_type":"text/plain","status_code":401}
+	HTTPResponse *ProbeResponse `json:"http_response,omitempty"`
+}
+
+// CredentialRefreshCheck How the refresh of the access token went; null when it was not tried.
+//
+// Example: {"http_response":{"body":"","body_truncated":false,"content_type":"application/json","status_code":400},"status":"failed"}
+type CredentialRefreshCheck struct {
+	// Status Outcome of a refresh.
+	//
+	// Example: failed
+	Status CredentialRefreshStatus `json:"status"`
+
+	// HTTPResponse Response that a validation received, without secrets.
+	//
+	// Example: {"body":"","body_truncated":false,"content_type":"text/plain","status_code":401}
+	HTTPResponse *ProbeResponse `json:"http_response,omitempty"`
+}
+
+// CredentialRefreshStatus Outcome of a refresh.
+//
+// Example: failed
+type CredentialRefreshStatus string
+
+// CredentialValidity Whether the MCP server accepts the credential.
+//
+// Example: unknown
+type CredentialValidity string
 
 // CustomTool Tool that the caller runs; the session waits for its result.
 //
@@ -1874,6 +2998,54 @@ type DeletedEnvironment struct {
 // DeletedEnvironmentType Always `environment_deleted`.
 type DeletedEnvironmentType string
 
+// DeletedEnvironmentKey Identifier of a deleted key.
+//
+// Example: {"id":"tok_019e3bb1e8c171fd9abbb1477ffb84cc","type":"environment_key_deleted"}
+type DeletedEnvironmentKey struct {
+	// ID Identifier of a key of an environment.
+	//
+	// Example: tok_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID EnvironmentKeyID `json:"id"`
+
+	// Type Always `environment_key_deleted`.
+	Type DeletedEnvironmentKeyType `json:"type"`
+}
+
+// DeletedEnvironmentKeyType Always `environment_key_deleted`.
+type DeletedEnvironmentKeyType string
+
+// DeletedMemory Identifier of a deleted memory.
+//
+// Example: {"id":"mem_019e3b15a1bc7f82d365ac07d9f2b3e4","type":"memory_deleted"}
+type DeletedMemory struct {
+	// ID Identifier of a memory; it stays the same when the path changes.
+	//
+	// Example: mem_019e3b15a1bc7f82d365ac07d9f2b3e4
+	ID MemoryID `json:"id"`
+
+	// Type Always `memory_deleted`.
+	Type DeletedMemoryType `json:"type"`
+}
+
+// DeletedMemoryType Always `memory_deleted`.
+type DeletedMemoryType string
+
+// DeletedMemoryStore Identifier of a deleted memory store.
+//
+// Example: {"id":"memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d","type":"memory_store_deleted"}
+type DeletedMemoryStore struct {
+	// ID Identifier of a memory store.
+	//
+	// Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+	ID MemoryStoreID `json:"id"`
+
+	// Type Always `memory_store_deleted`.
+	Type DeletedMemoryStoreType `json:"type"`
+}
+
+// DeletedMemoryStoreType Always `memory_store_deleted`.
+type DeletedMemoryStoreType string
+
 // DeletedSession Identifier of a deleted session.
 //
 // Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session_deleted"}
@@ -1905,6 +3077,38 @@ type DeletedSessionResource struct {
 
 // DeletedSessionResourceType Always `session_resource_deleted`.
 type DeletedSessionResourceType string
+
+// DeletedVault Identifier of a deleted vault.
+//
+// Example: {"id":"vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8","type":"vault_deleted"}
+type DeletedVault struct {
+	// ID Identifier of a vault.
+	//
+	// Example: vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8
+	ID VaultID `json:"id"`
+
+	// Type Always `vault_deleted`.
+	Type DeletedVaultType `json:"type"`
+}
+
+// DeletedVaultType Always `vault_deleted`.
+type DeletedVaultType string
+
+// DeletedVaultCredential Identifier of a deleted credential.
+//
+// Example: {"id":"vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9","type":"vault_credential_deleted"}
+type DeletedVaultCredential struct {
+	// ID Identifier of a credential in a vault.
+	//
+	// Example: vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9
+	ID VaultCredentialID `json:"id"`
+
+	// Type Always `vault_credential_deleted`.
+	Type DeletedVaultCredentialType `json:"type"`
+}
+
+// DeletedVaultCredentialType Always `vault_credential_deleted`.
+type DeletedVaultCredentialType string
 
 // DeltaType Type of event that can be sent in pieces; for `agent.thinking` only the start is sent.
 //
@@ -1982,6 +3186,70 @@ type EnvironmentType string
 // Example: env_019e2590d33f711fabf42f2857cecd8a
 type EnvironmentID = string
 
+// EnvironmentKey Key of an environment, for its workers.
+//
+// Example: {"created_at":"2026-07-20T09:00:00Z","environment_id":"env_019e2590d33f711fabf42f2857cecd8a","id":"tok_019e3bb1e8c171fd9abbb1477ffb84cc","key":"pt-env-example","name":"build-host-1","type":"environment_key"}
+type EnvironmentKey struct {
+	// ID Identifier of a key of an environment.
+	//
+	// Example: tok_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID EnvironmentKeyID `json:"id"`
+
+	// Type Always `environment_key`.
+	Type EnvironmentKeyType `json:"type"`
+
+	// EnvironmentID Identifier of an environment.
+	//
+	// Example: env_019e2590d33f711fabf42f2857cecd8a
+	EnvironmentID EnvironmentID `json:"environment_id"`
+
+	// Name Display name; it need not be unique.
+	//
+	// Example: test-agent-e2e
+	Name Name `json:"name"`
+
+	// Key The token; present only in the response that creates the key.
+	Key *string `json:"key,omitempty"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ExpiresAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ExpiresAt *Timestamp `json:"expires_at,omitempty"`
+}
+
+// EnvironmentKeyType Always `environment_key`.
+type EnvironmentKeyType string
+
+// EnvironmentKeyID Identifier of a key of an environment.
+//
+// Example: tok_019e3bb1e8c171fd9abbb1477ffb84cc
+type EnvironmentKeyID = string
+
+// EnvironmentKeyList One page of keys.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type EnvironmentKeyList struct {
+	// Data Records of the page, in the order of the list.
+	Data []EnvironmentKey `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
 // EnvironmentList One page of environments.
 //
 // Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
@@ -2006,6 +3274,94 @@ type EnvironmentList struct {
 //
 // Example: ready
 type EnvironmentStatus string
+
+// EnvironmentVariable Environment variable of a session's container, without its value.
+//
+// Example: {"injection_location":{"body":true,"header":true},"networking":{"type":"unrestricted"},"secret_name":"TRACKER_TOKEN","type":"environment_variable"}
+type EnvironmentVariable struct {
+	// Type Always `environment_variable`.
+	Type EnvironmentVariableType `json:"type"`
+
+	// SecretName Name of the environment variable.
+	//
+	// Example: TRACKER_TOKEN
+	SecretName SecretName `json:"secret_name"`
+
+	// Networking Hosts that the value of the variable may be sent to.
+	//
+	// Example: {"allowed_hosts":["api.tracker.example"],"type":"limited"}
+	Networking SecretNetworking `json:"networking"`
+
+	// InjectionLocation Parts of a request that the value of the variable may be put into.
+	//
+	// Example: {"body":false,"header":true}
+	InjectionLocation InjectionLocation `json:"injection_location"`
+}
+
+// EnvironmentVariableType Always `environment_variable`.
+type EnvironmentVariableType string
+
+// EnvironmentVariableInput Environment variable of a session's container.
+//
+// Example: {"secret_name":"TRACKER_TOKEN","secret_value":"example-token-4","type":"environment_variable"}
+type EnvironmentVariableInput struct {
+	// Type Always `environment_variable`.
+	Type EnvironmentVariableInputType `json:"type"`
+
+	// SecretName Name of the environment variable.
+	//
+	// Example: TRACKER_TOKEN
+	SecretName SecretName `json:"secret_name"`
+
+	// SecretValue Value of the environment variable. Write-only.
+	//
+	// Example: example-token-4
+	SecretValue SecretValue `json:"secret_value"`
+
+	// Networking Hosts that the value of the variable may be sent to.
+	//
+	// Example: {"allowed_hosts":["api.tracker.example"],"type":"limited"}
+	Networking *SecretNetworking `json:"networking,omitempty"`
+
+	// InjectionLocation Parts of a request that the value of the variable may be put into.
+	//
+	// Example: {"body":false,"header":true}
+	InjectionLocation *InjectionLocation `json:"injection_location,omitempty"`
+}
+
+// EnvironmentVariableInputType Always `environment_variable`.
+type EnvironmentVariableInputType string
+
+// EnvironmentVariablePatch Change of an environment variable; `secret_name` is fixed.
+//
+// Example: {"secret_value":"example-token-9","type":"environment_variable"}
+type EnvironmentVariablePatch struct {
+	// Type Always `environment_variable`.
+	Type EnvironmentVariablePatchType `json:"type"`
+
+	// SecretName Name of the environment variable.
+	//
+	// Example: TRACKER_TOKEN
+	SecretName *SecretName `json:"secret_name,omitempty"`
+
+	// SecretValue Value of the environment variable. Write-only.
+	//
+	// Example: example-token-4
+	SecretValue *SecretValue `json:"secret_value,omitempty"`
+
+	// Networking Hosts that the value of the variable may be sent to.
+	//
+	// Example: {"allowed_hosts":["api.tracker.example"],"type":"limited"}
+	Networking *SecretNetworking `json:"networking,omitempty"`
+
+	// InjectionLocation Parts of a request that the value of the variable may be put into.
+	//
+	// Example: {"body":false,"header":true}
+	InjectionLocation *InjectionLocation `json:"injection_location,omitempty"`
+}
+
+// EnvironmentVariablePatchType Always `environment_variable`.
+type EnvironmentVariablePatchType string
 
 // EnvironmentVariables Environment variables of the session's container, at most 64.
 //
@@ -2053,6 +3409,11 @@ type ErrorDetail struct {
 
 	// AvailableFrom Beta identifier that makes the feature available; present only with 501.
 	AvailableFrom *string `json:"available_from,omitempty"`
+
+	// Details What a 412 is about.
+	//
+	// Example: {"current_state":{"last_heartbeat":"2026-07-20T09:00:05.123456Z","state":"active","ttl_seconds":30}}
+	Details *LeaseDetails `json:"details,omitempty"`
 }
 
 // ErrorType Kind of an error, one for each status; a 405 and the 409 of a busy session are `invalid_request_error`.
@@ -2165,10 +3526,82 @@ type EventUsage struct {
 	Credits float64 `json:"credits"`
 }
 
+// ExpectedHeartbeat Heartbeat that the caller expects to be the latest one.
+//
+// Example: NO_HEARTBEAT
+type ExpectedHeartbeat = string
+
+// ExpiryInput When the access token expires, in any time zone.
+//
+// Example: 2026-05-20T11:00:00+02:00
+type ExpiryInput = time.Time
+
 // FileID Identifier of a file.
 //
 // Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 type FileID = string
+
+// FileResource File of a session (关联的文件资源).
+//
+// Example: {"created_at":"2026-05-18T15:26:15.747298Z","file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","id":"sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0","mount_path":"/mnt/session/uploads/file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file","updated_at":"2026-05-18T15:26:15.747298Z"}
+type FileResource struct {
+	// ID Identifier of a session resource.
+	//
+	// Example: sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0
+	ID SessionResourceID `json:"id"`
+
+	// Type Always `file`.
+	Type FileResourceType `json:"type"`
+
+	// FileID Identifier of a file.
+	//
+	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
+	FileID FileID `json:"file_id"`
+
+	// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
+	//
+	// Example: /mnt/session/uploads/report.csv
+	MountPath MountPath `json:"mount_path"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	UpdatedAt Timestamp `json:"updated_at"`
+}
+
+// FileResourceType Always `file`.
+type FileResourceType string
+
+// FileResourceInput File to add to a session.
+//
+// Example: {"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}
+type FileResourceInput struct {
+	// Type Always `file`.
+	Type FileResourceInputType `json:"type"`
+
+	// FileID Identifier of a file.
+	//
+	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
+	FileID FileID `json:"file_id"`
+
+	// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
+	//
+	// Example: /mnt/session/uploads/report.csv
+	MountPath *MountPath `json:"mount_path,omitempty"`
+}
+
+// FileResourceInputType Always `file`.
+type FileResourceInputType string
+
+// FileResourceInputs Files to add to a session.
+//
+// Example: [{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}]
+type FileResourceInputs = []FileResourceInput
 
 // HTTPURL URL with the scheme http or https.
 //
@@ -2185,15 +3618,152 @@ type HostName = string
 // Example: 0b8c6f9e-5c1e-4f0e-9b53-0d1b7a7d1a55
 type IdempotencyKey = string
 
+// InjectionLocation Parts of a request that the value of the variable may be put into.
+//
+// Example: {"body":false,"header":true}
+type InjectionLocation struct {
+	// Header Whether headers may contain it.
+	Header *bool `json:"header,omitempty"`
+
+	// Body Whether bodies may contain it.
+	Body *bool `json:"body,omitempty"`
+}
+
 // JSONSchema JSON Schema, stored unchanged; at most 256 KiB of JSON in a request.
 //
 // Example: {"properties":{"tag":{"type":"string"}},"type":"object"}
 type JSONSchema = json.RawMessage
 
+// LeaseDetails What a 412 is about.
+//
+// Example: {"current_state":{"last_heartbeat":"2026-07-20T09:00:05.123456Z","state":"active","ttl_seconds":30}}
+type LeaseDetails struct {
+	// CurrentState What the server knows of the lease of a work item.
+	//
+	// Example: {"last_heartbeat":"2026-07-20T09:00:05.123456Z","state":"active","ttl_seconds":30}
+	CurrentState LeaseState `json:"current_state"`
+}
+
+// LeaseSeconds Length of a lease in seconds.
+//
+// Example: 30
+type LeaseSeconds = int32
+
+// LeaseState What the server knows of the lease of a work item.
+//
+// Example: {"last_heartbeat":"2026-07-20T09:00:05.123456Z","state":"active","ttl_seconds":30}
+type LeaseState struct {
+	// State State of a work item.
+	//
+	// Example: queued
+	State WorkState `json:"state"`
+
+	// TTLSeconds Length of a lease in seconds.
+	//
+	// Example: 30
+	TTLSeconds LeaseSeconds `json:"ttl_seconds"`
+
+	// LastHeartbeat Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	LastHeartbeat *Timestamp `json:"last_heartbeat,omitempty"`
+}
+
 // ListOrder Order of a list, newest (`desc`) or oldest (`asc`) first.
 //
 // Example: desc
 type ListOrder string
+
+// MCPOAuth Access token of OAuth, without the token. `refresh` is absent when it cannot be refreshed.
+//
+// Example: {"expires_at":"2026-05-20T09:00:00Z","mcp_server_url":"https://mcp.tracker.example/mcp","type":"mcp_oauth"}
+type MCPOAuth struct {
+	// Type Always `mcp_oauth`.
+	Type MCPOAuthType `json:"type"`
+
+	// MCPServerURL URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	MCPServerURL HTTPURL `json:"mcp_server_url"`
+
+	// ExpiresAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ExpiresAt *Timestamp `json:"expires_at,omitempty"`
+
+	// Refresh How an access token is refreshed, without secrets.
+	//
+	// Example: {"client_id":"sessions","token_endpoint":"https://login.tracker.example/token","token_endpoint_auth":{"type":"client_secret_basic"}}
+	Refresh *OAuthRefresh `json:"refresh,omitempty"`
+}
+
+// MCPOAuthType Always `mcp_oauth`.
+type MCPOAuthType string
+
+// MCPOAuthInput Access token of OAuth, which the server refreshes if it has the means.
+//
+// Example: {"access_token":"example-token-2","mcp_server_url":"https://mcp.tracker.example/mcp","type":"mcp_oauth"}
+type MCPOAuthInput struct {
+	// Type Always `mcp_oauth`.
+	Type MCPOAuthInputType `json:"type"`
+
+	// MCPServerURL URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	MCPServerURL HTTPURL `json:"mcp_server_url"`
+
+	// AccessToken Token that is sent to the MCP server. Write-only.
+	//
+	// Example: example-token-1
+	AccessToken BearerToken `json:"access_token"`
+
+	// ExpiresAt When the access token expires, in any time zone.
+	//
+	// Example: 2026-05-20T11:00:00+02:00
+	ExpiresAt *ExpiryInput `json:"expires_at,omitempty"`
+
+	// Refresh How an access token is refreshed.
+	//
+	// Example: {"client_id":"sessions","refresh_token":"example-token-3","token_endpoint":"https://login.tracker.example/token","token_endpoint_auth":{"type":"none"}}
+	Refresh *OAuthRefreshInput `json:"refresh,omitempty"`
+}
+
+// MCPOAuthInputType Always `mcp_oauth`.
+type MCPOAuthInputType string
+
+// MCPOAuthPatch Change of an access token; `mcp_server_url` is fixed.
+//
+// Example: {"access_token":"example-token-7","expires_at":null,"type":"mcp_oauth"}
+type MCPOAuthPatch struct {
+	// Type Always `mcp_oauth`.
+	Type MCPOAuthPatchType `json:"type"`
+
+	// MCPServerURL URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	MCPServerURL *HTTPURL `json:"mcp_server_url,omitempty"`
+
+	// AccessToken Token that is sent to the MCP server. Write-only.
+	//
+	// Example: example-token-1
+	AccessToken *BearerToken `json:"access_token,omitempty"`
+
+	// ExpiresAt When the access token expires; null for a time that is not known.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
+
+	// Refresh Change of how an access token is refreshed; the client, the token endpoint and the resource are fixed.
+	//
+	// Example: {"refresh_token":"example-token-8"}
+	Refresh *OAuthRefreshPatch `json:"refresh,omitempty"`
+}
+
+// MCPOAuthPatchType Always `mcp_oauth`.
+type MCPOAuthPatchType string
+
+// MCPProtocol Protocol of the MCP server.
+//
+// Example: streamable_http
+type MCPProtocol string
 
 // MCPServerHTTP MCP server with the streamable HTTP transport.
 //
@@ -2216,7 +3786,7 @@ type MCPServerHTTP struct {
 // MCPServerHTTPType Always `http`.
 type MCPServerHTTPType string
 
-// MCPServerURL MCP server at a URL.
+// MCPServerURL MCP server at a URL, with the streamable HTTP transport or else the older SSE transport.
 //
 // Example: {"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}
 type MCPServerURL struct {
@@ -2237,14 +3807,38 @@ type MCPServerURL struct {
 // MCPServerURLType Always `url`.
 type MCPServerURLType string
 
-// MCPServers MCP servers that the agent can call.
+// MCPServers MCP servers whose tools the agent can use, by the toolsets that name them.
 //
 // Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 type MCPServers = []MCPServer
 
-// MCPToolset Tools of one of the agent's MCP servers.
+// MCPToolConfig Configuration of one tool of an MCP server.
 //
-// Example: {"mcp_server_name":"tracker","type":"mcp_toolset"}
+// Example: {"name":"get_issue","permission_policy":"always_allow"}
+type MCPToolConfig struct {
+	// Name Name of a tool, as its MCP server lists it.
+	//
+	// Example: get_issue
+	Name MCPToolName `json:"name"`
+
+	// Enabled Whether the agent can use the tool; true by default.
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// PermissionPolicy Permission policy of a tool, as its name or as an object with its name.
+	//
+	// Example: always_ask
+	PermissionPolicy *PermissionPolicy `json:"permission_policy,omitempty"`
+}
+
+// MCPToolName Name of a tool, as its MCP server lists it.
+//
+// Example: get_issue
+type MCPToolName = string
+
+// MCPToolset Tools of one of the agent's MCP servers, which no other toolset names. They are listed at each turn; all of them are
+// offered unless a configuration disables them or its policy is `always_deny`.
+//
+// Example: {"configs":[{"name":"get_issue","permission_policy":"always_allow"}],"default_config":{"permission_policy":"always_ask"},"mcp_server_name":"tracker","type":"mcp_toolset"}
 type MCPToolset struct {
 	// Type Always `mcp_toolset`.
 	Type MCPToolsetType `json:"type"`
@@ -2253,6 +3847,14 @@ type MCPToolset struct {
 	//
 	// Example: get_changes
 	MCPServerName ToolName `json:"mcp_server_name"`
+
+	// DefaultConfig Configuration of tools.
+	//
+	// Example: {"permission_policy":"always_ask"}
+	DefaultConfig *ToolConfig `json:"default_config,omitempty"`
+
+	// Configs Configuration of single tools, which overrides `default_config`.
+	Configs []MCPToolConfig `json:"configs,omitempty"`
 }
 
 // MCPToolsetType Always `mcp_toolset`.
@@ -2263,15 +3865,516 @@ type MCPToolsetType string
 // Example: 3
 type MaxIterations = int32
 
+// Memory Text at a path of a memory store. `store_id` and `memory_store_id` are two names of one field, as are `size` and
+// `content_size_bytes`. `content` is absent in the `basic` view.
+//
+// Example: {"content":"Prefers short answers.\n","content_sha256":"b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed","content_size_bytes":23,"created_at":"2026-05-18T03:07:43.229114Z","id":"mem_019e3b15a1bc7f82d365ac07d9f2b3e4","memory_store_id":"memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d","memory_version_id":"memver_019e3b15a1bc7a93e476bd18eaf3c4f5","metadata":{},"path":"users/4711.md","size":23,"store_id":"memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d","type":"memory","updated_at":"2026-05-18T03:07:43.229114Z","version":1}
+type Memory struct {
+	// ID Identifier of a memory; it stays the same when the path changes.
+	//
+	// Example: mem_019e3b15a1bc7f82d365ac07d9f2b3e4
+	ID MemoryID `json:"id"`
+
+	// Type Always `memory`.
+	Type MemoryType `json:"type"`
+
+	// StoreID Identifier of a memory store.
+	//
+	// Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+	StoreID MemoryStoreID `json:"store_id"`
+
+	// MemoryStoreID Identifier of a memory store.
+	//
+	// Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+
+	// Path Path of a memory, unique within its store: segments with slashes between them, at most 1024 bytes of UTF-8 in
+	// normalization form C, without control or format characters. A segment is not empty, `.` or `..`. Requests may
+	// have a leading slash, which is removed.
+	//
+	//
+	// Example: users/4711.md
+	Path MemoryPath `json:"path"`
+
+	// Content Text of a memory, at most 102400 bytes of UTF-8; it may be empty.
+	//
+	// Example: Prefers short answers.
+	Content *MemoryContent `json:"content,omitempty"`
+
+	// Size Size of the content in bytes of UTF-8.
+	//
+	// Example: 23
+	Size ContentSize `json:"size"`
+
+	// ContentSizeBytes Size of the content in bytes of UTF-8.
+	//
+	// Example: 23
+	ContentSizeBytes ContentSize `json:"content_size_bytes"`
+
+	// ContentSHA256 SHA-256 of the content's bytes of UTF-8, in lower-case hexadecimal digits.
+	//
+	// Example: b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed
+	ContentSHA256 ContentSHA256 `json:"content_sha256"`
+
+	// Version Number of changes of the memory so far, its creation included.
+	//
+	// Example: 1
+	Version MemoryVersionNumber `json:"version"`
+
+	// MemoryVersionID Identifier of a version of a memory.
+	//
+	// Example: memver_019e3b15a1bc7a93e476bd18eaf3c4f5
+	MemoryVersionID MemoryVersionID `json:"memory_version_id"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	UpdatedAt Timestamp `json:"updated_at"`
+}
+
+// MemoryType Always `memory`.
+type MemoryType string
+
+// MemoryAccess What the session's agent may do with the memories.
+//
+// Example: read_only
+type MemoryAccess string
+
+// MemoryContent Text of a memory, at most 102400 bytes of UTF-8; it may be empty.
+//
+// Example: Prefers short answers.
+type MemoryContent = string
+
+// MemoryID Identifier of a memory; it stays the same when the path changes.
+//
+// Example: mem_019e3b15a1bc7f82d365ac07d9f2b3e4
+type MemoryID = string
+
+// MemoryInstructions What the agent is told about the use of the memory store in this session.
+//
+// Example: Read users/ before you reply.
+type MemoryInstructions = string
+
+// MemoryList One page of memories.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type MemoryList struct {
+	// Data Records of the page, in the order of the list.
+	Data []MemoryListItem `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
+// MemoryMountPath Path of the memory store in the session's container, unique within the session.
+//
+// Example: /mnt/memory/user-notes
+type MemoryMountPath = string
+
+// MemoryOperation Kind of change that a version records.
+//
+// Example: created
+type MemoryOperation string
+
+// MemoryPath Path of a memory, unique within its store: segments with slashes between them, at most 1024 bytes of UTF-8 in
+// normalization form C, without control or format characters. A segment is not empty, `.` or `..`. Requests may
+// have a leading slash, which is removed.
+//
+// Example: users/4711.md
+type MemoryPath = string
+
+// MemoryPathPrefix Beginning of paths.
+//
+// Example: users/
+type MemoryPathPrefix = string
+
+// MemoryPrecondition What the memory must be for a change to take effect.
+//
+// Example: {"content_sha256":"b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed","type":"content_sha256"}
+type MemoryPrecondition struct {
+	// Type Always `content_sha256`.
+	Type MemoryPreconditionType `json:"type"`
+
+	// ContentSHA256 SHA-256 of the content's bytes of UTF-8, in lower-case hexadecimal digits.
+	//
+	// Example: b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed
+	ContentSHA256 ContentSHA256 `json:"content_sha256"`
+}
+
+// MemoryPreconditionType Always `content_sha256`.
+type MemoryPreconditionType string
+
+// MemoryPrefix Beginning of the paths of one or more memories; it is not a record and has no identifier.
+//
+// Example: {"path":"users/","type":"memory_prefix"}
+type MemoryPrefix struct {
+	// Type Always `memory_prefix`.
+	Type MemoryPrefixType `json:"type"`
+
+	// Path Beginning of paths.
+	//
+	// Example: users/
+	Path MemoryPathPrefix `json:"path"`
+}
+
+// MemoryPrefixType Always `memory_prefix`.
+type MemoryPrefixType string
+
+// MemoryStore Memory store. `archived_at` is present only in an archived one.
+//
+// Example: {"created_at":"2026-05-18T03:01:12.106371Z","description":"What users have told us about themselves","entry_count":1,"id":"memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d","metadata":{"team":"support"},"name":"User notes","status":"active","total_size":23,"type":"memory_store","updated_at":"2026-05-18T03:01:12.106371Z"}
+type MemoryStore struct {
+	// ID Identifier of a memory store.
+	//
+	// Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+	ID MemoryStoreID `json:"id"`
+
+	// Type Always `memory_store`.
+	Type MemoryStoreType `json:"type"`
+
+	// Name Display name; it need not be unique.
+	//
+	// Example: User notes
+	Name MemoryStoreName `json:"name"`
+
+	// Description What the memory store is for; agents read it. `''` when it has none.
+	//
+	// Example: What users have told us about themselves
+	Description MemoryStoreDescription `json:"description"`
+
+	// Status State of a memory store.
+	//
+	// Example: active
+	Status MemoryStoreStatus `json:"status"`
+
+	// EntryCount Number of memories.
+	EntryCount int64 `json:"entry_count"`
+
+	// TotalSize Size of the memories together, in bytes, without earlier versions.
+	TotalSize int64 `json:"total_size"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// ArchivedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ArchivedAt *Timestamp `json:"archived_at,omitempty"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	UpdatedAt Timestamp `json:"updated_at"`
+}
+
+// MemoryStoreType Always `memory_store`.
+type MemoryStoreType string
+
+// MemoryStoreDescription What the memory store is for; agents read it. `”` when it has none.
+//
+// Example: What users have told us about themselves
+type MemoryStoreDescription = string
+
 // MemoryStoreID Identifier of a memory store.
 //
 // Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
 type MemoryStoreID = string
 
-// MemoryStoreIDs Memory stores of the session (关联的 Memory Store ID 列表).
+// MemoryStoreIDs Memory stores of the session (关联的 Memory Store ID 列表), which its agent reads and changes.
 //
 // Example: ["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"]
 type MemoryStoreIDs = []MemoryStoreID
+
+// MemoryStoreList One page of memory stores.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type MemoryStoreList struct {
+	// Data Records of the page, in the order of the list.
+	Data []MemoryStore `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
+// MemoryStoreName Display name; it need not be unique.
+//
+// Example: User notes
+type MemoryStoreName = string
+
+// MemoryStoreResource Memory store of a session, with the name and the description that it had when the session was created.
+//
+// Example: {"access":"read_write","created_at":"2026-05-18T15:26:15.747298Z","description":"What users have told us about themselves","id":"sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b1","memory_store_id":"memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d","mount_path":"/mnt/memory/user-notes","name":"User notes","type":"memory_store","updated_at":"2026-05-18T15:26:15.747298Z"}
+type MemoryStoreResource struct {
+	// ID Identifier of a session resource.
+	//
+	// Example: sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0
+	ID SessionResourceID `json:"id"`
+
+	// Type Always `memory_store`.
+	Type MemoryStoreResourceType `json:"type"`
+
+	// MemoryStoreID Identifier of a memory store.
+	//
+	// Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+
+	// Access What the session's agent may do with the memories.
+	//
+	// Example: read_only
+	Access MemoryAccess `json:"access"`
+
+	// Instructions What the agent is told about the use of the memory store in this session.
+	//
+	// Example: Read users/ before you reply.
+	Instructions *MemoryInstructions `json:"instructions,omitempty"`
+
+	// Name Display name; it need not be unique.
+	//
+	// Example: User notes
+	Name MemoryStoreName `json:"name"`
+
+	// Description What the memory store is for; agents read it. `''` when it has none.
+	//
+	// Example: What users have told us about themselves
+	Description MemoryStoreDescription `json:"description"`
+
+	// MountPath Path of the memory store in the session's container, unique within the session.
+	//
+	// Example: /mnt/memory/user-notes
+	MountPath MemoryMountPath `json:"mount_path"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	UpdatedAt Timestamp `json:"updated_at"`
+}
+
+// MemoryStoreResourceType Always `memory_store`.
+type MemoryStoreResourceType string
+
+// MemoryStoreResourceInput Memory store of a new session; stores cannot be added or removed later.
+//
+// Example: {"access":"read_only","memory_store_id":"memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d","type":"memory_store"}
+type MemoryStoreResourceInput struct {
+	// Type Always `memory_store`.
+	Type MemoryStoreResourceInputType `json:"type"`
+
+	// MemoryStoreID Identifier of a memory store.
+	//
+	// Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+
+	// Access What the session's agent may do with the memories.
+	//
+	// Example: read_only
+	Access *MemoryAccess `json:"access,omitempty"`
+
+	// Instructions What the agent is told about the use of the memory store in this session.
+	//
+	// Example: Read users/ before you reply.
+	Instructions *MemoryInstructions `json:"instructions,omitempty"`
+}
+
+// MemoryStoreResourceInputType Always `memory_store`.
+type MemoryStoreResourceInputType string
+
+// MemoryStoreStatus State of a memory store.
+//
+// Example: active
+type MemoryStoreStatus string
+
+// MemoryVersion Record of one change of a memory. Only redaction changes it. `store_id` and `memory_store_id` are two names of one
+// field, as are `memory_id` and `entry_id`, `path` and `entry_path`, `operation` and `action`, `size` and
+// `content_size_bytes`. `content` is absent in the `basic` view, after redaction and for a deletion, which has no
+// `content_sha256` either.
+//
+// Example: {"action":"created","content":"Prefers short answers.\n","content_sha256":"b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed","content_size_bytes":23,"created_at":"2026-05-18T03:07:43.229114Z","created_by":{"session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session_actor"},"entry_id":"mem_019e3b15a1bc7f82d365ac07d9f2b3e4","entry_path":"users/4711.md","id":"memver_019e3b15a1bc7a93e476bd18eaf3c4f5","memory_id":"mem_019e3b15a1bc7f82d365ac07d9f2b3e4","memory_store_id":"memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d","metadata":{},"operation":"created","path":"users/4711.md","redacted":false,"size":23,"store_id":"memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d","type":"memory_version","version":1}
+type MemoryVersion struct {
+	// ID Identifier of a version of a memory.
+	//
+	// Example: memver_019e3b15a1bc7a93e476bd18eaf3c4f5
+	ID MemoryVersionID `json:"id"`
+
+	// Type Always `memory_version`.
+	Type MemoryVersionType `json:"type"`
+
+	// StoreID Identifier of a memory store.
+	//
+	// Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+	StoreID MemoryStoreID `json:"store_id"`
+
+	// MemoryStoreID Identifier of a memory store.
+	//
+	// Example: memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+	MemoryStoreID MemoryStoreID `json:"memory_store_id"`
+
+	// MemoryID Identifier of a memory; it stays the same when the path changes.
+	//
+	// Example: mem_019e3b15a1bc7f82d365ac07d9f2b3e4
+	MemoryID MemoryID `json:"memory_id"`
+
+	// EntryID Identifier of a memory; it stays the same when the path changes.
+	//
+	// Example: mem_019e3b15a1bc7f82d365ac07d9f2b3e4
+	EntryID MemoryID `json:"entry_id"`
+
+	// Path Path of a memory, unique within its store: segments with slashes between them, at most 1024 bytes of UTF-8 in
+	// normalization form C, without control or format characters. A segment is not empty, `.` or `..`. Requests may
+	// have a leading slash, which is removed.
+	//
+	//
+	// Example: users/4711.md
+	Path MemoryPath `json:"path"`
+
+	// EntryPath Path of a memory, unique within its store: segments with slashes between them, at most 1024 bytes of UTF-8 in
+	// normalization form C, without control or format characters. A segment is not empty, `.` or `..`. Requests may
+	// have a leading slash, which is removed.
+	//
+	//
+	// Example: users/4711.md
+	EntryPath MemoryPath `json:"entry_path"`
+
+	// Action Kind of change that a version records.
+	//
+	// Example: created
+	Action MemoryOperation `json:"action"`
+
+	// Operation Kind of change that a version records.
+	//
+	// Example: created
+	Operation MemoryOperation `json:"operation"`
+
+	// Version Number of changes of the memory so far, its creation included.
+	//
+	// Example: 1
+	Version MemoryVersionNumber `json:"version"`
+
+	// Content Text of a memory, at most 102400 bytes of UTF-8; it may be empty.
+	//
+	// Example: Prefers short answers.
+	Content *MemoryContent `json:"content,omitempty"`
+
+	// Size Size of the content in bytes of UTF-8.
+	//
+	// Example: 23
+	Size ContentSize `json:"size"`
+
+	// ContentSizeBytes Size of the content in bytes of UTF-8.
+	//
+	// Example: 23
+	ContentSizeBytes ContentSize `json:"content_size_bytes"`
+
+	// ContentSHA256 SHA-256 of the content's bytes of UTF-8, in lower-case hexadecimal digits.
+	//
+	// Example: b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed
+	ContentSHA256 *ContentSHA256 `json:"content_sha256,omitempty"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// CreatedBy Who made a change, distinguished by `type`.
+	//
+	// Example: {"session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session_actor"}
+	CreatedBy *Actor `json:"created_by,omitempty"`
+
+	// Redacted Whether the content was erased.
+	Redacted bool `json:"redacted"`
+
+	// RedactedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	RedactedAt *Timestamp `json:"redacted_at,omitempty"`
+
+	// RedactedBy Who made a change, distinguished by `type`.
+	//
+	// Example: {"session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session_actor"}
+	RedactedBy *Actor `json:"redacted_by,omitempty"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+}
+
+// MemoryVersionType Always `memory_version`.
+type MemoryVersionType string
+
+// MemoryVersionID Identifier of a version of a memory.
+//
+// Example: memver_019e3b15a1bc7a93e476bd18eaf3c4f5
+type MemoryVersionID = string
+
+// MemoryVersionList One page of versions of memories.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type MemoryVersionList struct {
+	// Data Records of the page, in the order of the list.
+	Data []MemoryVersion `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
+// MemoryVersionNumber Number of changes of the memory so far, its creation included.
+//
+// Example: 1
+type MemoryVersionNumber = int32
+
+// MemoryView Whether a response has the content of memories, `full`, or not, `basic`.
+//
+// Example: full
+type MemoryView string
 
 // Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
 //
@@ -2432,6 +4535,124 @@ type Networking struct {
 // Example: limited
 type NetworkingType string
 
+// OAuthClientID Identifier of the client at the token endpoint.
+//
+// Example: sessions
+type OAuthClientID = string
+
+// OAuthRefresh How an access token is refreshed, without secrets.
+//
+// Example: {"client_id":"sessions","token_endpoint":"https://login.tracker.example/token","token_endpoint_auth":{"type":"client_secret_basic"}}
+type OAuthRefresh struct {
+	// ClientID Identifier of the client at the token endpoint.
+	//
+	// Example: sessions
+	ClientID OAuthClientID `json:"client_id"`
+
+	// TokenEndpoint URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	TokenEndpoint HTTPURL `json:"token_endpoint"`
+
+	// TokenEndpointAuth Authentication of the client at the token endpoint.
+	//
+	// Example: {"type":"client_secret_basic"}
+	TokenEndpointAuth TokenEndpointAuth `json:"token_endpoint_auth"`
+
+	// Resource Resource that the access token is for (RFC 8707).
+	//
+	// Example: https://mcp.tracker.example/mcp
+	Resource *OAuthResource `json:"resource,omitempty"`
+
+	// Scope Scope of the access token, words separated by spaces.
+	//
+	// Example: issues:read
+	Scope *OAuthScope `json:"scope,omitempty"`
+}
+
+// OAuthRefreshInput How an access token is refreshed.
+//
+// Example: {"client_id":"sessions","refresh_token":"example-token-3","token_endpoint":"https://login.tracker.example/token","token_endpoint_auth":{"type":"none"}}
+type OAuthRefreshInput struct {
+	// ClientID Identifier of the client at the token endpoint.
+	//
+	// Example: sessions
+	ClientID OAuthClientID `json:"client_id"`
+
+	// RefreshToken Secret that is sent to the token endpoint. Write-only.
+	//
+	// Example: example-token-3
+	RefreshToken OAuthSecret `json:"refresh_token"`
+
+	// TokenEndpoint URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	TokenEndpoint HTTPURL `json:"token_endpoint"`
+
+	// TokenEndpointAuth Authentication of the client at the token endpoint; all types except `none` need `client_secret`.
+	//
+	// Example: {"client_secret":"example-secret","type":"client_secret_basic"}
+	TokenEndpointAuth TokenEndpointAuthInput `json:"token_endpoint_auth"`
+
+	// Resource Resource that the access token is for (RFC 8707).
+	//
+	// Example: https://mcp.tracker.example/mcp
+	Resource *OAuthResource `json:"resource,omitempty"`
+
+	// Scope Scope of the access token, words separated by spaces.
+	//
+	// Example: issues:read
+	Scope *OAuthScope `json:"scope,omitempty"`
+}
+
+// OAuthRefreshPatch Change of how an access token is refreshed; the client, the token endpoint and the resource are fixed.
+//
+// Example: {"refresh_token":"example-token-8"}
+type OAuthRefreshPatch struct {
+	// ClientID Identifier of the client at the token endpoint.
+	//
+	// Example: sessions
+	ClientID *OAuthClientID `json:"client_id,omitempty"`
+
+	// RefreshToken Secret that is sent to the token endpoint. Write-only.
+	//
+	// Example: example-token-3
+	RefreshToken *OAuthSecret `json:"refresh_token,omitempty"`
+
+	// TokenEndpoint URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	TokenEndpoint *HTTPURL `json:"token_endpoint,omitempty"`
+
+	// TokenEndpointAuth Authentication of the client at the token endpoint; all types except `none` need `client_secret`.
+	//
+	// Example: {"client_secret":"example-secret","type":"client_secret_basic"}
+	TokenEndpointAuth *TokenEndpointAuthInput `json:"token_endpoint_auth,omitempty"`
+
+	// Resource Resource that the access token is for (RFC 8707).
+	//
+	// Example: https://mcp.tracker.example/mcp
+	Resource *OAuthResource `json:"resource,omitempty"`
+
+	// Scope Scope of the access token; null for none.
+	Scope nullable.Nullable[string] `json:"scope,omitempty"`
+}
+
+// OAuthResource Resource that the access token is for (RFC 8707).
+//
+// Example: https://mcp.tracker.example/mcp
+type OAuthResource = string
+
+// OAuthScope Scope of the access token, words separated by spaces.
+//
+// Example: issues:read
+type OAuthScope = string
+
+// OAuthSecret Secret that is sent to the token endpoint. Write-only.
+//
+// Example: example-token-3
+type OAuthSecret = string
+
 // OutcomeDescription Outcome to achieve.
 //
 // Example: A report of one page.
@@ -2539,6 +4760,91 @@ type PinnedAgent struct {
 // PinnedAgentType Always `agent`.
 type PinnedAgentType string
 
+// PolledWork Work item as it is delivered to a worker; null when there is none.
+//
+// Example: {"acknowledged_at":null,"created_at":"2026-07-20T09:00:00Z","data":{"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"},"environment_id":"env_019e2590d33f711fabf42f2857cecd8a","id":"work_019e3bb1e8c171fd9abbb1477ffb84cc","latest_heartbeat_at":null,"metadata":{},"secret":"eyJzZXNzaW9uc190b2tlbiI6InB0LXdvcmstZXhhbXBsZSJ9","started_at":null,"state":"queued","stop_requested_at":null,"stopped_at":null,"type":"work"}
+type PolledWork struct {
+	// ID Identifier of a work item.
+	//
+	// Example: work_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID WorkID `json:"id"`
+
+	// Type Always `work`.
+	Type PolledWorkType `json:"type"`
+
+	// EnvironmentID Identifier of an environment.
+	//
+	// Example: env_019e2590d33f711fabf42f2857cecd8a
+	EnvironmentID EnvironmentID `json:"environment_id"`
+
+	// Data What a work item is about.
+	//
+	// Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"}
+	Data WorkData `json:"data"`
+
+	// State State of a work item.
+	//
+	// Example: queued
+	State WorkState `json:"state"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// AcknowledgedAt Time at which a worker accepted the item; null before it.
+	AcknowledgedAt *time.Time `json:"acknowledged_at"`
+
+	// StartedAt Time of the first heartbeat; null before it.
+	StartedAt *time.Time `json:"started_at"`
+
+	// LatestHeartbeatAt Time of the latest heartbeat; null before the first one.
+	LatestHeartbeatAt *time.Time `json:"latest_heartbeat_at"`
+
+	// StopRequestedAt Time at which the worker was asked to stop; null if it was not.
+	StopRequestedAt *time.Time `json:"stop_requested_at"`
+
+	// StoppedAt Time at which the item was stopped; null before it.
+	StoppedAt *time.Time `json:"stopped_at"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// Secret Base64url of a JSON object whose `sessions_token` is the worker's token for the session of this work item. It ends with the
+	// item, and with the item's next delivery.
+	//
+	//
+	// Example: eyJzZXNzaW9uc190b2tlbiI6InB0LXdvcmstZXhhbXBsZSJ9
+	Secret WorkSecret `json:"secret"`
+}
+
+// PolledWorkType Always `work`.
+type PolledWorkType string
+
+// ProbeMethod Method of the request to the MCP server.
+//
+// Example: initialize
+type ProbeMethod string
+
+// ProbeResponse Response that a validation received, without secrets.
+//
+// Example: {"body":"","body_truncated":false,"content_type":"text/plain","status_code":401}
+type ProbeResponse struct {
+	// StatusCode HTTP status.
+	StatusCode int32 `json:"status_code"`
+
+	// ContentType Media type of the body.
+	ContentType string `json:"content_type"`
+
+	// Body Beginning of the body.
+	Body string `json:"body"`
+
+	// BodyTruncated Whether the body was longer.
+	BodyTruncated bool `json:"body_truncated"`
+}
+
 // RequestID Identifier of a request, 1 to 128 printable ASCII characters.
 //
 // Example: 019e3bb1-e8c1-71fd-9abb-b1477ffb84cc
@@ -2590,6 +4896,34 @@ type RubricText struct {
 
 // RubricTextType Always `text`.
 type RubricTextType string
+
+// SecretName Name of the environment variable.
+//
+// Example: TRACKER_TOKEN
+type SecretName = string
+
+// SecretNetworking Hosts that the value of the variable may be sent to.
+//
+// Example: {"allowed_hosts":["api.tracker.example"],"type":"limited"}
+type SecretNetworking struct {
+	// Type Whether `allowed_hosts` limits the hosts.
+	//
+	// Example: limited
+	Type SecretNetworkingType `json:"type"`
+
+	// AllowedHosts Hosts of a limited variable.
+	AllowedHosts []HostName `json:"allowed_hosts,omitempty"`
+}
+
+// SecretNetworkingType Whether `allowed_hosts` limits the hosts.
+//
+// Example: limited
+type SecretNetworkingType string
+
+// SecretValue Value of the environment variable. Write-only.
+//
+// Example: example-token-4
+type SecretValue = string
 
 // SelfHostedConfig Containers that the caller runs.
 //
@@ -2675,7 +5009,7 @@ type Session struct {
 	// Example: {"LOG_LEVEL":"debug"}
 	EnvironmentVariables EnvironmentVariables `json:"environment_variables,omitzero"`
 
-	// Resources File resources (关联的文件资源).
+	// Resources Files (关联的文件资源), at most 100, and memory stores, at most 20.
 	Resources []SessionResource `json:"resources"`
 
 	// VaultIDs Vaults of the session (关联的 Vault ID 列表). Gated (M3 门控): with the gate closed only an empty list
@@ -2685,7 +5019,7 @@ type Session struct {
 	// Example: []
 	VaultIDs VaultIDs `json:"vault_ids"`
 
-	// MemoryStoreIDs Memory stores of the session (关联的 Memory Store ID 列表).
+	// MemoryStoreIDs Memory stores of the session (关联的 Memory Store ID 列表), which its agent reads and changes.
 	//
 	// Example: ["memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d"]
 	MemoryStoreIDs MemoryStoreIDs `json:"memory_store_ids"`
@@ -2713,6 +5047,22 @@ type Session struct {
 
 // SessionType Always `session`.
 type SessionType string
+
+// SessionActor Agent of a session.
+//
+// Example: {"session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session_actor"}
+type SessionActor struct {
+	// Type Always `session_actor`.
+	Type SessionActorType `json:"type"`
+
+	// SessionID Identifier of a session.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+}
+
+// SessionActorType Always `session_actor`.
+type SessionActorType string
 
 // SessionCancellation Response of cancelSession, whether or not there was a turn to stop.
 //
@@ -2861,69 +5211,12 @@ type SessionList struct {
 	NextPage *string `json:"next_page"`
 }
 
-// SessionResource File of a session (关联的文件资源).
-//
-// Example: {"created_at":"2026-05-18T15:26:15.747298Z","file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","id":"sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0","mount_path":"/mnt/session/uploads/file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file","updated_at":"2026-05-18T15:26:15.747298Z"}
-type SessionResource struct {
-	// ID Identifier of a session resource.
-	//
-	// Example: sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0
-	ID SessionResourceID `json:"id"`
-
-	// Type Always `file`.
-	Type SessionResourceType `json:"type"`
-
-	// FileID Identifier of a file.
-	//
-	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
-	FileID FileID `json:"file_id"`
-
-	// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
-	//
-	// Example: /mnt/session/uploads/report.csv
-	MountPath MountPath `json:"mount_path"`
-
-	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
-	//
-	// Example: 2026-05-18T15:26:15.747298Z
-	CreatedAt Timestamp `json:"created_at"`
-
-	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
-	//
-	// Example: 2026-05-18T15:26:15.747298Z
-	UpdatedAt Timestamp `json:"updated_at"`
-}
-
-// SessionResourceType Always `file`.
-type SessionResourceType string
-
 // SessionResourceID Identifier of a session resource.
 //
 // Example: sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0
 type SessionResourceID = string
 
-// SessionResourceInput File to add to a session.
-//
-// Example: {"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}
-type SessionResourceInput struct {
-	// Type Always `file`.
-	Type SessionResourceInputType `json:"type"`
-
-	// FileID Identifier of a file.
-	//
-	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
-	FileID FileID `json:"file_id"`
-
-	// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
-	//
-	// Example: /mnt/session/uploads/report.csv
-	MountPath *MountPath `json:"mount_path,omitempty"`
-}
-
-// SessionResourceInputType Always `file`.
-type SessionResourceInputType string
-
-// SessionResourceInputs File resources (文件资源列表). Gated (M3 门控): with the gate closed only an empty list is accepted.
+// SessionResourceInputs Files (文件资源列表) and memory stores. Gated (M3 门控): with the gate closed only an empty list is accepted.
 //
 // Example: [{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}]
 type SessionResourceInputs = []SessionResourceInput
@@ -3251,6 +5544,64 @@ type StartedEvent struct {
 	Type DeltaType `json:"type"`
 }
 
+// StaticBearer Token that does not change, without the token.
+//
+// Example: {"mcp_server_url":"https://mcp.search.example/mcp","type":"static_bearer"}
+type StaticBearer struct {
+	// Type Always `static_bearer`.
+	Type StaticBearerType `json:"type"`
+
+	// MCPServerURL URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	MCPServerURL HTTPURL `json:"mcp_server_url"`
+}
+
+// StaticBearerType Always `static_bearer`.
+type StaticBearerType string
+
+// StaticBearerInput Token that does not change.
+//
+// Example: {"mcp_server_url":"https://mcp.search.example/mcp","token":"example-token-1","type":"static_bearer"}
+type StaticBearerInput struct {
+	// Type Always `static_bearer`.
+	Type StaticBearerInputType `json:"type"`
+
+	// MCPServerURL URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	MCPServerURL HTTPURL `json:"mcp_server_url"`
+
+	// Token Token that is sent to the MCP server. Write-only.
+	//
+	// Example: example-token-1
+	Token BearerToken `json:"token"`
+}
+
+// StaticBearerInputType Always `static_bearer`.
+type StaticBearerInputType string
+
+// StaticBearerPatch Change of a token; `mcp_server_url` is fixed.
+//
+// Example: {"token":"example-token-6","type":"static_bearer"}
+type StaticBearerPatch struct {
+	// Type Always `static_bearer`.
+	Type StaticBearerPatchType `json:"type"`
+
+	// MCPServerURL URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	MCPServerURL *HTTPURL `json:"mcp_server_url,omitempty"`
+
+	// Token Token that is sent to the MCP server. Write-only.
+	//
+	// Example: example-token-1
+	Token *BearerToken `json:"token,omitempty"`
+}
+
+// StaticBearerPatchType Always `static_bearer`.
+type StaticBearerPatchType string
+
 // StopReason Reason why the session became idle.
 //
 // Example: {"event_ids":["evt_019e3bb219807d11a2b3c4d5e6f7a8b9"],"type":"requires_action"}
@@ -3273,6 +5624,14 @@ type StopReason struct {
 //
 // Example: end_turn
 type StopReasonType string
+
+// StopWorkRequest Request body of stopWork.
+//
+// Example: {"force":true}
+type StopWorkRequest struct {
+	// Force Whether the item becomes `stopped` at once.
+	Force *bool `json:"force,omitempty"`
+}
 
 // Text Text of at least one character.
 //
@@ -3309,6 +5668,36 @@ type Timestamp = time.Time
 //
 // Example: 1203
 type TokenCount = int64
+
+// TokenEndpointAuth Authentication of the client at the token endpoint.
+//
+// Example: {"type":"client_secret_basic"}
+type TokenEndpointAuth struct {
+	// Type How the client authenticates itself at the token endpoint.
+	//
+	// Example: client_secret_basic
+	Type TokenEndpointAuthType `json:"type"`
+}
+
+// TokenEndpointAuthInput Authentication of the client at the token endpoint; all types except `none` need `client_secret`.
+//
+// Example: {"client_secret":"example-secret","type":"client_secret_basic"}
+type TokenEndpointAuthInput struct {
+	// Type How the client authenticates itself at the token endpoint.
+	//
+	// Example: client_secret_basic
+	Type TokenEndpointAuthType `json:"type"`
+
+	// ClientSecret Secret that is sent to the token endpoint. Write-only.
+	//
+	// Example: example-token-3
+	ClientSecret *OAuthSecret `json:"client_secret,omitempty"`
+}
+
+// TokenEndpointAuthType How the client authenticates itself at the token endpoint.
+//
+// Example: client_secret_basic
+type TokenEndpointAuthType string
 
 // ToolConfig Configuration of tools.
 //
@@ -3382,7 +5771,7 @@ type UpdateAgentRequest struct {
 	// Example: [{"enabled_tools":["Read","Grep"],"type":"agent_toolset_20260401"}]
 	Tools AgentTools `json:"tools,omitzero"`
 
-	// MCPServers MCP servers that the agent can call.
+	// MCPServers MCP servers whose tools the agent can use, by the toolsets that name them.
 	//
 	// Example: [{"name":"tracker","type":"url","url":"https://mcp.tracker.example/sse"}]
 	MCPServers MCPServers `json:"mcp_servers,omitzero"`
@@ -3428,6 +5817,64 @@ type UpdateEnvironmentRequest struct {
 	Metadata MetadataPatch `json:"metadata,omitzero"`
 }
 
+// UpdateMemoryRequest Request body of updateMemory and putMemory.
+//
+// Example: {"content":"Prefers short answers in English.\n","content_sha256":"b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed"}
+type UpdateMemoryRequest struct {
+	// Path Path of a memory, unique within its store: segments with slashes between them, at most 1024 bytes of UTF-8 in
+	// normalization form C, without control or format characters. A segment is not empty, `.` or `..`. Requests may
+	// have a leading slash, which is removed.
+	//
+	//
+	// Example: users/4711.md
+	Path *MemoryPath `json:"path,omitempty"`
+
+	// Content Text of a memory, at most 102400 bytes of UTF-8; it may be empty.
+	//
+	// Example: Prefers short answers.
+	Content *MemoryContent `json:"content,omitempty"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// Version Number of changes of the memory so far, its creation included.
+	//
+	// Example: 1
+	Version *MemoryVersionNumber `json:"version,omitempty"`
+
+	// ContentSHA256 SHA-256 of the content's bytes of UTF-8, in lower-case hexadecimal digits.
+	//
+	// Example: b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed
+	ContentSHA256 *ContentSHA256 `json:"content_sha256,omitempty"`
+
+	// Precondition What the memory must be for a change to take effect.
+	//
+	// Example: {"content_sha256":"b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed","type":"content_sha256"}
+	Precondition *MemoryPrecondition `json:"precondition,omitempty"`
+}
+
+// UpdateMemoryStoreRequest Request body of updateMemoryStore.
+//
+// Example: {"description":"What users prefer","metadata":{"team":null}}
+type UpdateMemoryStoreRequest struct {
+	// Name Display name; it need not be unique.
+	//
+	// Example: User notes
+	Name *MemoryStoreName `json:"name,omitempty"`
+
+	// Description What the memory store is for; agents read it. `''` when it has none.
+	//
+	// Example: What users have told us about themselves
+	Description *MemoryStoreDescription `json:"description,omitempty"`
+
+	// Metadata Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+	//
+	// Example: {"purpose":null,"ticket":"T-1029"}
+	Metadata MetadataPatch `json:"metadata,omitzero"`
+}
+
 // UpdateSessionRequest Request body of updateSession.
 //
 // Example: {"metadata":{"purpose":null,"ticket":"T-1029"},"title":"退款咨询"}
@@ -3435,6 +5882,51 @@ type UpdateSessionRequest struct {
 	// Title New display name of the session; null clears it.
 	Title nullable.Nullable[string] `json:"title,omitempty"`
 
+	// Metadata Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+	//
+	// Example: {"purpose":null,"ticket":"T-1029"}
+	Metadata MetadataPatch `json:"metadata,omitzero"`
+}
+
+// UpdateVaultCredentialRequest Request body of updateVaultCredential.
+//
+// Example: {"auth":{"token":"example-token-6","type":"static_bearer"}}
+type UpdateVaultCredentialRequest struct {
+	// Auth Change of an authorization, distinguished by `type`. Fields that are fixed may repeat their value.
+	//
+	// Example: {"token":"example-token-6","type":"static_bearer"}
+	Auth *CredentialPatch `json:"auth,omitempty"`
+
+	// DisplayName Display name; it is accepted and not kept.
+	//
+	// Example: Search
+	DisplayName *CredentialName `json:"display_name,omitempty"`
+
+	// Metadata Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+	//
+	// Example: {"purpose":null,"ticket":"T-1029"}
+	Metadata MetadataPatch `json:"metadata,omitzero"`
+}
+
+// UpdateVaultRequest Request body of updateVault.
+//
+// Example: {"display_name":"Search tools","metadata":{"owner":"platform"}}
+type UpdateVaultRequest struct {
+	// DisplayName Display name of the vault; it need not be unique.
+	//
+	// Example: Search tools
+	DisplayName *VaultName `json:"display_name,omitempty"`
+
+	// Metadata Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
+	//
+	// Example: {"purpose":null,"ticket":"T-1029"}
+	Metadata MetadataPatch `json:"metadata,omitzero"`
+}
+
+// UpdateWorkRequest Request body of updateWork.
+//
+// Example: {"metadata":{"host":"build-host-1"}}
+type UpdateWorkRequest struct {
 	// Metadata Patch of metadata - a value sets its key, null deletes it. At most 32 keys, and 16 after the change.
 	//
 	// Example: {"purpose":null,"ticket":"T-1029"}
@@ -3781,7 +6273,7 @@ type UserToolConfirmationEvent struct {
 // UserToolConfirmationEventType Always `user.tool_confirmation`.
 type UserToolConfirmationEventType string
 
-// UserToolConfirmationInput Permission or refusal of a tool use.
+// UserToolConfirmationInput Permission or refusal of an `agent.tool_use` or `agent.mcp_tool_use`.
 //
 // Example: {"result":"allow","tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","type":"user.tool_confirmation"}
 type UserToolConfirmationInput struct {
@@ -3807,6 +6299,270 @@ type UserToolConfirmationInput struct {
 // UserToolConfirmationInputType Always `user.tool_confirmation`.
 type UserToolConfirmationInputType string
 
+// UserToolResultEvent Result of a built-in tool that a worker ran, or that the server gives for one that no worker runs. It is followed by an `agent.tool_result`.
+//
+// Example: {"content":[{"text":"hello\n","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","is_error":false,"processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"user.tool_result"}
+type UserToolResultEvent struct {
+	// ID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ID EventID `json:"id"`
+
+	// Type Always `user.tool_result`.
+	Type UserToolResultEventType `json:"type"`
+
+	// ToolUseID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ToolUseID EventID `json:"tool_use_id"`
+
+	// Content Content of a tool result, in blocks; it can be empty.
+	//
+	// Example: [{"text":"7 °C","type":"text"}]
+	Content ResultBlocks `json:"content"`
+
+	// IsError Whether the tool failed.
+	IsError bool `json:"is_error"`
+
+	// SessionID Identifier of a session.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	SessionID SessionID `json:"session_id"`
+
+	// TurnID Identifier of a turn, which all of its events have.
+	//
+	// Example: turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9
+	TurnID TurnID `json:"turn_id"`
+
+	// SchemaVersion Version of the event's format.
+	//
+	// Example: 1.0
+	SchemaVersion EventSchemaVersion `json:"schema_version"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ProcessedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ProcessedAt *Timestamp `json:"processed_at,omitempty"`
+}
+
+// UserToolResultEventType Always `user.tool_result`.
+type UserToolResultEventType string
+
+// UserToolResultInput Result of a built-in tool that a worker ran, in a session of a self-hosted environment. A use has one result; another
+// one has no effect, and the response has the first.
+//
+// Example: {"content":[{"text":"hello\n","type":"text"}],"tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","type":"user.tool_result"}
+type UserToolResultInput struct {
+	// Type Always `user.tool_result`.
+	Type UserToolResultInputType `json:"type"`
+
+	// ToolUseID Identifier of an event, opaque and unique within its session. Lists and streams continue from it.
+	//
+	// Example: evt_019e3bb2074b7bd2a1a4e6d8f0c2b4a6
+	ToolUseID EventID `json:"tool_use_id"`
+
+	// Content Content that a worker sends - blocks, or a plain string, which means one text block. It can be empty.
+	//
+	// Example: [{"text":"hello\n","type":"text"}]
+	Content *WorkerContent `json:"content,omitempty"`
+
+	// IsError Whether the tool failed.
+	IsError *bool `json:"is_error,omitempty"`
+}
+
+// UserToolResultInputType Always `user.tool_result`.
+type UserToolResultInputType string
+
+// Vault Vault. Only the response of createVault has `credentials`.
+//
+// Example: {"archived_at":null,"created_at":"2026-05-18T08:00:00Z","display_name":"Search tools","id":"vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8","metadata":{"team":"docs"},"status":"active","type":"vault","updated_at":"2026-05-18T08:00:00Z"}
+type Vault struct {
+	// ID Identifier of a vault.
+	//
+	// Example: vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8
+	ID VaultID `json:"id"`
+
+	// Type Always `vault`.
+	Type VaultType `json:"type"`
+
+	// DisplayName Display name of the vault; it need not be unique.
+	//
+	// Example: Search tools
+	DisplayName VaultName `json:"display_name"`
+
+	// Status Whether new sessions can name the vault, or use the credential.
+	//
+	// Example: active
+	Status VaultStatus `json:"status"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// Credentials Credentials that were created with the vault.
+	Credentials []VaultCredential `json:"credentials,omitzero"`
+
+	// ArchivedAt When the resource was archived; null until then.
+	//
+	// Example: 2026-05-19T09:00:00Z
+	ArchivedAt *ArchivedAt `json:"archived_at"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	UpdatedAt Timestamp `json:"updated_at"`
+}
+
+// VaultType Always `vault`.
+type VaultType string
+
+// VaultCredential Credential, without its secrets. `mcp_server_url` and `protocol` are absent in that of an environment variable;
+// `display_name` is always null.
+//
+// Example: {"archived_at":null,"auth":{"mcp_server_url":"https://mcp.search.example/mcp","type":"static_bearer"},"created_at":"2026-05-18T08:00:00Z","display_name":null,"id":"vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9","mcp_server_url":"https://mcp.search.example/mcp","metadata":{},"protocol":"streamable_http","status":"active","type":"vault_credential","updated_at":"2026-05-18T08:00:00Z","vault_id":"vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8"}
+type VaultCredential struct {
+	// ID Identifier of a credential in a vault.
+	//
+	// Example: vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9
+	ID VaultCredentialID `json:"id"`
+
+	// Type Always `vault_credential`.
+	Type VaultCredentialType `json:"type"`
+
+	// VaultID Identifier of a vault.
+	//
+	// Example: vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8
+	VaultID VaultID `json:"vault_id"`
+
+	// Auth Authorization without its secrets, distinguished by `type`.
+	//
+	// Example: {"mcp_server_url":"https://mcp.search.example/mcp","type":"static_bearer"}
+	Auth CredentialAuth `json:"auth"`
+
+	// MCPServerURL URL with the scheme http or https.
+	//
+	// Example: https://mcp.tracker.example/sse
+	MCPServerURL *HTTPURL `json:"mcp_server_url,omitempty"`
+
+	// Protocol Protocol of the MCP server.
+	//
+	// Example: streamable_http
+	Protocol *MCPProtocol `json:"protocol,omitempty"`
+
+	// Status Whether new sessions can name the vault, or use the credential.
+	//
+	// Example: active
+	Status VaultStatus `json:"status"`
+
+	// DisplayName Display name; it is accepted and not kept.
+	//
+	// Example: Search
+	DisplayName *CredentialName `json:"display_name"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// ArchivedAt When the resource was archived; null until then.
+	//
+	// Example: 2026-05-19T09:00:00Z
+	ArchivedAt *ArchivedAt `json:"archived_at"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	UpdatedAt Timestamp `json:"updated_at"`
+}
+
+// VaultCredentialType Always `vault_credential`.
+type VaultCredentialType string
+
+// VaultCredentialID Identifier of a credential in a vault.
+//
+// Example: vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9
+type VaultCredentialID = string
+
+// VaultCredentialList One page of credentials.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type VaultCredentialList struct {
+	// Data Records of the page, in the order of the list.
+	Data []VaultCredential `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
+// VaultCredentialValidation Result of a validation. `refresh` and `mcp_probe` are null when the server made no request.
+//
+// Example: {"credential_id":"vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9","has_refresh_token":true,"mcp_probe":null,"refresh":null,"status":"unknown","type":"vault_credential_validation","validated_at":"2026-05-18T08:05:00Z","vault_id":"vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8"}
+type VaultCredentialValidation struct {
+	// Type Always `vault_credential_validation`.
+	Type VaultCredentialValidationType `json:"type"`
+
+	// CredentialID Identifier of a credential in a vault.
+	//
+	// Example: vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9
+	CredentialID VaultCredentialID `json:"credential_id"`
+
+	// VaultID Identifier of a vault.
+	//
+	// Example: vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8
+	VaultID VaultID `json:"vault_id"`
+
+	// Status Whether the MCP server accepts the credential.
+	//
+	// Example: unknown
+	Status CredentialValidity `json:"status"`
+
+	// ValidatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ValidatedAt Timestamp `json:"validated_at"`
+
+	// HasRefreshToken Whether the access token can be refreshed.
+	HasRefreshToken bool `json:"has_refresh_token"`
+
+	// Refresh How the refresh of the access token went; null when it was not tried.
+	//
+	// Example: {"http_response":{"body":"","body_truncated":false,"content_type":"application/json","status_code":400},"status":"failed"}
+	Refresh *CredentialRefreshCheck `json:"refresh"`
+
+	// MCPProbe How the MCP server responded; null when it was not asked.
+	//
+	// Example: {"http_response":{"body":"","body_truncated":false,"content_type":"text/plain","status_code":401},"method":"initialize"}
+	MCPProbe *CredentialProbe `json:"mcp_probe"`
+}
+
+// VaultCredentialValidationType Always `vault_credential_validation`.
+type VaultCredentialValidationType string
+
 // VaultID Identifier of a vault.
 //
 // Example: vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8
@@ -3818,11 +6574,253 @@ type VaultID = string
 // Example: []
 type VaultIDs = []VaultID
 
+// VaultList One page of vaults.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type VaultList struct {
+	// Data Records of the page, in the order of the list.
+	Data []Vault `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
+// VaultName Display name of the vault; it need not be unique.
+//
+// Example: Search tools
+type VaultName = string
+
+// VaultStatus Whether new sessions can name the vault, or use the credential.
+//
+// Example: active
+type VaultStatus string
+
+// Work Work item, for a session whose tools a worker has to run.
+//
+// Example: {"acknowledged_at":null,"created_at":"2026-07-20T09:00:00Z","data":{"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"},"environment_id":"env_019e2590d33f711fabf42f2857cecd8a","id":"work_019e3bb1e8c171fd9abbb1477ffb84cc","latest_heartbeat_at":null,"metadata":{},"secret":null,"started_at":null,"state":"queued","stop_requested_at":null,"stopped_at":null,"type":"work"}
+type Work struct {
+	// ID Identifier of a work item.
+	//
+	// Example: work_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID WorkID `json:"id"`
+
+	// Type Always `work`.
+	Type WorkType `json:"type"`
+
+	// EnvironmentID Identifier of an environment.
+	//
+	// Example: env_019e2590d33f711fabf42f2857cecd8a
+	EnvironmentID EnvironmentID `json:"environment_id"`
+
+	// Data What a work item is about.
+	//
+	// Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"}
+	Data WorkData `json:"data"`
+
+	// State State of a work item.
+	//
+	// Example: queued
+	State WorkState `json:"state"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// AcknowledgedAt Time at which a worker accepted the item; null before it.
+	AcknowledgedAt *time.Time `json:"acknowledged_at"`
+
+	// StartedAt Time of the first heartbeat; null before it.
+	StartedAt *time.Time `json:"started_at"`
+
+	// LatestHeartbeatAt Time of the latest heartbeat; null before the first one.
+	LatestHeartbeatAt *time.Time `json:"latest_heartbeat_at"`
+
+	// StopRequestedAt Time at which the worker was asked to stop; null if it was not.
+	StopRequestedAt *time.Time `json:"stop_requested_at"`
+
+	// StoppedAt Time at which the item was stopped; null before it.
+	StoppedAt *time.Time `json:"stopped_at"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// Secret Always null; only pollWork returns a secret.
+	Secret *string `json:"secret"`
+}
+
+// WorkType Always `work`.
+type WorkType string
+
+// WorkData What a work item is about.
+//
+// Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"}
+type WorkData struct {
+	// Type Always `session`.
+	Type WorkDataType `json:"type"`
+
+	// ID Identifier of a session.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID SessionID `json:"id"`
+}
+
+// WorkDataType Always `session`.
+type WorkDataType string
+
+// WorkHeartbeat Heartbeat of a work item as it was stored.
+//
+// Example: {"last_heartbeat":"2026-07-20T09:00:05.123456Z","lease_extended":true,"state":"active","ttl_seconds":30,"type":"work_heartbeat"}
+type WorkHeartbeat struct {
+	// Type Always `work_heartbeat`.
+	Type WorkHeartbeatType `json:"type"`
+
+	// LastHeartbeat Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	LastHeartbeat Timestamp `json:"last_heartbeat"`
+
+	// LeaseExtended Whether the lease was extended.
+	LeaseExtended bool `json:"lease_extended"`
+
+	// State State of a work item.
+	//
+	// Example: queued
+	State WorkState `json:"state"`
+
+	// TTLSeconds Length of a lease in seconds.
+	//
+	// Example: 30
+	TTLSeconds LeaseSeconds `json:"ttl_seconds"`
+}
+
+// WorkHeartbeatType Always `work_heartbeat`.
+type WorkHeartbeatType string
+
+// WorkID Identifier of a work item.
+//
+// Example: work_019e3bb1e8c171fd9abbb1477ffb84cc
+type WorkID = string
+
+// WorkList One page of work items.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type WorkList struct {
+	// Data Records of the page, in the order of the list.
+	Data []Work `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
+// WorkSecret Base64url of a JSON object whose `sessions_token` is the worker's token for the session of this work item. It ends with the
+// item, and with the item's next delivery.
+//
+// Example: eyJzZXNzaW9uc190b2tlbiI6InB0LXdvcmstZXhhbXBsZSJ9
+type WorkSecret = string
+
+// WorkState State of a work item.
+//
+// Example: queued
+type WorkState string
+
+// WorkStats State of the work queue of an environment.
+//
+// Example: {"depth":1,"oldest_queued_at":"2026-07-20T09:00:00Z","pending":0,"type":"work_queue_stats","workers_polling":1}
+type WorkStats struct {
+	// Type Always `work_queue_stats`.
+	Type WorkStatsType `json:"type"`
+
+	// Depth Number of items that a poll could deliver.
+	Depth int32 `json:"depth"`
+
+	// Pending Number of items that were delivered and not acknowledged.
+	Pending int32 `json:"pending"`
+
+	// OldestQueuedAt Time at which the oldest of the queued items was queued; null without any.
+	OldestQueuedAt *time.Time `json:"oldest_queued_at"`
+
+	// WorkersPolling Number of workers with an id that polled in about the last 30 seconds.
+	WorkersPolling int32 `json:"workers_polling"`
+}
+
+// WorkStatsType Always `work_queue_stats`.
+type WorkStatsType string
+
+// WorkerBlock Block of text that a worker sends.
+//
+// Example: {"text":"hello\n","type":"text"}
+type WorkerBlock struct {
+	// Type Always `text`.
+	Type WorkerBlockType `json:"type"`
+
+	// Text Text as a tool printed it; it can be empty, and NUL is removed.
+	//
+	// Example: hello
+	Text WorkerText `json:"text"`
+}
+
+// WorkerBlockType Always `text`.
+type WorkerBlockType string
+
+// WorkerBlocks Content that a worker sends, in blocks; it can be empty.
+//
+// Example: [{"text":"hello\n","type":"text"}]
+type WorkerBlocks = union.Content
+
+// WorkerContent Content that a worker sends - blocks, or a plain string, which means one text block. It can be empty.
+//
+// Example: [{"text":"hello\n","type":"text"}]
+type WorkerContent = union.Content
+
+// WorkerID Name of a worker, 1 to 255 printable ASCII characters.
+//
+// Example: build-host-1
+type WorkerID = string
+
+// WorkerText Text as a tool printed it; it can be empty, and NUL is removed.
+//
+// Example: hello
+type WorkerText = string
+
+// AnthropicWorkerID Name of a worker, 1 to 255 printable ASCII characters.
+//
+// Example: build-host-1
+type AnthropicWorkerID = WorkerID
+
+// EventLimit defines model for EventLimit.
+type EventLimit = int32
+
 // IncludeArchived defines model for IncludeArchived.
 type IncludeArchived = bool
 
 // Limit defines model for Limit.
 type Limit = int32
+
+// MemoryListView Whether a response has the content of memories, `full`, or not, `basic`.
+//
+// Example: full
+type MemoryListView = MemoryView
 
 // Order Order of a list, newest (`desc`) or oldest (`asc`) first.
 //
@@ -3833,6 +6831,9 @@ type Order = ListOrder
 //
 // Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 type Page = PageCursor
+
+// WorkLimit defines model for WorkLimit.
+type WorkLimit = int32
 
 // XIdempotencyKey Key chosen by the caller, 1 to 255 printable ASCII characters; a UUID is a good choice.
 //
@@ -3849,6 +6850,11 @@ type Conflict = Error
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type FeatureNotAvailable = Error
 
+// Forbidden Error envelope (错误信封). Fields that do not apply are absent, never null.
+//
+// Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
+type Forbidden = Error
+
 // InternalError Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
@@ -3858,6 +6864,11 @@ type InternalError = Error
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type InvalidRequest = Error
+
+// LeaseLost Error envelope (错误信封). Fields that do not apply are absent, never null.
+//
+// Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
+type LeaseLost = Error
 
 // NotFound Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
@@ -4070,6 +7081,411 @@ type ArchiveEnvironmentParams struct {
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
+// ListEnvironmentKeysParams defines parameters for ListEnvironmentKeys.
+type ListEnvironmentKeysParams struct {
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this key in the order of the list.
+	AfterID *EnvironmentKeyID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this key in the order of the list.
+	BeforeID *EnvironmentKeyID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+}
+
+// CreateEnvironmentKeyParams defines parameters for CreateEnvironmentKey.
+type CreateEnvironmentKeyParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// DeleteEnvironmentKeyParams defines parameters for DeleteEnvironmentKey.
+type DeleteEnvironmentKeyParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListWorkParams defines parameters for ListWork.
+type ListWorkParams struct {
+	// Limit Maximum number of records to return; more than 100 are taken as 100.
+	Limit *WorkLimit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this work item in the order of the list.
+	AfterID *WorkID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this work item in the order of the list.
+	BeforeID *WorkID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+}
+
+// PollWorkParams defines parameters for PollWork.
+type PollWorkParams struct {
+	// BlockMs Longest wait for a work item, in milliseconds; without it the response does not wait.
+	BlockMs *int32 `form:"block_ms,omitempty" json:"block_ms,omitempty"`
+
+	// ReclaimOlderThanMs How long ago an earlier delivery that was not acknowledged must be, in milliseconds, for the item to be delivered again.
+	ReclaimOlderThanMs *int32 `form:"reclaim_older_than_ms,omitempty" json:"reclaim_older_than_ms,omitempty"`
+
+	// WorkerID Name that the worker has chosen for itself.
+	WorkerID *WorkerID `json:"Worker-ID,omitempty"`
+
+	// AnthropicWorkerID Same as `Worker-ID`, which it must be equal to if both are sent.
+	AnthropicWorkerID *AnthropicWorkerID `json:"Anthropic-Worker-ID,omitempty"`
+}
+
+// UpdateWorkParams defines parameters for UpdateWork.
+type UpdateWorkParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// AckWorkParams defines parameters for AckWork.
+type AckWorkParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+
+	// WorkerID Name that the worker has chosen for itself.
+	WorkerID *WorkerID `json:"Worker-ID,omitempty"`
+
+	// AnthropicWorkerID Same as `Worker-ID`, which it must be equal to if both are sent.
+	AnthropicWorkerID *AnthropicWorkerID `json:"Anthropic-Worker-ID,omitempty"`
+}
+
+// HeartbeatWorkParams defines parameters for HeartbeatWork.
+type HeartbeatWorkParams struct {
+	// ExpectedLastHeartbeat The `last_heartbeat` of the worker's previous heartbeat, or `NO_HEARTBEAT` for its first one.
+	ExpectedLastHeartbeat *ExpectedHeartbeat `form:"expected_last_heartbeat,omitempty" json:"expected_last_heartbeat,omitempty"`
+
+	// DesiredTTLSeconds Length of the lease from now; 10 to 600 apply. The default is the server's.
+	DesiredTTLSeconds *int32 `form:"desired_ttl_seconds,omitempty" json:"desired_ttl_seconds,omitempty"`
+
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// StopWorkParams defines parameters for StopWork.
+type StopWorkParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListMemoryStoresParams defines parameters for ListMemoryStores.
+type ListMemoryStoresParams struct {
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this memory store in the order of the list.
+	AfterID *MemoryStoreID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this memory store in the order of the list.
+	BeforeID *MemoryStoreID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+
+	// IncludeArchived Whether the list includes archived records.
+	IncludeArchived *IncludeArchived `form:"include_archived,omitempty" json:"include_archived,omitempty"`
+
+	// CreatedFrom Returns only memory stores created at or after this time.
+	CreatedFrom *Timestamp `form:"created_at[gte],omitempty" json:"created_at[gte],omitempty"`
+
+	// CreatedTo Returns only memory stores created at or before this time.
+	CreatedTo *Timestamp `form:"created_at[lte],omitempty" json:"created_at[lte],omitempty"`
+}
+
+// CreateMemoryStoreParams defines parameters for CreateMemoryStore.
+type CreateMemoryStoreParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// DeleteMemoryStoreParams defines parameters for DeleteMemoryStore.
+type DeleteMemoryStoreParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// UpdateMemoryStoreParams defines parameters for UpdateMemoryStore.
+type UpdateMemoryStoreParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ArchiveMemoryStoreParams defines parameters for ArchiveMemoryStore.
+type ArchiveMemoryStoreParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListMemoriesParams defines parameters for ListMemories.
+type ListMemoriesParams struct {
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this memory in the order of the list.
+	AfterID *MemoryID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this memory in the order of the list.
+	BeforeID *MemoryID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+
+	// PathPrefix Returns only memories whose path starts with this text; a leading slash is ignored.
+	PathPrefix *MemoryPathPrefix `form:"path_prefix,omitempty" json:"path_prefix,omitempty"`
+
+	// Depth Number of path segments below `path_prefix` that are listed; 0, the default, for all of them.
+	Depth *int32 `form:"depth,omitempty" json:"depth,omitempty"`
+
+	// View Whether the records have their content, `full`, or not, `basic`; `basic` by default.
+	View *MemoryListView `form:"view,omitempty" json:"view,omitempty"`
+}
+
+// CreateMemoryParams defines parameters for CreateMemory.
+type CreateMemoryParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// DeleteMemoryParams defines parameters for DeleteMemory.
+type DeleteMemoryParams struct {
+	// ExpectedContentSHA256 Deletes the memory only if its content has this hash; otherwise the response is a 409.
+	ExpectedContentSHA256 *ContentSHA256 `form:"expected_content_sha256,omitempty" json:"expected_content_sha256,omitempty"`
+
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// GetMemoryParams defines parameters for GetMemory.
+type GetMemoryParams struct {
+	// View Whether the response has the content, `full`, or not, `basic`; `full` by default.
+	View *MemoryView `form:"view,omitempty" json:"view,omitempty"`
+}
+
+// UpdateMemoryParams defines parameters for UpdateMemory.
+type UpdateMemoryParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// PutMemoryParams defines parameters for PutMemory.
+type PutMemoryParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListMemoryVersionsParams defines parameters for ListMemoryVersions.
+type ListMemoryVersionsParams struct {
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this version in the order of the list.
+	AfterID *MemoryVersionID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this version in the order of the list.
+	BeforeID *MemoryVersionID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+
+	// MemoryID Returns only versions of this memory, which may have been deleted.
+	MemoryID *MemoryID `form:"memory_id,omitempty" json:"memory_id,omitempty"`
+
+	// Operation Returns only versions that record this kind of change.
+	Operation *MemoryOperation `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// SessionID Returns only versions that this session's agent wrote.
+	SessionID *SessionID `form:"session_id,omitempty" json:"session_id,omitempty"`
+
+	// APIKeyID Returns only versions that were written with this access token.
+	APIKeyID *APIKeyID `form:"api_key_id,omitempty" json:"api_key_id,omitempty"`
+
+	// CreatedFrom Returns only versions created at or after this time.
+	CreatedFrom *Timestamp `form:"created_at[gte],omitempty" json:"created_at[gte],omitempty"`
+
+	// CreatedTo Returns only versions created at or before this time.
+	CreatedTo *Timestamp `form:"created_at[lte],omitempty" json:"created_at[lte],omitempty"`
+
+	// View Whether the records have their content, `full`, or not, `basic`; `basic` by default.
+	View *MemoryListView `form:"view,omitempty" json:"view,omitempty"`
+}
+
+// GetMemoryVersionParams defines parameters for GetMemoryVersion.
+type GetMemoryVersionParams struct {
+	// View Whether the response has the content, `full`, or not, `basic`; `full` by default.
+	View *MemoryView `form:"view,omitempty" json:"view,omitempty"`
+}
+
+// RedactMemoryVersionParams defines parameters for RedactMemoryVersion.
+type RedactMemoryVersionParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListVersionsOfMemoriesParams defines parameters for ListVersionsOfMemories.
+type ListVersionsOfMemoriesParams struct {
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this version in the order of the list.
+	AfterID *MemoryVersionID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this version in the order of the list.
+	BeforeID *MemoryVersionID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+
+	// MemoryID Returns only versions of this memory, which may have been deleted.
+	MemoryID *MemoryID `form:"memory_id,omitempty" json:"memory_id,omitempty"`
+
+	// Operation Returns only versions that record this kind of change.
+	Operation *MemoryOperation `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// SessionID Returns only versions that this session's agent wrote.
+	SessionID *SessionID `form:"session_id,omitempty" json:"session_id,omitempty"`
+
+	// APIKeyID Returns only versions that were written with this access token.
+	APIKeyID *APIKeyID `form:"api_key_id,omitempty" json:"api_key_id,omitempty"`
+
+	// CreatedFrom Returns only versions created at or after this time.
+	CreatedFrom *Timestamp `form:"created_at[gte],omitempty" json:"created_at[gte],omitempty"`
+
+	// CreatedTo Returns only versions created at or before this time.
+	CreatedTo *Timestamp `form:"created_at[lte],omitempty" json:"created_at[lte],omitempty"`
+
+	// View Whether the records have their content, `full`, or not, `basic`; `basic` by default.
+	View *MemoryListView `form:"view,omitempty" json:"view,omitempty"`
+}
+
+// GetVersionOfMemoryParams defines parameters for GetVersionOfMemory.
+type GetVersionOfMemoryParams struct {
+	// View Whether the response has the content, `full`, or not, `basic`; `full` by default.
+	View *MemoryView `form:"view,omitempty" json:"view,omitempty"`
+}
+
+// RedactVersionOfMemoryParams defines parameters for RedactVersionOfMemory.
+type RedactVersionOfMemoryParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
 	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
@@ -4171,8 +7587,8 @@ type CancelSessionParams struct {
 
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
-	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
-	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	// Limit Maximum number of records to return; more than 100 are taken as 100, and a page of large records may hold fewer, with `has_more` true.
+	Limit *EventLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// AfterID Returns the events that follow this event in the order of the list.
 	AfterID *EventID `form:"after_id,omitempty" json:"after_id,omitempty"`
@@ -4268,6 +7684,156 @@ type DeleteSessionResourceParams struct {
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
 }
 
+// ListVaultsParams defines parameters for ListVaults.
+type ListVaultsParams struct {
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this vault in the order of the list.
+	AfterID *VaultID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this vault in the order of the list.
+	BeforeID *VaultID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+
+	// IncludeArchived Whether the list includes archived records.
+	IncludeArchived *IncludeArchived `form:"include_archived,omitempty" json:"include_archived,omitempty"`
+}
+
+// CreateVaultParams defines parameters for CreateVault.
+type CreateVaultParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// DeleteVaultParams defines parameters for DeleteVault.
+type DeleteVaultParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// UpdateVaultParams defines parameters for UpdateVault.
+type UpdateVaultParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ArchiveVaultParams defines parameters for ArchiveVault.
+type ArchiveVaultParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListVaultCredentialsParams defines parameters for ListVaultCredentials.
+type ListVaultCredentialsParams struct {
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this credential in the order of the list.
+	AfterID *VaultCredentialID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this credential in the order of the list.
+	BeforeID *VaultCredentialID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+
+	// IncludeArchived Whether the list includes archived records.
+	IncludeArchived *IncludeArchived `form:"include_archived,omitempty" json:"include_archived,omitempty"`
+}
+
+// CreateVaultCredentialParams defines parameters for CreateVaultCredential.
+type CreateVaultCredentialParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// DeleteVaultCredentialParams defines parameters for DeleteVaultCredential.
+type DeleteVaultCredentialParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// UpdateVaultCredentialParams defines parameters for UpdateVaultCredential.
+type UpdateVaultCredentialParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ArchiveVaultCredentialParams defines parameters for ArchiveVaultCredential.
+type ArchiveVaultCredentialParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ValidateVaultCredentialParams defines parameters for ValidateVaultCredential.
+type ValidateVaultCredentialParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
 // CreateAgentJSONRequestBody defines body for CreateAgent for application/json ContentType.
 type CreateAgentJSONRequestBody = CreateAgentRequest
 
@@ -4286,6 +7852,30 @@ type UpdateEnvironmentJSONRequestBody = UpdateEnvironmentRequest
 // PutEnvironmentJSONRequestBody defines body for PutEnvironment for application/json ContentType.
 type PutEnvironmentJSONRequestBody = UpdateEnvironmentRequest
 
+// CreateEnvironmentKeyJSONRequestBody defines body for CreateEnvironmentKey for application/json ContentType.
+type CreateEnvironmentKeyJSONRequestBody = CreateEnvironmentKeyRequest
+
+// UpdateWorkJSONRequestBody defines body for UpdateWork for application/json ContentType.
+type UpdateWorkJSONRequestBody = UpdateWorkRequest
+
+// StopWorkJSONRequestBody defines body for StopWork for application/json ContentType.
+type StopWorkJSONRequestBody = StopWorkRequest
+
+// CreateMemoryStoreJSONRequestBody defines body for CreateMemoryStore for application/json ContentType.
+type CreateMemoryStoreJSONRequestBody = CreateMemoryStoreRequest
+
+// UpdateMemoryStoreJSONRequestBody defines body for UpdateMemoryStore for application/json ContentType.
+type UpdateMemoryStoreJSONRequestBody = UpdateMemoryStoreRequest
+
+// CreateMemoryJSONRequestBody defines body for CreateMemory for application/json ContentType.
+type CreateMemoryJSONRequestBody = CreateMemoryRequest
+
+// UpdateMemoryJSONRequestBody defines body for UpdateMemory for application/json ContentType.
+type UpdateMemoryJSONRequestBody = UpdateMemoryRequest
+
+// PutMemoryJSONRequestBody defines body for PutMemory for application/json ContentType.
+type PutMemoryJSONRequestBody = UpdateMemoryRequest
+
 // CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
 type CreateSessionJSONRequestBody = CreateSessionRequest
 
@@ -4297,3 +7887,15 @@ type SendEventsJSONRequestBody = SendEventsRequest
 
 // AddSessionResourcesJSONRequestBody defines body for AddSessionResources for application/json ContentType.
 type AddSessionResourcesJSONRequestBody = AddSessionResourcesRequest
+
+// CreateVaultJSONRequestBody defines body for CreateVault for application/json ContentType.
+type CreateVaultJSONRequestBody = CreateVaultRequest
+
+// UpdateVaultJSONRequestBody defines body for UpdateVault for application/json ContentType.
+type UpdateVaultJSONRequestBody = UpdateVaultRequest
+
+// CreateVaultCredentialJSONRequestBody defines body for CreateVaultCredential for application/json ContentType.
+type CreateVaultCredentialJSONRequestBody = CreateVaultCredentialRequest
+
+// UpdateVaultCredentialJSONRequestBody defines body for UpdateVaultCredential for application/json ContentType.
+type UpdateVaultCredentialJSONRequestBody = UpdateVaultCredentialRequest

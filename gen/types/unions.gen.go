@@ -36,24 +36,98 @@ func read[T any](data []byte) any {
 	return v
 }
 
-// AddedSessionResources: Session or session resource, distinguished by `type`.
+// SessionResourceInput: File or memory store of a new session, distinguished by `type`.
+type SessionResourceInput struct{ oneOf }
+
+// NewSessionResourceInput returns the union that holds v. It sets the field Type.
+func NewSessionResourceInput[T FileResourceInput | MemoryStoreResourceInput](v T) SessionResourceInput {
+	switch v := any(v).(type) {
+	case FileResourceInput:
+		v.Type = FileResourceInputTypeFile
+		return SessionResourceInput{oneOf{value: v}}
+	case MemoryStoreResourceInput:
+		v.Type = MemoryStoreResourceInputTypeMemoryStore
+		return SessionResourceInput{oneOf{value: v}}
+	}
+	return SessionResourceInput{} // not reached: T has no other types
+}
+
+// AsAny returns what u holds: a value of type FileResourceInput or MemoryStoreResourceInput. It is nil for anything
+// else, such as a variant of a newer server.
+func (u SessionResourceInput) AsAny() any {
+	if u.value != nil {
+		return u.value
+	}
+	var head struct {
+		Discriminator string `json:"type"`
+	}
+	if json.Unmarshal(u.raw, &head) != nil {
+		return nil
+	}
+	switch head.Discriminator {
+	case "file":
+		return read[FileResourceInput](u.raw)
+	case "memory_store":
+		return read[MemoryStoreResourceInput](u.raw)
+	}
+	return nil
+}
+
+// SessionResource: File (关联的文件资源) or memory store of a session, distinguished by `type`.
+type SessionResource struct{ oneOf }
+
+// NewSessionResource returns the union that holds v. It sets the field Type.
+func NewSessionResource[T FileResource | MemoryStoreResource](v T) SessionResource {
+	switch v := any(v).(type) {
+	case FileResource:
+		v.Type = FileResourceTypeFile
+		return SessionResource{oneOf{value: v}}
+	case MemoryStoreResource:
+		v.Type = MemoryStoreResourceTypeMemoryStore
+		return SessionResource{oneOf{value: v}}
+	}
+	return SessionResource{} // not reached: T has no other types
+}
+
+// AsAny returns what u holds: a value of type FileResource or MemoryStoreResource. It is nil for anything else, such
+// as a variant of a newer server.
+func (u SessionResource) AsAny() any {
+	if u.value != nil {
+		return u.value
+	}
+	var head struct {
+		Discriminator string `json:"type"`
+	}
+	if json.Unmarshal(u.raw, &head) != nil {
+		return nil
+	}
+	switch head.Discriminator {
+	case "file":
+		return read[FileResource](u.raw)
+	case "memory_store":
+		return read[MemoryStoreResource](u.raw)
+	}
+	return nil
+}
+
+// AddedSessionResources: Session or file of a session, distinguished by `type`.
 type AddedSessionResources struct{ oneOf }
 
 // NewAddedSessionResources returns the union that holds v. It sets the field Type.
-func NewAddedSessionResources[T Session | SessionResource](v T) AddedSessionResources {
+func NewAddedSessionResources[T Session | FileResource](v T) AddedSessionResources {
 	switch v := any(v).(type) {
 	case Session:
 		v.Type = SessionTypeSession
 		return AddedSessionResources{oneOf{value: v}}
-	case SessionResource:
-		v.Type = SessionResourceTypeFile
+	case FileResource:
+		v.Type = FileResourceTypeFile
 		return AddedSessionResources{oneOf{value: v}}
 	}
 	return AddedSessionResources{} // not reached: T has no other types
 }
 
-// AsAny returns what u holds: a value of type Session or SessionResource. It is nil for anything else, such as a
-// variant of a newer server.
+// AsAny returns what u holds: a value of type Session or FileResource. It is nil for anything else, such as a variant
+// of a newer server.
 func (u AddedSessionResources) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -68,7 +142,7 @@ func (u AddedSessionResources) AsAny() any {
 	case "session":
 		return read[Session](u.raw)
 	case "file":
-		return read[SessionResource](u.raw)
+		return read[FileResource](u.raw)
 	}
 	return nil
 }
@@ -189,11 +263,211 @@ func (u EnvironmentConfig) AsAny() any {
 	return nil
 }
 
+// CredentialInput: Authorization with its secrets, distinguished by `type`.
+type CredentialInput struct{ oneOf }
+
+// NewCredentialInput returns the union that holds v. It sets the field Type.
+func NewCredentialInput[T StaticBearerInput | MCPOAuthInput | EnvironmentVariableInput](v T) CredentialInput {
+	switch v := any(v).(type) {
+	case StaticBearerInput:
+		v.Type = StaticBearerInputTypeStaticBearer
+		return CredentialInput{oneOf{value: v}}
+	case MCPOAuthInput:
+		v.Type = MCPOAuthInputTypeMCPOauth
+		return CredentialInput{oneOf{value: v}}
+	case EnvironmentVariableInput:
+		v.Type = EnvironmentVariableInputTypeEnvironmentVariable
+		return CredentialInput{oneOf{value: v}}
+	}
+	return CredentialInput{} // not reached: T has no other types
+}
+
+// AsAny returns what u holds: a value of type StaticBearerInput, MCPOAuthInput or EnvironmentVariableInput. It is nil
+// for anything else, such as a variant of a newer server.
+func (u CredentialInput) AsAny() any {
+	if u.value != nil {
+		return u.value
+	}
+	var head struct {
+		Discriminator string `json:"type"`
+	}
+	if json.Unmarshal(u.raw, &head) != nil {
+		return nil
+	}
+	switch head.Discriminator {
+	case "static_bearer":
+		return read[StaticBearerInput](u.raw)
+	case "mcp_oauth":
+		return read[MCPOAuthInput](u.raw)
+	case "environment_variable":
+		return read[EnvironmentVariableInput](u.raw)
+	}
+	return nil
+}
+
+// CredentialAuth: Authorization without its secrets, distinguished by `type`.
+type CredentialAuth struct{ oneOf }
+
+// NewCredentialAuth returns the union that holds v. It sets the field Type.
+func NewCredentialAuth[T StaticBearer | MCPOAuth | EnvironmentVariable](v T) CredentialAuth {
+	switch v := any(v).(type) {
+	case StaticBearer:
+		v.Type = StaticBearerTypeStaticBearer
+		return CredentialAuth{oneOf{value: v}}
+	case MCPOAuth:
+		v.Type = MCPOAuthTypeMCPOauth
+		return CredentialAuth{oneOf{value: v}}
+	case EnvironmentVariable:
+		v.Type = EnvironmentVariableTypeEnvironmentVariable
+		return CredentialAuth{oneOf{value: v}}
+	}
+	return CredentialAuth{} // not reached: T has no other types
+}
+
+// AsAny returns what u holds: a value of type StaticBearer, MCPOAuth or EnvironmentVariable. It is nil for anything
+// else, such as a variant of a newer server.
+func (u CredentialAuth) AsAny() any {
+	if u.value != nil {
+		return u.value
+	}
+	var head struct {
+		Discriminator string `json:"type"`
+	}
+	if json.Unmarshal(u.raw, &head) != nil {
+		return nil
+	}
+	switch head.Discriminator {
+	case "static_bearer":
+		return read[StaticBearer](u.raw)
+	case "mcp_oauth":
+		return read[MCPOAuth](u.raw)
+	case "environment_variable":
+		return read[EnvironmentVariable](u.raw)
+	}
+	return nil
+}
+
+// CredentialPatch: Change of an authorization, distinguished by `type`. Fields that are fixed may repeat their value.
+type CredentialPatch struct{ oneOf }
+
+// NewCredentialPatch returns the union that holds v. It sets the field Type.
+func NewCredentialPatch[T StaticBearerPatch | MCPOAuthPatch | EnvironmentVariablePatch](v T) CredentialPatch {
+	switch v := any(v).(type) {
+	case StaticBearerPatch:
+		v.Type = StaticBearerPatchTypeStaticBearer
+		return CredentialPatch{oneOf{value: v}}
+	case MCPOAuthPatch:
+		v.Type = MCPOAuthPatchTypeMCPOauth
+		return CredentialPatch{oneOf{value: v}}
+	case EnvironmentVariablePatch:
+		v.Type = EnvironmentVariablePatchTypeEnvironmentVariable
+		return CredentialPatch{oneOf{value: v}}
+	}
+	return CredentialPatch{} // not reached: T has no other types
+}
+
+// AsAny returns what u holds: a value of type StaticBearerPatch, MCPOAuthPatch or EnvironmentVariablePatch. It is nil
+// for anything else, such as a variant of a newer server.
+func (u CredentialPatch) AsAny() any {
+	if u.value != nil {
+		return u.value
+	}
+	var head struct {
+		Discriminator string `json:"type"`
+	}
+	if json.Unmarshal(u.raw, &head) != nil {
+		return nil
+	}
+	switch head.Discriminator {
+	case "static_bearer":
+		return read[StaticBearerPatch](u.raw)
+	case "mcp_oauth":
+		return read[MCPOAuthPatch](u.raw)
+	case "environment_variable":
+		return read[EnvironmentVariablePatch](u.raw)
+	}
+	return nil
+}
+
+// MemoryListItem: Memory, or beginning of the paths of memories, distinguished by `type`.
+type MemoryListItem struct{ oneOf }
+
+// NewMemoryListItem returns the union that holds v. It sets the field Type.
+func NewMemoryListItem[T Memory | MemoryPrefix](v T) MemoryListItem {
+	switch v := any(v).(type) {
+	case Memory:
+		v.Type = MemoryTypeMemory
+		return MemoryListItem{oneOf{value: v}}
+	case MemoryPrefix:
+		v.Type = MemoryPrefixTypeMemoryPrefix
+		return MemoryListItem{oneOf{value: v}}
+	}
+	return MemoryListItem{} // not reached: T has no other types
+}
+
+// AsAny returns what u holds: a value of type Memory or MemoryPrefix. It is nil for anything else, such as a variant
+// of a newer server.
+func (u MemoryListItem) AsAny() any {
+	if u.value != nil {
+		return u.value
+	}
+	var head struct {
+		Discriminator string `json:"type"`
+	}
+	if json.Unmarshal(u.raw, &head) != nil {
+		return nil
+	}
+	switch head.Discriminator {
+	case "memory":
+		return read[Memory](u.raw)
+	case "memory_prefix":
+		return read[MemoryPrefix](u.raw)
+	}
+	return nil
+}
+
+// Actor: Who made a change, distinguished by `type`.
+type Actor struct{ oneOf }
+
+// NewActor returns the union that holds v. It sets the field Type.
+func NewActor[T SessionActor | APIActor](v T) Actor {
+	switch v := any(v).(type) {
+	case SessionActor:
+		v.Type = SessionActorTypeSessionActor
+		return Actor{oneOf{value: v}}
+	case APIActor:
+		v.Type = APIActorTypeAPIActor
+		return Actor{oneOf{value: v}}
+	}
+	return Actor{} // not reached: T has no other types
+}
+
+// AsAny returns what u holds: a value of type SessionActor or APIActor. It is nil for anything else, such as a
+// variant of a newer server.
+func (u Actor) AsAny() any {
+	if u.value != nil {
+		return u.value
+	}
+	var head struct {
+		Discriminator string `json:"type"`
+	}
+	if json.Unmarshal(u.raw, &head) != nil {
+		return nil
+	}
+	switch head.Discriminator {
+	case "session_actor":
+		return read[SessionActor](u.raw)
+	case "api_actor":
+		return read[APIActor](u.raw)
+	}
+	return nil
+}
+
 // EventInput: Event that a caller sends, at most 1 MiB of JSON.
 type EventInput struct{ oneOf }
 
 // NewEventInput returns the union that holds v. It sets the field Type.
-func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput](v T) EventInput {
+func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeInput | UserToolConfirmationInput | UserCustomToolResultInput | UserToolResultInput](v T) EventInput {
 	switch v := any(v).(type) {
 	case UserMessageInput:
 		v.Type = UserMessageInputTypeUserMessage
@@ -210,13 +484,16 @@ func NewEventInput[T UserMessageInput | UserInterruptInput | UserDefineOutcomeIn
 	case UserCustomToolResultInput:
 		v.Type = UserCustomToolResultInputTypeUserCustomToolResult
 		return EventInput{oneOf{value: v}}
+	case UserToolResultInput:
+		v.Type = UserToolResultInputTypeUserToolResult
+		return EventInput{oneOf{value: v}}
 	}
 	return EventInput{} // not reached: T has no other types
 }
 
 // AsAny returns what u holds: a value of type UserMessageInput, UserInterruptInput, UserDefineOutcomeInput,
-// UserToolConfirmationInput or UserCustomToolResultInput. It is nil for anything else, such as a variant of a newer
-// server.
+// UserToolConfirmationInput, UserCustomToolResultInput or UserToolResultInput. It is nil for anything else, such as a
+// variant of a newer server.
 func (u EventInput) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -238,6 +515,8 @@ func (u EventInput) AsAny() any {
 		return read[UserToolConfirmationInput](u.raw)
 	case "user.custom_tool_result":
 		return read[UserCustomToolResultInput](u.raw)
+	case "user.tool_result":
+		return read[UserToolResultInput](u.raw)
 	}
 	return nil
 }
@@ -283,7 +562,7 @@ func (u Rubric) AsAny() any {
 type Event struct{ oneOf }
 
 // NewEvent returns the union that holds v. It sets the field Type.
-func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent](v T) Event {
+func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | UserToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent](v T) Event {
 	switch v := any(v).(type) {
 	case UserMessageEvent:
 		v.Type = UserMessageEventTypeUserMessage
@@ -299,6 +578,9 @@ func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent |
 		return Event{oneOf{value: v}}
 	case UserCustomToolResultEvent:
 		v.Type = UserCustomToolResultEventTypeUserCustomToolResult
+		return Event{oneOf{value: v}}
+	case UserToolResultEvent:
+		v.Type = UserToolResultEventTypeUserToolResult
 		return Event{oneOf{value: v}}
 	case SessionStatusRunningEvent:
 		v.Type = SessionStatusRunningEventTypeSessionStatusRunning
@@ -327,6 +609,12 @@ func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent |
 	case AgentCustomToolUseEvent:
 		v.Type = AgentCustomToolUseEventTypeAgentCustomToolUse
 		return Event{oneOf{value: v}}
+	case AgentMCPToolUseEvent:
+		v.Type = AgentMCPToolUseEventTypeAgentMCPToolUse
+		return Event{oneOf{value: v}}
+	case AgentMCPToolResultEvent:
+		v.Type = AgentMCPToolResultEventTypeAgentMCPToolResult
+		return Event{oneOf{value: v}}
 	case SpanModelRequestStartEvent:
 		v.Type = SpanModelRequestStartEventTypeSpanModelRequestStart
 		return Event{oneOf{value: v}}
@@ -338,10 +626,11 @@ func NewEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent |
 }
 
 // AsAny returns what u holds: a value of type UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent,
-// UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent,
-// SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent,
-// AgentToolResultEvent, AgentCustomToolUseEvent, SpanModelRequestStartEvent or SpanModelRequestEndEvent. It is nil
-// for anything else, such as a variant of a newer server.
+// UserToolConfirmationEvent, UserCustomToolResultEvent, UserToolResultEvent, SessionStatusRunningEvent,
+// SessionStatusRescheduledEvent, SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent,
+// AgentToolUseEvent, AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
+// SpanModelRequestStartEvent or SpanModelRequestEndEvent. It is nil for anything else, such as a variant of a newer
+// server.
 func (u Event) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -363,6 +652,8 @@ func (u Event) AsAny() any {
 		return read[UserToolConfirmationEvent](u.raw)
 	case "user.custom_tool_result":
 		return read[UserCustomToolResultEvent](u.raw)
+	case "user.tool_result":
+		return read[UserToolResultEvent](u.raw)
 	case "session.status_running":
 		return read[SessionStatusRunningEvent](u.raw)
 	case "session.status_rescheduled":
@@ -381,6 +672,10 @@ func (u Event) AsAny() any {
 		return read[AgentToolResultEvent](u.raw)
 	case "agent.custom_tool_use":
 		return read[AgentCustomToolUseEvent](u.raw)
+	case "agent.mcp_tool_use":
+		return read[AgentMCPToolUseEvent](u.raw)
+	case "agent.mcp_tool_result":
+		return read[AgentMCPToolResultEvent](u.raw)
 	case "span.model_request_start":
 		return read[SpanModelRequestStartEvent](u.raw)
 	case "span.model_request_end":
@@ -393,7 +688,7 @@ func (u Event) AsAny() any {
 type StreamedEvent struct{ oneOf }
 
 // NewStreamedEvent returns the union that holds v. It sets the field Type.
-func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent | SessionDeletedEvent | EventStart | EventDelta](v T) StreamedEvent {
+func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcomeEvent | UserToolConfirmationEvent | UserCustomToolResultEvent | UserToolResultEvent | SessionStatusRunningEvent | SessionStatusRescheduledEvent | SessionStatusIdleEvent | SessionErrorEvent | AgentThinkingEvent | AgentMessageEvent | AgentToolUseEvent | AgentToolResultEvent | AgentCustomToolUseEvent | AgentMCPToolUseEvent | AgentMCPToolResultEvent | SpanModelRequestStartEvent | SpanModelRequestEndEvent | SessionDeletedEvent | EventStart | EventDelta](v T) StreamedEvent {
 	switch v := any(v).(type) {
 	case UserMessageEvent:
 		v.Type = UserMessageEventTypeUserMessage
@@ -409,6 +704,9 @@ func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcom
 		return StreamedEvent{oneOf{value: v}}
 	case UserCustomToolResultEvent:
 		v.Type = UserCustomToolResultEventTypeUserCustomToolResult
+		return StreamedEvent{oneOf{value: v}}
+	case UserToolResultEvent:
+		v.Type = UserToolResultEventTypeUserToolResult
 		return StreamedEvent{oneOf{value: v}}
 	case SessionStatusRunningEvent:
 		v.Type = SessionStatusRunningEventTypeSessionStatusRunning
@@ -437,6 +735,12 @@ func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcom
 	case AgentCustomToolUseEvent:
 		v.Type = AgentCustomToolUseEventTypeAgentCustomToolUse
 		return StreamedEvent{oneOf{value: v}}
+	case AgentMCPToolUseEvent:
+		v.Type = AgentMCPToolUseEventTypeAgentMCPToolUse
+		return StreamedEvent{oneOf{value: v}}
+	case AgentMCPToolResultEvent:
+		v.Type = AgentMCPToolResultEventTypeAgentMCPToolResult
+		return StreamedEvent{oneOf{value: v}}
 	case SpanModelRequestStartEvent:
 		v.Type = SpanModelRequestStartEventTypeSpanModelRequestStart
 		return StreamedEvent{oneOf{value: v}}
@@ -457,10 +761,11 @@ func NewStreamedEvent[T UserMessageEvent | UserInterruptEvent | UserDefineOutcom
 }
 
 // AsAny returns what u holds: a value of type UserMessageEvent, UserInterruptEvent, UserDefineOutcomeEvent,
-// UserToolConfirmationEvent, UserCustomToolResultEvent, SessionStatusRunningEvent, SessionStatusRescheduledEvent,
-// SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent, AgentToolUseEvent,
-// AgentToolResultEvent, AgentCustomToolUseEvent, SpanModelRequestStartEvent, SpanModelRequestEndEvent,
-// SessionDeletedEvent, EventStart or EventDelta. It is nil for anything else, such as a variant of a newer server.
+// UserToolConfirmationEvent, UserCustomToolResultEvent, UserToolResultEvent, SessionStatusRunningEvent,
+// SessionStatusRescheduledEvent, SessionStatusIdleEvent, SessionErrorEvent, AgentThinkingEvent, AgentMessageEvent,
+// AgentToolUseEvent, AgentToolResultEvent, AgentCustomToolUseEvent, AgentMCPToolUseEvent, AgentMCPToolResultEvent,
+// SpanModelRequestStartEvent, SpanModelRequestEndEvent, SessionDeletedEvent, EventStart or EventDelta. It is nil for
+// anything else, such as a variant of a newer server.
 func (u StreamedEvent) AsAny() any {
 	if u.value != nil {
 		return u.value
@@ -482,6 +787,8 @@ func (u StreamedEvent) AsAny() any {
 		return read[UserToolConfirmationEvent](u.raw)
 	case "user.custom_tool_result":
 		return read[UserCustomToolResultEvent](u.raw)
+	case "user.tool_result":
+		return read[UserToolResultEvent](u.raw)
 	case "session.status_running":
 		return read[SessionStatusRunningEvent](u.raw)
 	case "session.status_rescheduled":
@@ -500,6 +807,10 @@ func (u StreamedEvent) AsAny() any {
 		return read[AgentToolResultEvent](u.raw)
 	case "agent.custom_tool_use":
 		return read[AgentCustomToolUseEvent](u.raw)
+	case "agent.mcp_tool_use":
+		return read[AgentMCPToolUseEvent](u.raw)
+	case "agent.mcp_tool_result":
+		return read[AgentMCPToolResultEvent](u.raw)
 	case "span.model_request_start":
 		return read[SpanModelRequestStartEvent](u.raw)
 	case "span.model_request_end":
@@ -527,6 +838,7 @@ const (
 	EventTypeUserDefineOutcome        EventType = "user.define_outcome"
 	EventTypeUserToolConfirmation     EventType = "user.tool_confirmation"
 	EventTypeUserCustomToolResult     EventType = "user.custom_tool_result"
+	EventTypeUserToolResult           EventType = "user.tool_result"
 	EventTypeSessionStatusRunning     EventType = "session.status_running"
 	EventTypeSessionStatusRescheduled EventType = "session.status_rescheduled"
 	EventTypeSessionStatusIdle        EventType = "session.status_idle"
@@ -536,6 +848,8 @@ const (
 	EventTypeAgentToolUse             EventType = "agent.tool_use"
 	EventTypeAgentToolResult          EventType = "agent.tool_result"
 	EventTypeAgentCustomToolUse       EventType = "agent.custom_tool_use"
+	EventTypeAgentMCPToolUse          EventType = "agent.mcp_tool_use"
+	EventTypeAgentMCPToolResult       EventType = "agent.mcp_tool_result"
 	EventTypeSpanModelRequestStart    EventType = "span.model_request_start"
 	EventTypeSpanModelRequestEnd      EventType = "span.model_request_end"
 	EventTypeSessionDeleted           EventType = "session.deleted"

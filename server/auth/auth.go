@@ -39,44 +39,64 @@ type Principal struct {
 	TokenID string
 	// Token identifies the token to Check and Hold. It is not the token itself.
 	Token string
+	// Scope is what the token opens.
+	Scope store.TokenScope
 }
 
 // Authenticator checks tokens against the store.
 type Authenticator struct {
-	cache *tokenCache
-	now   func() time.Time
-	holds holds
+	cache    *tokenCache
+	sessions Sessions
+	now      func() time.Time
+	holds    holds
 }
 
-// New returns an Authenticator over tokens. It relies on what it read of a token for a second, unless a token is
+// Store is what an Authenticator uses of the store.
+type Store interface {
+	store.Tokens
+	Sessions
+}
+
+// New returns an Authenticator over a store. It relies on what it read of a token for a second, unless a token is
 // revoked meanwhile: expiry and revocation take effect at once.
-func New(tokens store.Tokens, now func() time.Time) *Authenticator {
-	return &Authenticator{cache: newTokenCache(tokens, now), now: now}
+func New(s Store, now func() time.Time) *Authenticator {
+	return &Authenticator{cache: newTokenCache(s, now), sessions: s, now: now}
 }
 
 // Authenticate returns the principal of a request's bearer token. A token that is missing, malformed,
-// unknown, expired or revoked is an *Error; anything else is a failure of the store.
+// unknown, expired or revoked is an *Error; anything else is a failure of the store. The token of a work item that has ended
+// is left to Authorize.
 func (a *Authenticator) Authenticate(ctx context.Context, header http.Header) (Principal, error) {
 	token, err := bearer(header)
 	if err != nil {
 		return Principal{}, err
 	}
 	hash := Hash(token)
-	known, err := a.check(ctx, hash)
+	known, err := a.known(ctx, hash)
 	if err != nil {
 		return Principal{}, err
 	}
-	return Principal{Account: known.Account, TokenID: known.ID, Token: hash}, nil
+	return Principal{Account: known.Account, TokenID: known.ID, Token: hash, Scope: known.Scope}, nil
 }
 
-// Check returns nil while a principal's token is valid. Its errors are those of Authenticate.
+// Check returns nil while a principal's token is valid. Its errors are those of Authenticate; that a work item has ended is
+// another one.
 func (a *Authenticator) Check(ctx context.Context, token string) error {
 	_, err := a.check(ctx, token)
 	return err
 }
 
-// check returns the token with that hash, unless it is not valid.
+// check returns the token with that hash, unless it is not valid or its work item has ended.
 func (a *Authenticator) check(ctx context.Context, hash string) (store.Token, error) {
+	known, err := a.known(ctx, hash)
+	if err == nil && known.Scope.Ended {
+		err = errEnded
+	}
+	return known, err
+}
+
+// known returns the token with that hash, unless it is not valid.
+func (a *Authenticator) known(ctx context.Context, hash string) (store.Token, error) {
 	known, err := a.cache.get(ctx, hash)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -135,11 +155,20 @@ func WellFormed(token string) bool {
 	return true
 }
 
-// Mint returns a new token with 256 bits of randomness.
-func Mint() string {
+// Mint returns a new token of an account with 256 bits of randomness.
+func Mint() string { return mint("") }
+
+// MintKey returns a new key of an environment.
+func MintKey() string { return mint("env-") }
+
+// MintDelivery returns a new token for the delivery of a work item.
+func MintDelivery() string { return mint("work-") }
+
+// mint returns a new token whose kind shows.
+func mint(kind string) string {
 	var secret [32]byte
 	_, _ = rand.Read(secret[:]) // never fails: crypto/rand aborts the program instead
-	return Prefix + hex.EncodeToString(secret[:])
+	return Prefix + kind + hex.EncodeToString(secret[:])
 }
 
 // Hash returns what is stored of a token. Tokens are random, so that one round of SHA-256 is enough.

@@ -15,6 +15,7 @@ import (
 // counted counts the reads of a store's tokens.
 type counted struct {
 	store.Tokens
+	auth.Sessions
 	reads int
 }
 

@@ -15,6 +15,7 @@ import (
 // row is a store with one token, in which no revocation is ever notified.
 type row struct {
 	store.Tokens
+	auth.Sessions
 	token atomic.Pointer[store.Token] // nil when there is none
 	fails atomic.Bool                 // the database is unavailable
 	hangs atomic.Bool                 // the database does not respond

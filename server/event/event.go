@@ -32,7 +32,13 @@ const (
 	RequestEnd      = string(types.SpanModelRequestEndEventTypeSpanModelRequestEnd)
 	AgentMessage    = string(turn.AgentMessage)
 	AgentToolUse    = string(turn.ToolUse)
+	AgentToolResult = string(turn.ToolResult)
 	AgentCustomTool = string(turn.CustomToolUse)
+	AgentMCPToolUse = string(turn.MCPToolUse)
+
+	AgentMCPToolResult = string(turn.MCPToolResult)
+	// WorkerToolResult is the result of a worker. Runners see the AgentToolResult that follows it.
+	WorkerToolResult = string(types.UserToolResultEventTypeUserToolResult)
 )
 
 // New is an event to append.
@@ -60,11 +66,13 @@ type Payload struct {
 	Description         string                             `json:"description,omitempty"`
 	Rubric              *types.Rubric                      `json:"rubric,omitempty"`
 	MaxIterations       *int32                             `json:"max_iterations,omitempty"`
+	MCPServerName       string                             `json:"mcp_server_name,omitempty"`
 	Name                string                             `json:"name,omitempty"`
 	Input               json.RawMessage                    `json:"input,omitempty"`
 	EvaluatedPermission types.EvaluatedPermission          `json:"evaluated_permission,omitempty"`
 	ToolUseID           string                             `json:"tool_use_id,omitempty"`
 	CustomToolUseID     string                             `json:"custom_tool_use_id,omitempty"`
+	MCPToolUseID        string                             `json:"mcp_tool_use_id,omitempty"`
 	Result              types.ToolConfirmationResult       `json:"result,omitempty"`
 	DenyMessage         *string                            `json:"deny_message,omitempty"`
 	Content             *union.Content                     `json:"content,omitempty"`
@@ -76,6 +84,35 @@ type Payload struct {
 	StopReason          *types.StopReason                  `json:"stop_reason,omitempty"`
 	Usage               *types.EventUsage                  `json:"usage,omitempty"`
 	Error               *types.SessionErrorDetail          `json:"error,omitempty"`
+}
+
+// ToolResult returns the events that are the result of a use of a built-in tool: its agent.tool_result, and before it, in a
+// session of a self-hosted environment, the user.tool_result that its worker waits for, whoever ran the tool.
+func ToolResult(s *store.Session, useID string, content *union.Content, failed bool) []New {
+	result := Payload{ToolUseID: useID, Content: content, IsError: &failed}
+	if !s.SelfHosted {
+		return []New{{Type: AgentToolResult, Payload: result}}
+	}
+	return []New{{Type: WorkerToolResult, Payload: result}, {Type: AgentToolResult, Payload: result}}
+}
+
+// MCPToolResult returns the event that is the result of a use of a tool of an MCP server.
+func MCPToolResult(useID string, content *union.Content, failed bool) []New {
+	return []New{{Type: AgentMCPToolResult, Payload: Payload{MCPToolUseID: useID, Content: content, IsError: &failed}}}
+}
+
+// FailedUses returns the results of tool uses that nobody runs any longer, which say why. A custom tool's has none: it
+// would be the caller's.
+func FailedUses(s *store.Session, uses []store.PendingAction, why string) (results []New) {
+	for _, use := range uses {
+		switch use.Type {
+		case AgentToolUse:
+			results = append(results, ToolResult(s, use.EventID, Content(why), true)...)
+		case AgentMCPToolUse:
+			results = append(results, MCPToolResult(use.EventID, Content(why), true)...)
+		}
+	}
+	return results
 }
 
 // Read returns the payload of an event.
@@ -136,8 +173,8 @@ func Wire(e store.Event) []byte {
 // EntryTypes are the types of events that runners see.
 func EntryTypes() []string {
 	return []string{
-		string(turn.UserMessage), string(turn.DefineOutcome), AgentMessage, AgentToolUse, string(turn.ToolResult),
-		AgentCustomTool, string(turn.CustomToolResult), string(turn.ToolConfirmation),
+		string(turn.UserMessage), string(turn.DefineOutcome), AgentMessage, AgentToolUse, AgentToolResult,
+		AgentCustomTool, string(turn.CustomToolResult), AgentMCPToolUse, AgentMCPToolResult, string(turn.ToolConfirmation),
 	}
 }
 
@@ -151,8 +188,9 @@ func Entry(e store.Event) (entry turn.Entry, ok bool, err error) {
 	if err != nil {
 		return turn.Entry{}, false, err
 	}
-	entry.Name, entry.Input = p.Name, p.Input
-	entry.UseID = p.ToolUseID + p.CustomToolUseID // an event has one of them at most
+	entry.Name, entry.MCPServer, entry.Input = p.Name, p.MCPServerName, p.Input
+	entry.UseID = p.ToolUseID + p.CustomToolUseID + p.MCPToolUseID // an event has one of them at most
+	entry.Ask = p.EvaluatedPermission == types.EvaluatedPermissionAsk
 	entry.Denied = p.Result == types.ToolConfirmationResultDeny
 	entry.Failed = p.IsError != nil && *p.IsError
 	entry.Text = p.Description

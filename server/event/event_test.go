@@ -41,8 +41,10 @@ func TestEntry(t *testing.T) {
 		"user.message":            {`{"content":[{"type":"text","text":"Hi"},{"type":"text","text":" there"}]}`, turn.Entry{Text: "Hi\n there"}},
 		"agent.message":           {`{"content":[{"type":"text","text":"Hi"}]}`, turn.Entry{Text: "Hi"}},
 		"user.define_outcome":     {`{"outcome_id":"outc_1","description":"A report."}`, turn.Entry{Text: "A report."}},
-		"agent.tool_use":          {`{"name":"Bash","input":{"a":1},"evaluated_permission":"ask"}`, turn.Entry{Name: "Bash", Input: json.RawMessage(`{"a":1}`)}},
+		"agent.tool_use":          {`{"name":"Bash","input":{"a":1},"evaluated_permission":"ask"}`, turn.Entry{Name: "Bash", Input: json.RawMessage(`{"a":1}`), Ask: true}},
 		"agent.custom_tool_use":   {`{"name":"weather","input":{}}`, turn.Entry{Name: "weather", Input: json.RawMessage(`{}`)}},
+		"agent.mcp_tool_use":      {`{"mcp_server_name":"tracker","name":"get.issue","input":{}}`, turn.Entry{Name: "get.issue", MCPServer: "tracker", Input: json.RawMessage(`{}`)}},
+		"agent.mcp_tool_result":   {`{"mcp_tool_use_id":"evt_5","content":[],"is_error":true}`, turn.Entry{UseID: "evt_5", Failed: true}},
 		"agent.tool_result":       {`{"tool_use_id":"evt_2","content":[],"is_error":true}`, turn.Entry{UseID: "evt_2", Failed: true}},
 		"user.custom_tool_result": {`{"custom_tool_use_id":"evt_3","content":[{"type":"text","text":"7 °C"}],"is_error":false}`, turn.Entry{UseID: "evt_3", Text: "7 °C"}},
 		"user.tool_confirmation":  {`{"tool_use_id":"evt_4","result":"deny","deny_message":"No."}`, turn.Entry{UseID: "evt_4", Text: "No.", Denied: true}},
@@ -61,7 +63,7 @@ func TestEntry(t *testing.T) {
 	if _, _, err := event.Entry(store.Event{Type: event.AgentMessage, Payload: json.RawMessage("x")}); err == nil {
 		t.Error("a payload that is not JSON is no error")
 	}
-	if got, want := len(event.EntryTypes()), 8; got != want {
+	if got, want := len(event.EntryTypes()), 10; got != want {
 		t.Errorf("runners see %d types of events, want %d", got, want)
 	}
 }

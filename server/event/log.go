@@ -101,8 +101,8 @@ func (l *Log) encoded(events []New) ([]store.NewEvent, error) {
 		if stored[i], err = e.stored(); err != nil {
 			return nil, err
 		}
-		if size := len(stored[i].Payload); size > l.schema.MaxBytes() {
-			return nil, &contract.Violation{Operation: e.Type, Rule: "x-max-bytes", Reason: fmt.Sprintf("%d bytes of JSON", size)}
+		if size, most := len(stored[i].Payload), l.schema.MaxBytes(); size > most {
+			return nil, &contract.Violation{Operation: e.Type, Rule: "x-max-bytes", Reason: fmt.Sprintf("it has %d bytes of JSON; at most %d can be stored", size, most)}
 		}
 	}
 	return stored, nil

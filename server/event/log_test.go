@@ -194,3 +194,18 @@ func TestBounds(t *testing.T) {
 		}
 	}
 }
+
+// TestALargeEventIsNotStored appends events at and beyond the bound of what is stored.
+func TestALargeEventIsNotStored(t *testing.T) {
+	b := newBed(t)
+	message := func(encoded int) event.New {
+		const around = len(`{"content":[{"type":"text","text":""}]}`)
+		return event.New{Type: event.AgentMessage, Payload: event.Payload{Content: event.Content(strings.Repeat("\n", (encoded-around)/2) + strings.Repeat("a", (encoded-around)%2))}}
+	}
+	_, _, err := b.append(t.Context(), message(2<<20+1))
+	var violation *contract.Violation
+	if !errors.As(err, &violation) || violation.Rule != "x-max-bytes" || !strings.Contains(err.Error(), "it has 2097153 bytes of JSON; at most 2097152 can be stored") {
+		t.Errorf("%v", err)
+	}
+	b.unchanged()
+}

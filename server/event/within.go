@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cloud-sessions/sessions/server/internal/text"
 )
@@ -20,8 +21,18 @@ func (l *Log) ErrorMessage(message, otherwise string) string {
 	return message
 }
 
-// ResultText returns text as the text of a tool's result: cut at the contract's bound.
-func (l *Log) ResultText(result string) string { return text.Cut(Clean(result), l.maxText) }
+// ResultText returns text as the text of a tool's result: cut at the contract's bounds.
+func (l *Log) ResultText(result string) string {
+	within, _ := text.CutJSON(text.Cut(Clean(result), l.maxText), l.MaxTextJSON())
+	return within
+}
+
+// aroundText is more than what an event with a text has around it, in bytes of JSON.
+const aroundText = 4 << 10
+
+// MaxTextJSON is how many bytes of JSON the texts of an event may take, so that it can be stored: characters that need
+// an escape take up to six.
+func (l *Log) MaxTextJSON() int { return l.schema.MaxBytes() - aroundText }
 
 // maxToolName is the contract's bound on a tool's name, which is a part of its pattern.
 const maxToolName = 128
@@ -39,6 +50,20 @@ func ToolName(name string) string {
 		return "_"
 	}
 	return name[:min(len(name), maxToolName)]
+}
+
+// MCPToolName returns name as the contract allows the name of a tool of an MCP server: without control characters.
+func MCPToolName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f {
+			return -1
+		}
+		return r
+	}, Clean(name))
+	if name == "" {
+		return "_"
+	}
+	return string([]rune(name)[:min(utf8.RuneCountInString(name), maxToolName)])
 }
 
 // ToolInput returns input as the contract allows the arguments of a tool; none is an empty object. ok is false for what

@@ -10,7 +10,7 @@ import (
 )
 
 // checkTools checks what the contract's schemas cannot express about an agent's tools: names of MCP servers and of
-// custom tools are unique, and an MCP toolset names one of the servers.
+// custom tools are unique, and an MCP toolset names one of the servers, which no other toolset names.
 func checkTools(spec store.AgentSpec) error {
 	var tools []types.AgentTool
 	var servers []struct{ Name string }
@@ -20,7 +20,7 @@ func checkTools(spec store.AgentSpec) error {
 	if err := json.Unmarshal(spec.MCPServers, &servers); err != nil {
 		return err
 	}
-	serverNames, toolNames := map[string]bool{}, map[string]bool{}
+	serverNames, toolNames, toolsets := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for i, server := range servers {
 		if serverNames[server.Name] {
 			return duplicate(fmt.Sprintf("mcp_servers[%d].name", i), server.Name)
@@ -35,11 +35,30 @@ func checkTools(spec store.AgentSpec) error {
 			}
 			toolNames[tool.Name] = true
 		case types.MCPToolset:
+			param := fmt.Sprintf("tools[%d].mcp_server_name", i)
 			if !serverNames[tool.MCPServerName] {
-				param := fmt.Sprintf("tools[%d].mcp_server_name", i)
 				return &contract.RequestError{Param: param, Message: fmt.Sprintf("Field '%s' must name one of mcp_servers; '%s' is not one of them.", param, tool.MCPServerName)}
 			}
+			if toolsets[tool.MCPServerName] {
+				return duplicate(param, tool.MCPServerName)
+			}
+			toolsets[tool.MCPServerName] = true
+			if err := checkConfigs(fmt.Sprintf("tools[%d].configs", i), tool.Configs); err != nil {
+				return err
+			}
 		}
+	}
+	return nil
+}
+
+// checkConfigs checks that each tool is configured once at most.
+func checkConfigs(param string, configs []types.MCPToolConfig) error {
+	names := map[string]bool{}
+	for i, config := range configs {
+		if names[config.Name] {
+			return duplicate(fmt.Sprintf("%s[%d].name", param, i), config.Name)
+		}
+		names[config.Name] = true
 	}
 	return nil
 }

@@ -12,7 +12,9 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/event"
+	"github.com/cloud-sessions/sessions/server/memory"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/vault"
 )
 
 // Options are what the operations work with. All of them are required, except where they say otherwise.
@@ -21,14 +23,20 @@ type Options struct {
 	Contract *contract.Contract
 	Events   *event.Log
 	Broker   *broker.Broker
+	// Vaults seals the secrets of credentials.
+	Vaults *vault.Safe
 	// EventStream returns the response that sends a reader's frames and closes the reader.
 	EventStream func(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject
+	// Memory validates memories.
+	Memory *memory.Rules
 	// Models is what listModels returns, see LoadModels.
 	Models types.ModelList
 	// Features are those that are switched on; there may be none.
 	Features []string
 	// MaxTurns is how many turns of an account may be queued or running.
 	MaxTurns int
+	// WorkLease is how long a worker has a work item after a heartbeat, unless it asks for another time.
+	WorkLease time.Duration
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -45,8 +53,9 @@ func New(o Options) Operations {
 	return &handler{
 		store: o.Store, contract: o.Contract, events: o.Events, broker: o.Broker, eventStream: o.EventStream,
 		cached: newCachedSessions(o.Store, o.Contract.Operation("getSession")),
-		models: o.Models, features: o.Features, maxTurns: o.MaxTurns,
-		maxAgent: o.Contract.Schema("CreateAgentRequest").MaxBytes(), now: o.Now,
+		memory: o.Memory, models: o.Models, features: o.Features, maxTurns: o.MaxTurns,
+		vaults: o.Vaults, maxCredentials: o.Contract.Schema("CreateVaultRequest").At("credentials").MaxItems(),
+		maxAgent: o.Contract.Schema("CreateAgentRequest").MaxBytes(), now: o.Now, workLease: o.WorkLease,
 	}
 }
 
@@ -58,11 +67,16 @@ type handler struct {
 	broker      *broker.Broker
 	eventStream func(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject
 	cached      *cachedSessions
+	memory      *memory.Rules
 	models      types.ModelList
 	features    []string // that are switched on
 	maxTurns    int      // queued or running, for each account
-	maxAgent    int      // bytes of JSON
-	now         func() time.Time
+	vaults      *vault.Safe
+	// maxCredentials is how many a vault may have.
+	maxCredentials int
+	maxAgent       int // bytes of JSON
+	now            func() time.Time
+	workLease      time.Duration
 }
 
 // value returns what a pointer points to, or the zero value for nil.

@@ -62,16 +62,20 @@ func (h *handler) DeleteSessionResource(ctx context.Context, req echoserver.Dele
 	}
 	_, err := h.changeSession(ctx, req.SessionID, lifecycle.OnChange, func(s *store.Session) error {
 		i, err := resourceAt(*s, req.ResourceID)
-		if err == nil {
-			s.Resources = slices.Delete(s.Resources, i, i+1)
+		if err != nil {
+			return err
 		}
-		return err
+		if s.Resources[i].Memory != nil {
+			return &store.StateError{Noun: store.NounResource, ID: req.ResourceID, Reason: "is a memory store, which a session keeps for its life."}
+		}
+		s.Resources = slices.Delete(s.Resources, i, i+1)
+		return nil
 	})
 	return echoserver.DeleteSessionResource200JSONResponse{Body: types.DeletedSessionResource{ID: req.ResourceID, Type: types.DeletedSessionResourceTypeSessionResourceDeleted}}, err
 }
 
 // addFiles adds resources to a session, all of them or none.
-func (h *handler) addFiles(ctx context.Context, id string, files []types.SessionResourceInput) (types.Session, error) {
+func (h *handler) addFiles(ctx context.Context, id string, files []types.FileResourceInput) (types.Session, error) {
 	return h.changeSession(ctx, id, lifecycle.OnChange, func(s *store.Session) error {
 		for _, file := range files {
 			s.Resources = append(s.Resources, store.Resource{FileID: file.FileID, MountPath: value(file.MountPath)})
@@ -89,7 +93,7 @@ func (h *handler) gatedSession(ctx context.Context, id string) (store.Session, e
 }
 
 // addedFiles returns the files of either form of the body: one resource, or a list of them.
-func addedFiles(body *types.AddSessionResourcesRequest) ([]types.SessionResourceInput, error) {
+func addedFiles(body *types.AddSessionResourcesRequest) ([]types.FileResourceInput, error) {
 	single := body.Type != nil || body.FileID != nil || body.MountPath != nil
 	switch {
 	case single && body.Resources != nil:
@@ -101,30 +105,74 @@ func addedFiles(body *types.AddSessionResourcesRequest) ([]types.SessionResource
 	case body.FileID == nil:
 		return nil, &contract.RequestError{Param: "file_id", Message: "Missing required field: file_id"}
 	}
-	return []types.SessionResourceInput{{Type: types.SessionResourceInputTypeFile, FileID: *body.FileID, MountPath: body.MountPath}}, nil
+	return []types.FileResourceInput{{Type: types.FileResourceInputTypeFile, FileID: *body.FileID, MountPath: body.MountPath}}, nil
 }
 
 // addedResources returns the response in the form of the body: the one resource, or the session.
 func addedResources(body *types.AddSessionResourcesRequest, session types.Session) types.AddedSessionResources {
 	if body.Resources == nil {
-		return types.NewAddedSessionResources(session.Resources[len(session.Resources)-1])
+		file, _ := session.Resources[len(session.Resources)-1].AsAny().(types.FileResource) // what was added is a file
+		return types.NewAddedSessionResources(file)
 	}
 	return types.NewAddedSessionResources(session)
 }
 
 // checkResources returns an error for more files than the contract allows a session, and for two files at one path.
 func (h *handler) checkResources(s *store.Session) error {
-	files := make([]types.SessionResourceInput, 0, len(s.Resources))
+	files := make([]types.FileResourceInput, 0, len(s.Resources))
 	taken := map[string]bool{}
 	for _, r := range s.Resources {
+		if r.Memory != nil {
+			continue
+		}
 		path := cmp.Or(r.MountPath, store.DefaultMountPath(r.FileID))
 		if taken[path] {
 			return &store.StateError{Noun: store.NounSession, ID: s.ID, Reason: fmt.Sprintf("has a resource at '%s' already.", path)}
 		}
 		taken[path] = true
-		files = append(files, types.SessionResourceInput{Type: types.SessionResourceInputTypeFile, FileID: r.FileID, MountPath: &path})
+		files = append(files, types.FileResourceInput{Type: types.FileResourceInputTypeFile, FileID: r.FileID, MountPath: &path})
 	}
-	return h.checkChange("resources", "SessionResourceInputs", files)
+	return h.checkChange("resources", "FileResourceInputs", files)
+}
+
+// addResources adds a new session's files and memory stores to its spec. A memory store that memory_store_ids names as well
+// is one store, with the access and the instructions that the resource gives it.
+func addResources(spec *store.SessionSpec, resources []types.SessionResourceInput) error {
+	given := map[string]bool{}
+	for i, r := range resources {
+		switch r := r.AsAny().(type) {
+		case types.FileResourceInput:
+			spec.Resources = append(spec.Resources, store.ResourceSpec{FileID: r.FileID, MountPath: value(r.MountPath)})
+		case types.MemoryStoreResourceInput:
+			if given[r.MemoryStoreID] {
+				return &contract.RequestError{
+					Param:   fmt.Sprintf("resources[%d].memory_store_id", i),
+					Message: fmt.Sprintf("Field 'resources[%d].memory_store_id' names a memory store that an earlier resource names.", i),
+				}
+			}
+			given[r.MemoryStoreID] = true
+			use := store.MemoryStoreUse{ID: r.MemoryStoreID, Instructions: value(r.Instructions), ReadOnly: value(r.Access) == types.MemoryAccessReadOnly}
+			spec.MemoryStores = withUse(spec.MemoryStores, use)
+		}
+	}
+	return nil
+}
+
+// withUse adds a memory store to those of a new session, or replaces it.
+func withUse(uses []store.MemoryStoreUse, use store.MemoryStoreUse) []store.MemoryStoreUse {
+	if i := slices.IndexFunc(uses, func(u store.MemoryStoreUse) bool { return u.ID == use.ID }); i >= 0 {
+		uses[i] = use
+		return uses
+	}
+	return append(uses, use)
+}
+
+// checkMemoryStores returns an error for more memory stores than the contract allows a session.
+func (h *handler) checkMemoryStores(uses []store.MemoryStoreUse) error {
+	if most := h.contract.Schema("MemoryStoreIDs").MaxItems(); len(uses) > most {
+		return &contract.RequestError{Param: "resources", Message: fmt.Sprintf("A session has at most %d memory stores.", most)}
+	}
+	return nil
 }
 
 // resourceAt returns the index of a session's resource.

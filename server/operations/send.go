@@ -1,7 +1,9 @@
 package operations
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -9,8 +11,10 @@ import (
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/api/problem"
 	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
+	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
@@ -28,26 +32,83 @@ func (e *tooManyTurns) Problem() problem.Problem {
 }
 
 // send stores all of the events or none, and returns them as stored. The same transaction enqueues the turn that they
-// start or continue.
+// start or continue. The result of a tool use that has one already is not stored: the stored one is returned in its place.
 func (h *handler) send(ctx context.Context, session store.SessionRef, inputs []types.EventInput) (sent []event.Stored, err error) {
 	err = h.store.Atomically(ctx, func(ctx context.Context) error {
-		s, appended, err := h.events.Append(ctx, session, func(s *store.Session) ([]event.New, error) {
-			return h.accept(s, inputs)
-		})
-		if err != nil {
-			return err
-		}
-		for _, e := range appended {
-			if e.Type != event.StatusRunning { // that one is the server's
-				sent = append(sent, e)
+		repeated := map[int]event.Stored{} // by their place among inputs
+		for {
+			sent, err = h.append(ctx, session, inputs, repeated)
+			var answered *notOpenError
+			if !errors.As(err, &answered) || answered.event.Type != event.WorkerToolResult {
+				return err
 			}
+			earlier, findErr := h.resultOf(ctx, session, answered.event.Payload.ToolUseID)
+			if findErr != nil || earlier == nil {
+				return cmp.Or(findErr, err)
+			}
+			repeated[answered.index] = *earlier
 		}
-		if len(sent) == len(appended) {
-			return nil
-		}
-		return h.enqueue(ctx, store.TurnRef{Session: session, TurnID: s.Turn.ID})
 	})
 	return sent, err
+}
+
+// append is send for events of which some have been stored earlier.
+func (h *handler) append(ctx context.Context, session store.SessionRef, inputs []types.EventInput, repeated map[int]event.Stored) ([]event.Stored, error) {
+	var accepted []acceptedEvent
+	s, appended, err := h.events.Append(ctx, session, func(s *store.Session) (events []event.New, err error) {
+		accepted, err = h.accept(request.From(ctx).Scope, s, inputs, repeated)
+		for _, e := range accepted {
+			events = append(events, e.New)
+		}
+		return events, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	sent := make([]event.Stored, len(inputs))
+	for i, e := range repeated {
+		sent[i] = e
+	}
+	runs := false
+	for i, e := range accepted {
+		runs = runs || e.Type == event.StatusRunning
+		if e.input >= 0 {
+			sent[e.input] = appended[i]
+		}
+	}
+	if !runs {
+		return sent, nil
+	}
+	return sent, h.enqueue(ctx, store.TurnRef{Session: session, TurnID: s.Turn.ID})
+}
+
+// resultsPerPage is how many results resultOf reads at a time.
+const resultsPerPage = 20
+
+// resultOf returns the stored user.tool_result of a tool use, nil for none.
+func (h *handler) resultOf(ctx context.Context, session store.SessionRef, use string) (*event.Stored, error) {
+	after, err := h.store.EventPosition(ctx, session.Account, session.ID, use)
+	if errors.Is(err, store.ErrUnknownCursor) {
+		return nil, nil
+	}
+	filter := store.EventFilter{AfterPosition: after, Types: []string{event.WorkerToolResult}}
+	page := store.Page{Limit: resultsPerPage, Ascending: true}
+	for more := err == nil; more; {
+		list, err := h.store.ListEvents(ctx, session.Account, session.ID, filter, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range list.Items {
+			page.Cursor = e.ID
+			if p, err := event.Read(e); err != nil || p.ToolUseID != use {
+				continue
+			}
+			found, err := h.events.Encode(e)
+			return &found, err
+		}
+		more = list.HasMore
+	}
+	return nil, err
 }
 
 // enqueue enqueues a turn, unless the account has too many.
@@ -62,16 +123,30 @@ func (h *handler) enqueue(ctx context.Context, t store.TurnRef) error {
 	return h.store.QueueTurn(ctx, t)
 }
 
-// accept changes the session as the caller's events ask for, and returns them with the server's own in the order of the
-// log: a session.status_running where a turn starts or continues.
-func (h *handler) accept(s *store.Session, inputs []types.EventInput) (events []event.New, err error) {
-	running := func(e event.New) bool { return e.Type == event.StatusRunning }
+// acceptedEvent is an event to append.
+type acceptedEvent struct {
+	event.New
+	// input is the place of the event among those of the request; -1 for one of the server's own.
+	input int
+}
+
+// accept changes the session as the caller's events ask for, as far as the scope of its token allows, and returns them with
+// the server's own in the order of the log: a session.status_running where a turn starts or continues, and the results of
+// tool uses that nobody runs. It leaves out those that were stored before.
+func (h *handler) accept(scope store.TokenScope, s *store.Session, inputs []types.EventInput, repeated map[int]event.Stored) (events []acceptedEvent, err error) {
+	running := func(e acceptedEvent) bool { return e.Type == event.StatusRunning }
 	for i, input := range inputs {
 		e, err := h.newEvent(i, input)
 		if err != nil {
 			return nil, err
 		}
-		var accepted []event.New
+		if err := auth.MaySend(scope, e.Type); err != nil {
+			return nil, err
+		}
+		if _, before := repeated[i]; before {
+			continue
+		}
+		var accepted []event.New // one of which is e
 		switch e.Type {
 		case event.Interrupt:
 			accepted, err = h.interrupt(s, e)
@@ -86,78 +161,168 @@ func (h *handler) accept(s *store.Session, inputs []types.EventInput) (events []
 		if err != nil {
 			return nil, err
 		}
-		events = append(events, accepted...)
+		for _, a := range accepted {
+			place := -1
+			if a.ID == e.ID {
+				place = i
+			}
+			events = append(events, acceptedEvent{a, place})
+		}
 	}
 	return events, nil
 }
 
-// newEvent returns the event that the i-th input of a request becomes, without its turn.
+// newEvent returns the event that the i-th input of a request becomes, with its id and without its turn.
 func (h *handler) newEvent(i int, input types.EventInput) (event.New, error) {
+	kind, payload, err := h.payload(i, input)
+	return event.New{Type: kind, Payload: payload, ID: h.store.NewID("evt")}, err
+}
+
+// payload returns the type and the payload of the event that the i-th input of a request becomes.
+func (h *handler) payload(i int, input types.EventInput) (kind string, p event.Payload, err error) {
 	switch v := input.AsAny().(type) {
 	case types.UserMessageInput:
-		return event.New{Type: string(turn.UserMessage), Payload: event.Payload{Content: &v.Content}}, nil
+		return string(turn.UserMessage), event.Payload{Content: &v.Content}, nil
 	case types.UserDefineOutcomeInput:
 		description, err := outcome(i, v)
-		return event.New{Type: string(turn.DefineOutcome), Payload: event.Payload{
+		return string(turn.DefineOutcome), event.Payload{
 			OutcomeID: h.store.NewID("outc"), Description: description, Rubric: v.Rubric, MaxIterations: v.MaxIterations,
-		}}, err
+		}, err
 	case types.UserInterruptInput:
-		return event.New{Type: event.Interrupt}, nil
+		return event.Interrupt, event.Payload{}, nil
 	case types.UserToolConfirmationInput:
-		return event.New{Type: string(turn.ToolConfirmation), Payload: event.Payload{
-			ToolUseID: v.ToolUseID, Result: v.Result, DenyMessage: v.DenyMessage,
-		}}, nil
+		return string(turn.ToolConfirmation), event.Payload{ToolUseID: v.ToolUseID, Result: v.Result, DenyMessage: v.DenyMessage}, nil
 	case types.UserCustomToolResultInput:
-		return event.New{Type: string(turn.CustomToolResult), Payload: event.Payload{
+		return string(turn.CustomToolResult), event.Payload{
 			CustomToolUseID: v.CustomToolUseID, Content: event.Content(value(v.Content)...), IsError: new(value(v.IsError)),
-		}}, nil
+		}, nil
+	case types.UserToolResultInput:
+		var texts []string
+		for _, text := range value(v.Content) {
+			texts = append(texts, event.Clean(text))
+		}
+		return event.WorkerToolResult, event.Payload{ToolUseID: v.ToolUseID, Content: event.Content(texts...), IsError: new(value(v.IsError))}, nil
 	}
-	return event.New{}, fmt.Errorf("the contract has an event that the server does not accept: %T", input.AsAny())
+	return "", event.Payload{}, fmt.Errorf("the contract has an event that the server does not accept: %T", input.AsAny())
 }
+
+// What the model reads of tool uses that an event of the caller's has ended.
+const (
+	abandoned   = "The user has sent another message instead of waiting for the tool."
+	interrupted = "The turn was stopped before the tool was done."
+)
 
 // startTurn begins a turn with e (decision "Order of a turn"). What an earlier turn waits for no longer counts.
 func (h *handler) startTurn(s *store.Session, e event.New) ([]event.New, error) {
 	if err := lifecycle.Advance(s, lifecycle.OnMessage, h.now()); err != nil {
 		return nil, err
 	}
+	events := inTurn(s.Turn.ID, event.FailedUses(s, s.Turn.Pending, abandoned))
 	s.Turn.ID, s.Turn.Pending = h.store.NewID("turn"), nil
-	e.TurnID = s.Turn.ID
-	return []event.New{{Type: event.StatusRunning, TurnID: s.Turn.ID}, e}, nil
+	return append(events, inTurn(s.Turn.ID, []event.New{{Type: event.StatusRunning}, e})...), nil
 }
 
-// interrupt stops the turn that runs or waits for the caller.
+// inTurn returns events as those of a turn.
+func inTurn(id string, events []event.New) []event.New {
+	for i := range events {
+		events[i].TurnID = id
+	}
+	return events
+}
+
+// interrupt stops the turn that runs or waits. One that waits ends here.
 func (h *handler) interrupt(s *store.Session, e event.New) ([]event.New, error) {
-	e.TurnID = s.Turn.ID
+	id, events := s.Turn.ID, []event.New{e}
 	if err := lifecycle.Advance(s, lifecycle.OnInterrupt, h.now()); err != nil {
 		return nil, err
 	}
-	if !s.Status.Busy() {
+	if id != "" && !s.Status.Busy() {
+		events = append(events, event.FailedUses(s, s.Turn.Pending, interrupted)...)
+		events = append(events, event.New{Type: event.StatusIdle, Payload: event.Payload{
+			Status: types.SessionStatusIdleEventStatusIdle, StopReason: &types.StopReason{Type: types.StopReasonTypeInterrupted},
+			Usage: &types.EventUsage{},
+		}})
 		s.Turn.ID, s.Turn.Pending = "", nil
 	}
-	return []event.New{e}, nil
+	return inTurn(id, events), nil
 }
 
-// resolve removes the tool use that e, the i-th event of a request, responds to from those that the turn waits for. With
-// the last of them the turn continues.
+// resolve takes e, the i-th event of a request, as what one of the pending tool uses waits for. A turn that waits continues
+// with the last of them; one that still runs finds out by itself.
 func (h *handler) resolve(s *store.Session, i int, e event.New) ([]event.New, error) {
 	if err := lifecycle.Advance(s, lifecycle.OnEvent, h.now()); err != nil {
 		return nil, err
 	}
-	param, use := "tool_use_id", store.PendingAction{EventID: e.Payload.ToolUseID, Type: event.AgentToolUse}
-	if e.Type == string(turn.CustomToolResult) {
-		param, use = "custom_tool_use_id", store.PendingAction{EventID: e.Payload.CustomToolUseID, Type: event.AgentCustomTool}
+	if e.Type == event.WorkerToolResult && !s.SelfHosted {
+		return nil, requestError(i, ".type", "Only sessions of environments of the type self_hosted accept a user.tool_result.")
 	}
-	at := slices.Index(s.Turn.Pending, use)
+	at := slices.IndexFunc(s.Turn.Pending, func(use store.PendingAction) bool { return waitsFor(use, e) })
 	if at < 0 {
-		return nil, requestError(i, "."+param, fmt.Sprintf("'%s' is not the id of an %s that waits for a %s.", param, use.Type, e.Type))
+		return nil, &notOpenError{index: i, event: e}
 	}
+	use := s.Turn.Pending[at]
 	s.Turn.Pending = slices.Delete(slices.Clone(s.Turn.Pending), at, at+1)
-	e.TurnID = s.Turn.ID
-	if len(s.Turn.Pending) > 0 {
-		return []event.New{e}, nil
+	events := []event.New{e}
+	switch {
+	case e.Payload.Result == types.ToolConfirmationResultDeny:
+		events = append(events, event.FailedUses(s, []store.PendingAction{use}, denial(e.Payload.DenyMessage))...)
+	case e.Type == event.WorkerToolResult:
+		events = append(events, event.New{Type: event.AgentToolResult, Payload: e.Payload})
+	case use.Worker: // the worker runs it now
+		use.Allowed = true
+		s.Turn.Pending = slices.Insert(s.Turn.Pending, at, use)
 	}
-	err := lifecycle.Advance(s, lifecycle.OnMessage, h.now())
-	return []event.New{e, {Type: event.StatusRunning, TurnID: s.Turn.ID}}, err
+	if len(s.Turn.Pending) == 0 && !s.Status.Busy() {
+		events = append(events, event.New{Type: event.StatusRunning})
+		if err := lifecycle.Advance(s, lifecycle.OnMessage, h.now()); err != nil {
+			return nil, err
+		}
+	}
+	return inTurn(s.Turn.ID, events), nil
+}
+
+// waitsFor reports whether e is what a tool use waits for.
+func waitsFor(use store.PendingAction, e event.New) bool {
+	switch e.Type {
+	case event.WorkerToolResult:
+		return use.EventID == e.Payload.ToolUseID && use.Worker && use.Allowed
+	case string(turn.CustomToolResult):
+		return use.EventID == e.Payload.CustomToolUseID && use.Type == event.AgentCustomTool
+	}
+	return use.EventID == e.Payload.ToolUseID && use.Type != event.AgentCustomTool && !use.Allowed
+}
+
+// notOpenError is an event that no tool use waits for.
+type notOpenError struct {
+	index int // of the event in the request
+	event event.New
+}
+
+func (e *notOpenError) Error() string { return e.request().Error() }
+
+// Unwrap returns the error for the caller.
+func (e *notOpenError) Unwrap() error { return e.request() }
+
+func (e *notOpenError) request() *contract.RequestError {
+	param, uses := "tool_use_id", event.AgentToolUse+" or "+event.AgentMCPToolUse
+	switch e.event.Type {
+	case string(turn.CustomToolResult):
+		param, uses = "custom_tool_use_id", event.AgentCustomTool
+	case event.WorkerToolResult:
+		uses = event.AgentToolUse
+	}
+	return &contract.RequestError{
+		Param:   fmt.Sprintf("events[%d].%s", e.index, param),
+		Message: fmt.Sprintf("'%s' is not the id of an %s that waits for a %s.", param, uses, e.event.Type),
+	}
+}
+
+// denial returns the result of a tool use that a user has denied, whether or not they gave a reason.
+func denial(reason *string) string {
+	if text := value(reason); text != "" {
+		return text
+	}
+	return "The user did not allow this tool use."
 }
 
 // outcome returns the description of an outcome, which has two names.

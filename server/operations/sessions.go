@@ -1,6 +1,7 @@
 package operations
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -15,12 +16,30 @@ func (h *handler) CreateSession(ctx context.Context, req echoserver.CreateSessio
 	if err := errors.Join(h.gate(FeatureM3, "resources", len(req.Body.Resources)), h.gate(FeatureM3, "vault_ids", len(req.Body.VaultIDs))); err != nil {
 		return nil, err
 	}
-	session, err := h.store.CreateSession(ctx, request.Account(ctx), sessionSpec(req.Body))
+	spec, err := sessionSpec(req.Body)
+	if err := cmp.Or(err, h.checkMemoryStores(spec.MemoryStores)); err != nil {
+		return nil, err
+	}
+	session, err := h.createSession(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
 	wire, err := wireSession(session)
 	return echoserver.CreateSession201JSONResponse{Body: wire}, err
+}
+
+// createSession creates a session whose vaults exist.
+func (h *handler) createSession(ctx context.Context, spec store.SessionSpec) (session store.Session, err error) {
+	if len(spec.VaultIDs) == 0 {
+		return h.store.CreateSession(ctx, request.Account(ctx), spec)
+	}
+	err = h.store.Atomically(ctx, func(ctx context.Context) error {
+		if session, err = h.store.CreateSession(ctx, request.Account(ctx), spec); err != nil {
+			return err
+		}
+		return h.checkVaults(ctx, spec.VaultIDs)
+	})
+	return session, err
 }
 
 func (h *handler) GetSession(ctx context.Context, req echoserver.GetSessionRequestObject) (echoserver.GetSessionResponseObject, error) {

@@ -15,7 +15,7 @@ import (
 // The functions of this file turn wire types into what the store keeps, and rows into wire types. They are pure. An
 // error means that a row does not hold what was written.
 
-func sessionSpec(req *types.CreateSessionRequest) store.SessionSpec {
+func sessionSpec(req *types.CreateSessionRequest) (store.SessionSpec, error) {
 	spec := store.SessionSpec{
 		AgentID:              req.Agent.ID,
 		AgentVersion:         req.Agent.Version,
@@ -24,13 +24,12 @@ func sessionSpec(req *types.CreateSessionRequest) store.SessionSpec {
 		Metadata:             req.Metadata,
 		EnvironmentVariables: req.EnvironmentVariables,
 		DeltaFlushInterval:   time.Duration(value(req.DeltaFlushIntervalMS)) * time.Millisecond,
-		MemoryStoreIDs:       req.MemoryStoreIDs,
 		VaultIDs:             req.VaultIDs,
 	}
-	for _, r := range req.Resources {
-		spec.Resources = append(spec.Resources, store.ResourceSpec{FileID: r.FileID, MountPath: value(r.MountPath)})
+	for _, id := range req.MemoryStoreIDs {
+		spec.MemoryStores = append(spec.MemoryStores, store.MemoryStoreUse{ID: id})
 	}
-	return spec
+	return spec, addResources(&spec, req.Resources)
 }
 
 func wireSession(s store.Session) (types.Session, error) {
@@ -89,8 +88,25 @@ func wireResources(rows []store.Resource) []types.SessionResource {
 }
 
 func wireResource(r store.Resource) types.SessionResource {
-	return types.SessionResource{
-		ID: r.ID, Type: types.SessionResourceTypeFile, FileID: r.FileID, MountPath: r.MountPath,
+	if r.Memory == nil {
+		return types.NewSessionResource(wireFileResource(r))
+	}
+	wire := types.MemoryStoreResource{
+		ID: r.ID, MemoryStoreID: r.Memory.ID, Access: types.MemoryAccessReadWrite, Name: r.Memory.Name, Description: r.Memory.Description,
+		MountPath: r.MountPath, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+	}
+	if r.Memory.ReadOnly {
+		wire.Access = types.MemoryAccessReadOnly
+	}
+	if r.Memory.Instructions != "" {
+		wire.Instructions = &r.Memory.Instructions
+	}
+	return types.NewSessionResource(wire)
+}
+
+func wireFileResource(r store.Resource) types.FileResource {
+	return types.FileResource{
+		ID: r.ID, Type: types.FileResourceTypeFile, FileID: r.FileID, MountPath: r.MountPath,
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 }

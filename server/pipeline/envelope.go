@@ -68,6 +68,9 @@ func (p *Pipeline) writeError(c echo.Context, err error) {
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(int(pr.RetryAfter.Seconds())))
 	}
 	detail := types.ErrorDetail{Type: pr.Type, Message: pr.Message, Param: optional(pr.Param), Feature: optional(pr.Feature)}
+	if pr.Lease != nil {
+		detail.Details = &types.LeaseDetails{CurrentState: *pr.Lease}
+	}
 	body := types.Error{Type: types.ErrorEnvelopeTypeError, Error: detail, RequestID: info.ID}
 	data, _ := json.Marshal(body) // text always marshals
 	data = append(data, '\n')

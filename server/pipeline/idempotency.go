@@ -47,11 +47,12 @@ type keyedRequest struct {
 
 // once runs a write at most once for its idempotency key: the key, the reply and the effect commit together
 // (decision "Idempotency-Key"). Only a reply of 2xx has an effect and is recorded; after any other one the key is free.
-// Reads and requests without a key just run.
+// Reads and requests without a key just run, and so do those of tokens with a scope: keys are the account's, and what such
+// a token opens can be repeated without one.
 func (p *Pipeline) once(c echo.Context, reply *heldReply, op *contract.Operation, run func() error) error {
 	original := c.Request()
 	value := cmp.Or(original.Header.Get("Idempotency-Key"), original.Header.Get("X-Idempotency-Key"))
-	if value == "" || op.Method == http.MethodGet {
+	if value == "" || op.Method == http.MethodGet || !request.From(original.Context()).Scope.Whole() {
 		return run()
 	}
 	sent, err := readKeyed(c, op, value)

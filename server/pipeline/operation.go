@@ -43,12 +43,13 @@ func (p *Pipeline) operation(op *contract.Operation) echo.MiddlewareFunc {
 				reply.reset(c)
 				p.writeError(c, err)
 			}
+			grant.Rest() // the caller may take any time to read
 			return p.replies.release(c, reply)
 		}
 	}
 }
 
-// admit authenticates the caller, then validates the request. What the request takes is reserved first: its head for all
+// admit authenticates the caller, then checks that its token opens the operation, then validates the request. What the request takes is reserved first: its head for all
 // callers that are not known yet, then its body for the account. A body may take as long as its caller wants, so the token
 // is checked again once it has been read.
 func (p *Pipeline) admit(c echo.Context, op *contract.Operation, grant *budget.Grant) error {
@@ -62,7 +63,11 @@ func (p *Pipeline) admit(c echo.Context, op *contract.Operation, grant *budget.G
 		if err != nil {
 			return err
 		}
-		info.Account, info.Token = principal.Account, principal.Token
+		info.Account, info.Token, info.TokenID = principal.Account, principal.Token, principal.TokenID
+		info.Scope = principal.Scope
+		if err := p.opts.Auth.Authorize(r.Context(), principal, op.ID, c.Param); err != nil {
+			return err
+		}
 		if err := grant.Move(principal.Account); err != nil {
 			return err
 		}
@@ -75,6 +80,7 @@ func (p *Pipeline) admit(c echo.Context, op *contract.Operation, grant *budget.G
 		return err
 	}
 	err = op.CheckRequest(r, c.Param)
+	grant.Rest()
 	switch {
 	case body.refused != nil:
 		return body.refused

@@ -30,13 +30,27 @@ func (p *Pipeline) OperationID(r *http.Request) string {
 	return ""
 }
 
-// readRoutes registers each route for GET for HEAD as well (decision "HEAD"); net/http drops the body.
-type readRoutes struct{ *echo.Echo }
+// readRoutes registers each route for GET for HEAD as well (decision "HEAD"); net/http drops the body. On the paths where a
+// GET has an effect HEAD is not allowed.
+type readRoutes struct {
+	*echo.Echo
+	effects map[string]bool
+}
 
 // GET registers a route for GET and HEAD.
 func (r readRoutes) GET(path string, handler echo.HandlerFunc, middleware ...echo.MiddlewareFunc) *echo.Route {
-	r.Echo.HEAD(path, handler, middleware...)
+	if r.effects[path] {
+		r.Echo.HEAD(path, noHead)
+	} else {
+		r.Echo.HEAD(path, handler, middleware...)
+	}
 	return r.Echo.GET(path, handler, middleware...)
+}
+
+// noHead answers HEAD where a GET has an effect.
+func noHead(c echo.Context) error {
+	c.Response().Header().Set(echo.HeaderAllow, http.MethodGet)
+	return echo.ErrMethodNotAllowed
 }
 
 // routes assembles echo, top to bottom in the order that a request meets it: id, log and recovery from panics for
@@ -47,7 +61,7 @@ func (p *Pipeline) routes(operations echoserver.StrictServerInterface) (http.Han
 	e.HTTPErrorHandler = func(err error, c echo.Context) { p.writeError(c, err) }
 	e.Use(p.observe)
 
-	reads := readRoutes{e}
+	reads := readRoutes{e, map[string]bool{}}
 	reads.GET("/healthz", p.healthz)
 	reads.GET("/readyz", p.readyz)
 	reads.GET("/metrics", echo.WrapHandler(p.metrics.handler()))
@@ -58,6 +72,11 @@ func (p *Pipeline) routes(operations echoserver.StrictServerInterface) (http.Han
 	around := map[string][]echo.MiddlewareFunc{}
 	for op := range p.contract.Operations() {
 		around[op.ID] = []echo.MiddlewareFunc{p.operation(op)}
+		for _, mount := range mounts {
+			if op.NoHead {
+				reads.effects[mount+op.RouterPath()] = true
+			}
+		}
 	}
 	strict := echoserver.NewStrictHandler(operations, []echoserver.StrictMiddlewareFunc{guard})
 	for _, mount := range mounts {

@@ -1,6 +1,6 @@
 // Package request holds what is known of an API request in progress. The pipeline fills it in and carries it in
-// the request's context, the operations read it. It imports the standard library and
-// package budget.
+// the request's context, the operations read it. It imports the standard library, package budget
+// and the store's vocabulary.
 package request
 
 import (
@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/cloud-sessions/sessions/server/budget"
+	"github.com/cloud-sessions/sessions/server/store"
 )
 
 // Info is the context of a request in progress, and what is known of the request. It belongs to the goroutine
@@ -22,6 +23,10 @@ type Info struct {
 	Account string
 	// Token identifies the request's token to package auth; "" until the token is checked. It is not the token itself.
 	Token string
+	// TokenID is the id of that token in the store, for what records who made a change.
+	TokenID string
+	// Scope is what the token opens; the zero value until the token is checked, which no operation sees.
+	Scope store.TokenScope
 	// Head reports that the caller wants the headers of the response only.
 	Head bool
 	// HungUp reports that the caller closed the connection before there was a response.

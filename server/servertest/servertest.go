@@ -37,7 +37,7 @@ type Server struct {
 }
 
 // New starts a server that stops at the end of the test. A response that violates the contract fails the test, unless a
-// fault was injected; failures inside the server are in the test's log. The agent repeats the messages that it gets until
+// fault was injected; failures inside the server are in the test's log. MCP servers on loopback are allowed. The agent repeats the messages that it gets until
 // Script tells it what to say. Each change is applied to the server's configuration before it starts.
 func New(t testing.TB, change ...func(*server.Config)) *Server {
 	t.Helper()
@@ -45,6 +45,7 @@ func New(t testing.TB, change ...func(*server.Config)) *Server {
 	config := server.Config{
 		Demo:        true,
 		Faults:      s.faults,
+		MCPAllow:    []string{"127.0.0.1", "::1", "localhost"},
 		Logger:      slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		OnViolation: func(b *contract.Violation) { t.Errorf("servertest: %v", b) },
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/problem"
@@ -24,7 +25,9 @@ func (e *MissingError) Problem() problem.Problem {
 }
 
 // fieldOf names the field of a request that refers to a kind of resource.
-var fieldOf = map[Noun]string{NounAgent: "agent", NounEnvironment: "environment_id"}
+var fieldOf = map[Noun]string{
+	NounAgent: "agent", NounEnvironment: "environment_id", NounMemoryStore: "memory_store_ids", NounVault: "vault_ids",
+}
 
 // Problem implements problem.Error.
 func (e *ArchivedError) Problem() problem.Problem {
@@ -38,7 +41,20 @@ func (e *VersionError) Problem() problem.Problem {
 
 // Problem implements problem.Error.
 func (e *StateError) Problem() problem.Problem {
+	if e.Invalid {
+		return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Status: http.StatusConflict, Message: e.Error()}
+	}
 	return problem.Problem{Type: types.ErrorTypeConflictError, Message: e.Error()}
+}
+
+// Problem implements problem.Error.
+func (e *FullError) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Message: e.Error()}
+}
+
+// Problem implements problem.Error.
+func (e *MemoryExistsError) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeConflictError, Message: e.Error(), Param: "path"}
 }
 
 // unavailable is what callers see of ErrUnavailable.

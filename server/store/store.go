@@ -13,8 +13,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/usage"
 )
 
-// Store keeps tokens, agents, environments, sessions with their events and turns, the streams that are open, and
-// idempotency keys.
+// Store keeps tokens, agents, environments, memory stores, sessions with their events and turns, the streams that are open,
+// and idempotency keys.
 //
 // Every method is safe for concurrent use and returns the context's error when the context ends first. A method that
 // accepts an account sees that account's rows only: the rows of another account do not exist for it. A row that was deleted
@@ -25,12 +25,15 @@ type Store interface {
 	Tokens
 	Agents
 	Environments
+	Vaults
+	MemoryStores
 	Sessions
 	Events
 	Turns
 	Signals
 	Streams
 	Keys
+	Work
 
 	// Atomically runs fn in one transaction. What the store's methods do with the context that fn gets takes effect,
 	// durably, when Atomically returns nil, and not at all when fn returns an error, which Atomically returns unchanged, or
@@ -58,7 +61,8 @@ type Tokens interface {
 	// CreateToken stores a token's hash and returns what it stored. ErrExists when the hash is stored already.
 	CreateToken(ctx context.Context, t NewToken) (Token, error)
 
-	// TokenByHash returns the token with that hash, expired and revoked tokens included, or ErrNotFound.
+	// TokenByHash returns the token with that hash, expired and revoked tokens included, or ErrNotFound. It also finds the
+	// tokens of the latest and of the previous delivery of a work item, whose ID is that of the item.
 	TokenByHash(ctx context.Context, hash string) (Token, error)
 
 	// ListTokens returns the account's tokens, or every account's for "", newest first.
@@ -72,7 +76,7 @@ type Tokens interface {
 	// the token does not exist.
 	RevokeToken(ctx context.Context, id string) (Token, error)
 
-	// Revocations returns a number that differs once RevokeToken has returned: in this process, and in every process that
+	// Revocations returns a number that differs once RevokeToken, or a call that ends the token of a delivery, has returned: in this process, and in every process that
 	// shares the database's machine. Processes on other machines notice soon. It costs no query.
 	Revocations() int64
 }
@@ -142,15 +146,91 @@ type Environments interface {
 	SeedEnvironment(ctx context.Context, account string, e Environment) (bool, error)
 }
 
+// Vaults keeps vaults with their credentials, and their secrets only as sealed texts.
+type Vaults interface {
+	// CreateVault stores a vault, with equal CreatedAt and UpdatedAt.
+	CreateVault(ctx context.Context, account string, spec VaultSpec) (Vault, error)
+
+	// GetVault returns a vault, archived vaults included, or ErrNotFound.
+	GetVault(ctx context.Context, account, id string) (Vault, error)
+
+	// ListVaults returns one page of vaults.
+	ListVaults(ctx context.Context, account string, page Page) (List[Vault], error)
+
+	// UpdateVault stores what change makes of a vault's spec; UpdatedAt is now. change runs within the transaction and with
+	// the vault locked. ErrNotFound when the vault does not exist, a StateError (ErrConflict) when it is archived.
+	UpdateVault(ctx context.Context, account, id string, change func(*VaultSpec) error) (Vault, error)
+
+	// ArchiveVault archives a vault, erases the secrets of its credentials, and returns it; an archived vault is returned
+	// unchanged. UpdatedAt is now. ErrNotFound when the vault does not exist.
+	ArchiveVault(ctx context.Context, account, id string) (Vault, error)
+
+	// DeleteVault deletes a vault and erases its credentials. ErrNotFound when the vault does not exist.
+	DeleteVault(ctx context.Context, account, id string) error
+
+	// CreateCredential stores a credential in a vault, with equal CreatedAt and UpdatedAt; id is "" for one that the store
+	// creates. ErrNotFound when the vault does not exist, a StateError (ErrConflict) when it is archived or has an active
+	// credential with the same target, then a FullError (ErrFull) when the vault has most credentials, archived ones
+	// included.
+	CreateCredential(ctx context.Context, account, vault, id string, spec CredentialSpec, most int) (Credential, error)
+
+	// GetCredential returns a credential of a vault, archived ones included. ErrNotFound when the vault or the credential
+	// does not exist.
+	GetCredential(ctx context.Context, account, vault, id string) (Credential, error)
+
+	// ListCredentials returns one page of a vault's credentials. ErrNotFound when the vault does not exist.
+	ListCredentials(ctx context.Context, account, vault string, page Page) (List[Credential], error)
+
+	// UpdateCredential stores what change makes of a credential's spec; UpdatedAt is now, and RefreshingUntil is zero. change
+	// runs within the transaction and with the credential locked. ErrNotFound when the vault or the credential does not
+	// exist, a StateError (ErrConflict) when either is archived.
+	UpdateCredential(ctx context.Context, account, vault, id string, change func(*CredentialSpec) error) (Credential, error)
+
+	// ArchiveCredential archives a credential, erases its secret, and returns it; an archived one is returned unchanged.
+	// UpdatedAt is now. ErrNotFound when the vault or the credential does not exist.
+	ArchiveCredential(ctx context.Context, account, vault, id string) (Credential, error)
+
+	// DeleteCredential deletes a credential and erases what it held. ErrNotFound when the vault or the credential does not
+	// exist.
+	DeleteCredential(ctx context.Context, account, vault, id string) error
+
+	// FindCredential returns the active credential with that target of the first vault that has one, in the order of the
+	// ids. Archived vaults have none. ErrNotFound when no vault has one.
+	FindCredential(ctx context.Context, account string, vaults []string, target string) (Credential, error)
+
+	// SetRefreshing changes a credential's RefreshingUntil from one time to another, and reports whether it did: not when it
+	// is another time, or when the credential does not exist. So of several processes one succeeds.
+	SetRefreshing(ctx context.Context, account, vault, id string, from, until time.Time) (bool, error)
+
+	// ListSealed returns at most limit credentials of all accounts whose secret is sealed under another key than the one
+	// with that id.
+	ListSealed(ctx context.Context, key string, limit int) ([]CredentialRef, error)
+
+	// Reseal stores the sealed text that change makes of a credential's secret, and changes nothing else. change runs within
+	// the transaction and with the credential locked; it is not called when the credential, or its secret, no longer exists.
+	Reseal(ctx context.Context, of CredentialRef, change func(Sealed) (Sealed, error)) error
+
+	// VaultKey returns a known text that is sealed under the key that secrets are sealed under now; zero before the first
+	// key. Within a transaction, SetVaultKey waits for its end.
+	VaultKey(ctx context.Context) (Sealed, error)
+
+	// SetVaultKey stores what change makes of the known text, which is locked meanwhile.
+	SetVaultKey(ctx context.Context, change func(Sealed) (Sealed, error)) error
+}
+
 // Sessions keeps sessions.
 type Sessions interface {
 	// CreateSession stores an idle session with a copy of its agent, in the latest version or the one that the spec pins.
-	// For the agent first, then for the environment: a MissingError (ErrNotFound) when it does not exist, an ArchivedError
-	// (ErrArchived) when it is archived.
+	// For the agent first, then for the environment, then for each memory store: a MissingError (ErrNotFound) when it does
+	// not exist, an ArchivedError (ErrArchived) when it is archived. The memory stores come first in the session's resources.
 	CreateSession(ctx context.Context, account string, spec SessionSpec) (Session, error)
 
 	// GetSession returns a session, archived sessions included, or ErrNotFound.
 	GetSession(ctx context.Context, account, id string) (Session, error)
+
+	// SessionEnvironment returns the id of a session's environment, and whether a worker has a work item of the session by
+	// the token of a delivery; or ErrNotFound.
+	SessionEnvironment(ctx context.Context, account, id string) (environment string, byToken bool, err error)
 
 	// SessionRevision returns a number that differs after every change of the session, or ErrNotFound. It costs less than
 	// GetSession. A GetSession that follows returns the session in that revision or a later one, which then has another
@@ -183,7 +263,8 @@ type Events interface {
 
 	// AppendEvents is UpdateSession that also appends the events that change returns to the session's log, in that order and
 	// in the same transaction. It returns the session and the events as they are stored. The store assigns each event its
-	// position, one more than that of the event before it, and its time, which is never earlier than that event's. It keeps
+	// position, one more than that of the event before it, and its time, the same for all events of a call and later than that
+	// of every event before. It keeps
 	// the event's id, and creates one for "". Events alone do not change UpdatedAt. A reader that has seen a position never
 	// sees a lower one appear. ErrExists when the log has an event with that id already, ErrNotFound when the session does
 	// not exist: nothing is stored in either case.
@@ -259,8 +340,8 @@ type Keys interface {
 	ClaimKey(ctx context.Context, k Key) (*RecordedKey, error)
 
 	// RecordResponse records the response for a key that the caller holds; it fails for another one. The response is
-	// erased, and the key kept, when the agent, the environment or the session that it shows is deleted: with it, or by
-	// SweepEvents.
+	// erased, and the key kept, when the agent, the environment, the memory store or the session that it shows is deleted:
+	// with it, or by SweepEvents.
 	RecordResponse(ctx context.Context, k Key, r RecordedResponse) error
 
 	// KeyBytes returns how many bytes the account's keys occupy, recorded responses included.
@@ -283,6 +364,7 @@ var (
 	ErrArchived      = errors.New("archived")
 	ErrExists        = errors.New("exists already")
 	ErrConflict      = errors.New("conflict")
+	ErrFull          = errors.New("full")
 	ErrUnknownCursor = errors.New("unknown cursor")
 	// ErrUnavailable means that the database is temporarily unreachable or too busy, or that the store was closed. A write
 	// that fails with it took no effect, unless it failed during the commit: then its outcome is unknown.
@@ -296,9 +378,17 @@ type Noun string
 const (
 	NounAgent       Noun = "Agent"
 	NounEnvironment Noun = "Environment"
+	NounVault       Noun = "Vault"
+	NounCredential  Noun = "Credential"
 	NounSession     Noun = "Session"
 	NounResource    Noun = "Resource"
 	NounToken       Noun = "Token"
+	NounWork        Noun = "Work item"
+	NounKey         Noun = "Key"
+
+	NounMemoryStore   Noun = "MemoryStore"
+	NounMemory        Noun = "Memory"
+	NounMemoryVersion Noun = "MemoryVersion"
 )
 
 // MissingError is ErrNotFound with the resource that is missing. Its text is fit for callers.
@@ -350,12 +440,30 @@ type StateError struct {
 	ID   string
 	// Reason ends the sentence that starts with the noun and the id: "is archived already."
 	Reason string
+	// Invalid is whether callers see an invalid_request_error instead of a conflict_error; the status is the same.
+	Invalid bool
 }
 
 func (e *StateError) Error() string { return fmt.Sprintf("%s '%s' %s", e.Noun, e.ID, e.Reason) }
 
 // Is reports whether target is ErrConflict.
 func (e *StateError) Is(target error) bool { return target == ErrConflict }
+
+// FullError is ErrFull with the resource that can hold no more. Its text is fit for callers.
+type FullError struct {
+	Noun Noun
+	ID   string
+	// Most is how many things the resource can hold, Things what they are: "credentials".
+	Most   int
+	Things string
+}
+
+func (e *FullError) Error() string {
+	return fmt.Sprintf("%s '%s' has %d %s, which is the maximum; delete one of them first.", e.Noun, e.ID, e.Most, e.Things)
+}
+
+// Is reports whether target is ErrFull.
+func (e *FullError) Is(target error) bool { return target == ErrFull }
 
 // NewToken is a token to store.
 type NewToken struct {
@@ -365,6 +473,8 @@ type NewToken struct {
 	Hash string
 	// ExpiresAt is when the token expires; nil for never.
 	ExpiresAt *time.Time
+	// EnvironmentID restricts the token to an environment; "" for everything of the account.
+	EnvironmentID string
 }
 
 // Token is what the store knows about a token.
@@ -372,6 +482,7 @@ type Token struct {
 	ID, Account, Name, Hash string
 	CreatedAt               time.Time
 	ExpiresAt, RevokedAt    *time.Time
+	Scope                   TokenScope
 }
 
 // AgentSpec is the part of an agent that callers set. Its JSON fields hold one JSON value each, never nil.
@@ -407,6 +518,52 @@ type Environment struct {
 	ArchivedAt           *time.Time
 }
 
+// VaultSpec is the part of a vault that callers set.
+type VaultSpec struct {
+	DisplayName string
+	Metadata    map[string]string
+}
+
+// Vault is a vault.
+type Vault struct {
+	VaultSpec
+	ID                   string
+	CreatedAt, UpdatedAt time.Time
+	ArchivedAt           *time.Time
+}
+
+// Sealed is a secret that was encrypted; the zero value is none.
+type Sealed struct {
+	// Key is the id of the key that opens Text.
+	Key, Text string
+}
+
+// CredentialSpec is the part of a credential that is set when it is created or changed.
+type CredentialSpec struct {
+	// Target is what the credential is for: text that is equal for the credentials that exclude each other. It never changes.
+	Target string
+	// Auth is a JSON object with what callers may see of the authorization, never nil.
+	Auth json.RawMessage
+	// Protocol is the protocol of the MCP server; "" for none. It never changes.
+	Protocol string
+	Metadata map[string]string
+	// Secret is the secret part of the authorization.
+	Secret Sealed
+}
+
+// Credential is a credential in a vault.
+type Credential struct {
+	CredentialSpec
+	ID, VaultID string
+	// RefreshingUntil is when a refresh of the secret that a process has begun counts as abandoned; zero for no refresh.
+	RefreshingUntil      time.Time
+	CreatedAt, UpdatedAt time.Time
+	ArchivedAt           *time.Time
+}
+
+// CredentialRef names a credential.
+type CredentialRef struct{ Account, Vault, ID string }
+
 // SessionSpec is the part of a session that callers set when they create it.
 type SessionSpec struct {
 	AgentID string
@@ -418,7 +575,7 @@ type SessionSpec struct {
 	EnvironmentVariables map[string]string
 	// DeltaFlushInterval is how long incremental output may be delayed.
 	DeltaFlushInterval time.Duration
-	MemoryStoreIDs     []string
+	MemoryStores       []MemoryStoreUse
 	VaultIDs           []string
 	Resources          []ResourceSpec
 }
@@ -433,10 +590,13 @@ type ResourceSpec struct {
 // DefaultMountPath returns where a file appears unless its ResourceSpec has a MountPath.
 func DefaultMountPath(fileID string) string { return "/mnt/session/uploads/" + fileID }
 
-// Resource is a file of a session.
+// Resource is a file or a memory store of a session.
 type Resource struct {
-	ID, FileID, MountPath string
-	CreatedAt, UpdatedAt  time.Time
+	ID, MountPath string
+	// FileID is "" for a memory store, and Memory nil for a file.
+	FileID               string
+	Memory               *MemoryMount
+	CreatedAt, UpdatedAt time.Time
 }
 
 // Status is the state of a session.
@@ -464,9 +624,11 @@ type Usage = usage.Usage
 // ArchivedAt is nil. Sessions may share what the copy refers to, so it must not be changed, except by the change of
 // UpdateSession, which ignores that.
 type Session struct {
-	ID                   string
-	Agent                Agent
-	EnvironmentID        string
+	ID            string
+	Agent         Agent
+	EnvironmentID string
+	// SelfHosted is whether the environment was self-hosted when the session was created: then the session has work items.
+	SelfHosted           bool
 	Title                string
 	Status               Status
 	Metadata             map[string]string
@@ -487,15 +649,18 @@ type Turn struct {
 	ID string
 	// Lease counts the workers that the session's turns were dispatched to: a worker with a lower count has lost its turn.
 	Lease int64
-	// Pending are the tool uses that wait for the caller; nil for none.
+	// Pending are the tool uses that wait, also of a turn that still runs; nil for none.
 	Pending []PendingAction
 }
 
-// PendingAction is a tool use that waits for the caller.
+// PendingAction is a tool use that waits: for the caller's result, a confirmation, or a worker's result.
 type PendingAction struct {
 	// EventID and Type are the id and the type of the use's event.
 	EventID string `json:"event_id"`
 	Type    string `json:"type"`
+	// Worker is whether a worker runs the tool, once Allowed: at once, or after a confirmation.
+	Worker  bool `json:"worker,omitempty"`
+	Allowed bool `json:"allowed,omitempty"`
 }
 
 // NewEvent is an event to append.
@@ -631,7 +796,7 @@ type RecordedKey struct {
 type RecordedResponse struct {
 	Status      int
 	ContentType string
-	// Resource is the id of the agent, the environment or the session that the response shows; "" for none.
+	// Resource is the id of the agent, the environment, the memory store or the session that the response shows; "" for none.
 	Resource string
 	// Body is the response's body, and Reference is for one that is not kept: it says what the body is made of.
 	Body      []byte

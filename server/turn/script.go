@@ -32,6 +32,9 @@ import (
 //   - think
 //   - say, and every with a list of pieces
 //   - wait: how long
+//   - use: {tool, mcp_server, input, denied}: a tool that the turn has, as a model uses it: of the agent's, of the server's,
+//     or with mcp_server of an MCP server's. It runs, or the turn stops for its result or a confirmation, and it continues
+//     as after the two steps below. A turn that has no such tool fails.
 //   - tool: {name, input, result, failed, ask, denied}: a built-in tool and its result. With ask: true the
 //     turn stops for a confirmation first. After a denial it continues with the steps under denied and
 //     ends with them; without denied, with the next step.

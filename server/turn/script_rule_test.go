@@ -47,7 +47,7 @@ func TestParseScriptErrors(t *testing.T) {
 		"model":               {"rules: [{model: 'a*b', steps: []}]", "f.yaml:1:17: in a model pattern, '*' may only be the last character"},
 		"model empty":         {"rules: [{model: '', steps: []}]", "f.yaml:1:17: model must not be empty"},
 		"agent":               {"rules: [{agent: , steps: []}]", "f.yaml:1:17: agent must be a text, not nothing"},
-		"step unknown":        {step("sai: hi"), `f.yaml:3:5: a step has no key "sai"; its keys are: think, say, wait, tool, custom_tool, usage, fail, panic, stop`},
+		"step unknown":        {step("sai: hi"), `f.yaml:3:5: a step has no key "sai"; its keys are: think, say, wait, use, tool, custom_tool, usage, fail, panic, stop`},
 		"step a text":         {step("hi"), `f.yaml:3:5: a step must be a mapping, not "hi"`},
 		"step of two":         {step("{say: a, wait: 1s}"), `f.yaml:3:14: a say step has no key "wait"; its keys are: say, every`},
 		"step of none":        {step("{}"), "f.yaml:3:5: a step must have exactly one of: think, say, "},

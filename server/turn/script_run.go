@@ -28,7 +28,19 @@ func (r *scripted) Run(ctx context.Context, in Input, out Sink) (Outcome, error)
 	if at.waiting {
 		return RequiresAction, nil
 	}
-	p := &player{clock: r.clock, out: out, text: in.Message(), result: at.result}
+	tools, problems, err := in.Tools()
+	if err != nil {
+		return "", err
+	}
+	p := &player{script: r.script.name, clock: r.clock, out: out, tools: tools, text: in.Message(), result: at.result}
+	for _, problem := range problems {
+		if err := out.Problem(ctx, problem); err != nil {
+			return "", err
+		}
+	}
+	if waits, err := p.settle(ctx, at.open, in.Rescheduled); waits || err != nil {
+		return RequiresAction, err
+	}
 	if at.allowed != nil {
 		if err := at.allowed.finish(ctx, p, at.allowedUse); err != nil {
 			return "", err
@@ -61,6 +73,8 @@ type position struct {
 	allowed    *toolStep
 	allowedUse string
 	result     string
+	// open has the latest use and its confirmation, if a use step made it and it has no result.
+	open []Entry
 }
 
 // locate finds where the turn stands: each use in entries is one tool step, and the steps before the
@@ -68,11 +82,11 @@ type position struct {
 func locate(steps stepList, entries []Entry) (position, error) {
 	at := position{rest: steps, result: latestResult(entries)}
 	for _, use := range entries {
-		if !uses(use) {
+		if !use.IsUse() {
 			continue
 		}
 		used, rest := nextUse(at.rest)
-		at.rest, at.allowed = rest, nil
+		at.rest, at.allowed, at.open = rest, nil, nil
 		switch s := used.(type) {
 		case customToolStep:
 			if use.Kind != CustomToolUse || use.Name != s.Name {
@@ -80,6 +94,14 @@ func locate(steps stepList, entries []Entry) (position, error) {
 			}
 			_, done := find(entries, CustomToolResult, use.ID)
 			at.waiting = !done
+		case useStep:
+			if use.Name != s.Tool || use.MCPServer != s.MCPServer {
+				return at, mismatch(use)
+			}
+			if confirmation, _ := find(entries, ToolConfirmation, use.ID); confirmation.Denied && s.Denied != nil {
+				at.rest = s.Denied
+			}
+			at.open = about(entries, use.ID)
 		case toolStep:
 			if use.Kind != ToolUse || use.Name != s.Name {
 				return at, mismatch(use)
@@ -111,15 +133,22 @@ func locate(steps stepList, entries []Entry) (position, error) {
 func nextUse(steps stepList) (step, stepList) {
 	for i, s := range steps {
 		switch s.(type) {
-		case toolStep, customToolStep:
+		case useStep, toolStep, customToolStep:
 			return s, steps[i+1:]
 		}
 	}
 	return nil, nil
 }
 
-// uses reports whether e is the use of a tool.
-func uses(e Entry) bool { return e.Kind == ToolUse || e.Kind == CustomToolUse }
+// about returns the entries of a use: itself, its confirmation and its results.
+func about(entries []Entry, use string) (about []Entry) {
+	for _, e := range entries {
+		if e.ID == use || e.UseID == use {
+			about = append(about, e)
+		}
+	}
+	return about
+}
 
 // find returns the newest entry of that kind that belongs to the use.
 func find(entries []Entry, kind EntryKind, use string) (Entry, bool) {
@@ -139,7 +168,7 @@ func mismatch(use Entry) error {
 func latestResult(entries []Entry) string {
 	var text string
 	for _, e := range entries {
-		if e.Kind == ToolResult || e.Kind == CustomToolResult || e.Kind == ToolConfirmation && e.Denied {
+		if e.IsResult() || e.Kind == ToolConfirmation && e.Denied {
 			text = e.Text
 		}
 	}
@@ -148,8 +177,10 @@ func latestResult(entries []Entry) string {
 
 // player is what the steps of one call share.
 type player struct {
+	script       string // its name
 	clock        Clock
 	out          Sink
+	tools        Offers
 	text, result string
 }
 

@@ -66,12 +66,13 @@ func decodeStep(n *yaml.Node) (step, error) {
 }
 
 // stepKinds are the keys of steps.
-var stepKinds = []string{"think", "say", "wait", "tool", "custom_tool", "usage", "fail", "panic", "stop"}
+var stepKinds = []string{"think", "say", "wait", "use", "tool", "custom_tool", "usage", "fail", "panic", "stop"}
 
 // stepDecoders decode the values of these keys, except for say, which may have another key next to it.
 var stepDecoders = map[string]func(n *yaml.Node, what string) (step, error){
 	"think":       decodeAs[thinkStep],
 	"wait":        decodeAs[waitStep],
+	"use":         decodeAs[useStep],
 	"tool":        decodeAs[toolStep],
 	"custom_tool": decodeAs[customToolStep],
 	"usage":       decodeAs[usageStep],
@@ -172,12 +173,7 @@ type toolUse struct {
 }
 
 // input is Input, or an empty object.
-func (u toolUse) input() json.RawMessage {
-	if u.Input == nil {
-		return json.RawMessage("{}")
-	}
-	return json.RawMessage(u.Input)
-}
+func (u toolUse) input() json.RawMessage { return u.Input.orEmpty() }
 
 // object is a JSON object.
 type object json.RawMessage
@@ -193,6 +189,52 @@ func (o *object) DecodeYAML(n *yaml.Node, what string) error {
 	}
 	*o, err = json.Marshal(value)
 	return err
+}
+
+// orEmpty returns the object, an empty one for none.
+func (o object) orEmpty() json.RawMessage {
+	if o == nil {
+		return json.RawMessage("{}")
+	}
+	return json.RawMessage(o)
+}
+
+// useStep uses a tool of the turn, as a model does.
+type useStep struct {
+	Tool      string   `yaml:"tool,required"`
+	MCPServer string   `yaml:"mcp_server"`
+	Input     object   `yaml:"input"`
+	Denied    stepList `yaml:"denied"` // nil: continue with the next step; empty: end
+}
+
+func (s useStep) do(ctx context.Context, p *player) (Outcome, error) {
+	tool, ok := p.tools.named(modelName(s.MCPServer, s.Tool))
+	if !ok {
+		return "", Failuref("%s: the agent has no tool %q", p.script, modelName(s.MCPServer, s.Tool))
+	}
+	use, err := tool.Use(ctx, s.Input.orEmpty(), p.out)
+	if err != nil {
+		return "", err
+	}
+	if tool.Waits() {
+		return RequiresAction, nil
+	}
+	if err := p.out.EndRequest(ctx); err != nil {
+		return "", err
+	}
+	if _, err := p.settle(ctx, []Entry{use}, false); err != nil {
+		return "", err
+	}
+	return "", p.out.BeginRequest(ctx)
+}
+
+// settle runs the uses among entries that may run, and reports whether one waits.
+func (p *player) settle(ctx context.Context, entries []Entry, rescheduled bool) (waits bool, err error) {
+	results, waits, err := p.tools.Settle(ctx, entries, rescheduled, p.out)
+	if n := len(results); n > 0 {
+		p.result = results[n-1].Text
+	}
+	return waits, err
 }
 
 // toolStep uses a built-in tool.

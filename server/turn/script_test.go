@@ -24,8 +24,12 @@ rules:
       - tool: {name: Read, input: {path: a}, result: text}
       - say: ["You said: ", "{{text}}"]
         every: 1ms
+      - use: {tool: look_up, input: {fail: true}}
       - custom_tool: {name: get_weather, input: {city: Oslo}}
       - wait: 1ms
+      - use: {tool: find.book, mcp_server: library}
+      - use: {tool: bash, input: {command: ls}}
+      - use: {tool: get_weather, input: {city: Bern}}
       - tool: {name: Bash, ask: true, result: done}
       - usage: {input_tokens: 2, credits: 0.5}
       - custom_tool: {name: get_weather, input: {city: Rome}}

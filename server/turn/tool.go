@@ -3,11 +3,16 @@ package turn
 import (
 	"context"
 	"encoding/json"
+	"time"
 )
 
-// Tool is a tool that the server itself runs during a turn, for a runner that offers it to its model.
+// DefaultTimeLimit is how long a use of a tool may run unless the tool says otherwise.
+const DefaultTimeLimit = 2 * time.Minute
+
+// Tool is a tool that the server itself, or a worker, runs during a turn, for a runner that offers it to its model.
 type Tool struct {
-	// Name is how events and models know the tool. No two tools of a Toolbox with the same MCPServer have the same name.
+	// Name is how events know the tool: 1 to 128 letters, digits, '_' or '-', or any name that the contract allows for a
+	// tool of an MCP server. No two tools of a Toolbox with the same MCPServer have the same name.
 	Name string
 	// Description tells the model what the tool does.
 	Description string
@@ -20,7 +25,9 @@ type Tool struct {
 	Ask bool
 	// Repeatable reports whether a use may run again when a crash hid whether it ran: it only reads.
 	Repeatable bool
-	// Run runs the tool. The input is a JSON object, not validated by InputSchema. It returns soon after ctx ends. What the
+	// TimeLimit is how long a use may run; 0 stands for DefaultTimeLimit. Then ctx ends and the use has failed.
+	TimeLimit time.Duration
+	// Run runs the tool; nil for a tool that a worker of the session's environment runs. The input is a JSON object, not validated by InputSchema. It returns soon after ctx ends. What the
 	// model should know of a failure is an Output with Failed; an error ends the turn.
 	Run func(ctx context.Context, input json.RawMessage) (Output, error)
 }

@@ -22,7 +22,7 @@ type Runner interface {
 	// remains. The Outcome is valid only without an error.
 	//
 	// What Run reports is brought within the contract. A turn is bounded in time, in silence, during which no method of
-	// out is called, and in text: at each bound ctx ends.
+	// out is called and no tool of Input.Toolboxes runs, and in text: at each bound ctx ends.
 	//
 	// A runner that uses tools does nothing and returns RequiresAction if Entries have a use that still
 	// waits for its action.
@@ -39,8 +39,11 @@ type Input struct {
 	// Entries is the turn itself so far, oldest first. It starts with what the user sent: a UserMessage
 	// or a DefineOutcome.
 	Entries []Entry
-	// Toolboxes are the tools that the server runs for this session. A runner without a model ignores them.
+	// Toolboxes are the session's tools in addition to the agent's custom ones; Tools returns both.
 	Toolboxes []Toolbox
+	// Rescheduled is whether an earlier call for the same Entries was cut short, with its process: a tool use without a
+	// result may have run.
+	Rescheduled bool
 }
 
 // Message returns the text that started the turn, or "".
@@ -78,6 +81,8 @@ const (
 	ToolResult       = EntryKind(types.AgentToolResultEventTypeAgentToolResult)
 	CustomToolUse    = EntryKind(types.AgentCustomToolUseEventTypeAgentCustomToolUse)
 	CustomToolResult = EntryKind(types.UserCustomToolResultEventTypeUserCustomToolResult)
+	MCPToolUse       = EntryKind(types.AgentMCPToolUseEventTypeAgentMCPToolUse)
+	MCPToolResult    = EntryKind(types.AgentMCPToolResultEventTypeAgentMCPToolResult)
 	ToolConfirmation = EntryKind(types.UserToolConfirmationEventTypeUserToolConfirmation)
 )
 
@@ -88,9 +93,12 @@ type Entry struct {
 	ID, UseID string
 	// Text is the text of a message, an outcome, a result, or a denial.
 	Text string
-	// Name and Input are a use's tool and its arguments, a JSON object.
-	Name  string
-	Input json.RawMessage
+	// Name and Input are a use's tool and its arguments, a JSON object. MCPServer is the agent's MCP server whose tool it
+	// is; "" for other tools.
+	Name, MCPServer string
+	Input           json.RawMessage
+	// Ask reports whether a use waits for a confirmation before it may run.
+	Ask bool
 	// Denied reports whether a confirmation denies; Failed whether a result is an error.
 	Denied, Failed bool
 	// Memo is what the runner kept with a message or a use, see Sink.Keep.
@@ -114,12 +122,26 @@ type Sink interface {
 	// UseTool records the use of a built-in tool and returns its event's id. The input is a JSON object.
 	// With ask, the runner must stop with RequiresAction; it continues once the use is confirmed or denied.
 	UseTool(ctx context.Context, name string, input json.RawMessage, ask bool) (id string, err error)
-	// ToolResult records the result of a built-in tool. A use that was denied has none.
+	// ToolResult records the result of a built-in tool. The runner records none for a use that was denied.
 	ToolResult(ctx context.Context, useID, text string, failed bool) error
+	// UseWorkerTool is UseTool for a tool that a worker runs: it always waits, for the confirmation with ask and for the
+	// worker's result, which the turn's Entries have as a ToolResult.
+	UseWorkerTool(ctx context.Context, name string, input json.RawMessage, ask bool) (id string, err error)
+	// UseMCPTool and MCPToolResult are UseTool and ToolResult for a tool of an MCP server.
+	UseMCPTool(ctx context.Context, server, name string, input json.RawMessage, ask bool) (id string, err error)
+	MCPToolResult(ctx context.Context, useID, text string, failed bool) error
 	// UseCustomTool records the use of a caller's tool and returns its event's id. The input is a JSON
 	// object. The runner may use more tools, then must stop with RequiresAction; it continues once the
 	// caller has sent every result.
 	UseCustomTool(ctx context.Context, name string, input json.RawMessage) (id string, err error)
+	// Problem reports to callers, in one sentence, what does not work in a turn that continues, such as a tool that is
+	// missing. A problem that the turn has reported before is not reported again.
+	Problem(ctx context.Context, message string) error
+	// EndRequest ends the request to the model that is under way: its usage is what was spent since it began. Run starts
+	// with a request under way, and its end ends one. Without a request it does nothing.
+	EndRequest(ctx context.Context) error
+	// BeginRequest begins another request to the model, after EndRequest. It is recorded with what follows it.
+	BeginRequest(ctx context.Context) error
 	// Keep stores a memo, JSON in UTF-8 of at most MaxMemo bytes, with the current message or, without one, with the
 	// next use. Only runners see it again, as Entry.Memo: no response, stream or log has it. A second memo replaces the
 	// first.

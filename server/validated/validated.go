@@ -51,6 +51,7 @@ var (
 	_ echoserver.GetSessionResponseObject = Body(nil)
 	_ echoserver.SendEventsResponseObject = Body(nil)
 	_ echoserver.ListEventsResponseObject = Body(nil)
+	_ echoserver.PollWorkResponseObject   = Body(nil)
 )
 
 // VisitGetSessionResponse implements echoserver.GetSessionResponseObject.
@@ -61,6 +62,12 @@ func (b Body) VisitSendEventsResponse(w http.ResponseWriter) error { return b.wr
 
 // VisitListEventsResponse implements echoserver.ListEventsResponseObject.
 func (b Body) VisitListEventsResponse(w http.ResponseWriter) error { return b.write(w) }
+
+// VisitPollWorkResponse implements echoserver.PollWorkResponseObject. No cache may store it.
+func (b Body) VisitPollWorkResponse(w http.ResponseWriter) error {
+	w.Header().Set("Cache-Control", "no-store")
+	return b.write(w)
+}
 
 // Writer is a response writer that accepts a validated body in place of Write. It keeps the body.
 type Writer interface {

@@ -150,6 +150,9 @@ func (t *talk) answer(ctx context.Context, events []client.EventInput) error {
 		}
 		events = nil
 		for _, use := range stop.EventIDs {
+			if v, ok := t.uses[use].(client.AgentToolUseEvent); ok && v.EvaluatedPermission == client.EvaluatedPermissionAllow {
+				continue // a worker runs it
+			}
 			event, ok, err := t.decide(ctx, use)
 			if err != nil || !ok {
 				return err
@@ -166,7 +169,11 @@ func (t *talk) decide(ctx context.Context, use client.EventID) (event client.Eve
 		return resulted(use, text), ok, err
 	}
 	v, _ := t.uses[use].(client.AgentToolUseEvent)
-	reply, ok, err := t.ask(ctx, oneLine(fmt.Sprintf("allow %s %s? [y/N, or a reason to deny it] ", v.Name, v.Input)))
+	name, input := v.Name, v.Input
+	if mcp, ok := t.uses[use].(client.AgentMCPToolUseEvent); ok {
+		name, input = mcpTool(mcp), mcp.Input
+	}
+	reply, ok, err := t.ask(ctx, oneLine(fmt.Sprintf("allow %s %s? [y/N, or a reason to deny it] ", name, input)))
 	switch answer := strings.TrimSpace(reply); strings.ToLower(answer) {
 	case "y", "yes":
 		return allowed(use, ""), ok, err

@@ -25,7 +25,7 @@ func (a *app) plainSessionCommands() []*cobra.Command {
 func (a *app) createSession() *cobra.Command {
 	return single(a, operation{
 		id: "createSession", use: "create", short: "Create a session", writes: true, body: true,
-		long:    "Creates a new session. It starts idle; a message sent through the Events API starts a turn of the agent.\n\nThe request is checked in this order: token, content type, body, feature gate, agent, environment. A 404 names\nwhich of the two is missing. An archived agent or environment is a 400.",
+		long:    "Creates a new session. It starts idle; a message sent through the Events API starts a turn of the agent.\n\nThe request is checked in this order: token, content type, body, feature gate, agent, environment, memory stores,\nvaults. A 404 names which of them is missing. An archived one is a 400.",
 		example: "sessions create --agent agent_019e390add9f7bac9b6cc806db46fcbd --environment env_019e2590d33f711fabf42f2857cecd8a",
 		fields: []field{
 			{param: "agent", name: "agent", kind: textFlag, usage: "agent of a new session: an agent id, which means its latest version, or an object that pins a version"},
@@ -33,8 +33,8 @@ func (a *app) createSession() *cobra.Command {
 			{param: "title", name: "title", kind: textFlag, usage: "display name of the session; '' when it has none", bounds: "at most 256 characters"},
 			{param: "metadata", name: "metadata", kind: pairsFlag, usage: "custom key-value pairs, at most 16", bounds: "at most 16 keys"},
 			{param: "delta_flush_interval_ms", name: "delta-flush-interval-ms", kind: numberFlag, usage: "interval in milliseconds at which incremental output is flushed", bounds: "50 to 5000, 100 by default"},
-			{param: "memory_store_ids", name: "memory-store", kind: listFlag, usage: "memory stores of the session", bounds: "at most 20 entries"},
-			{param: "resources", name: "resources", kind: objectsFlag, usage: "file resources", bounds: "at most 100 entries"},
+			{param: "memory_store_ids", name: "memory-store", kind: listFlag, usage: "memory stores of the session, which its agent reads and changes", bounds: "at most 20 entries"},
+			{param: "resources", name: "resources", kind: objectsFlag, usage: "files and memory stores", bounds: "at most 100 entries"},
 			{param: "vault_ids", name: "vault", kind: listFlag, usage: "vaults of the session", bounds: "at most 20 entries"},
 			{param: "environment_variables", name: "environment-variables", kind: pairsFlag, usage: "environment variables of the session's container, at most 64", bounds: "at most 64 keys"},
 		},
@@ -170,7 +170,7 @@ func (a *app) listEvents() *cobra.Command {
 			{param: "after_id", name: "after", kind: textFlag, usage: "list the events that follow this event in the order of the list"},
 			{param: "before_id", name: "before", kind: textFlag, usage: "list the events that precede this event in the order of the list"},
 			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, oldest (asc) or newest (desc) first", bounds: "asc by default", allowed: []string{"asc", "desc"}},
-			{param: "types[]", name: "types", kind: wordsFlag, usage: "list only events of these types", bounds: "at most 50 entries", allowed: []string{"user.message", "user.interrupt", "user.define_outcome", "user.tool_confirmation", "user.custom_tool_result", "session.status_running", "session.status_rescheduled", "session.status_idle", "session.error", "agent.thinking", "agent.message", "agent.tool_use", "agent.tool_result", "agent.custom_tool_use", "span.model_request_start", "span.model_request_end"}},
+			{param: "types[]", name: "types", kind: wordsFlag, usage: "list only events of these types", bounds: "at most 50 entries", allowed: []string{"user.message", "user.interrupt", "user.define_outcome", "user.tool_confirmation", "user.custom_tool_result", "user.tool_result", "session.status_running", "session.status_rescheduled", "session.status_idle", "session.error", "agent.thinking", "agent.message", "agent.tool_use", "agent.tool_result", "agent.custom_tool_use", "agent.mcp_tool_use", "agent.mcp_tool_result", "span.model_request_start", "span.model_request_end"}},
 			{param: "created_at[gte]", name: "created-after", kind: timeFlag, usage: "list only events created at or after this time"},
 			{param: "created_at[lt]", name: "created-before", kind: timeFlag, usage: "list only events created before this time"},
 		},
@@ -197,7 +197,7 @@ func (a *app) createAgent() *cobra.Command {
 			{param: "system", name: "system", kind: textFlag, usage: "system prompt of the agent", bounds: "at most 100000 characters"},
 			{param: "instructions", name: "instructions", kind: textFlag, usage: "system prompt of the agent", bounds: "at most 100000 characters"},
 			{param: "tools", name: "tools", kind: objectsFlag, usage: "tools that the agent can use", bounds: "at most 128 entries"},
-			{param: "mcp_servers", name: "mcp-servers", kind: objectsFlag, usage: "MCP servers that the agent can call", bounds: "at most 20 entries"},
+			{param: "mcp_servers", name: "mcp-servers", kind: objectsFlag, usage: "MCP servers whose tools the agent can use, by the toolsets that name them", bounds: "at most 20 entries"},
 			{param: "skills", name: "skills", kind: objectsFlag, usage: "skills that the agent can use", bounds: "at most 20 entries"},
 			{param: "default_environment", name: "default-environment", kind: textFlag, usage: "environment to suggest for sessions of this agent; '' when there is none"},
 			{param: "metadata", name: "metadata", kind: pairsFlag, usage: "custom key-value pairs, at most 16", bounds: "at most 16 keys"},
@@ -252,7 +252,7 @@ func (a *app) updateAgent() *cobra.Command {
 			{param: "system", name: "system", kind: textFlag, usage: "system prompt of the agent", bounds: "at most 100000 characters"},
 			{param: "instructions", name: "instructions", kind: textFlag, usage: "system prompt of the agent", bounds: "at most 100000 characters"},
 			{param: "tools", name: "tools", kind: objectsFlag, usage: "tools that the agent can use", bounds: "at most 128 entries"},
-			{param: "mcp_servers", name: "mcp-servers", kind: objectsFlag, usage: "MCP servers that the agent can call", bounds: "at most 20 entries"},
+			{param: "mcp_servers", name: "mcp-servers", kind: objectsFlag, usage: "MCP servers whose tools the agent can use, by the toolsets that name them", bounds: "at most 20 entries"},
 			{param: "skills", name: "skills", kind: objectsFlag, usage: "skills that the agent can use", bounds: "at most 20 entries"},
 			{param: "default_environment", name: "default-environment", kind: textFlag, usage: "environment to suggest for sessions of this agent; '' when there is none"},
 			{param: "metadata", name: "metadata", kind: pairsFlag, usage: "patch of metadata - a value sets its key, null deletes it", bounds: "at most 32 keys"},
@@ -408,5 +408,447 @@ func (a *app) archiveEnvironment() *cobra.Command {
 		example: "sessions environments archive env_019e2590d33f711fabf42f2857cecd8a",
 	}, viewOf[client.Environment](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Environment, error) {
 		return c.Environments.Archive(ctx, args[0], opts...)
+	})
+}
+
+// plainEnvironmentKeyCommands are the commands of the plain operations on environment keies.
+func (a *app) plainEnvironmentKeyCommands() []*cobra.Command {
+	return []*cobra.Command{a.createEnvironmentKey(), a.listEnvironmentKeys(), a.deleteEnvironmentKey()}
+}
+
+// createEnvironmentKey returns the command that calls createEnvironmentKey.
+func (a *app) createEnvironmentKey() *cobra.Command {
+	return single(a, operation{
+		id: "createEnvironmentKey", use: "create ENVIRONMENT", short: "Create a key of an environment", writes: true, body: true,
+		long:    "Creates a token for the workers of a self-hosted environment and returns it in key, once: only its hash is kept. A\nrepeat with the same idempotency key returns the record without key. The key opens the environment's work queue\nand, for work that no session token was used for, reading the environment's sessions and sending the results of\ntheir tools. An environment of another type is a 400.",
+		example: "sessions keys create env_019e2590d33f711fabf42f2857cecd8a --name test-agent-e2e",
+		fields: []field{
+			{param: "name", name: "name", kind: textFlag, usage: "display name; it need not be unique", bounds: "1 to 256 characters"},
+		},
+	}, viewOf[client.EnvironmentKey](), func(ctx context.Context, c *client.Client, args []string, in *client.CreateEnvironmentKeyRequest, opts ...client.Option) (*client.EnvironmentKey, error) {
+		return c.Environments.Keys.Create(ctx, args[0], in, opts...)
+	})
+}
+
+// listEnvironmentKeys returns the command that calls listEnvironmentKeys.
+func (a *app) listEnvironmentKeys() *cobra.Command {
+	return paged(a, operation{
+		id: "listEnvironmentKeys", use: "list ENVIRONMENT", short: "List the keys of an environment",
+		long:    "Lists the environment's keys that were not deleted, newest first unless --order is asc. The keys themselves are not\nshown.",
+		example: "sessions keys list env_019e2590d33f711fabf42f2857cecd8a",
+		fields: []field{
+			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this key in the order of the list"},
+			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this key in the order of the list"},
+			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
+		},
+	}, viewOf[client.EnvironmentKey](), func(ctx context.Context, c *client.Client, args []string, in *client.ListEnvironmentKeysParams, opts ...client.Option) (*client.Page[client.EnvironmentKey], error) {
+		return c.Environments.Keys.List(ctx, args[0], in, opts...)
+	})
+}
+
+// deleteEnvironmentKey returns the command that calls deleteEnvironmentKey.
+func (a *app) deleteEnvironmentKey() *cobra.Command {
+	return single(a, operation{
+		id: "deleteEnvironmentKey", use: "delete ENVIRONMENT KEY", short: "Delete a key of an environment", writes: true,
+		long:    `Revokes the key permanently, with immediate effect. The sessions that its workers serve are not affected.`,
+		example: "sessions keys delete env_019e2590d33f711fabf42f2857cecd8a tok_019e3bb1e8c171fd9abbb1477ffb84cc",
+	}, deletedView("DELETED", func(v *client.DeletedEnvironmentKey) string { return v.ID }), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.DeletedEnvironmentKey, error) {
+		return c.Environments.Keys.Delete(ctx, args[0], args[1], opts...)
+	})
+}
+
+// plainWorkCommands are the commands of the plain operations on work.
+func (a *app) plainWorkCommands() []*cobra.Command {
+	return []*cobra.Command{a.listWork(), a.getWorkStats()}
+}
+
+// listWork returns the command that calls listWork.
+func (a *app) listWork() *cobra.Command {
+	return paged(a, operation{
+		id: "listWork", use: "list ENVIRONMENT", short: "List work",
+		long:    "Lists the environment's work items, oldest first. All operations on work need a self-hosted environment; for\nanother one the response is 400.",
+		example: "sessions work list env_019e2590d33f711fabf42f2857cecd8a",
+		fields: []field{
+			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this work item in the order of the list"},
+			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this work item in the order of the list"},
+		},
+	}, viewOf[client.Work](), func(ctx context.Context, c *client.Client, args []string, in *client.ListWorkParams, opts ...client.Option) (*client.Page[client.Work], error) {
+		return c.Environments.Work.List(ctx, args[0], in, opts...)
+	})
+}
+
+// getWorkStats returns the command that calls getWorkStats.
+func (a *app) getWorkStats() *cobra.Command {
+	return single(a, operation{
+		id: "getWorkStats", use: "stats ENVIRONMENT", short: "Show the state of a work queue",
+		long:    `Shows how much work waits, and how many workers poll for it.`,
+		example: "sessions work stats env_019e2590d33f711fabf42f2857cecd8a",
+	}, viewOf[client.WorkStats](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.WorkStats, error) {
+		return c.Environments.Work.GetStats(ctx, args[0], opts...)
+	})
+}
+
+// plainVaultCommands are the commands of the plain operations on vaults.
+func (a *app) plainVaultCommands() []*cobra.Command {
+	return []*cobra.Command{a.listVaults(), a.getVault(), a.updateVault(), a.deleteVault(), a.archiveVault()}
+}
+
+// listVaults returns the command that calls listVaults.
+func (a *app) listVaults() *cobra.Command {
+	return paged(a, operation{
+		id: "listVaults", use: "list", short: "List vaults",
+		long:    "Lists the account's vaults, newest first unless --order is asc. Archived vaults are omitted unless\n--include-archived is true.",
+		example: "sessions vaults list",
+		fields: []field{
+			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this vault in the order of the list"},
+			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this vault in the order of the list"},
+			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
+			{param: "include_archived", name: "include-archived", kind: booleanFlag, usage: "whether the list includes archived records"},
+		},
+	}, viewOf[client.Vault](), func(ctx context.Context, c *client.Client, _ []string, in *client.ListVaultsParams, opts ...client.Option) (*client.Page[client.Vault], error) {
+		return c.Vaults.List(ctx, in, opts...)
+	})
+}
+
+// getVault returns the command that calls getVault.
+func (a *app) getVault() *cobra.Command {
+	return single(a, operation{
+		id: "getVault", use: "get VAULT", short: "Show a vault",
+		long:    `Shows the vault. Its credentials are a list of their own.`,
+		example: "sessions vaults get vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8",
+	}, viewOf[client.Vault](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Vault, error) {
+		return c.Vaults.Get(ctx, args[0], opts...)
+	})
+}
+
+// updateVault returns the command that calls updateVault.
+func (a *app) updateVault() *cobra.Command {
+	return single(a, operation{
+		id: "updateVault", use: "update VAULT", short: "Update a vault", writes: true, body: true,
+		long:    `Changes the vault. An omitted field keeps its value, and metadata is a patch. An archived vault is a conflict.`,
+		example: "sessions vaults update vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8",
+		fields: []field{
+			{param: "display_name", name: "display-name", kind: textFlag, usage: "display name of the vault; it need not be unique", bounds: "1 to 255 characters"},
+			{param: "metadata", name: "metadata", kind: pairsFlag, usage: "patch of metadata - a value sets its key, null deletes it", bounds: "at most 32 keys"},
+		},
+	}, viewOf[client.Vault](), func(ctx context.Context, c *client.Client, args []string, in *client.UpdateVaultRequest, opts ...client.Option) (*client.Vault, error) {
+		return c.Vaults.Update(ctx, args[0], in, opts...)
+	})
+}
+
+// deleteVault returns the command that calls deleteVault.
+func (a *app) deleteVault() *cobra.Command {
+	return single(a, operation{
+		id: "deleteVault", use: "delete VAULT", short: "Delete a vault", writes: true,
+		long:    `Permanently deletes the vault with all its credentials and erases their secrets.`,
+		example: "sessions vaults delete vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8",
+	}, deletedView("DELETED", func(v *client.DeletedVault) string { return v.ID }), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.DeletedVault, error) {
+		return c.Vaults.Delete(ctx, args[0], opts...)
+	})
+}
+
+// archiveVault returns the command that calls archiveVault.
+func (a *app) archiveVault() *cobra.Command {
+	return single(a, operation{
+		id: "archiveVault", use: "archive VAULT", short: "Archive a vault", writes: true,
+		long:    "Permanently archives the vault: it leaves the default list, new sessions cannot name it, and its credentials are no\nlonger used. Archiving it again changes nothing.",
+		example: "sessions vaults archive vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8",
+	}, viewOf[client.Vault](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Vault, error) {
+		return c.Vaults.Archive(ctx, args[0], opts...)
+	})
+}
+
+// plainVaultCredentialCommands are the commands of the plain operations on vault credentials.
+func (a *app) plainVaultCredentialCommands() []*cobra.Command {
+	return []*cobra.Command{a.listVaultCredentials(), a.getVaultCredential(), a.deleteVaultCredential(), a.archiveVaultCredential(), a.validateVaultCredential()}
+}
+
+// listVaultCredentials returns the command that calls listVaultCredentials.
+func (a *app) listVaultCredentials() *cobra.Command {
+	return paged(a, operation{
+		id: "listVaultCredentials", use: "list VAULT", short: "List the credentials of a vault",
+		long:    "Lists the vault's credentials without their secrets, newest first unless --order is asc. Archived credentials are\nomitted unless --include-archived is true.",
+		example: "sessions credentials list vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8",
+		fields: []field{
+			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this credential in the order of the list"},
+			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this credential in the order of the list"},
+			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
+			{param: "include_archived", name: "include-archived", kind: booleanFlag, usage: "whether the list includes archived records"},
+		},
+	}, viewOf[client.VaultCredential](), func(ctx context.Context, c *client.Client, args []string, in *client.ListVaultCredentialsParams, opts ...client.Option) (*client.Page[client.VaultCredential], error) {
+		return c.Vaults.Credentials.List(ctx, args[0], in, opts...)
+	})
+}
+
+// getVaultCredential returns the command that calls getVaultCredential.
+func (a *app) getVaultCredential() *cobra.Command {
+	return single(a, operation{
+		id: "getVaultCredential", use: "get VAULT CREDENTIAL", short: "Show a credential",
+		long:    `Shows the credential without its secrets.`,
+		example: "sessions credentials get vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8 vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9",
+	}, viewOf[client.VaultCredential](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.VaultCredential, error) {
+		return c.Vaults.Credentials.Get(ctx, args[0], args[1], opts...)
+	})
+}
+
+// deleteVaultCredential returns the command that calls deleteVaultCredential.
+func (a *app) deleteVaultCredential() *cobra.Command {
+	return single(a, operation{
+		id: "deleteVaultCredential", use: "delete VAULT CREDENTIAL", short: "Delete a credential", writes: true,
+		long:    `Permanently deletes the credential and erases its secrets.`,
+		example: "sessions credentials delete vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8 vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9",
+	}, deletedView("DELETED", func(v *client.DeletedVaultCredential) string { return v.ID }), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.DeletedVaultCredential, error) {
+		return c.Vaults.Credentials.Delete(ctx, args[0], args[1], opts...)
+	})
+}
+
+// archiveVaultCredential returns the command that calls archiveVaultCredential.
+func (a *app) archiveVaultCredential() *cobra.Command {
+	return single(a, operation{
+		id: "archiveVaultCredential", use: "archive VAULT CREDENTIAL", short: "Archive a credential", writes: true,
+		long:    "Permanently archives the credential: it leaves the default list, is no longer used, and another one can take its\nplace. Archiving it again changes nothing.",
+		example: "sessions credentials archive vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8 vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9",
+	}, viewOf[client.VaultCredential](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.VaultCredential, error) {
+		return c.Vaults.Credentials.Archive(ctx, args[0], args[1], opts...)
+	})
+}
+
+// validateVaultCredential returns the command that calls validateVaultCredential.
+func (a *app) validateVaultCredential() *cobra.Command {
+	return single(a, operation{
+		id: "validateVaultCredential", use: "validate VAULT CREDENTIAL", short: "Validate a credential of OAuth", writes: true,
+		long:    "Reports whether the MCP server accepts the credential. This server makes no request for it: the status is unknown.\nThe credential has to be of the type mcp_oauth and must not be archived, nor its vault: otherwise the response is\n400.",
+		example: "sessions credentials validate vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8 vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9",
+	}, viewOf[client.VaultCredentialValidation](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.VaultCredentialValidation, error) {
+		return c.Vaults.Credentials.Validate(ctx, args[0], args[1], opts...)
+	})
+}
+
+// plainMemoryStoreCommands are the commands of the plain operations on memory stores.
+func (a *app) plainMemoryStoreCommands() []*cobra.Command {
+	return []*cobra.Command{a.createMemoryStore(), a.listMemoryStores(), a.getMemoryStore(), a.updateMemoryStore(), a.deleteMemoryStore(), a.archiveMemoryStore()}
+}
+
+// createMemoryStore returns the command that calls createMemoryStore.
+func (a *app) createMemoryStore() *cobra.Command {
+	return single(a, operation{
+		id: "createMemoryStore", use: "create", short: "Create a memory store", writes: true, body: true,
+		long:    "Creates a memory store: a collection of texts, each at a path, that agents of several sessions can read and change.\nA session has the stores that its memory_store_ids name. Names need not be unique.",
+		example: "sessions memory stores create --name 'User notes'",
+		fields: []field{
+			{param: "name", name: "name", kind: textFlag, usage: "display name; it need not be unique", bounds: "1 to 255 characters"},
+			{param: "description", name: "description", kind: textFlag, usage: "what the memory store is for; agents read it", bounds: "at most 1024 characters"},
+			{param: "metadata", name: "metadata", kind: pairsFlag, usage: "custom key-value pairs, at most 16", bounds: "at most 16 keys"},
+		},
+	}, viewOf[client.MemoryStore](), func(ctx context.Context, c *client.Client, _ []string, in *client.CreateMemoryStoreRequest, opts ...client.Option) (*client.MemoryStore, error) {
+		return c.MemoryStores.Create(ctx, in, opts...)
+	})
+}
+
+// listMemoryStores returns the command that calls listMemoryStores.
+func (a *app) listMemoryStores() *cobra.Command {
+	return paged(a, operation{
+		id: "listMemoryStores", use: "list", short: "List memory stores",
+		long:    "Lists the account's memory stores, newest first unless --order is asc. Archived stores are omitted unless\n--include-archived is true.",
+		example: "sessions memory stores list",
+		fields: []field{
+			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this memory store in the order of the list"},
+			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this memory store in the order of the list"},
+			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
+			{param: "include_archived", name: "include-archived", kind: booleanFlag, usage: "whether the list includes archived records"},
+			{param: "created_at[gte]", name: "created-after", kind: timeFlag, usage: "list only memory stores created at or after this time"},
+			{param: "created_at[lte]", name: "created-before", kind: timeFlag, usage: "list only memory stores created at or before this time"},
+		},
+	}, viewOf[client.MemoryStore](), func(ctx context.Context, c *client.Client, _ []string, in *client.ListMemoryStoresParams, opts ...client.Option) (*client.Page[client.MemoryStore], error) {
+		return c.MemoryStores.List(ctx, in, opts...)
+	})
+}
+
+// getMemoryStore returns the command that calls getMemoryStore.
+func (a *app) getMemoryStore() *cobra.Command {
+	return single(a, operation{
+		id: "getMemoryStore", use: "get MEMORY_STORE", short: "Show a memory store",
+		long:    `Shows the memory store, without its memories.`,
+		example: "sessions memory stores get memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d",
+	}, viewOf[client.MemoryStore](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.MemoryStore, error) {
+		return c.MemoryStores.Get(ctx, args[0], opts...)
+	})
+}
+
+// updateMemoryStore returns the command that calls updateMemoryStore.
+func (a *app) updateMemoryStore() *cobra.Command {
+	return single(a, operation{
+		id: "updateMemoryStore", use: "update MEMORY_STORE", short: "Update a memory store", writes: true, body: true,
+		long:    "Changes the memory store's name, description and metadata. An omitted field keeps its value, an empty --description\nclears it, and metadata is a patch. An archived memory store is a conflict.",
+		example: "sessions memory stores update memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d",
+		fields: []field{
+			{param: "name", name: "name", kind: textFlag, usage: "display name; it need not be unique", bounds: "1 to 255 characters"},
+			{param: "description", name: "description", kind: textFlag, usage: "what the memory store is for; agents read it", bounds: "at most 1024 characters"},
+			{param: "metadata", name: "metadata", kind: pairsFlag, usage: "patch of metadata - a value sets its key, null deletes it", bounds: "at most 32 keys"},
+		},
+	}, viewOf[client.MemoryStore](), func(ctx context.Context, c *client.Client, args []string, in *client.UpdateMemoryStoreRequest, opts ...client.Option) (*client.MemoryStore, error) {
+		return c.MemoryStores.Update(ctx, args[0], in, opts...)
+	})
+}
+
+// deleteMemoryStore returns the command that calls deleteMemoryStore.
+func (a *app) deleteMemoryStore() *cobra.Command {
+	return single(a, operation{
+		id: "deleteMemoryStore", use: "delete MEMORY_STORE", short: "Delete a memory store", writes: true,
+		long:    "Permanently deletes the memory store with its memories and all of their versions, also when it is archived.\nSessions that had it continue without it.",
+		example: "sessions memory stores delete memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d",
+	}, deletedView("DELETED", func(v *client.DeletedMemoryStore) string { return v.ID }), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.DeletedMemoryStore, error) {
+		return c.MemoryStores.Delete(ctx, args[0], opts...)
+	})
+}
+
+// archiveMemoryStore returns the command that calls archiveMemoryStore.
+func (a *app) archiveMemoryStore() *cobra.Command {
+	return single(a, operation{
+		id: "archiveMemoryStore", use: "archive MEMORY_STORE", short: "Archive a memory store", writes: true,
+		long:    "Permanently archives the memory store: it leaves the default list, new sessions cannot use it, and its memories can\nbe read but not changed. Archiving it again has no effect.",
+		example: "sessions memory stores archive memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d",
+	}, viewOf[client.MemoryStore](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.MemoryStore, error) {
+		return c.MemoryStores.Archive(ctx, args[0], opts...)
+	})
+}
+
+// plainMemoryCommands are the commands of the plain operations on memories.
+func (a *app) plainMemoryCommands() []*cobra.Command {
+	return []*cobra.Command{a.createMemory(), a.listMemories(), a.getMemory(), a.updateMemory(), a.deleteMemory()}
+}
+
+// createMemory returns the command that calls createMemory.
+func (a *app) createMemory() *cobra.Command {
+	return single(a, operation{
+		id: "createMemory", use: "create MEMORY_STORE", short: "Create a memory", writes: true, body: true,
+		long:    "Stores a text at a path of the memory store. A path that is in use is a conflict, as is an archived memory store,\nand one that holds 2,000 memories.",
+		example: "sessions memory create memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d --path users/4711.md --content 'Prefers short answers.\n'",
+		fields: []field{
+			{param: "path", name: "path", kind: textFlag, usage: "path of a memory, unique within its store: segments with slashes between them, at most 1024 bytes of UTF-8 in normalization form C, without control or format characters", bounds: "1 to 1024 characters"},
+			{param: "content", name: "content", kind: textFlag, usage: "text of a memory, at most 102400 bytes of UTF-8; it may be empty", bounds: "at most 102400 characters"},
+			{param: "metadata", name: "metadata", kind: pairsFlag, usage: "custom key-value pairs, at most 16", bounds: "at most 16 keys"},
+		},
+	}, viewOf[client.Memory](), func(ctx context.Context, c *client.Client, args []string, in *client.CreateMemoryRequest, opts ...client.Option) (*client.Memory, error) {
+		return c.MemoryStores.Memories.Create(ctx, args[0], in, opts...)
+	})
+}
+
+// listMemories returns the command that calls listMemories.
+func (a *app) listMemories() *cobra.Command {
+	return paged(a, operation{
+		id: "listMemories", use: "list MEMORY_STORE", short: "List memories",
+		long:    "Lists the memories of the store, newest first unless --order is asc, without their content unless --view is full. A\npage with content has at most 20 memories.\n\nWith --depth 1 the list has what is directly below --path-prefix, in the order of paths: the memories there, and a\nmemory_prefix for each path segment that leads to more.",
+		example: "sessions memory list memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d",
+		fields: []field{
+			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this memory in the order of the list"},
+			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this memory in the order of the list"},
+			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
+			{param: "path_prefix", name: "path-prefix", kind: textFlag, usage: "list only memories whose path starts with this text; a leading slash is ignored", bounds: "1 to 1024 characters"},
+			{param: "depth", name: "depth", kind: numberFlag, usage: "number of path segments below path_prefix that are listed; 0, the default, for all of them", bounds: "0 to 1, 0 by default"},
+			{param: "view", name: "view", kind: textFlag, usage: "whether the records have their content, full, or not, basic; basic by default", allowed: []string{"basic", "full"}},
+		},
+	}, viewOf[client.MemoryListItem](), func(ctx context.Context, c *client.Client, args []string, in *client.ListMemoriesParams, opts ...client.Option) (*client.Page[client.MemoryListItem], error) {
+		return c.MemoryStores.Memories.List(ctx, args[0], in, opts...)
+	})
+}
+
+// getMemory returns the command that calls getMemory.
+func (a *app) getMemory() *cobra.Command {
+	return single(a, operation{
+		id: "getMemory", use: "get MEMORY_STORE MEMORY", short: "Show a memory",
+		long:    `Shows the memory, with its content unless --view is basic.`,
+		example: "sessions memory get memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d mem_019e3b15a1bc7f82d365ac07d9f2b3e4",
+		fields: []field{
+			{param: "view", name: "view", kind: textFlag, usage: "whether the response has the content, full, or not, basic; full by default", allowed: []string{"basic", "full"}},
+		},
+	}, viewOf[client.Memory](), func(ctx context.Context, c *client.Client, args []string, in *client.GetMemoryParams, opts ...client.Option) (*client.Memory, error) {
+		return c.MemoryStores.Memories.Get(ctx, args[0], args[1], in, opts...)
+	})
+}
+
+// updateMemory returns the command that calls updateMemory.
+func (a *app) updateMemory() *cobra.Command {
+	return single(a, operation{
+		id: "updateMemory", use: "update MEMORY_STORE MEMORY", short: "Update a memory", writes: true, body: true,
+		long:    "Changes the memory's content, path or metadata. An omitted field keeps its value; metadata replaces the complete\nmetadata. Each change creates a version; a request that changes nothing has no effect.\n\n--content-sha256, --version and precondition name what the change is based on. If the memory is no longer that, the\nresponse is a conflict and nothing is changed, so that two writers do not overwrite each other. A path that another\nmemory uses is a conflict, as is an archived memory store.",
+		example: "sessions memory update memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d mem_019e3b15a1bc7f82d365ac07d9f2b3e4",
+		fields: []field{
+			{param: "path", name: "path", kind: textFlag, usage: "path of a memory, unique within its store: segments with slashes between them, at most 1024 bytes of UTF-8 in normalization form C, without control or format characters", bounds: "1 to 1024 characters"},
+			{param: "content", name: "content", kind: textFlag, usage: "text of a memory, at most 102400 bytes of UTF-8; it may be empty", bounds: "at most 102400 characters"},
+			{param: "metadata", name: "metadata", kind: pairsFlag, usage: "custom key-value pairs, at most 16", bounds: "at most 16 keys"},
+			{param: "version", name: "version", kind: numberFlag, usage: "number of changes of the memory so far, its creation included"},
+			{param: "content_sha256", name: "content-sha256", kind: textFlag, usage: "SHA-256 of the content's bytes of UTF-8, in lower-case hexadecimal digits"},
+			{param: "precondition.content_sha256", name: "content-sha256", kind: textFlag, usage: "SHA-256 of the content's bytes of UTF-8, in lower-case hexadecimal digits"},
+		},
+	}, viewOf[client.Memory](), func(ctx context.Context, c *client.Client, args []string, in *client.UpdateMemoryRequest, opts ...client.Option) (*client.Memory, error) {
+		return c.MemoryStores.Memories.Update(ctx, args[0], args[1], in, opts...)
+	})
+}
+
+// deleteMemory returns the command that calls deleteMemory.
+func (a *app) deleteMemory() *cobra.Command {
+	return single(a, operation{
+		id: "deleteMemory", use: "delete MEMORY_STORE MEMORY", short: "Delete a memory", writes: true,
+		long:    "Deletes the memory. Its versions stay, with one more that records the deletion; redact those whose content must be\ngone. An archived memory store is a conflict.",
+		example: "sessions memory delete memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d mem_019e3b15a1bc7f82d365ac07d9f2b3e4",
+		fields: []field{
+			{param: "expected_content_sha256", name: "expected-content-sha256", kind: textFlag, usage: "deletes the memory only if its content has this hash; otherwise the response is a 409"},
+		},
+	}, deletedView("DELETED", func(v *client.DeletedMemory) string { return v.ID }), func(ctx context.Context, c *client.Client, args []string, in *client.DeleteMemoryParams, opts ...client.Option) (*client.DeletedMemory, error) {
+		return c.MemoryStores.Memories.Delete(ctx, args[0], args[1], in, opts...)
+	})
+}
+
+// plainMemoryVersionCommands are the commands of the plain operations on memory versions.
+func (a *app) plainMemoryVersionCommands() []*cobra.Command {
+	return []*cobra.Command{a.listMemoryVersions(), a.getMemoryVersion(), a.redactMemoryVersion()}
+}
+
+// listMemoryVersions returns the command that calls listMemoryVersions.
+func (a *app) listMemoryVersions() *cobra.Command {
+	return paged(a, operation{
+		id: "listMemoryVersions", use: "list MEMORY_STORE", short: "List the versions of memories",
+		long:    "Lists the versions of the store's memories, deleted memories included, newest first unless --order is asc, without\ntheir content unless --view is full. A page with content has at most 20 versions. Of each memory the newest 100\nversions are kept.",
+		example: "sessions memory versions list memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d",
+		fields: []field{
+			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this version in the order of the list"},
+			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this version in the order of the list"},
+			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
+			{param: "memory_id", name: "memory", kind: textFlag, usage: "list only versions of this memory, which may have been deleted"},
+			{param: "operation", name: "operation", kind: textFlag, usage: "list only versions that record this kind of change", allowed: []string{"created", "updated", "deleted"}},
+			{param: "session_id", name: "session", kind: textFlag, usage: "list only versions that this session's agent wrote"},
+			{param: "api_key_id", name: "api-key", kind: textFlag, usage: "list only versions that were written with this access token"},
+			{param: "created_at[gte]", name: "created-after", kind: timeFlag, usage: "list only versions created at or after this time"},
+			{param: "created_at[lte]", name: "created-before", kind: timeFlag, usage: "list only versions created at or before this time"},
+			{param: "view", name: "view", kind: textFlag, usage: "whether the records have their content, full, or not, basic; basic by default", allowed: []string{"basic", "full"}},
+		},
+	}, viewOf[client.MemoryVersion](), func(ctx context.Context, c *client.Client, args []string, in *client.ListMemoryVersionsParams, opts ...client.Option) (*client.Page[client.MemoryVersion], error) {
+		return c.MemoryStores.MemoryVersions.List(ctx, args[0], in, opts...)
+	})
+}
+
+// getMemoryVersion returns the command that calls getMemoryVersion.
+func (a *app) getMemoryVersion() *cobra.Command {
+	return single(a, operation{
+		id: "getMemoryVersion", use: "get MEMORY_STORE MEMORY_VERSION", short: "Show a version of a memory",
+		long:    "Shows the version, with its content unless --view is basic. A version that was redacted, or that records a\ndeletion, has no content.",
+		example: "sessions memory versions get memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d memver_019e3b15a1bc7a93e476bd18eaf3c4f5",
+		fields: []field{
+			{param: "view", name: "view", kind: textFlag, usage: "whether the response has the content, full, or not, basic; full by default", allowed: []string{"basic", "full"}},
+		},
+	}, viewOf[client.MemoryVersion](), func(ctx context.Context, c *client.Client, args []string, in *client.GetMemoryVersionParams, opts ...client.Option) (*client.MemoryVersion, error) {
+		return c.MemoryStores.MemoryVersions.Get(ctx, args[0], args[1], in, opts...)
+	})
+}
+
+// redactMemoryVersion returns the command that calls redactMemoryVersion.
+func (a *app) redactMemoryVersion() *cobra.Command {
+	return single(a, operation{
+		id: "redactMemoryVersion", use: "redact MEMORY_STORE MEMORY_VERSION", short: "Redact a version of a memory", writes: true,
+		long:    "Permanently erases the content of the version, also from recorded responses to requests with an idempotency key.\nThe rest of the record stays: path, size and hash, too. A version that was redacted before is a conflict, as is the\ncurrent version of a memory: change or delete the memory first.",
+		example: "sessions memory versions redact memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d memver_019e3b15a1bc7a93e476bd18eaf3c4f5",
+	}, viewOf[client.MemoryVersion](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.MemoryVersion, error) {
+		return c.MemoryStores.MemoryVersions.Redact(ctx, args[0], args[1], opts...)
 	})
 }

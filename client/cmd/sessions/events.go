@@ -27,6 +27,10 @@ func eventText(e *client.Event) string {
 	switch v := e.Value.(type) {
 	case client.AgentToolUseEvent:
 		return fmt.Sprintf("%s %s", v.Name, v.Input)
+	case client.AgentMCPToolUseEvent:
+		return fmt.Sprintf("%s %s", mcpTool(v), v.Input)
+	case client.AgentMCPToolResultEvent:
+		return v.Content.Text()
 	case client.AgentCustomToolUseEvent:
 		return fmt.Sprintf("%s %s", v.Name, v.Input)
 	case client.AgentToolResultEvent:

@@ -29,7 +29,17 @@ var flagTexts = map[string]flagText{
 	"environment_id":                      {usage: "`ID` of the environment"},
 	"updateSession title":                 {usage: "`TEXT` to display as the name of the session; an empty one removes the name"},
 	"environment_variables":               {name: "env", usage: "set an environment variable, `NAME=VALUE`"},
-	"resources":                           {name: "resource", usage: "add a file, `FILE_ID` or FILE_ID:PATH", parse: func(text string) (any, error) { return fileInput(text), nil }},
+	"resources":                           {name: "resource", usage: "add a file, `FILE_ID` or FILE_ID:PATH", parse: func(text string) (any, error) { return client.NewSessionResourceInput(fileInput(text)), nil }},
+	"path_prefix":                         {name: "prefix", usage: "list only memories whose path starts with `TEXT`"},
+	"listMemories depth":                  {usage: "how many levels of the paths to list: 1 for a directory, 0 for everything"},
+	"view":                                {usage: "basic without the content of memories, full with it"},
+	"precondition.content_sha256":         {hidden: true}, // another name of content_sha256
+	"content_sha256":                      {name: "based-on", usage: "`SHA256` of the content that the change is based on"},
+	"expected_content_sha256":             {name: "based-on", usage: "delete the memory only if its content has this `SHA256`"},
+	"updateMemory version":                {usage: "the version that the change is based on"},
+	"memory_id":                           {usage: "list only versions of the memory with this `ID`"},
+	"session_id":                          {usage: "list only versions that the agent of the session with this `ID` wrote"},
+	"api_key_id":                          {name: "token-id", usage: "list only versions that were written with the token with this `ID`"},
 	"memory_store_ids":                    {usage: "attach the memory store with this `ID`"},
 	"vault_ids":                           {usage: "attach the vault with this `ID`"},
 	"model":                               {usage: "`ID` of the model; see 'sessions models list'"},
@@ -74,9 +84,9 @@ func agentRef(text string) (client.AgentRef, error) {
 }
 
 // fileInput reads FILE_ID or FILE_ID:PATH.
-func fileInput(text string) client.SessionResourceInput {
+func fileInput(text string) client.FileResourceInput {
 	id, path, placed := strings.Cut(text, ":")
-	file := client.SessionResourceInput{Type: client.SessionResourceInputTypeFile, FileID: id}
+	file := client.FileResourceInput{FileID: id}
 	if placed {
 		file.MountPath = &path
 	}

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,20 +20,40 @@ func (a *app) resources() *cobra.Command {
 
 func sessionResourceView() view[client.SessionResource] {
 	return view[client.SessionResource]{
-		id: func(r *client.SessionResource) string { return r.ID },
+		id: func(r *client.SessionResource) string { return attachmentOf(r).ID },
 		columns: []column[client.SessionResource]{
-			{name: "ID", text: func(r *client.SessionResource) string { return r.ID }},
-			{name: "FILE", text: func(r *client.SessionResource) string { return r.FileID }},
-			{name: "PATH", text: func(r *client.SessionResource) string { return r.MountPath }},
-			{name: "CREATED", text: func(r *client.SessionResource) string { return moment(&r.CreatedAt) }},
+			{name: "ID", text: func(r *client.SessionResource) string { return attachmentOf(r).ID }},
+			{name: "OF", text: func(r *client.SessionResource) string {
+				return cmp.Or(attachmentOf(r).FileID, attachmentOf(r).MemoryStoreID)
+			}},
+			{name: "PATH", text: func(r *client.SessionResource) string { return attachmentOf(r).MountPath }},
+			{name: "CREATED", text: func(r *client.SessionResource) string { return moment(new(attachmentOf(r).CreatedAt)) }},
 		},
 	}
+}
+
+// attachment is what tables show of a session resource.
+type attachment struct {
+	ID            string
+	FileID        string    `json:"file_id"`
+	MemoryStoreID string    `json:"memory_store_id"`
+	MountPath     string    `json:"mount_path"`
+	CreatedAt     time.Time `json:"created_at"`
+}
+
+// attachmentOf returns what a session resource has of that, also one of a newer server.
+func attachmentOf(r *client.SessionResource) (of attachment) {
+	data, err := r.MarshalJSON()
+	if err == nil {
+		_ = json.Unmarshal(data, &of) // what it lacks is not shown
+	}
+	return of
 }
 
 func (a *app) addResources() *cobra.Command {
 	cmd, _ := a.newCommand(operation{id: "addSessionResources", writes: true})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		files := make([]client.SessionResourceInput, len(args)-1)
+		files := make([]client.FileResourceInput, len(args)-1)
 		for i, text := range args[1:] {
 			files[i] = fileInput(text)
 		}

@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 )
 
 // eventID is the id of an event in an error text.
@@ -226,6 +228,36 @@ func TestChatInAPipe(t *testing.T) {
 		p := prepare(t, api, args...)
 		if code := p.end(t); code != exitUsage || p.said() != "sessions: name a SESSION, or set --agent and --environment to create one\n" {
 			t.Errorf("%s: exit code %d, %s", args, code, &p.err)
+		}
+	}
+}
+
+// All events are printed, however large: each page has less than the client reads of a response, the page of 100 that the
+// command asks for would not.
+func TestAllLargeEvents(t *testing.T) {
+	t.Parallel()
+	dsn := "sqlite:" + t.TempDir() + "/sessions.db"
+	api := demo(t, func(c *server.Config) { c.DB = dsn })
+	session := newSession(t, api)
+	db, err := sqlstore.Open(t.Context(), dsn, sqlstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	const events, size = 20, 1_000_000
+	message := json.RawMessage(`{"content":[{"type":"text","text":"` + strings.Repeat("<", size) + `"}]}`)
+	for range events {
+		_, _, err := db.AppendEvents(t.Context(), server.DemoAccount, session, func(*store.Session) ([]store.NewEvent, error) {
+			return []store.NewEvent{{Type: "user.message", TurnID: "turn_1", Payload: message}}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{"--all"}, {"--all", "--type", "user.message"}} {
+		out := ok(t, api, append([]string{"events", session, "-o", "jsonl"}, args...)...)
+		if lines := strings.Count(out, "\n"); lines != events || len(out) < events*size {
+			t.Errorf("%v: %d events of %d bytes", args, lines, len(out))
 		}
 	}
 }

@@ -51,6 +51,8 @@ func (t *turn) run(ctx context.Context, events []client.EventInput, each func(cl
 		switch v := event.Value.(type) {
 		case client.AgentToolUseEvent:
 			t.uses[v.ID] = v
+		case client.AgentMCPToolUseEvent:
+			t.uses[v.ID] = v
 		case client.AgentCustomToolUseEvent:
 			t.uses[v.ID] = v
 		case client.SessionErrorEvent:
@@ -76,9 +78,15 @@ func (t *turn) tell(event client.Event) error {
 		return t.say(v.ID, event.Text(), true)
 	case client.AgentToolUseEvent:
 		t.note("%s %s", v.Name, v.Input)
+	case client.AgentMCPToolUseEvent:
+		t.note("%s %s", mcpTool(v), v.Input)
 	case client.AgentCustomToolUseEvent:
 		t.note("%s %s", v.Name, v.Input)
 	case client.AgentToolResultEvent:
+		if v.IsError {
+			t.note("the tool failed: %s", v.Content.Text())
+		}
+	case client.AgentMCPToolResultEvent:
 		if v.IsError {
 			t.note("the tool failed: %s", v.Content.Text())
 		}
@@ -135,11 +143,16 @@ func (t *turn) ended(stop client.StopReason) error {
 // errStopped is a turn that was stopped.
 var errStopped = errors.New("the turn was stopped")
 
+// mcpTool names the tool of an MCP server: two servers may have tools of the same name.
+func mcpTool(use client.AgentMCPToolUseEvent) string { return use.MCPServerName + "/" + use.Name }
+
 // describe says what a use of a tool waits for, and how to give it.
 func (t *turn) describe(id client.EventID) string {
 	switch v := t.uses[id].(type) {
 	case client.AgentToolUseEvent:
 		return fmt.Sprintf("to use %s %s; send --allow %s or --deny %s", v.Name, v.Input, id, id)
+	case client.AgentMCPToolUseEvent:
+		return fmt.Sprintf("to use %s %s; send --allow %s or --deny %s", mcpTool(v), v.Input, id, id)
 	case client.AgentCustomToolUseEvent:
 		return fmt.Sprintf("for the result of %s %s; send --result %s=TEXT", v.Name, v.Input, id)
 	}

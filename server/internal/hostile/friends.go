@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -54,22 +53,6 @@ func (a account) create(ctx context.Context, path, body string) (string, error) 
 	return id, nil
 }
 
-// measured are the times that requests took, sorted.
-type measured struct {
-	times  []time.Duration
-	failed int
-}
-
-func (m measured) String() string {
-	at := func(percent int) time.Duration {
-		if len(m.times) == 0 {
-			return 0
-		}
-		return m.times[min(len(m.times)*percent/100, len(m.times)-1)].Round(10 * time.Microsecond)
-	}
-	return fmt.Sprintf("%8d %7d %8s %8s %8s", len(m.times), m.failed, at(50), at(95), at(100))
-}
-
 // beside measures the friends' requests while load runs.
 func beside(ctx context.Context, friends []account, duration time.Duration, load func(context.Context)) (all measured) {
 	loading, stop := context.WithCancel(ctx)
@@ -99,6 +82,5 @@ func beside(ctx context.Context, friends []account, duration time.Duration, load
 	measuring.Wait()
 	stop()
 	running.Wait()
-	slices.Sort(all.times)
 	return all
 }

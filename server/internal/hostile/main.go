@@ -1,11 +1,13 @@
-// Command hostile measures what one account that means harm costs the others. It starts a server, with a bound on its
-// address space, and measures how long three friendly accounts wait for GET /sessions/{id}, each over one connection:
-// alone, beside lawful requests of another account over 32 connections, and beside its hostile requests over 16. Build it
-// with CGO_ENABLED=0, as releases are: threads of C libraries take much of the address space.
+// Command hostile measures what one account that means harm costs the others, on SQLite or on a PostgreSQL of its own. It
+// starts a server with a bound on its address space and three friendly accounts that call GET /sessions/{id}, each over one
+// connection, while another account alternates between lawful requests over 32 connections and hostile ones over 16. It
+// prints how long the friends waited, what memory the server took, and which targets were missed; then it exits with 1.
+//
+// Build it with CGO_ENABLED=0, as the programs are: with cgo, glibc reserves 64 MiB of address space for each of up to eight
+// threads for a processor, which it uses hardly any of.
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
@@ -19,19 +21,30 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/internal/child"
+	"github.com/cloud-sessions/sessions/server/store/pgserver"
 )
+
+// options are the command line.
+type options struct {
+	db           string
+	total, phase time.Duration
+	addressSpace uint64
+	pprof        bool
+}
 
 func main() {
 	if job := os.Getenv(jobVariable); job != "" {
 		fail(serveJob(job))
 		return
 	}
-	duration := flag.Duration("duration", 20*time.Second, "how long each of the three measurements takes")
-	space := flag.Uint64("address-space", 2<<30, "bytes of address space that the server may use; Linux only")
-	flag.Parse()
+	o, err := parse(os.Args[1:], os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	fail(err)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	fail(run(ctx, *duration, *space))
+	fail(run(ctx, os.Stdout, o))
 }
 
 func fail(err error) {
@@ -41,83 +54,66 @@ func fail(err error) {
 	}
 }
 
-// run starts the server, prepares what the accounts have, and prints the three measurements.
-func run(ctx context.Context, duration time.Duration, space uint64) (err error) {
-	dir, err := os.MkdirTemp("", "hostile")
+func parse(args []string, stderr io.Writer) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("hostile", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&o.db, "db", "sqlite", "the database: sqlite or postgres, which is started and removed again")
+	flags.DurationVar(&o.total, "for", 2*time.Minute, "how long all phases take together; half of it is hostile")
+	flags.DurationVar(&o.phase, "phase", 15*time.Second, "how long a phase takes")
+	flags.Uint64Var(&o.addressSpace, "address-space", 2<<30, "bytes of address space that the server may use; Linux only")
+	flags.BoolVar(&o.pprof, "pprof", false, "serve profiles of the server, at an address that is printed")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	switch {
+	case o.db != "sqlite" && o.db != "postgres":
+		return o, errors.New("set --db to sqlite or postgres")
+	case o.phase <= 0 || o.total < 2*o.phase:
+		return o, errors.New("set --for to at least two phases")
+	case flags.NArg() > 0:
+		return o, errors.New("give no arguments")
+	}
+	return o, nil
+}
+
+// run measures a server on a database of its own.
+func run(ctx context.Context, out io.Writer, o options) (err error) {
+	dsn, remove, err := database(o.db)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	dsn := "sqlite:" + filepath.Join(dir, "sessions.db")
-	process, baseURL, err := child.Start(ctx, jobVariable, job{DB: dsn, AddressSpace: space})
+	defer func() { err = errors.Join(err, remove()) }()
+	process, baseURL, err := child.Start(ctx, jobVariable, job{DB: dsn, AddressSpace: o.addressSpace, Pprof: o.pprof})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, process.Stop(20*time.Second)) }()
-	target := strings.TrimSpace(baseURL)
-	friends, enemy, err := prepare(ctx, target, dsn)
+	friends, enemy, err := prepare(ctx, strings.TrimSpace(baseURL), dsn)
 	if err != nil {
 		return err
 	}
-	fmt.Println("GET /sessions/{id} of three accounts    requests  failed      p50      p95      max    memory      peak  address space")
-	for _, phase := range []struct {
-		name string
-		load func(ctx context.Context)
-	}{
-		{"alone", func(context.Context) {}},
-		{"beside lawful gets, 32 connections", enemy.lawful},
-		{"beside hostile requests, 16 connections", enemy.hostile},
-	} {
-		result := beside(ctx, friends, duration, phase.load)
-		memory, err := memoryOf(process)
-		if err != nil {
-			return fmt.Errorf("the server has ended: %w", err)
-		}
-		fmt.Printf("%-39s %s %s\n", phase.name, result, memory)
+	m := measurement{options: o, friends: friends, enemy: enemy, process: process, progress: progressOn(os.Stderr)}
+	if err := m.measure(ctx); err != nil {
+		return err
 	}
-	for range 2 {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(15 * time.Second):
-		}
-		memory, err := memoryOf(process)
-		if err != nil {
-			return fmt.Errorf("the server has ended: %w", err)
-		}
-		fmt.Printf("%-76s %s\n", "15 seconds later", memory)
+	missed := m.report(out)
+	fmt.Fprint(out, "\n", enemy.summary())
+	if missed {
+		return errors.New("targets were missed")
 	}
-	fmt.Println(enemy.summary())
 	return nil
 }
 
-// memoryOf asks the server for its memory.
-func memoryOf(p *child.Process) (string, error) {
-	if _, err := io.WriteString(p.Stdin, "\n"); err != nil {
-		return "", err
-	}
-	line, err := p.Stdout.ReadString('\n')
-	return strings.TrimSpace(line), err
-}
-
-// ownMemory reads the resident memory of this process, now and at its peak, and the peak of its address space from /proc.
-func ownMemory() string {
-	file, err := os.Open("/proc/self/status")
-	if err != nil {
-		return "unknown"
-	}
-	defer file.Close()
-	var now, peak, space string
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		name, value, _ := strings.Cut(lines.Text(), ":")
-		switch name {
-		case "VmRSS":
-			now = strings.TrimSpace(value)
-		case "VmHWM":
-			peak = strings.TrimSpace(value)
-		case "VmPeak":
-			space = strings.TrimSpace(value)
+// database creates an empty database and returns its name and what removes it.
+func database(kind string) (dsn string, remove func() error, err error) {
+	if kind == "postgres" {
+		server, err := pgserver.Start("")
+		if err != nil {
+			return "", nil, err
 		}
+		return server.URL, server.Close, nil
 	}
-	return fmt.Sprintf("%s  %s  %s", now, peak, space)
+	dir, err := os.MkdirTemp("", "hostile")
+	return "sqlite:" + filepath.Join(dir, "sessions.db"), func() error { return os.RemoveAll(dir) }, err
 }

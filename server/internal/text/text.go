@@ -17,3 +17,22 @@ func Cut(s string, n int) string {
 	}
 	return s[:n]
 }
+
+// CutJSON returns the longest beginning of s that takes at most n bytes in a JSON string, and the bytes that it takes.
+// Escapes are those of encoding/json without the ones for HTML; s must be UTF-8.
+func CutJSON(s string, n int) (beginning string, size int) {
+	for i, r := range s {
+		more := utf8.RuneLen(r)
+		switch {
+		case r == '"', r == '\\', r == '\b', r == '\f', r == '\n', r == '\r', r == '\t':
+			more = len(`\n`)
+		case r < ' ', r == '\u2028', r == '\u2029':
+			more = len(`\u0000`)
+		}
+		if size+more > n {
+			return s[:i], size
+		}
+		size += more
+	}
+	return s, size
+}

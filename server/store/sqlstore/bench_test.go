@@ -3,10 +3,14 @@ package sqlstore_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/pgtest"
@@ -107,6 +111,71 @@ func BenchmarkCreateSessionMemory(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkDeleteSession deletes sessions with seven events of 600 bytes. "sweep-ns/op" is the part for one session of what
+// the sweeper then takes to empty the write-ahead log, in batches of 1,000 deletions. The plain engine neither overwrites
+// what is deleted nor empties the log. It has SQLite on a disk and in memory, without a disk to wait for.
+func BenchmarkDeleteSession(b *testing.B) {
+	for where, dsn := range map[string]func(*testing.B) string{
+		"disk": func(b *testing.B) string { return fileDSN(b) }, "memory": func(b *testing.B) string { return shmDSN(b) },
+	} {
+		b.Run("file="+where, func(b *testing.B) { engines(b, dsn, benchmarkDeletions) })
+	}
+}
+
+// shmDSN is a file in memory. Where there is no place for such files the benchmark is skipped.
+func shmDSN(b *testing.B) string {
+	b.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "bench")
+	if err != nil {
+		b.Skip(err)
+	}
+	b.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return "sqlite:" + filepath.Join(dir, "test.db")
+}
+
+func benchmarkDeletions(b *testing.B, s *sqlstore.Store, spec store.SessionSpec) {
+	events := slices.Repeat([]store.NewEvent{{Type: "user.message", TurnID: "turn_1", Payload: []byte(`{"a":"` + strings.Repeat("a", 592) + `"}`)}}, 7)
+	var swept time.Duration
+	b.ResetTimer()
+	for left := b.N; left > 0; left -= 1000 {
+		b.StopTimer()
+		ids := make([]string, min(left, 1000))
+		for i := range ids {
+			session, err := s.CreateSession(b.Context(), "acc", spec)
+			if err != nil {
+				b.Fatal(err)
+			}
+			ids[i] = session.ID
+			if _, _, err := s.AppendEvents(b.Context(), "acc", session.ID, func(*store.Session) ([]store.NewEvent, error) { return events, nil }); err != nil {
+				b.Fatal(err)
+			}
+		}
+		sweep(b, s)
+		b.StartTimer()
+		for _, id := range ids {
+			if err := s.DeleteSession(b.Context(), "acc", id, func(store.Session) error { return nil }); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StopTimer()
+		swept += sweep(b, s)
+	}
+	b.ReportMetric(float64(swept.Nanoseconds())/float64(b.N), "sweep-ns/op")
+}
+
+// sweep empties the log and returns how long that took.
+func sweep(b *testing.B, s *sqlstore.Store) time.Duration {
+	b.Helper()
+	start := time.Now()
+	for {
+		if n, err := s.SweepSpace(b.Context(), 200); err != nil {
+			b.Fatal(err)
+		} else if n < 200 {
+			return time.Since(start)
+		}
+	}
 }
 
 func BenchmarkGetSession(b *testing.B) {

@@ -85,6 +85,10 @@ func (s *Store) DeleteEnvironment(ctx context.Context, account, id string) error
 		if len(uses) > 0 {
 			return &store.StateError{Noun: store.NounEnvironment, ID: id, Reason: "is used by sessions; archive it instead."}
 		}
+		if err := s.soon(ctx, `UPDATE tokens SET revoked_at = $1 WHERE account_id = $2 AND environment_id = $3 AND revoked_at IS NULL`,
+			toMicros(s.now()), account, id); err != nil {
+			return err
+		}
 		return s.hide(ctx, "environments", account, id)
 	})
 	return err

@@ -59,8 +59,8 @@ func (s *Store) appendTo(ctx context.Context, account, session string, events []
 		return nil, err
 	}
 	now := cut(s.now())
-	if now.Before(last.CreatedAt) { // another process, whose clock is ahead, stored it
-		now = last.CreatedAt
+	if !now.After(last.CreatedAt) { // by a fast writer, or a process whose clock is ahead
+		now = last.CreatedAt.Add(time.Microsecond)
 	}
 	appended := make([]store.Event, len(events))
 	for i, n := range events {

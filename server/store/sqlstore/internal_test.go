@@ -108,12 +108,14 @@ func TestErased(t *testing.T) {
 		"revision": true,
 	}
 	secret := []string{"secret"}
+	_, err = s.SeedMemoryStore(ctx, "acc", store.MemoryStore{ID: "secret", MemoryStoreSpec: store.MemoryStoreSpec{Name: "secret"}})
+	check(t, err)
 	var rows []map[string]any
 	for _, spec := range []store.SessionSpec{
 		{}, // what an empty session holds
 		{
 			Title: "secret", Metadata: map[string]string{"a": "secret"}, EnvironmentVariables: map[string]string{"A": "secret"},
-			DeltaFlushInterval: 1000, MemoryStoreIDs: secret, VaultIDs: secret, Resources: []store.ResourceSpec{{FileID: "secret"}},
+			DeltaFlushInterval: 1000, MemoryStores: []store.MemoryStoreUse{{ID: "secret"}}, VaultIDs: secret, Resources: []store.ResourceSpec{{FileID: "secret"}},
 		},
 	} {
 		spec.AgentID, spec.EnvironmentID = agent.ID, environment.ID

@@ -24,6 +24,8 @@ type note struct {
 	Revoked bool `json:"revoked,omitempty"`
 	// Queued is whether a turn was enqueued.
 	Queued bool `json:"queued,omitempty"`
+	// Work is an environment of the account for which a work item was queued.
+	Work string `json:"work,omitempty"`
 }
 
 // maxNote is the most bytes of text in a note: PostgreSQL accepts payloads of less than 8,000 bytes, and JSON may
@@ -65,6 +67,9 @@ func (s *Store) notified(payload string) {
 	if n.Queued {
 		s.db.Queue.Wake()
 	}
+	if n.Work != "" {
+		s.workBells.ring(environmentKey{n.Account, n.Work})
+	}
 	if n.Session == "" {
 		return
 	}
@@ -79,6 +84,7 @@ func (s *Store) notified(payload string) {
 func (s *Store) missed() {
 	_ = s.db.Revocations.Add()
 	s.db.Queue.Wake()
+	s.workBells.ringAll()
 	s.hub.send(store.Signal{})
 }
 

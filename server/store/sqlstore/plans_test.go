@@ -30,6 +30,9 @@ func TestQueryPlans(t *testing.T) {
 			walk := walk{s, cursor, page}
 			walk.along(t, "agents", agentRows().selection, filterFor("acc"))
 			walk.along(t, "environments", environmentRows().selection, filterFor("acc"))
+			walk.along(t, "vaults", vaultRows().selection, filterFor("acc"))
+			walk.along(t, "vault_credentials", credentialRows().selection, credentialsOf("acc", "vault_x"))
+			walk.along(t, "memory_stores", memoryStoreRows().selection, filterFor("acc"))
 			for i, only := range filters() {
 				walk.page.Limit = []int{1, 20, 100}[i%3]
 				walk.along(t, "sessions", sessionRows().selection, sessionsFor("acc", only))
@@ -49,6 +52,11 @@ func TestQueryPlans(t *testing.T) {
 			"LIST SUBQUERY 1", "SEARCH events USING "+log+")", "SEARCH events USING "+log+" AND position=?)")
 		plan(t, s, selectUses, []any{"acc", "env_x"},
 			"SEARCH sessions USING INDEX sessions_by_environment (account_id=? AND environment_id=?)")
+		inVault := "SEARCH vault_credentials USING INDEX vault_credentials_all (account_id=? AND vault_id=?)"
+		plan(t, s, selectCredentialIDs, []any{"acc", "vault_x"}, inVault)
+		plan(t, s, selectSealed, []any{"1", 10}, "SCAN vault_credentials USING INDEX vault_credentials_by_key")
+		plan(t, s, selectTarget, []any{"acc", "vault_x", "x"},
+			"SEARCH r USING INDEX vault_credentials_active (account_id=? AND vault_id=?)", "SEARCH v USING INDEX sqlite_autoindex_vaults_1 (account_id=? AND id=?)")
 		plan(t, s, selectKeyBytes, []any{"acc"},
 			"SEARCH idempotency_keys USING COVERING INDEX idempotency_keys_by_resource (account_id=?)")
 		plan(t, s, eraseSomeResponses, []any{"acc", "sess_x", 1},
@@ -59,6 +67,13 @@ func TestQueryPlans(t *testing.T) {
 			"LIST SUBQUERY 2",
 			"SEARCH idempotency_keys USING COVERING INDEX sqlite_autoindex_idempotency_keys_1 (account_id=? AND key=?)",
 			"SEARCH idempotency_keys USING INDEX idempotency_keys_by_age (created_at<?)")
+		plan(t, s, selectLapsed, []any{"acc", "env_x", 1},
+			"SEARCH work_items USING INDEX work_items_leased (account_id=? AND environment_id=? AND free_at<?)")
+		plan(t, s, selectDeliverable, []any{"acc", "env_x", 1, 1},
+			"SEARCH r USING INDEX work_items_queued (account_id=? AND environment_id=?)", "CORRELATED SCALAR SUBQUERY 1",
+			"SEARCH o USING INDEX work_items_by_session (account_id=? AND session_id=?)")
+		plan(t, s, selectDelivery, []any{"hash"}, "MULTI-INDEX OR", "INDEX 1", "SEARCH work_items USING INDEX work_items_by_token (token_hash=?)",
+			"INDEX 2", "SEARCH work_items USING INDEX work_items_by_last_token (last_token_hash=?)")
 		for _, statement := range eraseStatements() {
 			got := steps(t, s, statement, "acc", "sess_x")
 			if len(got) != 1 || !strings.HasPrefix(got[0], "SEARCH ") || !strings.Contains(got[0], "session_id=?") {
@@ -106,6 +121,9 @@ func (w walk) along(t *testing.T, table, selection string, f *filter) {
 	}
 	if slices.ContainsFunc(f.conditions, func(c string) bool { return strings.HasPrefix(c, "r.agent_id = ") }) {
 		index, bounds = "sessions_by_agent", "account_id=? AND agent_id=?"
+	}
+	if table == "vault_credentials" {
+		bounds += " AND vault_id=?"
 	}
 	switch {
 	case w.cursor != nil && w.page.Ascending && (f.from == nil || *f.from <= cursorAt):

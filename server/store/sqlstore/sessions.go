@@ -14,7 +14,7 @@ func sessionRows() rows[store.Session] {
 	return rows[store.Session]{
 		noun:  store.NounSession,
 		table: "sessions",
-		selection: `SELECT r.id, r.agent_id, r.agent_version, r.environment_id, r.title, r.status,
+		selection: `SELECT r.id, r.agent_id, r.agent_version, r.environment_id, r.self_hosted, r.title, r.status,
 				r.metadata, r.environment_variables,
 				r.delta_flush_interval, r.memory_store_ids, r.vault_ids, r.resources,
 				r.input_tokens, r.output_tokens, r.cache_read_input_tokens,
@@ -32,10 +32,10 @@ func sessionRows() rows[store.Session] {
 
 func scanSession(row engine.Scanner) (store.Session, error) {
 	var v store.Session
-	var flushMicros int64
+	var flushMicros, selfHosted int64
 	var resources []resourceJSON
 	err := row.Scan(
-		&v.ID, &v.Agent.ID, &v.Agent.Version, &v.EnvironmentID, &v.Title, (*string)(&v.Status),
+		&v.ID, &v.Agent.ID, &v.Agent.Version, &v.EnvironmentID, &selfHosted, &v.Title, (*string)(&v.Status),
 		fromJSON{&v.Metadata}, fromJSON{&v.EnvironmentVariables},
 		&flushMicros, fromJSON{&v.MemoryStoreIDs}, fromJSON{&v.VaultIDs}, fromJSON{&resources},
 		&v.Usage.InputTokens, &v.Usage.OutputTokens, &v.Usage.CacheReadInputTokens,
@@ -43,6 +43,7 @@ func scanSession(row engine.Scanner) (store.Session, error) {
 		&v.Turn.ID, &v.Turn.Lease, fromJSON{&v.Turn.Pending},
 		timeTo{&v.CreatedAt}, timeTo{&v.UpdatedAt}, timeOrNilTo{&v.ArchivedAt},
 	)
+	v.SelfHosted = selfHosted != 0
 	v.DeltaFlushInterval = time.Duration(flushMicros) * time.Microsecond
 	v.Resources = fromResourcesJSON(resources)
 	return v, err
@@ -51,11 +52,16 @@ func scanSession(row engine.Scanner) (store.Session, error) {
 // CreateSession implements store.Sessions.
 func (s *Store) CreateSession(ctx context.Context, account string, spec store.SessionSpec) (v store.Session, err error) {
 	err = s.Atomically(ctx, func(ctx context.Context) error {
-		agent, err := s.agentForUse(ctx, account, spec)
+		agent, selfHosted, err := s.agentForUse(ctx, account, spec)
 		if err != nil {
 			return err
 		}
-		v = s.newSession(spec, agent)
+		mounts, err := s.mounts(ctx, account, spec.MemoryStores)
+		if err != nil {
+			return err
+		}
+		v = s.newSession(spec, agent, mounts)
+		v.SelfHosted = selfHosted
 		return s.addSession(ctx, account, v)
 	})
 	return orZero(v, err)
@@ -75,6 +81,21 @@ func (s *Store) SessionRevision(ctx context.Context, account, id string) (int64,
 	revision, err := one(ctx, s, scan, `SELECT revision FROM sessions WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL`,
 		account, id)
 	return revision, missing(err, store.MissingError{Noun: store.NounSession, ID: id})
+}
+
+// selectByToken finds a work item of a session that a worker has by the token of a delivery.
+const selectByToken = `SELECT id FROM work_items WHERE account_id = $1 AND session_id = $2
+	AND state IN ('starting', 'active', 'stopping') AND by_token = 1 AND free_at > $3`
+
+// SessionEnvironment implements store.Sessions.
+func (s *Store) SessionEnvironment(ctx context.Context, account, id string) (environment string, byToken bool, err error) {
+	environment, err = one(ctx, s, scanID, `SELECT environment_id FROM sessions WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL`,
+		account, id)
+	if err != nil {
+		return "", false, missing(err, store.MissingError{Noun: store.NounSession, ID: id})
+	}
+	items, err := all(ctx, s, scanID, selectByToken, account, id, toMicros(s.now()))
+	return environment, len(items) > 0, err
 }
 
 // ListSessions implements store.Sessions.
@@ -99,16 +120,17 @@ func sessionsFor(account string, only store.SessionFilter) *filter {
 	return f
 }
 
-// agentForUse returns the agent that spec asks for, unless the agent or the environment is missing or archived.
-func (s *Store) agentForUse(ctx context.Context, account string, spec store.SessionSpec) (store.Agent, error) {
+// agentForUse returns the agent that spec asks for, and whether the environment is self-hosted, unless the agent or the
+// environment is missing or archived.
+func (s *Store) agentForUse(ctx context.Context, account string, spec store.SessionSpec) (a store.Agent, selfHosted bool, err error) {
 	agent, environment, err := s.parents(ctx, account, spec.AgentID, spec.EnvironmentID)
 	switch {
 	case err != nil:
-		return store.Agent{}, err
+		return store.Agent{}, false, err
 	case !agent.there:
-		return store.Agent{}, &store.MissingError{Noun: store.NounAgent, ID: spec.AgentID}
+		return store.Agent{}, false, &store.MissingError{Noun: store.NounAgent, ID: spec.AgentID}
 	}
-	a, err := s.agentAt(ctx, account, spec.AgentID, cmp.Or(spec.AgentVersion, agent.version))
+	a, err = s.agentAt(ctx, account, spec.AgentID, cmp.Or(spec.AgentVersion, agent.version))
 	switch {
 	case err != nil:
 	case agent.archived:
@@ -118,13 +140,14 @@ func (s *Store) agentForUse(ctx context.Context, account string, spec store.Sess
 	case environment.archived:
 		err = &store.ArchivedError{Noun: store.NounEnvironment, ID: spec.EnvironmentID}
 	}
-	return a, err
+	return a, environment.selfHosted, err
 }
 
 // parent is what a new session needs to know about its agent or its environment.
 type parent struct {
 	there, archived bool
 	version         int32 // an agent's latest
+	selfHosted      bool  // an environment's type
 }
 
 // parents locks and reads both with one statement.
@@ -138,8 +161,10 @@ func (s *Store) parents(ctx context.Context, account, agentID, environmentID str
 	q := engine.Query{Quick: true, Args: []any{account, agentID, account, environmentID}, Text: selectParents}
 	err = s.query(ctx, q, func(row engine.Scanner) error {
 		var archivedAt *time.Time
+		var config struct{ Type string }
 		p := parent{there: true}
-		err := row.Scan(&p.version, timeOrNilTo{&archivedAt})
+		err := row.Scan(&p.version, timeOrNilTo{&archivedAt}, fromJSON{&config})
+		p.selfHosted = config.Type == "self_hosted"
 		p.archived = archivedAt != nil
 		if p.version == 0 {
 			environment = p
@@ -152,12 +177,12 @@ func (s *Store) parents(ctx context.Context, account, agentID, environmentID str
 }
 
 // selectParents selects an agent, whose version is at least 1, and an environment.
-const selectParents = `SELECT version, archived_at FROM agents
+const selectParents = `SELECT version, archived_at, '{}' FROM agents
 		WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL
-	UNION ALL SELECT 0, archived_at FROM environments
+	UNION ALL SELECT 0, archived_at, config FROM environments
 		WHERE account_id = $3 AND id = $4 AND deleted_at IS NULL`
 
-func (s *Store) newSession(spec store.SessionSpec, agent store.Agent) store.Session {
+func (s *Store) newSession(spec store.SessionSpec, agent store.Agent, mounts []store.Resource) store.Session {
 	now := cut(s.now())
 	v := store.Session{
 		ID:                   s.newID("sess"),
@@ -168,14 +193,17 @@ func (s *Store) newSession(spec store.SessionSpec, agent store.Agent) store.Sess
 		Metadata:             orEmpty(spec.Metadata),
 		EnvironmentVariables: orEmpty(spec.EnvironmentVariables),
 		DeltaFlushInterval:   spec.DeltaFlushInterval.Truncate(time.Microsecond),
-		MemoryStoreIDs:       orNone(spec.MemoryStoreIDs),
+		MemoryStoreIDs:       make([]string, len(spec.MemoryStores)),
 		VaultIDs:             orNone(spec.VaultIDs),
-		Resources:            make([]store.Resource, len(spec.Resources)),
+		Resources:            mounts,
 		CreatedAt:            now,
 		UpdatedAt:            now,
 	}
-	for i, r := range spec.Resources {
-		v.Resources[i] = store.Resource{FileID: r.FileID, MountPath: r.MountPath}
+	for i, use := range spec.MemoryStores {
+		v.MemoryStoreIDs[i] = use.ID
+	}
+	for _, r := range spec.Resources {
+		v.Resources = append(v.Resources, store.Resource{FileID: r.FileID, MountPath: r.MountPath})
 	}
 	v.Resources = s.withIDs(v.Resources, now)
 	return v
@@ -183,12 +211,17 @@ func (s *Store) newSession(spec store.SessionSpec, agent store.Agent) store.Sess
 
 // addSession stores a new session; its usage is zero. It is the last call in its transaction.
 func (s *Store) addSession(ctx context.Context, account string, v store.Session) error {
+	if v.SelfHosted {
+		if err := s.queueWork(ctx, account, v, v.CreatedAt); err != nil {
+			return err
+		}
+	}
 	return s.finish(ctx, `INSERT INTO sessions (account_id, id, agent_id, agent_version, environment_id, title, status,
 			metadata, environment_variables, delta_flush_interval, memory_store_ids, vault_ids, resources,
-			created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+			created_at, updated_at, self_hosted)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		account, v.ID, v.Agent.ID, v.Agent.Version, v.EnvironmentID, v.Title, string(v.Status),
 		toJSON(v.Metadata), toJSON(v.EnvironmentVariables), v.DeltaFlushInterval.Microseconds(),
 		toJSON(v.MemoryStoreIDs), toJSON(v.VaultIDs), resourcesText(v.Resources),
-		toMicros(v.CreatedAt), toMicros(v.UpdatedAt))
+		toMicros(v.CreatedAt), toMicros(v.UpdatedAt), toFlag(v.SelfHosted))
 }

@@ -37,8 +37,16 @@ func (s *Store) change(ctx context.Context, account string, v *store.Session, ch
 			return false, err
 		}
 	}
-	*v, err = s.GetSession(ctx, account, id)
-	return state.progress != old.progress, err
+	if *v, err = s.GetSession(ctx, account, id); err != nil {
+		return false, err
+	}
+	switch moved = state.progress != old.progress; {
+	case v.SelfHosted && state.archivedAt != old.archivedAt:
+		err = s.stopWork(ctx, account, id)
+	case moved && needsWork(*v):
+		err = s.queueWork(ctx, account, *v, cut(s.now()))
+	}
+	return moved, err
 }
 
 // CountBusySessions implements store.Sessions.
@@ -73,6 +81,11 @@ func (s *Store) DeleteSession(ctx context.Context, account, id string, allow fun
 		}
 		if err := s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: id}, State: true}); err != nil {
 			return err
+		}
+		if v.SelfHosted {
+			if err := s.tokensEnded(ctx); err != nil {
+				return err
+			}
 		}
 		return s.erase(ctx, account, id)
 	})
@@ -135,18 +148,31 @@ func (s *Store) withIDs(resources []store.Resource, now time.Time) []store.Resou
 
 // resourceJSON is a resource in its session's resources column; times are in microseconds since 1970.
 type resourceJSON struct {
-	ID        string `json:"id"`
-	FileID    string `json:"file_id"`
-	MountPath string `json:"mount_path"`
-	CreatedAt int64  `json:"created_at"`
-	UpdatedAt int64  `json:"updated_at"`
+	ID        string      `json:"id"`
+	FileID    string      `json:"file_id"`
+	MountPath string      `json:"mount_path"`
+	CreatedAt int64       `json:"created_at"`
+	UpdatedAt int64       `json:"updated_at"`
+	Memory    *memoryJSON `json:"memory,omitempty"`
+}
+
+// memoryJSON is a memory store as a resource.
+type memoryJSON struct {
+	ID           string `json:"id"`
+	Name         string `json:"name"`
+	Description  string `json:"description"`
+	Instructions string `json:"instructions"`
+	ReadOnly     bool   `json:"read_only"`
 }
 
 // resourcesText returns the stored form of a session's resources.
 func resourcesText(resources []store.Resource) string {
 	list := make([]resourceJSON, len(resources))
 	for i, r := range resources {
-		list[i] = resourceJSON{r.ID, r.FileID, r.MountPath, toMicros(r.CreatedAt), toMicros(r.UpdatedAt)}
+		list[i] = resourceJSON{ID: r.ID, FileID: r.FileID, MountPath: r.MountPath, CreatedAt: toMicros(r.CreatedAt), UpdatedAt: toMicros(r.UpdatedAt)}
+		if m := r.Memory; m != nil {
+			list[i].Memory = &memoryJSON{m.ID, m.Name, m.Description, m.Instructions, m.ReadOnly}
+		}
 	}
 	return toJSON(list)
 }
@@ -157,6 +183,12 @@ func fromResourcesJSON(list []resourceJSON) []store.Resource {
 		resources[i] = store.Resource{
 			ID: r.ID, FileID: r.FileID, MountPath: r.MountPath,
 			CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
+		}
+		if m := r.Memory; m != nil {
+			resources[i].Memory = &store.MemoryMount{
+				MemoryStoreUse: store.MemoryStoreUse{ID: m.ID, Instructions: m.Instructions, ReadOnly: m.ReadOnly},
+				Name:           m.Name, Description: m.Description,
+			}
 		}
 	}
 	return resources

@@ -18,11 +18,35 @@ func environmentSize(e *store.Environment) int {
 	return textSize(e.Name) + textSize(e.Description) + len(e.Config) + mapSize(e.Metadata) + rowOverhead
 }
 
+func vaultSize(v *store.Vault) int {
+	return textSize(v.DisplayName) + mapSize(v.Metadata) + rowOverhead
+}
+
+// credentialSize counts the target twice, for the URL that the response also has at its top.
+func credentialSize(c *store.Credential) int {
+	return len(c.Auth) + 2*textSize(c.Target) + mapSize(c.Metadata) + rowOverhead
+}
+
+func memoryStoreSize(m *store.MemoryStore) int {
+	return textSize(m.Name) + textSize(m.Description) + mapSize(m.Metadata) + rowOverhead
+}
+
+func memorySize(m *store.Memory) int {
+	return textSize(m.Path) + textSize(m.Content) + mapSize(m.Metadata) + rowOverhead
+}
+
+func memoryVersionSize(v *store.MemoryVersion) int {
+	return 2*textSize(v.Path) + textSize(v.Content) + mapSize(v.Metadata) + 2*rowOverhead // which has two names
+}
+
 // sessionSize includes the agent, once the session has it.
 func sessionSize(v *store.Session) int {
 	size := textSize(v.Title) + mapSize(v.Metadata) + mapSize(v.EnvironmentVariables) + agentSize(&v.Agent) + rowOverhead
 	for _, r := range v.Resources {
 		size += textSize(r.MountPath) + rowOverhead
+		if m := r.Memory; m != nil {
+			size += textSize(m.Name) + textSize(m.Description) + textSize(m.Instructions)
+		}
 	}
 	for _, ids := range [][]string{v.MemoryStoreIDs, v.VaultIDs} {
 		for _, id := range ids {

@@ -89,6 +89,9 @@ type Store struct {
 	hub    hub
 	agents *agentVersions
 
+	workBells workBells
+	pollers   *cache.Cache[[3]string, time.Time] // when workers last polled, by account, environment and worker
+
 	id      string // distinguishes this store's notes from those of others
 	listens sync.WaitGroup
 	silence context.CancelFunc // stops listening
@@ -99,6 +102,9 @@ type Store struct {
 }
 
 var _ store.Store = (*Store)(nil)
+
+// pollersSize bounds the workers whose last poll is remembered.
+const pollersSize = 10_000
 
 var errClosed = fmt.Errorf("sqlstore: the store is closed: %w", store.ErrUnavailable)
 
@@ -133,6 +139,7 @@ func New(ctx context.Context, db engine.Database, opts Options) (*Store, error) 
 		return nil, errors.Join(err, db.Close())
 	}
 	s := &Store{db: db, now: opts.Now, newID: opts.NewID, agents: cache.New[agentVersion, store.Agent](agentVersionsSize)}
+	s.pollers = cache.New[[3]string, time.Time](pollersSize)
 	s.id = newID("store")
 	listening, silence := context.WithCancel(context.Background())
 	s.silence = silence

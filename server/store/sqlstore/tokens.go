@@ -2,17 +2,18 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
-const selectTokens = `SELECT id, account_id, name, hash, created_at, expires_at, revoked_at FROM tokens`
+const selectTokens = `SELECT id, account_id, name, hash, created_at, expires_at, revoked_at, environment_id FROM tokens`
 
 func scanToken(row engine.Scanner) (t store.Token, err error) {
 	err = row.Scan(&t.ID, &t.Account, &t.Name, &t.Hash,
-		timeTo{&t.CreatedAt}, timeOrNilTo{&t.ExpiresAt}, timeOrNilTo{&t.RevokedAt})
+		timeTo{&t.CreatedAt}, timeOrNilTo{&t.ExpiresAt}, timeOrNilTo{&t.RevokedAt}, &t.Scope.EnvironmentID)
 	return t, err
 }
 
@@ -21,18 +22,42 @@ func (s *Store) CreateToken(ctx context.Context, n store.NewToken) (t store.Toke
 	err = s.Atomically(ctx, func(ctx context.Context) error {
 		t = store.Token{
 			ID: s.newID("tok"), Account: n.Account, Name: n.Name, Hash: n.Hash,
-			CreatedAt: cut(s.now()), ExpiresAt: cutOrNil(n.ExpiresAt),
+			CreatedAt: cut(s.now()), ExpiresAt: cutOrNil(n.ExpiresAt), Scope: store.TokenScope{EnvironmentID: n.EnvironmentID},
 		}
-		return s.add(ctx, `INSERT INTO tokens (account_id, id, name, hash, created_at, expires_at)
-			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (hash) DO NOTHING`,
-			t.Account, t.ID, t.Name, t.Hash, toMicros(t.CreatedAt), toMicrosOrNull(t.ExpiresAt))
+		return s.add(ctx, `INSERT INTO tokens (account_id, id, name, hash, created_at, expires_at, environment_id)
+			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (hash) DO NOTHING`,
+			t.Account, t.ID, t.Name, t.Hash, toMicros(t.CreatedAt), toMicrosOrNull(t.ExpiresAt), n.EnvironmentID)
 	})
 	return orZero(t, err)
 }
 
 // TokenByHash implements store.Tokens.
 func (s *Store) TokenByHash(ctx context.Context, hash string) (store.Token, error) {
-	return one(ctx, s, scanToken, selectTokens+` WHERE hash = $1`, hash)
+	t, err := one(ctx, s, scanToken, selectTokens+` WHERE hash = $1`, hash)
+	if errors.Is(err, store.ErrNotFound) {
+		return s.deliveryToken(ctx, hash)
+	}
+	return t, err
+}
+
+// selectDelivery finds the work item whose latest or previous delivery came with a token.
+const selectDelivery = `SELECT account_id, id, environment_id, session_id, state, created_at, free_at, token_hash FROM work_items
+	WHERE token_hash = $1 AND token_hash <> '' OR last_token_hash = $1 AND last_token_hash <> '' LIMIT 1`
+
+// deliveryToken returns the token of a delivery of a work item, or store.ErrNotFound.
+func (s *Store) deliveryToken(ctx context.Context, hash string) (store.Token, error) {
+	if hash == "" {
+		return store.Token{}, store.ErrNotFound
+	}
+	return one(ctx, s, func(row engine.Scanner) (store.Token, error) {
+		t := store.Token{Hash: hash}
+		var w store.WorkItem
+		err := row.Scan(&t.Account, &t.ID, &t.Scope.EnvironmentID, &t.Scope.SessionID, (*string)(&w.State), timeTo{&t.CreatedAt},
+			timeOrNilTo{&w.Lease.FreeAt}, &w.Lease.Token)
+		w.Lapse(cut(s.now()))
+		t.Scope.WorkID, t.Scope.Ended = t.ID, w.Lease.Token != hash
+		return t, err
+	}, selectDelivery, hash)
 }
 
 // ListTokens implements store.Tokens.

@@ -17,9 +17,11 @@ type call struct {
 }
 
 // reads are the methods that write nothing. Every other method of the interface counts as one that writes.
-const reads = `Atomically Close CountBusySessions EventPosition GetAgent GetEnvironment GetSession KeyBytes ListAgentVersions
-	ListAgents ListEnvironments ListEvents ListMemos ListSessions ListTokens NewID Ping Publish Revocations SessionRevision TokenByHash
-	Watch WorkTurns`
+const reads = `Atomically AwaitWork Close CountBusySessions EventPosition FindCredential FindMemory GetAgent GetCredential
+	GetEnvironment GetMemory GetMemoryStore GetMemoryVersion GetSession GetVault GetWork KeyBytes ListAgentVersions ListAgents
+	ListCredentials ListEnvironments ListEvents ListMemories ListMemoryStores ListMemoryTree ListMemoryVersions ListMemos
+	ListSealed ListSessions ListTokens ListVaults ListWork NewID Ping Publish Revocations SessionEnvironment SessionRevision TokenByHash VaultKey
+	Watch WorkStats WorkTurns`
 
 // Calls tests this suite: a new method of the interface cannot be left out of it.
 func (suite) Calls() map[string]test {
@@ -36,7 +38,7 @@ func (suite) Calls() map[string]test {
 		"EveryCall": func(b *bed) {
 			// The methods left out can neither fail nor wait, or are how calls are stopped.
 			want := slices.DeleteFunc(methods(), func(name string) bool {
-				return slices.Contains([]string{"Close", "NewID", "Revocations", "Watch", "WorkTurns"}, name)
+				return slices.Contains([]string{"AwaitWork", "Close", "NewID", "Revocations", "Watch", "WorkTurns"}, name)
 			})
 			equal(b.T, "methods that calls() calls: add a call of a new method there, unless it writes", want, called(calls()))
 		},
@@ -213,6 +215,7 @@ func calls() []call {
 			call{"Delete" + k.name, func(ctx context.Context, s store.Store) error { return k.remove(ctx, s, account, "x") }},
 		)
 	}
+	list = append(list, memoryCalls(account, "x", "x", "x")...)
 	return append(list,
 		call{"UpdateAgent", func(ctx context.Context, s store.Store) error {
 			_, err := s.UpdateAgent(ctx, account, "x", 1, func(*store.AgentSpec) error { return nil })
@@ -222,6 +225,20 @@ func calls() []call {
 			_, err := s.ListAgentVersions(ctx, account, "x", page)
 			return err
 		}},
+		call{"GetCredential", func(ctx context.Context, s store.Store) error {
+			_, err := s.GetCredential(ctx, account, "x", "x")
+			return err
+		}},
+		call{"ListCredentials", func(ctx context.Context, s store.Store) error {
+			_, err := s.ListCredentials(ctx, account, "x", page)
+			return err
+		}},
+		call{"FindCredential", func(ctx context.Context, s store.Store) error {
+			_, err := s.FindCredential(ctx, account, []string{"x"}, "x")
+			return err
+		}},
+		call{"ListSealed", func(ctx context.Context, s store.Store) error { _, err := s.ListSealed(ctx, "", 1); return err }},
+		call{"VaultKey", func(ctx context.Context, s store.Store) error { _, err := s.VaultKey(ctx); return err }},
 		call{"AppendEvents", func(ctx context.Context, s store.Store) error {
 			_, _, err := s.AppendEvents(ctx, account, "x", adding())
 			return err
@@ -247,6 +264,22 @@ func calls() []call {
 		call{"Publish", func(ctx context.Context, s store.Store) error { return s.Publish(ctx, store.Increment{}) }},
 		call{"SessionRevision", func(ctx context.Context, s store.Store) error {
 			_, err := s.SessionRevision(ctx, account, "x")
+			return err
+		}},
+		call{"SessionEnvironment", func(ctx context.Context, s store.Store) error {
+			_, _, err := s.SessionEnvironment(ctx, account, "x")
+			return err
+		}},
+		call{"GetWork", func(ctx context.Context, s store.Store) error {
+			_, err := s.GetWork(ctx, account, "x", "x")
+			return err
+		}},
+		call{"ListWork", func(ctx context.Context, s store.Store) error {
+			_, err := s.ListWork(ctx, account, "x", page)
+			return err
+		}},
+		call{"WorkStats", func(ctx context.Context, s store.Store) error {
+			_, err := s.WorkStats(ctx, account, "x")
 			return err
 		}},
 		call{"Ping", func(ctx context.Context, s store.Store) error { return s.Ping(ctx) }},

@@ -9,7 +9,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// row is what agents, environments and sessions have in common.
+// row is what agents, environments, memory stores, vaults and sessions have in common.
 type row struct {
 	id, name             string
 	createdAt, updatedAt time.Time
@@ -18,7 +18,7 @@ type row struct {
 	whole any
 }
 
-// kind is one of agents, environments and sessions, for what the contract requires of all three.
+// kind is one of agents, environments, memory stores, vaults and sessions, for what the contract requires of all of them.
 type kind struct {
 	name string
 	// methods are those of the store that create, rename, archive and remove call.
@@ -36,7 +36,9 @@ type kind struct {
 	remove  func(ctx context.Context, s store.Store, account, id string) error
 }
 
-func kinds() []kind { return []kind{agentKind(), environmentKind(), sessionKind()} }
+func kinds() []kind {
+	return []kind{agentKind(), environmentKind(), memoryStoreKind(), vaultKind(), sessionKind()}
+}
 
 func agentKind() kind {
 	return kind{
@@ -122,6 +124,78 @@ func environmentKind() kind {
 	}
 }
 
+func vaultKind() kind {
+	return kind{
+		name:    "Vault",
+		methods: "CreateVault UpdateVault ArchiveVault DeleteVault",
+		create: func(ctx context.Context, s store.Store, account string) (row, error) {
+			return toRow(vaultRow)(s.CreateVault(ctx, account, vaultSpec()))
+		},
+		get: func(ctx context.Context, s store.Store, account, id string) (row, error) {
+			return toRow(vaultRow)(s.GetVault(ctx, account, id))
+		},
+		list: func(ctx context.Context, s store.Store, account string, page store.Page) (store.List[row], error) {
+			list, err := s.ListVaults(ctx, account, page)
+			return toRows(list, vaultRow), err
+		},
+		rename: func(ctx context.Context, s store.Store, account, id, name string, then func() error) (row, error) {
+			return toRow(vaultRow)(s.UpdateVault(ctx, account, id, func(v *store.VaultSpec) error {
+				v.DisplayName = name
+				return then()
+			}))
+		},
+		extend: func(ctx context.Context, s store.Store, account, id, suffix string) error {
+			_, err := s.UpdateVault(ctx, account, id, func(v *store.VaultSpec) error {
+				v.DisplayName += suffix
+				return nil
+			})
+			return err
+		},
+		archive: func(ctx context.Context, s store.Store, account, id string, _ time.Time) (row, error) {
+			return toRow(vaultRow)(s.ArchiveVault(ctx, account, id))
+		},
+		remove: func(ctx context.Context, s store.Store, account, id string) error {
+			return s.DeleteVault(ctx, account, id)
+		},
+	}
+}
+
+func memoryStoreKind() kind {
+	return kind{
+		name:    "MemoryStore",
+		methods: "CreateMemoryStore UpdateMemoryStore ArchiveMemoryStore DeleteMemoryStore",
+		create: func(ctx context.Context, s store.Store, account string) (row, error) {
+			return toRow(memoryStoreRow)(s.CreateMemoryStore(ctx, account, memoryStoreSpec()))
+		},
+		get: func(ctx context.Context, s store.Store, account, id string) (row, error) {
+			return toRow(memoryStoreRow)(s.GetMemoryStore(ctx, account, id))
+		},
+		list: func(ctx context.Context, s store.Store, account string, page store.Page) (store.List[row], error) {
+			list, err := s.ListMemoryStores(ctx, account, store.MemoryStoreFilter{}, page)
+			return toRows(list, memoryStoreRow), err
+		},
+		rename: func(ctx context.Context, s store.Store, account, id, name string, then func() error) (row, error) {
+			return toRow(memoryStoreRow)(s.UpdateMemoryStore(ctx, account, id, func(m *store.MemoryStoreSpec) error {
+				m.Name = name
+				return then()
+			}))
+		},
+		extend: func(ctx context.Context, s store.Store, account, id, suffix string) error {
+			_, err := s.UpdateMemoryStore(ctx, account, id, func(m *store.MemoryStoreSpec) error {
+				m.Name += suffix
+				return nil
+			})
+			return err
+		},
+		archive: func(ctx context.Context, s store.Store, account, id string, _ time.Time) (row, error) {
+			return toRow(memoryStoreRow)(s.ArchiveMemoryStore(ctx, account, id))
+		},
+		remove: func(ctx context.Context, s store.Store, account, id string) error {
+			return s.DeleteMemoryStore(ctx, account, id)
+		},
+	}
+}
+
 func sessionKind() kind {
 	return kind{
 		name:    "Session",
@@ -177,6 +251,14 @@ func environmentRow(e store.Environment) row {
 	return row{e.ID, e.Name, e.CreatedAt, e.UpdatedAt, e.ArchivedAt, e}
 }
 
+func vaultRow(v store.Vault) row {
+	return row{v.ID, v.DisplayName, v.CreatedAt, v.UpdatedAt, v.ArchivedAt, v}
+}
+
+func memoryStoreRow(m store.MemoryStore) row {
+	return row{m.ID, m.Name, m.CreatedAt, m.UpdatedAt, m.ArchivedAt, m}
+}
+
 func sessionRow(v store.Session) row {
 	return row{v.ID, v.Title, v.CreatedAt, v.UpdatedAt, v.ArchivedAt, v}
 }
@@ -218,6 +300,10 @@ func environmentSpec() store.EnvironmentSpec {
 		Config:   json.RawMessage(`{"type":  "cloud", "packages": {"apt": ["git"]}}`),
 		Metadata: map[string]string{"a": ""},
 	}
+}
+
+func vaultSpec() store.VaultSpec {
+	return store.VaultSpec{DisplayName: "密钥 \"1\"", Metadata: map[string]string{"team": "docs"}}
 }
 
 // The ids of what seedParents stores.

@@ -51,6 +51,10 @@ func (suite) Accounts() map[string]test {
 				check(b.T, seedParents(b.ctx, b, acc))
 				_, err := b.CreateSession(b.ctx, acc, store.SessionSpec{AgentID: seedAgentID, EnvironmentID: seedEnvironmentID})
 				check(b.T, err)
+				_, err = b.CreateVault(b.ctx, acc, vaultSpec())
+				check(b.T, err)
+				_, err = b.SeedMemoryStore(b.ctx, acc, store.MemoryStore{ID: "memstore_seed", CreatedAt: seedAt(), UpdatedAt: seedAt()})
+				check(b.T, err)
 				for _, k := range kinds() {
 					list, err := k.list(b.ctx, b, acc, store.Page{Limit: 10})
 					check(b.T, err)
@@ -121,6 +125,11 @@ func sharedTests() map[string]func(t *testing.T, open Opener) {
 	return map[string]func(t *testing.T, open Opener){
 		"EventClocks":   otherClock,
 		"EventSweepers": sweepers,
+		"MemoryWriters": func(t *testing.T, open Opener) {
+			ids := &sequence{}
+			first, second := newBed(t, open, Options{NewID: ids.next}), newBed(t, open, Options{NewID: ids.next})
+			twoWriters(first, first.Store, second.Store)
+		},
 		"EventCrowd": func(t *testing.T, open Opener) {
 			ids := &sequence{}
 			crowd(t, []*bed{newBed(t, open, Options{NewID: ids.next}), newBed(t, open, Options{NewID: ids.next})}, 4, 4)

@@ -28,7 +28,7 @@ func (m *model) createSession(account string, spec store.SessionSpec) (store.Ses
 	v := store.Session{
 		ID: m.newID("sess"), Agent: agent, EnvironmentID: spec.EnvironmentID, Title: spec.Title, Status: store.StatusIdle,
 		Metadata: spec.Metadata, EnvironmentVariables: spec.EnvironmentVariables, DeltaFlushInterval: spec.DeltaFlushInterval,
-		MemoryStoreIDs: spec.MemoryStoreIDs, VaultIDs: spec.VaultIDs, CreatedAt: now, UpdatedAt: now,
+		MemoryStoreIDs: []string{}, VaultIDs: spec.VaultIDs, CreatedAt: now, UpdatedAt: now,
 	}
 	for _, r := range spec.Resources {
 		v.Resources = append(v.Resources, store.Resource{FileID: r.FileID, MountPath: r.MountPath})

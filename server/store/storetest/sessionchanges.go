@@ -75,7 +75,7 @@ func (suite) SessionChanges() map[string]test {
 				"what is not stored": func(v *store.Session) {
 					v.ID, v.EnvironmentID, v.Agent.ID, v.Agent.Name, v.Agent.Version = "x", "x", "x", "x", 7
 					v.Agent.Metadata["x"], v.EnvironmentVariables["x"] = "x", "x" // in place
-					v.MemoryStoreIDs[0], v.VaultIDs[0] = "x", "x"
+					v.MemoryStoreIDs, v.VaultIDs[0] = []string{"x"}, "x"
 					v.DeltaFlushInterval = time.Hour
 					v.CreatedAt, v.UpdatedAt = seedAt(), seedAt()
 				},

@@ -23,7 +23,7 @@ func (suite) Sessions() map[string]test {
 				ID: got.ID, Agent: agent, EnvironmentID: environment.ID, Title: spec.Title, Status: store.StatusIdle,
 				Metadata: spec.Metadata, EnvironmentVariables: spec.EnvironmentVariables,
 				DeltaFlushInterval: spec.DeltaFlushInterval,
-				MemoryStoreIDs:     spec.MemoryStoreIDs, VaultIDs: spec.VaultIDs,
+				MemoryStoreIDs:     []string{}, VaultIDs: spec.VaultIDs,
 				Resources: []store.Resource{
 					{FileID: "file_1", MountPath: "/mnt/session/uploads/file_1", CreatedAt: now, UpdatedAt: now},
 					{FileID: "file_2", MountPath: "/data/report.csv", CreatedAt: now, UpdatedAt: now},
@@ -176,7 +176,6 @@ func sessionSpec(agent, environment string) store.SessionSpec {
 		Metadata:             map[string]string{"purpose": "customer-support"},
 		EnvironmentVariables: map[string]string{"LOG_LEVEL": "debug"},
 		DeltaFlushInterval:   150 * time.Millisecond,
-		MemoryStoreIDs:       []string{"memstore_b", "memstore_a"},
 		VaultIDs:             []string{"vault_1"},
 		Resources:            []store.ResourceSpec{{FileID: "file_1"}, {FileID: "file_2", MountPath: "/data/report.csv"}},
 	}

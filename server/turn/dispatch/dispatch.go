@@ -149,11 +149,14 @@ func (d *Dispatcher) work(ctx context.Context, t store.TurnRef) (done bool) {
 
 	w := &work{Dispatcher: d, ref: t}
 	err := d.untilDone(ctx, t, w.claim)
-	if err == nil {
-		err = w.play(ctx, poke)
-	}
-	if err == nil {
-		err = d.untilDone(d.hard, t, w.finish)
+	for err == nil {
+		if err = w.play(ctx, poke); err == nil {
+			err = d.untilDone(d.hard, t, w.finish)
+		}
+		if !errors.Is(err, errContinues) {
+			break
+		}
+		err = nil
 	}
 	if cannotPass(err) && ctx.Err() == nil && d.hard.Err() == nil {
 		err = w.endAnyhow(err)
@@ -251,7 +254,7 @@ func (d *Dispatcher) remember(ctx context.Context, session store.SessionRef, fir
 func stored(entries []turn.Entry) (bytes int) {
 	for _, e := range entries {
 		switch e.Kind {
-		case turn.AgentMessage, turn.ToolUse, turn.ToolResult, turn.CustomToolUse:
+		case turn.AgentMessage, turn.ToolUse, turn.ToolResult, turn.MCPToolUse, turn.MCPToolResult, turn.CustomToolUse:
 			bytes += len(e.Text) + len(e.Input)
 		}
 	}
@@ -259,9 +262,9 @@ func stored(entries []turn.Entry) (bytes int) {
 }
 
 // spans returns a page of a session's requests to the model, newest first, each as its end and its start, and of what
-// started or continued a turn.
+// started, continued or rescheduled a turn.
 func (d *Dispatcher) spans(ctx context.Context, session store.SessionRef, limit int) ([]store.Event, error) {
-	filter := store.EventFilter{Types: []string{event.StatusRunning, event.RequestStart, event.RequestEnd}}
+	filter := store.EventFilter{Types: []string{event.StatusRunning, event.Rescheduled, event.RequestStart, event.RequestEnd}}
 	list, err := d.Store.ListEvents(ctx, session.Account, session.ID, filter, store.Page{Limit: limit})
 	return list.Items, err
 }
@@ -269,29 +272,73 @@ func (d *Dispatcher) spans(ctx context.Context, session store.SessionRef, limit 
 // begun reports whether a worker has begun to run a turn since the turn was last enqueued.
 func (d *Dispatcher) begun(ctx context.Context, t store.TurnRef) (bool, error) {
 	newest, err := d.spans(ctx, t.Session, 1)
-	return len(newest) > 0 && newest[0].TurnID == t.TurnID && newest[0].Type == event.RequestStart, err
+	return len(newest) > 0 && newest[0].TurnID == t.TurnID && newest[0].Type != event.StatusRunning, err
 }
 
 // maxSpans bounds how far back ran looks.
-const maxSpans = 300
+const maxSpans = 500
 
-// ran returns how long a turn has run before it last waited for the caller.
-func (d *Dispatcher) ran(ctx context.Context, t store.TurnRef) (time.Duration, error) {
+// ran returns how long a turn has run before it last waited for the caller: each time from its first request to the model
+// to the end of its last, or until its process died.
+func (d *Dispatcher) ran(ctx context.Context, t store.TurnRef) (sum time.Duration, err error) {
 	events, err := d.spans(ctx, t.Session, maxSpans)
-	var sum time.Duration
-	var end time.Time
-	for _, e := range events {
+	if err != nil {
+		return 0, err
+	}
+	var start, end time.Time // of a period: of its first request, of its last
+	var died store.Event     // what began the period after one whose process died
+	count := func() (err error) {
 		switch {
-		case e.TurnID != t.TurnID:
-			return sum, err
-		case e.Type == event.RequestEnd:
+		case died.ID != "" && !start.IsZero():
+			var lasted time.Duration
+			lasted, err = d.unfinished(ctx, t, start, died)
+			sum += lasted
+		case !end.IsZero():
+			sum += end.Sub(start)
+		}
+		start, end, died = time.Time{}, time.Time{}, store.Event{}
+		return err
+	}
+	for _, e := range events { // newest first
+		if e.TurnID != t.TurnID {
+			break
+		}
+		switch {
+		case e.Type == event.RequestEnd && end.IsZero():
 			end = e.CreatedAt
-		case e.Type == event.RequestStart && !end.IsZero():
-			sum += end.Sub(e.CreatedAt)
-			end = time.Time{}
+		case e.Type == event.RequestStart:
+			start = e.CreatedAt
+		case e.Type == event.StatusRunning, e.Type == event.Rescheduled:
+			if err := count(); err != nil {
+				return 0, err
+			}
+			if e.Type == event.Rescheduled {
+				died = e
+			}
 		}
 	}
+	err = count()
 	return sum, err
+}
+
+// unfinished returns how long a period lasted whose process died: until the next one began, but of the silence before that
+// at most SilenceTimeout. The rest the turn has waited for a process.
+func (d *Dispatcher) unfinished(ctx context.Context, t store.TurnRef, start time.Time, next store.Event) (time.Duration, error) {
+	list, err := d.Store.ListEvents(ctx, t.Session.Account, t.Session.ID, store.EventFilter{}, store.Page{Limit: 1, Cursor: next.ID})
+	if err != nil {
+		return 0, err
+	}
+	last := start // that the run, or the caller during it, wrote
+	for _, e := range list.Items {
+		if e.CreatedAt.After(last) {
+			last = e.CreatedAt
+		}
+	}
+	silence := next.CreatedAt.Sub(last)
+	if d.SilenceTimeout > 0 {
+		silence = min(silence, d.SilenceTimeout)
+	}
+	return last.Sub(start) + silence, nil
 }
 
 // stopping reports whether the caller has told a session's turn to stop.

@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"github.com/cloud-sessions/sessions/api"
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
@@ -40,16 +39,15 @@ type bed struct {
 	session  store.SessionRef
 }
 
-func newBed(t *testing.T, flush time.Duration) *bed {
-	doc, err := api.Load()
+func newBed(t *testing.T, flush time.Duration) *bed { return newBedAt(t, flush, time.Now) }
+
+// newBedAt is newBed with a clock for what is stored.
+func newBedAt(t *testing.T, flush time.Duration, now func() time.Time) *bed {
+	compiled, err := contract.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	compiled, err := contract.Compile(doc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := sqlstore.Open(t.Context(), "sqlite::memory:", sqlstore.Options{})
+	db, err := sqlstore.Open(t.Context(), "sqlite::memory:", sqlstore.Options{Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -362,6 +364,157 @@ func TestTheTimeOfATurnIsThatOfItsRuns(t *testing.T) {
 	}
 	if took := time.Since(began); took < 200*time.Millisecond || took > 700*time.Millisecond {
 		t.Errorf("it ran for %s more", took)
+	}
+}
+
+// TestRunsThatDiedCount continues a turn whose processes have died: their runs count up to their last event and the
+// silence after it, as far as a runner may be silent; that there was no process does not.
+func TestRunsThatDiedCount(t *testing.T) {
+	for name, c := range map[string]struct {
+		said    []time.Duration // when each run said something, 0 for nothing
+		dead    time.Duration   // from a run's last event, or its start, to the next one
+		expires bool
+	}{
+		"a long silence":         {[]time.Duration{0}, 100 * time.Hour, false},
+		"long runs":              {[]time.Duration{25 * time.Minute, 25 * time.Minute}, 5 * time.Minute, true},
+		"silences":               {slices.Repeat([]time.Duration{0}, 6), 11 * time.Minute, true},
+		"fewer silences":         {slices.Repeat([]time.Duration{0}, 5), 11 * time.Minute, false},
+		"short silences":         {slices.Repeat([]time.Duration{0}, 6), time.Minute, false},
+		"runs, then no process":  {[]time.Duration{45 * time.Minute}, 100 * time.Hour, false},
+		"more, then no process":  {[]time.Duration{51 * time.Minute}, 100 * time.Hour, true},
+		"nothing has run before": {nil, time.Hour, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
+			now := time.Now()
+			pass := func(d time.Duration) {
+				mu.Lock()
+				defer mu.Unlock()
+				now = now.Add(d)
+			}
+			b := newBedAt(t, time.Second, func() time.Time {
+				mu.Lock()
+				defer mu.Unlock()
+				return now
+			})
+			turnID := b.begin("go", false)
+			add := func(kind string, p event.Payload) {
+				t.Helper()
+				_, _, err := b.log.Append(t.Context(), b.session, func(*store.Session) ([]event.New, error) {
+					return []event.New{{Type: kind, TurnID: turnID, Payload: p}}, nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i, said := range c.said {
+				if i > 0 {
+					add(event.Rescheduled, event.Payload{})
+				}
+				add(event.RequestStart, event.Payload{Model: "m"})
+				if pass(said); said > 0 {
+					add(event.AgentMessage, event.Payload{Content: event.Content("a")})
+				}
+				pass(c.dead)
+			}
+			wait, want := 100*time.Millisecond, types.StopReasonTypeEndTurn
+			if c.expires {
+				wait, want = 5*time.Second, types.StopReasonTypeError
+			}
+			b.startWith(answering(func(ctx context.Context, _ turn.Input, _ turn.Sink) (turn.Outcome, error) {
+				select {
+				case <-ctx.Done():
+				case <-time.After(wait):
+				}
+				return turn.EndTurn, ctx.Err()
+			}), func(o *dispatch.Options) { o.TurnTimeout, o.SilenceTimeout = time.Hour, 10*time.Minute })
+			b.enqueue(store.TurnRef{TurnID: turnID, Again: true})
+			if got := b.last(event.StatusIdle).StopReason.Type; got != want {
+				t.Errorf("stop reason %s", got)
+			}
+		})
+	}
+}
+
+// TestCharactersThatNeedEscapes says and reports much text whose JSON is several times as long: it is stored, a long
+// message as several.
+func TestCharactersThatNeedEscapes(t *testing.T) {
+	b := newBed(t, time.Second)
+	long := strings.Repeat("\x1b", 700_000)
+	b.start(answering(func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
+		if err := out.Say(ctx, long); err != nil {
+			return "", err
+		}
+		id, err := out.UseTool(ctx, "t", nil, false)
+		if err != nil {
+			return "", err
+		}
+		return turn.EndTurn, out.ToolResult(ctx, id, long, false)
+	}), turn.WallClock{})
+	b.say("go")
+	if got := b.last(event.StatusIdle).StopReason.Type; got != types.StopReasonTypeEndTurn {
+		t.Errorf("stop reason %s", got)
+	}
+	list, err := b.store.ListEvents(t.Context(), b.session.Account, b.session.ID, store.EventFilter{Types: []string{event.AgentMessage, string(turn.ToolResult)}}, store.Page{Limit: 10, Ascending: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sizes []int
+	for _, e := range list.Items {
+		entry, _, err := event.Entry(e)
+		if err != nil || strings.Trim(entry.Text, "\x1b") != "" {
+			t.Fatalf("%v, %.20q", err, entry.Text)
+		}
+		sizes = append(sizes, len(entry.Text))
+	}
+	const most = (2<<20 - 4<<10) / 6
+	if diff := cmp.Diff([]int{most, most, 700_000 - 2*most, most}, sizes); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// reads is a store that counts the bytes of events that are read.
+type reads struct {
+	store.Store
+	bytes atomic.Int64
+}
+
+func (r *reads) ListEvents(ctx context.Context, account, session string, filter store.EventFilter, page store.Page) (store.List[store.Event], error) {
+	list, err := r.Store.ListEvents(ctx, account, session, filter, page)
+	for _, e := range list.Items {
+		r.bytes.Add(int64(len(e.Payload)))
+	}
+	return list, err
+}
+
+// TestTheHistoryIsBoundedInBytes runs a turn after messages of 27 MB: its runner gets the newest of them, and not many
+// more are read.
+func TestTheHistoryIsBoundedInBytes(t *testing.T) {
+	b := newBed(t, time.Second)
+	for i := range 30 {
+		_, _, err := b.log.Append(t.Context(), b.session, func(*store.Session) ([]event.New, error) {
+			text := strings.Repeat(string(rune('a'+i)), 900_000)
+			return []event.New{{Type: string(turn.UserMessage), TurnID: "turn_old", Payload: event.Payload{Content: event.Content(text)}}}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	counted := &reads{Store: b.store}
+	var got strings.Builder
+	b.startWith(answering(func(_ context.Context, in turn.Input, _ turn.Sink) (turn.Outcome, error) {
+		for _, e := range in.History {
+			got.WriteByte(e.Text[0])
+		}
+		return turn.EndTurn, nil
+	}), func(o *dispatch.Options) { o.Store = counted })
+	b.say("go")
+	b.types()
+	if diff := cmp.Diff("vwxyz{|}~"[:9], got.String()); diff != "" {
+		t.Error(diff)
+	}
+	if read := counted.bytes.Load(); read > 2*store.PageBytes {
+		t.Errorf("%d bytes were read", read)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,18 +31,23 @@ type sink struct {
 
 	mu      sync.Mutex
 	closed  bool
-	room    int             // bytes that the turn may still store
-	full    bool            // it has reached MaxText
-	message *message        // the one that is not complete; nil for none
-	memo    json.RawMessage // of the next use
-	pending []store.PendingAction
-	used    turn.Usage
+	room    int                   // bytes that the turn may still store
+	full    bool                  // it has reached MaxText
+	message *message              // the one that is not complete; nil for none
+	memo    json.RawMessage       // of the next use
+	waits   int                   // how many uses were recorded that wait
+	open    []store.PendingAction // the uses that the runner runs, without a result
+	owed    []event.New           // that the next event is stored with
+
+	used, requested turn.Usage      // since the work began, and since the request that is under way began
+	problems        map[string]bool // that the turn has reported; nil before they were read
 }
 
 // message is an agent.message that is not complete.
 type message struct {
 	eventID string
 	text    strings.Builder
+	encoded int // bytes of JSON that text takes
 	flushed int // bytes of text that readers got
 	memo    json.RawMessage
 	ended   context.CancelFunc
@@ -51,7 +57,7 @@ var _ turn.Sink = (*sink)(nil)
 
 // newSink returns a sink for a turn that has stored a number of bytes before. overflow may be called more than once.
 func newSink(w *work, stored int, overflow func()) *sink {
-	return &sink{work: w, overflow: overflow, began: time.Now(), room: max(w.MaxText-stored, 0)}
+	return &sink{work: w, overflow: overflow, began: time.Now(), room: max(w.MaxText-stored, 0), used: w.spent}
 }
 
 // errFull is a turn that has reached MaxText.
@@ -111,14 +117,101 @@ func (s *sink) enter(ctx context.Context) error {
 // Alive implements turn.Sink.
 func (s *sink) Alive() { s.sign.Store(int64(time.Since(s.began))) }
 
+// aliveFor makes the silence begin after some time at the earliest, unless Alive is called before.
+func (s *sink) aliveFor(d time.Duration) { s.sign.Store(int64(time.Since(s.began) + d)) }
+
 // Spend implements turn.Sink.
 func (s *sink) Spend(u turn.Usage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {
 		s.Alive()
-		s.used = s.used.Add(u.Within(s.Log.Usage())).Within(s.Log.Usage())
+		bounds := s.Log.Usage()
+		s.used = s.used.Add(u.Within(bounds)).Within(bounds)
+		s.requested = s.requested.Add(u.Within(bounds)).Within(bounds)
 	}
+}
+
+// EndRequest implements turn.Sink.
+func (s *sink) EndRequest(ctx context.Context) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	if s.span == "" {
+		return nil
+	}
+	if err := s.reserve(eventSize); err != nil {
+		return err
+	}
+	if err := s.write(ctx, event.New{Type: event.RequestEnd, Payload: s.requestEnd(false)}); err != nil {
+		return err
+	}
+	s.span = ""
+	return nil
+}
+
+// BeginRequest implements turn.Sink.
+func (s *sink) BeginRequest(ctx context.Context) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	if s.span != "" {
+		return errors.New("a request to the model is under way")
+	}
+	if err := s.reserve(eventSize); err != nil {
+		return err
+	}
+	s.span, s.requested = s.Store.NewID("evt"), turn.Usage{}
+	s.owed = append(s.owed, event.New{Type: event.RequestStart, Payload: event.Payload{Model: s.session.Agent.Model}, ID: s.span})
+	return nil
+}
+
+// maxProblems bounds how many problems of a turn are remembered.
+const maxProblems = 100
+
+// Problem implements turn.Sink.
+func (s *sink) Problem(ctx context.Context, message string) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	message = s.Log.ErrorMessage(message, "Something in the turn does not work.")
+	if err := s.readProblems(ctx); err != nil || s.problems[message] {
+		return err
+	}
+	if err := s.reserve(eventSize + len(message)); err != nil {
+		return err
+	}
+	s.Logger.Warn("a turn has a problem", "session", s.ref.Session.ID, "turn", s.ref.TurnID, "problem", message)
+	s.problems[message] = true
+	return s.write(ctx, event.New{Type: event.SessionError, Payload: event.Payload{Error: &types.SessionErrorDetail{
+		Type: types.ErrorTypeAPIError, Message: message,
+	}}})
+}
+
+// readProblems reads what the turn has reported before it last waited.
+func (s *sink) readProblems(ctx context.Context) error {
+	if s.problems != nil {
+		return nil
+	}
+	list, err := s.Store.ListEvents(ctx, s.ref.Session.Account, s.ref.Session.ID,
+		store.EventFilter{Types: []string{event.SessionError}}, store.Page{Limit: maxProblems})
+	if err != nil {
+		return err
+	}
+	s.problems = map[string]bool{}
+	for _, e := range list.Items {
+		p, err := event.Read(e)
+		if err != nil {
+			return err
+		}
+		if e.TurnID == s.ref.TurnID && p.Error != nil {
+			s.problems[p.Error.Message] = true
+		}
+	}
+	return nil
 }
 
 // Keep implements turn.Sink.
@@ -174,6 +267,7 @@ func (s *sink) speak(ctx context.Context, piece string) error {
 			s.begin(ctx)
 		}
 		part := text.Cut(piece, maxText-s.message.text.Len())
+		part, size := text.CutJSON(part, s.Log.MaxTextJSON()-s.message.encoded)
 		piece = piece[len(part):]
 		if part == "" { // no room for a character
 			if err := s.write(ctx); err != nil {
@@ -182,6 +276,7 @@ func (s *sink) speak(ctx context.Context, piece string) error {
 			continue
 		}
 		s.message.text.WriteString(part)
+		s.message.encoded += size
 		if s.message.flushed == 0 {
 			s.flush(ctx)
 		}
@@ -231,52 +326,97 @@ func (s *sink) EndMessage(ctx context.Context) error {
 
 // UseTool implements turn.Sink.
 func (s *sink) UseTool(ctx context.Context, name string, input json.RawMessage, ask bool) (string, error) {
-	permission := types.EvaluatedPermissionAllow
+	p := event.Payload{Name: event.ToolName(name), Input: input, EvaluatedPermission: permission(ask)}
+	return s.use(ctx, store.PendingAction{Type: event.AgentToolUse}, p, ask)
+}
+
+// UseWorkerTool implements turn.Sink.
+func (s *sink) UseWorkerTool(ctx context.Context, name string, input json.RawMessage, ask bool) (string, error) {
+	p := event.Payload{Name: event.ToolName(name), Input: input, EvaluatedPermission: permission(ask)}
+	return s.use(ctx, store.PendingAction{Type: event.AgentToolUse, Worker: true, Allowed: !ask}, p, true)
+}
+
+// UseMCPTool implements turn.Sink.
+func (s *sink) UseMCPTool(ctx context.Context, server, name string, input json.RawMessage, ask bool) (string, error) {
+	return s.use(ctx, store.PendingAction{Type: event.AgentMCPToolUse}, event.Payload{
+		MCPServerName: event.ToolName(server), Name: event.MCPToolName(name), Input: input, EvaluatedPermission: permission(ask),
+	}, ask)
+}
+
+// permission returns what a use's event tells of its permission.
+func permission(ask bool) types.EvaluatedPermission {
 	if ask {
-		permission = types.EvaluatedPermissionAsk
+		return types.EvaluatedPermissionAsk
 	}
-	return s.use(ctx, event.AgentToolUse, event.Payload{Name: name, Input: input, EvaluatedPermission: permission}, ask)
+	return types.EvaluatedPermissionAllow
 }
 
 // ToolResult implements turn.Sink.
 func (s *sink) ToolResult(ctx context.Context, useID, text string, failed bool) error {
-	return s.append(ctx, event.New{
-		Type: string(turn.ToolResult), Payload: event.Payload{ToolUseID: useID, Content: event.Content(s.Log.ResultText(text)), IsError: &failed},
-	}, len(text))
+	return s.result(ctx, useID, text, event.ToolResult(&s.session, useID, event.Content(s.Log.ResultText(text)), failed))
+}
+
+// MCPToolResult implements turn.Sink.
+func (s *sink) MCPToolResult(ctx context.Context, useID, text string, failed bool) error {
+	return s.result(ctx, useID, text, event.MCPToolResult(useID, event.Content(s.Log.ResultText(text)), failed))
+}
+
+// result stores the result of a use.
+func (s *sink) result(ctx context.Context, useID, text string, events []event.New) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	if err := s.reserve(len(events) * (eventSize + len(text))); err != nil {
+		return err
+	}
+	if err := s.write(ctx, events...); err != nil {
+		return err
+	}
+	s.open = slices.DeleteFunc(s.open, func(use store.PendingAction) bool { return use.EventID == useID })
+	return nil
 }
 
 // UseCustomTool implements turn.Sink.
 func (s *sink) UseCustomTool(ctx context.Context, name string, input json.RawMessage) (string, error) {
-	return s.use(ctx, event.AgentCustomTool, event.Payload{Name: name, Input: input}, true)
+	return s.use(ctx, store.PendingAction{Type: event.AgentCustomTool}, event.Payload{Name: event.ToolName(name), Input: input}, true)
 }
 
-// use stores the use of a tool and returns its event's id. With wait, the caller has to respond to it.
-func (s *sink) use(ctx context.Context, kind string, p event.Payload, wait bool) (string, error) {
+// use stores the use of a tool and returns its event's id. With wait, the session has it among its pending ones from here
+// on: whatever it waits for may come before the turn stops.
+func (s *sink) use(ctx context.Context, use store.PendingAction, p event.Payload, wait bool) (string, error) {
 	input, ok := s.Log.ToolInput(p.Input)
-	p.Name, p.Input = event.ToolName(p.Name), input
-	switch {
-	case !ok:
+	p.Input = input
+	if !ok {
 		return "", turn.Failuref("The agent used the tool %s with arguments that are not a JSON object within the bounds.", p.Name)
-	case wait && s.waiting() >= s.Log.MaxPending():
-		return "", turn.Failuref("The agent used more than %d tools at once.", s.Log.MaxPending())
 	}
-	use := event.New{Type: kind, ID: s.Store.NewID("evt"), Payload: p}
-	if err := s.append(ctx, use, len(input)); err != nil {
+	if err := s.enter(ctx); err != nil {
 		return "", err
 	}
-	if wait {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.pending = append(s.pending, store.PendingAction{EventID: use.ID, Type: use.Type})
-	}
-	return use.ID, nil
-}
-
-// waiting returns how many uses the caller has to respond to.
-func (s *sink) waiting() int {
-	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.pending)
+	if wait && s.waits >= s.Log.MaxPending() {
+		return "", turn.Failuref("The agent used more than %d tools at once.", s.Log.MaxPending())
+	}
+	if err := s.reserve(eventSize + len(input)); err != nil {
+		return "", err
+	}
+	use.EventID = s.Store.NewID("evt")
+	events := []event.New{{Type: use.Type, ID: use.EventID, Payload: p, Memo: s.memo}}
+	if !wait {
+		if err := s.write(ctx, events...); err != nil {
+			return "", err
+		}
+		s.memo, s.open = nil, append(s.open, use)
+		return use.EventID, nil
+	}
+	err := s.writeAnd(ctx, events, func(session *store.Session) {
+		session.Turn.Pending = append(slices.Clone(session.Turn.Pending), use)
+	})
+	if err != nil {
+		return "", err
+	}
+	s.memo, s.waits = nil, s.waits+1
+	return use.EventID, nil
 }
 
 // eventSize is what an event counts for in addition to its text, in bytes: a turn must not have any number of small ones.
@@ -291,15 +431,17 @@ func (s *sink) append(ctx context.Context, e event.New, size int) error {
 	if err := s.reserve(eventSize + size); err != nil {
 		return err
 	}
-	if e.Type == event.AgentToolUse || e.Type == event.AgentCustomTool {
-		e.Memo, s.memo = s.memo, nil
-	}
 	return s.write(ctx, e)
 }
 
 // write stores the current message, if there is one, and events of the turn. It fails when another worker has the
 // turn, or the turn was stopped: then the message stays the current one.
 func (s *sink) write(ctx context.Context, events ...event.New) error {
+	return s.writeAnd(ctx, events, func(*store.Session) {})
+}
+
+// writeAnd is write that also changes the session.
+func (s *sink) writeAnd(ctx context.Context, events []event.New, change func(*store.Session)) error {
 	if s.message != nil {
 		s.flush(ctx)
 		events = append([]event.New{s.message.event()}, events...)
@@ -307,6 +449,7 @@ func (s *sink) write(ctx context.Context, events ...event.New) error {
 	if len(events) == 0 {
 		return nil
 	}
+	events = append(s.owed[:len(s.owed):len(s.owed)], events...)
 	for i := range events {
 		events[i].TurnID = s.ref.TurnID
 	}
@@ -317,26 +460,33 @@ func (s *sink) write(ctx context.Context, events ...event.New) error {
 		if stopping(*session) {
 			return nil, errStopped
 		}
+		change(session)
 		return events, nil
 	})
-	if err == nil && s.message != nil {
+	if err != nil {
+		return err
+	}
+	s.owed = nil
+	if s.message != nil {
 		s.message.ended()
 		s.message = nil
 	}
-	return err
+	return nil
 }
 
-// lastMessage returns the message that the runner left incomplete, if there is one.
-func (s *sink) lastMessage() []event.New {
+// last returns what the runner left to be stored: the start of a request, and the message that is incomplete.
+func (s *sink) last() []event.New {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.message == nil || s.message.text.Len() == 0 {
-		return nil
+	events := slices.Clone(s.owed)
+	if s.message != nil && s.message.text.Len() > 0 {
+		s.flush(s.hard)
+		events = append(events, s.message.event())
 	}
-	s.flush(s.hard)
-	last := s.message.event()
-	last.TurnID = s.ref.TurnID
-	return []event.New{last}
+	for i := range events {
+		events[i].TurnID = s.ref.TurnID
+	}
+	return events
 }
 
 // event returns the message as an event, with the id that readers of increments know.

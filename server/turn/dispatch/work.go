@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/contract"
@@ -20,9 +21,10 @@ type work struct {
 	*Dispatcher
 	ref     store.TurnRef
 	session store.Session // as it was claimed
-	span    string        // the event of the request to the model; "" before there is one
+	span    string        // the event of the request to the model that is under way; "" for none
 	ran     time.Duration // how long the turn ran before it last waited for the caller
 	sink    *sink
+	spent   turn.Usage // before the sink began
 	outcome turn.Outcome
 	failure error
 }
@@ -68,7 +70,12 @@ var errLost = &turn.Failure{Message: "The server was restarted during the turn. 
 
 // play lets the runner work on the turn. It returns an error only when the turn must be left unchanged.
 func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
+	w.outcome, w.failure = "", nil
 	w.sink = newSink(w, 0, func() {})
+	grant := w.Budget.Open(w.ref.Session.Account)
+	defer grant.Close()
+	in, err := w.input(ctx, grant, w.ref.Session, w.session)
+	w.sink.open = w.unanswered(in.Entries)
 	switch {
 	case w.ref.Lost:
 		w.failure = errLost
@@ -76,16 +83,9 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	case stopping(w.session):
 		return nil
 	}
-	grant := w.Budget.Open(w.ref.Session.Account)
-	defer grant.Close()
-	in, err := w.input(ctx, grant, w.ref.Session, w.session)
 	if err == nil && w.TurnTimeout > 0 {
 		w.ran, err = w.Dispatcher.ran(ctx, w.ref)
 	}
-	if err == nil {
-		in.Toolboxes, err = w.open(ctx)
-	}
-	defer closeAll(in.Toolboxes)
 	if err != nil {
 		w.failure = err
 		return ctx.Err()
@@ -93,12 +93,13 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	w.sink = newSink(w, stored(in.Entries), func() { stop(errFull) })
+	w.sink.open = w.unanswered(in.Entries)
 	ran := make(chan result, 1) // buffered, so that an abandoned runner can return
 	go func() {
 		var r result
 		defer func() { ran <- r }() // also when the runner ends its goroutine
 		r.failure = panics.ToError(func() (err error) {
-			r.outcome, err = w.Runner.Run(running, in, w.sink)
+			r.outcome, err = w.run(running, in)
 			return err
 		})
 	}()
@@ -119,6 +120,37 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 		return ctx.Err() // when the dispatcher stops, the turn does not
 	}
 	return nil
+}
+
+// run opens the turn's toolboxes, which may take seconds, and lets the runner work with them.
+func (w *work) run(ctx context.Context, in turn.Input) (turn.Outcome, error) {
+	boxes, err := w.open(ctx)
+	defer closeAll(boxes)
+	if err == nil {
+		err = w.report(ctx, boxes)
+	}
+	if err != nil {
+		return "", err
+	}
+	in.Toolboxes, in.Rescheduled = w.guarded(boxes), w.ref.Again
+	return w.Runner.Run(ctx, in, w.sink)
+}
+
+// unanswered returns the uses of a turn that have no result and do not wait: the runner is to run them.
+func (w *work) unanswered(entries []turn.Entry) (open []store.PendingAction) {
+	answered := map[string]bool{}
+	for _, e := range entries {
+		answered[e.UseID] = answered[e.UseID] || e.IsResult()
+	}
+	for _, p := range w.session.Turn.Pending {
+		answered[p.EventID] = true
+	}
+	for _, e := range entries {
+		if e.IsUse() && !answered[e.ID] {
+			open = append(open, store.PendingAction{EventID: e.ID, Type: string(e.Kind)})
+		}
+	}
+	return open
 }
 
 // result is what a runner returned.
@@ -175,26 +207,57 @@ func newTimer(timeout, passed time.Duration) *time.Timer {
 	return time.NewTimer(timeout - passed)
 }
 
-// finish ends the turn, or leaves it to wait for the caller: it writes what is left to write, the state and the usage in
-// one step.
+// errContinues is a turn that stopped for actions which have all come by now.
+var errContinues = errors.New("the turn continues")
+
+// finish ends the turn, or leaves it to wait: it writes what is left to write, the state and the usage in one step. It
+// returns errContinues when there is nothing left to wait for, and the turn is to be played on.
 func (w *work) finish(ctx context.Context) error {
-	_, _, err := w.Log.Append(ctx, w.ref.Session, func(s *store.Session) ([]event.New, error) {
+	continues, span := false, w.Store.NewID("evt")
+	s, _, err := w.Log.Append(ctx, w.ref.Session, func(s *store.Session) ([]event.New, error) {
 		if err := w.ours(s); err != nil {
 			return nil, err
 		}
 		stop := w.stopReason(*s)
-		if stop.Type == types.StopReasonTypeRequiresAction {
-			s.Turn.Pending = w.sink.pending
-		} else {
+		if continues = stop.Type == types.StopReasonTypeRequiresAction && len(stop.EventIDs) == 0; continues {
+			return w.nextRequest(span), nil
+		}
+		var failed []event.New
+		if stop.Type != types.StopReasonTypeRequiresAction {
+			failed = event.FailedUses(s, slices.Concat(w.sink.open, s.Turn.Pending), whyStopped(stop))
 			s.Turn.ID, s.Turn.Pending = "", nil
 		}
 		if err := lifecycle.Advance(s, lifecycle.OnTurnEnded, w.Now()); err != nil {
 			return nil, err
 		}
 		s.Usage = s.Usage.Add(w.sink.used).Within(w.Log.Usage())
-		return w.lastEvents(stop), nil
+		return w.lastEvents(stop, failed), nil
 	})
+	if err == nil && continues {
+		w.session, w.span, w.spent, w.ref.Again = s, span, w.sink.used, false
+		return errContinues
+	}
 	return err
+}
+
+// nextRequest returns the events between two requests to the model: what is left of one, and the start of the next, which
+// gets an id.
+func (w *work) nextRequest(id string) []event.New {
+	events := w.sink.last()
+	if w.span != "" {
+		events = append(events, event.New{Type: event.RequestEnd, TurnID: w.ref.TurnID, Payload: w.requestEnd(false)})
+	}
+	return append(events, event.New{
+		Type: event.RequestStart, TurnID: w.ref.TurnID, Payload: event.Payload{Model: w.session.Agent.Model}, ID: id,
+	})
+}
+
+// whyStopped is the result of a tool use that is open at the end of its turn.
+func whyStopped(stop types.StopReason) string {
+	if stop.Type == types.StopReasonTypeError {
+		return "The turn failed before the tool was done."
+	}
+	return "The turn was stopped before the tool was done."
 }
 
 // endings bounds the attempts of endAnyhow.
@@ -246,9 +309,9 @@ func (w *work) stopReason(s store.Session) types.StopReason {
 		return types.StopReason{Type: types.StopReasonTypeInterrupted}
 	case w.failure != nil:
 		return types.StopReason{Type: types.StopReasonTypeError}
-	case w.outcome == turn.RequiresAction && len(w.sink.pending) > 0:
+	case w.outcome == turn.RequiresAction && len(w.session.Turn.Pending)+w.sink.waits > 0:
 		reason := types.StopReason{Type: types.StopReasonTypeRequiresAction}
-		for _, p := range w.sink.pending {
+		for _, p := range s.Turn.Pending {
 			reason.EventIDs = append(reason.EventIDs, p.EventID)
 		}
 		return reason
@@ -258,9 +321,12 @@ func (w *work) stopReason(s store.Session) types.StopReason {
 	return types.StopReason{Type: types.StopReasonTypeEndTurn}
 }
 
-// lastEvents returns the events that end the work on a turn.
-func (w *work) lastEvents(stop types.StopReason) []event.New {
-	events := w.sink.lastMessage()
+// lastEvents returns the events that end the work on a turn, with the results of tool uses that nobody runs any longer.
+func (w *work) lastEvents(stop types.StopReason, failedUses []event.New) []event.New {
+	events := append(w.sink.last(), failedUses...)
+	for i := range events {
+		events[i].TurnID = w.ref.TurnID
+	}
 	add := func(kind string, p event.Payload) {
 		events = append(events, event.New{Type: kind, TurnID: w.ref.TurnID, Payload: p})
 	}
@@ -270,12 +336,17 @@ func (w *work) lastEvents(stop types.StopReason) []event.New {
 			Type: types.ErrorTypeAPIError, Message: w.publicMessage(),
 		}})
 	}
-	usage := event.Usage(w.sink.used, w.Log.Usage())
 	if w.span != "" {
-		add(event.RequestEnd, event.Payload{RequestStartID: w.span, IsError: &failed, ModelUsage: usage})
+		add(event.RequestEnd, w.requestEnd(failed))
 	}
+	usage := event.Usage(w.sink.used, w.Log.Usage())
 	add(event.StatusIdle, event.Payload{Status: types.SessionStatusIdleEventStatusIdle, StopReason: &stop, Usage: usage})
 	return events
+}
+
+// requestEnd is the end of the request to the model that is under way.
+func (w *work) requestEnd(failed bool) event.Payload {
+	return event.Payload{RequestStartID: w.span, IsError: &failed, ModelUsage: event.Usage(w.sink.requested, w.Log.Usage())}
 }
 
 // publicMessage returns the failure's text for callers: its own if it has one that is meant for them. The log of the

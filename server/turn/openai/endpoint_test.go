@@ -142,6 +142,35 @@ func chat(_ int, w http.ResponseWriter, r received) {
 	stream(w, append(events, finished("stop"), used(20, 0, 7), "[DONE]")...)
 }
 
+// chatWithTools replies like a model that uses two tools of the server and a custom one at once, then one alone, and then
+// repeats the question.
+func chatWithTools(n int, w http.ResponseWriter, r received) {
+	_, resulted := r.lastUser()
+	switch {
+	case !resulted:
+		stream(w, said("Let me look."), called(0, "call_1", "look_up", `{"fail":true}`), called(1, "call_2", "get_weather", "{}"),
+			called(2, "call_3", "t_library__find_book_a105c47c", "{}"), finished("tool_calls"), used(9, 4, 5), "[DONE]")
+	case r.results() == 3:
+		stream(w, called(0, "call_4", "look_up", "{}"), called(1, "call_5", "bash", "{}"), finished("tool_calls"), used(10, 0, 1), "[DONE]")
+	default:
+		chat(n, w, r)
+	}
+}
+
+// results counts the results of tools after the last user message.
+func (r received) results() (n int) {
+	messages, _ := r.body["messages"].([]any)
+	for _, m := range messages {
+		switch message, _ := m.(map[string]any); message["role"] {
+		case "user":
+			n = 0
+		case "tool":
+			n++
+		}
+	}
+	return n
+}
+
 // roundTrip is a transport that is a function.
 type roundTrip func(*http.Request) (*http.Response, error)
 

@@ -32,10 +32,10 @@ type history struct {
 // newHistory prepares the messages of a turn's entries.
 func newHistory(entries []turn.Entry, origin string, p profile, sent *sent) *history {
 	h := &history{origin: origin, profile: p, results: map[string]string{}, ids: map[string]string{}, sent: sent}
-	own := map[string]int{}
+	own, denied := map[string]int{}, map[string]string{}
 	for _, e := range entries {
 		switch {
-		case e.Kind == turn.ToolResult || e.Kind == turn.CustomToolResult:
+		case e.IsResult() && denied[e.UseID] == "":
 			h.results[e.UseID] = e.Text
 			if e.Text == "" {
 				h.results[e.UseID] = noOutput
@@ -44,13 +44,14 @@ func newHistory(entries []turn.Entry, origin string, p profile, sent *sent) *his
 				h.results[e.UseID] = "Error: " + h.results[e.UseID]
 			}
 		case e.Kind == turn.ToolConfirmation && e.Denied:
-			h.results[e.UseID] = strings.TrimSpace(wasDenied + " " + e.Text)
-		case isUse(e):
+			denied[e.UseID] = strings.TrimSpace(wasDenied + " " + e.Text)
+			h.results[e.UseID] = denied[e.UseID]
+		case e.IsUse():
 			own[recall(e, origin).ID]++
 		}
 	}
 	for _, e := range entries {
-		if !isUse(e) {
+		if !e.IsUse() {
 			continue
 		}
 		h.ids[e.ID] = shortID(e.ID)
@@ -61,8 +62,6 @@ func newHistory(entries []turn.Entry, origin string, p profile, sent *sent) *his
 	}
 	return h
 }
-
-func isUse(e turn.Entry) bool { return e.Kind == turn.ToolUse || e.Kind == turn.CustomToolUse }
 
 func isInput(e turn.Entry) bool { return e.Kind == turn.UserMessage || e.Kind == turn.DefineOutcome }
 
@@ -115,12 +114,12 @@ func (h *history) messages(entries []turn.Entry) []message {
 			if strings.TrimSpace(e.Text) != "" {
 				current = &message{role: assistant, content: e.Text, extra: recall(e, h.origin).Message}
 			}
-		case isUse(e):
+		case e.IsUse():
 			if current == nil {
 				current = &message{role: assistant, form: h.profile.content}
 			}
 			h.addCall(current, e)
-		case e.Kind == turn.ToolResult || e.Kind == turn.CustomToolResult:
+		case e.IsResult():
 			flush()
 		}
 	}
@@ -131,7 +130,7 @@ func (h *history) messages(entries []turn.Entry) []message {
 
 // addCall adds the call of a use.
 func (h *history) addCall(m *message, e turn.Entry) {
-	c := toolCall{id: e.ID, name: e.Name, arguments: string(e.Input), memo: recall(e, h.origin)}
+	c := toolCall{id: e.ID, name: e.ModelName(), arguments: string(e.Input), memo: recall(e, h.origin)}
 	if c.arguments == "" {
 		c.arguments = "{}"
 	}

@@ -3,18 +3,12 @@
 package openai_test
 
 import (
-	"bytes"
-	"context"
-	"net"
-	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cloud-sessions/sessions/server/internal/needs"
+	"github.com/cloud-sessions/sessions/server/internal/npmtest"
 	"github.com/cloud-sessions/sessions/server/turn/openai"
 	"github.com/cloud-sessions/sessions/server/turn/turntest"
 )
@@ -25,13 +19,9 @@ const (
 	mockLLM = "@dwmkerr/mock-llm@0.1.29"
 )
 
-// mockTimeout is how long npm may take to install a mock and start it.
-const mockTimeout = 8 * time.Minute
-
 // TestMocks tests the runner on endpoints that others wrote to test programs like it.
 func TestMocks(t *testing.T) {
 	t.Parallel()
-	needs.Program(t, "npx")
 	type turns map[string][]string // the events by the user's message
 	for name, m := range map[string]struct {
 		npm   string
@@ -55,7 +45,7 @@ func TestMocks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url := startMock(t, m.npm, m.args)
+			url := npmtest.Start(t, m.npm, m.args...)
 			runner, err := openai.New(openai.Options{BaseURL: url + "/v1"})
 			if err != nil {
 				t.Fatal(err)
@@ -86,56 +76,4 @@ func withoutMemos(events []string, withoutUsage bool) (kept []string) {
 		}
 	}
 	return kept
-}
-
-// startMock runs a command of an npm package, in which FREE stands for a free port, until the test ends.
-func startMock(t *testing.T, npm string, args []string) (url string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	_, port, _ := net.SplitHostPort(address)
-	_ = listener.Close()
-	for i := range args {
-		args[i] = strings.Replace(args[i], "FREE", port, 1)
-	}
-	command := append([]string{"-c", `{ "$@"; kill -KILL 0; } & cat >/dev/null; kill -KILL 0`, "sh", "../../../.ci/npm-run", npm}, args...)
-	// However the test ends, its end of standard input closes, and the whole group (npx, a shell, node) with it.
-	cmd := exec.Command("sh", command...)
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	stop := func() {
-		_ = stdin.Close()
-		<-ended
-	}
-	t.Cleanup(stop)
-	ctx, cancel := context.WithTimeout(t.Context(), mockTimeout)
-	defer cancel()
-	for {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			_ = conn.Close()
-			return "http://" + address
-		}
-		select {
-		case <-ended:
-			t.Fatalf("%s ended before it listened:\n%s", npm, &log)
-		case <-ctx.Done():
-			stop()
-			t.Fatalf("%s did not listen within %s:\n%s", npm, mockTimeout, &log)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }

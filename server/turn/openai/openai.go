@@ -49,13 +49,14 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Runner is a turn.Runner that lets a model reply. Each call is one request for a streamed completion, unless the
-// endpoint refuses its form.
+// Runner is a turn.Runner that lets a model reply. A call is a loop of requests, each for a streamed completion and
+// repeated in another form where the endpoint refuses it.
 //
-// The model sees the agent's system text, the session's history, the turn so far, and the agent's custom
-// tools. Built-in and MCP tools are not offered: there is nothing here to run them. Tool calls of a
-// response become uses of custom tools, and the turn stops for all their results. A response that was cut at
-// the token limit ends the turn with MaxTokens; tool calls in it, which may be cut as well, are dropped.
+// The model sees the agent's system text, the session's history, the turn so far, the agent's custom tools and those of
+// the toolboxes. Tool calls of a response become uses. The tools that the server runs are run, one after the other, and the
+// model is asked again with their results; for the result of a custom tool, and for a confirmation, the turn stops. A
+// response that was cut at the token limit ends the turn with MaxTokens; tool calls in it, which may be cut as well, are
+// dropped.
 //
 // Between calls it remembers how the endpoint wants its requests, and nothing of the turns. Tokens are the endpoint's,
 // also those of a response that failed halfway, if it reported them; credits are 0.
@@ -118,19 +119,58 @@ func (r *Runner) modelOf(in turn.Input) string { return cmp.Or(r.model, in.Agent
 // origin names the endpoint and model of a turn's memos.
 func (r *Runner) origin(in turn.Input) string { return r.baseURL + " " + r.modelOf(in) }
 
+// maxRequests bounds how often a turn asks the model, each time for the sake of tools.
+const maxRequests = 200
+
 // Run implements turn.Runner. When the endpoint refuses a request or reports an error in its response, the
 // error is an *EndpointError.
 func (r *Runner) Run(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	if waits(in.Entries) {
-		return turn.RequiresAction, nil
-	}
-	tools, err := customTools(in.Agent.Tools)
+	tools, problems, err := in.Tools()
 	if err != nil {
 		return "", err
 	}
+	j := &journal{Sink: out, entries: slices.Clone(in.Entries)}
+	for first := true; ; first = false {
+		_, waits, err := tools.Settle(ctx, j.entries, first && in.Rescheduled, j)
+		switch {
+		case err != nil:
+			return "", err
+		case waits:
+			return turn.RequiresAction, nil
+		case rounds(j.entries) >= maxRequests:
+			return "", turn.Failuref("The agent asked its model %d times in one turn and has not finished. Send a message to let it continue.", maxRequests)
+		}
+		if first {
+			err = report(ctx, problems, out)
+		} else {
+			err = out.BeginRequest(ctx)
+		}
+		if err != nil {
+			return "", err
+		}
+		in.Entries = j.entries
+		outcome, err := r.reply(ctx, in, tools, j)
+		if outcome != "" || err != nil {
+			return outcome, err
+		}
+	}
+}
+
+// report reports the problems of a turn.
+func report(ctx context.Context, problems []string, out turn.Sink) error {
+	for _, problem := range problems {
+		if err := out.Problem(ctx, problem); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reply lets the model reply once. The outcome is "" when the model has used tools.
+func (r *Runner) reply(ctx context.Context, in turn.Input, tools turn.Offers, out turn.Sink) (turn.Outcome, error) {
 	if err := out.Thinking(ctx); err != nil {
 		return "", err
 	}
@@ -152,7 +192,7 @@ const maxAttempts = 12
 
 // converse sends the request in the form that the endpoint accepts, and reads the response. There is a response also when
 // there is an error.
-func (r *Runner) converse(ctx context.Context, in turn.Input, tools []tool, out turn.Sink) (*response, error) {
+func (r *Runner) converse(ctx context.Context, in turn.Input, tools turn.Offers, out turn.Sink) (*response, error) {
 	p := r.profiles.of(r.modelOf(in))
 	for attempt := 1; ; attempt++ {
 		body, s, leftOut, err := r.request(in, tools, p)
@@ -232,8 +272,8 @@ func (r *Runner) cleaned(err error) error {
 	return err
 }
 
-// conclude ends the turn as the response says.
-func (r *Runner) conclude(ctx context.Context, in turn.Input, got *response, tools []tool, out turn.Sink) (turn.Outcome, error) {
+// conclude ends the turn as the response says, or uses the tools that the model calls.
+func (r *Runner) conclude(ctx context.Context, in turn.Input, got *response, tools turn.Offers, out turn.Sink) (turn.Outcome, error) {
 	known := names(tools)
 	if err := got.problem(known); err != nil {
 		return "", r.cleaned(err)
@@ -254,17 +294,23 @@ func (r *Runner) conclude(ctx context.Context, in turn.Input, got *response, too
 	case len(got.calls.list) == 0:
 		return turn.EndTurn, nil
 	}
+	runs := false
 	for _, c := range got.calls.list {
 		m := memo{Origin: memos.Origin, Message: memos.Message, ID: c.id, Call: c.extra.fields(), Function: c.functionExtra.fields()}
 		memos.Message = nil
 		if err := keep(ctx, m, out); err != nil {
 			return "", err
 		}
-		if _, err := out.UseCustomTool(ctx, known[c.name], c.input()); err != nil {
+		t := tools.Named(known[c.name])
+		if _, err := t.Use(ctx, c.input(), out); err != nil {
 			return "", err
 		}
+		runs = runs || !t.Waits()
 	}
-	return turn.RequiresAction, nil
+	if !runs {
+		return "", nil // the turn stops, which ends the request
+	}
+	return "", out.EndRequest(ctx)
 }
 
 // keep keeps a memo that has something in it.
@@ -316,18 +362,4 @@ func (r *response) silence() error {
 		return temporary("The model thought but said nothing.")
 	}
 	return temporary("The model's reply was empty.")
-}
-
-// waits reports whether a custom tool's use has no result yet.
-func waits(entries []turn.Entry) bool {
-	open := map[string]bool{}
-	for _, e := range entries {
-		switch e.Kind {
-		case turn.CustomToolUse:
-			open[e.ID] = true
-		case turn.CustomToolResult:
-			delete(open, e.UseID)
-		}
-	}
-	return len(open) > 0
 }

@@ -16,7 +16,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	e := newEndpoint(t, chat)
+	e := newEndpoint(t, chatWithTools)
 	turntest.Run(t, func(t *testing.T) turn.Runner { return e.runner(t, nil) })
 }
 

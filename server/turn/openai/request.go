@@ -25,15 +25,16 @@ const bytesPerToken = 3
 
 // request returns the request that lets the model go on with the turn, what it has that may be refused, and how many
 // turns were left out of it.
-func (r *Runner) request(in turn.Input, tools []tool, p profile) (body []byte, s sent, leftOut int, err error) {
-	s = sent{system: in.Agent.System != "", fields: map[string]bool{}, keywords: map[string]bool{}}
+func (r *Runner) request(in turn.Input, tools turn.Offers, p profile) (body []byte, s sent, leftOut int, err error) {
+	text := in.System()
+	s = sent{system: text != "", fields: map[string]bool{}, keywords: map[string]bool{}}
 	q := request{Model: r.modelOf(in), Tools: functions(tools, p, &s), Stream: !p.noStream}
 	if q.Stream && !p.noStreamOptions {
 		q.StreamOptions = &streamOptions{IncludeUsage: true}
 	}
 	past, now := turns(in.History), turns(in.Entries)
 	h := newHistory(slices.Concat(in.History, in.Entries), r.origin(in), p, &s)
-	left := r.budget(in, p) - len(in.Agent.System) - len(encoded(q.Tools))
+	left := r.budget(in, p) - len(text) - len(encoded(q.Tools))
 	var newest [][]message // from the newest turn to the oldest
 	for i, entries := range slices.Backward(append(past, now...)) {
 		messages := h.messages(entries)
@@ -48,7 +49,7 @@ func (r *Runner) request(in turn.Input, tools []tool, p profile) (body []byte, s
 	for _, messages := range slices.Backward(newest) {
 		q.Messages = append(q.Messages, messages...)
 	}
-	q.Messages = r.complete(joinNeighbours(q.Messages), in.Agent.System, p)
+	q.Messages = r.complete(joinNeighbours(q.Messages), text, p)
 	body, err = json.Marshal(q)
 	s.bytes = len(body)
 	return body, s, leftOut, err

@@ -7,39 +7,21 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+
+	"github.com/cloud-sessions/sessions/server/turn"
 )
 
-// tool is a custom tool of the agent.
-type tool struct {
-	Type        string          `json:"type"`
-	Name        string          `json:"name"`
-	Description string          `json:"description"`
-	InputSchema json.RawMessage `json:"input_schema"`
-}
-
-// customTools returns the custom ones of the agent's tools.
-func customTools(tools json.RawMessage) ([]tool, error) {
-	if len(tools) == 0 {
-		return nil, nil
-	}
-	var all []tool
-	if err := json.Unmarshal(tools, &all); err != nil {
-		return nil, fmt.Errorf("the agent's tools: %w", err)
-	}
-	return slices.DeleteFunc(all, func(t tool) bool { return t.Type != "custom" }), nil
-}
-
-// names maps the names of tools, as endpoints know them, to the agent's.
-func names(tools []tool) map[string]string {
+// names maps the names of tools, as endpoints know them, to those of the turn.
+func names(tools turn.Offers) map[string]string {
 	names := make(map[string]string, len(tools))
 	for _, t := range tools {
-		names[wireName(t.Name)] = t.Name
+		names[wireName(t.ModelName())] = t.ModelName()
 	}
 	return names
 }
 
-// everywhere is the form of tools' names that all endpoints accept; the contract allows longer ones, and a digit or a
-// hyphen at the beginning.
+// everywhere is the form of tools' names that all endpoints accept; the contract allows longer ones, a digit or a hyphen at
+// the beginning, and MCP servers use any characters.
 var everywhere = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
 
 // wireName returns a tool's name in a form that all endpoints accept.
@@ -48,8 +30,11 @@ func wireName(name string) string {
 		return name
 	}
 	sum := sha256.Sum256([]byte(name))
-	return fmt.Sprintf("t_%.53s_%x", name, sum[:4])
+	return fmt.Sprintf("t_%.53s_%x", elsewhere.ReplaceAllString(name, "_"), sum[:4])
 }
+
+// elsewhere are the characters that not all endpoints accept in names of tools.
+var elsewhere = regexp.MustCompile(`[^A-Za-z0-9_-]`)
 
 // function is a tool of a request.
 type function struct {
@@ -59,10 +44,10 @@ type function struct {
 }
 
 // functions returns the tools as the endpoint accepts them.
-func functions(tools []tool, p profile, sent *sent) []any {
+func functions(tools turn.Offers, p profile, sent *sent) []any {
 	var list []any
 	for _, t := range tools {
-		f := function{Name: wireName(t.Name), Description: t.Description, Parameters: asObject(schema(t.InputSchema, p, sent))}
+		f := function{Name: wireName(t.ModelName()), Description: t.Description, Parameters: asObject(schema(t.InputSchema, p, sent))}
 		if f.Parameters == nil {
 			f.Parameters = object{}
 		}

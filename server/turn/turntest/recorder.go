@@ -24,7 +24,13 @@ const (
 	EndMessage    Method = "EndMessage"
 	UseTool       Method = "UseTool"
 	ToolResult    Method = "ToolResult"
+	UseWorkerTool Method = "UseWorkerTool"
+	UseMCPTool    Method = "UseMCPTool"
+	MCPToolResult Method = "MCPToolResult"
 	UseCustomTool Method = "UseCustomTool"
+	Problem       Method = "Problem"
+	EndRequest    Method = "EndRequest"
+	BeginRequest  Method = "BeginRequest"
 	Keep          Method = "Keep"
 	Spend         Method = "Spend"
 )
@@ -34,14 +40,19 @@ type Call struct {
 	Method Method
 	// ID is the id that a use was given, or that a result names.
 	ID string
-	// Text is a piece or a result.
+	// Text is a piece, a result or a problem.
 	Text string
-	// Name and Input are a use's tool and arguments.
-	Name, Input string
+	// Name and Input are a use's tool and arguments, and Server is its MCP server.
+	Name, Input, Server string
 	// Memo is what is kept with a message or a use.
 	Memo        string
 	Ask, Failed bool
 	Usage       turn.Usage
+}
+
+// uses reports whether the call is the use of a tool.
+func (c Call) uses() bool {
+	return c.Method == UseTool || c.Method == UseWorkerTool || c.Method == UseMCPTool || c.Method == UseCustomTool
 }
 
 // Recorder is a turn.Sink that records its calls. Ids are evt_000001 and so on. The zero value is
@@ -149,12 +160,16 @@ func entries(calls []Call) []turn.Entry {
 			message.WriteString(c.Text)
 		case Keep:
 			memo = json.RawMessage(c.Memo)
-		case UseTool:
-			add(turn.Entry{Kind: turn.ToolUse, ID: c.ID, Name: c.Name, Input: json.RawMessage(c.Input)})
+		case UseTool, UseWorkerTool:
+			add(turn.Entry{Kind: turn.ToolUse, ID: c.ID, Name: c.Name, Input: json.RawMessage(c.Input), Ask: c.Ask})
+		case UseMCPTool:
+			add(turn.Entry{Kind: turn.MCPToolUse, ID: c.ID, MCPServer: c.Server, Name: c.Name, Input: json.RawMessage(c.Input), Ask: c.Ask})
 		case UseCustomTool:
 			add(turn.Entry{Kind: turn.CustomToolUse, ID: c.ID, Name: c.Name, Input: json.RawMessage(c.Input)})
 		case ToolResult:
 			made = append(made, turn.Entry{Kind: turn.ToolResult, UseID: c.ID, Text: c.Text, Failed: c.Failed})
+		case MCPToolResult:
+			made = append(made, turn.Entry{Kind: turn.MCPToolResult, UseID: c.ID, Text: c.Text, Failed: c.Failed})
 		}
 	}
 	end()
@@ -187,6 +202,40 @@ func (r *Recorder) UseTool(ctx context.Context, name string, input json.RawMessa
 // ToolResult implements turn.Sink.
 func (r *Recorder) ToolResult(ctx context.Context, useID, text string, failed bool) error {
 	_, err := r.take(ctx, Call{Method: ToolResult, ID: useID, Text: text, Failed: failed})
+	return err
+}
+
+// UseWorkerTool implements turn.Sink.
+func (r *Recorder) UseWorkerTool(ctx context.Context, name string, input json.RawMessage, ask bool) (string, error) {
+	return r.take(ctx, Call{Method: UseWorkerTool, Name: name, Input: string(input), Ask: ask})
+}
+
+// UseMCPTool implements turn.Sink.
+func (r *Recorder) UseMCPTool(ctx context.Context, server, name string, input json.RawMessage, ask bool) (string, error) {
+	return r.take(ctx, Call{Method: UseMCPTool, Server: server, Name: name, Input: string(input), Ask: ask})
+}
+
+// MCPToolResult implements turn.Sink.
+func (r *Recorder) MCPToolResult(ctx context.Context, useID, text string, failed bool) error {
+	_, err := r.take(ctx, Call{Method: MCPToolResult, ID: useID, Text: text, Failed: failed})
+	return err
+}
+
+// Problem implements turn.Sink.
+func (r *Recorder) Problem(ctx context.Context, message string) error {
+	_, err := r.take(ctx, Call{Method: Problem, Text: message})
+	return err
+}
+
+// EndRequest implements turn.Sink.
+func (r *Recorder) EndRequest(ctx context.Context) error {
+	_, err := r.take(ctx, Call{Method: EndRequest})
+	return err
+}
+
+// BeginRequest implements turn.Sink.
+func (r *Recorder) BeginRequest(ctx context.Context) error {
+	_, err := r.take(ctx, Call{Method: BeginRequest})
 	return err
 }
 
@@ -247,7 +296,7 @@ func (r *Recorder) take(ctx context.Context, c Call) (string, error) {
 		r.refused++
 		return "", err
 	}
-	if c.Method == UseTool || c.Method == UseCustomTool {
+	if c.uses() {
 		r.uses++
 		c.ID = fmt.Sprintf("evt_%06d", r.uses)
 	}

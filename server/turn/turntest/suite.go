@@ -30,18 +30,46 @@ func Input(message string) turn.Input {
 	}
 }
 
-// Run tests that the runners of the factory conform to turn.Runner. They must always run the turns of Input,
-// with any message, in the same way; a runner that uses custom tools should use get_weather.
+// Toolbox returns the tools that the suite's turns have in addition: look_up, which the server runs, the tool find.book of
+// the MCP server library, and bash, which a worker runs. Each of the first two fails when its input has {"fail": true}, and returns "result of NAME" otherwise.
+func Toolbox() turn.Toolbox {
+	run := func(name string) func(ctx context.Context, input json.RawMessage) (turn.Output, error) {
+		return func(ctx context.Context, input json.RawMessage) (turn.Output, error) {
+			var in struct{ Fail bool }
+			if err := json.Unmarshal(input, &in); err != nil {
+				return turn.Output{}, err
+			}
+			return turn.Output{Text: "result of " + name, Failed: in.Fail}, ctx.Err()
+		}
+	}
+	schema := json.RawMessage(`{"type":"object","properties":{"fail":{"type":"boolean"}}}`)
+	return turn.Toolbox{Tools: []turn.Tool{
+		{Name: "look_up", Description: "Looks something up.", InputSchema: schema, Repeatable: true, Run: run("look_up")},
+		{Name: "bash", Description: "Runs a command.", InputSchema: schema},
+		{Name: "find.book", MCPServer: "library", Description: "Finds a book.", InputSchema: schema, Run: run("find.book")},
+	}}
+}
+
+// Run tests that the runners of the factory conform to turn.Runner. They must always run the turns of Input with Toolbox,
+// with any message, in the same way; a runner that uses tools should use get_weather and those of Toolbox.
 // The factory returns a new runner at every call and leaves its cleanup to t.
 func Run(t *testing.T, factory func(t *testing.T) turn.Runner) {
 	t.Helper()
-	s := suite{factory: factory, input: Input("Hello, gopher! How is the weather?")}
+	s := suite{factory: factory, input: input("Hello, gopher! How is the weather?")}
 	t.Run("Ends", s.ends)
 	t.Run("Repeats", s.repeats)
 	t.Run("StopsWithSink", s.stopsWithSink)
 	t.Run("StopsWithContext", s.stopsWithContext)
+	t.Run("StopsWithTool", s.stopsWithTool)
 	t.Run("StartsNothingLate", s.startsNothingLate)
 	t.Run("Concurrent", s.concurrent)
+}
+
+// input returns the input of a turn of the suite.
+func input(message string) turn.Input {
+	in := Input(message)
+	in.Toolboxes = []turn.Toolbox{Toolbox()}
+	return in
 }
 
 type suite struct {
@@ -62,18 +90,20 @@ func play(t *testing.T, r turn.Runner, in turn.Input) []Call {
 // ends tests that the turn ends, and that what went out is well-formed.
 func (s suite) ends(t *testing.T) {
 	calls := play(t, s.factory(t), s.input)
-	open := map[string]bool{}
+	open := map[string]Method{}
+	ended := false // whether the latest request has ended
 	for i, c := range calls {
-		switch c.Method {
-		case UseTool, UseCustomTool:
+		if c.uses() {
 			var object map[string]any
 			if err := json.Unmarshal([]byte(c.Input), &object); err != nil || object == nil {
 				t.Errorf("call %d: the input of %s is %q, want a JSON object", i, c.Name, c.Input)
 			}
-			open[c.ID] = c.Method == UseTool
-		case ToolResult:
-			if !open[c.ID] {
-				t.Errorf("call %d: a result of %q, which is not the use of a built-in tool without a result", i, c.ID)
+			open[c.ID] = c.Method
+		}
+		switch c.Method {
+		case ToolResult, MCPToolResult:
+			if of := map[Method]Method{ToolResult: UseTool, MCPToolResult: UseMCPTool}; open[c.ID] != of[c.Method] {
+				t.Errorf("call %d: %s of %q, which is not such a use without a result", i, c.Method, c.ID)
 			}
 			delete(open, c.ID)
 		case Spend:
@@ -81,10 +111,17 @@ func (s suite) ends(t *testing.T) {
 				u.CacheCreation5m, u.CacheCreation1h, u.CreditCents) < 0 {
 				t.Errorf("call %d: negative usage %+v", i, u)
 			}
+		case EndRequest:
+			ended = true
+		case BeginRequest:
+			if !ended {
+				t.Errorf("call %d: %s while a request is under way", i, c.Method)
+			}
+			ended = false
 		}
 	}
-	for id, builtin := range open {
-		if builtin {
+	for id, method := range open {
+		if method == UseTool || method == UseMCPTool {
 			t.Errorf("the use %s has no result", id)
 		}
 	}
@@ -94,7 +131,7 @@ func (s suite) ends(t *testing.T) {
 func (s suite) repeats(t *testing.T) {
 	want := play(t, s.factory(t), s.input)
 	used := s.factory(t)
-	play(t, used, Input("Something else."))
+	play(t, used, input("Something else."))
 	for range 2 {
 		same(t, want, play(t, used, s.input))
 	}
@@ -168,6 +205,32 @@ func (s suite) stopsWithContext(t *testing.T) {
 	}
 }
 
+// stopsWithTool tests that the runner returns each error of a tool unchanged and makes no further calls.
+func (s suite) stopsWithTool(t *testing.T) {
+	r := s.factory(t)
+	broken := errors.New("the tool is broken")
+	in := s.input
+	used := 0
+	in.Toolboxes = []turn.Toolbox{Toolbox()}
+	for i, t := range in.Toolboxes[0].Tools {
+		if t.Run == nil {
+			continue
+		}
+		in.Toolboxes[0].Tools[i].Run = func(context.Context, json.RawMessage) (turn.Output, error) {
+			used++
+			return turn.Output{}, broken
+		}
+	}
+	var rec Recorder
+	_, err := Play(t.Context(), r, in, &rec, Allow)
+	if used > 1 || used == 1 && !identical(err, broken) || used == 0 && err != nil {
+		t.Errorf("error %v after %d uses, want the first tool's unchanged", err, used)
+	}
+	if calls := rec.Calls(); used == 1 && calls[len(calls)-1].Method != EndRequest {
+		t.Errorf("%s followed", calls[len(calls)-1].Method)
+	}
+}
+
 // startsNothingLate tests that a context which has ended already is returned before anything is done.
 func (s suite) startsNothingLate(t *testing.T) {
 	canceled, cancel := context.WithCancel(t.Context())
@@ -192,7 +255,7 @@ func (s suite) concurrent(t *testing.T) {
 	inputs := make([]turn.Input, sessions)
 	want := make([][]Call, sessions)
 	for i := range inputs {
-		inputs[i] = Input(fmt.Sprintf("Hello from session %d.", i))
+		inputs[i] = input(fmt.Sprintf("Hello from session %d.", i))
 		want[i] = play(t, s.factory(t), inputs[i])
 	}
 	var (

@@ -42,6 +42,12 @@ func TestRecorder(t *testing.T) {
 	check(err)
 	check(rec.ToolResult(ctx, first, "text", true))
 	check(rec.EndMessage(ctx))
+	third, err := rec.UseMCPTool(ctx, "library", "find.book", []byte(`{}`), false)
+	check(err)
+	check(rec.EndRequest(ctx))
+	check(rec.MCPToolResult(ctx, third, "found", false))
+	check(rec.Problem(ctx, "no"))
+	check(rec.BeginRequest(ctx))
 	second, err := rec.UseCustomTool(ctx, "get", []byte(`{}`))
 	check(err)
 	rec.Spend(turn.Usage{InputTokens: 2})
@@ -49,15 +55,17 @@ func TestRecorder(t *testing.T) {
 
 	want := []turn.Entry{
 		{Kind: turn.AgentMessage, Text: "ab"},
-		{Kind: turn.ToolUse, ID: "evt_000001", Name: "Read", Input: []byte(`{"a":1}`)},
+		{Kind: turn.ToolUse, ID: "evt_000001", Name: "Read", Input: []byte(`{"a":1}`), Ask: true},
 		{Kind: turn.ToolResult, UseID: "evt_000001", Text: "text", Failed: true},
-		{Kind: turn.CustomToolUse, ID: "evt_000002", Name: "get", Input: []byte(`{}`)},
+		{Kind: turn.MCPToolUse, ID: "evt_000002", MCPServer: "library", Name: "find.book", Input: []byte(`{}`)},
+		{Kind: turn.MCPToolResult, UseID: "evt_000002", Text: "found"},
+		{Kind: turn.CustomToolUse, ID: "evt_000003", Name: "get", Input: []byte(`{}`)},
 		{Kind: turn.AgentMessage, Text: "c"},
 	}
 	if diff := cmp.Diff(want, rec.Entries()); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
 	}
-	if first != "evt_000001" || second != "evt_000002" {
+	if first != "evt_000001" || second != "evt_000003" {
 		t.Errorf("ids %q and %q", first, second)
 	}
 	if got := rec.Messages(); !slices.Equal(got, []string{"ab", "c"}) {
@@ -66,8 +74,8 @@ func TestRecorder(t *testing.T) {
 	if got := rec.Usage(); got != (turn.Usage{InputTokens: 3}) {
 		t.Errorf("usage %+v", got)
 	}
-	if n := len(rec.Calls()); n != 10 || rec.Refused() != 0 {
-		t.Errorf("%d calls and %d refused, want 10 and 0", n, rec.Refused())
+	if n := len(rec.Calls()); n != 15 || rec.Refused() != 0 {
+		t.Errorf("%d calls and %d refused, want 15 and 0", n, rec.Refused())
 	}
 }
 
@@ -143,7 +151,7 @@ func TestPlay(t *testing.T) {
 	})
 	uses := []turn.Entry{
 		{Kind: turn.CustomToolUse, ID: "evt_000001", Name: "get", Input: []byte(`{}`)},
-		{Kind: turn.ToolUse, ID: "evt_000002", Name: "Bash", Input: []byte(`{}`)},
+		{Kind: turn.ToolUse, ID: "evt_000002", Name: "Bash", Input: []byte(`{}`), Ask: true},
 	}
 	for name, c := range map[string]struct {
 		settle turntest.Settle

@@ -24,6 +24,7 @@ type postgres struct {
 	statementTimeout time.Duration
 
 	conns   connections
+	inbox   *inbox
 	space   space
 	kept    *keeper
 	hearing *hearing

@@ -85,3 +85,12 @@ func UnlockSchema(ctx context.Context, db engine.Database) error {
 	defer conn.Close()
 	return schemaLock{slog.New(slog.DiscardHandler)}.SessionUnlock(ctx, conn)
 }
+
+// FillInbox leaves no room for large rows until the function that it returns is called.
+func FillInbox(db engine.Database) (empty func()) {
+	i := db.Engine.(*postgres).inbox
+	if !i.room.TryAcquire(inboxBytes) {
+		panic("something is read")
+	}
+	return func() { i.room.Release(inboxBytes) }
+}

@@ -47,6 +47,7 @@ func Open(url string, opts Options) (engine.Database, error) {
 		connectTimeout: config.ConnConfig.ConnectTimeout,
 		// The server is the first to stop waiting, which leaves the connection usable.
 		statementTimeout: opts.StatementTimeout + time.Second,
+		inbox:            newInbox(opts.StatementTimeout),
 		hearing:          newHearing(opts.Log),
 	}
 	unhurried := config.ConnConfig.Copy()
@@ -55,6 +56,7 @@ func Open(url string, opts Options) (engine.Database, error) {
 		return &pgconn.DeadlineContextWatcherHandler{Conn: c.Conn()}
 	}
 	unhurried.AfterConnect = ask(opts.ConnectTimeout, slices.Concat(settings, unbounded, relied)...)
+	config.ConnConfig.BuildFrontend = e.inbox.frontend
 	config.ConnConfig.AfterConnect = ask(opts.ConnectTimeout, slices.Concat(pooled(opts), settings, relied)...)
 	config.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { return e.conns.open() }
 	e.kept = &keeper{config: unhurried, log: opts.Log, giveWay: e.giveWay}

@@ -398,15 +398,11 @@ func TestADeafListener(t *testing.T) {
 	}
 	dropped.Store(true)
 	eventually(t, "it is not ready", func() bool { return errors.Is(s.Ping(t.Context()), store.ErrUnavailable) })
-	if !log.has("do not arrive") {
-		t.Errorf("logged: %s", &log.text)
-	}
+	eventually(t, "the log says so", func() bool { return log.has("do not arrive") })
 	looksEverySecond(t, s)
 	dropped.Store(false)
 	eventually(t, "it is ready", func() bool { return s.Ping(t.Context()) == nil })
-	if !log.has("arrive again") {
-		t.Errorf("logged: %s", &log.text)
-	}
+	eventually(t, "the log says so again", func() bool { return log.has("arrive again") })
 }
 
 // TestConnectionLimit has more callers than the role may have connections: they wait for each other.
@@ -651,4 +647,34 @@ func TestLostSchemaLock(t *testing.T) {
 	if err := pgengine.UnlockSchema(t.Context(), db); err == nil || !strings.Contains(err.Error(), "must pool sessions") {
 		t.Error(err)
 	}
+}
+
+// TestALargeRowWaitsForRoom reads rows while there is no memory for large ones: those fail as when the database is not
+// available, small ones are read, and everything is once there is room.
+func TestALargeRowWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	db, err := pgengine.Open(pgtest.Database(t), pgengine.Options{
+		MaxConns: 4, StatementTimeout: 200 * time.Millisecond, ConnectTimeout: 5 * time.Second, Log: slog.New(slog.DiscardHandler),
+	})
+	check(t, err)
+	s := openStore(t, db)
+	read := func(bytes int) error {
+		got := 0
+		err := db.Read(t.Context(), engine.Query{Text: "SELECT repeat('a', $1)", Args: []any{bytes}}, func(row engine.Scanner) error {
+			text := ""
+			err := row.Scan(&text)
+			got = len(text)
+			return err
+		})
+		if err == nil && got != bytes {
+			t.Errorf("%d of %d bytes", got, bytes)
+		}
+		return err
+	}
+	empty := pgengine.FillInbox(db)
+	wantUnavailable(t, "a large row", read(1<<20))
+	eventually(t, "a small row", func() bool { return read(1000) == nil })
+	empty()
+	eventually(t, "a large row, with room", func() bool { return read(1<<20) == nil })
+	check(t, s.Ping(t.Context()))
 }

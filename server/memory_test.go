@@ -1,0 +1,50 @@
+package server
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cloud-sessions/sessions/server/budget"
+)
+
+// Memory is returned once after large requests have ended: not while they last, and not after small ones.
+func TestMemoryIsReturned(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		requests, turns := budget.New(1<<30), budget.New(1<<30)
+		s := &Server{budgets: []*budget.Budget{requests, turns}}
+		released := 0
+		go s.returnMemory(t.Context(), func() { released++ })
+		want := func(n int, when string) {
+			t.Helper()
+			time.Sleep(3 * calm)
+			if released != n {
+				t.Errorf("%s: returned %d times, want %d", when, released, n)
+			}
+		}
+		want(0, "at rest")
+		small, first, second := requests.Open("a"), requests.Open("a"), turns.Open("a")
+		if err := small.Grow(large / 2); err != nil {
+			t.Fatal(err)
+		}
+		want(0, "after a small request")
+		if err := first.Grow(large); err != nil {
+			t.Fatal(err)
+		}
+		want(0, "during a large request")
+		if err := second.Grow(large); err != nil {
+			t.Fatal(err)
+		}
+		first.Close()
+		want(0, "during a large turn")
+		second.Close()
+		want(1, "after them")
+		want(1, "at rest again")
+		if err := first.Grow(large); err != nil {
+			t.Fatal(err)
+		}
+		first.Close()
+		want(2, "after a short one")
+	})
+}

@@ -1,0 +1,51 @@
+package vault
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cloud-sessions/sessions/api/problem"
+	"github.com/cloud-sessions/sessions/gen/types"
+)
+
+// Feature is the feature that needs a key, as errors name it.
+const Feature = "vaults"
+
+// noKeyError is a secret that cannot be sealed, because the server has no key.
+type noKeyError struct{}
+
+func (*noKeyError) Error() string {
+	return "This server has no key to encrypt secrets with, which its operator has to configure; a vault without credentials can be created."
+}
+
+// Problem implements problem.Error.
+func (e *noKeyError) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeFeatureNotAvailable, Message: e.Error(), Feature: Feature}
+}
+
+// keyAwayError is a secret whose key the server does not have. The cause is for logs.
+type keyAwayError struct{ cause error }
+
+func (*keyAwayError) Error() string {
+	return "This server does not have the key that the vaults' secrets are encrypted with, which its operator has to provide."
+}
+
+// Unwrap returns the cause.
+func (e *keyAwayError) Unwrap() error { return e.cause }
+
+// Problem implements problem.Error.
+func (e *keyAwayError) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeOverloadedError, Message: e.Error(), RetryAfter: time.Minute}
+}
+
+// damagedError is a sealed secret that was changed or cut, or that belongs to another credential.
+type damagedError struct{ id string }
+
+func (e *damagedError) Error() string {
+	return fmt.Sprintf("The stored secret of credential '%s' is damaged; delete the credential and add it again.", e.id)
+}
+
+// Problem implements problem.Error.
+func (e *damagedError) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeConflictError, Message: e.Error()}
+}

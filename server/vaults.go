@@ -1,0 +1,50 @@
+package server
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+
+	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/server/egress"
+	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/vault"
+)
+
+// NoVaultKey is the Config.VaultKeyFile of a server without a vault key.
+const NoVaultKey = "none"
+
+// DefaultVaultKeyFile returns the key file of a database that Config does not name one for: next to a SQLite file, "" for any
+// other database.
+func DefaultVaultKeyFile(db string) string {
+	path, onSQLite := strings.CutPrefix(db, "sqlite:")
+	if !onSQLite || path == ":memory:" {
+		return ""
+	}
+	if file, err := filepath.EvalSymlinks(path); err == nil { // one database has one key
+		path = file
+	}
+	return path + ".vault-key"
+}
+
+// openVaults opens the safe of the vaults, which asks token endpoints through the client, and logs when there is no key.
+func openVaults(ctx context.Context, c Config, db store.Store, client *egress.Client, api *contract.Contract) (*vault.Safe, error) {
+	key := vault.KeyConfig{
+		Text: c.VaultKey, File: c.VaultKeyFile, Required: c.VaultKeyFile != "",
+		Create: strings.HasPrefix(c.DB, "sqlite:"), Temporary: c.DB == "sqlite::memory:",
+	}
+	switch {
+	case c.VaultKeyFile == NoVaultKey:
+		key = vault.KeyConfig{}
+	case key.Text == "" && key.File == "":
+		key.File = DefaultVaultKeyFile(c.DB)
+	}
+	safe, err := vault.Open(ctx, vault.Options{
+		Store: db, Key: key, HTTP: egress.Confidential{Client: client}, Now: c.Now,
+		MaxToken: api.Schema("MCPOAuthInput").At("access_token").MaxLength(),
+	})
+	if err == nil && !safe.Available() {
+		c.Logger.Warn("secrets of vaults are not available: there is no vault key")
+	}
+	return safe, err
+}
