@@ -495,6 +495,35 @@ func ExampleEnvironmentService_Update() {
 	// Output: checks
 }
 
+// The server keeps a token encrypted and sends it to the MCP server; nothing returns it.
+func ExampleVaultService_Create() {
+	c, srv := demo()
+	defer srv.Close()
+	vault, err := c.Vaults.Create(context.Background(), &client.CreateVaultRequest{DisplayName: "Search tools"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(vault.ID, vault.Status)
+	// Output: vault_1 active
+}
+
+func ExampleVaultCredentialService_Create() {
+	c, srv := demo()
+	defer srv.Close()
+	credential, err := c.Vaults.Credentials.Create(context.Background(), "vault_1", &client.CreateVaultCredentialRequest{
+		Auth: new(client.NewCredentialInput(client.StaticBearerInput{
+			MCPServerURL: "https://mcp.search.example/mcp", Token: os.Getenv("SEARCH_TOKEN"),
+		})),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if auth, ok := credential.Auth.AsAny().(client.StaticBearer); ok {
+		fmt.Println(credential.ID, auth.MCPServerURL)
+	}
+	// Output: vcred_1 https://mcp.search.example/mcp
+}
+
 func ExampleModelService_List() {
 	c, srv := demo()
 	defer srv.Close()
