@@ -55,6 +55,9 @@ func demo(opts ...client.Option) (*client.Client, *httptest.Server) {
 	reply("POST /api/v1/cloud/environments/env_1", 200, `{"id":"env_1","name":"checks"}`)
 	reply("DELETE /api/v1/cloud/environments/env_1", 409, conflict("Sessions refer to the environment."))
 	reply("POST /api/v1/cloud/environments/env_1/archive", 200, `{"id":"env_1","status":"archived"}`)
+	reply("POST /api/v1/cloud/vaults", 201, `{"id":"vault_1","type":"vault","status":"active"}`)
+	reply("POST /api/v1/cloud/vaults/vault_1/credentials", 201, `{"id":"vcred_1","type":"vault_credential",
+		"auth":{"type":"static_bearer","mcp_server_url":"https://mcp.search.example/mcp"}}`)
 	reply("GET /api/v1/cloud/models", 200, `{"data":[{"id":"ultimate","default_context_window":200000,
 		"efforts":["low","medium","high"]},{"id":"auto","default_context_window":200000,"efforts":[]}],"has_more":false}`)
 	mux.HandleFunc("GET /api/v1/cloud/sessions", func(w http.ResponseWriter, r *http.Request) {

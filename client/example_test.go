@@ -7,6 +7,7 @@ import (
 	"log"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/cloud-sessions/sessions/client"
@@ -474,6 +475,35 @@ func ExampleEnvironmentService_Update() {
 	}
 	fmt.Println(environment.Name)
 	// Output: checks
+}
+
+// The server keeps a token encrypted and sends it to the MCP server; nothing returns it.
+func ExampleVaultService_Create() {
+	c, srv := demo()
+	defer srv.Close()
+	vault, err := c.Vaults.Create(context.Background(), &client.CreateVaultRequest{DisplayName: "Search tools"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(vault.ID, vault.Status)
+	// Output: vault_1 active
+}
+
+func ExampleVaultCredentialService_Create() {
+	c, srv := demo()
+	defer srv.Close()
+	credential, err := c.Vaults.Credentials.Create(context.Background(), "vault_1", &client.CreateVaultCredentialRequest{
+		Auth: new(client.NewCredentialInput(client.StaticBearerInput{
+			MCPServerURL: "https://mcp.search.example/mcp", Token: os.Getenv("SEARCH_TOKEN"),
+		})),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if auth, ok := credential.Auth.AsAny().(client.StaticBearer); ok {
+		fmt.Println(credential.ID, auth.MCPServerURL)
+	}
+	// Output: vcred_1 https://mcp.search.example/mcp
 }
 
 func ExampleModelService_List() {

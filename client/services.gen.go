@@ -56,8 +56,8 @@ type SessionService struct {
 // Create creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 // starts a turn of the agent.
 //
-// The request is checked in this order: token, content type, body, feature gate, agent, environment. A 404 names
-// which of the two is missing. An archived agent or environment is a 400.
+// The request is checked in this order: token, content type, body, feature gate, agent, environment, memory stores,
+// vaults. A 404 names which of them is missing. An archived one is a 400.
 //
 // Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict], [ErrRateLimit] and [ErrFeatureNotAvailable].
 //

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -106,6 +107,32 @@ func TestAllAccountsTogetherAreBounded(t *testing.T) {
 	eventually(t, "there is room again", func() bool {
 		return h.do(request{method: "GET", path: "/sessions"}).status == http.StatusOK
 	})
+}
+
+// A read is refused before it is made when the account has no room for what it may return.
+func TestAReadWaitsForRoom(t *testing.T) {
+	h := start(t, smallBudget)
+	agent := h.mustCreate("/agents", `{"name":"a","model":"ultimate"}`)
+	reads := []string{"/sessions", "/agents", h.session(), "/agents/" + agent}
+	h.upload(aliceToken, 32<<20)
+	stop := h.upload(aliceToken, 700<<10)
+	eventually(t, "most of the share is used up", func() bool { return h.inFlight() > 3<<20 })
+	var asked sync.WaitGroup
+	for _, path := range reads {
+		asked.Go(func() {
+			if got := h.do(request{method: "GET", path: path}); got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") != "1" {
+				t.Errorf("%s: %d %s", path, got.status, got.body)
+			}
+		})
+	}
+	asked.Wait()
+	stop()
+	eventually(t, "there is room again", func() bool { return h.inFlight() < 3<<20 })
+	for _, path := range reads {
+		if got := h.do(request{method: "GET", path: path}); got.status != http.StatusOK {
+			t.Errorf("%s, with room: %d %s", path, got.status, got.body)
+		}
+	}
 }
 
 // A body without a length reserves as it is read.

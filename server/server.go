@@ -179,9 +179,6 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 	if s.egress, err = openEgress(config); err != nil {
 		return nil, err
 	}
-	if s.vaults, err = openVaults(ctx, config, db, s.egress); err != nil {
-		return nil, err
-	}
 	if config.Demo {
 		if s.demo, err = seedDemo(ctx, db, config.DemoToken, config.Now); err != nil {
 			return nil, err
@@ -189,6 +186,9 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 	}
 	api, err := contract.Load()
 	if err != nil {
+		return nil, err
+	}
+	if s.vaults, err = openVaults(ctx, config, db, s.egress, api); err != nil {
 		return nil, err
 	}
 	s.memory = memory.New(api, config.MaxMemoryBytes)

@@ -630,8 +630,8 @@ type ClientInterface interface {
 	// Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 	// starts a turn of the agent.
 	//
-	// The request is checked in this order: token, content type, body, feature gate, agent, environment.
-	// A 404 names which of the two is missing. An archived agent or environment is a 400.
+	// The request is checked in this order: token, content type, body, feature gate, agent, environment, memory
+	// stores, vaults. A 404 names which of them is missing. An archived one is a 400.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -643,8 +643,8 @@ type ClientInterface interface {
 	// Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 	// starts a turn of the agent.
 	//
-	// The request is checked in this order: token, content type, body, feature gate, agent, environment.
-	// A 404 names which of the two is missing. An archived agent or environment is a 400.
+	// The request is checked in this order: token, content type, body, feature gate, agent, environment, memory
+	// stores, vaults. A 404 names which of them is missing. An archived one is a 400.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2092,8 +2092,8 @@ func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams, r
 // Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 // starts a turn of the agent.
 //
-// The request is checked in this order: token, content type, body, feature gate, agent, environment.
-// A 404 names which of the two is missing. An archived agent or environment is a 400.
+// The request is checked in this order: token, content type, body, feature gate, agent, environment, memory
+// stores, vaults. A 404 names which of them is missing. An archived one is a 400.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2115,8 +2115,8 @@ func (c *Client) CreateSessionWithBody(ctx context.Context, params *CreateSessio
 // Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 // starts a turn of the agent.
 //
-// The request is checked in this order: token, content type, body, feature gate, agent, environment.
-// A 404 names which of the two is missing. An archived agent or environment is a 400.
+// The request is checked in this order: token, content type, body, feature gate, agent, environment, memory
+// stores, vaults. A 404 names which of them is missing. An archived one is a 400.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -9108,8 +9108,8 @@ type ClientWithResponsesInterface interface {
 	// Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 	// starts a turn of the agent.
 	//
-	// The request is checked in this order: token, content type, body, feature gate, agent, environment.
-	// A 404 names which of the two is missing. An archived agent or environment is a 400.
+	// The request is checked in this order: token, content type, body, feature gate, agent, environment, memory
+	// stores, vaults. A 404 names which of them is missing. An archived one is a 400.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9121,8 +9121,8 @@ type ClientWithResponsesInterface interface {
 	// Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 	// starts a turn of the agent.
 	//
-	// The request is checked in this order: token, content type, body, feature gate, agent, environment.
-	// A 404 names which of the two is missing. An archived agent or environment is a 400.
+	// The request is checked in this order: token, content type, body, feature gate, agent, environment, memory
+	// stores, vaults. A 404 names which of them is missing. An archived one is a 400.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -22313,8 +22313,8 @@ func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, para
 // Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 // starts a turn of the agent.
 //
-// The request is checked in this order: token, content type, body, feature gate, agent, environment.
-// A 404 names which of the two is missing. An archived agent or environment is a 400.
+// The request is checked in this order: token, content type, body, feature gate, agent, environment, memory
+// stores, vaults. A 404 names which of them is missing. An archived one is a 400.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -22332,8 +22332,8 @@ func (c *ClientWithResponses) CreateSessionWithBodyWithResponse(ctx context.Cont
 // Creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 // starts a turn of the agent.
 //
-// The request is checked in this order: token, content type, body, feature gate, agent, environment.
-// A 404 names which of the two is missing. An archived agent or environment is a 400.
+// The request is checked in this order: token, content type, body, feature gate, agent, environment, memory
+// stores, vaults. A 404 names which of them is missing. An archived one is a 400.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

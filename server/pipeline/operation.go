@@ -43,6 +43,7 @@ func (p *Pipeline) operation(op *contract.Operation) echo.MiddlewareFunc {
 				reply.reset(c)
 				p.writeError(c, err)
 			}
+			grant.Rest() // the caller may take any time to read
 			return p.replies.release(c, reply)
 		}
 	}
@@ -79,6 +80,7 @@ func (p *Pipeline) admit(c echo.Context, op *contract.Operation, grant *budget.G
 		return err
 	}
 	err = op.CheckRequest(r, c.Param)
+	grant.Rest()
 	switch {
 	case body.refused != nil:
 		return body.refused

@@ -25,7 +25,7 @@ func (a *app) plainSessionCommands() []*cobra.Command {
 func (a *app) createSession() *cobra.Command {
 	return single(a, operation{
 		id: "createSession", use: "create", short: "Create a session", writes: true, body: true,
-		long:    "Creates a new session. It starts idle; a message sent through the Events API starts a turn of the agent.\n\nThe request is checked in this order: token, content type, body, feature gate, agent, environment. A 404 names\nwhich of the two is missing. An archived agent or environment is a 400.",
+		long:    "Creates a new session. It starts idle; a message sent through the Events API starts a turn of the agent.\n\nThe request is checked in this order: token, content type, body, feature gate, agent, environment, memory stores,\nvaults. A 404 names which of them is missing. An archived one is a 400.",
 		example: "sessions create --agent agent_019e390add9f7bac9b6cc806db46fcbd --environment env_019e2590d33f711fabf42f2857cecd8a",
 		fields: []field{
 			{param: "agent", name: "agent", kind: textFlag, usage: "agent of a new session: an agent id, which means its latest version, or an object that pins a version"},

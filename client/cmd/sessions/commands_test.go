@@ -36,12 +36,16 @@ func fields(t *testing.T, text string, names ...string) map[string]any {
 func TestTheLifeOfASession(t *testing.T) {
 	t.Parallel()
 	api := demo(t, func(c *server.Config) { c.Features = []string{server.FeatureM3} })
+	vault := func() string {
+		return strings.TrimSpace(ok(t, api, "vaults", "create", "--display-name", "v", "-o", "id"))
+	}
+	vault1, vault2 := vault(), vault()
 	created := ok(t, api, "create", "--agent", server.DemoAgent+"@2", "--environment", server.DemoEnvironment, "--title", "我的会话",
 		"--metadata", "purpose=customer-support", "--metadata", "a=b=c", "--env", "LOG_LEVEL=debug", "--delta-flush-interval-ms", "250",
-		"--memory-store", server.DemoMemoryStore, "--vault", "vault_1", "--vault", "vault_2", "--resource", "file_1", "--resource", "file_2:/mnt/b.csv")
+		"--memory-store", server.DemoMemoryStore, "--vault", vault1, "--vault", vault2, "--resource", "file_1", "--resource", "file_2:/mnt/b.csv")
 	want := map[string]any{
 		"title": "我的会话", "status": "idle", "metadata": map[string]any{"purpose": "customer-support", "a": "b=c"},
-		"environment_variables": map[string]any{"LOG_LEVEL": "debug"}, "memory_store_ids": []any{server.DemoMemoryStore}, "vault_ids": []any{"vault_1", "vault_2"},
+		"environment_variables": map[string]any{"LOG_LEVEL": "debug"}, "memory_store_ids": []any{server.DemoMemoryStore}, "vault_ids": []any{vault1, vault2},
 	}
 	if diff := cmp.Diff(want, fields(t, created, slices.Collect(maps.Keys(want))...)); diff != "" {
 		t.Error(diff)
@@ -319,6 +323,8 @@ func TestEveryParameterHasAFlag(t *testing.T) {
 		"limit": "--limit", "page": "--after and --before", "Idempotency-Key": "--idempotency-key", "X-Idempotency-Key": "--idempotency-key",
 		"created_at[gt]": "--created-after", "created_at[lte]": "--created-before", "include_archived": "--include-archived", "statuses[]": "--status",
 		"precondition": "another name of --based-on", "tools": "--file", "mcp_servers": "--file", "skills": "--file", "instructions": "another name of --system",
+		"credentials": "--file", "display_name": "not kept of a credential", // whose flat form is another one of --type and the like:
+		"type": "--type", "mcp_server_url": "--mcp-server-url", "protocol": "--file", "access_token": "--secret-file",
 	}
 	operations := contract(t)
 	walk(newApp(nil).command(), func(cmd *cobra.Command) {

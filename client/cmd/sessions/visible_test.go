@@ -49,7 +49,7 @@ func hostileServer(t *testing.T, fail bool) string {
 	}
 	fields := `"id":` + h + `,"type":` + h + `,"name":` + h + `,"title":` + h + `,"status":` + h + `,"description":` + h + `,"model":` + h +
 		`,"instructions":` + h + `,"system":` + h + `,"agent_id":` + h + `,"environment_id":` + h + `,"metadata":{` + h + `:` + h + `},"file_id":` + h + `,"path":` + h +
-		`,"mount_path":` + h + `,"version":1,"tools":[],"config":{"type":"cloud"},"environment_variables":{` + h + `:` + h + `},` + created
+		`,"credential_id":` + h + `,"mount_path":` + h + `,"version":1,"tools":[],"config":{"type":"cloud"},"environment_variables":{` + h + `:` + h + `},` + created
 	record := `{` + fields + `,"agent":{` + fields + `},"resources":[{` + fields + `}]`
 	body := record + `,"has_more":true,"first_id":` + h + `,"last_id":` + h + `,"next_page":null,"data":[` + record + `}]}`
 	envelope := `{"type":"error","error":{"type":"conflict_error","message":` + h + `,"param":` + h + `},"request_id":` + h + `}`
@@ -114,6 +114,10 @@ var terminalCommands = map[string]string{
 	"sessions memory stores create": "memory stores create --name n",
 	"sessions memory stores update": "memory stores update memstore_1 --name n",
 	"sessions models list":          "models list",
+	"sessions vaults create":        "vaults create --display-name v",
+	"sessions vaults update":        "vaults update vault_1 --display-name w",
+	"sessions credentials create":   "credentials create vault_1 --mcp-server-url https://mcp.example",
+	"sessions credentials update":   "credentials update vault_1 vcred_1 --metadata a=b",
 	"sessions resources list":       "resources list sess_1",
 	"sessions resources get":        "resources get sess_1 sesr_1",
 	"sessions resources add":        "resources add sess_1 file_1",

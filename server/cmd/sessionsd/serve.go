@@ -37,6 +37,9 @@ signal ends it immediately. The exit status is 0 after a clean stop and 1 after 
 
 A SQLite file is served by one process at a time; PostgreSQL by any number.
 
+Secrets of vaults are encrypted under the key in --vault-key-file, which 'sessionsd vault --help' explains, or
+under the text of such a file in $SESSIONSD_VAULT_KEY.
+
 With --demo there is an account with the agent and the environment of the documentation's curl, which
 is printed ready to paste. Its token is the value of $QODER_PAT if that is set, otherwise a new one; it
 expires 30 days after the last start with it. On an --addr that other machines reach, a given token must
@@ -69,6 +72,7 @@ file and requests give the same faults again.`,
 			config.DB, config.DBMaxConns = db.name, db.maxConns
 			config.DBStatementTimeout, config.DBConnectTimeout = db.statementTimeout, db.connectTimeout
 			config.ResponseCheck = server.ResponseCheck(check)
+			config.VaultKey = os.Getenv(vaultKeyVariable)
 			if config.Demo {
 				config.DemoToken = os.Getenv("QODER_PAT")
 			}
@@ -89,6 +93,7 @@ file and requests give the same faults again.`,
 	flags := cmd.Flags()
 	flags.StringVar(&config.Addr, "addr", "127.0.0.1:8080", "address to listen on, HOST:PORT; port 0 selects a free one")
 	db.register(flags)
+	registerKeyFile(flags, &config.VaultKeyFile)
 	flags.BoolVar(&config.Demo, "demo", false, "create the agent and the environment of the documentation, and a token")
 	runner.register(flags)
 	flags.StringVar(&faultFile, "faults", "", "YAML file that says which requests fail, and how; with --demo only")
