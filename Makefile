@@ -58,7 +58,7 @@ build: ## build bin/sessionsd and bin/sessions
 	CGO_ENABLED=0 go build -o bin/ ./server/cmd/sessionsd ./client/cmd/sessions
 
 run: ## serve the API with a demo account
-	go run ./server/cmd/sessionsd serve --demo
+	go run ./server/cmd/sessionsd serve --demo --features m3
 
 run-cluster: ## serve the API from three replicas behind a proxy, on a temporary PostgreSQL
 	go run ./server/internal/cluster
