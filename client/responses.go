@@ -35,6 +35,10 @@ func decode[T any](resp *response) (*T, error) {
 		}
 		return fail(describe(resp) + "; is the base URL right?")
 	}
+	if raw, ok := any(out).(*json.RawMessage); ok && raw == nil { // Client.Do returns any JSON
+		out = new(T)
+		*any(out).(*json.RawMessage) = json.RawMessage("null")
+	}
 	if out == nil {
 		return fail("the response is null")
 	}

@@ -57,7 +57,7 @@ func TestQueryPlans(t *testing.T) {
 		plan(t, s, selectUses, []any{"acc", "env_x"},
 			"SEARCH sessions USING INDEX sessions_by_environment (account_id=? AND environment_id=?)")
 		plan(t, s, selectFileUses, []any{"acc", "file_x"},
-			"SEARCH f USING INDEX session_files_by_file (account_id=? AND file_id=?)",
+			"SEARCH f USING COVERING INDEX session_files_by_file (account_id=? AND file_id=?)",
 			"SEARCH s USING INDEX sqlite_autoindex_sessions_1 (account_id=? AND id=?)")
 		plan(t, s, selectFileBytes, []any{"acc"}, "SEARCH files USING COVERING INDEX files_sizes (account_id=? AND deleted_at=?)")
 		plan(t, s, selectExpiredFiles, []any{1, 2}, "SEARCH files USING INDEX files_expiring (expires_at>? AND expires_at<?)")
