@@ -366,9 +366,19 @@ func TestInterruptedRotation(t *testing.T) {
 	failing := &failingStore{Store: b.store, left: &left}
 	first, err := b.store.VaultKey(t.Context())
 	check(t, err)
-	for _, left = range []int{0, 1, 1} {
+	var begun store.Sealed
+	for i, n := range []int{0, 1, 1} {
+		left = n
 		if err := vault.Rotate(t.Context(), failing, b.file, func(int) {}); !errors.Is(err, errStop) {
 			t.Fatal(err)
+		}
+		current, err := b.store.VaultKey(t.Context())
+		check(t, err)
+		if i == 0 {
+			begun = current
+		}
+		if current != begun || current == first {
+			t.Errorf("repeat %d rotates to key %s, the interrupted one to %s from %s", i, current.Key, begun.Key, first.Key)
 		}
 		for i := range 3 {
 			b.gives("tok", []string{b.vault}, fmt.Sprintf("https://%d.example", i), "")
