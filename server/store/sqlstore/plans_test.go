@@ -30,6 +30,9 @@ func TestQueryPlans(t *testing.T) {
 			walk := walk{s, cursor, page}
 			walk.along(t, "agents", agentRows().selection, filterFor("acc"))
 			walk.along(t, "environments", environmentRows().selection, filterFor("acc"))
+			if page.IncludeArchived { // files have no archive
+				walk.along(t, "files", fileRows().selection, filesFor("acc", store.FileFilter{Name: "x", Purpose: "x"}))
+			}
 			walk.along(t, "vaults", vaultRows().selection, filterFor("acc"))
 			walk.along(t, "vault_credentials", credentialRows().selection, credentialsOf("acc", "vault_x"))
 			walk.along(t, "memory_stores", memoryStoreRows().selection, filterFor("acc"))
@@ -52,6 +55,14 @@ func TestQueryPlans(t *testing.T) {
 			"LIST SUBQUERY 1", "SEARCH events USING "+log+")", "SEARCH events USING "+log+" AND position=?)")
 		plan(t, s, selectUses, []any{"acc", "env_x"},
 			"SEARCH sessions USING INDEX sessions_by_environment (account_id=? AND environment_id=?)")
+		plan(t, s, selectFileUses, []any{"acc", "file_x"},
+			"SEARCH f USING INDEX session_files_by_file (account_id=? AND file_id=?)",
+			"SEARCH s USING INDEX sqlite_autoindex_sessions_1 (account_id=? AND id=?)")
+		plan(t, s, selectFileBytes, []any{"acc"}, "SEARCH files USING COVERING INDEX files_sizes (account_id=? AND deleted_at=?)")
+		plan(t, s, selectExpiredFiles, []any{1, 2}, "SEARCH files USING INDEX files_expiring (expires_at>? AND expires_at<?)")
+		plan(t, s, selectDeletedBlobs, []any{1}, "SEARCH files USING INDEX files_deleted (deleted_at>?)")
+		plan(t, s, selectBlob, []any{"x"}, "SEARCH files USING COVERING INDEX files_blobs (blob=?)")
+		plan(t, s, forgetBlob, []any{"x"}, "SEARCH files USING INDEX files_blobs (blob=?)")
 		inVault := "SEARCH vault_credentials USING INDEX vault_credentials_all (account_id=? AND vault_id=?)"
 		plan(t, s, selectCredentialIDs, []any{"acc", "vault_x"}, inVault)
 		plan(t, s, selectSealed, []any{"1", 10}, "SCAN vault_credentials USING INDEX vault_credentials_by_key")
