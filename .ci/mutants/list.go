@@ -2500,7 +2500,7 @@ var list = []mutant{
 		name:     "vaults: a session may name an archived vault",
 		in:       "server/operations/vaults.go",
 		before:   "if vault.ArchivedAt != nil {",
-		after:    "if false {",
+		after:    "if vault.ArchivedAt != nil && false {",
 		packages: "server",
 		tests:    "TestSessionsNameVaults",
 	},
