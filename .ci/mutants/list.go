@@ -2374,7 +2374,7 @@ var list = []mutant{
 		before:   "if claimed {",
 		after:    "if claimed || true {",
 		packages: "server/vault",
-		tests:    "TestOneRefreshAtATime",
+		tests:    "TestAnotherProcessRefreshes",
 	},
 	{
 		name:     "vaults: a refresh overwrites what a caller has set",
