@@ -40,6 +40,7 @@ func TestQueryPlans(t *testing.T) {
 				walk.page.Limit = []int{1, 20, 100}[i%3]
 				walk.along(t, "sessions", sessionRows().selection, sessionsFor("acc", only))
 			}
+			walk.alongMemories(t)
 			walk.alongVersions(t)
 			walk.alongEvents(t)
 		}
@@ -211,4 +212,33 @@ func steps(t *testing.T, s *Store, statement string, args ...any) []string {
 	}, "EXPLAIN QUERY PLAN "+statement, args...)
 	check(t, err)
 	return list
+}
+
+// alongMemories asserts the plans for pages of the memories of a store and of their versions, ordered by age.
+func (w walk) alongMemories(t *testing.T) {
+	t.Helper()
+	bounds := ""
+	if w.cursor != nil {
+		bounds = " AND (created_at,id)<(?,?)"
+		if w.page.Ascending {
+			bounds = " AND (created_at,id)>(?,?)"
+		}
+	}
+	f := memoriesOf("acc", "memstore_x", store.MemoryFilter{Prefix: "a/"})
+	plan(t, w.s, pageQuery(memoryRows(true).selection, f, byAge, w.cursor, w.page), f.args,
+		"SEARCH r USING INDEX memories_by_age (account_id=? AND store_id=?"+bounds+")",
+		"SEARCH v USING INDEX sqlite_autoindex_memory_versions_1 (account_id=? AND id=?)")
+	f = versionsIn("acc", "memstore_x", store.MemoryVersionFilter{Operation: store.MemoryDeleted})
+	plan(t, w.s, pageQuery(memoryVersionRows(false).selection, f, byAge, w.cursor, w.page), f.args,
+		"SEARCH r USING INDEX memory_versions_by_age (account_id=? AND store_id=?"+bounds+")")
+	f = memoriesOf("acc", "memstore_x", store.MemoryFilter{})
+	f.and("r.path = " + f.bind("a"))
+	plan(t, w.s, "SELECT r.id FROM memories r"+f.where(), f.args, "SEARCH r USING INDEX memories_by_path (account_id=? AND store_id=? AND path=?)")
+	plan(t, w.s, "DELETE"+oldVersions, []any{"acc", "mem_x", 1}, "SEARCH memory_versions USING COVERING INDEX memory_versions_by_memory (account_id=? AND memory_id=? AND number<?)")
+	plan(t, w.s, deleteSomeMemories, []any{"acc", "memstore_x", 1},
+		"LIST SUBQUERY 1", "SEARCH memories USING COVERING INDEX sqlite_autoindex_memories_1 (account_id=? AND id=?)",
+		"SEARCH memories USING INDEX memories_by_store (account_id=? AND store_id=?)")
+	plan(t, w.s, deleteSomeVersions, []any{"acc", "memstore_x", 1},
+		"LIST SUBQUERY 1", "SEARCH memory_versions USING COVERING INDEX memory_versions_by_age (account_id=? AND store_id=?)",
+		"SEARCH memory_versions USING COVERING INDEX sqlite_autoindex_memory_versions_1 (account_id=? AND id=?)")
 }
