@@ -22,6 +22,7 @@ func (s *Server) sweep(ctx context.Context) {
 		{"idempotency keys", s.store.SweepKeys},
 		{"events of deleted sessions", s.store.SweepEvents},
 		{"memories of deleted memory stores", s.store.SweepMemories},
+		{"turns without a worker", s.turns.EndOverdue},
 		{"space of what was deleted", s.store.SweepSpace},
 	}
 	for ticker := time.NewTicker(sweepEvery); ; {
