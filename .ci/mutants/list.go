@@ -892,7 +892,7 @@ var list = []mutant{
 	{
 		name:     "logs: the times of events fall",
 		in:       "server/store/sqlstore",
-		before:   "	if now.Before(last.CreatedAt) {",
+		before:   "	if !now.After(last.CreatedAt) {",
 		after:    "	if false {",
 		packages: "server/store/sqlstore",
 		tests:    "TestMemory",
@@ -1385,8 +1385,8 @@ var list = []mutant{
 	{
 		name:     "turns: a turn waits for more uses than the contract allows",
 		in:       "server/turn/dispatch",
-		before:   "case wait && s.waiting() >= s.Log.MaxPending():",
-		after:    "case false:",
+		before:   "if wait && s.waits >= s.Log.MaxPending() {",
+		after:    "if false {",
 		packages: "server/turn/dispatch",
 		tests:    "TestMoreUsesThanTheContractAllows",
 	},
@@ -1932,7 +1932,7 @@ var list = []mutant{
 		before:   "now = last.CreatedAt.Add(time.Microsecond)",
 		after:    "now = last.CreatedAt",
 		packages: "server/store/sqlstore",
-		tests:    "TestMemory/EventOrder",
+		tests:    "TestMemory",
 	},
 	{
 		name:     "workers: a turn waits for a worker without end",
@@ -1948,7 +1948,7 @@ var list = []mutant{
 		before:   "w.session_id = s.id AND w.free_at > $1",
 		after:    "w.session_id = s.id AND w.free_at > $1 AND 1 = 0",
 		packages: "server/store/sqlstore",
-		tests:    "TestMemory/OverdueTurns",
+		tests:    "TestMemory",
 	},
 	{
 		name:     "workers: a worker that hangs holds a turn without end",
@@ -1956,6 +1956,6 @@ var list = []mutant{
 		before:   "s.updated_at <= $2 OR NOT EXISTS",
 		after:    "s.updated_at < $2 - 1 OR NOT EXISTS",
 		packages: "server/store/sqlstore",
-		tests:    "TestMemory/OverdueTurns",
+		tests:    "TestMemory",
 	},
 }
