@@ -56,7 +56,7 @@ contract-gate: ## fail on a breaking change since the last tag without a new maj
 
 build: ## build bin/sessionsd and bin/sessions
 	@mkdir -p bin
-	go build -o bin/ ./server/cmd/sessionsd ./client/cmd/sessions
+	CGO_ENABLED=0 go build -o bin/ ./server/cmd/sessionsd ./client/cmd/sessions
 
 run: ## serve the API with a demo account
 	go run ./server/cmd/sessionsd serve --demo

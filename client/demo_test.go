@@ -55,6 +55,9 @@ func demo(opts ...client.Option) (*client.Client, *httptest.Server) {
 	reply("POST /api/v1/cloud/environments/env_1", 200, `{"id":"env_1","name":"checks"}`)
 	reply("DELETE /api/v1/cloud/environments/env_1", 409, conflict("Sessions refer to the environment."))
 	reply("POST /api/v1/cloud/environments/env_1/archive", 200, `{"id":"env_1","status":"archived"}`)
+	reply("POST /api/v1/cloud/vaults", 201, `{"id":"vault_1","type":"vault","status":"active"}`)
+	reply("POST /api/v1/cloud/vaults/vault_1/credentials", 201, `{"id":"vcred_1","type":"vault_credential",
+		"auth":{"type":"static_bearer","mcp_server_url":"https://mcp.search.example/mcp"}}`)
 	reply("GET /api/v1/cloud/models", 200, `{"data":[{"id":"ultimate","default_context_window":200000,
 		"efforts":["low","medium","high"]},{"id":"auto","default_context_window":200000,"efforts":[]}],"has_more":false}`)
 	mux.HandleFunc("GET /api/v1/cloud/sessions", func(w http.ResponseWriter, r *http.Request) {
@@ -64,6 +67,7 @@ func demo(opts ...client.Option) (*client.Client, *httptest.Server) {
 		}
 		fmt.Fprint(w, `{"data":[{"id":"sess_3"}],"first_id":"sess_3","last_id":"sess_3","has_more":false,"next_page":null}`)
 	})
+	demoMemory(reply)
 	demoEvents(mux)
 	srv := httptest.NewServer(mux)
 	c, err := client.New(append([]client.Option{
@@ -142,4 +146,17 @@ func demoEvents(mux *http.ServeMux) {
 		case <-r.Context().Done():
 		}
 	})
+}
+
+// demoMemory adds a memory store with one memory to a stand-in.
+func demoMemory(reply func(pattern string, status int, body string)) {
+	const base = "/api/v1/cloud/memory_stores"
+	const memory = `{"id":"mem_1","type":"memory","path":"users/4711.md","content":"Prefers short answers.","content_sha256":"b9","version":`
+	reply("POST "+base, 201, `{"id":"memstore_1","name":"User notes","status":"active"}`)
+	reply("POST "+base+"/memstore_1/memories", 201, memory+`1}`)
+	reply("POST "+base+"/memstore_1/memories/mem_1", 200, memory+`2}`)
+	reply("GET "+base+"/memstore_1/memories", 200, `{"data":[{"type":"memory_prefix","path":"teams/"},`+memory+`2}],"has_more":false}`)
+	reply("GET "+base+"/memstore_1/memory_versions", 200, `{"data":[{"id":"memver_2","operation":"updated","path":"users/4711.md"},
+		{"id":"memver_1","operation":"created","path":"users/4711.md"}],"has_more":false}`)
+	reply("POST "+base+"/memstore_1/memory_versions/memver_1/redact", 200, `{"id":"memver_1","redacted":true}`)
 }

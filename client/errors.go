@@ -28,6 +28,8 @@ const (
 	ErrNotFound = types.ErrorTypeNotFoundError
 	// ErrConflict is a request that conflicts with the state of a resource or the use of an idempotency key (409).
 	ErrConflict = types.ErrorTypeConflictError
+	// ErrPreconditionFailed is a heartbeat of a worker that does not have the work item (412).
+	ErrPreconditionFailed = types.ErrorTypePreconditionFailedError
 	// ErrRateLimit is a request above a limit (429); see [Error.RetryAfter].
 	ErrRateLimit = types.ErrorTypeRateLimitError
 	// ErrAPI is a failure of the server (500).

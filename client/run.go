@@ -24,8 +24,8 @@ type RunParams struct {
 // [SessionStatusIdleEvent]. Its stop reason tells how the turn ended: a failed turn has a [SessionErrorEvent] before it
 // and is not an error of Run. A nil params stands for none. An error is yielded once, at the end.
 //
-// While the agent waits for nothing but the results of workers, Run goes on.
-// When the agent waits for results of params.Tools or decisions of params.Confirm and params.ConfirmMCP, Run sends them and continues. When it
+// When the agent waits for results of params.Tools or decisions of params.Confirm and params.ConfirmMCP, Run sends them and
+// continues. It also waits for the results of tools that a worker of a self-hosted environment runs. When the agent
 // waits for anything else, Run ends with [StopReasonTypeRequiresAction], and the caller continues the turn with
 // [SessionService.RunEvents].
 //
@@ -65,13 +65,13 @@ func (s *SessionService) run(ctx context.Context, op string, id SessionID, event
 				uses[v.ID] = v
 			case AgentToolUseEvent:
 				uses[v.ID] = v
+				if v.EvaluatedPermission == EvaluatedPermissionAllow {
+					uses[v.ID] = byWorker{}
+				}
 			case AgentMCPToolUseEvent:
 				uses[v.ID] = v
 			case SessionStatusIdleEvent:
 				if v.TurnID != last.TurnID {
-					continue
-				}
-				if waitsForWorkers(v, uses) {
 					continue
 				}
 				continues, err := s.resolve(ctx, op, id, v, uses, p, later)
@@ -86,9 +86,19 @@ func (s *SessionService) run(ctx context.Context, op string, id SessionID, event
 	}
 }
 
+// byWorker is a tool use that a worker responds to.
+type byWorker struct{}
+
 // resolve sends what a turn waits for, as far as params provides it, and reports whether the turn continues.
 func (s *SessionService) resolve(ctx context.Context, op string, id SessionID, stop SessionStatusIdleEvent, uses map[EventID]any, params RunParams, opts []Option) (continues bool, err error) {
-	if stop.StopReason.Type != StopReasonTypeRequiresAction || len(params.Tools) == 0 && params.Confirm == nil && params.ConfirmMCP == nil {
+	if stop.StopReason.Type != StopReasonTypeRequiresAction {
+		return false, nil
+	}
+	callers := func(use EventID) bool { return uses[use] != byWorker{} }
+	if !slices.ContainsFunc(stop.StopReason.EventIDs, callers) {
+		return true, nil
+	}
+	if len(params.Tools) == 0 && params.Confirm == nil && params.ConfirmMCP == nil {
 		return false, nil
 	}
 	pending, err := s.pending(ctx, op, id, stop, opts)
@@ -96,10 +106,7 @@ func (s *SessionService) resolve(ctx context.Context, op string, id SessionID, s
 		return false, err
 	}
 	continues = true
-	for _, use := range pending {
-		if byWorker(uses[use]) {
-			continue
-		}
+	for _, use := range slices.DeleteFunc(pending, func(use EventID) bool { return !callers(use) }) {
 		resolution, ok := params.resolve(ctx, uses[use])
 		if !ok {
 			continues = false
@@ -108,27 +115,11 @@ func (s *SessionService) resolve(ctx context.Context, op string, id SessionID, s
 		if _, err := s.Events.send(ctx, op, id, []EventInput{resolution}, opts); err != nil {
 			return false, err
 		}
-	}
-	return continues, nil
-}
-
-// byWorker reports whether a worker runs the tool of a use, without asking anybody.
-func byWorker(use any) bool {
-	v, ok := use.(AgentToolUseEvent)
-	return ok && v.EvaluatedPermission == EvaluatedPermissionAllow
-}
-
-// waitsForWorkers reports whether a turn has stopped for nothing but the results of workers: it continues by itself.
-func waitsForWorkers(stop SessionStatusIdleEvent, uses map[EventID]any) bool {
-	if stop.StopReason.Type != StopReasonTypeRequiresAction || len(stop.StopReason.EventIDs) == 0 {
-		return false
-	}
-	for _, use := range stop.StopReason.EventIDs {
-		if !byWorker(uses[use]) {
-			return false
+		if _, confirmed := uses[use].(AgentToolUseEvent); confirmed {
+			uses[use] = byWorker{} // if it is one that a worker runs, the turn now waits for it
 		}
 	}
-	return true
+	return continues, nil
 }
 
 // pending lists the tool uses that a turn stopped for, except for those that were resolved since.

@@ -394,7 +394,7 @@ func (s *AgentService) AllVersions(ctx context.Context, agentID AgentID, params 
 type EnvironmentService struct {
 	// Keys holds the operations on environment keies.
 	Keys *EnvironmentKeyService
-	// Work holds the operations on works.
+	// Work holds the operations on work.
 	Work *WorkService
 
 	c *Client
@@ -559,7 +559,7 @@ func (s *EnvironmentKeyService) Delete(ctx context.Context, environmentID Enviro
 	})
 }
 
-// WorkService holds the operations on works; it is [EnvironmentService.Work].
+// WorkService holds the operations on work; it is [EnvironmentService.Work].
 type WorkService struct {
 	c *Client
 }

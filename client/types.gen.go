@@ -233,6 +233,8 @@ type (
 	EnvironmentVariableInput = types.EnvironmentVariableInput
 	// SecretNetworking: Hosts that the value of the variable may be sent to.
 	SecretNetworking = types.SecretNetworking
+	// SecretNetworkingType: Whether `allowed_hosts` limits the hosts.
+	SecretNetworkingType = types.SecretNetworkingType
 	// InjectionLocation: Parts of a request that the value of the variable may be put into.
 	InjectionLocation = types.InjectionLocation
 	// VaultCredential: Credential, without its secrets. `mcp_server_url` and `protocol` are absent in that of an
@@ -269,6 +271,12 @@ type (
 	// VaultCredentialValidation: Result of a validation. `refresh` and `mcp_probe` are null when the server made no
 	// request.
 	VaultCredentialValidation = types.VaultCredentialValidation
+	// CredentialValidity: Whether the MCP server accepts the credential.
+	CredentialValidity = types.CredentialValidity
+	// CredentialRefreshStatus: Outcome of a refresh.
+	CredentialRefreshStatus = types.CredentialRefreshStatus
+	// ProbeMethod: Method of the request to the MCP server.
+	ProbeMethod = types.ProbeMethod
 	// CredentialRefreshCheck: How the refresh of the access token went; null when it was not tried.
 	CredentialRefreshCheck = types.CredentialRefreshCheck
 	// CredentialProbe: How the MCP server responded; null when it was not asked.
@@ -643,6 +651,27 @@ const (
 	TokenEndpointAuthTypeNone              = types.TokenEndpointAuthTypeNone
 	TokenEndpointAuthTypeClientSecretBasic = types.TokenEndpointAuthTypeClientSecretBasic
 	TokenEndpointAuthTypeClientSecretPost  = types.TokenEndpointAuthTypeClientSecretPost
+)
+
+// The values of SecretNetworkingType. Servers may know more.
+const (
+	SecretNetworkingTypeUnrestricted = types.SecretNetworkingTypeUnrestricted
+	SecretNetworkingTypeLimited      = types.SecretNetworkingTypeLimited
+)
+
+// The values of CredentialValidity. Servers may know more.
+const (
+	CredentialValidityValid   = types.CredentialValidityValid
+	CredentialValidityInvalid = types.CredentialValidityInvalid
+	CredentialValidityUnknown = types.CredentialValidityUnknown
+)
+
+// The values of CredentialRefreshStatus. Servers may know more.
+const (
+	CredentialRefreshStatusSucceeded      = types.CredentialRefreshStatusSucceeded
+	CredentialRefreshStatusFailed         = types.CredentialRefreshStatusFailed
+	CredentialRefreshStatusConnectError   = types.CredentialRefreshStatusConnectError
+	CredentialRefreshStatusNoRefreshToken = types.CredentialRefreshStatusNoRefreshToken
 )
 
 // The values of MemoryStoreStatus. Servers may know more.

@@ -96,8 +96,8 @@ type Config struct {
 	// response, before it is disconnected; 10 seconds by default.
 	StreamPatience time.Duration
 	// MaxBytesInFlight bounds the memory, in bytes, that requests and responses in progress hold together, as far as their
-	// callers decide it; one account may use a quarter. What running turns start from has a bound of the same size. 256 MiB
-	// by default, at least 16 MiB.
+	// callers decide it; one account may use a quarter. What running turns start from, and what they read from MCP servers,
+	// has a bound of the same size. 256 MiB by default, at least 16 MiB.
 	MaxBytesInFlight int64
 	// TurnTimeout is how long a turn may run, TurnSilenceTimeout how long its runner may give no sign of life; an hour and
 	// 10 minutes by default. A turn that waits for a worker, a confirmation or a tool's result does not run.
@@ -178,9 +178,6 @@ func New(ctx context.Context, config Config) (*Server, error) {
 func assemble(ctx context.Context, config Config, db store.Store) (*Server, error) {
 	s := &Server{config: config, store: db, log: config.Logger}
 	var err error
-	if s.vaults, err = openVaults(ctx, config, db); err != nil {
-		return nil, err
-	}
 	if s.egress, err = openEgress(config); err != nil {
 		return nil, err
 	}
@@ -191,6 +188,9 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 	}
 	api, err := contract.Load()
 	if err != nil {
+		return nil, err
+	}
+	if s.vaults, err = openVaults(ctx, config, db, s.egress, api); err != nil {
 		return nil, err
 	}
 	s.memory = memory.New(api, config.MaxMemoryBytes)
@@ -220,7 +220,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		s.broker.Close()
 		return nil, err
 	}
-	s.mcp = s.openMCP(api)
+	s.mcp = s.openMCP(api, turnBytes)
 	s.turns = dispatch.Start(dispatch.Options{
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),

@@ -337,8 +337,10 @@ func TestKeys(t *testing.T) {
 // they open; everything else is closed to them.
 func TestEveryOperationByEveryToken(t *testing.T) {
 	const key, session, both = "key", "session", "key session"
+	const memory = session // of the session's stores: TestScopesOfMemoryStores
 	opens := map[string]string{
 		"pollWork": key, "listWork": key, "getWorkStats": key, "ackWork": key, "getWork": both, "updateWork": both, "heartbeatWork": both, "stopWork": both,
+		"listMemories": memory, "getMemory": memory, "createMemory": memory, "updateMemory": memory, "putMemory": memory, "deleteMemory": memory,
 		"getSession": both, "listEvents": both, "streamEvents": both, "sendEvents": both,
 	}
 	h := start(t, openGate)
@@ -376,6 +378,10 @@ func TestEveryOperationByEveryToken(t *testing.T) {
 				}
 			case !open && (refused.Type != "permission_error" || !strings.Contains(refused.Message, "does not open "+o.id)):
 				t.Errorf("%s: %d %s, want 403", of.kind, got.status, got.body)
+			case opens[o.id] == memory && open:
+				if refused.Message != "MemoryStore 'memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d' was not found." {
+					t.Errorf("%s: %+v", of.kind, refused)
+				}
 			case open && (got.status == http.StatusForbidden || got.status == http.StatusUnauthorized || got.status == http.StatusNotFound):
 				t.Errorf("%s: %d %s", of.kind, got.status, got.body)
 			}
@@ -422,6 +428,34 @@ func TestScopesOfSessions(t *testing.T) {
 	}))
 	if got.Status != http.StatusBadRequest { // it may, but nobody asked
 		t.Errorf("a result: %+v", got)
+	}
+}
+
+// The token of a work item opens the memory stores of its session, for writing only those that the session may write to.
+func TestScopesOfMemoryStores(t *testing.T) {
+	h := start(t, openGate)
+	q := h.workQueue(t)
+	own, fixed, other := h.mustCreate("/memory_stores", `{"name":"own"}`), h.mustCreate("/memory_stores", `{"name":"fixed"}`), h.mustCreate("/memory_stores", `{"name":"other"}`)
+	session := h.mustCreate("/sessions", h.createBody(map[string]any{"environment_id": q.environment, "resources": []any{
+		map[string]any{"type": "memory_store", "memory_store_id": own, "access": "read_write"},
+		map[string]any{"type": "memory_store", "memory_store_id": fixed, "access": "read_only"},
+	}}))
+	_, token := q.poll("")
+	for _, test := range []struct {
+		store, method string
+		want          int
+	}{
+		{own, "GET", 200}, {own, "POST", 201}, {fixed, "GET", 200}, {fixed, "POST", 403}, {other, "GET", 404}, {other, "POST", 404},
+	} {
+		body := map[bool]string{true: `{"path":"/a.md","content":"a"}`}[test.method == "POST"]
+		got := h.do(request{method: test.method, path: "/memory_stores/" + test.store + "/memories", body: body, token: token})
+		if got.status != test.want {
+			t.Errorf("%s %s: %d %s", test.method, test.store, got.status, got.body)
+		}
+	}
+	versions := h.do(request{method: "GET", path: "/memory_stores/" + own + "/memory_versions"})
+	if !strings.Contains(string(versions.body), session) {
+		t.Errorf("the version does not name its session: %s", versions.body)
 	}
 }
 

@@ -125,7 +125,7 @@ func passUnchanged(ctx context.Context, mutants []mutant) error {
 		}
 		done[key] = true
 		if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("the tests fail without a mutant: go %s\n%s", key, out)
+			return fmt.Errorf("the tests fail without a mutant: go %s\n%s", key, passing.ReplaceAll(out, nil))
 		}
 	}
 	return nil
@@ -267,6 +267,9 @@ func (m mutant) runUntilKilled(ctx context.Context, base string) (what outcome, 
 	}
 	return what, note
 }
+
+// passing finds the lines of tests that begin or pass.
+var passing = regexp.MustCompile(`(?m)^ *(=== (RUN|PAUSE|CONT|NAME)|--- (PASS|SKIP)).*\n`)
 
 // failedTest finds the name of a test that failed.
 var failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)

@@ -59,6 +59,9 @@ func words(name string) string {
 
 // plural returns the plural of words: "memory" is "memories".
 func plural(words string) string {
+	if words == "work" { // it has none
+		return words
+	}
 	if stem, ok := strings.CutSuffix(words, "y"); ok {
 		return stem + "ies"
 	}

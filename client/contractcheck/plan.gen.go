@@ -56,6 +56,7 @@ var plan = []step{
 	{
 		operation: "createEnvironment", holds: "environment_id",
 		bodies: []string{
+			`{"config":{"type":"self_hosted"},"name":"own"}`,
 			`{"config":{"networking":{"allow_package_managers":true,"allowed_hosts":["api.tracker.example"],"type":"limited"},"packages":{"apt":["git"],"pip":["pytest==8.2.0"]},"setup_script":"git config --global advice.detachedHead false","type":"cloud"},"description":"Runs the checks.","name":"ci"}`,
 			`{"config":{"type":"cloud"},"name":"default"}`,
 		},
@@ -391,9 +392,9 @@ var plan = []step{
 	{
 		operation: "createVaultCredential", holds: "credential_id",
 		bodies: []string{
+			`{"auth":{"access_token":"example-token-2","expires_at":"2026-05-20T09:00:00Z","mcp_server_url":"https://mcp.tracker.example/mcp","refresh":{"client_id":"sessions","refresh_token":"example-token-3","scope":"issues:read","token_endpoint":"https://login.tracker.example/token","token_endpoint_auth":{"client_secret":"example-secret","type":"client_secret_basic"}},"type":"mcp_oauth"}}`,
 			`{"auth":{"mcp_server_url":"https://mcp.search.example/mcp","token":"example-token-1","type":"static_bearer"}}`,
 			`{"access_token":"example-token-5","mcp_server_url":"https://mcp.docs.example/mcp","protocol":"streamable_http","type":"static_bearer"}`,
-			`{"auth":{"access_token":"example-token-2","expires_at":"2026-05-20T09:00:00Z","mcp_server_url":"https://mcp.tracker.example/mcp","refresh":{"client_id":"sessions","refresh_token":"example-token-3","scope":"issues:read","token_endpoint":"https://login.tracker.example/token","token_endpoint_auth":{"client_secret":"example-secret","type":"client_secret_basic"}},"type":"mcp_oauth"}}`,
 			`{"auth":{"secret_name":"TRACKER_TOKEN","secret_value":"example-token-4","type":"environment_variable"},"metadata":{"owner":"platform"}}`,
 		},
 	},
@@ -401,7 +402,7 @@ var plan = []step{
 		operation: "updateVaultCredential",
 		bodies: []string{
 			`{"metadata":{"owner":"platform"}}`,
-			`{"auth":{"token":"example-token-6","type":"static_bearer"}}`,
+			`{"auth":{"access_token":"example-token-6","type":"mcp_oauth"}}`,
 		},
 	},
 	{

@@ -282,6 +282,8 @@ func ForSchema(name string) any {
 		return new(EnvironmentVariableInput)
 	case "SecretNetworking":
 		return new(SecretNetworking)
+	case "SecretNetworkingType":
+		return new(SecretNetworkingType)
 	case "InjectionLocation":
 		return new(InjectionLocation)
 	case "VaultCredential":
@@ -316,6 +318,12 @@ func ForSchema(name string) any {
 		return new(VaultCredentialList)
 	case "VaultCredentialValidation":
 		return new(VaultCredentialValidation)
+	case "CredentialValidity":
+		return new(CredentialValidity)
+	case "CredentialRefreshStatus":
+		return new(CredentialRefreshStatus)
+	case "ProbeMethod":
+		return new(ProbeMethod)
 	case "CredentialRefreshCheck":
 		return new(CredentialRefreshCheck)
 	case "CredentialProbe":

@@ -275,39 +275,45 @@ func (e CreateVaultCredentialRequestType) Valid() bool {
 	}
 }
 
-// Defines values for CredentialProbeMethod.
+// Defines values for CredentialRefreshStatus.
 const (
-	CredentialProbeMethodInitialize CredentialProbeMethod = "initialize"
+	CredentialRefreshStatusConnectError   CredentialRefreshStatus = "connect_error"
+	CredentialRefreshStatusFailed         CredentialRefreshStatus = "failed"
+	CredentialRefreshStatusNoRefreshToken CredentialRefreshStatus = "no_refresh_token"
+	CredentialRefreshStatusSucceeded      CredentialRefreshStatus = "succeeded"
 )
 
-// Valid indicates whether the value is a known member of the CredentialProbeMethod enum.
-func (e CredentialProbeMethod) Valid() bool {
+// Valid indicates whether the value is a known member of the CredentialRefreshStatus enum.
+func (e CredentialRefreshStatus) Valid() bool {
 	switch e {
-	case CredentialProbeMethodInitialize:
+	case CredentialRefreshStatusConnectError:
+		return true
+	case CredentialRefreshStatusFailed:
+		return true
+	case CredentialRefreshStatusNoRefreshToken:
+		return true
+	case CredentialRefreshStatusSucceeded:
 		return true
 	default:
 		return false
 	}
 }
 
-// Defines values for CredentialRefreshCheckStatus.
+// Defines values for CredentialValidity.
 const (
-	CredentialRefreshCheckStatusConnectError   CredentialRefreshCheckStatus = "connect_error"
-	CredentialRefreshCheckStatusFailed         CredentialRefreshCheckStatus = "failed"
-	CredentialRefreshCheckStatusNoRefreshToken CredentialRefreshCheckStatus = "no_refresh_token"
-	CredentialRefreshCheckStatusSucceeded      CredentialRefreshCheckStatus = "succeeded"
+	CredentialValidityInvalid CredentialValidity = "invalid"
+	CredentialValidityUnknown CredentialValidity = "unknown"
+	CredentialValidityValid   CredentialValidity = "valid"
 )
 
-// Valid indicates whether the value is a known member of the CredentialRefreshCheckStatus enum.
-func (e CredentialRefreshCheckStatus) Valid() bool {
+// Valid indicates whether the value is a known member of the CredentialValidity enum.
+func (e CredentialValidity) Valid() bool {
 	switch e {
-	case CredentialRefreshCheckStatusConnectError:
+	case CredentialValidityInvalid:
 		return true
-	case CredentialRefreshCheckStatusFailed:
+	case CredentialValidityUnknown:
 		return true
-	case CredentialRefreshCheckStatusNoRefreshToken:
-		return true
-	case CredentialRefreshCheckStatusSucceeded:
+	case CredentialValidityValid:
 		return true
 	default:
 		return false
@@ -1172,6 +1178,21 @@ func (e PolledWorkType) Valid() bool {
 	}
 }
 
+// Defines values for ProbeMethod.
+const (
+	ProbeMethodInitialize ProbeMethod = "initialize"
+)
+
+// Valid indicates whether the value is a known member of the ProbeMethod enum.
+func (e ProbeMethod) Valid() bool {
+	switch e {
+	case ProbeMethodInitialize:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RubricFileType.
 const (
 	RubricFileTypeFile RubricFileType = "file"
@@ -1784,27 +1805,6 @@ const (
 func (e VaultCredentialValidationType) Valid() bool {
 	switch e {
 	case VaultCredentialValidationTypeVaultCredentialValidation:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for VaultCredentialValidationStatus.
-const (
-	VaultCredentialValidationStatusInvalid VaultCredentialValidationStatus = "invalid"
-	VaultCredentialValidationStatusUnknown VaultCredentialValidationStatus = "unknown"
-	VaultCredentialValidationStatusValid   VaultCredentialValidationStatus = "valid"
-)
-
-// Valid indicates whether the value is a known member of the VaultCredentialValidationStatus enum.
-func (e VaultCredentialValidationStatus) Valid() bool {
-	switch e {
-	case VaultCredentialValidationStatusInvalid:
-		return true
-	case VaultCredentialValidationStatusUnknown:
-		return true
-	case VaultCredentialValidationStatusValid:
 		return true
 	default:
 		return false
@@ -2899,24 +2899,25 @@ type CredentialName = string
 //
 // Example: {"http_response":{"body":"","body_truncated":false,"content_type":"text/plain","status_code":401},"method":"initialize"}
 type CredentialProbe struct {
-	// Method Always `initialize`.
-	Method CredentialProbeMethod `json:"method"`
+	// Method Method of the request to the MCP server.
+	//
+	// Example: initialize
+	Method ProbeMethod `json:"method"`
 
 	// HTTPResponse Response that a validation received, without secrets.
 	//
 	// Example: {"body":"","body_truncated":false,"content_type":"text/plain","status_code":401}
 	HTTPResponse *ProbeResponse `json:"http_response,omitempty"`
 }
-
-// CredentialProbeMethod Always `initialize`.
-type CredentialProbeMethod string
 
 // CredentialRefreshCheck How the refresh of the access token went; null when it was not tried.
 //
 // Example: {"http_response":{"body":"","body_truncated":false,"content_type":"application/json","status_code":400},"status":"failed"}
 type CredentialRefreshCheck struct {
-	// Status Outcome of the refresh.
-	Status CredentialRefreshCheckStatus `json:"status"`
+	// Status Outcome of a refresh.
+	//
+	// Example: failed
+	Status CredentialRefreshStatus `json:"status"`
 
 	// HTTPResponse Response that a validation received, without secrets.
 	//
@@ -2924,8 +2925,15 @@ type CredentialRefreshCheck struct {
 	HTTPResponse *ProbeResponse `json:"http_response,omitempty"`
 }
 
-// CredentialRefreshCheckStatus Outcome of the refresh.
-type CredentialRefreshCheckStatus string
+// CredentialRefreshStatus Outcome of a refresh.
+//
+// Example: failed
+type CredentialRefreshStatus string
+
+// CredentialValidity Whether the MCP server accepts the credential.
+//
+// Example: unknown
+type CredentialValidity string
 
 // CustomTool Tool that the caller runs; the session waits for its result.
 //
@@ -4815,6 +4823,11 @@ type PolledWork struct {
 // PolledWorkType Always `work`.
 type PolledWorkType string
 
+// ProbeMethod Method of the request to the MCP server.
+//
+// Example: initialize
+type ProbeMethod string
+
 // ProbeResponse Response that a validation received, without secrets.
 //
 // Example: {"body":"","body_truncated":false,"content_type":"text/plain","status_code":401}
@@ -4894,6 +4907,8 @@ type SecretName = string
 // Example: {"allowed_hosts":["api.tracker.example"],"type":"limited"}
 type SecretNetworking struct {
 	// Type Whether `allowed_hosts` limits the hosts.
+	//
+	// Example: limited
 	Type SecretNetworkingType `json:"type"`
 
 	// AllowedHosts Hosts of a limited variable.
@@ -4901,6 +4916,8 @@ type SecretNetworking struct {
 }
 
 // SecretNetworkingType Whether `allowed_hosts` limits the hosts.
+//
+// Example: limited
 type SecretNetworkingType string
 
 // SecretValue Value of the environment variable. Write-only.
@@ -6520,7 +6537,9 @@ type VaultCredentialValidation struct {
 	VaultID VaultID `json:"vault_id"`
 
 	// Status Whether the MCP server accepts the credential.
-	Status VaultCredentialValidationStatus `json:"status"`
+	//
+	// Example: unknown
+	Status CredentialValidity `json:"status"`
 
 	// ValidatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
@@ -6543,9 +6562,6 @@ type VaultCredentialValidation struct {
 
 // VaultCredentialValidationType Always `vault_credential_validation`.
 type VaultCredentialValidationType string
-
-// VaultCredentialValidationStatus Whether the MCP server accepts the credential.
-type VaultCredentialValidationStatus string
 
 // VaultID Identifier of a vault.
 //

@@ -16,6 +16,8 @@ type scope struct {
 	environment, session bool
 	// ended is for tokens of work items that have ended: the operation itself says that.
 	ended bool
+	// writes is whether a memory store of the path must be one that the session may write to.
+	writes bool
 }
 
 // scopes are the operations that tokens other than an account's open (decision "Tokens of workers"). Every other operation
@@ -34,6 +36,13 @@ var scopes = map[string]scope{
 	"listEvents":   {environment: true, session: true},
 	"sendEvents":   {environment: true, session: true}, // those of workerEvents
 	"streamEvents": {environment: true, session: true},
+
+	"createMemory": {session: true, writes: true}, // in the memory stores of the session
+	"deleteMemory": {session: true, writes: true},
+	"getMemory":    {session: true},
+	"listMemories": {session: true},
+	"putMemory":    {session: true, writes: true},
+	"updateMemory": {session: true, writes: true},
 }
 
 // workerEvents are the events that tokens other than an account's may send: what runs tools must not approve them, or
@@ -68,6 +77,7 @@ func holder(of store.TokenScope) string {
 
 // Sessions is what authorization reads of sessions.
 type Sessions interface {
+	GetSession(ctx context.Context, account, id string) (store.Session, error)
 	SessionEnvironment(ctx context.Context, account, id string) (environment string, byToken bool, err error)
 }
 
@@ -90,6 +100,9 @@ func (a *Authenticator) Authorize(ctx context.Context, p Principal, operation st
 	}
 	if id := param("work_id"); id != "" && p.Scope.WorkID != "" && id != p.Scope.WorkID {
 		return &store.MissingError{Noun: store.NounWork, ID: id}
+	}
+	if id := param("memory_store_id"); id != "" {
+		return a.authorizeMemory(ctx, p, id, opened.writes)
 	}
 	if id := param("session_id"); id != "" {
 		return a.authorizeSession(ctx, p, id)
@@ -116,6 +129,25 @@ func (a *Authenticator) authorizeSession(ctx context.Context, p Principal, id st
 		return &ScopeError{"A worker serves the session with the token of its work item; the key of the environment does not open the session meanwhile."}
 	}
 	return nil
+}
+
+// authorizeMemory returns nil if a memory store is one of the session's that the principal's token is for, and may be
+// written to if the operation writes.
+func (a *Authenticator) authorizeMemory(ctx context.Context, p Principal, id string, writes bool) error {
+	session, err := a.sessions.GetSession(ctx, p.Account, p.Scope.SessionID)
+	if err != nil {
+		return err
+	}
+	for _, r := range session.Resources {
+		switch {
+		case r.Memory == nil || r.Memory.ID != id:
+		case writes && r.Memory.ReadOnly:
+			return &ScopeError{"The session may only read the memory store."}
+		default:
+			return nil
+		}
+	}
+	return &store.MissingError{Noun: store.NounMemoryStore, ID: id}
 }
 
 // errEnded is a token whose work item has ended.

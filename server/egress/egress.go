@@ -23,7 +23,7 @@ import (
 const (
 	maxHeader = 64 << 10
 	MaxBody   = 4 << 20
-	maxStream = 256 << 20
+	maxStream = 16 << 20
 )
 
 // The bounds of a connection, in time. That of the header is generous: a tool may run before its response begins.
@@ -41,7 +41,7 @@ const (
 //   - A request with the header Authorization goes over https, or to a named loopback host. See [Client.CheckSecret].
 //   - Redirects are not followed: the response to a redirect is returned.
 //   - No proxy is used, and no cookie is kept.
-//   - A response has at most 64 KiB of header and [MaxBody] bytes of body, a stream of events 256 MiB. Reading beyond it
+//   - A response has at most 64 KiB of header and [MaxBody] bytes of body, a stream of events 16 MiB. Reading beyond it
 //     is an [ErrTooLarge].
 //
 // A response's header must arrive within five minutes; otherwise only the request's context bounds the time. A request
@@ -128,6 +128,17 @@ func port(u *url.URL) string {
 
 // Do sends a request and returns the response, whose body the caller closes. The response of a redirect is returned.
 func (c *Client) Do(r *http.Request) (*http.Response, error) { return c.client.Do(r) }
+
+// Confidential sends requests that have a secret anywhere, such as in the body: [Client.CheckSecret] checks each of them.
+type Confidential struct{ *Client }
+
+// Do is [Client.Do].
+func (c Confidential) Do(r *http.Request) (*http.Response, error) {
+	if err := c.CheckSecret(r.URL); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(r)
+}
 
 // RoundTrip implements http.RoundTripper.
 func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -220,6 +220,11 @@ func TestSecretsGoOverHTTPS(t *testing.T) {
 	if _, err := client(t, "*").RoundTrip(r); err == nil || !strings.Contains(err.Error(), "https only") || strings.Contains(err.Error(), "canary") {
 		t.Errorf("want a refusal, got %v", err)
 	}
+	r = get(t, "http://mcp.example/")
+	var refusal *Refused
+	if _, err := (Confidential{client(t, "*")}).Do(r); !errors.As(err, &refusal) {
+		t.Errorf("want a refusal, got %v", err)
+	}
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.Header.Get("Authorization"))
 	}))
@@ -228,7 +233,7 @@ func TestSecretsGoOverHTTPS(t *testing.T) {
 	trusting.transport.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 	r = get(t, server.URL)
 	r.Header.Set("Authorization", "Bearer canary")
-	if got, err := body(trusting.Do(r)); got != "Bearer canary" || err != nil {
+	if got, err := body(Confidential{trusting}.Do(r)); got != "Bearer canary" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
 	var unknown *tls.CertificateVerificationError

@@ -107,7 +107,11 @@ func (h *handler) DeleteMemory(ctx context.Context, req echoserver.DeleteMemoryR
 
 // memoryWriter returns who writes to a memory store in a request.
 func (h *handler) memoryWriter(ctx context.Context) store.MemoryWriter {
-	return h.memory.Token(request.From(ctx).TokenID)
+	info := request.From(ctx)
+	if info.Scope.SessionID != "" { // the session's worker
+		return h.memory.Session(info.Scope.SessionID)
+	}
+	return h.memory.Token(info.TokenID)
 }
 
 // fullPage is how many records with content a page has at most.

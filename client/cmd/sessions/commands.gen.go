@@ -457,7 +457,7 @@ func (a *app) deleteEnvironmentKey() *cobra.Command {
 	})
 }
 
-// plainWorkCommands are the commands of the plain operations on works.
+// plainWorkCommands are the commands of the plain operations on work.
 func (a *app) plainWorkCommands() []*cobra.Command {
 	return []*cobra.Command{a.listWork(), a.getWorkStats()}
 }
@@ -657,6 +657,7 @@ func (a *app) listMemoryStores() *cobra.Command {
 			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
 			{param: "include_archived", name: "include-archived", kind: booleanFlag, usage: "whether the list includes archived records"},
 			{param: "created_at[gte]", name: "created-after", kind: timeFlag, usage: "list only memory stores created at or after this time"},
+			{param: "created_at[lte]", name: "created-before", kind: timeFlag, usage: "list only memory stores created at or before this time"},
 		},
 	}, viewOf[client.MemoryStore](), func(ctx context.Context, c *client.Client, _ []string, in *client.ListMemoryStoresParams, opts ...client.Option) (*client.Page[client.MemoryStore], error) {
 		return c.MemoryStores.List(ctx, in, opts...)
@@ -819,6 +820,7 @@ func (a *app) listMemoryVersions() *cobra.Command {
 			{param: "session_id", name: "session", kind: textFlag, usage: "list only versions that this session's agent wrote"},
 			{param: "api_key_id", name: "api-key", kind: textFlag, usage: "list only versions that were written with this access token"},
 			{param: "created_at[gte]", name: "created-after", kind: timeFlag, usage: "list only versions created at or after this time"},
+			{param: "created_at[lte]", name: "created-before", kind: timeFlag, usage: "list only versions created at or before this time"},
 			{param: "view", name: "view", kind: textFlag, usage: "whether the records have their content, full, or not, basic; basic by default", allowed: []string{"basic", "full"}},
 		},
 	}, viewOf[client.MemoryVersion](), func(ctx context.Context, c *client.Client, args []string, in *client.ListMemoryVersionsParams, opts ...client.Option) (*client.Page[client.MemoryVersion], error) {

@@ -144,6 +144,73 @@ of the config replaces all of it, so set its type as well.`,
 	},
 	"archiveEnvironment": {short: "Archive an environment permanently"},
 	"deleteEnvironment":  {short: "Delete an environment permanently"},
+	"createVault": {
+		use:   "create",
+		short: "Create a vault",
+		long: `Creates a vault. Credentials are added to it with 'sessions credentials create', or read from a file with it; their
+secrets are encrypted, and nothing shows them again.`,
+		example: `  sessions vaults create --display-name "Search tools" --metadata team=docs
+  sessions vaults create --file vault.yaml`,
+	},
+	"deleteVault": {short: "Delete a vault and its credentials permanently"},
+	"createVaultCredential": {
+		use:   "create VAULT",
+		short: "Add a credential to a vault",
+		long: `Adds a credential to a vault: a token for an MCP server, or an environment variable. The secret is read from a file or
+from standard input, never from an argument, which others could read in the list of processes or in the history of a
+shell. It is encrypted, and nothing shows it again.
+
+How an access token of OAuth is refreshed is read from a file, with the fields of 'auth':
+
+  auth:
+    type: mcp_oauth
+    mcp_server_url: https://mcp.tracker.example/mcp
+    access_token: ...
+    refresh:
+      client_id: sessions
+      refresh_token: ...
+      token_endpoint: https://login.tracker.example/token
+      token_endpoint_auth: {type: none}`,
+		example: `  sessions credentials create vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8 --mcp-server-url https://mcp.search.example/mcp --secret-file token.txt
+  pass show tracker | sessions credentials create vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8 \
+    --type environment_variable --secret-name TRACKER_TOKEN --secret-file -
+  sessions credentials create vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8 --file oauth.yaml`,
+	},
+	"updateVaultCredential": {
+		use:   "update VAULT CREDENTIAL",
+		short: "Replace the secret of a credential",
+		long: `Replaces the secret of a credential, and what else may change about it. The secret is read from a file or from
+standard input. Omitted fields keep their values; the MCP server and the name of an environment variable are fixed.`,
+		example: `  pass show tracker | sessions credentials update vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8 vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9 --secret-file -`,
+	},
+	"archiveVault":           {short: "Archive a vault permanently"},
+	"archiveVaultCredential": {short: "Archive a credential permanently"},
+	"deleteVaultCredential":  {short: "Delete a credential permanently"},
+	"createMemoryStore": {
+		example: `  sessions memory stores create --name "User notes" --description "What users have told us about themselves"
+  store=$(sessions memory stores create --name Notes -o id)`,
+	},
+	"listMemories": {
+		use:   "list STORE",
+		short: "List the memories of a store",
+		long: `Lists the memories of a store, newest first, without their content. With --depth 1 it lists a directory, in the order
+of paths.`,
+		example: `  sessions memory list memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+  sessions memory list memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d --prefix users/ --depth 1`,
+	},
+	"getMemory":    {use: "get STORE MEMORY"},
+	"createMemory": {use: "create STORE"},
+	"updateMemory": {use: "update STORE MEMORY"},
+	"deleteMemory": {use: "delete STORE MEMORY"},
+	"listMemoryVersions": {
+		use:     "list STORE",
+		example: "  sessions memory versions list memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d --operation deleted",
+	},
+	"getMemoryVersion": {use: "get STORE VERSION"},
+	"redactMemoryVersion": {
+		use:   "redact STORE VERSION",
+		short: "Erase the content of a version permanently",
+	},
 	"listModels": {
 		use:   "list",
 		short: "List the models that agents can use",

@@ -48,8 +48,8 @@ func hostileServer(t *testing.T, fail bool) string {
 		event("evt_8", `"type":"session.status_idle","stop_reason":{"type":"requires_action","event_ids":[`+text("evt_3"+hostile)+`,`+text("evt_4"+hostile)+`,`+h+`]}`),
 	}
 	fields := `"id":` + h + `,"type":` + h + `,"name":` + h + `,"title":` + h + `,"status":` + h + `,"description":` + h + `,"model":` + h +
-		`,"instructions":` + h + `,"system":` + h + `,"agent_id":` + h + `,"environment_id":` + h + `,"metadata":{` + h + `:` + h + `},"file_id":` + h +
-		`,"mount_path":` + h + `,"version":1,"tools":[],"config":{"type":"cloud"},"environment_variables":{` + h + `:` + h + `},` + created
+		`,"instructions":` + h + `,"system":` + h + `,"agent_id":` + h + `,"environment_id":` + h + `,"metadata":{` + h + `:` + h + `},"file_id":` + h + `,"path":` + h +
+		`,"credential_id":` + h + `,"mount_path":` + h + `,"version":1,"tools":[],"config":{"type":"cloud"},"environment_variables":{` + h + `:` + h + `},` + created
 	record := `{` + fields + `,"agent":{` + fields + `},"resources":[{` + fields + `}]`
 	body := record + `,"has_more":true,"first_id":` + h + `,"last_id":` + h + `,"next_page":null,"data":[` + record + `}]}`
 	envelope := `{"type":"error","error":{"type":"conflict_error","message":` + h + `,"param":` + h + `},"request_id":` + h + `}`
@@ -109,7 +109,15 @@ var terminalCommands = map[string]string{
 	"sessions environments update":  "environments update env_1 --name f",
 	"sessions environments archive": "environments archive env_1",
 	"sessions environments delete":  "environments delete env_1",
+	"sessions memory create":        "memory create memstore_1 --path a --content b",
+	"sessions memory update":        "memory update memstore_1 mem_1 --content b",
+	"sessions memory stores create": "memory stores create --name n",
+	"sessions memory stores update": "memory stores update memstore_1 --name n",
 	"sessions models list":          "models list",
+	"sessions vaults create":        "vaults create --display-name v",
+	"sessions vaults update":        "vaults update vault_1 --display-name w",
+	"sessions credentials create":   "credentials create vault_1 --mcp-server-url https://mcp.example",
+	"sessions credentials update":   "credentials update vault_1 vcred_1 --metadata a=b",
 	"sessions resources list":       "resources list sess_1",
 	"sessions resources get":        "resources get sess_1 sesr_1",
 	"sessions resources add":        "resources add sess_1 file_1",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -64,39 +65,49 @@ func (f *tokenFlags) print(w io.Writer, view any, text string) error {
 
 // tokenView is a token as the commands print it.
 type tokenView struct {
-	ID        string     `json:"id"`
-	Account   string     `json:"account"`
-	Name      string     `json:"name"`
-	Token     string     `json:"token,omitempty"`
-	CreatedAt time.Time  `json:"created_at"`
-	ExpiresAt *time.Time `json:"expires_at"`
-	RevokedAt *time.Time `json:"revoked_at,omitempty"`
+	ID      string `json:"id"`
+	Account string `json:"account"`
+	Name    string `json:"name"`
+	Token   string `json:"token,omitempty"`
+	// EnvironmentID restricts the token to an environment.
+	EnvironmentID string     `json:"environment_id,omitempty"`
+	CreatedAt     time.Time  `json:"created_at"`
+	ExpiresAt     *time.Time `json:"expires_at"`
+	RevokedAt     *time.Time `json:"revoked_at,omitempty"`
 }
 
 func viewOf(t store.Token) tokenView {
-	return tokenView{ID: t.ID, Account: t.Account, Name: t.Name, CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt, RevokedAt: t.RevokedAt}
+	return tokenView{EnvironmentID: t.Scope.EnvironmentID, ID: t.ID, Account: t.Account, Name: t.Name, CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt, RevokedAt: t.RevokedAt}
 }
 
 func tokenCreateCommand() *cobra.Command {
 	var flags tokenFlags
-	var account, name string
+	var account, name, environment string
 	var expiresIn time.Duration
 	cmd := &cobra.Command{
-		Use:     "create",
-		Short:   "Create a token and print it once",
-		Long:    "Creates a token and prints it. Only its hash is kept: it cannot be shown again.",
-		Example: "  export QODER_PAT=$(sessionsd token create --account acme --name ci --expires-in 720h --json | jq -r .token)",
-		Args:    cobra.NoArgs,
+		Use:   "create",
+		Short: "Create a token and print it once",
+		Long: `Creates a token and prints it. Only its hash is kept: it cannot be shown again. With --environment it is a key for the
+workers of that self-hosted environment, which opens the environment's work and little else.`,
+		Example: `  export QODER_PAT=$(sessionsd token create --account acme --name ci --expires-in 720h --json | jq -r .token)
+  sessionsd token create --account acme --environment env_019e2590d33f711fabf42f2857cecd8a > key`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkNewToken(account, name, expiresIn); err != nil {
 				return err
 			}
 			secret := auth.Mint()
-			fresh := store.NewToken{Account: account, Name: name, Hash: auth.Hash(secret)}
+			if environment != "" {
+				secret = auth.MintKey()
+			}
+			fresh := store.NewToken{Account: account, Name: name, Hash: auth.Hash(secret), EnvironmentID: environment}
 			if expiresIn > 0 {
 				fresh.ExpiresAt = new(time.Now().Add(expiresIn).UTC())
 			}
 			return flags.withStore(cmd.Context(), func(db store.Store) error {
+				if err := checkEnvironment(cmd.Context(), db, account, environment); err != nil {
+					return err
+				}
 				token, err := db.CreateToken(cmd.Context(), fresh)
 				if err != nil {
 					return err
@@ -110,6 +121,7 @@ func tokenCreateCommand() *cobra.Command {
 	flags.register(cmd)
 	cmd.Flags().StringVar(&account, "account", "", "account that the token acts for; required")
 	cmd.Flags().StringVar(&name, "name", "", "what the token is for")
+	cmd.Flags().StringVar(&environment, "environment", "", "self-hosted environment that the token is a key for; without it the token opens everything of the account")
 	cmd.Flags().DurationVar(&expiresIn, "expires-in", 0, "how long the token works, such as 720h; forever by default")
 	return describeEnvironment(cmd)
 }
@@ -123,6 +135,28 @@ func checkNewToken(account, name string, expiresIn time.Duration) error {
 		return errors.New("--name must be at most 256 bytes long")
 	case expiresIn < 0:
 		return errors.New("--expires-in must not be negative")
+	}
+	return nil
+}
+
+// checkEnvironment returns an error unless the account has that environment and it is self-hosted; "" is none.
+func checkEnvironment(ctx context.Context, db store.Store, account, id string) error {
+	if id == "" {
+		return nil
+	}
+	environment, err := db.GetEnvironment(ctx, account, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("the account %q has no environment %q", account, id)
+	}
+	if err != nil {
+		return err
+	}
+	var config struct{ Type string }
+	if err := json.Unmarshal(environment.Config, &config); err != nil {
+		return err
+	}
+	if config.Type != "self_hosted" {
+		return fmt.Errorf("the environment %q is not of the type self_hosted; only such environments have keys", id)
 	}
 	return nil
 }
@@ -182,9 +216,9 @@ func tokenRevokeCommand() *cobra.Command {
 func tokenTable(tokens []tokenView) string {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tACCOUNT\tNAME\tCREATED\tEXPIRES\tREVOKED")
+	fmt.Fprintln(table, "ID\tACCOUNT\tNAME\tENVIRONMENT\tCREATED\tEXPIRES\tREVOKED")
 	for _, t := range tokens {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Account, t.Name, day(&t.CreatedAt), day(t.ExpiresAt), day(t.RevokedAt))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Account, t.Name, cmp.Or(t.EnvironmentID, "-"), day(&t.CreatedAt), day(t.ExpiresAt), day(t.RevokedAt))
 	}
 	_ = table.Flush() // a strings.Builder accepts every write
 	return text.String()

@@ -66,7 +66,8 @@ type listKey struct {
 func (s *server) list(ctx context.Context) (list, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.ListTimeout)
 	defer cancel()
-	ctx, note := noted(ctx)
+	ctx, note := s.noted(ctx)
+	defer note.release()
 	token, err := s.door.credential(ctx, "")
 	if err != nil {
 		return list{}, reason(ctx, note, err)
@@ -147,16 +148,20 @@ func (b bounds) tame(t *mcp.Tool) (tool listed, ok bool) {
 	return tool, true
 }
 
+// timeToTell is what a use of a tool has beyond the time of a call, so that it ends with what is known of the call.
+const timeToTell = 5 * time.Second
+
 // offered returns the tools of a list that the toolset enables, and what callers should know of the others.
 func (s *server) offered(l list) (tools []turn.Tool, problems []string) {
 	for _, t := range l.tools {
-		enabled, ask := s.policy(t.name)
-		if !enabled {
+		p := s.policyOf(t.name)
+		if !p.Offered {
 			continue
 		}
 		tools = append(tools, turn.Tool{
-			Name: t.name, Description: t.description, InputSchema: t.schema, MCPServer: s.name, Ask: ask, Repeatable: t.repeatable,
-			Run: func(ctx context.Context, input json.RawMessage) (turn.Output, error) { return s.call(ctx, t, input) },
+			Name: t.name, Description: t.description, InputSchema: t.schema, MCPServer: s.name, Ask: p.Ask, Repeatable: t.repeatable,
+			TimeLimit: s.CallTimeout + timeToTell,
+			Run:       func(ctx context.Context, input json.RawMessage) (turn.Output, error) { return s.call(ctx, t, input) },
 		})
 	}
 	if l.unfit > 0 {

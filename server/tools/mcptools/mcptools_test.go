@@ -131,7 +131,7 @@ func TestToolsRun(t *testing.T) {
 	if len(box.Tools) != 1 || len(box.Problems) != 0 || box.System != "" {
 		t.Errorf("unexpected toolbox: %+v", box)
 	}
-	want := turn.Tool{Name: "echo", Description: "Echoes.", MCPServer: "a", InputSchema: json.RawMessage(`{"properties":{"text":{"type":"string"}},"type":"object"}`)}
+	want := turn.Tool{Name: "echo", Description: "Echoes.", MCPServer: "a", TimeLimit: time.Minute + 5*time.Second, InputSchema: json.RawMessage(`{"properties":{"text":{"type":"string"}},"type":"object"}`)}
 	if diff := cmp.Diff(want, tool, cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Run" }, cmp.Ignore())); diff != "" {
 		t.Error(diff)
 	}
@@ -329,7 +329,10 @@ func TestCredentialsStayWithTheirServer(t *testing.T) {
 		http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
 	})
 	older.on("initialize", status(404))
-	older.on("GET", replies("text/event-stream", "event: endpoint\ndata: "+other.URL+"\n\n"))
+	older.on("GET", func(w http.ResponseWriter, r *http.Request, m message) {
+		reply(w, "text/event-stream", "event: endpoint\ndata: "+other.URL+"\n\n")
+		hangs(w, r, m)
+	})
 	r := start(t, func(o *mcptools.Options) { o.Credentials = tokens{"": "canary"} })
 	r.vaults = []string{"vlt_1"}
 	box := r.open(t, r.agent("url", redirecting.URL, older.URL))

@@ -1,0 +1,2 @@
+// Package sdktest runs official SDKs, unchanged, against the server. It has only tests.
+package sdktest
