@@ -55,6 +55,9 @@ func demo(opts ...client.Option) (*client.Client, *httptest.Server) {
 	reply("POST /api/v1/cloud/environments/env_1", 200, `{"id":"env_1","name":"checks"}`)
 	reply("DELETE /api/v1/cloud/environments/env_1", 409, conflict("Sessions refer to the environment."))
 	reply("POST /api/v1/cloud/environments/env_1/archive", 200, `{"id":"env_1","status":"archived"}`)
+	reply("POST /api/v1/cloud/environments/env_1/keys", 201, `{"id":"tok_1","environment_id":"env_1","name":"build-host-1","key":"pt-env-1"}`)
+	reply("GET /api/v1/cloud/environments/env_1/work/poll", 200, `null`)
+	reply("GET /api/v1/cloud/environments/env_1/work/stats", 200, `{"depth":3,"workers_polling":2}`)
 	reply("GET /api/v1/cloud/models", 200, `{"data":[{"id":"ultimate","default_context_window":200000,
 		"efforts":["low","medium","high"]},{"id":"auto","default_context_window":200000,"efforts":[]}],"has_more":false}`)
 	mux.HandleFunc("GET /api/v1/cloud/sessions", func(w http.ResponseWriter, r *http.Request) {
