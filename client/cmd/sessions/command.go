@@ -53,7 +53,7 @@ array, with -o jsonl one record per line. Both are written as the records arrive
 	}
 	long := group("sessions", "The commands on sessions, also available at the top level", a.sessionCommands()...)
 	long.Hidden = true // the top level has them as well
-	root.AddCommand(long, a.contract(), versionCommand())
+	root.AddCommand(long, a.contract(), a.worker(), versionCommand())
 	a.understood(root)
 	// A command that holds others is of no use by itself.
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))

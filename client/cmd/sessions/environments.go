@@ -10,6 +10,10 @@ import (
 func (a *app) environments() *cobra.Command {
 	cmd := group("environments", "Create, show and change environments, where agents run their tools", a.plainEnvironmentCommands()...)
 	cmd.Aliases = []string{"envs"}
+	cmd.AddCommand(
+		group("keys", "Create, list and delete the keys of a self-hosted environment's workers", a.plainEnvironmentKeyCommands()...),
+		group("work", "Show and change the work that sessions have for workers", a.plainWorkCommands()...),
+	)
 	return cmd
 }
 
