@@ -31,9 +31,9 @@ session at a time, until it is interrupted. The file tools are confined to the f
 bash runs only with --sandbox, in a sandbox of bubblewrap (bwrap) that sees the folder and the system's programs, without
 a network; or with --no-sandbox, where commands may do everything that you may. Without either, commands are refused.
 
-The key of the environment is read from ` + keyVariable + `, or from --key-file. 'sessions environments keys create'
+The key of the environment is read from ` + keyVariable + `, or from --key-file. 'sessions keys create'
 makes one. A worker needs no other token.`,
-		Example: `  export SESSIONS_ENVIRONMENT_KEY=$(sessions environments keys create env_019e2590d33f711fabf42f2857cecd8a --name laptop -o json | jq -r .key)
+		Example: `  export SESSIONS_ENVIRONMENT_KEY=$(sessions keys create env_019e2590d33f711fabf42f2857cecd8a --name laptop -o json | jq -r .key)
   sessions worker env_019e2590d33f711fabf42f2857cecd8a --dir ~/agents --sandbox`,
 		Args: arguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
