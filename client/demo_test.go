@@ -67,6 +67,7 @@ func demo(opts ...client.Option) (*client.Client, *httptest.Server) {
 		}
 		fmt.Fprint(w, `{"data":[{"id":"sess_3"}],"first_id":"sess_3","last_id":"sess_3","has_more":false,"next_page":null}`)
 	})
+	demoMemory(reply)
 	demoEvents(mux)
 	srv := httptest.NewServer(mux)
 	c, err := client.New(append([]client.Option{
@@ -145,4 +146,17 @@ func demoEvents(mux *http.ServeMux) {
 		case <-r.Context().Done():
 		}
 	})
+}
+
+// demoMemory adds a memory store with one memory to a stand-in.
+func demoMemory(reply func(pattern string, status int, body string)) {
+	const base = "/api/v1/cloud/memory_stores"
+	const memory = `{"id":"mem_1","type":"memory","path":"users/4711.md","content":"Prefers short answers.","content_sha256":"b9","version":`
+	reply("POST "+base, 201, `{"id":"memstore_1","name":"User notes","status":"active"}`)
+	reply("POST "+base+"/memstore_1/memories", 201, memory+`1}`)
+	reply("POST "+base+"/memstore_1/memories/mem_1", 200, memory+`2}`)
+	reply("GET "+base+"/memstore_1/memories", 200, `{"data":[{"type":"memory_prefix","path":"teams/"},`+memory+`2}],"has_more":false}`)
+	reply("GET "+base+"/memstore_1/memory_versions", 200, `{"data":[{"id":"memver_2","operation":"updated","path":"users/4711.md"},
+		{"id":"memver_1","operation":"created","path":"users/4711.md"}],"has_more":false}`)
+	reply("POST "+base+"/memstore_1/memory_versions/memver_1/redact", 200, `{"id":"memver_1","redacted":true}`)
 }

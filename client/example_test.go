@@ -526,3 +526,68 @@ func ExampleModelService_List() {
 	// ultimate 200000 [low medium high]
 	// auto 200000 []
 }
+
+// A session whose MemoryStoreIDs name a memory store gives its agent the memories.
+func ExampleMemoryStoreService() {
+	c, srv := demo()
+	defer srv.Close()
+	store, err := c.MemoryStores.Create(context.Background(), &client.CreateMemoryStoreRequest{Name: "User notes"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(store.ID, store.Status)
+	// Output: memstore_1 active
+}
+
+// A change that names the content that it is based on is refused if the memory is another one by now.
+func ExampleMemoryService() {
+	c, srv := demo()
+	defer srv.Close()
+	ctx := context.Background()
+	memory, err := c.MemoryStores.Memories.Create(ctx, "memstore_1", &client.CreateMemoryRequest{Path: "users/4711.md", Content: "Prefers answers."})
+	if err != nil {
+		log.Fatal(err)
+	}
+	memory, err = c.MemoryStores.Memories.Update(ctx, "memstore_1", memory.ID, &client.UpdateMemoryRequest{
+		Content: new("Prefers short answers."), ContentSHA256: &memory.ContentSHA256,
+	})
+	if errors.Is(err, client.ErrConflict) {
+		log.Fatal("somebody else has changed the memory")
+	}
+	fmt.Println(memory.Path, memory.Version)
+	for item, err := range c.MemoryStores.Memories.All(ctx, "memstore_1", &client.ListMemoriesParams{Depth: new(int32(1))}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		switch v := item.AsAny().(type) {
+		case client.Memory:
+			fmt.Println("memory", v.Path)
+		case client.MemoryPrefix:
+			fmt.Println("directory", v.Path)
+		}
+	}
+	// Output:
+	// users/4711.md 2
+	// directory teams/
+	// memory users/4711.md
+}
+
+// Each change of a memory is a version. Redaction erases the content of one for good.
+func ExampleMemoryVersionService() {
+	c, srv := demo()
+	defer srv.Close()
+	ctx := context.Background()
+	for version, err := range c.MemoryStores.MemoryVersions.All(ctx, "memstore_1", nil) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if version.Operation == client.MemoryOperationCreated {
+			redacted, err := c.MemoryStores.MemoryVersions.Redact(ctx, "memstore_1", version.ID)
+			if err != nil {
+				log.Fatal(err)
+			}
+			fmt.Println(redacted.ID, redacted.Redacted)
+		}
+	}
+	// Output: memver_1 true
+}

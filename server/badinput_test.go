@@ -133,7 +133,7 @@ func TestCreateSessionRefusesBadBodies(t *testing.T) {
 		"memory store twice":     {set("memory_store_ids", []string{"memstore_1", "memstore_1"}), badRequest("memory_store_ids", "Field 'memory_store_ids' must not contain the same item twice.")},
 		"vault null in list":     {strings.Replace(set("vault_ids", "X"), `"X"`, "[null]", 1), badRequest("vault_ids[0]", "Field 'vault_ids[0]' must not be null.")},
 		"resource without file":  {set("resources", []any{map[string]any{"type": "file"}}), badRequest("resources[0].file_id", "Missing required field: resources[0].file_id")},
-		"resource of a type":     {set("resources", []any{map[string]any{"type": "memory", "file_id": "file_1"}}), badRequest("resources[0].type", "Field 'resources[0].type' must be 'file'.")},
+		"resource of a type":     {set("resources", []any{map[string]any{"type": "memory", "file_id": "file_1"}}), badRequest("resources[0]", "Field 'resources[0]' must be an object whose 'type' is one of 'file', 'memory_store'.")},
 
 		"unknown property":         {set("colour", "red"), badRequest("colour", "Unknown field 'colour'.")},
 		"unknown property, long":   {set(strings.Repeat("x", 10_000), 1), badRequest(strings.Repeat("x", 64)+"…", "Unknown field '"+strings.Repeat("x", 64)+"…'.")},

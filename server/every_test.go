@@ -371,6 +371,9 @@ func owned(t *testing.T, h *harness) map[string]string {
 	work := h.do(request{method: "GET", path: "/environments/" + environment + "/work"})
 	ids["work_id"] = work.field("first_id").(string)
 	ids["resource_id"] = session.field("resources").([]any)[0].(map[string]any)["id"].(string)
+	ids["memory_store_id"] = h.mustCreate("/memory_stores", `{"name":"m"}`)
+	memory := h.mustDo("POST", "/memory_stores/"+ids["memory_store_id"]+"/memories", memoryBody("a", "x"))
+	ids["memory_id"], ids["memory_version_id"] = memory.field("id").(string), memory.field("memory_version_id").(string)
 	return ids
 }
 
@@ -391,7 +394,7 @@ func TestEveryOperationKeepsAccountsApart(t *testing.T) {
 		if o.query("after_id") {
 			for _, cursor := range []string{"after_id", "before_id", "page"} {
 				page := r
-				name := map[string]string{"/agents": "agent_id", "/environments": "environment_id", "/sessions": "session_id", "/vaults": "vault_id"}[o.template]
+				name := map[string]string{"/agents": "agent_id", "/environments": "environment_id", "/memory_stores": "memory_store_id", "/sessions": "session_id", "/vaults": "vault_id"}[o.template]
 				if name == "" {
 					continue // a list within a resource, which the path test covers
 				}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/egress"
 	"github.com/cloud-sessions/sessions/server/tools/mcptools"
 )
@@ -17,9 +18,10 @@ func openEgress(config Config) (*egress.Client, error) {
 	return egress.New(hosts), nil
 }
 
-// openMCP returns what gives turns the tools of MCP servers.
-func (s *Server) openMCP(api *contract.Contract) *mcptools.Source {
+// openMCP returns what gives turns the tools of MCP servers; what the servers send counts as bytes of turns.
+func (s *Server) openMCP(api *contract.Contract, bytes *budget.Budget) *mcptools.Source {
 	return mcptools.New(mcptools.Options{
-		Contract: api, Egress: s.egress, Credentials: s.vaults, CallTimeout: s.config.MCPTimeout, Now: s.config.Now, Logger: s.log,
+		Contract: api, Egress: s.egress, Credentials: s.vaults, CallTimeout: s.config.MCPTimeout, Budget: bytes,
+		Now: s.config.Now, Logger: s.log,
 	})
 }

@@ -27,8 +27,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/pipeline"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
-	"github.com/cloud-sessions/sessions/server/tools/mcptools"
 	"github.com/cloud-sessions/sessions/server/tools/builtintools"
+	"github.com/cloud-sessions/sessions/server/tools/mcptools"
 	"github.com/cloud-sessions/sessions/server/tools/memorytools"
 	"github.com/cloud-sessions/sessions/server/turn"
 	"github.com/cloud-sessions/sessions/server/turn/dispatch"
@@ -96,8 +96,8 @@ type Config struct {
 	// response, before it is disconnected; 10 seconds by default.
 	StreamPatience time.Duration
 	// MaxBytesInFlight bounds the memory, in bytes, that requests and responses in progress hold together, as far as their
-	// callers decide it; one account may use a quarter. What running turns start from has a bound of the same size. 256 MiB
-	// by default, at least 16 MiB.
+	// callers decide it; one account may use a quarter. What running turns start from, and what they read from MCP servers,
+	// has a bound of the same size. 256 MiB by default, at least 16 MiB.
 	MaxBytesInFlight int64
 	// TurnTimeout is how long a turn may run, TurnSilenceTimeout how long its runner may give no sign of life; an hour and
 	// 10 minutes by default. A turn that waits for a worker, a confirmation or a tool's result does not run.
@@ -218,7 +218,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		s.broker.Close()
 		return nil, err
 	}
-	s.mcp = s.openMCP(api)
+	s.mcp = s.openMCP(api, turnBytes)
 	s.turns = dispatch.Start(dispatch.Options{
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),

@@ -106,12 +106,13 @@ func TestThePagesCurlGetsThePagesResponse(t *testing.T) {
 
 func TestSessionFields(t *testing.T) {
 	h := start(t)
+	memories := strings.TrimPrefix(h.memoryStore(), "/memory_stores/")
 	got := h.do(request{method: "POST", path: "//v1/sessions", body: h.createBody(map[string]any{
-		"memory_store_ids": []string{"memstore_1"}, "environment_variables": map[string]string{"A": "b"},
+		"memory_store_ids": []string{memories}, "environment_variables": map[string]string{"A": "b"},
 	})})
 	for name, want := range map[string]any{
 		"title": "", "metadata": map[string]any{}, "environment_variables": map[string]any{"A": "b"},
-		"memory_store_ids": []any{"memstore_1"}, "archived_at": nil, "created_at": "2026-11-24T10:00:00Z",
+		"memory_store_ids": []any{memories}, "archived_at": nil, "created_at": "2026-11-24T10:00:00Z",
 	} {
 		if diff := cmp.Diff(want, got.field(name)); diff != "" {
 			t.Errorf("%s: %s", name, diff)

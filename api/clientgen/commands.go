@@ -45,7 +45,8 @@ func (d *document) commands() *commands {
 	for _, s := range all(d.services) {
 		group := commandGroup{service: s}
 		for _, m := range s.Plain() {
-			if _, list := d.schema(m.result()).Properties.values["data"]; list && m.All == "" {
+			data := d.schema(m.result()).Properties.values["data"]
+			if data != nil && d.schema(data).Type == "array" && m.All == "" {
 				continue
 			}
 			group.Commands = append(group.Commands, command{m, d.flags(m)})
@@ -134,13 +135,15 @@ func (c command) Done() string {
 func (c command) Input() string { return cmp.Or(c.Request, c.Params) }
 
 // flags lists the flags of a method. The command follows pages by itself. Of a range of times there are the flags for its
-// start, which belongs to it, and its end, which does not.
+// start, which belongs to it, and its end, which does not where the contract has such a bound.
 func (d *document) flags(m *method) (flags []flag) {
 	for _, p := range m.in("query") {
 		name, bound, _ := strings.Cut(strings.TrimSuffix(p.Name, "]"), "[")
 		switch {
-		case p.Name == "limit", p.Name == "page", bound == "gt", bound == "lte":
+		case p.Name == "limit", p.Name == "page", bound == "gt", bound == "lte" && m.has(name+"[lt]"):
 			continue
+		case bound == "lte":
+			name = strings.TrimSuffix(name, "_at") + "_before"
 		case bound == "gte":
 			name = strings.TrimSuffix(name, "_at") + "_after"
 		case bound == "lt":

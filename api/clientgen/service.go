@@ -72,6 +72,11 @@ func (m *method) Call() string { return exported(m.ID) }
 // Query reports whether a copy of Params has to be made to fit the contract.
 func (m *method) Query() bool { return len(m.Lists)+len(m.Times) > 0 }
 
+// has reports whether the operation has a query parameter of a name.
+func (m *method) has(name string) bool {
+	return slices.ContainsFunc(m.in("query"), func(p *parameter) bool { return p.Name == name })
+}
+
 // Keyed reports whether the request of the operation may have an idempotency key, which the client sets by itself.
 func (m *method) Keyed() bool { return len(m.in("header")) > 0 }
 
@@ -89,7 +94,9 @@ func (o *operation) collection() (segments []string, verb, noun string) {
 }
 
 // isVerb reports whether a segment of a path is an operation's verb, or ends in it after an underscore.
-func isVerb(segment, verb string) bool { return segment == verb || strings.HasSuffix(segment, "_"+verb) }
+func isVerb(segment, verb string) bool {
+	return segment == verb || strings.HasSuffix(segment, "_"+verb)
+}
 
 // collectServices groups the operations. A collection within another one that has a single operation is not a service: it is
 // listed by a method of its parent, such as Agents.ListVersions. An operation that only repeats another one, as a PUT does

@@ -100,8 +100,8 @@ func (r *run) learn(op target, at place, response json.RawMessage) {
 	if response == nil || json.Unmarshal(response, &got) != nil {
 		return
 	}
-	if op.Method == http.MethodDelete {
-		names := pathParameters(op.Path)
+	names := pathParameters(op.Path)
+	if op.Method == http.MethodDelete || strings.HasSuffix(op.Path, "/redact") { // which can be done once
 		last := names[len(names)-1]
 		r.made[last] = slices.DeleteFunc(slices.Clone(r.made[last]), func(id string) bool { return id == at.ids[last] })
 		return
@@ -110,7 +110,7 @@ func (r *run) learn(op target, at place, response json.RawMessage) {
 		for _, rec := range append(got.Data, got.record) {
 			switch {
 			case !strings.HasPrefix(rec.ID, prefix(name)) || slices.Contains(r.made[name], rec.ID):
-			case op.Method == http.MethodPost:
+			case op.Method == http.MethodPost, r.own(names, at):
 				r.made[name] = append(r.made[name], rec.ID)
 			default:
 				r.seen[name] = cmp.Or(r.seen[name], rec.ID)
@@ -120,6 +120,16 @@ func (r *run) learn(op target, at place, response json.RawMessage) {
 	if got.Version != "" && got.ID == r.id("agent_id") {
 		r.version = got.Version
 	}
+}
+
+// own reports whether the run has created what the path parameters of a place name, and with it what is there.
+func (r *run) own(names []string, at place) bool {
+	for _, name := range names {
+		if !slices.Contains(r.made[name], at.ids[name]) {
+			return false
+		}
+	}
+	return len(names) > 0
 }
 
 // bodies are the contract's examples of an operation's body, changed to fit what exists; nil alone where it has none.

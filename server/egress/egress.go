@@ -23,7 +23,7 @@ import (
 const (
 	maxHeader = 64 << 10
 	MaxBody   = 4 << 20
-	maxStream = 256 << 20
+	maxStream = 16 << 20
 )
 
 // The bounds of a connection, in time. That of the header is generous: a tool may run before its response begins.
@@ -41,7 +41,7 @@ const (
 //   - A request with the header Authorization goes over https, or to a named loopback host. See [Client.CheckSecret].
 //   - Redirects are not followed: the response to a redirect is returned.
 //   - No proxy is used, and no cookie is kept.
-//   - A response has at most 64 KiB of header and [MaxBody] bytes of body, a stream of events 256 MiB. Reading beyond it
+//   - A response has at most 64 KiB of header and [MaxBody] bytes of body, a stream of events 16 MiB. Reading beyond it
 //     is an [ErrTooLarge].
 //
 // A response's header must arrive within five minutes; otherwise only the request's context bounds the time. A request

@@ -38,10 +38,10 @@ func TestTheLifeOfASession(t *testing.T) {
 	api := demo(t, func(c *server.Config) { c.Features = []string{server.FeatureM3} })
 	created := ok(t, api, "create", "--agent", server.DemoAgent+"@2", "--environment", server.DemoEnvironment, "--title", "我的会话",
 		"--metadata", "purpose=customer-support", "--metadata", "a=b=c", "--env", "LOG_LEVEL=debug", "--delta-flush-interval-ms", "250",
-		"--memory-store", "memstore_1", "--vault", "vault_1", "--vault", "vault_2", "--resource", "file_1", "--resource", "file_2:/mnt/b.csv")
+		"--memory-store", server.DemoMemoryStore, "--vault", "vault_1", "--vault", "vault_2", "--resource", "file_1", "--resource", "file_2:/mnt/b.csv")
 	want := map[string]any{
 		"title": "我的会话", "status": "idle", "metadata": map[string]any{"purpose": "customer-support", "a": "b=c"},
-		"environment_variables": map[string]any{"LOG_LEVEL": "debug"}, "memory_store_ids": []any{"memstore_1"}, "vault_ids": []any{"vault_1", "vault_2"},
+		"environment_variables": map[string]any{"LOG_LEVEL": "debug"}, "memory_store_ids": []any{server.DemoMemoryStore}, "vault_ids": []any{"vault_1", "vault_2"},
 	}
 	if diff := cmp.Diff(want, fields(t, created, slices.Collect(maps.Keys(want))...)); diff != "" {
 		t.Error(diff)
@@ -66,9 +66,10 @@ func TestTheLifeOfASession(t *testing.T) {
 		ID        string
 		MountPath string `json:"mount_path"`
 	}
-	if err := json.Unmarshal([]byte(ok(t, api, "resources", "add", session, "file_3", "file_4:/mnt/d.csv")), &files); err != nil || len(files) != 4 {
+	if err := json.Unmarshal([]byte(ok(t, api, "resources", "add", session, "file_3", "file_4:/mnt/d.csv")), &files); err != nil || len(files) != 5 {
 		t.Fatalf("%v: %v", err, files)
 	}
+	files = files[1:] // the memory store is the first
 	paths := []string{files[0].MountPath, files[1].MountPath, files[2].MountPath, files[3].MountPath}
 	if diff := cmp.Diff([]string{"/mnt/session/uploads/file_1", "/mnt/b.csv", "/mnt/session/uploads/file_3", "/mnt/d.csv"}, paths); diff != "" {
 		t.Error(diff)
@@ -79,7 +80,7 @@ func TestTheLifeOfASession(t *testing.T) {
 	if got := id(t, api, "resources", "delete", session, files[3].ID); got != files[3].ID {
 		t.Errorf("delete: %s", got)
 	}
-	if got := strings.Fields(ok(t, api, "resources", "list", session, "-o", "id")); len(got) != 3 || slices.Contains(got, files[3].ID) {
+	if got := strings.Fields(ok(t, api, "resources", "list", session, "-o", "id")); len(got) != 4 || slices.Contains(got, files[3].ID) {
 		t.Errorf("list: %v", got)
 	}
 
@@ -265,8 +266,8 @@ func TestAWriteIsRepeatedByItsKey(t *testing.T) {
 	}
 }
 
-// aliases are operations that differ from another one only in their HTTP method.
-var aliases = map[string]bool{"putAgent": true, "putEnvironment": true}
+// aliases are operations that differ from another one only in their HTTP method; those at another path say so in the contract.
+var aliases = map[string]bool{"putAgent": true, "putEnvironment": true, "putMemory": true}
 
 // walk calls visit with every visible command of the tree that calls an operation.
 func walk(cmd *cobra.Command, visit func(*cobra.Command)) {
@@ -305,8 +306,11 @@ func TestEveryOperationHasACommand(t *testing.T) {
 		}
 		aliases[name] = true
 	})
-	for name := range operations {
-		if !aliases[name] {
+	for _, name := range []string{"pollWork", "heartbeatWork"} { // sessions worker sends them, with the official worker
+		aliases[name] = true
+	}
+	for name, op := range operations {
+		if !aliases[name] && op.Extensions["x-go-alias"] == nil {
 			t.Errorf("no command calls %s: run make gen, or add one by hand with newCommand(operation{id: %q})", name, name)
 		}
 	}
@@ -317,7 +321,7 @@ func TestEveryParameterHasAFlag(t *testing.T) {
 	elsewhere := map[string]string{
 		"limit": "--limit", "page": "--after and --before", "Idempotency-Key": "--idempotency-key", "X-Idempotency-Key": "--idempotency-key",
 		"created_at[gt]": "--created-after", "created_at[lte]": "--created-before", "include_archived": "--include-archived", "statuses[]": "--status",
-		"tools": "--file", "mcp_servers": "--file", "skills": "--file", "instructions": "another name of --system",
+		"precondition": "another name of --based-on", "tools": "--file", "mcp_servers": "--file", "skills": "--file", "instructions": "another name of --system",
 	}
 	operations := contract(t)
 	walk(newApp(nil).command(), func(cmd *cobra.Command) {
@@ -353,4 +357,49 @@ func flagsWithin(cmd *cobra.Command, param string) (n int) {
 		}
 	})
 	return n
+}
+
+func TestMemoryOnTheCommandLine(t *testing.T) {
+	t.Parallel()
+	api := demo(t)
+	store := id(t, api, "memory", "stores", "create", "--name", "Notes", "--metadata", "a=b")
+	file := filepath.Join(t.TempDir(), "notes.md")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, text := range []string{"one\r\n\x1b[2J", "two"} {
+		write(text)
+		put := ok(t, api, "memory", "put", store, "/users/a.md", file)
+		if got := fields(t, put, "path", "content"); got["path"] != "users/a.md" || got["content"] != text {
+			t.Errorf("put: %s", put)
+		}
+		if got := ok(t, api, "memory", "cat", store, "users/a.md"); got != text {
+			t.Errorf("cat: %q", got)
+		}
+	}
+	p := prepare(t, api, "memory", "put", store, "users/b.md", "-")
+	p.Stdin = strings.NewReader("from a pipe")
+	if code := p.end(t); code != exitOK {
+		t.Fatalf("put -: %d %s", code, p.said())
+	}
+	if got := ok(t, api, "memory", "list", store, "--depth", "1", "-o", "table"); !strings.Contains(got, "users/") || strings.Contains(got, "a.md") {
+		t.Errorf("directory: %s", got)
+	}
+	if got := ok(t, api, "memory", "list", store, "--prefix", "users/", "-o", "table"); !strings.Contains(got, "users/a.md") || !strings.Contains(got, "users/b.md") {
+		t.Errorf("list: %s", got)
+	}
+	if got := ok(t, api, "memory", "versions", "list", store, "--operation", "updated", "-o", "id"); strings.Count(got, "memver_") != 1 {
+		t.Errorf("versions: %s", got)
+	}
+	stale := prepare(t, api, "memory", "delete", store, strings.TrimSpace(ok(t, api, "memory", "list", store, "--prefix", "users/a", "-o", "id")), "--based-on", strings.Repeat("0", 64))
+	if code := stale.end(t); code == exitOK || !strings.Contains(stale.said(), "has changed") {
+		t.Errorf("stale deletion: %d %s", code, stale.said())
+	}
+	missing := prepare(t, api, "memory", "cat", store, "users")
+	if code := missing.end(t); code == exitOK || !strings.Contains(missing.said(), "there is no memory at users") {
+		t.Errorf("missing: %d %s", code, missing.said())
+	}
 }

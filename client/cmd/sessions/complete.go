@@ -42,6 +42,8 @@ func (a *app) suggest(name string) cobra.CompletionFunc {
 		return a.suggestAgents()
 	case "environment", "default-environment":
 		return a.suggestEnvironments()
+	case "memory_store", "memory-store", "store":
+		return a.suggestMemoryStores()
 	case "model":
 		return a.suggestModels()
 	}

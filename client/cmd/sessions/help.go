@@ -144,6 +144,31 @@ of the config replaces all of it, so set its type as well.`,
 	},
 	"archiveEnvironment": {short: "Archive an environment permanently"},
 	"deleteEnvironment":  {short: "Delete an environment permanently"},
+	"createMemoryStore": {
+		example: `  sessions memory stores create --name "User notes" --description "What users have told us about themselves"
+  store=$(sessions memory stores create --name Notes -o id)`,
+	},
+	"listMemories": {
+		use:   "list STORE",
+		short: "List the memories of a store",
+		long: `Lists the memories of a store, newest first, without their content. With --depth 1 it lists a directory, in the order
+of paths.`,
+		example: `  sessions memory list memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d
+  sessions memory list memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d --prefix users/ --depth 1`,
+	},
+	"getMemory":    {use: "get STORE MEMORY"},
+	"createMemory": {use: "create STORE"},
+	"updateMemory": {use: "update STORE MEMORY"},
+	"deleteMemory": {use: "delete STORE MEMORY"},
+	"listMemoryVersions": {
+		use:     "list STORE",
+		example: "  sessions memory versions list memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d --operation deleted",
+	},
+	"getMemoryVersion": {use: "get STORE VERSION"},
+	"redactMemoryVersion": {
+		use:   "redact STORE VERSION",
+		short: "Erase the content of a version permanently",
+	},
 	"listModels": {
 		use:   "list",
 		short: "List the models that agents can use",

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,30 +20,34 @@ func (a *app) resources() *cobra.Command {
 
 func sessionResourceView() view[client.SessionResource] {
 	return view[client.SessionResource]{
-		id: func(r *client.SessionResource) string { return attachmentOf(r).id },
+		id: func(r *client.SessionResource) string { return attachmentOf(r).ID },
 		columns: []column[client.SessionResource]{
-			{name: "ID", text: func(r *client.SessionResource) string { return attachmentOf(r).id }},
-			{name: "OF", text: func(r *client.SessionResource) string { return attachmentOf(r).of }},
-			{name: "PATH", text: func(r *client.SessionResource) string { return attachmentOf(r).path }},
-			{name: "CREATED", text: func(r *client.SessionResource) string { return moment(attachmentOf(r).created) }},
+			{name: "ID", text: func(r *client.SessionResource) string { return attachmentOf(r).ID }},
+			{name: "OF", text: func(r *client.SessionResource) string {
+				return cmp.Or(attachmentOf(r).FileID, attachmentOf(r).MemoryStoreID)
+			}},
+			{name: "PATH", text: func(r *client.SessionResource) string { return attachmentOf(r).MountPath }},
+			{name: "CREATED", text: func(r *client.SessionResource) string { return moment(new(attachmentOf(r).CreatedAt)) }},
 		},
 	}
 }
 
-// attachment is what tables show of a session resource; of is the file or the memory store.
+// attachment is what tables show of a session resource.
 type attachment struct {
-	id, of, path string
-	created      *time.Time
+	ID            string
+	FileID        string    `json:"file_id"`
+	MemoryStoreID string    `json:"memory_store_id"`
+	MountPath     string    `json:"mount_path"`
+	CreatedAt     time.Time `json:"created_at"`
 }
 
-func attachmentOf(r *client.SessionResource) attachment {
-	switch r := r.AsAny().(type) {
-	case client.FileResource:
-		return attachment{r.ID, r.FileID, r.MountPath, &r.CreatedAt}
-	case client.MemoryStoreResource:
-		return attachment{r.ID, r.MemoryStoreID, r.MountPath, &r.CreatedAt}
+// attachmentOf returns what a session resource has of that, also one of a newer server.
+func attachmentOf(r *client.SessionResource) (of attachment) {
+	data, err := r.MarshalJSON()
+	if err == nil {
+		_ = json.Unmarshal(data, &of) // what it lacks is not shown
 	}
-	return attachment{} // of a newer server
+	return of
 }
 
 func (a *app) addResources() *cobra.Command {

@@ -9,7 +9,7 @@ import (
 
 // views are the views by hand.
 func views() []any {
-	return []any{sessionView(), sessionResourceView(), eventView(), agentView(), environmentView()}
+	return []any{sessionView(), sessionResourceView(), eventView(), agentView(), environmentView(), memoryStoreView(), memoryView(), memoryItemView()}
 }
 
 // viewOf returns the view by hand of a type of record, or its plain view.

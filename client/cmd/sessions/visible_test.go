@@ -48,7 +48,7 @@ func hostileServer(t *testing.T, fail bool) string {
 		event("evt_8", `"type":"session.status_idle","stop_reason":{"type":"requires_action","event_ids":[`+text("evt_3"+hostile)+`,`+text("evt_4"+hostile)+`,`+h+`]}`),
 	}
 	fields := `"id":` + h + `,"type":` + h + `,"name":` + h + `,"title":` + h + `,"status":` + h + `,"description":` + h + `,"model":` + h +
-		`,"instructions":` + h + `,"system":` + h + `,"agent_id":` + h + `,"environment_id":` + h + `,"metadata":{` + h + `:` + h + `},"file_id":` + h +
+		`,"instructions":` + h + `,"system":` + h + `,"agent_id":` + h + `,"environment_id":` + h + `,"metadata":{` + h + `:` + h + `},"file_id":` + h + `,"path":` + h +
 		`,"mount_path":` + h + `,"version":1,"tools":[],"config":{"type":"cloud"},"environment_variables":{` + h + `:` + h + `},` + created
 	record := `{` + fields + `,"agent":{` + fields + `},"resources":[{` + fields + `}]`
 	body := record + `,"has_more":true,"first_id":` + h + `,"last_id":` + h + `,"next_page":null,"data":[` + record + `}]}`
@@ -109,6 +109,10 @@ var terminalCommands = map[string]string{
 	"sessions environments update":  "environments update env_1 --name f",
 	"sessions environments archive": "environments archive env_1",
 	"sessions environments delete":  "environments delete env_1",
+	"sessions memory create":        "memory create memstore_1 --path a --content b",
+	"sessions memory update":        "memory update memstore_1 mem_1 --content b",
+	"sessions memory stores create": "memory stores create --name n",
+	"sessions memory stores update": "memory stores update memstore_1 --name n",
 	"sessions models list":          "models list",
 	"sessions resources list":       "resources list sess_1",
 	"sessions resources get":        "resources get sess_1 sesr_1",
@@ -144,7 +148,8 @@ func actsOnNothing(t *testing.T, got string) {
 	if !utf8.ValidString(got) {
 		t.Fatalf("it sends bytes that are not UTF-8 to the terminal: %q", got)
 	}
-	if !strings.Contains(got, "owned") && !strings.Contains(got, "listModels") { // a report quotes nothing
+	// A report quotes nothing, and the state of a queue is numbers.
+	if !strings.Contains(got, "owned") && !strings.Contains(got, "listModels") && !strings.Contains(got, "WORKERS POLLING") && strings.TrimSpace(got) != "" {
 		t.Errorf("it shows nothing of what the server sent: %q", got)
 	}
 }

@@ -100,6 +100,7 @@ file and requests give the same faults again.`,
 	flags.DurationVar(&config.MCPTimeout, "mcp-timeout", 2*time.Minute, "how long a call of a tool of an MCP server may take")
 	flags.DurationVar(&config.WorkLease, "work-lease", 30*time.Second, "how long a worker has a work item of a self-hosted environment after a heartbeat; then another worker gets it")
 	flags.IntVar(&config.MaxStreams, "max-streams", 1000, "event streams that an account may have open on all replicas together; more are refused with 429")
+	flags.Int64Var(&config.MaxMemoryBytes, "max-memory-bytes", 1<<30, "bytes that the memories of an account may occupy with their versions; writes beyond it are refused with 409")
 	flags.Int64Var(&config.MaxKeyBytes, "max-key-bytes", 1<<30, "bytes that the idempotency keys of an account may occupy in 24 hours; requests with more keys are refused with 429")
 	flags.Int64Var(&config.MaxBytesInFlight, "max-bytes-in-flight", 256<<20, "bytes of memory for requests and responses under way; an account may use a quarter. Larger ones are refused with 429, or 503 when all accounts together use it up")
 	flags.StringVar(&config.Models, "models", "", "YAML file with the models to list; a built-in list by default")

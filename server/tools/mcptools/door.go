@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/egress"
 )
 
@@ -38,12 +39,16 @@ type credentialError struct{ error }
 // RoundTrip implements http.RoundTripper.
 func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
 	note, _ := r.Context().Value(noteKey{}).(*note)
+	copies := messageCopies
+	if r.Method == http.MethodGet {
+		copies = streamCopies
+	}
 	resp, err := d.send(r)
 	note.add(r.Method, resp, err)
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = &notedBody{resp.Body, note}
+	resp.Body = &notedBody{resp.Body, note, copies}
 	return resp, nil
 }
 
@@ -116,9 +121,18 @@ func (d *door) credential(ctx context.Context, refused string) (string, error) {
 	return token, nil
 }
 
-// note is what became of the requests of one call.
+// How often a byte of a response is held until its message was dealt with: as it is read, decoded and encoded again. Of a
+// stream that lasts as long as its session, messages are dealt with one after the other.
+const (
+	messageCopies = 8
+	streamCopies  = 1
+)
+
+// note is what became of the requests of one call, and what their responses have reserved.
 type note struct {
 	mu       sync.Mutex
+	grant    *budget.Grant
+	released bool
 	accepted bool  // the server has accepted the message
 	status   int   // of the last response to a message, or of the first to another request; 0 for none
 	err      error // of the last request without a response, or of reading a response
@@ -126,9 +140,9 @@ type note struct {
 
 type noteKey struct{}
 
-// noted returns a context whose requests are noted.
-func noted(ctx context.Context) (context.Context, *note) {
-	n := &note{}
+// noted returns a context whose requests are noted. The caller releases the note.
+func (s *server) noted(ctx context.Context) (context.Context, *note) {
+	n := &note{grant: s.Budget.Open(s.account)}
 	return context.WithValue(ctx, noteKey{}, n), n
 }
 
@@ -158,6 +172,27 @@ func (n *note) fail(err error) {
 	n.err = cmp.Or(n.err, err)
 }
 
+// reserve reserves bytes for the call's account, unless the note was released.
+func (n *note) reserve(bytes int) error {
+	if n == nil {
+		return nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.released {
+		return nil
+	}
+	return n.grant.Grow(bytes)
+}
+
+// release gives back what was reserved. It may be called repeatedly.
+func (n *note) release() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.released = true
+	n.grant.Close()
+}
+
 // read returns what was noted.
 func (n *note) read() (accepted bool, status int, err error) {
 	n.mu.Lock()
@@ -165,15 +200,19 @@ func (n *note) read() (accepted bool, status int, err error) {
 	return n.accepted, n.status, n.err
 }
 
-// notedBody notes an error of a response's body.
+// notedBody reserves what is read of a response's body, and notes an error.
 type notedBody struct {
 	io.ReadCloser
-	note *note
+	note   *note
+	copies int
 }
 
 // Read implements io.Reader.
 func (b *notedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	if exceeded := b.note.reserve(n * b.copies); exceeded != nil {
+		n, err = 0, exceeded
+	}
 	if err != nil && err != io.EOF {
 		b.note.fail(err)
 	}

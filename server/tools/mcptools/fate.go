@@ -11,6 +11,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/egress"
 )
 
@@ -97,6 +98,7 @@ func reason(ctx context.Context, note *note, err error) error {
 	var said sentence
 	var refused *egress.Refused
 	var credential credentialError
+	var exceeded *budget.ExceededError
 	accepted, status, sending := note.read()
 	all := errors.Join(err, sending)
 	switch {
@@ -106,6 +108,8 @@ func reason(ctx context.Context, note *note, err error) error {
 		return sentence(refused.Error())
 	case errors.As(all, &credential):
 		return sentence("The credential for it cannot be used: " + strings.TrimSuffix(credential.Error(), ".") + ".")
+	case errors.As(all, &exceeded):
+		return sentence("The MCP servers of the account's turns send too much at the same time; try again.")
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return sentence("It did not respond in time.")
 	case errors.Is(all, errElsewhere):

@@ -66,7 +66,8 @@ type listKey struct {
 func (s *server) list(ctx context.Context) (list, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.ListTimeout)
 	defer cancel()
-	ctx, note := noted(ctx)
+	ctx, note := s.noted(ctx)
+	defer note.release()
 	token, err := s.door.credential(ctx, "")
 	if err != nil {
 		return list{}, reason(ctx, note, err)

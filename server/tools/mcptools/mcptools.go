@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/cache"
 	"github.com/cloud-sessions/sessions/server/egress"
 	"github.com/cloud-sessions/sessions/server/store"
@@ -37,8 +38,10 @@ type Options struct {
 	// Remember is how long the list of a server's tools is used again for the same account and credential, a minute by
 	// default.
 	Remember time.Duration
-	Now      func() time.Time
-	Logger   *slog.Logger
+	// Budget bounds the memory of what servers send, by account; nil, the default, does not.
+	Budget *budget.Budget
+	Now    func() time.Time
+	Logger *slog.Logger
 }
 
 // Source opens the toolboxes of turns. It is safe for concurrent use.

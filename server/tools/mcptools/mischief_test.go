@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/egress"
 	"github.com/cloud-sessions/sessions/server/tools/mcptools"
 	"github.com/cloud-sessions/sessions/server/turn"
@@ -367,6 +368,49 @@ func TestSessionsBeginAnew(t *testing.T) {
 	}
 	if got := run(t, tool, `{}`); got.Failed {
 		t.Errorf("%+v", got)
+	}
+}
+
+// What servers send is bounded for an account's turns together, and given back.
+func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	f, old := newFake(t), newOlder(t)
+	bytes := budget.New(64 << 10)
+	r := start(t, func(o *mcptools.Options) { o.Budget = bytes })
+	hold := func() (release func()) {
+		t.Helper()
+		first, second := bytes.Open("acme"), bytes.Open("acme")
+		if err := errors.Join(first.Grow(8<<10), second.Grow(8<<10)); err != nil { // the account's share
+			t.Fatal(err)
+		}
+		return func() {
+			first.Close()
+			second.Close()
+		}
+	}
+	release := hold()
+	const sentence = "The MCP servers of the account's turns send too much at the same time; try again."
+	if box := r.open(t, r.agent("http", f.URL)); !cmp.Equal(box.Problems, []string{`The MCP server "a" could not be used. ` + sentence}) {
+		t.Errorf("%q", box.Problems)
+	}
+	release()
+	tool := r.tool(t, r.agent("http", f.URL))
+	release = hold()
+	want := turn.Output{Text: "Nobody knows whether the tool has done its work. " + sentence, Failed: true}
+	if diff := cmp.Diff(want, run(t, tool, `{}`)); diff != "" {
+		t.Error(diff)
+	}
+	release()
+	box := r.open(t, r.agent("url", f.URL, old.URL))
+	for _, tool := range append(box.Tools, tool) {
+		if got := run(t, tool, `{}`); got.Failed {
+			t.Errorf("%+v", got)
+		}
+	}
+	box.Close()
+	r.Close()
+	if used := bytes.Used(); used != 0 {
+		t.Errorf("%d bytes are not given back", used)
 	}
 }
 

@@ -29,7 +29,8 @@ type server struct {
 // session is a session with an MCP server.
 type session struct {
 	*mcp.ClientSession
-	end context.CancelFunc // ends what Close leaves
+	end  context.CancelFunc // ends what Close leaves
+	note *note              // of its beginning, and of the one response of the older transport
 }
 
 func (s *Source) newServer(account string, vaults []string, set toolset) *server {
@@ -64,26 +65,27 @@ func (s *server) connected(ctx context.Context) (*session, error) {
 	} else if err := s.Egress.Check(u); err != nil {
 		return nil, sentence(err.Error())
 	}
-	noting, note := noted(ctx)
+	noting, note := s.noted(ctx)
 	begun, err := s.begin(noting, &mcp.StreamableClientTransport{
 		Endpoint: s.url, HTTPClient: s.client, MaxRetries: 2, MaxEventSize: egress.MaxBody,
 		DisableStandaloneSSE: true, // its reconnects end sessions, and only calls are made
 	})
-	if _, status, _ := note.read(); err != nil && s.older && isOlder(status) {
-		noting, note = noted(ctx)
+	_, status, _ := note.read()
+	isOlder := err != nil && s.older && (status == http.StatusBadRequest || status == http.StatusNotFound || status == http.StatusMethodNotAllowed)
+	if isOlder { // so the specification of MCP tells clients to guess
+		note.release()
+		noting, note = s.noted(ctx)
 		begun, err = s.begin(noting, &mcp.SSEClientTransport{Endpoint: s.url, HTTPClient: s.client, MaxEventSize: egress.MaxBody})
+	}
+	if !isOlder || err != nil {
+		note.release()
 	}
 	if err != nil {
 		return nil, reason(ctx, note, err)
 	}
+	begun.note = note
 	s.session = begun
 	return begun, nil
-}
-
-// isOlder reports whether a server that responds with this status to the streamable HTTP transport may speak the older SSE
-// transport, as the MCP specification tells clients to guess.
-func isOlder(status int) bool {
-	return status == http.StatusBadRequest || status == http.StatusNotFound || status == http.StatusMethodNotAllowed
 }
 
 // begin begins a session. It outlives ctx, which only bounds its beginning: the older transport reads one response for as
@@ -97,7 +99,7 @@ func (s *server) begin(ctx context.Context, transport mcp.Transport) (*session, 
 	})
 	begun, err := client.Connect(living, transport, nil)
 	if err == nil && stop() {
-		return &session{begun, end}, nil
+		return &session{ClientSession: begun, end: end}, nil
 	}
 	end()
 	if err == nil {
@@ -131,6 +133,7 @@ func (s *server) close() {
 func (s *session) close() {
 	_ = s.Close() // tells the server, which it may miss
 	s.end()
+	s.note.release()
 }
 
 // call calls a tool. A session that turns out to be dead is begun anew, and the call is repeated once if it has not reached
@@ -158,7 +161,8 @@ func (s *server) attempt(ctx context.Context, t listed, input json.RawMessage) (
 	if err != nil {
 		return nil, fate{reason: err}
 	}
-	noting, note := noted(ctx)
+	noting, note := s.noted(ctx)
+	defer note.release()
 	result, err := session.CallTool(noting, &mcp.CallToolParams{Name: t.name, Arguments: input})
 	if err == nil {
 		return result, fate{}

@@ -231,3 +231,29 @@ func TestAToolOfALostTurn(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestToolboxesThatDoNotOpen ends turns whose toolboxes never open, at the turn's timeout, and those whose source panics.
+func TestToolboxesThatDoNotOpen(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		open    dispatch.ToolSource
+		timeout time.Duration
+		want    string
+	}{
+		{func(ctx context.Context, _ string, _ store.Session) (turn.Toolbox, error) {
+			<-ctx.Done()
+			return turn.Toolbox{}, ctx.Err()
+		}, 10 * time.Millisecond, "The turn did not end within 10ms."},
+		{func(context.Context, string, store.Session) (turn.Toolbox, error) { panic("boom") }, time.Hour, "The agent failed. Send the message again."},
+	} {
+		b := newBed(t, time.Second)
+		b.startWith(answering(using), func(o *dispatch.Options) {
+			o.Tools, o.TurnTimeout = []dispatch.ToolSource{c.open}, c.timeout
+		})
+		b.say("go")
+		b.types()
+		if got := b.last(event.SessionError).Error.Message; got != c.want {
+			t.Errorf("want %q, got %q", c.want, got)
+		}
+	}
+}

@@ -86,10 +86,6 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	if err == nil && w.TurnTimeout > 0 {
 		w.ran, err = w.Dispatcher.ran(ctx, w.ref)
 	}
-	if err == nil {
-		in.Toolboxes, err = w.open(ctx)
-	}
-	defer closeAll(in.Toolboxes)
 	if err != nil {
 		w.failure = err
 		return ctx.Err()
@@ -98,17 +94,12 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	defer stop(nil)
 	w.sink = newSink(w, stored(in.Entries), func() { stop(errFull) })
 	w.sink.open = w.unanswered(in.Entries)
-	if err := w.report(running, in.Toolboxes); err != nil {
-		w.failure = err
-		return ctx.Err()
-	}
-	in.Toolboxes, in.Rescheduled = w.guarded(in.Toolboxes), w.ref.Again
 	ran := make(chan result, 1) // buffered, so that an abandoned runner can return
 	go func() {
 		var r result
 		defer func() { ran <- r }() // also when the runner ends its goroutine
 		r.failure = panics.ToError(func() (err error) {
-			r.outcome, err = w.Runner.Run(running, in, w.sink)
+			r.outcome, err = w.run(running, in)
 			return err
 		})
 	}()
@@ -129,6 +120,20 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 		return ctx.Err() // when the dispatcher stops, the turn does not
 	}
 	return nil
+}
+
+// run opens the turn's toolboxes, which may take seconds, and lets the runner work with them.
+func (w *work) run(ctx context.Context, in turn.Input) (turn.Outcome, error) {
+	boxes, err := w.open(ctx)
+	defer closeAll(boxes)
+	if err == nil {
+		err = w.report(ctx, boxes)
+	}
+	if err != nil {
+		return "", err
+	}
+	in.Toolboxes, in.Rescheduled = w.guarded(boxes), w.ref.Again
+	return w.Runner.Run(ctx, in, w.sink)
 }
 
 // unanswered returns the uses of a turn that have no result and do not wait: the runner is to run them.
