@@ -40,6 +40,15 @@ func demo(opts ...client.Option) (*client.Client, *httptest.Server) {
 	reply("DELETE /api/v1/cloud/sessions/sess_1/resources/sesr_1", 200, `{"id":"sesr_1","type":"session_resource_deleted"}`)
 	reply("GET /api/v1/cloud/sessions/sess_1/resources/sesr_1", 404, `{"type":"error","request_id":"req_9",
 		"error":{"type":"not_found_error","message":"Session resource 'sesr_1' was not found."}}`)
+	mux.HandleFunc("POST /api/v1/cloud/files", func(w http.ResponseWriter, r *http.Request) {
+		_, file, err := r.FormFile("file")
+		if err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		fmt.Fprintf(w, `{"id":"file_1","filename":%q,"size_bytes":%d}`, file.Filename, file.Size)
+	})
+	reply("GET /api/v1/cloud/files/file_1/content", 200, "# Plan\n")
 	reply("GET /api/v1/cloud/agents/agent_1", 200, `{"id":"agent_1","version":2}`)
 	mux.HandleFunc("POST /api/v1/cloud/agents/agent_1", func(w http.ResponseWriter, r *http.Request) {
 		var change struct{ Version int }
@@ -58,6 +67,9 @@ func demo(opts ...client.Option) (*client.Client, *httptest.Server) {
 	reply("POST /api/v1/cloud/environments/env_1/keys", 201, `{"id":"tok_1","environment_id":"env_1","name":"build-host-1","key":"pt-env-1"}`)
 	reply("GET /api/v1/cloud/environments/env_1/work/poll", 200, `null`)
 	reply("GET /api/v1/cloud/environments/env_1/work/stats", 200, `{"depth":3,"workers_polling":2}`)
+	reply("POST /api/v1/cloud/vaults", 201, `{"id":"vault_1","type":"vault","status":"active"}`)
+	reply("POST /api/v1/cloud/vaults/vault_1/credentials", 201, `{"id":"vcred_1","type":"vault_credential",
+		"auth":{"type":"static_bearer","mcp_server_url":"https://mcp.search.example/mcp"}}`)
 	reply("GET /api/v1/cloud/models", 200, `{"data":[{"id":"ultimate","default_context_window":200000,
 		"efforts":["low","medium","high"]},{"id":"auto","default_context_window":200000,"efforts":[]}],"has_more":false}`)
 	mux.HandleFunc("GET /api/v1/cloud/sessions", func(w http.ResponseWriter, r *http.Request) {

@@ -7,6 +7,8 @@ import (
 	"log"
 	"log/slog"
 	"net/http"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/cloud-sessions/sessions/client"
@@ -336,6 +338,23 @@ func ExampleSessionService_Archive() {
 }
 
 // Files are added one by one, or several at once, all or none.
+func ExampleFileService_Upload() {
+	c, srv := demo()
+	defer srv.Close()
+	ctx := context.Background()
+	file, err := c.Files.Upload(ctx, strings.NewReader("# Plan\n"), client.FileUpload{Name: "plan.md", MediaType: "text/markdown"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(file.ID, file.Filename, file.SizeBytes)
+	if _, err := c.Files.Download(ctx, file.ID, os.Stdout); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// file_1 plan.md 7
+	// # Plan
+}
+
 func ExampleSessionResourceService() {
 	c, srv := demo()
 	defer srv.Close()
@@ -510,6 +529,35 @@ func ExampleWorkService_Poll() {
 	}
 	fmt.Println(work == nil)
 	// Output: true
+}
+
+// The server keeps a token encrypted and sends it to the MCP server; nothing returns it.
+func ExampleVaultService_Create() {
+	c, srv := demo()
+	defer srv.Close()
+	vault, err := c.Vaults.Create(context.Background(), &client.CreateVaultRequest{DisplayName: "Search tools"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(vault.ID, vault.Status)
+	// Output: vault_1 active
+}
+
+func ExampleVaultCredentialService_Create() {
+	c, srv := demo()
+	defer srv.Close()
+	credential, err := c.Vaults.Credentials.Create(context.Background(), "vault_1", &client.CreateVaultCredentialRequest{
+		Auth: new(client.NewCredentialInput(client.StaticBearerInput{
+			MCPServerURL: "https://mcp.search.example/mcp", Token: os.Getenv("SEARCH_TOKEN"),
+		})),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if auth, ok := credential.Auth.AsAny().(client.StaticBearer); ok {
+		fmt.Println(credential.ID, auth.MCPServerURL)
+	}
+	// Output: vcred_1 https://mcp.search.example/mcp
 }
 
 func ExampleModelService_List() {

@@ -233,6 +233,8 @@ type (
 	EnvironmentVariableInput = types.EnvironmentVariableInput
 	// SecretNetworking: Hosts that the value of the variable may be sent to.
 	SecretNetworking = types.SecretNetworking
+	// SecretNetworkingType: Whether `allowed_hosts` limits the hosts.
+	SecretNetworkingType = types.SecretNetworkingType
 	// InjectionLocation: Parts of a request that the value of the variable may be put into.
 	InjectionLocation = types.InjectionLocation
 	// VaultCredential: Credential, without its secrets. `mcp_server_url` and `protocol` are absent in that of an
@@ -269,6 +271,12 @@ type (
 	// VaultCredentialValidation: Result of a validation. `refresh` and `mcp_probe` are null when the server made no
 	// request.
 	VaultCredentialValidation = types.VaultCredentialValidation
+	// CredentialValidity: Whether the MCP server accepts the credential.
+	CredentialValidity = types.CredentialValidity
+	// CredentialRefreshStatus: Outcome of a refresh.
+	CredentialRefreshStatus = types.CredentialRefreshStatus
+	// ProbeMethod: Method of the request to the MCP server.
+	ProbeMethod = types.ProbeMethod
 	// CredentialRefreshCheck: How the refresh of the access token went; null when it was not tried.
 	CredentialRefreshCheck = types.CredentialRefreshCheck
 	// CredentialProbe: How the MCP server responded; null when it was not asked.
@@ -358,6 +366,16 @@ type (
 	StopWorkRequest = types.StopWorkRequest
 	// WorkStats: State of the work queue of an environment.
 	WorkStats = types.WorkStats
+	// FilePurpose: What a file is for.
+	FilePurpose = types.FilePurpose
+	// FileStatus: Whether the content of a file is there.
+	FileStatus = types.FileStatus
+	// FileScope: Session that has made the file; null for a file that was uploaded.
+	FileScope = types.FileScope
+	// File: File. `expires_at` is present only in one that expires.
+	File = types.File
+	// DeletedFile: Identifier of a deleted file.
+	DeletedFile = types.DeletedFile
 	// ModelList: All models.
 	ModelList = types.ModelList
 	// Model: Model that agents can use.
@@ -567,6 +585,13 @@ type (
 	ListMemoryVersionsParams = types.ListMemoryVersionsParams
 	// GetMemoryVersionParams are the parameters of [MemoryVersionService.Get].
 	GetMemoryVersionParams = types.GetMemoryVersionParams
+	// ListFilesParams are the parameters of [FileService.List]. At most one of Page, AfterID and BeforeID may be set.
+	//
+	//   - Limit: 1 to 1000, 20 by default
+	//   - Order: desc by default
+	//   - Name: 1 to 255 characters
+	//   - IDs: at most 100 entries
+	ListFilesParams = types.ListFilesParams
 )
 
 // The values of ListOrder. Servers may know more.
@@ -645,6 +670,27 @@ const (
 	TokenEndpointAuthTypeClientSecretPost  = types.TokenEndpointAuthTypeClientSecretPost
 )
 
+// The values of SecretNetworkingType. Servers may know more.
+const (
+	SecretNetworkingTypeUnrestricted = types.SecretNetworkingTypeUnrestricted
+	SecretNetworkingTypeLimited      = types.SecretNetworkingTypeLimited
+)
+
+// The values of CredentialValidity. Servers may know more.
+const (
+	CredentialValidityValid   = types.CredentialValidityValid
+	CredentialValidityInvalid = types.CredentialValidityInvalid
+	CredentialValidityUnknown = types.CredentialValidityUnknown
+)
+
+// The values of CredentialRefreshStatus. Servers may know more.
+const (
+	CredentialRefreshStatusSucceeded      = types.CredentialRefreshStatusSucceeded
+	CredentialRefreshStatusFailed         = types.CredentialRefreshStatusFailed
+	CredentialRefreshStatusConnectError   = types.CredentialRefreshStatusConnectError
+	CredentialRefreshStatusNoRefreshToken = types.CredentialRefreshStatusNoRefreshToken
+)
+
 // The values of MemoryStoreStatus. Servers may know more.
 const (
 	MemoryStoreStatusActive   = types.MemoryStoreStatusActive
@@ -676,6 +722,15 @@ const (
 	WorkStateActive   = types.WorkStateActive
 	WorkStateStopping = types.WorkStateStopping
 	WorkStateStopped  = types.WorkStateStopped
+)
+
+// The values of FilePurpose. Servers may know more.
+const (
+	FilePurposeUserUpload      = types.FilePurposeUserUpload
+	FilePurposeToolOutput      = types.FilePurposeToolOutput
+	FilePurposeSkillOutput     = types.FilePurposeSkillOutput
+	FilePurposeSessionResource = types.FilePurposeSessionResource
+	FilePurposeAgentOutput     = types.FilePurposeAgentOutput
 )
 
 // The values of ModelSource. Servers may know more.

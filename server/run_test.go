@@ -103,6 +103,8 @@ func TestNewRefusesBadConfigs(t *testing.T) {
 		`the demo token must start with "pt-" and hold`:           {Demo: true, DemoToken: "secret"},
 		"the demo token has 23 characters; on 0.0.0.0:0,":         {Demo: true, DemoToken: "pt-45678901234567890123", Addr: "0.0.0.0:0"},
 		"sqlite:": {DB: "mysql://localhost"},
+		`the hosts of MCP servers: "https://a" is not a host`: {MCPAllow: []string{"b", "https://a"}},
+		"the time of an MCP server's tool must be positive":   {MCPTimeout: -1},
 	} {
 		s, err := server.New(t.Context(), config)
 		if err == nil {

@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/server/egress"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/vault"
@@ -19,11 +21,14 @@ func DefaultVaultKeyFile(db string) string {
 	if !onSQLite || path == ":memory:" {
 		return ""
 	}
+	if file, err := filepath.EvalSymlinks(path); err == nil { // one database has one key
+		path = file
+	}
 	return path + ".vault-key"
 }
 
 // openVaults opens the safe of the vaults, which asks token endpoints through the client, and logs when there is no key.
-func openVaults(ctx context.Context, c Config, db store.Store, client *egress.Client) (*vault.Safe, error) {
+func openVaults(ctx context.Context, c Config, db store.Store, client *egress.Client, api *contract.Contract) (*vault.Safe, error) {
 	key := vault.KeyConfig{
 		Text: c.VaultKey, File: c.VaultKeyFile, Required: c.VaultKeyFile != "",
 		Create: strings.HasPrefix(c.DB, "sqlite:"), Temporary: c.DB == "sqlite::memory:",
@@ -34,7 +39,10 @@ func openVaults(ctx context.Context, c Config, db store.Store, client *egress.Cl
 	case key.Text == "" && key.File == "":
 		key.File = DefaultVaultKeyFile(c.DB)
 	}
-	safe, err := vault.Open(ctx, vault.Options{Store: db, Key: key, HTTP: egress.Confidential{Client: client}, Now: c.Now})
+	safe, err := vault.Open(ctx, vault.Options{
+		Store: db, Key: key, HTTP: egress.Confidential{Client: client}, Now: c.Now,
+		MaxToken: api.Schema("MCPOAuthInput").At("access_token").MaxLength(),
+	})
 	if err == nil && !safe.Available() {
 		c.Logger.Warn("secrets of vaults are not available: there is no vault key")
 	}

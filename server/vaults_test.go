@@ -429,7 +429,7 @@ func TestADamagedSecret(t *testing.T) {
 	}
 	defer db.Close()
 	for statement, id := range map[string]string{
-		`UPDATE vault_credentials SET sealed = substr(sealed, 1, 20) WHERE id = ?`:                                               cut,
+		`UPDATE vault_credentials SET sealed = substr(sealed, 1, 20) WHERE id = ?`:                                              cut,
 		`UPDATE vault_credentials SET sealed = (SELECT sealed FROM vault_credentials WHERE id = '` + source + `') WHERE id = ?`: copied,
 	} {
 		if _, err := db.ExecContext(t.Context(), statement, id); err != nil {

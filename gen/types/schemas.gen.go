@@ -282,6 +282,8 @@ func ForSchema(name string) any {
 		return new(EnvironmentVariableInput)
 	case "SecretNetworking":
 		return new(SecretNetworking)
+	case "SecretNetworkingType":
+		return new(SecretNetworkingType)
 	case "InjectionLocation":
 		return new(InjectionLocation)
 	case "VaultCredential":
@@ -316,6 +318,12 @@ func ForSchema(name string) any {
 		return new(VaultCredentialList)
 	case "VaultCredentialValidation":
 		return new(VaultCredentialValidation)
+	case "CredentialValidity":
+		return new(CredentialValidity)
+	case "CredentialRefreshStatus":
+		return new(CredentialRefreshStatus)
+	case "ProbeMethod":
+		return new(ProbeMethod)
 	case "CredentialRefreshCheck":
 		return new(CredentialRefreshCheck)
 	case "CredentialProbe":
@@ -412,6 +420,22 @@ func ForSchema(name string) any {
 		return new(LeaseSeconds)
 	case "WorkStats":
 		return new(WorkStats)
+	case "FileName":
+		return new(FileName)
+	case "FilePurpose":
+		return new(FilePurpose)
+	case "FileStatus":
+		return new(FileStatus)
+	case "UploadFileRequest":
+		return new(UploadFileRequest)
+	case "FileScope":
+		return new(FileScope)
+	case "File":
+		return new(File)
+	case "DeletedFile":
+		return new(DeletedFile)
+	case "FileList":
+		return new(FileList)
 	case "ModelList":
 		return new(ModelList)
 	case "Model":

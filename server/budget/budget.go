@@ -5,8 +5,11 @@ package budget
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/cloud-sessions/sessions/api/problem"
 	"github.com/cloud-sessions/sessions/gen/types"
@@ -15,6 +18,7 @@ import (
 // Budget is a number of bytes that grants reserve. Its methods are safe for concurrent use.
 type Budget struct {
 	total, share int64
+	work         *semaphore.Weighted // of goroutines that work on something large
 
 	mu        sync.Mutex
 	used      int64
@@ -29,7 +33,10 @@ const shares = 4
 
 // New returns a budget of that many bytes, of which one account may reserve a quarter.
 func New(total int64) *Budget {
-	return &Budget{total: total, share: total / shares, byAccount: map[string]int64{}, freed: make(chan struct{})}
+	return &Budget{
+		total: total, share: total / shares, work: semaphore.NewWeighted(int64(max(runtime.GOMAXPROCS(0)/2, 1))),
+		byAccount: map[string]int64{}, freed: make(chan struct{}),
+	}
 }
 
 // Used returns how many bytes are reserved.
@@ -63,7 +70,33 @@ type Grant struct {
 	account string
 	// bytes is what the holder asked for. It counts up to half of a share, so that the largest request there may be
 	// succeeds beside another one.
-	bytes int64
+	bytes   int64
+	working bool
+}
+
+// LargeWork is from how many bytes on work on them is large: it takes milliseconds.
+const LargeWork = 1 << 20
+
+// Work waits until the holder may encode, decode or validate a number of bytes, or returns ctx's error. Grants that work on
+// something large together use half of the processors, so that requests that are small find one. The holder must not wait
+// for anybody else until it calls Rest, or closes the grant.
+func (g *Grant) Work(ctx context.Context, bytes int) error {
+	if g == nil || g.working || bytes < LargeWork {
+		return nil
+	}
+	if err := g.budget.work.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	g.working = true
+	return nil
+}
+
+// Rest ends what Work began. It may be called repeatedly.
+func (g *Grant) Rest() {
+	if g != nil && g.working {
+		g.working = false
+		g.budget.work.Release(1)
+	}
 }
 
 // counted returns how many of a grant's bytes count.
@@ -132,6 +165,51 @@ func (g *Grant) Wait(ctx context.Context, bytes int) error {
 	return nil
 }
 
+// patience is how long Ahead waits for bytes.
+const patience = time.Second
+
+// Ahead reserves bytes for what is about to be read, whose size is not known before it is in memory. It waits a second for
+// them, then it returns an *ExceededError: a caller whose share is used up is refused before its next read, not after it.
+// The advance must be settled.
+func (g *Grant) Ahead(ctx context.Context, bytes int) (*Advance, error) {
+	if g == nil {
+		return &Advance{}, nil
+	}
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if g.Wait(waiting, bytes) == nil {
+		return &Advance{grant: g, left: bytes}, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := g.Grow(bytes); err != nil {
+		return nil, err
+	}
+	return &Advance{grant: g, left: bytes}, nil
+}
+
+// Advance is what a grant has reserved ahead of a read. It is for one goroutine.
+type Advance struct {
+	grant *Grant
+	left  int
+}
+
+// Use takes bytes of the advance, and reserves those that are missing, or returns an *ExceededError.
+func (a *Advance) Use(bytes int) error {
+	missing := max(bytes-a.left, 0)
+	a.left -= bytes - missing
+	return a.grant.Grow(missing)
+}
+
+// Settle gives back what was not used.
+func (a *Advance) Settle() {
+	if a.grant != nil {
+		a.grant.Keep(int(a.grant.bytes) - a.left)
+		a.left = 0
+	}
+}
+
 // Keep gives back what exceeds that many bytes.
 func (g *Grant) Keep(bytes int) {
 	if g == nil || int64(bytes) >= g.bytes {
@@ -144,7 +222,10 @@ func (g *Grant) Keep(bytes int) {
 }
 
 // Close gives everything back. It may be called repeatedly.
-func (g *Grant) Close() { g.Keep(0) }
+func (g *Grant) Close() {
+	g.Rest()
+	g.Keep(0)
+}
 
 // Move makes the grant another account's. It returns an *ExceededError, and moves nothing, when that account has no room
 // for it.

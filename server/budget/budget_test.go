@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -153,4 +154,92 @@ func TestNothingIsLost(t *testing.T) {
 	}
 	running.Wait()
 	used(t, b, 0)
+}
+
+// Ahead waits for room before a read, for a second; what the read did not need is given back, what it needed more of is
+// reserved.
+func TestAhead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := budget.New(800) // 200 for an account, 100 for a grant
+		first, second := b.Open("a"), b.Open("a")
+		must(t, first.Grow(10))
+		ahead, err := first.Ahead(t.Context(), 60)
+		must(t, err)
+		used(t, b, 70)
+		must(t, ahead.Use(20))
+		used(t, b, 70)
+		ahead.Settle()
+		used(t, b, 30)
+		ahead.Settle()
+		ahead, err = first.Ahead(t.Context(), 20)
+		must(t, err)
+		must(t, ahead.Use(15))
+		must(t, ahead.Use(10))
+		must(t, ahead.Use(5))
+		ahead.Settle()
+		used(t, b, 60)
+
+		must(t, second.Grow(90))
+		third := b.Open("a")
+		start := time.Now()
+		_, err = third.Ahead(t.Context(), 60)
+		refused(t, err, 429)
+		if waited := time.Since(start); waited != time.Second {
+			t.Errorf("it waited %s", waited)
+		}
+		used(t, b, 150)
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := third.Ahead(gone, 60); !errors.Is(err, context.Canceled) {
+			t.Errorf("a caller who is gone: %v", err)
+		}
+		time.AfterFunc(time.Second/2, second.Close)
+		if _, err := third.Ahead(t.Context(), 60); err != nil {
+			t.Errorf("with room after half a second: %v", err)
+		}
+		used(t, b, 120)
+		var none *budget.Grant
+		ahead, err = none.Ahead(t.Context(), 1<<40)
+		must(t, err)
+		must(t, ahead.Use(1<<40))
+		ahead.Settle()
+	})
+}
+
+// Large work takes half of the processors; small work waits for nothing.
+func TestWork(t *testing.T) {
+	t.Parallel()
+	b := budget.New(400)
+	busy := make([]*budget.Grant, max(runtime.GOMAXPROCS(0)/2, 1))
+	for i := range busy {
+		busy[i] = b.Open("a")
+		must(t, busy[i].Work(t.Context(), budget.LargeWork))
+		must(t, busy[i].Work(t.Context(), budget.LargeWork)) // it is the same work
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	other := b.Open("b")
+	must(t, other.Work(gone, budget.LargeWork-1))
+	refuses := func(g *budget.Grant) {
+		t.Helper()
+		brief, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		if err := g.Work(brief, budget.LargeWork); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("one more: %v", err)
+		}
+	}
+	refuses(other)
+	other.Rest()
+	busy[0].Rest()
+	busy[0].Rest()
+	must(t, other.Work(t.Context(), budget.LargeWork))
+	refuses(busy[0])
+	other.Close()
+	brief, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	must(t, busy[0].Work(brief, budget.LargeWork))
+	var none *budget.Grant
+	must(t, none.Work(gone, budget.LargeWork))
+	none.Rest()
 }

@@ -29,7 +29,9 @@ func (h *handler) CreateAgent(ctx context.Context, req echoserver.CreateAgentReq
 }
 
 func (h *handler) GetAgent(ctx context.Context, req echoserver.GetAgentRequestObject) (echoserver.GetAgentResponseObject, error) {
-	agent, err := h.store.GetAgent(ctx, request.Account(ctx), req.AgentID, value(req.Params.Version))
+	agent, err := read(ctx, func() (store.Agent, error) {
+		return h.store.GetAgent(ctx, request.Account(ctx), req.AgentID, value(req.Params.Version))
+	}, func(a store.Agent) int { return specBytes(a.AgentSpec) })
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,8 @@ func (c *cachedSessions) get(ctx context.Context, key sessionKey) (echoserver.Ge
 	if cached, ok := c.responses.Get(key); ok && cached.revision == revision {
 		return cached.body, nil
 	}
-	session, err := c.sessions.GetSession(ctx, key.account, key.id)
+	session, err := read(ctx, func() (store.Session, error) { return c.sessions.GetSession(ctx, key.account, key.id) },
+		func(s store.Session) int { return specBytes(s.Agent.AgentSpec) })
 	if err != nil {
 		return nil, err
 	}

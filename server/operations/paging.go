@@ -22,6 +22,30 @@ type listQuery struct {
 // rowCopies is how often a page's row is held at a time: as the store and as the contract have it, and encoded.
 const rowCopies = 3
 
+// aheadOfPage is what a full page takes; it is reserved before a page is read, so that an account's pages that come to
+// nothing are not read at the same time either. aheadOfOne is reserved before a single resource is read.
+const (
+	aheadOfPage = rowCopies * store.PageBytes
+	aheadOfOne  = 4 << 20
+)
+
+// read reads a single resource, within the caller's share of memory.
+func read[Row any](ctx context.Context, get func() (Row, error), size func(Row) int) (row Row, err error) {
+	grant := request.From(ctx).Grant
+	ahead, err := grant.Ahead(ctx, aheadOfOne)
+	if err != nil {
+		return row, err
+	}
+	defer ahead.Settle()
+	if row, err = get(); err != nil {
+		return row, err
+	}
+	if err := ahead.Use(rowCopies * size(row)); err != nil {
+		return row, err
+	}
+	return row, grant.Work(ctx, size(row))
+}
+
 // listed runs a list's query: it reads the cursors, and returns the rows in the list's envelope (decision
 // "List envelope").
 func listed[Row, Wire any](ctx context.Context, q listQuery, list func(store.Page) (store.List[Row], error), wire func(Row) (Wire, error), id func(Row) string) (envelope[Wire], error) {
@@ -30,12 +54,24 @@ func listed[Row, Wire any](ctx context.Context, q listQuery, list func(store.Pag
 		return envelope[Wire]{}, err
 	}
 	grant := request.From(ctx).Grant
-	page.Reserve = func(bytes int) error { return grant.Grow(rowCopies * bytes) }
+	ahead, err := grant.Ahead(ctx, aheadOfPage)
+	if err != nil {
+		return envelope[Wire]{}, err
+	}
+	size := 0
+	page.Reserve = func(bytes int) error {
+		size += bytes
+		return ahead.Use(rowCopies * bytes)
+	}
 	rows, err := list(page)
+	ahead.Settle()
 	if errors.Is(err, store.ErrUnknownCursor) {
 		err = &contract.RequestError{Param: param, Message: "Parameter '" + param + "' is not the cursor of a record in this list."}
 	}
 	if err != nil {
+		return envelope[Wire]{}, err
+	}
+	if err := grant.Work(ctx, size); err != nil {
 		return envelope[Wire]{}, err
 	}
 	out := envelope[Wire]{Data: make([]Wire, 0, len(rows.Items)), HasMore: rows.HasMore}
@@ -89,6 +125,17 @@ func (q listQuery) page() (store.Page, string, error) {
 		}
 	}
 	return page, param, nil
+}
+
+// alias returns the value of a parameter that has two names, of which a request may send one.
+func alias(name string, value *string, other string, same *string) (*string, error) {
+	switch {
+	case same == nil:
+		return value, nil
+	case value != nil:
+		return nil, &contract.RequestError{Param: other, Message: "Parameters '" + name + "' and '" + other + "' are two names of one; send one of them."}
+	}
+	return same, nil
 }
 
 // pageOf returns a page of rows that are in memory, oldest first.

@@ -118,7 +118,7 @@ func (h *handler) ValidateVaultCredential(ctx context.Context, req echoserver.Va
 	oauth, err := validatable(vault, credential)
 	return echoserver.ValidateVaultCredential200JSONResponse{Body: types.VaultCredentialValidation{
 		Type: types.VaultCredentialValidationTypeVaultCredentialValidation, CredentialID: credential.ID, VaultID: vault.ID,
-		Status: types.VaultCredentialValidationStatusUnknown, ValidatedAt: h.now().UTC().Truncate(time.Microsecond),
+		Status: types.CredentialValidityUnknown, ValidatedAt: h.now().UTC().Truncate(time.Microsecond),
 		HasRefreshToken: oauth.Refresh != nil,
 	}}, err
 }

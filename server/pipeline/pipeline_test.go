@@ -230,6 +230,99 @@ func TestThePanicOfAHandlerGivesBackItsBytes(t *testing.T) {
 	}
 }
 
+// busy takes all that there is for large work, until the function that it returns is called.
+func busy(t *testing.T, b *budget.Budget) (rest func()) {
+	t.Helper()
+	var grants []*budget.Grant
+	for range max(runtime.GOMAXPROCS(0)/2, 1) {
+		grant := b.Open("busy")
+		if err := grant.Work(t.Context(), budget.LargeWork); err != nil {
+			t.Fatal(err)
+		}
+		grants = append(grants, grant)
+	}
+	return func() {
+		for _, grant := range grants {
+			grant.Close()
+		}
+	}
+}
+
+// A large body is validated when there is a processor for large work, a small one at once.
+func TestLargeBodiesTakeTurns(t *testing.T) {
+	p := open(t, operations{})
+	synctest.Test(t, func(t *testing.T) {
+		bytes := budget.New(1 << 30)
+		p.opts.Budget = bytes
+		rest := busy(t, bytes)
+		post := func(size int) (done chan int) {
+			done = make(chan int, 1)
+			go func() {
+				recorder := httptest.NewRecorder()
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/agents", strings.NewReader(strings.Repeat(" ", size)))
+				r.Header.Set("Authorization", "Bearer "+token)
+				r.Header.Set("Content-Type", "application/json")
+				p.ServeHTTP(recorder, r)
+				done <- recorder.Code
+			}()
+			synctest.Wait()
+			return done
+		}
+		large, small := post(budget.LargeWork), post(1000)
+		if got := len(large); got != 0 {
+			t.Errorf("a large body did not wait: %d", <-large)
+		}
+		if got := len(small); got != 1 {
+			t.Error("a small body waits")
+		}
+		rest()
+		synctest.Wait()
+		if got := <-large; got != http.StatusBadRequest {
+			t.Errorf("afterwards: %d", got)
+		}
+		busy(t, bytes)() // it was given back
+	})
+}
+
+// whileWritten calls a function at each write.
+type whileWritten struct {
+	*httptest.ResponseRecorder
+	call func()
+}
+
+func (w whileWritten) Write(p []byte) (int, error) {
+	w.call()
+	return w.ResponseRecorder.Write(p)
+}
+
+// A caller that takes its time to read a large response keeps nobody from large work.
+func TestLargeWorkEndsBeforeTheResponseIsSent(t *testing.T) {
+	t.Parallel()
+	bytes := budget.New(1 << 30)
+	p := open(t, operations{listModels: func(ctx context.Context) (echoserver.ListModelsResponseObject, error) {
+		err := request.From(ctx).Grant.Work(ctx, budget.LargeWork)
+		return echoserver.ListModels200JSONResponse{Body: types.ModelList{Data: []types.Model{}}}, err
+	}}, func(o *Options) { o.Budget = bytes })
+	written := 0
+	w := whileWritten{httptest.NewRecorder(), func() {
+		written++
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		for range max(runtime.GOMAXPROCS(0)/2, 1) {
+			grant := bytes.Open("other")
+			defer grant.Close()
+			if err := grant.Work(ctx, budget.LargeWork); err != nil {
+				t.Errorf("while the response is sent: %v", err)
+			}
+		}
+	}}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/models", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	if p.ServeHTTP(w, r); written == 0 {
+		t.Error("nothing was sent")
+	}
+}
+
 // http.ErrAbortHandler ends the connection, whatever the pipeline holds back.
 func TestAnAbortEndsTheConnection(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,23 +19,21 @@ import (
 // largestTokens bounds the response of a token endpoint, in bytes.
 const largestTokens = 64 << 10
 
-// longestToken bounds a token, in bytes; those that callers send have the same bound.
-const longestToken = 8192
-
 // tokens is the response of a token endpoint (RFC 6749, section 5.1).
 type tokens struct {
-	AccessToken  string      `json:"access_token"`
-	RefreshToken string      `json:"refresh_token"`
-	ExpiresIn    json.Number `json:"expires_in"`
+	AccessToken  string `json:"access_token"`
+	RefreshToken string `json:"refresh_token"`
+	// ExpiresIn is a number of seconds; some endpoints write it as a text.
+	ExpiresIn any `json:"expires_in"`
 }
 
 // expiresAt returns when the access token expires; nil when the token endpoint did not say it.
 func (t tokens) expiresAt(now time.Time) *time.Time {
-	seconds, err := t.ExpiresIn.Int64()
-	if err != nil || seconds <= 0 || seconds > 100*365*24*60*60 {
+	seconds, err := strconv.ParseFloat(fmt.Sprint(t.ExpiresIn), 64)
+	if err != nil || !(seconds > 0 && seconds < 100*365*24*60*60) {
 		return nil
 	}
-	return new(now.Add(time.Duration(seconds) * time.Second).UTC().Truncate(time.Microsecond))
+	return new(now.Add(time.Duration(seconds * float64(time.Second))).UTC().Truncate(time.Microsecond))
 }
 
 // oauthErrors are the codes of RFC 6749, section 5.2, that an error may repeat; anything else could be a secret.
@@ -72,7 +71,7 @@ func (s *Safe) exchange(ctx context.Context, refresh types.OAuthRefresh, secret 
 		return tokens{}, fmt.Errorf("the token endpoint refused to refresh the access token (status %d)", response.StatusCode)
 	}
 	var got tokens
-	if json.Unmarshal(body, &got) != nil || !isToken(got.AccessToken, '!') || got.RefreshToken != "" && !isToken(got.RefreshToken, ' ') {
+	if json.Unmarshal(body, &got) != nil || !s.isToken(got.AccessToken, '!') || got.RefreshToken != "" && !s.isToken(got.RefreshToken, ' ') {
 		return tokens{}, errors.New("the response of the token endpoint has no usable access token")
 	}
 	return got, nil
@@ -107,6 +106,6 @@ func exchangeRequest(ctx context.Context, refresh types.OAuthRefresh, secret Sec
 }
 
 // isToken reports whether text can be a token: printable ASCII from a first character on.
-func isToken(text string, first byte) bool {
-	return text != "" && len(text) <= longestToken && !strings.ContainsFunc(text, func(c rune) bool { return c < rune(first) || c > '~' })
+func (s *Safe) isToken(text string, first byte) bool {
+	return text != "" && len(text) <= s.maxToken && !strings.ContainsFunc(text, func(c rune) bool { return c < rune(first) || c > '~' })
 }

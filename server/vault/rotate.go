@@ -95,12 +95,17 @@ func lastOf(ring *seal.Ring) string {
 // reseal seals every secret under the key that is not sealed under it yet. Nothing is sealed under another key meanwhile:
 // SetVaultKey has waited for the transactions that did.
 func reseal(ctx context.Context, s store.Vaults, ring *seal.Ring, key string, progress func(done int)) error {
+	var last store.CredentialRef
 	done := 0
 	for {
 		rest, err := s.ListSealed(ctx, key, resealStep)
 		if err != nil || len(rest) == 0 {
 			return err
 		}
+		if rest[0] == last { // which a step does not change: better an error than a loop without end
+			return fmt.Errorf("credential %s of vault %s cannot be sealed again", last.ID, last.Vault)
+		}
+		last = rest[0]
 		for _, of := range rest {
 			err := s.Reseal(ctx, of, func(old store.Sealed) (store.Sealed, error) {
 				secret, err := ring.Open(seal.Sealed(old), owner(of)...)

@@ -44,6 +44,8 @@ type Options struct {
 	Key   KeyConfig
 	// HTTP sends requests to token endpoints, whose URLs callers have chosen. Nil sends none: what is expired stays so.
 	HTTP Doer
+	// MaxToken bounds the tokens of token endpoints, in bytes.
+	MaxToken int
 	// Now is the clock; time.Now by default.
 	Now func() time.Time
 }
@@ -54,6 +56,8 @@ type Safe struct {
 	keys  *keys
 	http  Doer
 	now   func() time.Time
+
+	maxToken int // bytes
 }
 
 var _ Credentials = (*Safe)(nil)
@@ -68,7 +72,7 @@ func Open(ctx context.Context, o Options) (*Safe, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Safe{store: o.Store, keys: keys, http: o.HTTP, now: o.Now}, nil
+	return &Safe{store: o.Store, keys: keys, http: o.HTTP, now: o.Now, maxToken: o.MaxToken}, nil
 }
 
 // Available reports whether there is a key.

@@ -150,6 +150,9 @@ func (t *talk) answer(ctx context.Context, events []client.EventInput) error {
 		}
 		events = nil
 		for _, use := range stop.EventIDs {
+			if v, ok := t.uses[use].(client.AgentToolUseEvent); ok && v.EvaluatedPermission == client.EvaluatedPermissionAllow {
+				continue // a worker runs it
+			}
 			event, ok, err := t.decide(ctx, use)
 			if err != nil || !ok {
 				return err

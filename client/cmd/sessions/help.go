@@ -144,6 +144,79 @@ of the config replaces all of it, so set its type as well.`,
 	},
 	"archiveEnvironment": {short: "Archive an environment permanently"},
 	"deleteEnvironment":  {short: "Delete an environment permanently"},
+	"createVault": {
+		use:   "create",
+		short: "Create a vault",
+		long: `Creates a vault. Credentials are added to it with 'sessions credentials create', or read from a file with it; their
+secrets are encrypted, and nothing shows them again.`,
+		example: `  sessions vaults create --display-name "Search tools" --metadata team=docs
+  sessions vaults create --file vault.yaml`,
+	},
+	"deleteVault": {short: "Delete a vault and its credentials permanently"},
+	"createVaultCredential": {
+		use:   "create VAULT",
+		short: "Add a credential to a vault",
+		long: `Adds a credential to a vault: a token for an MCP server, or an environment variable. The secret is read from a file or
+from standard input, never from an argument, which others could read in the list of processes or in the history of a
+shell. It is encrypted, and nothing shows it again.
+
+How an access token of OAuth is refreshed is read from a file, with the fields of 'auth':
+
+  auth:
+    type: mcp_oauth
+    mcp_server_url: https://mcp.tracker.example/mcp
+    access_token: ...
+    refresh:
+      client_id: sessions
+      refresh_token: ...
+      token_endpoint: https://login.tracker.example/token
+      token_endpoint_auth: {type: none}`,
+		example: `  sessions credentials create vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8 --mcp-server-url https://mcp.search.example/mcp --secret-file token.txt
+  pass show tracker | sessions credentials create vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8 \
+    --type environment_variable --secret-name TRACKER_TOKEN --secret-file -
+  sessions credentials create vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8 --file oauth.yaml`,
+	},
+	"updateVaultCredential": {
+		use:   "update VAULT CREDENTIAL",
+		short: "Replace the secret of a credential",
+		long: `Replaces the secret of a credential, and what else may change about it. The secret is read from a file or from
+standard input. Omitted fields keep their values; the MCP server and the name of an environment variable are fixed.`,
+		example: `  pass show tracker | sessions credentials update vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8 vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9 --secret-file -`,
+	},
+	"archiveVault":           {short: "Archive a vault permanently"},
+	"archiveVaultCredential": {short: "Archive a credential permanently"},
+	"deleteVaultCredential":  {short: "Delete a credential permanently"},
+	"uploadFile": {
+		use:   "upload FILE",
+		short: "Upload a file",
+		long: `Uploads a file, which sessions can then refer to. If FILE is -, standard input is read; --name names it. On a terminal
+the progress is shown.`,
+		example: `  sessions files upload report.csv
+  id=$(sessions files upload plan.md --metadata team=docs -o id)
+  git diff | sessions files upload - --name changes.diff --type text/x-diff --expires-in 24h`,
+	},
+	"getFile": {
+		long: "Shows what is known of a file.",
+		example: `  sessions files get file_019e3b11d3e97b4fa021c8f3d5b6e7a9
+  sessions files get file_019e3b11d3e97b4fa021c8f3d5b6e7a9 -o json | jq .size_bytes`,
+	},
+	"listFiles": {
+		long: "Lists the account's files, newest first by default.",
+		example: `  sessions files list
+  sessions files list --name report.csv -o id`,
+	},
+	"getFileContent": {
+		use:   "download FILE_ID PATH",
+		short: "Download the content of a file",
+		long: `Writes the content of a file to PATH, or to standard output if PATH is -. A file at PATH is not overwritten without
+--force. A download that is cut off resumes.`,
+		example: `  sessions files download file_019e3b11d3e97b4fa021c8f3d5b6e7a9 report.csv
+  sessions files download file_019e3b11d3e97b4fa021c8f3d5b6e7a9 - | head`,
+	},
+	"deleteFile": {
+		short: "Delete a file permanently",
+		long:  "Deletes a file and its content permanently. Remove it from the sessions that use it first.",
+	},
 	"createMemoryStore": {
 		example: `  sessions memory stores create --name "User notes" --description "What users have told us about themselves"
   store=$(sessions memory stores create --name Notes -o id)`,

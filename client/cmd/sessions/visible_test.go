@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -49,7 +50,7 @@ func hostileServer(t *testing.T, fail bool) string {
 	}
 	fields := `"id":` + h + `,"type":` + h + `,"name":` + h + `,"title":` + h + `,"status":` + h + `,"description":` + h + `,"model":` + h +
 		`,"instructions":` + h + `,"system":` + h + `,"agent_id":` + h + `,"environment_id":` + h + `,"metadata":{` + h + `:` + h + `},"file_id":` + h + `,"path":` + h +
-		`,"mount_path":` + h + `,"version":1,"tools":[],"config":{"type":"cloud"},"environment_variables":{` + h + `:` + h + `},` + created
+		`,"credential_id":` + h + `,"mount_path":` + h + `,"version":1,"tools":[],"config":{"type":"cloud"},"environment_variables":{` + h + `:` + h + `},` + created
 	record := `{` + fields + `,"agent":{` + fields + `},"resources":[{` + fields + `}]`
 	body := record + `,"has_more":true,"first_id":` + h + `,"last_id":` + h + `,"next_page":null,"data":[` + record + `}]}`
 	envelope := `{"type":"error","error":{"type":"conflict_error","message":` + h + `,"param":` + h + `},"request_id":` + h + `}`
@@ -86,6 +87,8 @@ func hostileServer(t *testing.T, fail bool) string {
 // terminalCommands are arguments for commands that call a server. Those that are not here are called as in the first line of
 // their example.
 var terminalCommands = map[string]string{
+	"sessions files upload":         "files upload " + os.DevNull,
+	"sessions files download":       "files download file_1 -",
 	"sessions create":               "create --agent agent_1 --environment env_1",
 	"sessions get":                  "get sess_1",
 	"sessions list":                 "list",
@@ -114,6 +117,10 @@ var terminalCommands = map[string]string{
 	"sessions memory stores create": "memory stores create --name n",
 	"sessions memory stores update": "memory stores update memstore_1 --name n",
 	"sessions models list":          "models list",
+	"sessions vaults create":        "vaults create --display-name v",
+	"sessions vaults update":        "vaults update vault_1 --display-name w",
+	"sessions credentials create":   "credentials create vault_1 --mcp-server-url https://mcp.example",
+	"sessions credentials update":   "credentials update vault_1 vcred_1 --metadata a=b",
 	"sessions resources list":       "resources list sess_1",
 	"sessions resources get":        "resources get sess_1 sesr_1",
 	"sessions resources add":        "resources add sess_1 file_1",

@@ -38,7 +38,7 @@ Every flag has an environment variable, which its help names; the flag wins over
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())
 	})
-	root.AddCommand(serveCommand(), tokenCommand(), compactCommand(), versionCommand())
+	root.AddCommand(serveCommand(), tokenCommand(), vaultCommand(), compactCommand(), versionCommand())
 	return root
 }
 

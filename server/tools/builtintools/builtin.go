@@ -13,6 +13,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/tools/policy"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
@@ -60,9 +61,8 @@ func enabled(agentTools json.RawMessage) (enabled []turn.Tool, err error) {
 			continue
 		}
 		for _, tool := range tools {
-			policy, ok := policyOf(set, tool.Name)
-			if ok && policy != types.PermissionPolicyNameAlwaysDeny {
-				tool.Ask = policy == types.PermissionPolicyNameAlwaysAsk
+			if p := policyOf(set, tool.Name); p.Offered {
+				tool.Ask = p.Ask
 				enabled = append(enabled, tool)
 			}
 		}
@@ -71,28 +71,17 @@ func enabled(agentTools json.RawMessage) (enabled []turn.Tool, err error) {
 	return enabled, nil
 }
 
-// policyOf returns the permission policy of a tool and whether the toolset enables it. The tool's own configuration counts
-// before the toolset's, and without either a tool is enabled and always_allow. A tool that the toolset's lists exclude is
-// never enabled.
-func policyOf(set types.BuiltinToolset, name string) (policy types.PermissionPolicyName, enabled bool) {
+// policyOf returns what an agent may do with a tool of the toolset. A tool that the toolset's lists exclude is never offered.
+func policyOf(set types.BuiltinToolset, name string) policy.Policy {
 	is := func(n types.BuiltinTool) bool { return strings.EqualFold(string(n), name) }
-	policy, enabled = types.PermissionPolicyNameAlwaysAllow, true
-	apply := func(on *bool, p *types.PermissionPolicy) {
-		if on != nil {
-			enabled = *on
-		}
-		if p != nil {
-			policy = types.PermissionPolicyName(*p)
-		}
-	}
-	if set.DefaultConfig != nil {
-		apply(set.DefaultConfig.Enabled, set.DefaultConfig.PermissionPolicy)
-	}
+	configs := []*types.ToolConfig{set.DefaultConfig}
 	for _, c := range set.Configs {
 		if is(c.Name) {
-			apply(c.Enabled, c.PermissionPolicy)
+			configs = append(configs, &types.ToolConfig{Enabled: c.Enabled, PermissionPolicy: c.PermissionPolicy})
 		}
 	}
+	p := policy.Of(configs...)
 	listed := len(set.EnabledTools) == 0 || slices.ContainsFunc(set.EnabledTools, is)
-	return policy, enabled && listed && !slices.ContainsFunc(set.DisallowedTools, is)
+	p.Offered = p.Offered && listed && !slices.ContainsFunc(set.DisallowedTools, is)
+	return p
 }

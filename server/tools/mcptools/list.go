@@ -154,12 +154,12 @@ const timeToTell = 5 * time.Second
 // offered returns the tools of a list that the toolset enables, and what callers should know of the others.
 func (s *server) offered(l list) (tools []turn.Tool, problems []string) {
 	for _, t := range l.tools {
-		enabled, ask := s.policy(t.name)
-		if !enabled {
+		p := s.policyOf(t.name)
+		if !p.Offered {
 			continue
 		}
 		tools = append(tools, turn.Tool{
-			Name: t.name, Description: t.description, InputSchema: t.schema, MCPServer: s.name, Ask: ask, Repeatable: t.repeatable,
+			Name: t.name, Description: t.description, InputSchema: t.schema, MCPServer: s.name, Ask: p.Ask, Repeatable: t.repeatable,
 			TimeLimit: s.CallTimeout + timeToTell,
 			Run:       func(ctx context.Context, input json.RawMessage) (turn.Output, error) { return s.call(ctx, t, input) },
 		})

@@ -4,10 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
-	"github.com/cloud-sessions/sessions/api/union"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/tools/policy"
 )
 
 // toolset is an MCP server of an agent with the configuration of its tools.
@@ -49,44 +50,19 @@ func toolsets(agent store.Agent) ([]toolset, error) {
 	return sets, nil
 }
 
-// policy returns whether the agent may use a tool, and whether each use needs a confirmation. What the tool's
-// configuration omits is that of the toolset's default_config, and by default a tool is allowed (decision "MCP tools").
-func (t toolset) policy(tool string) (enabled, ask bool) {
-	byDefault := types.ToolConfig{}
-	if t.set.DefaultConfig != nil {
-		byDefault = *t.set.DefaultConfig
-	}
-	config := types.MCPToolConfig{}
+// policyOf returns what the agent may do with a tool.
+func (t toolset) policyOf(tool string) policy.Policy {
+	configs := []*types.ToolConfig{t.set.DefaultConfig}
 	for _, c := range t.set.Configs {
 		if c.Name == tool {
-			config = c
+			configs = append(configs, &types.ToolConfig{Enabled: c.Enabled, PermissionPolicy: c.PermissionPolicy})
 		}
 	}
-	on := first(config.Enabled, byDefault.Enabled, true)
-	policy := first(config.PermissionPolicy, byDefault.PermissionPolicy, union.Policy(types.PermissionPolicyNameAlwaysAllow))
-	return on && policy != union.Policy(types.PermissionPolicyNameAlwaysDeny), policy == union.Policy(types.PermissionPolicyNameAlwaysAsk)
+	return policy.Of(configs...)
 }
 
-// first returns the first of two values that is there, and otherwise a third.
-func first[T any](a, b *T, otherwise T) T {
-	switch {
-	case a != nil:
-		return *a
-	case b != nil:
-		return *b
-	}
-	return otherwise
-}
-
-// enablesAny reports whether the toolset can enable a tool: otherwise its server is not asked.
+// enablesAny reports whether the toolset can offer a tool: otherwise its server is not asked.
 func (t toolset) enablesAny() bool {
-	if enabled, _ := t.policy(""); enabled { // no tool has this name: it is the default
-		return true
-	}
-	for _, c := range t.set.Configs {
-		if enabled, _ := t.policy(c.Name); enabled {
-			return true
-		}
-	}
-	return false
+	return policy.Of(t.set.DefaultConfig).Offered ||
+		slices.ContainsFunc(t.set.Configs, func(c types.MCPToolConfig) bool { return t.policyOf(c.Name).Offered })
 }

@@ -225,7 +225,7 @@ func TestAToolOfALostTurn(t *testing.T) {
 	}
 	want := []string{
 		"user.message", "span.model_request_start", "agent.tool_use", "span.model_request_end",
-		"session.status_rescheduled", "span.model_request_start", "span.model_request_end", "session.status_idle",
+		"session.status_rescheduled", "span.model_request_start", "agent.tool_result", "span.model_request_end", "session.status_idle",
 	}
 	if diff := cmp.Diff(want, b.types()); diff != "" {
 		t.Error(diff)
