@@ -25,7 +25,7 @@ func inlineType(s *openapi3.Schema) any {
 		return new(bool)
 	case s.Type.Is(openapi3.TypeInteger) && s.Format == "int32":
 		return new(int32)
-	case s.Type.Is(openapi3.TypeString) && s.Format == "":
+	case s.Type.Is(openapi3.TypeString) && (s.Format == "" || s.Format == "binary"):
 		return new(string)
 	}
 	return nil

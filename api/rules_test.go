@@ -205,7 +205,7 @@ func closedRule(doc object) (findings []string) {
 
 func stringRule(doc object) (findings []string) {
 	for at, s := range schemas(doc) {
-		if text(s, "type") == "string" && s["maxLength"] == nil && s["enum"] == nil && s["pattern"] == nil {
+		if text(s, "type") == "string" && s["maxLength"] == nil && s["enum"] == nil && s["pattern"] == nil && text(s, "format") != "binary" {
 			findings = append(findings, fmt.Sprintf("%s: a string without maxLength, enum or pattern: whatever a caller can send is bounded", at))
 		}
 	}
@@ -274,8 +274,8 @@ func idRule(doc object) (findings []string) {
 }
 
 func formatRule(doc object) (findings []string) {
-	// Package contract validates these formats; any other would not be checked.
-	known := map[string][]string{"string": {"date-time"}, "integer": {"int32", "int64"}, "number": {"double"}}
+	// Package contract validates these formats, or streams the bytes of a binary; any other would not be checked.
+	known := map[string][]string{"string": {"date-time", "binary"}, "integer": {"int32", "int64"}, "number": {"double"}}
 	for at, s := range schemas(doc) {
 		if format := text(s, "format"); format != "" && !slices.Contains(known[text(s, "type")], format) {
 			findings = append(findings, fmt.Sprintf("%s: format %s of a %s is not validated by package contract", at, format, text(s, "type")))

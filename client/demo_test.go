@@ -40,6 +40,15 @@ func demo(opts ...client.Option) (*client.Client, *httptest.Server) {
 	reply("DELETE /api/v1/cloud/sessions/sess_1/resources/sesr_1", 200, `{"id":"sesr_1","type":"session_resource_deleted"}`)
 	reply("GET /api/v1/cloud/sessions/sess_1/resources/sesr_1", 404, `{"type":"error","request_id":"req_9",
 		"error":{"type":"not_found_error","message":"Session resource 'sesr_1' was not found."}}`)
+	mux.HandleFunc("POST /api/v1/cloud/files", func(w http.ResponseWriter, r *http.Request) {
+		_, file, err := r.FormFile("file")
+		if err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		fmt.Fprintf(w, `{"id":"file_1","filename":%q,"size_bytes":%d}`, file.Filename, file.Size)
+	})
+	reply("GET /api/v1/cloud/files/file_1/content", 200, "# Plan\n")
 	reply("GET /api/v1/cloud/agents/agent_1", 200, `{"id":"agent_1","version":2}`)
 	mux.HandleFunc("POST /api/v1/cloud/agents/agent_1", func(w http.ResponseWriter, r *http.Request) {
 		var change struct{ Version int }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/cloud-sessions/sessions/client"
@@ -337,6 +338,23 @@ func ExampleSessionService_Archive() {
 }
 
 // Files are added one by one, or several at once, all or none.
+func ExampleFileService_Upload() {
+	c, srv := demo()
+	defer srv.Close()
+	ctx := context.Background()
+	file, err := c.Files.Upload(ctx, strings.NewReader("# Plan\n"), client.FileUpload{Name: "plan.md", MediaType: "text/markdown"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(file.ID, file.Filename, file.SizeBytes)
+	if _, err := c.Files.Download(ctx, file.ID, os.Stdout); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// file_1 plan.md 7
+	// # Plan
+}
+
 func ExampleSessionResourceService() {
 	c, srv := demo()
 	defer srv.Close()

@@ -179,6 +179,15 @@ func plainOperations(ctx context.Context, c *client.Client) []operation {
 		{"redactMemoryVersion", "MemoryStores.MemoryVersions.Redact", "", func(o ...client.Option) (any, error) {
 			return c.MemoryStores.MemoryVersions.Redact(ctx, "memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d", "memver_019e3b15a1bc7a93e476bd18eaf3c4f5", o...)
 		}},
+		{"listFiles", "Files.List", "", func(o ...client.Option) (any, error) {
+			return c.Files.List(ctx, exampleQuery[client.ListFilesParams]("listFiles"), o...)
+		}},
+		{"getFile", "Files.Get", "", func(o ...client.Option) (any, error) {
+			return c.Files.Get(ctx, "file_019e3b11d3e97b4fa021c8f3d5b6e7a9", o...)
+		}},
+		{"deleteFile", "Files.Delete", "", func(o ...client.Option) (any, error) {
+			return c.Files.Delete(ctx, "file_019e3b11d3e97b4fa021c8f3d5b6e7a9", o...)
+		}},
 		{"listModels", "Models.List", "", func(o ...client.Option) (any, error) {
 			return c.Models.List(ctx, o...)
 		}},

@@ -24,6 +24,8 @@ type Client struct {
 	Vaults *VaultService
 	// MemoryStores holds the operations on memory stores.
 	MemoryStores *MemoryStoreService
+	// Files holds the operations on files.
+	Files *FileService
 	// Models holds the operations on models.
 	Models *ModelService
 
@@ -39,6 +41,7 @@ func newClient(config *config) *Client {
 	c.Environments = &EnvironmentService{c: c, Keys: &EnvironmentKeyService{c: c}, Work: &WorkService{c: c}}
 	c.Vaults = &VaultService{c: c, Credentials: &VaultCredentialService{c: c}}
 	c.MemoryStores = &MemoryStoreService{c: c, Memories: &MemoryService{c: c}, MemoryVersions: &MemoryVersionService{c: c}}
+	c.Files = &FileService{c: c}
 	c.Models = &ModelService{c: c}
 	return c
 }
@@ -56,8 +59,8 @@ type SessionService struct {
 // Create creates a new session (创建一个新的会话). It starts `idle`; a message sent through the Events API
 // starts a turn of the agent.
 //
-// The request is checked in this order: token, content type, body, feature gate, agent, environment, memory stores,
-// vaults. A 404 names which of them is missing. An archived one is a 400.
+// The request is checked in this order: token, content type, body, feature gate, agent, environment, files, memory
+// stores, vaults. A 404 names which of them is missing. An archived one is a 400.
 //
 // Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict], [ErrRateLimit] and [ErrFeatureNotAvailable].
 //
@@ -1127,6 +1130,72 @@ func (s *MemoryVersionService) Redact(ctx context.Context, memoryStoreID MemoryS
 			return nil, err
 		}
 		return httpclient.NewRedactMemoryVersionRequest(server, memoryStoreID, memoryVersionID, nil)
+	})
+}
+
+// FileService holds the operations on files; it is [Client.Files].
+type FileService struct {
+	c *Client
+}
+
+// List lists the account's files, newest first unless `order` is `asc`. With `ids[]` the list has those of the named
+// files that exist. A nil params asks for the first page.
+//
+// Its errors include [ErrInvalidRequest] and [ErrRateLimit].
+//
+// Operation listFiles: GET /files.
+func (s *FileService) List(ctx context.Context, params *ListFilesParams, opts ...Option) (*Page[File], error) {
+	p := listFilesQuery(params)
+	start := cursor{p.Page, cmp.Or(p.AfterID, p.After), cmp.Or(p.BeforeID, p.Before)}
+	p.After, p.Before = nil, nil
+	return list[File](ctx, s.c, "Files.List", opts, start, func(server string, at cursor) (*http.Request, error) {
+		query := p
+		query.Page, query.AfterID, query.BeforeID = at.page, at.after, at.before
+		return httpclient.NewListFilesRequest(server, &query)
+	})
+}
+
+// All yields the records that [FileService.List] returns for params and, page by page as the loop continues, those
+// that follow; params.Limit is the size of a page. An error is yielded once, at the end. Ranging again starts anew.
+// Changing params afterwards has no effect.
+func (s *FileService) All(ctx context.Context, params *ListFilesParams, opts ...Option) iter.Seq2[File, error] {
+	p := listFilesQuery(params)
+	return all(ctx, func() (*Page[File], error) { return s.List(ctx, &p, opts...) })
+}
+
+// listFilesQuery is a copy of params that fits the contract whatever the caller's times.
+func listFilesQuery(params *ListFilesParams) ListFilesParams {
+	p := value(params)
+	p.IDs = copied(p.IDs)
+	return p
+}
+
+// Get returns what is known of the file; getFileContent returns its content.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound] and [ErrRateLimit].
+//
+// Operation getFile: GET /files/{file_id}.
+func (s *FileService) Get(ctx context.Context, fileID FileID, opts ...Option) (*File, error) {
+	return call[File](ctx, s.c, "Files.Get", opts, func(server string) (*http.Request, error) {
+		if err := checkID("file_id", fileID); err != nil {
+			return nil, err
+		}
+		return httpclient.NewGetFileRequest(server, fileID)
+	})
+}
+
+// Delete permanently deletes the file and its content. If a session that is not archived refers to it, the response
+// is 409; remove it from the session first.
+//
+// Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].
+//
+// Operation deleteFile: DELETE /files/{file_id}.
+func (s *FileService) Delete(ctx context.Context, fileID FileID, opts ...Option) (*DeletedFile, error) {
+	return call[DeletedFile](ctx, s.c, "Files.Delete", opts, func(server string) (*http.Request, error) {
+		if err := checkID("file_id", fileID); err != nil {
+			return nil, err
+		}
+		return httpclient.NewDeleteFileRequest(server, fileID, nil)
 	})
 }
 

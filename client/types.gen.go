@@ -366,6 +366,16 @@ type (
 	StopWorkRequest = types.StopWorkRequest
 	// WorkStats: State of the work queue of an environment.
 	WorkStats = types.WorkStats
+	// FilePurpose: What a file is for.
+	FilePurpose = types.FilePurpose
+	// FileStatus: Whether the content of a file is there.
+	FileStatus = types.FileStatus
+	// FileScope: Session that has made the file; null for a file that was uploaded.
+	FileScope = types.FileScope
+	// File: File. `expires_at` is present only in one that expires.
+	File = types.File
+	// DeletedFile: Identifier of a deleted file.
+	DeletedFile = types.DeletedFile
 	// ModelList: All models.
 	ModelList = types.ModelList
 	// Model: Model that agents can use.
@@ -575,6 +585,13 @@ type (
 	ListMemoryVersionsParams = types.ListMemoryVersionsParams
 	// GetMemoryVersionParams are the parameters of [MemoryVersionService.Get].
 	GetMemoryVersionParams = types.GetMemoryVersionParams
+	// ListFilesParams are the parameters of [FileService.List]. At most one of Page, AfterID and BeforeID may be set.
+	//
+	//   - Limit: 1 to 1000, 20 by default
+	//   - Order: desc by default
+	//   - Name: 1 to 255 characters
+	//   - IDs: at most 100 entries
+	ListFilesParams = types.ListFilesParams
 )
 
 // The values of ListOrder. Servers may know more.
@@ -705,6 +722,15 @@ const (
 	WorkStateActive   = types.WorkStateActive
 	WorkStateStopping = types.WorkStateStopping
 	WorkStateStopped  = types.WorkStateStopped
+)
+
+// The values of FilePurpose. Servers may know more.
+const (
+	FilePurposeUserUpload      = types.FilePurposeUserUpload
+	FilePurposeToolOutput      = types.FilePurposeToolOutput
+	FilePurposeSkillOutput     = types.FilePurposeSkillOutput
+	FilePurposeSessionResource = types.FilePurposeSessionResource
+	FilePurposeAgentOutput     = types.FilePurposeAgentOutput
 )
 
 // The values of ModelSource. Servers may know more.

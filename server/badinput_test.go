@@ -192,7 +192,7 @@ func TestCreateSessionBounds(t *testing.T) {
 		"metadata by case":  {"metadata": map[string]string{"a": "1", "A": "2"}},
 		"agent 64":          {"agent": jsonText(`{"id":"` + h.agent + `","type":"agent","version":1}`)},
 		"empty gated lists": {"resources": []any{}, "vault_ids": []any{}},
-		"gate open":         {"resources": []any{map[string]any{"type": "file", "file_id": "file_1"}}, "vault_ids": []string{vault}},
+		"gate open":         {"resources": []any{map[string]any{"type": "file", "file_id": h.file("a", "")}}, "vault_ids": []string{vault}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := h.do(request{method: "POST", path: "/sessions", body: h.createBody(fields)})

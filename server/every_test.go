@@ -22,8 +22,9 @@ type operation struct {
 	request    request
 	template   string // the path with its parameters' names
 	parameters openapi3.Parameters
-	body       *openapi3.Schema // nil without one
+	body       *openapi3.Schema // of JSON; nil without one
 	bodyless   bool             // whether a request may come without the body
+	form       bool
 }
 
 // at returns the request with values for path parameters; the others keep their examples.
@@ -72,9 +73,13 @@ func operations(t testing.TB) []operation {
 		for method, op := range item.Operations() {
 			o := operation{id: op.OperationID, template: path, parameters: slices.Concat(item.Parameters, op.Parameters), request: request{method: method}}
 			if op.RequestBody != nil {
-				media := op.RequestBody.Value.Content["application/json"]
 				o.bodyless = !op.RequestBody.Value.Required
-				o.body, o.request.body = media.Schema.Value, exampleBody(t, media)
+				if media := op.RequestBody.Value.Content["application/json"]; media != nil {
+					o.body, o.request.body = media.Schema.Value, exampleBody(t, media)
+				} else {
+					o.form, o.request.media = true, formMedia
+					o.request.body = exampleForm(t, op.RequestBody.Value.Content["multipart/form-data"])
+				}
 			}
 			o.request = o.at(nil)
 			all = append(all, o)
@@ -290,7 +295,7 @@ func TestEveryEncodedBodyIsRefused(t *testing.T) {
 	want := refusal{415, "invalid_request_error", "Content-Encoding", "Header 'Content-Encoding' must be identity; send the body uncompressed."}
 	each(t, func(t *testing.T, o operation) {
 		r := o.request
-		if o.body == nil {
+		if o.body == nil && !o.form {
 			r.header = map[string]string{"Content-Encoding": "gzip"}
 			if got := h.do(r); got.status == want.Status {
 				t.Errorf("without a body: %d %s", got.status, got.body)
@@ -366,7 +371,8 @@ func owned(t *testing.T, h *harness) map[string]string {
 	ids["key_id"] = h.mustCreate("/environments/"+environment+"/keys", `{"name":"k"}`)
 	ids["vault_id"] = h.mustCreate("/vaults", `{"display_name":"v"}`)
 	ids["credential_id"] = h.mustCreate("/vaults/"+ids["vault_id"]+"/credentials", `{"auth":{"type":"mcp_oauth","mcp_server_url":"https://a.example","access_token":"t"}}`)
-	ids["session_id"] = h.mustCreate("/sessions", h.createBody(map[string]any{"environment_id": environment, "resources": []any{map[string]any{"type": "file", "file_id": "file_1"}}}))
+	ids["file_id"] = h.file("a.txt", "hello")
+	ids["session_id"] = h.mustCreate("/sessions", h.createBody(map[string]any{"environment_id": environment, "resources": []any{map[string]any{"type": "file", "file_id": ids["file_id"]}}}))
 	session := h.do(request{method: "GET", path: "/sessions/" + ids["session_id"]})
 	work := h.do(request{method: "GET", path: "/environments/" + environment + "/work"})
 	ids["work_id"] = work.field("first_id").(string)
@@ -394,7 +400,7 @@ func TestEveryOperationKeepsAccountsApart(t *testing.T) {
 		if o.query("after_id") {
 			for _, cursor := range []string{"after_id", "before_id", "page"} {
 				page := r
-				name := map[string]string{"/agents": "agent_id", "/environments": "environment_id", "/memory_stores": "memory_store_id", "/sessions": "session_id", "/vaults": "vault_id"}[o.template]
+				name := map[string]string{"/agents": "agent_id", "/environments": "environment_id", "/files": "file_id", "/memory_stores": "memory_store_id", "/sessions": "session_id", "/vaults": "vault_id"}[o.template]
 				if name == "" {
 					continue // a list within a resource, which the path test covers
 				}

@@ -70,16 +70,16 @@ func TestNoStoredValueMakesAReadFail(t *testing.T) {
 		}
 		send("updateEnvironment", "POST", "/environments/"+environment, body("updateEnvironment", nil))
 		session := h.session()
-		if got := send("createSession", "POST", "/sessions", body("createSession", map[string]any{"agent": agent, "environment_id": environment})); got.status == 201 {
+		if got := send("createSession", "POST", "/sessions", body("createSession", map[string]any{"agent": agent, "environment_id": environment, "resources": extremeFiles(h.files(100))})); got.status == 201 {
 			session = "/sessions/" + got.field("id").(string)
 		}
 		send("updateSession", "POST", session, body("updateSession", nil))
 		send("addSessionResources", "POST", session+"/resources", body("addSessionResources", nil))
-		resource, err := json.Marshal(extreme(rt, schemas["addSessionResources"].Properties["resources"].Value.Items.Value, "resource", 0))
+		resources, err := json.Marshal(map[string]any{"resources": extremeFiles(h.files(2))})
 		if err != nil {
 			rt.Fatal(err)
 		}
-		send("addSessionResources", "POST", session+"/resources", `{"resources":[`+string(resource)+`]}`)
+		send("addSessionResources", "POST", session+"/resources", string(resources))
 		for range 2 {
 			send("sendEvents", "POST", session+"/events", body("sendEvents", nil))
 			h.settled(session)
@@ -90,8 +90,8 @@ func TestNoStoredValueMakesAReadFail(t *testing.T) {
 		} {
 			read(path)
 		}
-		resources, _ := read(session + "/resources").field("data").([]any)
-		for _, r := range resources {
+		listed, _ := read(session + "/resources").field("data").([]any)
+		for _, r := range listed {
 			read(session + "/resources/" + r.(map[string]any)["id"].(string))
 		}
 		if log := h.events(session); len(log) > 0 { // a stream has the same events
@@ -244,3 +244,12 @@ func extremeText(t *rapid.T, s *openapi3.Schema, label string) string {
 }
 
 func oneIn(t *rapid.T, n int, label string) bool { return rapid.IntRange(1, n).Draw(t, label) == n }
+
+// extremeFiles are resources with the longest paths that a request may have.
+func extremeFiles(ids []string) (resources []any) {
+	for _, id := range ids {
+		path := "/" + id + strings.Repeat("\"", 511-len(id))
+		resources = append(resources, map[string]any{"type": "file", "file_id": id, "mount_path": path})
+	}
+	return resources
+}

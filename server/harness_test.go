@@ -117,6 +117,7 @@ func (h *harness) mustCreate(path, body string) string {
 type request struct {
 	method, path, body string
 	token              string // "-" for none
+	media              string // the content type; "" for JSON
 	header             map[string]string
 	raw                io.Reader // instead of body
 }
@@ -158,7 +159,7 @@ func (h *harness) do(r request) answer {
 		req.Header.Set("Authorization", "Bearer "+orAlice(r.token))
 	}
 	if r.method != http.MethodGet {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", orDefault(r.media, "application/json"))
 	}
 	for name, value := range r.header {
 		req.Header.Del(name)
@@ -320,6 +321,64 @@ func (c *clock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
+}
+
+// formMedia is the content type of the forms of the tests.
+const formMedia = "multipart/form-data; boundary=b"
+
+// part is a part of a form: the header Content-Disposition has its name and, in a file, the filename.
+type part struct{ name, filename, media, content string }
+
+// form returns a body of formMedia.
+func form(parts ...part) string {
+	var body strings.Builder
+	for _, p := range parts {
+		fmt.Fprintf(&body, "--b\r\nContent-Disposition: form-data; name=%q", p.name)
+		if p.filename != "" {
+			fmt.Fprintf(&body, "; filename=%q", p.filename)
+		}
+		if p.media != "" {
+			fmt.Fprintf(&body, "\r\nContent-Type: %s", p.media)
+		}
+		fmt.Fprintf(&body, "\r\n\r\n%s\r\n", p.content)
+	}
+	return body.String() + "--b--\r\n"
+}
+
+// file uploads a file as alice and returns its id.
+func (h *harness) file(name, content string) string {
+	h.t.Helper()
+	got := h.do(request{method: "POST", path: "/files", media: formMedia, body: form(part{"file", name, "", content})})
+	if got.status != http.StatusCreated {
+		h.t.Fatalf("upload: %d %s", got.status, got.body)
+	}
+	return got.field("id").(string)
+}
+
+// files creates files without content for alice and returns their ids.
+func (h *harness) files(n int) (ids []string) {
+	h.t.Helper()
+	for i := range n {
+		f, err := h.db.CreateFile(h.t.Context(), "alice", store.FileSpec{Name: fmt.Sprint(i), MediaType: "text/plain", Purpose: "user_upload"}, 1)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		ids = append(ids, f.ID)
+	}
+	return ids
+}
+
+// exampleForm is the first, by name, of the examples of a form.
+func exampleForm(t testing.TB, media *openapi3.MediaType) string {
+	var example map[string]string
+	if err := json.Unmarshal([]byte(exampleBody(t, media)), &example); err != nil {
+		t.Fatal(err)
+	}
+	var parts []part
+	for _, name := range slices.Sorted(maps.Keys(example)) {
+		parts = append(parts, part{name: name, content: example[name]})
+	}
+	return form(parts...)
 }
 
 // exampleBody is the first, by name, of a media type's examples.

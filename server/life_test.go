@@ -98,7 +98,7 @@ func TestArchiveSession(t *testing.T) {
 	}
 	frozen := conflict("Session '"+id+"' is archived and takes no changes.", "")
 	h.expectRefusal(t, request{method: "POST", path: path, body: `{"title":"x"}`}, frozen)
-	h.expectRefusal(t, request{method: "POST", path: path + "/resources", body: `{"type":"file","file_id":"file_1"}`}, frozen)
+	h.expectRefusal(t, request{method: "POST", path: path + "/resources", body: `{"type":"file","file_id":"` + h.file("a", "") + `"}`}, frozen)
 	h.expectRefusal(t, request{method: "DELETE", path: path + "/resources/sesr_1"}, frozen)
 	expect(t, h.post(path+"/cancel", ""), 200, map[string]any{"id": id, "type": "session", "status": "canceling"})
 	expect(t, h.remove(path), 200, map[string]any{"id": id, "type": "session_deleted"})
@@ -164,10 +164,11 @@ func TestResources(t *testing.T) {
 	h := start(t, openGate)
 	id := h.mustCreate("/sessions", h.createBody(nil))
 	path := "/sessions/" + id + "/resources"
-	one := h.post(path, `{"type":"file","file_id":"file_1"}`)
-	expect(t, one, 200, map[string]any{"type": "file", "file_id": "file_1", "mount_path": "/mnt/session/uploads/file_1"})
+	files := h.files(103)
+	one := h.post(path, `{"type":"file","file_id":"`+files[0]+`"}`)
+	expect(t, one, 200, map[string]any{"type": "file", "file_id": files[0], "mount_path": "/mnt/session/uploads/" + files[0]})
 	first := one.field("id").(string)
-	several := h.post(path, `{"resources":[{"type":"file","file_id":"file_2","mount_path":"/two"},{"type":"file","file_id":"file_3"}]}`)
+	several := h.post(path, `{"resources":[{"type":"file","file_id":"`+files[1]+`","mount_path":"/two"},{"type":"file","file_id":"`+files[2]+`"}]}`)
 	expect(t, several, 200, map[string]any{"id": id, "type": "session"})
 	listed := h.get(path)
 	if len(listed.ids()) != 3 || listed.ids()[2] != first {
@@ -180,7 +181,22 @@ func TestResources(t *testing.T) {
 	expect(t, h.get(path+"?limit=1&before_id="+first), 200, map[string]any{"first_id": listed.ids()[1], "has_more": true, "next_page": nil})
 	expect(t, h.get(path+"/"+first), 200, map[string]any{"id": first})
 	taken := conflict("Session '"+id+"' has a resource at '/two' already.", "")
-	h.expectRefusal(t, request{method: "POST", path: path, body: `{"type":"file","file_id":"file_4","mount_path":"/two"}`}, taken)
+	h.expectRefusal(t, request{method: "POST", path: path, body: `{"type":"file","file_id":"` + files[3] + `","mount_path":"/two"}`}, taken)
+	h.expectRefusal(t, request{method: "POST", path: path, body: `{"type":"file","file_id":"` + files[0] + `","mount_path":"/else"}`},
+		refusal{409, "invalid_request_error", "", "The session has file '" + files[0] + "' already; a session has a file once."})
+	h.expectRefusal(t, request{method: "POST", path: path, body: `{"resources":[{"type":"file","file_id":"` + files[4] + `"},{"type":"file","file_id":"file_x"}]}`},
+		refusal{404, "not_found_error", "", "File 'file_x' was not found."})
+	const badPath = "must be an absolute path of at most 512 bytes without '.', '..', empty segments and control characters."
+	for bad, want := range map[string]refusal{
+		`"mount_path":"/a/../b"`:  badRequest("resources[0].mount_path", "Field 'resources[0].mount_path' "+badPath),
+		`"mount_path":"/a/"`:      badRequest("resources[0].mount_path", "Field 'resources[0].mount_path' "+badPath),
+		`"path":"//a"`:            badRequest("resources[0].mount_path", "Field 'resources[0].mount_path' "+badPath),
+		`"mount_path":"/a\u001b"`: badRequest("resources[0].mount_path", "Field 'resources[0].mount_path' "+badPath),
+		`"mount_path":"/` + strings.Repeat("值", 171) + `"`: badRequest("resources[0].mount_path", "Field 'resources[0].mount_path' "+badPath),
+		`"mount_path":"/a","path":"/b"`:                    badRequest("resources[0].path", "Field 'resources[0].path' is another name of 'mount_path'; send one of them."),
+	} {
+		h.expectRefusal(t, request{method: "POST", path: path, body: `{"resources":[{"type":"file","file_id":"` + files[4] + `",` + bad + `}]}`}, want)
+	}
 	for body, want := range map[string]refusal{
 		`{}`:                             badRequest("type", "Missing required field: type"),
 		`{"file_id":"file_1"}`:           badRequest("type", "Missing required field: type"),
@@ -193,8 +209,8 @@ func TestResources(t *testing.T) {
 	expect(t, h.remove(path+"/"+first), 200, map[string]any{"id": first, "type": "session_resource_deleted"})
 	h.expectRefusal(t, request{method: "GET", path: path + "/" + first}, refusal{404, "not_found_error", "", "Resource '" + first + "' was not found."})
 	var many []string
-	for i := range 99 {
-		many = append(many, fmt.Sprintf(`{"type":"file","file_id":"file_x%d"}`, i))
+	for _, id := range files[4:103] {
+		many = append(many, fmt.Sprintf(`{"type":"file","file_id":"%s"}`, id))
 	}
 	h.expectRefusal(t, request{method: "POST", path: path, body: `{"resources":[` + strings.Join(many, ",") + `]}`},
 		badRequest("resources", "After the change, field 'resources' is invalid: The request body must be an array of at most 100 items."))

@@ -22,6 +22,6 @@ func openEgress(config Config) (*egress.Client, error) {
 func (s *Server) openMCP(api *contract.Contract, bytes *budget.Budget) *mcptools.Source {
 	return mcptools.New(mcptools.Options{
 		Contract: api, Egress: s.egress, Credentials: s.vaults, CallTimeout: s.config.MCPTimeout, Budget: bytes,
-		Now: s.config.Now, Logger: s.log,
+		Now: s.config.Now,
 	})
 }

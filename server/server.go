@@ -17,17 +17,20 @@ import (
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
+	"github.com/cloud-sessions/sessions/server/blob"
 	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/egress"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/faults"
+	"github.com/cloud-sessions/sessions/server/form"
 	"github.com/cloud-sessions/sessions/server/memory"
 	"github.com/cloud-sessions/sessions/server/operations"
 	"github.com/cloud-sessions/sessions/server/pipeline"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 	"github.com/cloud-sessions/sessions/server/tools/builtintools"
+	"github.com/cloud-sessions/sessions/server/tools/filetools"
 	"github.com/cloud-sessions/sessions/server/tools/mcptools"
 	"github.com/cloud-sessions/sessions/server/tools/memorytools"
 	"github.com/cloud-sessions/sessions/server/turn"
@@ -65,6 +68,12 @@ type Config struct {
 	// DemoToken is the demo account's token, which each start makes valid for 30 days; empty for a new one. On an Addr beyond
 	// loopback it must have at least 24 characters. A token that was revoked or that belongs to another account is refused.
 	DemoToken string
+	// Blobs is where the contents of files are stored: a folder, s3://BUCKET (see package blob), or NoBlobs. By default it is
+	// the folder PATH.blobs beside a SQLite file, a temporary folder with a database in memory, and NoBlobs with PostgreSQL.
+	Blobs string
+	// MaxFileBytes is the most bytes of a file, 64 MiB by default; MaxAccountFileBytes is that of all files of an account, 10
+	// GiB by default.
+	MaxFileBytes, MaxAccountFileBytes int64
 	// Models is a YAML file of the models that GET /models lists; a built-in list by default.
 	Models string
 	// VaultKey is the text of the key ring that secrets of vaults are encrypted under, VaultKeyFile a file with it, which
@@ -147,6 +156,7 @@ type Server struct {
 	mcp      *mcptools.Source
 	pipeline *pipeline.Pipeline
 	budgets  []*budget.Budget
+	blobs    blob.Store // nil without a place for files
 }
 
 // New opens the database, brings its schema up to date and assembles the API. It refuses a contract that is not
@@ -165,16 +175,20 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := assemble(ctx, config, db)
+	blobs, err := openBlobs(ctx, config)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
+	}
+	s, err := assemble(ctx, config, db, blobs)
+	if err != nil {
+		return nil, errors.Join(err, closeBlobs(blobs), db.Close())
 	}
 	return s, nil
 }
 
-// assemble builds the server over an open store, which it does not close when it fails.
-func assemble(ctx context.Context, config Config, db store.Store) (*Server, error) {
-	s := &Server{config: config, store: db, log: config.Logger}
+// assemble builds the server over open stores, which it does not close when it fails.
+func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Store) (*Server, error) {
+	s := &Server{config: config, store: db, blobs: blobs, log: config.Logger}
 	var err error
 	if s.egress, err = openEgress(config); err != nil {
 		return nil, err
@@ -200,6 +214,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		ReportOnly: config.ResponseCheck == Report, OnViolation: config.OnViolation,
 		Faults: config.Faults, Sleep: config.Clock.Sleep,
 		MaxKeyBytes: config.MaxKeyBytes, Heartbeat: config.Heartbeat, Patience: config.StreamPatience, Budget: bytes,
+		Forms: &form.Receiver{Blobs: blobs, MaxBytes: config.MaxFileBytes, MaxAccountBytes: config.MaxAccountFileBytes, Used: db.FileBytes},
 	})
 	s.broker = broker.New(db, broker.Options{
 		MaxReaders: config.MaxStreams, Now: config.Now, NewID: db.NewID, Budget: bytes,
@@ -223,7 +238,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
 		TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
-		Tools:  []dispatch.ToolSource{builtintools.Source(config.Logger), memorytools.Source(db, s.memory), s.mcp.Open},
+		Tools:  []dispatch.ToolSource{builtintools.Source(config.Logger), filetools.Source(db, blobs), memorytools.Source(db, s.memory), s.mcp.Open},
 		Budget: turnBytes, // of its own: turns last
 	})
 	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
@@ -236,6 +251,7 @@ func assemble(ctx context.Context, config Config, db store.Store) (*Server, erro
 func (s *Server) serve(api *contract.Contract, events *event.Log, models types.ModelList) error {
 	ops := operations.New(operations.Options{
 		Store: s.store, Contract: api, Vaults: s.vaults, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
+		Files:  operations.Files{Blobs: s.blobs, MaxAccountBytes: s.config.MaxAccountFileBytes, Content: s.fileContent},
 		Memory: s.memory, Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
 		WorkLease: s.config.WorkLease,
 	})
@@ -263,6 +279,8 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxTurns = cmp.Or(c.MaxTurns, 1000)
 	c.MaxStreams = cmp.Or(c.MaxStreams, 1000)
 	c.MaxKeyBytes = cmp.Or(c.MaxKeyBytes, 1<<30)
+	c.MaxFileBytes = cmp.Or(c.MaxFileBytes, 64<<20)
+	c.MaxAccountFileBytes = cmp.Or(c.MaxAccountFileBytes, 10<<30)
 	c.MaxMemoryBytes = cmp.Or(c.MaxMemoryBytes, 1<<30)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamPatience = cmp.Or(c.StreamPatience, 10*time.Second)
@@ -308,6 +326,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Faults != nil && !c.Demo {
 		return c, errors.New("faults are for rehearsals; they need a demo server")
+	}
+	if c.MaxFileBytes < 0 || c.MaxAccountFileBytes < 0 {
+		return c, errors.New("the bounds of files must be positive")
 	}
 	if c.MaxBytesInFlight < leastInFlight {
 		return c, fmt.Errorf("MaxBytesInFlight is %d; it must be at least %d", c.MaxBytesInFlight, leastInFlight)
@@ -386,5 +407,5 @@ func (s *Server) Close() error {
 	err := s.turns.Close(ctx)
 	s.mcp.Close()
 	s.egress.Close()
-	return errors.Join(err, s.store.Close())
+	return errors.Join(err, closeBlobs(s.blobs), s.store.Close())
 }

@@ -139,7 +139,7 @@ func (d *document) flags(m *method) (flags []flag) {
 	for _, p := range m.in("query") {
 		name, bound, _ := strings.Cut(strings.TrimSuffix(p.Name, "]"), "[")
 		switch {
-		case p.Name == "limit", p.Name == "page", bound == "gt", bound == "lte" && m.has(name+"[lt]"):
+		case p.Name == "limit", p.Name == "page", isCursorAlias(p), bound == "gt", bound == "lte" && m.has(name+"[lt]"):
 			continue
 		case bound == "lte":
 			name = strings.TrimSuffix(name, "_at") + "_before"

@@ -133,7 +133,7 @@ func (s *service) operations() []*operation {
 func (d *document) step(op *operation) step {
 	s := step{operation: op, Holds: d.holds(op)}
 	if media := op.RequestBody.Content.values["application/json"]; media.Schema != nil {
-		s.Needs = d.needs(d.schema(media.Schema))
+		s.Needs = d.needs(d.schema(media.Schema), media)
 		for _, name := range slices.Sorted(maps.Keys(media.Examples.values)) {
 			body, err := json.Marshal(media.Examples.values[name].Value)
 			if err != nil {
@@ -169,9 +169,12 @@ func (d *document) creates(name string) bool {
 	})
 }
 
-// needs lists the path parameters whose ids a body must have.
-func (d *document) needs(body *schema) (names []string) {
-	for _, field := range body.Required {
+// needs lists the path parameters whose ids a body must have, or has in its examples.
+func (d *document) needs(body *schema, media media) (names []string) {
+	for _, field := range body.Properties.names {
+		if !slices.Contains(body.Required, field) && !media.shows(field) {
+			continue
+		}
 		schemas := d.forms(body.Properties.values[field])
 		for _, p := range d.Components.Parameters.all {
 			if p.In == "path" && schemas[d.schema(p.Schema)] {
@@ -180,6 +183,16 @@ func (d *document) needs(body *schema) (names []string) {
 		}
 	}
 	return names
+}
+
+// shows reports whether an example has a field.
+func (m media) shows(field string) bool {
+	for _, example := range m.Examples.values {
+		if object, ok := example.Value.(map[string]any); ok && object[field] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // forms returns a schema and the forms of it, if it has several.

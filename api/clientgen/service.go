@@ -80,6 +80,14 @@ func (m *method) has(name string) bool {
 // Keyed reports whether the request of the operation may have an idempotency key, which the client sets by itself.
 func (m *method) Keyed() bool { return len(m.in("header")) > 0 }
 
+// Aliased reports whether the cursors of a list have their second names, after and before, as well.
+func (m *method) Aliased() bool {
+	return slices.ContainsFunc(m.in("query"), isCursorAlias)
+}
+
+// isCursorAlias reports whether a parameter is the second name of a cursor. It has no flag.
+func isCursorAlias(p *parameter) bool { return p.Name == "after" || p.Name == "before" }
+
 // collection is the static segments of a path up to the operation's verb, and the verb: "/sessions/{session_id}/archive"
 // of archiveSession is "sessions" and "archive". A segment may say more than the verb, such as "mcp_oauth_validate".
 func (o *operation) collection() (segments []string, verb, noun string) {

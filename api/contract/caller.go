@@ -6,7 +6,7 @@ import (
 )
 
 // CheckSent validates a request that a client is about to send, with its complete body: token, parameters,
-// content type, body. It returns the first violation in the document's order as a *Violation with status 0, or
+// content type, body; of a form, whose body may be nil, only the content type. It returns the first violation in the document's order as a *Violation with status 0, or
 // nil. Unlike CheckRequest, whose pathParam it shares, it does not change the request.
 func (o *Operation) CheckSent(r *http.Request, body []byte, pathParam func(name string) string) error {
 	if v := o.sentViolation(r, body, pathParam); v != nil {
@@ -24,6 +24,11 @@ func (o *Operation) sentViolation(r *http.Request, body []byte, pathParam func(s
 		return wrong.violation()
 	}
 	switch {
+	case o.form != nil:
+		if checkFormHead(r.Header) != nil {
+			return &Violation{Rule: "content", Reason: notForm}
+		}
+		return nil
 	case o.body == nil && len(body) > 0:
 		return &Violation{Rule: "content", Reason: "the operation has no request body"}
 	case o.body == nil:

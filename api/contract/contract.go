@@ -48,8 +48,9 @@ type Operation struct {
 	segments   []string // of Path
 	limits     limits
 	parameters []parameter
-	body       *schema // nil when the operation has no request body
+	body       *schema // of JSON; nil for none
 	optional   bool    // whether a request may have no body nevertheless
+	form       *schema // of the parts of a form, an object; nil for none
 	responses  map[int]*response
 }
 
@@ -173,13 +174,7 @@ func (c *compiler) operation(doc *openapi3.T, item *openapi3.PathItem, path, met
 		o.parameters = append(o.parameters, p)
 	}
 	if op.RequestBody != nil {
-		media := op.RequestBody.Value.Content[jsonType]
-		if media == nil || len(op.RequestBody.Value.Content) != 1 {
-			return nil, fmt.Errorf("only %s bodies are supported", jsonType)
-		}
-		o.optional = !op.RequestBody.Value.Required
-		var err error
-		if o.body, err = c.compile("request body", media.Schema); err != nil {
+		if err := c.requestBody(o, op.RequestBody.Value); err != nil {
 			return nil, err
 		}
 	}
@@ -196,6 +191,24 @@ func (c *compiler) operation(doc *openapi3.T, item *openapi3.PathItem, path, met
 	}
 	o.Statuses = slices.Sorted(maps.Keys(o.responses))
 	return o, nil
+}
+
+// requestBody compiles an operation's request body: JSON, or a form whose parts the operation reads as they come.
+func (c *compiler) requestBody(o *Operation, doc *openapi3.RequestBody) (err error) {
+	media, form := doc.Content[jsonType], doc.Content[formType]
+	switch {
+	case len(doc.Content) != 1 || media == nil && form == nil || form != nil && !doc.Required:
+		err = fmt.Errorf("only bodies of %s and required ones of %s are supported", jsonType, formType)
+	case media != nil:
+		o.optional = !doc.Required
+		o.body, err = c.compile("request body", media.Schema)
+	default:
+		o.form, err = c.compile("request body", form.Schema)
+		if err == nil && (o.form.kind != objectKind || !o.form.closed) {
+			err = fmt.Errorf("a form is an object without additional properties")
+		}
+	}
+	return err
 }
 
 func readLimits(doc *openapi3.T) (limits, error) {
@@ -232,7 +245,7 @@ func phrase(extensions map[string]any, name string) string {
 // Len returns the number of operations.
 func (c *Contract) Len() int { return len(c.operations) }
 
-// TakesBody reports whether the operation has a request body.
+// TakesBody reports whether the operation has a request body of JSON.
 func (o *Operation) TakesBody() bool { return o.body != nil }
 
 // RouterPath returns the path with its parameters written as :name.

@@ -13,6 +13,8 @@ import (
 const (
 	jsonType   = "application/json"
 	streamType = "text/event-stream"
+	formType   = "multipart/form-data"
+	anyType    = "*/*" // of bytes that the contract does not look into
 )
 
 // CheckRequest validates a request: parameters, then content type and encoding, then body. It returns a
@@ -24,6 +26,9 @@ func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) st
 	if wrong := o.checkParameters(r, pathParam); wrong != nil {
 		return wrong.requestError()
 	}
+	if o.form != nil {
+		return checkFormHead(r.Header)
+	}
 	if o.body == nil || o.optional && r.ContentLength == 0 {
 		return nil
 	}
@@ -31,7 +36,7 @@ func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) st
 		return &RequestError{Param: "Content-Type", Message: notJSON}
 	}
 	if !isIdentity(r.Header) {
-		return &RequestError{Status: http.StatusUnsupportedMediaType, Param: "Content-Encoding", Message: encoded}
+		return encodedBody()
 	}
 	data, invalid := o.readBody(r)
 	if invalid != nil {

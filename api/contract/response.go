@@ -37,7 +37,7 @@ func (c *compiler) response(place string, doc *openapi3.Response) (*response, er
 		r.headers = append(r.headers, header{name: name, key: http.CanonicalHeaderKey(name), required: h.Required, schema: s})
 	}
 	for media, content := range doc.Content {
-		if media != jsonType && media != streamType {
+		if media != jsonType && media != streamType && media != anyType {
 			return nil, fmt.Errorf("%s: content type %s is not supported", place, media)
 		}
 		s, err := c.compile(place+" "+media, content.Schema)
@@ -90,6 +90,8 @@ func (o *Operation) CheckBody(status int, media string, body []byte) error {
 		s = r.content[media]
 	}
 	switch {
+	case s == nil && r.content[anyType] != nil:
+		return nil
 	case s == nil:
 		return o.violation(status, &Violation{Rule: "content", Reason: "the content type is not declared"})
 	case media == streamType:
@@ -99,6 +101,12 @@ func (o *Operation) CheckBody(status int, media string, body []byte) error {
 		return o.violation(status, m.violation())
 	}
 	return nil
+}
+
+// Bytes reports whether the body of a response is bytes that the contract does not look into, as large as they may be.
+func (o *Operation) Bytes(status int) bool {
+	r := o.responses[status]
+	return r != nil && r.content[anyType] != nil
 }
 
 // CheckEnvelope is CheckBody for a JSON object whose array data is left empty because its items were validated before;

@@ -54,9 +54,9 @@ func Of(err error) (p Problem, ok bool) {
 	return known.Problem(), true
 }
 
-// statuses has each type of error with its HTTP status. There are three exceptions, which set Problem.Status: an
-// invalid_request_error is a 409 for a message to a busy session, a 405 for a method that a path does not have, and
-// a 415 for an encoded body.
+// statuses has each type of error with its HTTP status. The exceptions set Problem.Status: an invalid_request_error is a 409
+// for a message to a busy session and for a file that a session has already, a 405 for a method that a path does not have,
+// a 415 for an encoded body and a 416 for a range outside of a content; a not_found_error is a 410 for a deleted content.
 var statuses = map[types.ErrorType]int{
 	types.ErrorTypeInvalidRequestError:     http.StatusBadRequest,
 	types.ErrorTypeAuthenticationError:     http.StatusUnauthorized,

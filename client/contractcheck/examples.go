@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -134,7 +135,10 @@ func (r *run) own(names []string, at place) bool {
 
 // bodies are the contract's examples of an operation's body, changed to fit what exists; nil alone where it has none.
 func (r *run) bodies(op target) []json.RawMessage {
-	if len(op.bodies) == 0 {
+	switch {
+	case op.TakesForm(): // examples with several files need as many
+		return []json.RawMessage{nil, nil}
+	case len(op.bodies) == 0:
 		return []json.RawMessage{nil}
 	}
 	var all []json.RawMessage
@@ -149,6 +153,16 @@ func (r *run) fit(text string) json.RawMessage {
 	for name, example := range exampleIDs {
 		if id := r.id(name); id != "" {
 			text = strings.ReplaceAll(text, example, id)
+		}
+	}
+	for name, made := range r.made {
+		if len(made) > 1 { // a second id in an example stands for something else
+			text = regexp.MustCompile(prefix(name)+`[0-9a-z]{32}\b`).ReplaceAllStringFunc(text, func(id string) string {
+				if slices.Contains(made, id) {
+					return id
+				}
+				return made[1]
+			})
 		}
 	}
 	var fields map[string]json.RawMessage
@@ -169,7 +183,7 @@ func (r *run) queries(op target, response json.RawMessage) (all []url.Values) {
 		NextPage string `json:"next_page"`
 	}
 	_ = json.Unmarshal(response, &page) // what is not a page has none of these
-	existing := map[string]string{"after_id": page.FirstID, "before_id": page.LastID, "page": page.NextPage, "version": r.version.String()}
+	existing := map[string]string{"after_id": page.FirstID, "before_id": page.LastID, "after": page.FirstID, "before": page.LastID, "page": page.NextPage, "version": r.version.String()}
 	for name := range exampleIDs {
 		existing[name] = r.id(name)
 	}

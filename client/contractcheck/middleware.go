@@ -95,7 +95,7 @@ func (e *exchange) request(req *http.Request, pathParam func(string) string) err
 		return e.responseViolation(0, "operation", "the contract has no such operation")
 	}
 	var body []byte
-	if req.Body != nil {
+	if req.Body != nil && !e.operation.TakesForm() { // files are as large as callers want
 		var err error
 		if body, err = io.ReadAll(req.Body); err != nil {
 			return err
@@ -123,6 +123,9 @@ func (e *exchange) response(resp *http.Response) error {
 			resp.Body = newStreamBody(resp.Body, &streamChecks{e, resp.StatusCode, schema})
 		}
 		return nil
+	}
+	if e.operation.Bytes(resp.StatusCode) {
+		return e.found(e.operation.CheckResponse(resp.StatusCode, resp.Header, nil))
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	rest := io.Reader(resp.Body)

@@ -309,10 +309,35 @@ var plan = []step{
 		operation: "getSession",
 	},
 	{
-		operation: "addSessionResources", holds: "resource_id",
+		operation: "uploadFile", holds: "file_id",
+	},
+	{
+		operation: "listFiles", holds: "file_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`file_019e3b11d3e97b4fa021c8f3d5b6e7a9`}},
+			{"before_id", []string{`file_019e3b11d3e97b4fa021c8f3d5b6e7a9`}},
+			{"after", []string{`file_019e3b11d3e97b4fa021c8f3d5b6e7a9`}},
+			{"before", []string{`file_019e3b11d3e97b4fa021c8f3d5b6e7a9`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"order", []string{`desc`}},
+			{"purpose", []string{`user_upload`}},
+			{"name", []string{`plan.md`}},
+			{"scope_id", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"ids[]", []string{`file_019e3b11d3e97b4fa021c8f3d5b6e7a9`}},
+		},
+	},
+	{
+		operation: "getFileContent",
+	},
+	{
+		operation: "getFile",
+	},
+	{
+		operation: "addSessionResources", needs: []string{"file_id"}, holds: "resource_id",
 		bodies: []string{
 			`{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}`,
-			`{"resources":[{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","mount_path":"/mnt/report.csv","type":"file"}]}`,
+			`{"resources":[{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7aa","mount_path":"/mnt/report.csv","type":"file"}]}`,
 		},
 	},
 	{
@@ -441,6 +466,9 @@ var plan = []step{
 		operation: "deleteSession",
 	},
 	{
+		operation: "deleteFile",
+	},
+	{
 		operation: "archiveMemoryStore",
 	},
 	{
@@ -462,6 +490,7 @@ var plan = []step{
 
 // exampleIDs are the contract's examples of path parameters.
 var exampleIDs = map[string]string{
+	"file_id":           "file_019e3b11d3e97b4fa021c8f3d5b6e7a9",
 	"session_id":        "sess_019e3bb1e8c171fd9abbb1477ffb84cc",
 	"agent_id":          "agent_019e390add9f7bac9b6cc806db46fcbd",
 	"environment_id":    "env_019e2590d33f711fabf42f2857cecd8a",

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/contract"
@@ -163,7 +165,15 @@ func (r *run) send(op target, place place, query url.Values, body json.RawMessag
 	}
 	w := &watch{res: op.result}
 	var response json.RawMessage
-	err := r.c.Do(r.ctx, op.Method, path, sent, &response, w.options()...)
+	var err error
+	switch {
+	case op.TakesForm():
+		response, err = r.upload(w)
+	case op.Bytes(http.StatusOK):
+		_, err = r.c.Files.Download(r.ctx, place.ids["file_id"], io.Discard, w.options()...)
+	default:
+		err = r.c.Do(r.ctx, op.Method, path, sent, &response, w.options()...)
+	}
 	failure, _ := errors.AsType[*client.Error](err)
 	switch {
 	case r.ends(failure):
@@ -180,6 +190,15 @@ func (r *run) send(op target, place place, query url.Values, body json.RawMessag
 		})
 	}
 	return nil, nil
+}
+
+// upload uploads a small file, and returns the response.
+func (r *run) upload(w *watch) (json.RawMessage, error) {
+	file, err := r.c.Files.Upload(r.ctx, strings.NewReader("# Plan\n"), client.FileUpload{Name: "plan.md"}, w.options()...)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(file)
 }
 
 // ends reports whether a failure, nil for none, ends the run: that of its context, and one that every operation would

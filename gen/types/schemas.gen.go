@@ -420,6 +420,22 @@ func ForSchema(name string) any {
 		return new(LeaseSeconds)
 	case "WorkStats":
 		return new(WorkStats)
+	case "FileName":
+		return new(FileName)
+	case "FilePurpose":
+		return new(FilePurpose)
+	case "FileStatus":
+		return new(FileStatus)
+	case "UploadFileRequest":
+		return new(UploadFileRequest)
+	case "FileScope":
+		return new(FileScope)
+	case "File":
+		return new(File)
+	case "DeletedFile":
+		return new(DeletedFile)
+	case "FileList":
+		return new(FileList)
 	case "ModelList":
 		return new(ModelList)
 	case "Model":

@@ -380,6 +380,21 @@ func (e DeletedEnvironmentKeyType) Valid() bool {
 	}
 }
 
+// Defines values for DeletedFileType.
+const (
+	DeletedFileTypeFileDeleted DeletedFileType = "file_deleted"
+)
+
+// Valid indicates whether the value is a known member of the DeletedFileType enum.
+func (e DeletedFileType) Valid() bool {
+	switch e {
+	case DeletedFileTypeFileDeleted:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeletedMemoryType.
 const (
 	DeletedMemoryTypeMemoryDeleted DeletedMemoryType = "memory_deleted"
@@ -722,6 +737,48 @@ func (e EventStartType) Valid() bool {
 	}
 }
 
+// Defines values for FileType.
+const (
+	FileTypeFile FileType = "file"
+)
+
+// Valid indicates whether the value is a known member of the FileType enum.
+func (e FileType) Valid() bool {
+	switch e {
+	case FileTypeFile:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FilePurpose.
+const (
+	FilePurposeAgentOutput     FilePurpose = "agent_output"
+	FilePurposeSessionResource FilePurpose = "session_resource"
+	FilePurposeSkillOutput     FilePurpose = "skill_output"
+	FilePurposeToolOutput      FilePurpose = "tool_output"
+	FilePurposeUserUpload      FilePurpose = "user_upload"
+)
+
+// Valid indicates whether the value is a known member of the FilePurpose enum.
+func (e FilePurpose) Valid() bool {
+	switch e {
+	case FilePurposeAgentOutput:
+		return true
+	case FilePurposeSessionResource:
+		return true
+	case FilePurposeSkillOutput:
+		return true
+	case FilePurposeToolOutput:
+		return true
+	case FilePurposeUserUpload:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FileResourceType.
 const (
 	FileResourceTypeFile FileResourceType = "file"
@@ -746,6 +803,36 @@ const (
 func (e FileResourceInputType) Valid() bool {
 	switch e {
 	case FileResourceInputTypeFile:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FileScopeType.
+const (
+	FileScopeTypeSession FileScopeType = "session"
+)
+
+// Valid indicates whether the value is a known member of the FileScopeType enum.
+func (e FileScopeType) Valid() bool {
+	switch e {
+	case FileScopeTypeSession:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FileStatus.
+const (
+	FileStatusReady FileStatus = "ready"
+)
+
+// Valid indicates whether the value is a known member of the FileStatus enum.
+func (e FileStatus) Valid() bool {
+	switch e {
+	case FileStatusReady:
 		return true
 	default:
 		return false
@@ -1586,6 +1673,33 @@ func (e ToolConfirmationResult) Valid() bool {
 	}
 }
 
+// Defines values for UploadFileRequestPurpose.
+const (
+	UploadFileRequestPurposeAgentOutput     UploadFileRequestPurpose = "agent_output"
+	UploadFileRequestPurposeSessionResource UploadFileRequestPurpose = "session_resource"
+	UploadFileRequestPurposeSkillOutput     UploadFileRequestPurpose = "skill_output"
+	UploadFileRequestPurposeToolOutput      UploadFileRequestPurpose = "tool_output"
+	UploadFileRequestPurposeUserUpload      UploadFileRequestPurpose = "user_upload"
+)
+
+// Valid indicates whether the value is a known member of the UploadFileRequestPurpose enum.
+func (e UploadFileRequestPurpose) Valid() bool {
+	switch e {
+	case UploadFileRequestPurposeAgentOutput:
+		return true
+	case UploadFileRequestPurposeSessionResource:
+		return true
+	case UploadFileRequestPurposeSkillOutput:
+		return true
+	case UploadFileRequestPurposeToolOutput:
+		return true
+	case UploadFileRequestPurposeUserUpload:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UserCustomToolResultEventType.
 const (
 	UserCustomToolResultEventTypeUserCustomToolResult UserCustomToolResultEventType = "user.custom_tool_result"
@@ -1965,10 +2079,15 @@ type AddSessionResourcesRequest struct {
 	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 	FileID *FileID `json:"file_id,omitempty"`
 
-	// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
+	// MountPath Path of the file in the session's container, at most 512 bytes without `.`, `..` and empty segments;
+	// `/mnt/session/uploads/<file_id>` by default.
+	//
 	//
 	// Example: /mnt/session/uploads/report.csv
 	MountPath *MountPath `json:"mount_path,omitempty"`
+
+	// Path Another name of `mount_path`; if both are sent they are equal.
+	Path *string `json:"path,omitempty"`
 
 	// Resources Files to add to a session.
 	//
@@ -3014,6 +3133,22 @@ type DeletedEnvironmentKey struct {
 // DeletedEnvironmentKeyType Always `environment_key_deleted`.
 type DeletedEnvironmentKeyType string
 
+// DeletedFile Identifier of a deleted file.
+//
+// Example: {"id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file_deleted"}
+type DeletedFile struct {
+	// ID Identifier of a file.
+	//
+	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
+	ID FileID `json:"id"`
+
+	// Type Always `file_deleted`.
+	Type DeletedFileType `json:"type"`
+}
+
+// DeletedFileType Always `file_deleted`.
+type DeletedFileType string
+
 // DeletedMemory Identifier of a deleted memory.
 //
 // Example: {"id":"mem_019e3b15a1bc7f82d365ac07d9f2b3e4","type":"memory_deleted"}
@@ -3536,10 +3671,110 @@ type ExpectedHeartbeat = string
 // Example: 2026-05-20T11:00:00+02:00
 type ExpiryInput = time.Time
 
+// File File. `expires_at` is present only in one that expires.
+//
+// Example: {"created_at":"2026-05-18T15:26:15.747298Z","downloadable":true,"expires_at":"2026-06-18T15:26:15.747298Z","file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","filename":"plan.md","id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","metadata":{},"mime_type":"text/markdown","purpose":"user_upload","scope":null,"size_bytes":7,"status":"ready","type":"file","updated_at":"2026-05-18T15:26:15.747298Z"}
+type File struct {
+	// ID Identifier of a file.
+	//
+	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
+	ID FileID `json:"id"`
+
+	// FileID Identifier of a file.
+	//
+	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
+	FileID FileID `json:"file_id"`
+
+	// Type Always `file`.
+	Type FileType `json:"type"`
+
+	// Filename Name of a file, without a folder.
+	//
+	// Example: plan.md
+	Filename FileName `json:"filename"`
+
+	// MimeType Media type of the content.
+	MimeType string `json:"mime_type"`
+
+	// SizeBytes Number of bytes of the content.
+	SizeBytes int64 `json:"size_bytes"`
+
+	// Purpose What a file is for.
+	//
+	// Example: user_upload
+	Purpose FilePurpose `json:"purpose"`
+
+	// Status Whether the content of a file is there.
+	//
+	// Example: ready
+	Status FileStatus `json:"status"`
+
+	// Downloadable Whether getFileContent returns the content.
+	Downloadable bool `json:"downloadable"`
+
+	// Scope Session that has made the file; null for a file that was uploaded.
+	//
+	// Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"}
+	Scope *FileScope `json:"scope"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// ExpiresAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	ExpiresAt *Timestamp `json:"expires_at,omitempty"`
+
+	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	CreatedAt Timestamp `json:"created_at"`
+
+	// UpdatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
+	//
+	// Example: 2026-05-18T15:26:15.747298Z
+	UpdatedAt Timestamp `json:"updated_at"`
+}
+
+// FileType Always `file`.
+type FileType string
+
 // FileID Identifier of a file.
 //
 // Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 type FileID = string
+
+// FileList One page of files.
+//
+// Example: {"data":[],"first_id":null,"has_more":false,"last_id":null,"next_page":null}
+type FileList struct {
+	// Data Records of the page, in the order of the list.
+	Data []File `json:"data"`
+
+	// FirstID Identifier of the first record; null when the page is empty.
+	FirstID *string `json:"first_id"`
+
+	// LastID Identifier of the last record; null when the page is empty.
+	LastID *string `json:"last_id"`
+
+	// HasMore Whether more records follow in the direction of paging.
+	HasMore bool `json:"has_more"`
+
+	// NextPage Value of `page` for the next page; null on the last page.
+	NextPage *string `json:"next_page"`
+}
+
+// FileName Name of a file, without a folder.
+//
+// Example: plan.md
+type FileName = string
+
+// FilePurpose What a file is for.
+//
+// Example: user_upload
+type FilePurpose string
 
 // FileResource File of a session (关联的文件资源).
 //
@@ -3558,7 +3793,9 @@ type FileResource struct {
 	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 	FileID FileID `json:"file_id"`
 
-	// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
+	// MountPath Path of the file in the session's container, at most 512 bytes without `.`, `..` and empty segments;
+	// `/mnt/session/uploads/<file_id>` by default.
+	//
 	//
 	// Example: /mnt/session/uploads/report.csv
 	MountPath MountPath `json:"mount_path"`
@@ -3589,10 +3826,15 @@ type FileResourceInput struct {
 	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 	FileID FileID `json:"file_id"`
 
-	// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
+	// MountPath Path of the file in the session's container, at most 512 bytes without `.`, `..` and empty segments;
+	// `/mnt/session/uploads/<file_id>` by default.
+	//
 	//
 	// Example: /mnt/session/uploads/report.csv
 	MountPath *MountPath `json:"mount_path,omitempty"`
+
+	// Path Another name of `mount_path`; if both are sent they are equal.
+	Path *string `json:"path,omitempty"`
 }
 
 // FileResourceInputType Always `file`.
@@ -3602,6 +3844,27 @@ type FileResourceInputType string
 //
 // Example: [{"file_id":"file_019e3b11d3e97b4fa021c8f3d5b6e7a9","type":"file"}]
 type FileResourceInputs = []FileResourceInput
+
+// FileScope Session that has made the file; null for a file that was uploaded.
+//
+// Example: {"id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","type":"session"}
+type FileScope struct {
+	// ID Identifier of a session.
+	//
+	// Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
+	ID SessionID `json:"id"`
+
+	// Type Always `session`.
+	Type FileScopeType `json:"type"`
+}
+
+// FileScopeType Always `session`.
+type FileScopeType string
+
+// FileStatus Whether the content of a file is there.
+//
+// Example: ready
+type FileStatus string
 
 // HTTPURL URL with the scheme http or https.
 //
@@ -4483,7 +4746,8 @@ type ModelRef = union.Model
 // Example: system
 type ModelSource string
 
-// MountPath Path of the file in the session's container; `/mnt/session/uploads/<file_id>` by default.
+// MountPath Path of the file in the session's container, at most 512 bytes without `.`, `..` and empty segments;
+// `/mnt/session/uploads/<file_id>` by default.
 //
 // Example: /mnt/session/uploads/report.csv
 type MountPath = string
@@ -5933,6 +6197,38 @@ type UpdateWorkRequest struct {
 	Metadata MetadataPatch `json:"metadata,omitzero"`
 }
 
+// UploadFileRequest Parts of the body of uploadFile. A part other than `file` is text; `metadata` is a JSON object.
+//
+// Example: {"file":"# Plan\n","name":"plan.md"}
+type UploadFileRequest struct {
+	// File Content of the file. The operator bounds its size, 64 MiB by default, and the bytes of all files of an account.
+	File string `json:"file"`
+
+	// Name Name of a file, without a folder.
+	//
+	// Example: plan.md
+	Name *FileName `json:"name,omitempty"`
+
+	// Filename Name of a file, without a folder.
+	//
+	// Example: plan.md
+	Filename *FileName `json:"filename,omitempty"`
+
+	// Purpose What the file is for.
+	Purpose *UploadFileRequestPurpose `json:"purpose,omitempty"`
+
+	// Metadata Custom key-value pairs (自定义元数据键值对), at most 16.
+	//
+	// Example: {"purpose":"customer-support"}
+	Metadata Metadata `json:"metadata,omitzero"`
+
+	// ExpiresInSeconds Number of seconds after which the file is deleted; by default it is kept.
+	ExpiresInSeconds *int32 `json:"expires_in_seconds,omitempty"`
+}
+
+// UploadFileRequestPurpose What the file is for.
+type UploadFileRequestPurpose string
+
 // UserCustomToolResultEvent Result of a tool that the caller ran.
 //
 // Example: {"content":[{"text":"7 °C","type":"text"}],"created_at":"2026-05-18T15:26:28.401Z","custom_tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","id":"evt_019e3bb21a2f7e3c9d8b7a6f5e4d3c2b","is_error":false,"processed_at":"2026-05-18T15:26:28.401Z","schema_version":"1.0","session_id":"sess_019e3bb1e8c171fd9abbb1477ffb84cc","turn_id":"turn_019e3bb2074b7c11b2c3d4e5f6a7b8c9","type":"user.custom_tool_result"}
@@ -6855,6 +7151,11 @@ type FeatureNotAvailable = Error
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type Forbidden = Error
 
+// Gone Error envelope (错误信封). Fields that do not apply are absent, never null.
+//
+// Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
+type Gone = Error
+
 // InternalError Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
@@ -6889,6 +7190,11 @@ type Unauthenticated = Error
 //
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type Unavailable = Error
+
+// UnsatisfiableRange Error envelope (错误信封). Fields that do not apply are absent, never null.
+//
+// Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
+type UnsatisfiableRange = Error
 
 // UnsupportedEncoding Error envelope (错误信封). Fields that do not apply are absent, never null.
 //
@@ -7211,6 +7517,81 @@ type StopWorkParams struct {
 
 	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
 	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// ListFilesParams defines parameters for ListFiles.
+type ListFilesParams struct {
+	// Limit Maximum number of records to return; a page of large records may hold fewer, with `has_more` true.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// AfterID Returns the records that follow this file in the order of the list.
+	AfterID *FileID `form:"after_id,omitempty" json:"after_id,omitempty"`
+
+	// BeforeID Returns the records that precede this file in the order of the list.
+	BeforeID *FileID `form:"before_id,omitempty" json:"before_id,omitempty"`
+
+	// After Alias of `after_id`; send only one of the two.
+	After *FileID `form:"after,omitempty" json:"after,omitempty"`
+
+	// Before Alias of `before_id`; send only one of the two.
+	Before *FileID `form:"before,omitempty" json:"before,omitempty"`
+
+	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Order Order of the list by creation time, newest (`desc`) or oldest (`asc`) first.
+	Order *Order `form:"order,omitempty" json:"order,omitempty"`
+
+	// Purpose Lists the files with this purpose.
+	Purpose *FilePurpose `form:"purpose,omitempty" json:"purpose,omitempty"`
+
+	// Name Lists the files with exactly this name.
+	Name *FileName `form:"name,omitempty" json:"name,omitempty"`
+
+	// ScopeID Lists the files that this session has made.
+	ScopeID *SessionID `form:"scope_id,omitempty" json:"scope_id,omitempty"`
+
+	// IDs Lists these files; `limit` does not apply.
+	IDs []FileID `form:"ids[],omitempty" json:"ids[],omitempty"`
+}
+
+// UploadFileParams defines parameters for UploadFile.
+type UploadFileParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// DeleteFileParams defines parameters for DeleteFile.
+type DeleteFileParams struct {
+	// IdempotencyKey Makes a retry safe. For 24 hours, repeating a request that succeeded with the same key, method, path and body
+	// returns the first response; another method, path or body is a 409 `conflict_error`. A repeat that arrives while
+	// the first request is still running waits for it. Only 2xx responses are recorded: a request that was refused is
+	// judged anew, and its key is free.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// XIdempotencyKey Alias of `Idempotency-Key`, which takes precedence when both are sent.
+	XIdempotencyKey *XIdempotencyKey `json:"X-Idempotency-Key,omitempty"`
+}
+
+// GetFileContentParams defines parameters for GetFileContent.
+type GetFileContentParams struct {
+	// Range Ranges of bytes to return; what is not a range of bytes is ignored.
+	Range *string `json:"Range,omitempty"`
+
+	// IfRange The ETag or the date of the content that `Range` is for; other content is returned completely.
+	IfRange *string `json:"If-Range,omitempty"`
+
+	// IfNoneMatch ETags of content that the caller has.
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
+
+	// IfModifiedSince Date of the content that the caller has.
+	IfModifiedSince *string `json:"If-Modified-Since,omitempty"`
 }
 
 // ListMemoryStoresParams defines parameters for ListMemoryStores.
@@ -7860,6 +8241,9 @@ type UpdateWorkJSONRequestBody = UpdateWorkRequest
 
 // StopWorkJSONRequestBody defines body for StopWork for application/json ContentType.
 type StopWorkJSONRequestBody = StopWorkRequest
+
+// UploadFileMultipartRequestBody defines body for UploadFile for multipart/form-data ContentType.
+type UploadFileMultipartRequestBody = UploadFileRequest
 
 // CreateMemoryStoreJSONRequestBody defines body for CreateMemoryStore for application/json ContentType.
 type CreateMemoryStoreJSONRequestBody = CreateMemoryStoreRequest

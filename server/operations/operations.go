@@ -27,6 +27,8 @@ type Options struct {
 	Vaults *vault.Safe
 	// EventStream returns the response that sends a reader's frames and closes the reader.
 	EventStream func(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject
+	// Files is what the operations on files work with.
+	Files Files
 	// Memory validates memories.
 	Memory *memory.Rules
 	// Models is what listModels returns, see LoadModels.
@@ -53,6 +55,7 @@ func New(o Options) Operations {
 	return &handler{
 		store: o.Store, contract: o.Contract, events: o.Events, broker: o.Broker, eventStream: o.EventStream,
 		cached: newCachedSessions(o.Store, o.Contract.Operation("getSession")),
+		files:  o.Files,
 		memory: o.Memory, models: o.Models, features: o.Features, maxTurns: o.MaxTurns,
 		vaults: o.Vaults, maxCredentials: o.Contract.Schema("CreateVaultRequest").At("credentials").MaxItems(),
 		maxAgent: o.Contract.Schema("CreateAgentRequest").MaxBytes(), now: o.Now, workLease: o.WorkLease,
@@ -67,6 +70,7 @@ type handler struct {
 	broker      *broker.Broker
 	eventStream func(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject
 	cached      *cachedSessions
+	files       Files
 	memory      *memory.Rules
 	models      types.ModelList
 	features    []string // that are switched on

@@ -127,6 +127,17 @@ func (q listQuery) page() (store.Page, string, error) {
 	return page, param, nil
 }
 
+// alias returns the value of a parameter that has two names, of which a request may send one.
+func alias(name string, value *string, other string, same *string) (*string, error) {
+	switch {
+	case same == nil:
+		return value, nil
+	case value != nil:
+		return nil, &contract.RequestError{Param: other, Message: "Parameters '" + name + "' and '" + other + "' are two names of one; send one of them."}
+	}
+	return same, nil
+}
+
 // pageOf returns a page of rows that are in memory, oldest first.
 func pageOf[Row any](rows []Row, id func(Row) string, page store.Page) (store.List[Row], error) {
 	ordered := slices.Clone(rows)

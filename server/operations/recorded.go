@@ -12,26 +12,28 @@ import (
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
-// reference says what a response to a write is made of: a session, an agent in a version, an environment, a key of it, a memory
-// store, a memory in a version, or events of a session.
+// reference says what a response to a write is made of: a session, an agent in a version, an environment, a key of it, a file, a
+// memory store, a memory in a version, or events of a session.
 type reference struct {
 	Session     string   `json:"session,omitempty"`
 	Agent       string   `json:"agent,omitempty"`
 	Version     int32    `json:"version,omitempty"`
 	Environment string   `json:"environment,omitempty"`
 	Key         string   `json:"key,omitempty"`
+	File        string   `json:"file,omitempty"`
 	MemoryStore string   `json:"memory_store,omitempty"`
 	Memory      string   `json:"memory,omitempty"`
 	MemoryIn    string   `json:"memory_in,omitempty"` // a version's id
 	Events      []string `json:"events,omitempty"`
 }
 
-// Describe returns the id of the agent, the environment, the memory store or the session that a response to a write shows,
+// Describe returns the id of the agent, the environment, the file, the memory store or the session that a response to a write shows,
 // and a reference to rebuild the response from; "" for a response that shows none. secret is whether the body holds values
 // that must not be kept: environment variables, and the content of memories, which redaction must reach. session is the session that the request is about; "" for none.
 func (h *handler) Describe(session string, body []byte) (resource, text string, secret bool) {
 	var shown struct {
 		ID, Type             string
+		FileID               string `json:"file_id"`
 		Version              json.Number
 		MemoryStoreID        string                `json:"memory_store_id"`
 		MemoryVersionID      string                `json:"memory_version_id"`
@@ -51,6 +53,8 @@ func (h *handler) Describe(session string, body []byte) (resource, text string, 
 		resource, ref.Agent, ref.Version = shown.ID, shown.ID, int32(version)
 	case shown.Type == string(types.EnvironmentTypeEnvironment):
 		resource, ref.Environment = shown.ID, shown.ID
+	case shown.FileID != "" && shown.FileID == shown.ID: // a session's resource has the type of a file, and another id
+		resource, ref.File = shown.ID, shown.ID
 	case shown.Type == string(types.EnvironmentKeyTypeEnvironmentKey):
 		resource, secret = shown.EnvironmentID, true
 		ref.Environment, ref.Key = shown.EnvironmentID, shown.ID
@@ -106,6 +110,10 @@ func (h *handler) Rebuild(ctx context.Context, text string) ([]byte, error) {
 	}
 	if ref.Key != "" {
 		return h.rebuiltKey(ctx, ref)
+	}
+	if ref.File != "" {
+		file, err := h.store.GetFile(ctx, account, ref.File)
+		return encoded(file, err, func(f store.File) (types.File, error) { return wireFile(f), nil })
 	}
 	environment, err := h.store.GetEnvironment(ctx, account, ref.Environment)
 	return encoded(environment, err, wireEnvironment)

@@ -4,9 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/api/problem"
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
@@ -74,14 +79,53 @@ func (h *handler) DeleteSessionResource(ctx context.Context, req echoserver.Dele
 	return echoserver.DeleteSessionResource200JSONResponse{Body: types.DeletedSessionResource{ID: req.ResourceID, Type: types.DeletedSessionResourceTypeSessionResourceDeleted}}, err
 }
 
+// resourcesOf returns new resources.
+func resourcesOf(specs []store.ResourceSpec) []store.Resource {
+	resources := make([]store.Resource, len(specs))
+	for i, spec := range specs {
+		resources[i] = store.Resource{FileID: spec.FileID, MountPath: spec.MountPath}
+	}
+	return resources
+}
+
 // addFiles adds resources to a session, all of them or none.
 func (h *handler) addFiles(ctx context.Context, id string, files []types.FileResourceInput) (types.Session, error) {
-	return h.changeSession(ctx, id, lifecycle.OnChange, func(s *store.Session) error {
-		for _, file := range files {
-			s.Resources = append(s.Resources, store.Resource{FileID: file.FileID, MountPath: value(file.MountPath)})
+	specs := make([]store.ResourceSpec, len(files))
+	for i, file := range files {
+		var err error
+		if specs[i], err = fileResource(i, file); err != nil {
+			return types.Session{}, err
 		}
+	}
+	return h.changeSession(ctx, id, lifecycle.OnChange, func(s *store.Session) error {
+		s.Resources = append(s.Resources, resourcesOf(specs)...)
 		return h.checkResources(s)
 	})
+}
+
+// fileResource returns the file that a request adds to a session, at that place of its list.
+func fileResource(i int, file types.FileResourceInput) (store.ResourceSpec, error) {
+	at := cmp.Or(value(file.MountPath), value(file.Path))
+	invalid := func(field, message string) error {
+		field = fmt.Sprintf("resources[%d].%s", i, field)
+		return &contract.RequestError{Param: field, Message: "Field '" + field + "' " + message}
+	}
+	switch {
+	case file.MountPath != nil && file.Path != nil && *file.MountPath != *file.Path:
+		return store.ResourceSpec{}, invalid("path", "is another name of 'mount_path'; send one of them.")
+	case at != "" && !isMountPath(at):
+		return store.ResourceSpec{}, invalid("mount_path", "must be an absolute path of at most 512 bytes without '.', '..', empty segments and control characters.")
+	}
+	return store.ResourceSpec{FileID: file.FileID, MountPath: at}, nil
+}
+
+// longestMountPath is the most bytes of a path in a request.
+const longestMountPath = 512
+
+// isMountPath reports whether a file can be at a path.
+func isMountPath(at string) bool {
+	return len(at) <= longestMountPath && path.IsAbs(at) && path.Clean(at) == at && at != "/" &&
+		utf8.ValidString(at) && !strings.ContainsFunc(at, unicode.IsControl)
 }
 
 // gatedSession returns the session of an operation on its resources, which are gated.
@@ -94,7 +138,7 @@ func (h *handler) gatedSession(ctx context.Context, id string) (store.Session, e
 
 // addedFiles returns the files of either form of the body: one resource, or a list of them.
 func addedFiles(body *types.AddSessionResourcesRequest) ([]types.FileResourceInput, error) {
-	single := body.Type != nil || body.FileID != nil || body.MountPath != nil
+	single := body.Type != nil || body.FileID != nil || body.MountPath != nil || body.Path != nil
 	switch {
 	case single && body.Resources != nil:
 		return nil, &contract.RequestError{Param: "resources", Message: "Send either one resource or a list under 'resources', not both."}
@@ -105,7 +149,7 @@ func addedFiles(body *types.AddSessionResourcesRequest) ([]types.FileResourceInp
 	case body.FileID == nil:
 		return nil, &contract.RequestError{Param: "file_id", Message: "Missing required field: file_id"}
 	}
-	return []types.FileResourceInput{{Type: types.FileResourceInputTypeFile, FileID: *body.FileID, MountPath: body.MountPath}}, nil
+	return []types.FileResourceInput{{Type: types.FileResourceInputTypeFile, FileID: *body.FileID, MountPath: body.MountPath, Path: body.Path}}, nil
 }
 
 // addedResources returns the response in the form of the body: the one resource, or the session.
@@ -117,7 +161,8 @@ func addedResources(body *types.AddSessionResourcesRequest, session types.Sessio
 	return types.NewAddedSessionResources(session)
 }
 
-// checkResources returns an error for more files than the contract allows a session, and for two files at one path.
+// checkResources returns an error for more files than the contract allows a session, for a file that it has twice, and for
+// two files at one path.
 func (h *handler) checkResources(s *store.Session) error {
 	files := make([]types.FileResourceInput, 0, len(s.Resources))
 	taken := map[string]bool{}
@@ -126,7 +171,14 @@ func (h *handler) checkResources(s *store.Session) error {
 			continue
 		}
 		path := cmp.Or(r.MountPath, store.DefaultMountPath(r.FileID))
-		if taken[path] {
+		if taken[r.FileID] {
+			return &attachedError{r.FileID}
+		}
+		taken[r.FileID] = true
+		switch {
+		case taken[path] && s.ID == "":
+			return &contract.RequestError{Param: "resources", Message: fmt.Sprintf("Two resources have the path '%s'; give each its own.", path)}
+		case taken[path]:
 			return &store.StateError{Noun: store.NounSession, ID: s.ID, Reason: fmt.Sprintf("has a resource at '%s' already.", path)}
 		}
 		taken[path] = true
@@ -142,7 +194,11 @@ func addResources(spec *store.SessionSpec, resources []types.SessionResourceInpu
 	for i, r := range resources {
 		switch r := r.AsAny().(type) {
 		case types.FileResourceInput:
-			spec.Resources = append(spec.Resources, store.ResourceSpec{FileID: r.FileID, MountPath: value(r.MountPath)})
+			file, err := fileResource(i, r)
+			if err != nil {
+				return err
+			}
+			spec.Resources = append(spec.Resources, file)
 		case types.MemoryStoreResourceInput:
 			if given[r.MemoryStoreID] {
 				return &contract.RequestError{
@@ -173,6 +229,19 @@ func (h *handler) checkMemoryStores(uses []store.MemoryStoreUse) error {
 		return &contract.RequestError{Param: "resources", Message: fmt.Sprintf("A session has at most %d memory stores.", most)}
 	}
 	return nil
+}
+
+// attachedError is a file that a session would have twice. Its text is for callers.
+type attachedError struct{ file string }
+
+func (e *attachedError) Error() string {
+	return fmt.Sprintf("The session has file '%s' already; a session has a file once.", e.file)
+}
+
+// Problem implements problem.Error.
+func (e *attachedError) Problem() problem.Problem {
+	const conflict = 409
+	return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Status: conflict, Message: e.Error()}
 }
 
 // resourceAt returns the index of a session's resource.

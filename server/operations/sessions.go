@@ -17,7 +17,7 @@ func (h *handler) CreateSession(ctx context.Context, req echoserver.CreateSessio
 		return nil, err
 	}
 	spec, err := sessionSpec(req.Body)
-	if err := cmp.Or(err, h.checkMemoryStores(spec.MemoryStores)); err != nil {
+	if err := cmp.Or(err, h.checkMemoryStores(spec.MemoryStores), h.checkResources(&store.Session{Resources: resourcesOf(spec.Resources)})); err != nil {
 		return nil, err
 	}
 	session, err := h.createSession(ctx, spec)

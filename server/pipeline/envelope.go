@@ -64,6 +64,10 @@ func (p *Pipeline) writeError(c echo.Context, err error) {
 	if pr.HTTPStatus() == http.StatusUnsupportedMediaType {
 		header.Set(echo.HeaderAcceptEncoding, "identity")
 	}
+	var outside *rangeError
+	if errors.As(err, &outside) {
+		header.Set("Content-Range", outside.contentRange())
+	}
 	if pr.RetryAfter > 0 {
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(int(pr.RetryAfter.Seconds())))
 	}

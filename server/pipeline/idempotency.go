@@ -15,6 +15,7 @@ import (
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/api/problem"
 	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/form"
 	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -99,6 +100,10 @@ func readKeyed(c echo.Context, op *contract.Operation, value string) (keyedReque
 		target = strings.Replace(target, "{"+name+"}", sent.params[i], 1)
 	}
 	sent.key = store.Key{Account: request.Account(r.Context()), Value: value, Request: op.Method + " " + target}
+	if received := form.From(r.Context()); received != nil {
+		sent.digest = received.Digest()
+		return sent, nil
+	}
 	if !op.TakesBody() {
 		return sent, nil
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/server/budget"
+	"github.com/cloud-sessions/sessions/server/form"
 	"github.com/cloud-sessions/sessions/server/request"
 )
 
@@ -21,6 +22,7 @@ func (p *Pipeline) operation(op *contract.Operation) echo.MiddlewareFunc {
 			grant := p.opts.Budget.Open("")
 			defer grant.Close()
 			info.Grant = grant
+			defer func() { p.opts.Forms.Discard(c.Request().Context(), form.From(c.Request().Context())) }()
 			reply := p.replies.hold(c, op, grant)
 			err := recovered(func() error {
 				if err := p.admit(c, op, grant); err != nil {
@@ -72,22 +74,33 @@ func (p *Pipeline) admit(c echo.Context, op *contract.Operation, grant *budget.G
 			return err
 		}
 	}
-	if !op.TakesBody() {
+	var err error
+	switch {
+	case op.TakesForm():
+		err = p.receive(c, op, grant)
+	case op.TakesBody():
+		err = checkBody(c, op, grant)
+	default:
 		return op.CheckRequest(r, c.Param)
 	}
-	body, err := reserveBody(r, grant, op.MaxBody())
-	if err != nil {
-		return err
-	}
-	err = op.CheckRequest(r, c.Param)
-	grant.Rest()
-	switch {
-	case body.refused != nil:
-		return body.refused
-	case err != nil || !op.Secured:
+	if err != nil || !op.Secured {
 		return err
 	}
 	return p.opts.Auth.Check(r.Context(), info.Token)
+}
+
+// checkBody reads a body of JSON and validates the request.
+func checkBody(c echo.Context, op *contract.Operation, grant *budget.Grant) error {
+	body, err := reserveBody(c.Request(), grant, op.MaxBody())
+	if err != nil {
+		return err
+	}
+	err = op.CheckRequest(c.Request(), c.Param)
+	grant.Rest()
+	if body.refused != nil {
+		return body.refused
+	}
+	return err
 }
 
 // handle runs a handler, writes its error, if any, as the envelope, and validates the reply. It returns an error only

@@ -15,6 +15,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/faults"
+	"github.com/cloud-sessions/sessions/server/form"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -46,6 +47,8 @@ type Options struct {
 	Heartbeat time.Duration
 	// Patience is how long a caller may take to read a frame of a stream, or a piece of another response.
 	Patience time.Duration
+	// Forms receives request bodies that are forms.
+	Forms *form.Receiver
 	// Budget bounds the memory that requests and responses hold; nil does not.
 	Budget *budget.Budget
 }

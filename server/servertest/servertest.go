@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http/httptest"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -44,6 +45,7 @@ func New(t testing.TB, change ...func(*server.Config)) *Server {
 	s := &Server{t: t, AgentID: server.DemoAgent, EnvironmentID: server.DemoEnvironment, runner: &switchRunner{}, faults: &faults.Injector{}}
 	config := server.Config{
 		Demo:        true,
+		Blobs:       filepath.Join(t.TempDir(), "blobs"),
 		Faults:      s.faults,
 		MCPAllow:    []string{"127.0.0.1", "::1", "localhost"},
 		Logger:      slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),

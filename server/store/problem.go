@@ -48,6 +48,11 @@ func (e *StateError) Problem() problem.Problem {
 }
 
 // Problem implements problem.Error.
+func (e *QuotaError) Problem() problem.Problem {
+	return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Message: e.Error(), Param: "file"}
+}
+
+// Problem implements problem.Error.
 func (e *FullError) Problem() problem.Problem {
 	return problem.Problem{Type: types.ErrorTypeInvalidRequestError, Message: e.Error()}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/usage"
 )
 
-// Store keeps tokens, agents, environments, memory stores, sessions with their events and turns, the streams that are open,
-// and idempotency keys.
+// Store keeps tokens, agents, environments, what is known of files, memory stores, sessions with their events and turns, the
+// streams that are open, and idempotency keys.
 //
 // Every method is safe for concurrent use and returns the context's error when the context ends first. A method that
 // accepts an account sees that account's rows only: the rows of another account do not exist for it. A row that was deleted
@@ -28,6 +28,7 @@ type Store interface {
 	Vaults
 	MemoryStores
 	Sessions
+	Files
 	Events
 	Turns
 	Signals
@@ -222,7 +223,8 @@ type Vaults interface {
 type Sessions interface {
 	// CreateSession stores an idle session with a copy of its agent, in the latest version or the one that the spec pins.
 	// For the agent first, then for the environment, then for each memory store: a MissingError (ErrNotFound) when it does
-	// not exist, an ArchivedError (ErrArchived) when it is archived. The memory stores come first in the session's resources.
+	// not exist, an ArchivedError (ErrArchived) when it is archived; then a MissingError for the first of its files that does
+	// not exist. The memory stores come first in the session's resources.
 	CreateSession(ctx context.Context, account string, spec SessionSpec) (Session, error)
 
 	// GetSession returns a session, archived sessions included, or ErrNotFound.
@@ -243,7 +245,7 @@ type Sessions interface {
 	// UpdateSession stores what change makes of a session: Title, Status, Metadata, Resources, Usage, Turn and ArchivedAt;
 	// other changes are ignored. UpdatedAt is now, unless nothing changed. change runs within the transaction and with the
 	// session locked. A resource whose ID is "" gets an ID, CreatedAt and UpdatedAt, and the default MountPath for "".
-	// ErrNotFound when the session does not exist.
+	// ErrNotFound when the session does not exist, a MissingError (ErrNotFound) for a new resource whose file does not.
 	UpdateSession(ctx context.Context, account, id string, change func(*Session) error) (Session, error)
 
 	// DeleteSession deletes a session when allow, called with the session locked, returns nil. ErrNotFound when the session
@@ -254,6 +256,43 @@ type Sessions interface {
 	// CountBusySessions counts the account's sessions with a running turn (Status.Busy), up to limit. Within a transaction,
 	// others that count the same account's sessions wait for its end: so a bound on the count is exact.
 	CountBusySessions(ctx context.Context, account string, limit int) (int, error)
+}
+
+// Files keeps what is known of files. Their contents are blobs, which package blob stores under the keys that the files
+// have: a blob is stored before its file is created, and deleted after its file was deleted.
+type Files interface {
+	// CreateFile stores a file, with equal CreatedAt and UpdatedAt. A QuotaError when the account's files would then have
+	// more than most bytes together. Within a transaction, others that create files of the account wait for its end.
+	CreateFile(ctx context.Context, account string, spec FileSpec, most int64) (File, error)
+
+	// GetFile returns a file, or ErrNotFound.
+	GetFile(ctx context.Context, account, id string) (File, error)
+
+	// FileDeleted reports whether the account has had a file with that id that was deleted.
+	FileDeleted(ctx context.Context, account, id string) (bool, error)
+
+	// FileBytes returns how many bytes the contents of the account's files have together.
+	FileBytes(ctx context.Context, account string) (int64, error)
+
+	// ListFiles returns one page of the files that match the filter. Page.IncludeArchived is ignored.
+	ListFiles(ctx context.Context, account string, filter FileFilter, page Page) (List[File], error)
+
+	// DeleteFile deletes a file. ErrNotFound when the file does not exist, a StateError (ErrConflict) when a session that is
+	// not archived refers to it. DeletedBlobs has its blob afterwards.
+	DeleteFile(ctx context.Context, account, id string) error
+
+	// SweepFiles deletes at most limit files that have expired, used ones included, and returns how many it deleted: fewer
+	// than limit when none are left. It works in small steps, so that writers never wait for long.
+	SweepFiles(ctx context.Context, limit int) (int, error)
+
+	// DeletedBlobs returns at most limit keys of the blobs of deleted files, of all accounts, oldest first.
+	DeletedBlobs(ctx context.Context, limit int) ([]string, error)
+
+	// ForgetBlob removes the key of a blob from the deleted file that has it, if there is one: DeletedBlobs has it no longer.
+	ForgetBlob(ctx context.Context, blob string) error
+
+	// HasBlob reports whether a file, of any account, has that key: ForgetBlob makes deleted ones lose it.
+	HasBlob(ctx context.Context, blob string) (bool, error)
 }
 
 // Events keeps the sessions' logs of events. An event never changes.
@@ -381,6 +420,7 @@ const (
 	NounVault       Noun = "Vault"
 	NounCredential  Noun = "Credential"
 	NounSession     Noun = "Session"
+	NounFile        Noun = "File"
 	NounResource    Noun = "Resource"
 	NounToken       Noun = "Token"
 	NounWork        Noun = "Work item"
@@ -449,6 +489,16 @@ func (e *StateError) Error() string { return fmt.Sprintf("%s '%s' %s", e.Noun, e
 // Is reports whether target is ErrConflict.
 func (e *StateError) Is(target error) bool { return target == ErrConflict }
 
+// QuotaError is a file that an account has no room for. Its text is fit for callers.
+type QuotaError struct {
+	// Used is how many bytes the account's files have, Most how many they may have.
+	Used, Most int64
+}
+
+func (e *QuotaError) Error() string {
+	return fmt.Sprintf("The account's files have %d of the %d bytes that they may have; delete some, or upload a smaller one.", e.Used, e.Most)
+}
+
 // FullError is ErrFull with the resource that can hold no more. Its text is fit for callers.
 type FullError struct {
 	Noun Noun
@@ -516,6 +566,34 @@ type Environment struct {
 	ID                   string
 	CreatedAt, UpdatedAt time.Time
 	ArchivedAt           *time.Time
+}
+
+// FileSpec is what is known of a file when it is created.
+type FileSpec struct {
+	// Name is the file's name, without a folder; MediaType is the media type of its content.
+	Name, MediaType string
+	// Size is the number of bytes of the content, SHA256 their hash in hexadecimal digits, Blob the key of the blob.
+	Size         int64
+	SHA256, Blob string
+	Purpose      string
+	Metadata     map[string]string
+	// ExpiresAt is when SweepFiles deletes the file; nil for never.
+	ExpiresAt *time.Time
+}
+
+// File is a file. It never changes.
+type File struct {
+	FileSpec
+	ID                   string
+	CreatedAt, UpdatedAt time.Time
+}
+
+// FileFilter selects the files to list; the zero value selects all.
+type FileFilter struct {
+	// Name and Purpose select the files that have them; "" for all.
+	Name, Purpose string
+	// IDs selects the files with these ids; empty for all.
+	IDs []string
 }
 
 // VaultSpec is the part of a vault that callers set.

@@ -47,7 +47,7 @@ array, with -o jsonl one record per line. Both are written as the records arrive
 		cmd.GroupID = "sessions"
 		root.AddCommand(cmd)
 	}
-	for _, cmd := range []*cobra.Command{a.agents(), a.environments(), a.memory(), a.vaults(), a.credentials(), a.models()} {
+	for _, cmd := range []*cobra.Command{a.agents(), a.environments(), a.files(), a.memory(), a.vaults(), a.credentials(), a.models()} {
 		cmd.GroupID = "needs"
 		root.AddCommand(cmd)
 	}

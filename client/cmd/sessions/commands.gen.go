@@ -25,7 +25,7 @@ func (a *app) plainSessionCommands() []*cobra.Command {
 func (a *app) createSession() *cobra.Command {
 	return single(a, operation{
 		id: "createSession", use: "create", short: "Create a session", writes: true, body: true,
-		long:    "Creates a new session. It starts idle; a message sent through the Events API starts a turn of the agent.\n\nThe request is checked in this order: token, content type, body, feature gate, agent, environment, memory stores,\nvaults. A 404 names which of them is missing. An archived one is a 400.",
+		long:    "Creates a new session. It starts idle; a message sent through the Events API starts a turn of the agent.\n\nThe request is checked in this order: token, content type, body, feature gate, agent, environment, files, memory\nstores, vaults. A 404 names which of them is missing. An archived one is a 400.",
 		example: "sessions create --agent agent_019e390add9f7bac9b6cc806db46fcbd --environment env_019e2590d33f711fabf42f2857cecd8a",
 		fields: []field{
 			{param: "agent", name: "agent", kind: textFlag, usage: "agent of a new session: an agent id, which means its latest version, or an object that pins a version"},
@@ -850,5 +850,52 @@ func (a *app) redactMemoryVersion() *cobra.Command {
 		example: "sessions memory versions redact memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d memver_019e3b15a1bc7a93e476bd18eaf3c4f5",
 	}, viewOf[client.MemoryVersion](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.MemoryVersion, error) {
 		return c.MemoryStores.MemoryVersions.Redact(ctx, args[0], args[1], opts...)
+	})
+}
+
+// plainFileCommands are the commands of the plain operations on files.
+func (a *app) plainFileCommands() []*cobra.Command {
+	return []*cobra.Command{a.listFiles(), a.getFile(), a.deleteFile()}
+}
+
+// listFiles returns the command that calls listFiles.
+func (a *app) listFiles() *cobra.Command {
+	return paged(a, operation{
+		id: "listFiles", use: "list", short: "List files",
+		long:    "Lists the account's files, newest first unless --order is asc. With --ids the list has those of the named files\nthat exist.",
+		example: "sessions files list",
+		fields: []field{
+			{param: "after_id", name: "after", kind: textFlag, usage: "list the records that follow this file in the order of the list"},
+			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this file in the order of the list"},
+			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
+			{param: "purpose", name: "purpose", kind: textFlag, usage: "lists the files with this purpose", allowed: []string{"user_upload", "tool_output", "skill_output", "session_resource", "agent_output"}},
+			{param: "name", name: "name", kind: textFlag, usage: "lists the files with exactly this name", bounds: "1 to 255 characters"},
+			{param: "scope_id", name: "scope", kind: textFlag, usage: "lists the files that this session has made"},
+			{param: "ids[]", name: "ids", kind: wordsFlag, usage: "lists these files; limit does not apply", bounds: "at most 100 entries"},
+		},
+	}, viewOf[client.File](), func(ctx context.Context, c *client.Client, _ []string, in *client.ListFilesParams, opts ...client.Option) (*client.Page[client.File], error) {
+		return c.Files.List(ctx, in, opts...)
+	})
+}
+
+// getFile returns the command that calls getFile.
+func (a *app) getFile() *cobra.Command {
+	return single(a, operation{
+		id: "getFile", use: "get FILE", short: "Show a file",
+		long:    `Shows what is known of the file; getFileContent returns its content.`,
+		example: "sessions files get file_019e3b11d3e97b4fa021c8f3d5b6e7a9",
+	}, viewOf[client.File](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.File, error) {
+		return c.Files.Get(ctx, args[0], opts...)
+	})
+}
+
+// deleteFile returns the command that calls deleteFile.
+func (a *app) deleteFile() *cobra.Command {
+	return single(a, operation{
+		id: "deleteFile", use: "delete FILE", short: "Delete a file", writes: true,
+		long:    "Permanently deletes the file and its content. If a session that is not archived refers to it, the response is 409;\nremove it from the session first.",
+		example: "sessions files delete file_019e3b11d3e97b4fa021c8f3d5b6e7a9",
+	}, deletedView("DELETED", func(v *client.DeletedFile) string { return v.ID }), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.DeletedFile, error) {
+		return c.Files.Delete(ctx, args[0], opts...)
 	})
 }

@@ -40,9 +40,13 @@ func TestTheLifeOfASession(t *testing.T) {
 		return strings.TrimSpace(ok(t, api, "vaults", "create", "--display-name", "v", "-o", "id"))
 	}
 	vault1, vault2 := vault(), vault()
+	uploads := make([]string, 4)
+	for i := range uploads {
+		uploads[i] = id(t, api, "files", "upload", upload(t, "report.csv", "a,b\n"))
+	}
 	created := ok(t, api, "create", "--agent", server.DemoAgent+"@2", "--environment", server.DemoEnvironment, "--title", "我的会话",
 		"--metadata", "purpose=customer-support", "--metadata", "a=b=c", "--env", "LOG_LEVEL=debug", "--delta-flush-interval-ms", "250",
-		"--memory-store", server.DemoMemoryStore, "--vault", vault1, "--vault", vault2, "--resource", "file_1", "--resource", "file_2:/mnt/b.csv")
+		"--memory-store", server.DemoMemoryStore, "--vault", vault1, "--vault", vault2, "--resource", uploads[0], "--resource", uploads[1]+":/mnt/b.csv")
 	want := map[string]any{
 		"title": "我的会话", "status": "idle", "metadata": map[string]any{"purpose": "customer-support", "a": "b=c"},
 		"environment_variables": map[string]any{"LOG_LEVEL": "debug"}, "memory_store_ids": []any{server.DemoMemoryStore}, "vault_ids": []any{vault1, vault2},
@@ -70,15 +74,15 @@ func TestTheLifeOfASession(t *testing.T) {
 		ID        string
 		MountPath string `json:"mount_path"`
 	}
-	if err := json.Unmarshal([]byte(ok(t, api, "resources", "add", session, "file_3", "file_4:/mnt/d.csv")), &files); err != nil || len(files) != 5 {
+	if err := json.Unmarshal([]byte(ok(t, api, "resources", "add", session, uploads[2], uploads[3]+":/mnt/d.csv")), &files); err != nil || len(files) != 5 {
 		t.Fatalf("%v: %v", err, files)
 	}
 	files = files[1:] // the memory store is the first
 	paths := []string{files[0].MountPath, files[1].MountPath, files[2].MountPath, files[3].MountPath}
-	if diff := cmp.Diff([]string{"/mnt/session/uploads/file_1", "/mnt/b.csv", "/mnt/session/uploads/file_3", "/mnt/d.csv"}, paths); diff != "" {
+	if diff := cmp.Diff([]string{"/mnt/session/uploads/" + uploads[0], "/mnt/b.csv", "/mnt/session/uploads/" + uploads[2], "/mnt/d.csv"}, paths); diff != "" {
 		t.Error(diff)
 	}
-	if got := fields(t, ok(t, api, "resources", "get", session, files[3].ID), "file_id"); got["file_id"] != "file_4" {
+	if got := fields(t, ok(t, api, "resources", "get", session, files[3].ID), "file_id"); got["file_id"] != uploads[3] {
 		t.Errorf("get: %v", got)
 	}
 	if got := id(t, api, "resources", "delete", session, files[3].ID); got != files[3].ID {
@@ -325,6 +329,8 @@ func TestEveryParameterHasAFlag(t *testing.T) {
 		"precondition": "another name of --based-on", "tools": "--file", "mcp_servers": "--file", "skills": "--file", "instructions": "another name of --system",
 		"credentials": "--file", "display_name": "not kept of a credential", // whose flat form is another one of --type and the like:
 		"type": "--type", "mcp_server_url": "--mcp-server-url", "protocol": "--file", "access_token": "--secret-file",
+		"file": "FILE", "filename": "--name", "after": "--after", "before": "--before",
+		"Range": "download resumes by itself", "If-Range": "as Range", "If-None-Match": "the caller has nothing", "If-Modified-Since": "as If-None-Match",
 	}
 	operations := contract(t)
 	walk(newApp(nil).command(), func(cmd *cobra.Command) {
@@ -337,8 +343,8 @@ func TestEveryParameterHasAFlag(t *testing.T) {
 			params = append(params, p.Value.Name)
 		}
 		if op.RequestBody != nil {
-			for name := range op.RequestBody.Value.Content.Get("application/json").Schema.Value.Properties {
-				params = append(params, name)
+			for _, media := range op.RequestBody.Value.Content {
+				params = slices.AppendSeq(params, maps.Keys(media.Schema.Value.Properties))
 			}
 		}
 		for _, param := range params {

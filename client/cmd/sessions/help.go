@@ -186,6 +186,37 @@ standard input. Omitted fields keep their values; the MCP server and the name of
 	"archiveVault":           {short: "Archive a vault permanently"},
 	"archiveVaultCredential": {short: "Archive a credential permanently"},
 	"deleteVaultCredential":  {short: "Delete a credential permanently"},
+	"uploadFile": {
+		use:   "upload FILE",
+		short: "Upload a file",
+		long: `Uploads a file, which sessions can then refer to. If FILE is -, standard input is read; --name names it. On a terminal
+the progress is shown.`,
+		example: `  sessions files upload report.csv
+  id=$(sessions files upload plan.md --metadata team=docs -o id)
+  git diff | sessions files upload - --name changes.diff --type text/x-diff --expires-in 24h`,
+	},
+	"getFile": {
+		long: "Shows what is known of a file.",
+		example: `  sessions files get file_019e3b11d3e97b4fa021c8f3d5b6e7a9
+  sessions files get file_019e3b11d3e97b4fa021c8f3d5b6e7a9 -o json | jq .size_bytes`,
+	},
+	"listFiles": {
+		long: "Lists the account's files, newest first by default.",
+		example: `  sessions files list
+  sessions files list --name report.csv -o id`,
+	},
+	"getFileContent": {
+		use:   "download FILE_ID PATH",
+		short: "Download the content of a file",
+		long: `Writes the content of a file to PATH, or to standard output if PATH is -. A file at PATH is not overwritten without
+--force. A download that is cut off resumes.`,
+		example: `  sessions files download file_019e3b11d3e97b4fa021c8f3d5b6e7a9 report.csv
+  sessions files download file_019e3b11d3e97b4fa021c8f3d5b6e7a9 - | head`,
+	},
+	"deleteFile": {
+		short: "Delete a file permanently",
+		long:  "Deletes a file and its content permanently. Remove it from the sessions that use it first.",
+	},
 	"createMemoryStore": {
 		example: `  sessions memory stores create --name "User notes" --description "What users have told us about themselves"
   store=$(sessions memory stores create --name Notes -o id)`,

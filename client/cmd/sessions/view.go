@@ -9,7 +9,10 @@ import (
 
 // views are the views by hand.
 func views() []any {
-	return []any{sessionView(), sessionResourceView(), eventView(), agentView(), environmentView(), vaultView(), credentialView(), validationView(), memoryStoreView(), memoryView(), memoryItemView()}
+	return []any{
+		sessionView(), sessionResourceView(), eventView(), agentView(), environmentView(), fileView(), memoryStoreView(), memoryView(),
+		memoryItemView(), vaultView(), credentialView(), validationView(),
+	}
 }
 
 // viewOf returns the view by hand of a type of record, or its plain view.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -86,6 +87,8 @@ func hostileServer(t *testing.T, fail bool) string {
 // terminalCommands are arguments for commands that call a server. Those that are not here are called as in the first line of
 // their example.
 var terminalCommands = map[string]string{
+	"sessions files upload":         "files upload " + os.DevNull,
+	"sessions files download":       "files download file_1 -",
 	"sessions create":               "create --agent agent_1 --environment env_1",
 	"sessions get":                  "get sess_1",
 	"sessions list":                 "list",

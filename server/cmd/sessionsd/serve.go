@@ -108,6 +108,9 @@ file and requests give the same faults again.`,
 	flags.Int64Var(&config.MaxMemoryBytes, "max-memory-bytes", 1<<30, "bytes that the memories of an account may occupy with their versions; writes beyond it are refused with 409")
 	flags.Int64Var(&config.MaxKeyBytes, "max-key-bytes", 1<<30, "bytes that the idempotency keys of an account may occupy in 24 hours; requests with more keys are refused with 429")
 	flags.Int64Var(&config.MaxBytesInFlight, "max-bytes-in-flight", 256<<20, "bytes of memory for requests and responses under way; an account may use a quarter. Larger ones are refused with 429, or 503 when all accounts together use it up")
+	flags.StringVar(&config.Blobs, "blobs", "", "where the contents of files are stored: a folder, s3://BUCKET?region=REGION, or none; by default a folder beside the SQLite file")
+	flags.Int64Var(&config.MaxFileBytes, "max-file-bytes", 64<<20, "bytes that a file may have")
+	flags.Int64Var(&config.MaxAccountFileBytes, "max-account-file-bytes", 10<<30, "bytes that the files of an account may have together")
 	flags.StringVar(&config.Models, "models", "", "YAML file with the models to list; a built-in list by default")
 	flags.StringSliceVar(&config.Features, "features", nil, "features to switch on, comma-separated: m3 (resources, vault_ids)")
 	flags.StringVar(&check, "response-check", string(server.Enforce), "what to do with a response that violates the contract: enforce (respond 500) or report (log it)")
@@ -145,6 +148,9 @@ func newLogger(w io.Writer, format string) (*slog.Logger, error) {
 // announce prints the server's address and the demo's curl.
 func announce(w io.Writer, s *server.Server, baseURL string) {
 	fmt.Fprintf(w, "listening on %s\n", baseURL)
+	for _, sentence := range s.Lacks() {
+		fmt.Fprintln(w, sentence)
+	}
 	if demo := s.Demo(); demo != nil {
 		fmt.Fprintf(w, "\nCreate a session:\n\n%s\n\n", demo.Curl(baseURL))
 	}

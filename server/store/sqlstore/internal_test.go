@@ -108,6 +108,8 @@ func TestErased(t *testing.T) {
 		"revision": true,
 	}
 	secret := []string{"secret"}
+	file, err := s.CreateFile(ctx, "acc", store.FileSpec{Name: "secret"}, 1)
+	check(t, err)
 	_, err = s.SeedMemoryStore(ctx, "acc", store.MemoryStore{ID: "secret", MemoryStoreSpec: store.MemoryStoreSpec{Name: "secret"}})
 	check(t, err)
 	var rows []map[string]any
@@ -115,7 +117,7 @@ func TestErased(t *testing.T) {
 		{}, // what an empty session holds
 		{
 			Title: "secret", Metadata: map[string]string{"a": "secret"}, EnvironmentVariables: map[string]string{"A": "secret"},
-			DeltaFlushInterval: 1000, MemoryStores: []store.MemoryStoreUse{{ID: "secret"}}, VaultIDs: secret, Resources: []store.ResourceSpec{{FileID: "secret"}},
+			DeltaFlushInterval: 1000, MemoryStores: []store.MemoryStoreUse{{ID: "secret"}}, VaultIDs: secret, Resources: []store.ResourceSpec{{FileID: file.ID}},
 		},
 	} {
 		spec.AgentID, spec.EnvironmentID = agent.ID, environment.ID

@@ -30,6 +30,9 @@ func TestQueryPlans(t *testing.T) {
 			walk := walk{s, cursor, page}
 			walk.along(t, "agents", agentRows().selection, filterFor("acc"))
 			walk.along(t, "environments", environmentRows().selection, filterFor("acc"))
+			if page.IncludeArchived { // files have no archive
+				walk.along(t, "files", fileRows().selection, filesFor("acc", store.FileFilter{Name: "x", Purpose: "x"}))
+			}
 			walk.along(t, "vaults", vaultRows().selection, filterFor("acc"))
 			walk.along(t, "vault_credentials", credentialRows().selection, credentialsOf("acc", "vault_x"))
 			walk.along(t, "memory_stores", memoryStoreRows().selection, filterFor("acc"))
@@ -37,6 +40,7 @@ func TestQueryPlans(t *testing.T) {
 				walk.page.Limit = []int{1, 20, 100}[i%3]
 				walk.along(t, "sessions", sessionRows().selection, sessionsFor("acc", only))
 			}
+			walk.alongMemories(t)
 			walk.alongVersions(t)
 			walk.alongEvents(t)
 		}
@@ -52,6 +56,14 @@ func TestQueryPlans(t *testing.T) {
 			"LIST SUBQUERY 1", "SEARCH events USING "+log+")", "SEARCH events USING "+log+" AND position=?)")
 		plan(t, s, selectUses, []any{"acc", "env_x"},
 			"SEARCH sessions USING INDEX sessions_by_environment (account_id=? AND environment_id=?)")
+		plan(t, s, selectFileUses, []any{"acc", "file_x"},
+			"SEARCH f USING INDEX session_files_by_file (account_id=? AND file_id=?)",
+			"SEARCH s USING INDEX sqlite_autoindex_sessions_1 (account_id=? AND id=?)")
+		plan(t, s, selectFileBytes, []any{"acc"}, "SEARCH files USING COVERING INDEX files_sizes (account_id=? AND deleted_at=?)")
+		plan(t, s, selectExpiredFiles, []any{1, 2}, "SEARCH files USING INDEX files_expiring (expires_at>? AND expires_at<?)")
+		plan(t, s, selectDeletedBlobs, []any{1}, "SEARCH files USING INDEX files_deleted (deleted_at>?)")
+		plan(t, s, selectBlob, []any{"x"}, "SEARCH files USING COVERING INDEX files_blobs (blob=?)")
+		plan(t, s, forgetBlob, []any{"x"}, "SEARCH files USING INDEX files_blobs (blob=?)")
 		inVault := "SEARCH vault_credentials USING INDEX vault_credentials_all (account_id=? AND vault_id=?)"
 		plan(t, s, selectCredentialIDs, []any{"acc", "vault_x"}, inVault)
 		plan(t, s, selectSealed, []any{"1", 10}, "SCAN vault_credentials USING INDEX vault_credentials_by_key")
@@ -200,4 +212,33 @@ func steps(t *testing.T, s *Store, statement string, args ...any) []string {
 	}, "EXPLAIN QUERY PLAN "+statement, args...)
 	check(t, err)
 	return list
+}
+
+// alongMemories asserts the plans for pages of the memories of a store and of their versions, ordered by age.
+func (w walk) alongMemories(t *testing.T) {
+	t.Helper()
+	bounds := ""
+	if w.cursor != nil {
+		bounds = " AND (created_at,id)<(?,?)"
+		if w.page.Ascending {
+			bounds = " AND (created_at,id)>(?,?)"
+		}
+	}
+	f := memoriesOf("acc", "memstore_x", store.MemoryFilter{Prefix: "a/"})
+	plan(t, w.s, pageQuery(memoryRows(true).selection, f, byAge, w.cursor, w.page), f.args,
+		"SEARCH r USING INDEX memories_by_age (account_id=? AND store_id=?"+bounds+")",
+		"SEARCH v USING INDEX sqlite_autoindex_memory_versions_1 (account_id=? AND id=?)")
+	f = versionsIn("acc", "memstore_x", store.MemoryVersionFilter{Operation: store.MemoryDeleted})
+	plan(t, w.s, pageQuery(memoryVersionRows(false).selection, f, byAge, w.cursor, w.page), f.args,
+		"SEARCH r USING INDEX memory_versions_by_age (account_id=? AND store_id=?"+bounds+")")
+	f = memoriesOf("acc", "memstore_x", store.MemoryFilter{})
+	f.and("r.path = " + f.bind("a"))
+	plan(t, w.s, "SELECT r.id FROM memories r"+f.where(), f.args, "SEARCH r USING INDEX memories_by_path (account_id=? AND store_id=? AND path=?)")
+	plan(t, w.s, "DELETE"+oldVersions, []any{"acc", "mem_x", 1}, "SEARCH memory_versions USING COVERING INDEX memory_versions_by_memory (account_id=? AND memory_id=? AND number<?)")
+	plan(t, w.s, deleteSomeMemories, []any{"acc", "memstore_x", 1},
+		"LIST SUBQUERY 1", "SEARCH memories USING COVERING INDEX sqlite_autoindex_memories_1 (account_id=? AND id=?)",
+		"SEARCH memories USING INDEX memories_by_store (account_id=? AND store_id=?)")
+	plan(t, w.s, deleteSomeVersions, []any{"acc", "memstore_x", 1},
+		"LIST SUBQUERY 1", "SEARCH memory_versions USING COVERING INDEX memory_versions_by_age (account_id=? AND store_id=?)",
+		"SEARCH memory_versions USING COVERING INDEX sqlite_autoindex_memory_versions_1 (account_id=? AND id=?)")
 }

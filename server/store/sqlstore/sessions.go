@@ -62,6 +62,9 @@ func (s *Store) CreateSession(ctx context.Context, account string, spec store.Se
 		}
 		v = s.newSession(spec, agent, mounts)
 		v.SelfHosted = selfHosted
+		if err := s.refer(ctx, account, v.ID, nil, v.Resources); err != nil {
+			return err
+		}
 		return s.addSession(ctx, account, v)
 	})
 	return orZero(v, err)

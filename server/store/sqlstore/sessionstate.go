@@ -26,12 +26,18 @@ func (s *Store) UpdateSession(ctx context.Context, account, id string, change fu
 // what it stored, since change may have touched what is not stored.
 func (s *Store) change(ctx context.Context, account string, v *store.Session, change func(*store.Session) error) (moved bool, err error) {
 	id, old, now := v.ID, stateOf(*v), cut(s.now())
+	files := fileIDs(v.Resources)
 	v.Agent = ownAgent(v.Agent)
 	if err := change(v); err != nil {
 		return false, err
 	}
 	v.Resources = s.withIDs(v.Resources, now)
 	state := stateOf(*v)
+	if state.resources != old.resources {
+		if err := s.refer(ctx, account, id, files, v.Resources); err != nil {
+			return false, err
+		}
+	}
 	if state != old {
 		if err := s.setSession(ctx, account, id, state, now); err != nil {
 			return false, err
@@ -51,13 +57,19 @@ func (s *Store) change(ctx context.Context, account string, v *store.Session, ch
 
 // CountBusySessions implements store.Sessions.
 func (s *Store) CountBusySessions(ctx context.Context, account string, limit int) (int, error) {
-	if _, within := s.scopeOf(ctx); within && s.db.LockAccount != "" {
-		if err := s.soon(ctx, s.db.LockAccount, account); err != nil {
-			return 0, err
-		}
+	if err := s.lockAccount(ctx, account); err != nil {
+		return 0, err
 	}
 	return one(ctx, s, func(row engine.Scanner) (n int, err error) { return n, row.Scan(&n) },
 		countBusy(limit), account)
+}
+
+// lockAccount locks an account until the end of ctx's transaction, if it has one, against others that lock it.
+func (s *Store) lockAccount(ctx context.Context, account string) error {
+	if _, within := s.scopeOf(ctx); !within || s.db.LockAccount == "" {
+		return nil
+	}
+	return s.soon(ctx, s.db.LockAccount, account)
 }
 
 func countBusy(limit int) string {

@@ -18,6 +18,10 @@ func environmentSize(e *store.Environment) int {
 	return textSize(e.Name) + textSize(e.Description) + len(e.Config) + mapSize(e.Metadata) + rowOverhead
 }
 
+func fileSize(f *store.File) int {
+	return textSize(f.Name) + textSize(f.MediaType) + mapSize(f.Metadata) + rowOverhead
+}
+
 func vaultSize(v *store.Vault) int {
 	return textSize(v.DisplayName) + mapSize(v.Metadata) + rowOverhead
 }

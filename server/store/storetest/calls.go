@@ -17,11 +17,11 @@ type call struct {
 }
 
 // reads are the methods that write nothing. Every other method of the interface counts as one that writes.
-const reads = `Atomically AwaitWork Close CountBusySessions EventPosition FindCredential FindMemory GetAgent GetCredential
-	GetEnvironment GetMemory GetMemoryStore GetMemoryVersion GetSession GetVault GetWork KeyBytes ListAgentVersions ListAgents
-	ListCredentials ListEnvironments ListEvents ListMemories ListMemoryStores ListMemoryTree ListMemoryVersions ListMemos
-	ListSealed ListSessions ListTokens ListVaults ListWork NewID Ping Publish Revocations SessionEnvironment SessionRevision TokenByHash VaultKey
-	Watch WorkStats WorkTurns`
+const reads = `Atomically AwaitWork Close CountBusySessions DeletedBlobs EventPosition FileBytes FileDeleted FindCredential
+	FindMemory GetAgent GetCredential GetEnvironment GetFile GetMemory GetMemoryStore GetMemoryVersion GetSession GetVault GetWork
+	HasBlob KeyBytes ListAgentVersions ListAgents ListCredentials ListEnvironments ListEvents ListFiles ListMemories
+	ListMemoryStores ListMemoryTree ListMemoryVersions ListMemos ListSealed ListSessions ListTokens ListVaults ListWork NewID
+	Ping Publish Revocations SessionEnvironment SessionRevision TokenByHash VaultKey Watch WorkStats WorkTurns`
 
 // Calls tests this suite: a new method of the interface cannot be left out of it.
 func (suite) Calls() map[string]test {
@@ -293,6 +293,15 @@ func calls() []call {
 			_, err := s.ExtendToken(ctx, "tok_x", seedAt())
 			return err
 		}},
+		call{"GetFile", func(ctx context.Context, s store.Store) error { _, err := s.GetFile(ctx, account, "x"); return err }},
+		call{"FileDeleted", func(ctx context.Context, s store.Store) error { _, err := s.FileDeleted(ctx, account, "x"); return err }},
+		call{"FileBytes", func(ctx context.Context, s store.Store) error { _, err := s.FileBytes(ctx, account); return err }},
+		call{"ListFiles", func(ctx context.Context, s store.Store) error {
+			_, err := s.ListFiles(ctx, account, store.FileFilter{}, page)
+			return err
+		}},
+		call{"DeletedBlobs", func(ctx context.Context, s store.Store) error { _, err := s.DeletedBlobs(ctx, 1); return err }},
+		call{"HasBlob", func(ctx context.Context, s store.Store) error { _, err := s.HasBlob(ctx, "x"); return err }},
 		call{"KeyBytes", func(ctx context.Context, s store.Store) error { _, err := s.KeyBytes(ctx, account); return err }},
 		call{"RecordResponse", func(ctx context.Context, s store.Store) error { return s.RecordResponse(ctx, key("x"), reply()) }},
 		call{"SweepKeys", func(ctx context.Context, s store.Store) error { _, err := s.SweepKeys(ctx, 1); return err }},

@@ -137,6 +137,7 @@ func (suite) SessionChanges() map[string]test {
 		},
 		"AddedResources": func(b *bed) {
 			made := b.session()
+			b.files(account, "file_3", "file_4", "file_5")
 			b.clock.advance(time.Hour)
 			given := slices.Clone(made.Resources)
 			given = append(given,
@@ -207,7 +208,7 @@ func (suite) SessionChanges() map[string]test {
 // session creates a session with a value in each of its fields.
 func (b *bed) session() store.Session {
 	b.Helper()
-	v, err := b.CreateSession(b.ctx, account, sessionSpec(b.agent().ID, b.environment().ID))
+	v, err := b.CreateSession(b.ctx, account, b.sessionSpec(account, b.agent().ID, b.environment().ID))
 	check(b.T, err)
 	return v
 }

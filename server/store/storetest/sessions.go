@@ -15,7 +15,7 @@ func (suite) Sessions() map[string]test {
 		"Create": func(b *bed) {
 			agent, environment := b.agent(), b.environment()
 			b.clock.advance(time.Hour)
-			spec := sessionSpec(agent.ID, environment.ID)
+			spec := b.sessionSpec(account, agent.ID, environment.ID)
 			got, err := b.CreateSession(b.ctx, account, spec)
 			check(b.T, err)
 			now := b.clock.stamp()
@@ -53,7 +53,7 @@ func (suite) Sessions() map[string]test {
 		"PinnedVersion": func(b *bed) {
 			check(b.T, seedParents(b.ctx, b, account))
 			for asked, kept := range map[int32]int32{0: 3, 1: 1, 2: 2, 3: 3} {
-				spec := sessionSpec(seedAgentID, seedEnvironmentID)
+				spec := b.sessionSpec(account, seedAgentID, seedEnvironmentID)
 				spec.AgentVersion = asked
 				got, err := b.CreateSession(b.ctx, account, spec)
 				check(b.T, err)
@@ -66,7 +66,7 @@ func (suite) Sessions() map[string]test {
 		"SnapshotStays": func(b *bed) {
 			first := b.agent()
 			environment := b.environment().ID
-			old, err := b.CreateSession(b.ctx, account, sessionSpec(first.ID, environment))
+			old, err := b.CreateSession(b.ctx, account, b.sessionSpec(account, first.ID, environment))
 			check(b.T, err)
 			b.clock.advance(time.Hour)
 			second, err := b.UpdateAgent(b.ctx, account, first.ID, 1, func(spec *store.AgentSpec) error {
@@ -75,10 +75,10 @@ func (suite) Sessions() map[string]test {
 			})
 			check(b.T, err)
 			b.readsBack(old)
-			pinned := sessionSpec(first.ID, environment)
+			pinned := b.sessionSpec(account, first.ID, environment)
 			pinned.AgentVersion = 1
 			for want, spec := range map[*store.Agent]store.SessionSpec{
-				&first: pinned, &second: sessionSpec(first.ID, environment),
+				&first: pinned, &second: b.sessionSpec(account, first.ID, environment),
 			} {
 				b.clock.advance(time.Hour)
 				got, err := b.CreateSession(b.ctx, account, spec)
@@ -86,7 +86,7 @@ func (suite) Sessions() map[string]test {
 				equal(b.T, "agent", *want, got.Agent)
 				b.readsBack(got)
 			}
-			fresh, err := b.CreateSession(b.ctx, account, sessionSpec(first.ID, environment))
+			fresh, err := b.CreateSession(b.ctx, account, b.sessionSpec(account, first.ID, environment))
 			check(b.T, err)
 			b.clock.advance(time.Hour)
 			_, err = b.ArchiveAgent(b.ctx, account, first.ID)
@@ -99,22 +99,22 @@ func (suite) Sessions() map[string]test {
 		"DeletedParents": func(b *bed) {
 			agent, environment := b.agent().ID, b.environment().ID
 			check(b.T, b.DeleteEnvironment(b.ctx, account, environment))
-			_, err := b.CreateSession(b.ctx, account, sessionSpec(agent, environment))
+			_, err := b.CreateSession(b.ctx, account, b.sessionSpec(account, agent, environment))
 			missing(b.T, store.MissingError{Noun: store.NounEnvironment, ID: environment}, err)
 			check(b.T, b.DeleteAgent(b.ctx, account, agent))
-			_, err = b.CreateSession(b.ctx, account, sessionSpec(agent, environment))
+			_, err = b.CreateSession(b.ctx, account, b.sessionSpec(account, agent, environment))
 			missing(b.T, store.MissingError{Noun: store.NounAgent, ID: agent}, err)
 			b.noSessions()
 		},
 		"AgentDeletedMeanwhile": func(b *bed) {
 			agent, environment := b.agent().ID, b.environment().ID
-			err := b.createsDuring(sessionSpec(agent, environment), func(ctx context.Context) error { return b.DeleteAgent(ctx, account, agent) })
+			err := b.createsDuring(b.sessionSpec(account, agent, environment), func(ctx context.Context) error { return b.DeleteAgent(ctx, account, agent) })
 			missing(b.T, store.MissingError{Noun: store.NounAgent, ID: agent}, err)
 			b.noSessions()
 		},
 		"EnvironmentDeletedMeanwhile": func(b *bed) {
 			agent, environment := b.agent().ID, b.environment().ID
-			err := b.createsDuring(sessionSpec(agent, environment), func(ctx context.Context) error { return b.DeleteEnvironment(ctx, account, environment) })
+			err := b.createsDuring(b.sessionSpec(account, agent, environment), func(ctx context.Context) error { return b.DeleteEnvironment(ctx, account, environment) })
 			missing(b.T, store.MissingError{Noun: store.NounEnvironment, ID: environment}, err)
 			b.noSessions()
 		},
@@ -170,7 +170,10 @@ func (suite) Sessions() map[string]test {
 	}
 }
 
-func sessionSpec(agent, environment string) store.SessionSpec {
+// sessionSpec returns a session with a value in each of its fields. It creates the files that the session refers to.
+func (b *bed) sessionSpec(account, agent, environment string) store.SessionSpec {
+	b.Helper()
+	b.files(account, "file_1", "file_2")
 	return store.SessionSpec{
 		AgentID: agent, EnvironmentID: environment, Title: "我的会话 'x'",
 		Metadata:             map[string]string{"purpose": "customer-support"},

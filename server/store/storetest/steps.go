@@ -78,7 +78,7 @@ func (w *walker) choose() step {
 	case n < 46:
 		return w.listEnvironments(acc, w.page(func() string { return w.id("env", acc) }))
 	case n < 60:
-		spec := sessionSpec(agent, environment)
+		spec := w.sessionSpec(acc, agent, environment)
 		spec.Title, spec.AgentVersion = text, int32(max(0, w.IntN(5)-2))
 		return both(fmt.Sprintf("create session of %s at %d in %s", agent, spec.AgentVersion, environment),
 			func(ctx context.Context) (store.Session, error) { return w.CreateSession(ctx, acc, spec) },
@@ -124,6 +124,7 @@ func (w *walker) updateEnvironment(acc, id, text string) step {
 }
 
 func (w *walker) updateSession(acc, id, text string) step {
+	w.files(acc, "file_1", "file_2")
 	what, change := w.sessionChange(text)
 	return both(fmt.Sprintf("update %s: %s", id, what),
 		func(ctx context.Context) (store.Session, error) { return w.UpdateSession(ctx, acc, id, change) },
@@ -140,7 +141,7 @@ func (w *walker) sessionChange(text string) (what string, change func(v *store.S
 		case 1:
 			v.Metadata[text] = text
 		case 2:
-			v.Resources = append(v.Resources, store.Resource{FileID: text})
+			v.Resources = append(v.Resources, store.Resource{FileID: fmt.Sprint("file_", 1+len(text)%2)})
 		case 3:
 			v.Resources = v.Resources[:len(v.Resources)/2]
 		case 4:

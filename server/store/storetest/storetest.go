@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,6 +101,8 @@ type bed struct {
 	ctx   context.Context
 	clock *clock
 	ids   *sequence // nil when the test brings its own
+	// fileID is the id of the next file; "" for one of the usual source. It is for tests that need to know it.
+	fileID *atomic.Value
 }
 
 // newBed opens a store with the bed's clock, and with ids of its own unless opts has some.
@@ -111,9 +114,16 @@ func newBed(t *testing.T, open Opener, opts Options) *bed {
 		ids = &sequence{}
 		opts.NewID = ids.next
 	}
+	usual, fileID := opts.NewID, new(atomic.Value)
+	opts.NewID = func(prefix string) string {
+		if id, _ := fileID.Load().(string); prefix == "file" && id != "" {
+			return id
+		}
+		return usual(prefix)
+	}
 	s := open(t, opts)
 	t.Cleanup(func() { check(t, s.Close()) })
-	return &bed{T: t, Store: s, ctx: t.Context(), clock: c, ids: ids}
+	return &bed{T: t, Store: s, ctx: t.Context(), clock: c, ids: ids, fileID: fileID}
 }
 
 // clock stands still until it is advanced.

@@ -6,7 +6,6 @@ package mcptools
 import (
 	"cmp"
 	"context"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -41,7 +40,6 @@ type Options struct {
 	// Budget bounds the memory of what servers send, by account; nil, the default, does not.
 	Budget *budget.Budget
 	Now    func() time.Time
-	Logger *slog.Logger
 }
 
 // Source opens the toolboxes of turns. It is safe for concurrent use.
@@ -94,7 +92,6 @@ func (s *Source) Open(ctx context.Context, account string, session store.Session
 	box := turn.Toolbox{Close: func() { s.close(servers) }}
 	for i, set := range sets {
 		if failures[i] != nil {
-			s.Logger.Warn("an MCP server could not be used", "session", session.ID, "server", set.name, "reason", failures[i])
 			box.Problems = append(box.Problems, problem(set.name, failures[i]))
 			continue
 		}

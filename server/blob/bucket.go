@@ -1,0 +1,104 @@
+package blob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"time"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/s3blob"
+	"gocloud.dev/gcerrors"
+)
+
+// bucket stores blobs as objects of an S3 bucket, which several processes can share.
+type bucket struct{ *blob.Bucket }
+
+// checksums is the parameter of the bucket's URL that decides when the checksum of a response is validated. Some servers
+// send that of the complete object with a range of it, so it is validated only where S3 demands it.
+const checksums = "response_checksum_validation"
+
+func openBucket(ctx context.Context, name string) (*bucket, error) {
+	u, err := url.Parse(name)
+	if err != nil {
+		return nil, errors.New("blob: the URL of the bucket is malformed; write s3://BUCKET")
+	}
+	query := u.Query()
+	if !query.Has(checksums) {
+		query.Set(checksums, "when_required")
+		u.RawQuery = query.Encode()
+	}
+	opened, err := new(s3blob.URLOpener).OpenBucketURL(ctx, u)
+	if err != nil {
+		return nil, fmt.Errorf("blob: open the bucket: %w", err)
+	}
+	return &bucket{opened}, nil
+}
+
+// partBytes is how many bytes are sent at a time, the least that S3 accepts.
+const partBytes = 5 << 20
+
+// Create implements Store.
+func (b *bucket) Create(ctx context.Context, r io.Reader) (Blob, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	key, from := newKey(), newSource(r)
+	w, err := b.NewWriter(ctx, key, &blob.WriterOptions{
+		ContentType: "application/octet-stream", BufferSize: partBytes, MaxConcurrency: 1, DisableContentTypeDetection: true,
+	})
+	if err != nil {
+		return Blob{}, &UnavailableError{err}
+	}
+	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, from, make([]byte, folderBuffer)); err != nil {
+		cancel() // otherwise Close would store what there is
+		_ = w.Close()
+		return Blob{}, from.failed(err)
+	}
+	if err := w.Close(); err != nil {
+		return Blob{}, from.failed(err)
+	}
+	return from.blob(key), nil
+}
+
+// Open implements Store.
+func (b *bucket) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	r, err := b.NewRangeReader(ctx, key, offset, length, nil)
+	if gcerrors.Code(err) == gcerrors.NotFound {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, &UnavailableError{err}
+	}
+	return r, nil
+}
+
+// Delete implements Store.
+func (b *bucket) Delete(ctx context.Context, key string) error {
+	if err := b.Bucket.Delete(ctx, key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+		return &UnavailableError{err}
+	}
+	return nil
+}
+
+// List implements Store.
+func (b *bucket) List(ctx context.Context, before time.Time, each func(key string) error) error {
+	for objects := b.Bucket.List(&blob.ListOptions{Prefix: "blob-"}); ; {
+		object, err := objects.Next(ctx)
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return &UnavailableError{err}
+		case !object.ModTime.Before(before):
+		default:
+			if err := each(object.Key); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// Buffer implements Store. A part is held while the next one is filled.
+func (b *bucket) Buffer() int { return 2*partBytes + folderBuffer }
