@@ -9,7 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cloud-sessions/sessions/server/internal/npmtest"
+	"github.com/cloud-sessions/sessions/api/npmtest"
+	"github.com/cloud-sessions/sessions/server/internal/needs"
 )
 
 // TestTheReadmesTourOfResources runs the tour of what a session names, with the MCP server that it names.
@@ -17,6 +18,7 @@ func TestTheReadmesTourOfResources(t *testing.T) {
 	t.Parallel()
 	blocks := snippets(t, "What a session names")
 	servers, tour := strings.Split(strings.TrimSpace(blocks[0]), "\n"), blocks[1]
+	needs.Program(t, "npx")
 	npm := strings.Fields(servers[0]) // npx -y PACKAGE TRANSPORT
 	mcp := npmtest.Start(t, npm[2], "env", "PORT=FREE", "mcp-server-everything", npm[3])
 	const readmes = "127.0.0.1:3001"
