@@ -116,6 +116,8 @@ type Config struct {
 	MaxTurnText int
 	// TurnPatience is how long a runner may take to stop; 5 seconds by default.
 	TurnPatience time.Duration
+	// WorkPatience is how long a turn waits for a worker, while none has the session's work; 2 minutes by default.
+	WorkPatience time.Duration
 	// WorkLease is how long a worker has a work item after a heartbeat, unless it asks for another time; 30 seconds by default.
 	WorkLease time.Duration
 	// Clock measures the time between increments of messages; turn.WallClock by default.
@@ -237,7 +239,7 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 	s.turns = dispatch.Start(dispatch.Options{
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
-		TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
+		WorkPatience: config.WorkPatience, TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
 		Tools:  []dispatch.ToolSource{builtintools.Source(config.Logger), filetools.Source(db, blobs), memorytools.Source(db, s.memory), s.mcp.Open},
 		Budget: turnBytes, // of its own: turns last
 	})
@@ -290,6 +292,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxTurnText = cmp.Or(c.MaxTurnText, dispatch.DefaultMaxText)
 	c.TurnPatience = cmp.Or(c.TurnPatience, 5*time.Second)
 	c.WorkLease = cmp.Or(c.WorkLease, 30*time.Second)
+	c.WorkPatience = cmp.Or(c.WorkPatience, 2*time.Minute)
 	if c.Clock == nil {
 		c.Clock = turn.WallClock{}
 	}
@@ -308,7 +311,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MCPTimeout < 0 {
 		return c, errors.New("the time of an MCP server's tool must be positive")
 	}
-	if c.TurnTimeout < 0 || c.TurnSilenceTimeout < 0 || c.MaxTurnText < 0 {
+	if c.WorkPatience < 0 || c.TurnTimeout < 0 || c.TurnSilenceTimeout < 0 || c.MaxTurnText < 0 {
 		return c, errors.New("the bounds of a turn must be positive")
 	}
 	if c.VaultKey != "" && c.VaultKeyFile != "" {

@@ -23,6 +23,7 @@ func (s *Server) sweep(ctx context.Context) {
 		{what: "contents without a file", some: s.sweepOrphans, every: orphansEvery},
 		{what: "events of deleted sessions", some: s.store.SweepEvents},
 		{what: "memories of deleted memory stores", some: s.store.SweepMemories},
+		{what: "turns without a worker", some: s.turns.EndOverdue},
 		{what: "space of what was deleted", some: s.store.SweepSpace},
 	}
 	for ticker := time.NewTicker(sweepEvery); ; {

@@ -332,6 +332,10 @@ type Turns interface {
 	// QueueTurn enqueues a turn when ctx's transaction commits. It must be called within Atomically.
 	QueueTurn(ctx context.Context, t TurnRef) error
 
+	// OverdueTurns returns at most limit of the sessions, of every account, that are idle and whose turn waits for a worker
+	// to run an allowed use, for too long.
+	OverdueTurns(ctx context.Context, o Overdue, limit int) ([]SessionRef, error)
+
 	// WorkTurns dispatches turns until ctx ends: it calls work for each, in a goroutine of its own, at most workers at a
 	// time, and returns nil when all calls have returned. Over all processes, a turn that was queued once is dispatched to
 	// one call at a time; one that is queued again, to continue, may be dispatched while an earlier call is about to return.
@@ -343,6 +347,15 @@ type Turns interface {
 	// A turn leaves the queue when work returns true. Otherwise it is dispatched again, to another process or at the next
 	// start, as are the turns of a process that has died.
 	WorkTurns(ctx context.Context, workers int, work func(ctx context.Context, t TurnRef) (done bool)) error
+}
+
+// Overdue selects turns that wait for a worker for too long.
+type Overdue struct {
+	// UnchangedSince selects the sessions that have not changed since that time, while no worker had one of their work items
+	// by a lease that ended later.
+	UnchangedSince time.Time
+	// AnywaySince selects the sessions that have not changed since that time, whether or not a worker has a work item.
+	AnywaySince time.Time
 }
 
 // Signals notifies of what happens to sessions, in whichever process.

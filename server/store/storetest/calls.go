@@ -21,7 +21,7 @@ const reads = `Atomically AwaitWork Close CountBusySessions DeletedBlobs EventPo
 	FindMemory GetAgent GetCredential GetEnvironment GetFile GetMemory GetMemoryStore GetMemoryVersion GetSession GetVault GetWork
 	HasBlob KeyBytes ListAgentVersions ListAgents ListCredentials ListEnvironments ListEvents ListFiles ListMemories
 	ListMemoryStores ListMemoryTree ListMemoryVersions ListMemos ListSealed ListSessions ListTokens ListVaults ListWork NewID
-	Ping Publish Revocations SessionEnvironment SessionRevision TokenByHash VaultKey Watch WorkStats WorkTurns`
+	OverdueTurns Ping Publish Revocations SessionEnvironment SessionRevision TokenByHash VaultKey Watch WorkStats WorkTurns`
 
 // Calls tests this suite: a new method of the interface cannot be left out of it.
 func (suite) Calls() map[string]test {
@@ -280,6 +280,10 @@ func calls() []call {
 		}},
 		call{"WorkStats", func(ctx context.Context, s store.Store) error {
 			_, err := s.WorkStats(ctx, account, "x")
+			return err
+		}},
+		call{"OverdueTurns", func(ctx context.Context, s store.Store) error {
+			_, err := s.OverdueTurns(ctx, store.Overdue{}, 1)
 			return err
 		}},
 		call{"Ping", func(ctx context.Context, s store.Store) error { return s.Ping(ctx) }},
