@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -304,20 +305,19 @@ func responsesOf(t *testing.T, o operation) map[string]*openapi3.ResponseRef {
 	return operationAt(t, o.request.method, "/v1"+o.request.path).Operation.Responses.Map()
 }
 
-// filesOf returns the files of the database, without the key file, which has no secrets of callers either.
+// filesOf returns the files of the database: also its blobs, and the key, which has no secrets of callers either.
 func filesOf(t *testing.T, h *harness) (holders []canaryHolder) {
 	t.Helper()
-	names, err := filepath.Glob(strings.TrimPrefix(h.dsn, "sqlite:") + "*")
-	names = slices.DeleteFunc(names, func(name string) bool { return strings.HasSuffix(name, ".blobs") }) // a folder
-	if err != nil || len(names) < 2 {
-		t.Fatalf("%v, %v", names, err)
-	}
-	for _, name := range names {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
+	err := filepath.WalkDir(filepath.Dir(strings.TrimPrefix(h.dsn, "sqlite:")), func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
 		}
+		data, err := os.ReadFile(name)
 		holders = append(holders, canaryHolder{"file " + filepath.Base(name), data})
+		return err
+	})
+	if err != nil || len(holders) < 3 {
+		t.Fatalf("%d files, %v", len(holders), err)
 	}
 	return holders
 }
