@@ -19,7 +19,7 @@ REDOCLY := @redocly/cli@2.77.0
 SPEC := api/openapi.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help gen gen-check contract-lint contract-diff contract-gate build run run-cluster test test-cluster-long fuzz mutants bench bench-scale hostile lint prism cross ci clean
+.PHONY: help gen gen-check contract-lint contract-diff contract-gate build run run-worker run-cluster test test-cluster-long fuzz mutants bench bench-scale hostile lint prism cross ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,7 +58,10 @@ build: ## build bin/sessionsd and bin/sessions
 	CGO_ENABLED=0 go build -o bin/ ./server/cmd/sessionsd ./client/cmd/sessions
 
 run: ## serve the API with a demo account
-	go run ./server/cmd/sessionsd serve --demo
+	go run ./server/cmd/sessionsd serve --demo --features m3
+
+run-worker: ## show an agent that writes a file, runs it and tells the result, with a worker on this machine
+	@.ci/run-worker
 
 run-cluster: ## serve the API from three replicas behind a proxy, on a temporary PostgreSQL
 	go run ./server/internal/cluster

@@ -64,6 +64,9 @@ func demo(opts ...client.Option) (*client.Client, *httptest.Server) {
 	reply("POST /api/v1/cloud/environments/env_1", 200, `{"id":"env_1","name":"checks"}`)
 	reply("DELETE /api/v1/cloud/environments/env_1", 409, conflict("Sessions refer to the environment."))
 	reply("POST /api/v1/cloud/environments/env_1/archive", 200, `{"id":"env_1","status":"archived"}`)
+	reply("POST /api/v1/cloud/environments/env_1/keys", 201, `{"id":"tok_1","environment_id":"env_1","name":"build-host-1","key":"pt-env-1"}`)
+	reply("GET /api/v1/cloud/environments/env_1/work/poll", 200, `null`)
+	reply("GET /api/v1/cloud/environments/env_1/work/stats", 200, `{"depth":3,"workers_polling":2}`)
 	reply("POST /api/v1/cloud/vaults", 201, `{"id":"vault_1","type":"vault","status":"active"}`)
 	reply("POST /api/v1/cloud/vaults/vault_1/credentials", 201, `{"id":"vcred_1","type":"vault_credential",
 		"auth":{"type":"static_bearer","mcp_server_url":"https://mcp.search.example/mcp"}}`)

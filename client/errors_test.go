@@ -20,7 +20,7 @@ func TestSentinels(t *testing.T) {
 	sentinels := map[string]client.ErrorType{
 		"invalid_request_error": client.ErrInvalidRequest, "authentication_error": client.ErrAuthentication,
 		"permission_error": client.ErrPermission, "not_found_error": client.ErrNotFound,
-		"conflict_error": client.ErrConflict, "rate_limit_error": client.ErrRateLimit, "api_error": client.ErrAPI,
+		"conflict_error": client.ErrConflict, "precondition_failed_error": client.ErrPreconditionFailed, "rate_limit_error": client.ErrRateLimit, "api_error": client.ErrAPI,
 		"feature_not_available": client.ErrFeatureNotAvailable, "overloaded_error": client.ErrOverloaded,
 	}
 	doc, err := api.Load()

@@ -495,6 +495,42 @@ func ExampleEnvironmentService_Update() {
 	// Output: checks
 }
 
+// A key for the workers of a self-hosted environment. It is shown once.
+func ExampleEnvironmentKeyService_Create() {
+	c, srv := demo()
+	defer srv.Close()
+	key, err := c.Environments.Keys.Create(context.Background(), "env_1", &client.CreateEnvironmentKeyRequest{Name: "build-host-1"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(key.ID, len(*key.Key) > 0)
+	// Output: tok_1 true
+}
+
+// Whether the workers of an environment keep up.
+func ExampleWorkService_GetStats() {
+	c, srv := demo()
+	defer srv.Close()
+	stats, err := c.Environments.Work.GetStats(context.Background(), "env_1")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(stats.Depth, stats.WorkersPolling)
+	// Output: 3 2
+}
+
+// A poll that finds no work returns nil.
+func ExampleWorkService_Poll() {
+	c, srv := demo()
+	defer srv.Close()
+	work, err := c.Environments.Work.Poll(context.Background(), "env_1", &client.PollWorkParams{Block: 500 * time.Millisecond})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(work == nil)
+	// Output: true
+}
+
 // The server keeps a token encrypted and sends it to the MCP server; nothing returns it.
 func ExampleVaultService_Create() {
 	c, srv := demo()

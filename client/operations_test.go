@@ -22,6 +22,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
@@ -32,11 +33,13 @@ import (
 
 // The ids that the contract's examples have.
 const (
-	exampleSession = "sess_019e3bb1e8c171fd9abbb1477ffb84cc"
-	exampleContent = "file_019e3b11d3e97b4fa021c8f3d5b6e7a9"
-	exampleFile    = "sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0"
-	exampleVault   = "vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8"
-	exampleSecret  = "vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9"
+	exampleEnvironment = "env_019e2590d33f711fabf42f2857cecd8a"
+	exampleWork        = "work_019e3bb1e8c171fd9abbb1477ffb84cc"
+	exampleSession     = "sess_019e3bb1e8c171fd9abbb1477ffb84cc"
+	exampleContent     = "file_019e3b11d3e97b4fa021c8f3d5b6e7a9"
+	exampleFile        = "sesr_019e3b12e4fa7c5fb132d9a4e6c7f8b0"
+	exampleVault       = "vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8"
+	exampleSecret      = "vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9"
 )
 
 // aliases are operations without a method: each is another operation with a second HTTP method, and would only add a
@@ -60,6 +63,16 @@ func operations(ctx context.Context, c *client.Client) []operation {
 	bearer := client.NewCredentialInput(client.StaticBearerInput{MCPServerURL: "https://mcp.example", Token: "t"})
 	return append(plainOperations(ctx, c), []operation{
 		{"cancelSession", "Sessions.Cancel", "", func(o ...client.Option) (any, error) { return c.Sessions.Cancel(ctx, exampleSession, o...) }},
+		{"pollWork", "Environments.Work.Poll", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Work.Poll(ctx, exampleEnvironment, &client.PollWorkParams{
+				WorkerID: "build-host-1", Block: 999 * time.Millisecond, ReclaimOlderThan: new(5 * time.Second),
+			}, o...)
+		}},
+		{"heartbeatWork", "Environments.Work.Heartbeat", "", func(o ...client.Option) (any, error) {
+			return c.Environments.Work.Heartbeat(ctx, exampleEnvironment, exampleWork, &client.HeartbeatWorkParams{
+				Expected: client.NoHeartbeat, TTL: 30 * time.Second,
+			}, o...)
+		}},
 		{"sendEvents", "Sessions.Events.Send", "", func(o ...client.Option) (any, error) {
 			return sent(c.Sessions.Events.Send(ctx, exampleSession, []client.EventInput{client.NewUserMessage("你好", "!")}, o...))
 		}},

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -35,10 +36,20 @@ func decode[T any](resp *response) (*T, error) {
 		}
 		return fail(describe(resp) + "; is the base URL right?")
 	}
-	if out == nil {
+	if out == nil && !acceptsNull[T]() {
 		return fail("the response is null")
 	}
+	if out == nil {
+		out = new(T)
+		return out, json.Unmarshal(resp.body, out)
+	}
 	return out, nil
+}
+
+// acceptsNull reports whether null is a value of the type: of a pointer, and of JSON that is not decoded.
+func acceptsNull[T any]() bool {
+	t := reflect.TypeFor[T]()
+	return t.Kind() == reflect.Pointer || t == reflect.TypeFor[json.RawMessage]()
 }
 
 // responseError turns a response that is not a success into an error.

@@ -411,7 +411,7 @@ func TestSessionsHaveMemoryStores(t *testing.T) {
 	created := h.do(request{method: "POST", path: "/sessions", body: h.createBody(map[string]any{
 		"memory_store_ids": []string{ids[0], ids[1]},
 		"resources": []any{
-			map[string]any{"type": "file", "file_id": "file_1"}, resource(ids[1], map[string]any{"access": "read_only", "instructions": "Look first."}), resource(ids[2], nil),
+			map[string]any{"type": "file", "file_id": h.file("a.txt", "x")}, resource(ids[1], map[string]any{"access": "read_only", "instructions": "Look first."}), resource(ids[2], nil),
 		},
 	})})
 	if created.status != 201 {

@@ -45,7 +45,8 @@ func (d *document) commands() *commands {
 	for _, s := range all(d.services) {
 		group := commandGroup{service: s}
 		for _, m := range s.Plain() {
-			if _, list := d.schema(m.result()).Properties.values["data"]; list && m.All == "" {
+			data := d.schema(m.result()).Properties.values["data"]
+			if data != nil && d.schema(data).Type == "array" && m.All == "" {
 				continue
 			}
 			group.Commands = append(group.Commands, command{m, d.flags(m)})

@@ -169,12 +169,13 @@ func (d *document) creates(name string) bool {
 	})
 }
 
-// needs lists the path parameters whose ids a body must have, or has in its examples.
+// needs lists the path parameters whose ids a body must have or, if it need not have anything, has in its examples.
 func (d *document) needs(body *schema, media media) (names []string) {
-	for _, field := range body.Properties.names {
-		if !slices.Contains(body.Required, field) && !media.shows(field) {
-			continue
-		}
+	fields := body.Required
+	if len(fields) == 0 {
+		fields = slices.DeleteFunc(slices.Clone(body.Properties.names), func(field string) bool { return !media.shows(field) })
+	}
+	for _, field := range fields {
 		schemas := d.forms(body.Properties.values[field])
 		for _, p := range d.Components.Parameters.all {
 			if p.In == "path" && schemas[d.schema(p.Schema)] {

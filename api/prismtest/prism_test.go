@@ -11,31 +11,26 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/api/npmtest"
 	"github.com/cloud-sessions/sessions/client"
 	"github.com/cloud-sessions/sessions/client/contractcheck"
 )
 
 const prismPackage = "@stoplight/prism-cli@5.16.0"
-
-// startTimeout covers the download of Prism on a machine that never ran it.
-const startTimeout = 3 * time.Minute
 
 // requestTimeout is for one request: Prism is known to hang on some.
 const requestTimeout = 20 * time.Second
@@ -237,60 +232,7 @@ func startPrism(t *testing.T, upstream string) string {
 	if err := os.WriteFile(spec, api.Spec(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
-	var log bytes.Buffer
-	// However the test ends, its end of standard input closes, and the whole group (npx, a shell, node) with it.
-	cmd := exec.Command("sh", "-c", `{ "$@"; kill -KILL 0; } & cat >/dev/null; kill -KILL 0`, "sh",
-		"../../.ci/npm-run", prismPackage, "prism", "proxy", spec, upstream,
-		"--errors=false", "--host", "127.0.0.1", "--port", port)
-	cmd.Stdout, cmd.Stderr = &log, &log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	stop := func() {
-		_ = stdin.Close()
-		<-ended
-	}
-	t.Cleanup(stop)
-
-	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
-	defer cancel()
-	for {
-		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
-		if err == nil {
-			_ = conn.Close()
-			return "http://127.0.0.1:" + port
-		}
-		select {
-		case <-ended:
-			t.Fatalf("Prism ended before it listened:\n%s", &log)
-		case <-ctx.Done():
-			stop()
-			t.Fatalf("Prism did not listen within %s:\n%s", startTimeout, &log)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	return npmtest.Start(t, prismPackage, "prism", "proxy", spec, upstream, "--errors=false", "--host", "127.0.0.1", "--port", "FREE")
 }
 
 // serverURL is the server under test, http://HOST:PORT; the test is skipped without one.

@@ -118,7 +118,7 @@ func TestResponses(t *testing.T) {
 		"empty":        {says(200, "application/json", ""), "json: invalid JSON near byte 0"},
 		"HTML":         {says(200, "text/html", "<html>"), "content: the content type is not declared"},
 		"gateway":      {says(502, "text/html", "<html>"), "status: the status is not declared"},
-		"no such type": {says(400, "application/json", envelope("sorry")), "enum at '/error/type': must be one of 'invalid_request_error', 'authentication_error', 'permission_error', 'not_found_error', 'conflict_error', 'rate_limit_error', 'api_error', 'feature_not_available', 'overloaded_error'"},
+		"no such type": {says(400, "application/json", envelope("sorry")), "enum at '/error/type': must be one of 'invalid_request_error', 'authentication_error', 'permission_error', 'not_found_error', 'conflict_error', 'precondition_failed_error', 'rate_limit_error', 'api_error', 'feature_not_available', 'overloaded_error'"},
 		"endless":      {&network{200, "application/json", zeros, 0}, "size: it is larger than 72 MiB"},
 		"cut off":      {&network{200, "application/json", broken, 0}, ""}, // the network's fault
 	} {
@@ -152,8 +152,9 @@ func TestResponses(t *testing.T) {
 type zero struct{}
 
 func (zero) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = ' '
+	spaces := strings.Repeat(" ", 4096)
+	for n := 0; n < len(p); {
+		n += copy(p[n:], spaces)
 	}
 	return len(p), nil
 }

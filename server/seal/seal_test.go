@@ -49,7 +49,8 @@ func TestSealAndOpen(t *testing.T) {
 			t.Errorf("want %q, got %q", secret, got)
 		}
 	}
-	if sealed(t, r, "same", "a") == sealed(t, r, "same", "a") {
+	first, second := sealed(t, r, "same", "a"), sealed(t, r, "same", "a")
+	if first == second {
 		t.Error("equal secrets have equal sealed texts")
 	}
 }

@@ -280,6 +280,42 @@ func TestOneRefreshAtATime(t *testing.T) {
 	}
 }
 
+// otherFirst is a store in which another process always begins a refresh first, and has ended it soon after.
+type otherFirst struct {
+	store.Store
+	refresh func()
+}
+
+func (s *otherFirst) SetRefreshing(context.Context, string, string, string, time.Time, time.Time) (bool, error) {
+	s.refresh()
+	return false, nil
+}
+
+// TestAnotherProcessRefreshes returns the token that the other process has stored, and leaves the refresh token alone.
+func TestAnotherProcessRefreshes(t *testing.T) {
+	b := newBed(t, nil)
+	c := b.oauth()
+	late, err := vault.Open(t.Context(), vault.Options{
+		Store: &otherFirst{Store: b.store, refresh: func() {
+			_, err := b.Update(t.Context(), account, b.vault, c.ID, func(spec *store.CredentialSpec, secret *vault.Secret) (err error) {
+				secret.Token = "others"
+				spec.Auth, err = json.Marshal(types.NewCredentialAuth(types.MCPOAuth{MCPServerURL: server}))
+				return err
+			})
+			check(t, err)
+		}},
+		Key: vault.KeyConfig{File: b.file}, MaxToken: 100,
+		HTTP: endpoint(func(*http.Request, string) (int, string, error) {
+			t.Error("the refresh token was used")
+			return 200, `{"access_token":"new"}`, nil
+		}),
+	})
+	check(t, err)
+	if got, err := late.Bearer(t.Context(), account, []string{b.vault}, server, ""); err != nil || got != "others" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 // TestReplacedWhileRefreshing keeps the secret that a caller has set while the token endpoint was asked.
 func TestReplacedWhileRefreshing(t *testing.T) {
 	var b *bed
@@ -366,9 +402,19 @@ func TestInterruptedRotation(t *testing.T) {
 	failing := &failingStore{Store: b.store, left: &left}
 	first, err := b.store.VaultKey(t.Context())
 	check(t, err)
-	for _, left = range []int{0, 1, 1} {
+	var begun store.Sealed
+	for i, n := range []int{0, 1, 1} {
+		left = n
 		if err := vault.Rotate(t.Context(), failing, b.file, func(int) {}); !errors.Is(err, errStop) {
 			t.Fatal(err)
+		}
+		current, err := b.store.VaultKey(t.Context())
+		check(t, err)
+		if i == 0 {
+			begun = current
+		}
+		if current != begun || current == first {
+			t.Errorf("repeat %d rotates to key %s, the interrupted one to %s from %s", i, current.Key, begun.Key, first.Key)
 		}
 		for i := range 3 {
 			b.gives("tok", []string{b.vault}, fmt.Sprintf("https://%d.example", i), "")

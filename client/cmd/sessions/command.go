@@ -47,13 +47,13 @@ array, with -o jsonl one record per line. Both are written as the records arrive
 		cmd.GroupID = "sessions"
 		root.AddCommand(cmd)
 	}
-	for _, cmd := range []*cobra.Command{a.agents(), a.environments(), a.files(), a.memory(), a.vaults(), a.credentials(), a.models()} {
+	for _, cmd := range []*cobra.Command{a.agents(), a.environments(), a.keys(), a.work(), a.files(), a.memory(), a.vaults(), a.credentials(), a.models()} {
 		cmd.GroupID = "needs"
 		root.AddCommand(cmd)
 	}
 	long := group("sessions", "The commands on sessions, also available at the top level", a.sessionCommands()...)
 	long.Hidden = true // the top level has them as well
-	root.AddCommand(long, a.contract(), versionCommand())
+	root.AddCommand(long, a.contract(), a.worker(), versionCommand())
 	a.understood(root)
 	// A command that holds others is of no use by itself.
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))

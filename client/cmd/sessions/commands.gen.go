@@ -459,7 +459,7 @@ func (a *app) deleteEnvironmentKey() *cobra.Command {
 
 // plainWorkCommands are the commands of the plain operations on work.
 func (a *app) plainWorkCommands() []*cobra.Command {
-	return []*cobra.Command{a.listWork(), a.getWorkStats()}
+	return []*cobra.Command{a.listWork(), a.getWorkStats(), a.getWork(), a.updateWork(), a.ackWork(), a.stopWork()}
 }
 
 // listWork returns the command that calls listWork.
@@ -485,6 +485,56 @@ func (a *app) getWorkStats() *cobra.Command {
 		example: "sessions work stats env_019e2590d33f711fabf42f2857cecd8a",
 	}, viewOf[client.WorkStats](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.WorkStats, error) {
 		return c.Environments.Work.GetStats(ctx, args[0], opts...)
+	})
+}
+
+// getWork returns the command that calls getWork.
+func (a *app) getWork() *cobra.Command {
+	return single(a, operation{
+		id: "getWork", use: "get ENVIRONMENT WORK", short: "Show a work item",
+		long:    `Shows the work item. Its secret is null.`,
+		example: "sessions work get env_019e2590d33f711fabf42f2857cecd8a work_019e3bb1e8c171fd9abbb1477ffb84cc",
+	}, viewOf[client.Work](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Work, error) {
+		return c.Environments.Work.Get(ctx, args[0], args[1], opts...)
+	})
+}
+
+// updateWork returns the command that calls updateWork.
+func (a *app) updateWork() *cobra.Command {
+	return single(a, operation{
+		id: "updateWork", use: "update ENVIRONMENT WORK", short: "Update a work item", writes: true, body: true,
+		long:    `Changes the metadata of the work item, which is a patch. The session's own metadata is not affected.`,
+		example: "sessions work update env_019e2590d33f711fabf42f2857cecd8a work_019e3bb1e8c171fd9abbb1477ffb84cc",
+		fields: []field{
+			{param: "metadata", name: "metadata", kind: pairsFlag, usage: "patch of metadata - a value sets its key, null deletes it", bounds: "at most 32 keys"},
+		},
+	}, viewOf[client.Work](), func(ctx context.Context, c *client.Client, args []string, in *client.UpdateWorkRequest, opts ...client.Option) (*client.Work, error) {
+		return c.Environments.Work.Update(ctx, args[0], args[1], in, opts...)
+	})
+}
+
+// ackWork returns the command that calls ackWork.
+func (a *app) ackWork() *cobra.Command {
+	return single(a, operation{
+		id: "ackWork", use: "ack ENVIRONMENT WORK", short: "Acknowledge a work item", writes: true,
+		long:    "Accepts the work item: it becomes starting, and the lease begins. A repeat has no effect. An item that is stopping\nor stopped, or that another worker accepted, is a conflict; workers are compared only where both have an id.",
+		example: "sessions work ack env_019e2590d33f711fabf42f2857cecd8a work_019e3bb1e8c171fd9abbb1477ffb84cc",
+	}, viewOf[client.Work](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.Work, error) {
+		return c.Environments.Work.Ack(ctx, args[0], args[1], opts...)
+	})
+}
+
+// stopWork returns the command that calls stopWork.
+func (a *app) stopWork() *cobra.Command {
+	return single(a, operation{
+		id: "stopWork", use: "stop ENVIRONMENT WORK", short: "Stop a work item", writes: true, body: true,
+		long:    "Asks the item's worker to stop: the item becomes stopping, and stopped with a second request. With --force, or when\nno worker has it, the item becomes stopped at once. A stopped item is a conflict. If the session still waits for\nits tools, it gets a new work item. An environment's key cannot stop an item whose worker uses the session token.",
+		example: "sessions work stop env_019e2590d33f711fabf42f2857cecd8a work_019e3bb1e8c171fd9abbb1477ffb84cc",
+		fields: []field{
+			{param: "force", name: "force", kind: booleanFlag, usage: "whether the item becomes stopped at once"},
+		},
+	}, viewOf[client.Work](), func(ctx context.Context, c *client.Client, args []string, in *client.StopWorkRequest, opts ...client.Option) (*client.Work, error) {
+		return c.Environments.Work.Stop(ctx, args[0], args[1], in, opts...)
 	})
 }
 

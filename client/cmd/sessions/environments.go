@@ -13,6 +13,16 @@ func (a *app) environments() *cobra.Command {
 	return cmd
 }
 
+// keys holds the commands on the keys of environments.
+func (a *app) keys() *cobra.Command {
+	return group("keys", "Create, list and delete the keys of a self-hosted environment's workers", a.plainEnvironmentKeyCommands()...)
+}
+
+// work holds the commands on the work of workers.
+func (a *app) work() *cobra.Command {
+	return group("work", "Show the work that sessions in self-hosted environments have for workers", a.plainWorkCommands()...)
+}
+
 func environmentView() view[client.Environment] {
 	return view[client.Environment]{
 		id: func(e *client.Environment) string { return e.ID },

@@ -7,6 +7,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/cloud-sessions/sessions/server"
+	turns "github.com/cloud-sessions/sessions/server/turn"
 )
 
 // TestTheReadmesCommands runs what the README says of the command line, against a real server.
@@ -38,6 +41,38 @@ func TestTheReadmesCommands(t *testing.T) {
 	}
 	if doc, err := os.ReadFile(filepath.Join(p.Dir, "agent.yaml")); err != nil || !strings.Contains(string(doc), "\nmodel: ultimate\n") {
 		t.Errorf("%v: %s", err, doc)
+	}
+}
+
+// TestTheReadmesWorker runs what the README says of tools that run.
+func TestTheReadmesWorker(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(readme), "\n## Tools that run\n")
+	_, commands, begun := strings.Cut(section, "```sh\n")
+	commands, _, ended := strings.Cut(commands, "```")
+	if !found || !begun || !ended {
+		t.Fatal("the README has no commands")
+	}
+	script, err := turns.ParseScript("script", []byte(`{rules: [{steps: [{use: {tool: write, input: {file_path: hello.txt, content: hi}}}, {say: "Done: {{result}}"}]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := prepare(t, demo(t, func(c *server.Config) { c.Runner = script.Runner(nil) }))
+	sh := exec.CommandContext(t.Context(), "sh", "-euc", commands)
+	sh.Dir, sh.Env = p.Dir, append(p.Env, "PATH="+onPath(t)+":"+os.Getenv("PATH"))
+	out, err := sh.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if text, err := os.ReadFile(filepath.Join(p.Dir, "agents", "hello.txt")); err != nil || string(text) != "hi" {
+		t.Errorf("%q %v: %s", text, err, out)
+	}
+	if !regexp.MustCompile(`(?m)^Done: wrote 2 bytes`).Match(out) {
+		t.Errorf("%s", out)
 	}
 }
 

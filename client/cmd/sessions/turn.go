@@ -40,6 +40,8 @@ func (t *turn) run(ctx context.Context, events []client.EventInput, each func(cl
 	defer done()
 	t.wait()
 	defer func() { t.spinner() }()
+	var stop client.StopReason
+	idle := false
 	params := &client.RunParams{Deltas: []client.DeltaType{client.DeltaTypeAgentMessage}}
 	for event, err := range t.c.Sessions.RunEvents(ctx, t.session, events, params, t.opts...) {
 		if err != nil {
@@ -58,12 +60,15 @@ func (t *turn) run(ctx context.Context, events []client.EventInput, each func(cl
 		case client.SessionErrorEvent:
 			t.failure = v.Error.Message
 		case client.SessionStatusIdleEvent:
-			return v.StopReason, nil
+			stop, idle = v.StopReason, true // unless a worker continues the turn
 		case client.SessionDeletedEvent:
 			return client.StopReason{}, errors.New("the session was deleted")
 		}
 	}
-	return client.StopReason{}, errors.New("the turn did not end")
+	if !idle {
+		return stop, errors.New("the turn did not end")
+	}
+	return stop, nil
 }
 
 // wait shows that the agent works, until something is printed.

@@ -93,10 +93,10 @@ func filesFor(account string, only store.FileFilter) *filter {
 	return f
 }
 
-// selectFileUses finds a session that is not archived and refers to a file. The plus signs keep SQLite from walking along
-// all sessions that are not archived.
-const selectFileUses = `SELECT s.id FROM session_files f JOIN sessions s ON s.account_id = f.account_id AND s.id = f.session_id
-	WHERE f.account_id = $1 AND f.file_id = $2 AND +s.deleted_at IS NULL AND +s.archived_at IS NULL LIMIT 1`
+// selectFileUses finds a session that is not archived and refers to a file. The cross join and the plus signs keep SQLite
+// from walking along all sessions of the account.
+const selectFileUses = `SELECT s.id FROM session_files f CROSS JOIN sessions s
+	WHERE f.account_id = $1 AND f.file_id = $2 AND s.account_id = f.account_id AND s.id = f.session_id AND +s.deleted_at IS NULL AND +s.archived_at IS NULL LIMIT 1`
 
 // DeleteFile implements store.Files.
 func (s *Store) DeleteFile(ctx context.Context, account, id string) error {

@@ -57,7 +57,7 @@ func TestQueryPlans(t *testing.T) {
 		plan(t, s, selectUses, []any{"acc", "env_x"},
 			"SEARCH sessions USING INDEX sessions_by_environment (account_id=? AND environment_id=?)")
 		plan(t, s, selectFileUses, []any{"acc", "file_x"},
-			"SEARCH f USING INDEX session_files_by_file (account_id=? AND file_id=?)",
+			"SEARCH f USING COVERING INDEX session_files_by_file (account_id=? AND file_id=?)",
 			"SEARCH s USING INDEX sqlite_autoindex_sessions_1 (account_id=? AND id=?)")
 		plan(t, s, selectOverdue, []any{1, 1, 10}, "SEARCH s USING INDEX sessions_waiting (updated_at<?)",
 			"CORRELATED SCALAR SUBQUERY 1", "SEARCH w USING INDEX work_items_by_session (account_id=? AND session_id=?)")

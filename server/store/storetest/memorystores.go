@@ -74,7 +74,8 @@ func (suite) MemoryStores() map[string]test {
 		},
 		"InSessions": func(b *bed) {
 			first, same, chinese := b.memoryStore(), b.memoryStore(), b.memoryStoreNamed("用户笔记")
-			spec := store.SessionSpec{AgentID: b.agent().ID, EnvironmentID: b.environment().ID, Resources: []store.ResourceSpec{{FileID: "file_1"}}}
+			file := b.file(account, "blob").ID
+			spec := store.SessionSpec{AgentID: b.agent().ID, EnvironmentID: b.environment().ID, Resources: []store.ResourceSpec{{FileID: file}}}
 			for i, id := range []string{chinese.ID, first.ID, same.ID} {
 				spec.MemoryStores = append(spec.MemoryStores, store.MemoryStoreUse{ID: id, ReadOnly: i == 0, Instructions: fmt.Sprint(i)})
 			}
@@ -90,7 +91,7 @@ func (suite) MemoryStores() map[string]test {
 					Memory: &store.MemoryMount{MemoryStoreUse: spec.MemoryStores[i], Name: m.Name, Description: m.Description},
 				}, got.Resources[i])
 			}
-			equal(b.T, "file", "file_1", got.Resources[3].FileID)
+			equal(b.T, "file", file, got.Resources[3].FileID)
 			b.readsBack(got)
 			check(b.T, b.DeleteMemoryStore(b.ctx, account, first.ID))
 			b.readsBack(got)

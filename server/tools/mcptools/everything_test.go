@@ -7,7 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cloud-sessions/sessions/server/internal/npmtest"
+	"github.com/cloud-sessions/sessions/api/npmtest"
+	"github.com/cloud-sessions/sessions/server/internal/needs"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
@@ -16,6 +17,7 @@ const everything = "@modelcontextprotocol/server-everything@2026.8.31"
 
 func TestReferenceServer(t *testing.T) {
 	t.Parallel()
+	needs.Program(t, "npx")
 	for transport, c := range map[string]struct{ kind, path string }{
 		"streamableHttp": {"http", "/mcp"},
 		"sse":            {"url", "/sse"},

@@ -8,7 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cloud-sessions/sessions/server/internal/npmtest"
+	"github.com/cloud-sessions/sessions/api/npmtest"
+	"github.com/cloud-sessions/sessions/server/internal/needs"
 	"github.com/cloud-sessions/sessions/server/turn/openai"
 	"github.com/cloud-sessions/sessions/server/turn/turntest"
 )
@@ -22,6 +23,7 @@ const (
 // TestMocks tests the runner on endpoints that others wrote to test programs like it.
 func TestMocks(t *testing.T) {
 	t.Parallel()
+	needs.Program(t, "npx")
 	type turns map[string][]string // the events by the user's message
 	for name, m := range map[string]struct {
 		npm   string

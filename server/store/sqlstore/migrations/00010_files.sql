@@ -35,4 +35,4 @@ CREATE TABLE session_files (
     file_id    TEXT NOT NULL,
     PRIMARY KEY (account_id, session_id, file_id)
 );
-CREATE INDEX session_files_by_file ON session_files (account_id, file_id);
+CREATE INDEX session_files_by_file ON session_files (account_id, file_id, session_id);

@@ -14,19 +14,16 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/cloud-sessions/sessions/server/internal/needs"
 )
 
 // timeout is how long npm may take to install a server and start it.
 const timeout = 8 * time.Minute
 
 // Start runs a command of an npm package, NAME@VERSION, in which FREE stands for a free port, until the test ends. It waits
-// until the port accepts connections, and returns http://127.0.0.1:PORT. Where npx is not installed the test is skipped, or
-// fails under CI. However the test ends, everything that the command has started ends with it.
+// until the port accepts connections, and returns http://127.0.0.1:PORT. The machine must have npx, or the test fails. However
+// the test ends, everything that the command has started ends with it.
 func Start(t *testing.T, npm string, args ...string) (url string) {
 	t.Helper()
-	needs.Program(t, "npx")
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,172 @@
+// Package worker runs the built-in tools of sessions in a self-hosted environment, on this machine: the official worker of
+// github.com/anthropics/anthropic-sdk-go, with file tools that are confined to a folder, and with bash only where its
+// caller decided what bash may do.
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	anthropic "github.com/anthropics/anthropic-sdk-go"
+	"github.com/anthropics/anthropic-sdk-go/lib/environments"
+	"github.com/anthropics/anthropic-sdk-go/option"
+	"github.com/anthropics/anthropic-sdk-go/tools/agenttoolset"
+)
+
+// Bash is what the bash tool may do.
+type Bash int
+
+const (
+	// NoBash refuses every command.
+	NoBash Bash = iota
+	// Sandbox runs commands in a sandbox of bubblewrap that sees the folder and the system's programs, and no network.
+	Sandbox
+	// NoSandbox runs commands as the user who runs the worker.
+	NoSandbox
+)
+
+// Options configure a worker.
+type Options struct {
+	// BaseURL is the URL of the API, as package client has it.
+	BaseURL string
+	// EnvironmentID is the environment whose work the worker does, Key is the environment's key.
+	EnvironmentID, Key string
+	// Dir is the folder that the file tools are confined to. It must exist.
+	Dir  string
+	Bash Bash
+	// MaxIdle is how long the worker stays with a session after the end of a turn; 0 for a minute.
+	MaxIdle time.Duration
+	// Log gets what the worker does.
+	Log *slog.Logger
+}
+
+// Run does the work of the environment, one session at a time, until ctx ends, which is not an error. It returns an error
+// when the server refuses the key or the environment, when the folder does not exist, and when there is no working sandbox
+// although Options.Bash asks for one.
+func Run(ctx context.Context, o Options) error {
+	root, err := serverRoot(o.BaseURL)
+	if err != nil {
+		return err
+	}
+	dir, err := existingFolder(o.Dir)
+	if err != nil {
+		return err
+	}
+	if o.Bash == Sandbox {
+		if err := tryBubblewrap(ctx, dir); err != nil {
+			return err
+		}
+	}
+	options := environments.EnvironmentWorkerOptions{
+		EnvironmentID: o.EnvironmentID, EnvironmentKey: o.Key, Workdir: dir, Logger: o.Log,
+		ToolsFunc: func(env *agenttoolset.AgentToolContext) []anthropic.BetaTool { return tools(env, o.Bash) },
+	}
+	if o.MaxIdle > 0 {
+		options.MaxIdle = &o.MaxIdle
+	}
+	client := anthropic.NewClient(option.WithBaseURL(root), option.WithAPIKey("unused"))
+	return explained(environments.NewEnvironmentWorker(client, options).Run(ctx))
+}
+
+// serverRoot returns the URL that the worker adds its paths to, which begin with /v1.
+func serverRoot(base string) (string, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		return "", errors.New("the base URL must be http:// or https:// with a host")
+	}
+	path := strings.TrimSuffix(u.Path, "/")
+	for _, mount := range []string{"/api/v1/cloud", "/v1"} {
+		if root, ok := strings.CutSuffix(path, mount); ok {
+			path = root
+			break
+		}
+	}
+	u.Path = path + "/"
+	return u.String(), nil
+}
+
+// existingFolder returns the absolute path of a folder, without symbolic links.
+func existingFolder(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err == nil {
+		abs, err = filepath.EvalSymlinks(abs)
+	}
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(abs)
+	if err != nil {
+		return "", err
+	}
+	if !info.IsDir() {
+		return "", fmt.Errorf("%s is not a folder", dir)
+	}
+	return abs, nil
+}
+
+// explained returns an error of the server in one sentence.
+func explained(err error) error {
+	var refused *anthropic.Error
+	if !errors.As(err, &refused) {
+		return err
+	}
+	var body struct{ Error struct{ Message string } }
+	if json.Unmarshal([]byte(refused.RawJSON()), &body) != nil || body.Error.Message == "" {
+		return fmt.Errorf("the server responded with the status %d", refused.StatusCode)
+	}
+	return &RefusedError{Status: refused.StatusCode, Message: body.Error.Message}
+}
+
+// RefusedError is what the server says of the key or the environment.
+type RefusedError struct {
+	Status  int
+	Message string
+}
+
+func (e *RefusedError) Error() string { return strings.TrimSuffix(e.Message, ".") }
+
+// tools returns the tools of a session.
+func tools(env *agenttoolset.AgentToolContext, bash Bash) []anthropic.BetaTool {
+	env.Env = shellEnvironment(env.Workdir)
+	all := agenttoolset.BetaAgentToolset20260401(env)
+	for i, t := range all {
+		switch {
+		case t.Name() != "bash" || bash == NoSandbox:
+		case bash == Sandbox:
+			all[i] = &sandboxedBash{BetaTool: t, dir: env.Workdir}
+		default:
+			all[i] = refusedBash{t}
+		}
+	}
+	return all
+}
+
+// kept are the variables of the worker's environment that commands get. All others may hold secrets, the key for one.
+var kept = []string{"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "USER", "LOGNAME", "SHELL"}
+
+// shellEnvironment returns the environment of commands in a folder.
+func shellEnvironment(dir string) map[string]string {
+	environment := map[string]string{"HOME": dir}
+	for _, name := range kept {
+		if value, ok := os.LookupEnv(name); ok {
+			environment[name] = value
+		}
+	}
+	return environment
+}
+
+// refusedBash is bash where nobody has decided what it may do. The agent reads why.
+type refusedBash struct{ anthropic.BetaTool }
+
+// Execute implements anthropic.BetaTool.
+func (refusedBash) Execute(context.Context, json.RawMessage) ([]anthropic.BetaToolResultBlockParamContentUnion, error) {
+	return nil, &agenttoolset.ToolError{Content: "This worker runs no commands: it was started without a sandbox. Use the file tools instead."}
+}
