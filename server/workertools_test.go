@@ -67,7 +67,9 @@ func TestAWorkersResult(t *testing.T) {
 	}
 	body := toolResult(use, `[{"type":"text","text":""},{"type":"text","text":"a\u0000b\n\n"}]`)
 	first := h.post(path+"/events", body)
-	expect(t, first, 200, nil)
+	if first.status != 200 {
+		t.Fatalf("%d %s", first.status, first.body)
+	}
 	want := []string{
 		"user.tool_result", "agent.tool_result", "session.status_running", "span.model_request_start", `agent.message "It says: ab\n\n"`,
 		"span.model_request_end", "session.status_idle end_turn",
