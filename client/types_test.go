@@ -24,7 +24,7 @@ import (
 // value, the `type` of an object or the `status` of an event, need none.
 func TestOneImport(t *testing.T) {
 	named := map[string]bool{}
-	for _, name := range []string{"types.gen.go", "patches.go", "errors.go", "vaults.go", "credentials.go"} {
+	for _, name := range []string{"types.gen.go", "patches.go", "errors.go", "vaults.go", "credentials.go", "work.go"} {
 		file, err := parser.ParseFile(gotoken.NewFileSet(), name, nil, 0)
 		if err != nil {
 			t.Fatal(err)

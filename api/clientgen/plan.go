@@ -36,6 +36,7 @@ type query struct {
 func (d *document) plan() (p plan) {
 	seen := map[*service]bool{}
 	var ends [][]step
+	var consequences []*service // whose records the server makes when others change
 	var visit func(s *service)
 	visit = func(s *service) {
 		if seen[s] {
@@ -57,9 +58,17 @@ func (d *document) plan() (p plan) {
 			}
 			return part
 		}
-		p.Steps = append(p.Steps, of(creates, reads)...)
+		if s.creates() {
+			p.Steps = append(p.Steps, of(creates, reads)...)
+		} else { // its records are known once they have been read
+			p.Steps = append(append(p.Steps, of(lists, reads)...), of(updates, updates)...)
+		}
 		for _, child := range s.Children {
-			visit(child)
+			if child.creates() {
+				visit(child)
+			} else {
+				consequences = append(consequences, child)
+			}
 		}
 		p.Steps = append(p.Steps, of(acts, acts)...)
 		if s.Parent != nil {
@@ -73,6 +82,9 @@ func (d *document) plan() (p plan) {
 		return -cmp.Compare(a.operations()[0].rank(), b.operations()[0].rank())
 	})
 	for _, s := range roots {
+		visit(s)
+	}
+	for _, s := range consequences {
 		visit(s)
 	}
 	for _, steps := range slices.Backward(ends) {
@@ -96,6 +108,11 @@ const (
 	archives
 	deletes
 )
+
+// creates reports whether an operation of a service creates its records.
+func (s *service) creates() bool {
+	return slices.ContainsFunc(s.operations(), func(op *operation) bool { return op.rank() == creates })
+}
 
 // rank is what an operation does.
 func (op *operation) rank() int {

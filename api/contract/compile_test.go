@@ -98,7 +98,7 @@ func TestCompileRefusesOperations(t *testing.T) {
 	for want, change := range map[string]func(*openapi3.T, *openapi3.Operation){
 		"x-request-limits": func(doc *openapi3.T, _ *openapi3.Operation) { delete(doc.Extensions, "x-request-limits") },
 		"no operationId":   func(_ *openapi3.T, op *openapi3.Operation) { op.OperationID = "" },
-		"only application": func(_ *openapi3.T, op *openapi3.Operation) {
+		"only bodies of application/json": func(_ *openapi3.T, op *openapi3.Operation) {
 			op.RequestBody.Value.Content["text/csv"] = openapi3.NewMediaType()
 		},
 		"is not a single": func(_ *openapi3.T, op *openapi3.Operation) { op.Responses.Set("2XX", op.Responses.Value("200")) },

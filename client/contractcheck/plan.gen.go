@@ -107,50 +107,6 @@ var plan = []step{
 		operation: "deleteEnvironmentKey",
 	},
 	{
-		operation: "updateWork",
-		bodies: []string{
-			`{"metadata":{"host":"build-host-1"}}`,
-		},
-	},
-	{
-		operation: "listWork", holds: "work_id",
-		queries: []query{
-			{"limit", []string{`20`}},
-			{"after_id", []string{`work_019e3bb1e8c171fd9abbb1477ffb84cc`}},
-			{"before_id", []string{`work_019e3bb1e8c171fd9abbb1477ffb84cc`}},
-			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
-		},
-	},
-	{
-		operation: "pollWork",
-		queries: []query{
-			{"block_ms", []string{`999`}},
-			{"reclaim_older_than_ms", []string{`5000`}},
-		},
-	},
-	{
-		operation: "getWorkStats",
-	},
-	{
-		operation: "getWork",
-	},
-	{
-		operation: "ackWork",
-	},
-	{
-		operation: "heartbeatWork",
-		queries: []query{
-			{"expected_last_heartbeat", []string{`NO_HEARTBEAT`}},
-			{"desired_ttl_seconds", []string{`30`}},
-		},
-	},
-	{
-		operation: "stopWork",
-		bodies: []string{
-			`{"force":true}`,
-		},
-	},
-	{
 		operation: "createMemoryStore", holds: "memory_store_id",
 		bodies: []string{
 			`{"description":"What users have told us about themselves","metadata":{"team":"support"},"name":"User notes"}`,
@@ -222,58 +178,6 @@ var plan = []step{
 		queries: []query{
 			{"expected_content_sha256", []string{`b9222ae357120af1d8c83927948ddc111cedb70023b6b694d2ad45df97b088ed`}},
 		},
-	},
-	{
-		operation: "listMemoryVersions", holds: "memory_version_id",
-		queries: []query{
-			{"limit", []string{`20`}},
-			{"after_id", []string{`memver_019e3b15a1bc7a93e476bd18eaf3c4f5`}},
-			{"before_id", []string{`memver_019e3b15a1bc7a93e476bd18eaf3c4f5`}},
-			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
-			{"order", []string{`desc`}},
-			{"memory_id", []string{`mem_019e3b15a1bc7f82d365ac07d9f2b3e4`}},
-			{"operation", []string{`created`}},
-			{"session_id", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
-			{"api_key_id", []string{`tok_019e3b16b2cd7ba4f587ce29fba4d5a6`}},
-			{"created_at[gte]", []string{`2026-05-18T15:26:15.747298Z`}},
-			{"created_at[lte]", []string{`2026-05-18T15:26:15.747298Z`}},
-			{"view", []string{`full`}},
-		},
-	},
-	{
-		operation: "listVersionsOfMemories", holds: "memory_version_id",
-		queries: []query{
-			{"limit", []string{`20`}},
-			{"after_id", []string{`memver_019e3b15a1bc7a93e476bd18eaf3c4f5`}},
-			{"before_id", []string{`memver_019e3b15a1bc7a93e476bd18eaf3c4f5`}},
-			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
-			{"order", []string{`desc`}},
-			{"memory_id", []string{`mem_019e3b15a1bc7f82d365ac07d9f2b3e4`}},
-			{"operation", []string{`created`}},
-			{"session_id", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
-			{"api_key_id", []string{`tok_019e3b16b2cd7ba4f587ce29fba4d5a6`}},
-			{"created_at[gte]", []string{`2026-05-18T15:26:15.747298Z`}},
-			{"created_at[lte]", []string{`2026-05-18T15:26:15.747298Z`}},
-			{"view", []string{`full`}},
-		},
-	},
-	{
-		operation: "getMemoryVersion",
-		queries: []query{
-			{"view", []string{`basic`}},
-		},
-	},
-	{
-		operation: "getVersionOfMemory",
-		queries: []query{
-			{"view", []string{`basic`}},
-		},
-	},
-	{
-		operation: "redactMemoryVersion",
-	},
-	{
-		operation: "redactVersionOfMemory",
 	},
 	{
 		operation: "createSession", needs: []string{"agent_id", "environment_id", "memory_store_id"}, holds: "session_id",
@@ -452,6 +356,102 @@ var plan = []step{
 	},
 	{
 		operation: "deleteVaultCredential",
+	},
+	{
+		operation: "listWork", holds: "work_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`work_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"before_id", []string{`work_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+		},
+	},
+	{
+		operation: "pollWork",
+		queries: []query{
+			{"block_ms", []string{`999`}},
+			{"reclaim_older_than_ms", []string{`5000`}},
+		},
+	},
+	{
+		operation: "getWorkStats",
+	},
+	{
+		operation: "getWork",
+	},
+	{
+		operation: "updateWork",
+		bodies: []string{
+			`{"metadata":{"host":"build-host-1"}}`,
+		},
+	},
+	{
+		operation: "ackWork",
+	},
+	{
+		operation: "heartbeatWork",
+		queries: []query{
+			{"expected_last_heartbeat", []string{`NO_HEARTBEAT`}},
+			{"desired_ttl_seconds", []string{`30`}},
+		},
+	},
+	{
+		operation: "stopWork",
+		bodies: []string{
+			`{"force":true}`,
+		},
+	},
+	{
+		operation: "listMemoryVersions", holds: "memory_version_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`memver_019e3b15a1bc7a93e476bd18eaf3c4f5`}},
+			{"before_id", []string{`memver_019e3b15a1bc7a93e476bd18eaf3c4f5`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"order", []string{`desc`}},
+			{"memory_id", []string{`mem_019e3b15a1bc7f82d365ac07d9f2b3e4`}},
+			{"operation", []string{`created`}},
+			{"session_id", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"api_key_id", []string{`tok_019e3b16b2cd7ba4f587ce29fba4d5a6`}},
+			{"created_at[gte]", []string{`2026-05-18T15:26:15.747298Z`}},
+			{"created_at[lte]", []string{`2026-05-18T15:26:15.747298Z`}},
+			{"view", []string{`full`}},
+		},
+	},
+	{
+		operation: "listVersionsOfMemories", holds: "memory_version_id",
+		queries: []query{
+			{"limit", []string{`20`}},
+			{"after_id", []string{`memver_019e3b15a1bc7a93e476bd18eaf3c4f5`}},
+			{"before_id", []string{`memver_019e3b15a1bc7a93e476bd18eaf3c4f5`}},
+			{"page", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"order", []string{`desc`}},
+			{"memory_id", []string{`mem_019e3b15a1bc7f82d365ac07d9f2b3e4`}},
+			{"operation", []string{`created`}},
+			{"session_id", []string{`sess_019e3bb1e8c171fd9abbb1477ffb84cc`}},
+			{"api_key_id", []string{`tok_019e3b16b2cd7ba4f587ce29fba4d5a6`}},
+			{"created_at[gte]", []string{`2026-05-18T15:26:15.747298Z`}},
+			{"created_at[lte]", []string{`2026-05-18T15:26:15.747298Z`}},
+			{"view", []string{`full`}},
+		},
+	},
+	{
+		operation: "getMemoryVersion",
+		queries: []query{
+			{"view", []string{`basic`}},
+		},
+	},
+	{
+		operation: "getVersionOfMemory",
+		queries: []query{
+			{"view", []string{`basic`}},
+		},
+	},
+	{
+		operation: "redactMemoryVersion",
+	},
+	{
+		operation: "redactVersionOfMemory",
 	},
 	{
 		operation: "archiveVault",

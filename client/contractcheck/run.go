@@ -183,6 +183,8 @@ func (r *run) send(op target, place place, query url.Values, body json.RawMessag
 	case err == nil:
 		return response, nil
 	case failure.Status == http.StatusNotImplemented, place.unknown && failure.Status == http.StatusNotFound:
+	case failure.Status == http.StatusBadRequest && place.ids[failure.Param] != "" && !r.own([]string{failure.Param}, place):
+		// What was there before is of another kind than the operation is for.
 	default:
 		w.failed(&Violation{
 			Operation: op.ID, Method: op.Method, Path: path, Status: failure.Status, Rule: ruleOutcome,

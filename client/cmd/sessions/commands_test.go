@@ -332,6 +332,7 @@ func TestEveryParameterHasAFlag(t *testing.T) {
 		"precondition": "another name of --based-on", "tools": "--file", "mcp_servers": "--file", "skills": "--file", "instructions": "another name of --system",
 		"credentials": "--file", "display_name": "not kept of a credential", // whose flat form is another one of --type and the like:
 		"type": "--type", "mcp_server_url": "--mcp-server-url", "protocol": "--file", "access_token": "--secret-file",
+		"Worker-ID": "of workers", "Anthropic-Worker-ID": "as Worker-ID",
 		"file": "FILE", "filename": "--name", "after": "--after", "before": "--before",
 		"Range": "download resumes by itself", "If-Range": "as Range", "If-None-Match": "the caller has nothing", "If-Modified-Since": "as If-None-Match",
 	}
