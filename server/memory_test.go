@@ -19,6 +19,7 @@ func TestMemoryIsReturned(t *testing.T) {
 		want := func(n int, when string) {
 			t.Helper()
 			time.Sleep(3 * calm)
+			synctest.Wait()
 			if released != n {
 				t.Errorf("%s: returned %d times, want %d", when, released, n)
 			}
