@@ -100,7 +100,7 @@ func (r *run) try(s step) error {
 	switch {
 	case r.ctx.Err() != nil:
 		return r.ctx.Err()
-	case op.Method == http.MethodGet:
+	case op.Method == http.MethodGet && !(r.readOnly && op.NoHead):
 	case r.readOnly:
 		missing = "it changes things"
 	case !ok:

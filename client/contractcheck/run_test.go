@@ -150,7 +150,7 @@ func TestReadOnly(t *testing.T) {
 				t.Errorf("%s %s", req.Method, req.Path)
 			}
 		}
-		reads := operations(t, http.MethodGet)
+		reads := slices.DeleteFunc(operations(t, http.MethodGet), func(id string) bool { return id == "pollWork" }) // which delivers an item
 		for _, r := range results {
 			want := contractcheck.Unchecked
 			if slices.Contains(reads, r.Operation) {

@@ -186,6 +186,9 @@ standard input. Omitted fields keep their values; the MCP server and the name of
 	"archiveVault":           {short: "Archive a vault permanently"},
 	"archiveVaultCredential": {short: "Archive a credential permanently"},
 	"deleteVaultCredential":  {short: "Delete a credential permanently"},
+	"updateWork": {
+		example: `  sessions work update env_019e2590d33f711fabf42f2857cecd8a work_019e3bb1e8c171fd9abbb1477ffb84cc --metadata host=laptop`,
+	},
 	"uploadFile": {
 		use:   "upload FILE",
 		short: "Upload a file",
