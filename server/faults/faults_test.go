@@ -178,7 +178,7 @@ func TestParsePlanErrors(t *testing.T) {
 		"rules:\n- {answer: {}}":                              `test.yaml:2:12: answer needs the key "status"`,
 		"rules:\n- {answer: 429}":                             `test.yaml:2:12: answer must be a mapping, not the number 429`,
 		"rules:\n- {answer: {status: 99, body: html}}":        `test.yaml:2:12: status must be a whole number from 200 to 599, not 99`,
-		"rules:\n- {answer: {status: 502}}":                   `test.yaml:2:12: the contract has no error for the status 502, only for 400 401 403 404 409 429 500 501 503; choose another body: html, broken_json or empty`,
+		"rules:\n- {answer: {status: 502}}":                   `test.yaml:2:12: the contract has no error for the status 502, only for 400 401 403 404 409 412 429 500 501 503; choose another body: html, broken_json or empty`,
 		"rules:\n- {answer: {status: 502, body: xml}}":        `test.yaml:2:12: body must be error, html, broken_json or empty, not "xml"`,
 		"rules:\n- {answer: {status: 204, body: html}}":       `test.yaml:2:12: a response with the status 204 has no body; choose body: empty`,
 		"rules:\n- {answer: {status: 429, retry_after: 2}}":   `test.yaml:2:39: retry_after must be a duration from 0s to 1h, such as 50ms, not the number 2`,
@@ -197,7 +197,7 @@ func TestParsePlanErrors(t *testing.T) {
 	// A name that YAML reads as a number, a boolean or a date is named as it is spelled.
 	for _, name := range []string{"createSesion", "1.10", "012", "yes", "true", "0x1F", "2026-05-18"} {
 		_, err := faults.ParsePlan("test.yaml", []byte("rules:\n- {operations: "+name+", drop: before}"))
-		if want := `test.yaml:2:16: the contract has no operation "` + name + `"; its operations are: addSessionResources, archiveAgent, `; err == nil || !strings.HasPrefix(err.Error(), want) {
+		if want := `test.yaml:2:16: the contract has no operation "` + name + `"; its operations are: ackWork, addSessionResources, archiveAgent, `; err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got %v, want %s…", err, want)
 		}
 	}
