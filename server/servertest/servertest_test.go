@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -31,6 +32,15 @@ func (s *scope) Fatalf(f string, a ...any) { s.Errorf(f, a...); panic(s) }
 func (s *scope) Output() io.Writer         { return io.Discard }
 func (s *scope) Context() context.Context  { return context.Background() }
 func (s *scope) Helper()                   {}
+
+func (s *scope) TempDir() string {
+	dir, err := os.MkdirTemp("", "servertest")
+	if err != nil {
+		s.Fatalf("%v", err)
+	}
+	s.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
 
 func (s *scope) end() {
 	for len(s.cleanups) > 0 {
