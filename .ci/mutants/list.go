@@ -1385,7 +1385,7 @@ var list = []mutant{
 	{
 		name:     "turns: a turn waits for more uses than the contract allows",
 		in:       "server/turn/dispatch",
-		before:   "if wait && s.waits >= s.Log.MaxPending() {",
+		before:   "if wait && len(s.session.Turn.Pending)+s.waits >= s.Log.MaxPending() {",
 		after:    "if false {",
 		packages: "server/turn/dispatch",
 		tests:    "TestMoreUsesThanTheContractAllows",

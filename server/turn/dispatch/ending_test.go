@@ -192,14 +192,29 @@ func TestAUseThatCannotBeStoredEndsTheTurn(t *testing.T) {
 func TestMoreUsesThanTheContractAllows(t *testing.T) {
 	b := newBed(t, time.Second)
 	b.start(answering(func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
-		for range 1001 {
+		for range 6 {
 			if _, err := out.UseCustomTool(ctx, "get", nil); err != nil {
 				return "", err
 			}
 		}
 		return turn.RequiresAction, nil
 	}), turn.WallClock{})
-	b.say("go")
+	turnID := b.begin("go", false)
+	err := b.store.Atomically(b.Context(), func(ctx context.Context) error {
+		_, err := b.store.UpdateSession(ctx, b.session.Account, b.session.ID, func(s *store.Session) error {
+			for range 995 {
+				s.Turn.Pending = append(s.Turn.Pending, store.PendingAction{EventID: b.store.NewID("evt"), Type: event.AgentCustomTool})
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return b.store.QueueTurn(ctx, store.TurnRef{Session: b.session, TurnID: turnID})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if got := b.last(event.SessionError).Error.Message; got != "The agent used more than 1000 tools at once." {
 		t.Error(got)
 	}

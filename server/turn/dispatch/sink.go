@@ -394,7 +394,7 @@ func (s *sink) use(ctx context.Context, use store.PendingAction, p event.Payload
 		return "", err
 	}
 	defer s.mu.Unlock()
-	if wait && s.waits >= s.Log.MaxPending() {
+	if wait && len(s.session.Turn.Pending)+s.waits >= s.Log.MaxPending() {
 		return "", turn.Failuref("The agent used more than %d tools at once.", s.Log.MaxPending())
 	}
 	if err := s.reserve(eventSize + len(input)); err != nil {
