@@ -56,6 +56,7 @@ func (e *fieldError) Error() string { return e.message }
 func (a *app) explain(ctx context.Context, cmd *cobra.Command, err error) (text string, code int) {
 	failure, answered := errors.AsType[*client.Error](err)
 	field, isField := errors.AsType[*fieldError](err)
+	_, isDenied := errors.AsType[*deniedError](err)
 	_, isUsage := errors.AsType[usageError](err)
 	switch {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
@@ -66,6 +67,8 @@ func (a *app) explain(ctx context.Context, cmd *cobra.Command, err error) (text 
 		return text, exitInterrupted
 	case errors.Is(err, errStopped):
 		return err.Error(), exitInterrupted
+	case isDenied:
+		return err.Error(), exitDenied
 	case answered:
 		return describe(cmd, failure), exitCode(failure)
 	case isField:
