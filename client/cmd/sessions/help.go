@@ -125,6 +125,7 @@ exists. By default it is based on the latest version.`,
 	"createEnvironment": {
 		example: `  sessions environments create --name default --type cloud --networking unrestricted
   sessions environments create --name ci --type cloud --networking limited --allow-host api.tracker.example --apt git
+  sessions environments create --name own --type self_hosted
   sessions environments create --file environment.yaml`,
 	},
 	"getEnvironment": {
@@ -186,8 +187,13 @@ standard input. Omitted fields keep their values; the MCP server and the name of
 	"archiveVault":           {short: "Archive a vault permanently"},
 	"archiveVaultCredential": {short: "Archive a credential permanently"},
 	"deleteVaultCredential":  {short: "Delete a credential permanently"},
+	"createEnvironmentKey": {
+		example: `  environment=$(sessions environments create --name own --type self_hosted -o id)
+  (umask 077; sessions keys create $environment --name laptop -o json | jq -r .key > worker.key)`,
+	},
 	"updateWork": {
-		example: `  sessions work update env_019e2590d33f711fabf42f2857cecd8a work_019e3bb1e8c171fd9abbb1477ffb84cc --metadata host=laptop`,
+		example: `  environment=$(sessions environments create --name own --type self_hosted -o id)
+  sessions work update $environment work_019e3bb1e8c171fd9abbb1477ffb84cc --metadata host=laptop`,
 	},
 	"uploadFile": {
 		use:   "upload FILE",

@@ -27,9 +27,9 @@ func TestWorkersKey(t *testing.T) {
 		{"unknown", "pt-env-unknown", ".", refused, exitDenied},
 		{"revoked", revoked, ".", refused, exitDenied},
 		{"of another environment", foreign, ".", refused, exitDenied},
-		{"the account's token", token, ".", "has an access token of the account", exitUsage},
-		{"another token of an account", "pt-other", ".", "has an access token of the account", exitUsage},
-		{"malformed", "pt-env-1 pt-env-2", ".", "must be one line of printable ASCII", exitUsage},
+		{"the account's token", token, "absent", "has an access token of the account", exitUsage},
+		{"another token of an account", "pt-other", "absent", "has an access token of the account", exitUsage},
+		{"malformed", "pt-env-1 pt-env-2", "absent", "must be one line of printable ASCII", exitUsage},
 		{"no folder", good, "absent", "the folder of the worker: lstat ", exitUsage},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
