@@ -187,13 +187,8 @@ standard input. Omitted fields keep their values; the MCP server and the name of
 	"archiveVault":           {short: "Archive a vault permanently"},
 	"archiveVaultCredential": {short: "Archive a credential permanently"},
 	"deleteVaultCredential":  {short: "Delete a credential permanently"},
-	"createEnvironmentKey": {
-		example: `  environment=$(sessions environments create --name own --type self_hosted -o id)
-  (umask 077; sessions keys create $environment --name laptop -o json | jq -r .key > worker.key)`,
-	},
 	"updateWork": {
-		example: `  environment=$(sessions environments create --name own --type self_hosted -o id)
-  sessions work update $environment work_019e3bb1e8c171fd9abbb1477ffb84cc --metadata host=laptop`,
+		example: `  sessions work update env_019e2590d33f711fabf42f2857cecd8a work_019e3bb1e8c171fd9abbb1477ffb84cc --metadata host=laptop`,
 	},
 	"uploadFile": {
 		use:   "upload FILE",

@@ -152,7 +152,7 @@ func realSandbox(t *testing.T) {
 	}
 }
 
-// The sandbox has what programs need of the system, and none of what may be secret.
+// The sandbox has what programs need of the system, and nothing that may be secret.
 func TestSandboxSeesLittleOfTheSystem(t *testing.T) {
 	t.Parallel()
 	for _, path := range system {
