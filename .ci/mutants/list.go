@@ -3100,7 +3100,7 @@ var list = []mutant{
 		name:     "idempotency: a repeat asks another server again",
 		in:       "server/pipeline/idempotency.go",
 		before:   "\tif replayed || err != nil",
-		after:    "\tif err != nil",
+		after:    "\tif replayed && err != nil || err != nil",
 		packages: "server",
 		tests:    "TestValidationAsksTheServer",
 	},
