@@ -276,7 +276,7 @@ func TestFileInUse(t *testing.T) {
 // TestNoPlaceForFiles uploads to a server without blobs, and reads a file that was there before.
 func TestNoPlaceForFiles(t *testing.T) {
 	h := start(t, func(c *server.Config) { c.Blobs = server.NoBlobs })
-	want := refusal{501, "feature_not_available", "", "This server has no place for files; its operator has to set one with --blobs."}
+	want := refusal{501, "feature_not_available", "", "This server has no place for files; its operator has to set one with 'sessionsd serve --blobs'."}
 	h.expectRefusal(t, uploading(part{"file", "a", "", "x"}), want)
 	id := h.files(1)[0]
 	expect(t, h.get("/files/"+id), 200, map[string]any{"filename": "0"})

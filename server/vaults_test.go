@@ -3,9 +3,12 @@ package server_test
 import (
 	"database/sql"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -276,6 +279,35 @@ func TestValidateCredential(t *testing.T) {
 	other := h.mustCreate(path, `{"auth":{"type":"mcp_oauth","mcp_server_url":"https://a.example","access_token":"t"}}`)
 	h.send(t, "POST", "/vaults/"+vault+"/archive", "", 200)
 	h.expectRefusal(t, validate(other), want)
+}
+
+// TestValidationAsksTheServer has a server that the operator allows. It is asked outside of every transaction, and a repeat
+// with the same idempotency key gets the first result.
+func TestValidationAsksTheServer(t *testing.T) {
+	var asked atomic.Int32
+	var h *harness
+	mcp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if got := h.do(request{method: "POST", path: "/vaults", body: `{"display_name":"a write that must not wait"}`}); got.status != 201 {
+			t.Errorf("another write: %d %s", got.status, got.body)
+		}
+		http.Error(w, "no "+r.Header.Get("Authorization"), http.StatusUnauthorized)
+	}))
+	defer mcp.Close()
+	h = start(t, func(c *server.Config) { c.MCPAllow = []string{"127.0.0.1"} })
+	vault := h.mustCreate("/vaults", `{"display_name":"v"}`)
+	oauth := h.mustCreate("/vaults/"+vault+"/credentials", `{"auth":{"type":"mcp_oauth","mcp_server_url":"`+mcp.URL+`","access_token":"canary-1"}}`)
+	validate := request{method: "POST", path: "/vaults/" + vault + "/credentials/" + oauth + "/mcp_oauth_validate", header: keyed("once")}
+	for repeat, times := range []int32{1, 1, 2} {
+		if repeat == 2 {
+			validate.header = nil
+		}
+		got := h.do(validate)
+		want := map[string]any{"method": "initialize", "http_response": map[string]any{"status_code": 401.0, "content_type": "text/plain", "body": "no Bearer [secret]\n", "body_truncated": false}}
+		if diff := cmp.Diff(want, got.field("mcp_probe")); diff != "" || got.status != 200 || got.field("status") != "invalid" || asked.Load() != times {
+			t.Errorf("%d %s, asked %d times: %s", got.status, got.body, asked.Load(), diff)
+		}
+	}
 }
 
 // TestSessionsNameVaults creates sessions with vaults that exist, that do not, and that are archived.

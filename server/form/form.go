@@ -334,7 +334,7 @@ func (e *FullError) Problem() problem.Problem {
 type FeatureError struct{}
 
 func (e *FeatureError) Error() string {
-	return "This server has no place for files; its operator has to set one with --blobs."
+	return "This server has no place for files; its operator has to set one with 'sessionsd serve --blobs'."
 }
 
 // Problem implements problem.Error.
