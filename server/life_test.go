@@ -73,7 +73,7 @@ func TestUpdateSession(t *testing.T) {
 	}
 	full, _ := json.Marshal(map[string]any{"metadata": patch})
 	h.expectRefusal(t, request{method: "POST", path: path, body: string(full)},
-		badRequest("metadata", "After the change, field 'metadata' is invalid: The request body must have at most 16 entries."))
+		badRequest("metadata", "After the change, field 'metadata' must have at most 16 entries."))
 	for _, fixed := range []string{"agent", "environment_id", "delta_flush_interval_ms", "vault_ids", "memory_store_ids", "resources", "status"} {
 		h.expectRefusal(t, request{method: "POST", path: path, body: `{"` + fixed + `":null}`}, badRequest(fixed, "Unknown field '"+fixed+"'."))
 	}
@@ -213,7 +213,7 @@ func TestResources(t *testing.T) {
 		many = append(many, fmt.Sprintf(`{"type":"file","file_id":"%s"}`, id))
 	}
 	h.expectRefusal(t, request{method: "POST", path: path, body: `{"resources":[` + strings.Join(many, ",") + `]}`},
-		badRequest("resources", "After the change, field 'resources' is invalid: The request body must be an array of at most 100 items."))
+		badRequest("resources", "After the change, field 'resources' must be an array of at most 100 items."))
 	expect(t, h.post(path, `{"resources":[`+strings.Join(many[1:], ",")+`]}`), 200, nil)
 	expect(t, h.get("/sessions/"+id), 200, nil)
 }
