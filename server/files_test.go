@@ -180,7 +180,8 @@ func TestListFiles(t *testing.T) {
 func TestUploadRefuses(t *testing.T) {
 	h := start(t, func(c *server.Config) { c.MaxFileBytes = 1000 })
 	good := part{"file", "a.txt", "", "x"}
-	const badName = "The name of the file must have 1 to 255 bytes, without '/', '\\' or control characters, and be neither '.' nor '..'."
+	const badName = "The name of the file must have 1 to 255 bytes, without '/', '\\', control or format characters, and be neither '.' nor '..'."
+	const badText = "Field 'name' must not contain '/', '\\', control or format characters."
 	const badHeader = "The header 'Content-Disposition' of each part must be form-data with the part's name, and no header may have control " +
 		"characters or line breaks in a value; percent-encode those of a name."
 	named := func(disposition string) string {
@@ -207,10 +208,10 @@ func TestUploadRefuses(t *testing.T) {
 		"two names":     {form(part{"name", "", "", "a"}, part{"name", "", "", "a"}, good), badRequest("name", "The form has the part 'name' twice; send it once.")},
 		"no name":       {form(part{"file", "", "", "x"}), badRequest("name", "The file has no name; send the part 'name', or a file name with the part 'file'.")},
 		"folder":        {form(part{"file", "../a.txt", "", "x"}), badRequest("name", badName)},
-		"backslash":     {form(good, part{"name", "", "", `a\b`}), badRequest("name", "Field 'name' must not contain '/', '\\' or control characters.")},
+		"backslash":     {form(good, part{"name", "", "", `a\b`}), badRequest("name", badText)},
 		"dots":          {form(part{"file", "..", "", "x"}), badRequest("name", badName)},
 		"long name":     {form(good, part{"name", "", "", strings.Repeat("值", 86)}), badRequest("name", badName)},
-		"control":       {form(good, part{"name", "", "", "a\u0085b"}), badRequest("name", badName)},
+		"control":       {form(good, part{"name", "", "", "a\u0085b"}), badRequest("name", badText)},
 		"no text":       {form(good, part{"name", "", "", "\xff"}), badRequest("name", "Part 'name' must be text in UTF-8.")},
 		"purpose":       {form(good, part{"purpose", "", "", "x"}), badRequest("purpose", "Field 'purpose' must be one of 'user_upload', 'tool_output', 'skill_output', 'session_resource', 'agent_output'.")},
 		"metadata":      {form(good, part{"metadata", "", "", "{"}), badRequest("metadata", "Part 'metadata' must be JSON.")},
