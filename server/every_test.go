@@ -98,6 +98,30 @@ func each(t *testing.T, check func(t *testing.T, o operation)) {
 
 func openGate(c *server.Config) { c.Features = []string{server.FeatureM3} }
 
+// A parameter is text: what no database takes for text is refused, whatever else the parameter may be.
+func TestEveryParameterIsText(t *testing.T) {
+	h := start(t, openGate)
+	each(t, func(t *testing.T, o operation) {
+		for _, ref := range o.parameters {
+			name := ref.Value.Name
+			for _, value := range []string{"\xff", "a\x00", "\xed\xa0\x80"} {
+				r := o.request
+				switch ref.Value.In {
+				case "path":
+					r = o.at(map[string]string{name: value})
+				case "query":
+					r.path += "?" + url.Values{name: {value}}.Encode()
+				default:
+					continue
+				}
+				if got := refusalOf(h.do(r)); got.Status != 400 || got.Param != name {
+					t.Errorf("%s=%q: %+v", name, value, got)
+				}
+			}
+		}
+	})
+}
+
 func TestEveryOperationNeedsAToken(t *testing.T) {
 	h := start(t)
 	each(t, func(t *testing.T, o operation) {

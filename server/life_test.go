@@ -258,6 +258,24 @@ func TestUpdateAgent(t *testing.T) {
 	expect(t, h.get(path+"/versions?before_id=1&limit=1"), 200, map[string]any{"first_id": "2", "has_more": true})
 }
 
+// The URL of an MCP server is shown to all who see the agent, so it holds no password; and it names a host.
+func TestURLsOfMCPServers(t *testing.T) {
+	h := start(t)
+	vault := h.mustCreate("/vaults", `{"display_name":"v"}`)
+	for _, url := range []string{
+		"http://user:password@m.example/mcp", "https://user@m.example/", "http:///mcp", "http://:80/", "http://m.example:99999/",
+		"http://m.example:0/", "http://a\\\\@m.example/", "http://[::1/",
+	} {
+		h.expectRefusal(t, request{method: "POST", path: "/agents", body: `{"name":"a","model":"m","mcp_servers":[{"type":"http","name":"m","url":"` + url + `"}]}`},
+			badRequest("mcp_servers[0].url", "Field 'mcp_servers[0].url' must be an http or https URL with a host, a port up to 65535 and no user name."))
+		h.expectRefusal(t, request{method: "POST", path: "/vaults/" + vault + "/credentials", body: `{"auth":{"type":"static_bearer","mcp_server_url":"` + url + `","token":"t"}}`},
+			badRequest("auth.mcp_server_url", "Field 'auth.mcp_server_url' must be an http or https URL with a host, a port up to 65535 and no user name."))
+	}
+	for _, url := range []string{"https://m.example", "http://M.example:8443/mcp?a=b", "http://[::1]:8080/", "http://127.0.0.1/"} {
+		h.mustCreate("/agents", `{"name":"a","model":"m","mcp_servers":[{"type":"http","name":"m","url":"`+url+`"}]}`)
+	}
+}
+
 func TestArchiveAndDeleteAgent(t *testing.T) {
 	h := start(t)
 	session := h.mustCreate("/sessions", h.createBody(nil))

@@ -3144,4 +3144,28 @@ var list = []mutant{
 		packages: "server",
 		tests:    "TestABadVaultKeyIsRefused",
 	},
+	{
+		name:     "limits: a parameter may be text that no database takes",
+		in:       "api/contract",
+		before:   " || !slices.ContainsFunc(values, notText) {",
+		after:    " || !slices.ContainsFunc(values[:0], notText) {",
+		packages: "server",
+		tests:    "TestEveryParameterIsText",
+	},
+	{
+		name:     "mcp: a list without tools costs no memory",
+		in:       "server/tools/mcptools",
+		before:   "return overhead + len(key.account) + len(key.url) + len(l.tools)*overhead + l.size",
+		after:    "return l.size",
+		packages: "server/tools/mcptools",
+		tests:    "TestEveryListHasAFootprint",
+	},
+	{
+		name:     "mcp: the URL of a server may hold a password",
+		in:       "server/operations",
+		before:   "if vault.MatchURL(server.URL) == \"\" {",
+		after:    "if false {",
+		packages: "server",
+		tests:    "TestURLsOfMCPServers",
+	},
 }

@@ -17,11 +17,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -114,18 +116,28 @@ func tenthOf(ctx context.Context, all []mutant) ([]mutant, error) {
 }
 
 // passUnchanged returns an error unless the tests of the mutants pass on the code as it is: a test that fails anyway
-// notices nothing.
+// notices nothing. The tests of a package run together.
 func passUnchanged(ctx context.Context, mutants []mutant) error {
-	done := map[string]bool{}
+	tests := map[string]map[string]bool{} // by packages; "" for all tests
 	for _, m := range mutants {
-		args := m.testArgs()
-		key := strings.Join(args, " ")
-		if done[key] {
-			continue
+		if tests[m.packages] == nil {
+			tests[m.packages] = map[string]bool{}
 		}
-		done[key] = true
+		for _, name := range strings.Fields(m.tests) {
+			tests[m.packages][name] = true
+		}
+		if m.tests == "" {
+			tests[m.packages][""] = true
+		}
+	}
+	for packages, names := range tests {
+		together := mutant{packages: packages}
+		if !names[""] {
+			together.tests = strings.Join(slices.Sorted(maps.Keys(names)), " ")
+		}
+		args := together.testArgs("10m")
 		if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("the tests fail without a mutant: go %s\n%s", key, passing.ReplaceAll(out, nil))
+			return fmt.Errorf("the tests fail without a mutant: go %s\n%s", strings.Join(args, " "), passing.ReplaceAll(out, nil))
 		}
 	}
 	return nil
@@ -243,8 +255,8 @@ func (m mutant) checkTests() error {
 }
 
 // testArgs returns the arguments of the Go command that run the mutant's tests.
-func (m mutant) testArgs() []string {
-	args := []string{"test", "-v", "-vet=off", "-failfast", "-timeout=2m"}
+func (m mutant) testArgs(timeout string) []string {
+	args := []string{"test", "-v", "-vet=off", "-failfast", "-timeout=" + timeout}
 	if m.tests != "" {
 		args = append(args, "-run=^("+strings.Join(strings.Fields(m.tests), "|")+")$")
 	}
@@ -291,7 +303,7 @@ func (m mutant) run(ctx context.Context, base string) (what outcome, note string
 	if err := errors.Join(os.WriteFile(base+".go", changed, 0o600), os.WriteFile(base+".json", overlay, 0o600)); err != nil {
 		return broken, ": " + err.Error()
 	}
-	args := append(m.testArgs(), "-overlay="+base+".json", "-count=1")
+	args := append(m.testArgs("2m"), "-overlay="+base+".json", "-count=1")
 	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
 	switch {
 	case err == nil && bytes.Contains(out, []byte("\n--- SKIP")) && !bytes.Contains(out, []byte("\n--- PASS")):

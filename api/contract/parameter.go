@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
 )
@@ -93,7 +96,7 @@ func (o *Operation) checkParameters(r *http.Request, pathParam func(string) stri
 			if err != nil {
 				return &misuse{p, ruleSyntax, "is not valid percent-encoding"}
 			}
-			if wrong := p.checkOne(value); wrong != nil {
+			if wrong := p.check([]string{value}); wrong != nil {
 				return wrong
 			}
 			continue
@@ -112,8 +115,15 @@ func (o *Operation) checkParameters(r *http.Request, pathParam func(string) stri
 	return nil
 }
 
-// check validates all values of a parameter, in the order sent.
+// check validates all values of a parameter: by its schema, in the order sent, then that they are text.
 func (p *parameter) check(values []string) *misuse {
+	if wrong := p.checkAll(values); wrong != nil || !slices.ContainsFunc(values, notText) {
+		return wrong
+	}
+	return &misuse{p, ruleSyntax, "must be text in UTF-8 without NUL"}
+}
+
+func (p *parameter) checkAll(values []string) *misuse {
 	switch {
 	case len(values) == 0:
 		if p.required {
@@ -127,6 +137,9 @@ func (p *parameter) check(values []string) *misuse {
 	}
 	return p.checkOne(values[0])
 }
+
+// notText reports whether a value is something that no database takes for text.
+func notText(value string) bool { return !utf8.ValidString(value) || strings.IndexByte(value, 0) >= 0 }
 
 func (p *parameter) checkOne(value string) *misuse {
 	if rule := p.schema.brokenParameter(value); rule != "" {

@@ -7,13 +7,15 @@ import (
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/vault"
 )
 
 // checkTools checks what the contract's schemas cannot express about an agent's tools: names of MCP servers and of
-// custom tools are unique, and an MCP toolset names one of the servers, which no other toolset names.
+// custom tools are unique, the URLs of servers have a host and no password, and an MCP toolset names one of the servers,
+// which no other toolset names.
 func checkTools(spec store.AgentSpec) error {
 	var tools []types.AgentTool
-	var servers []struct{ Name string }
+	var servers []struct{ Name, URL string }
 	if err := json.Unmarshal(spec.Tools, &tools); err != nil {
 		return err
 	}
@@ -26,6 +28,9 @@ func checkTools(spec store.AgentSpec) error {
 			return duplicate(fmt.Sprintf("mcp_servers[%d].name", i), server.Name)
 		}
 		serverNames[server.Name] = true
+		if vault.MatchURL(server.URL) == "" {
+			return invalidURL(fmt.Sprintf("mcp_servers[%d].url", i))
+		}
 	}
 	for i, tool := range tools {
 		switch tool := tool.AsAny().(type) {

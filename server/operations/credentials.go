@@ -98,7 +98,7 @@ func (c *credentialInput) forServer(at, url string) error {
 }
 
 func invalidURL(param string) error {
-	return &contract.RequestError{Param: param, Message: "Field '" + param + "' must be an http or https URL with a host and without a user name."}
+	return &contract.RequestError{Param: param, Message: "Field '" + param + "' must be an http or https URL with a host, a port up to 65535 and no user name."}
 }
 
 // oauth reads an authorization of OAuth.

@@ -1,7 +1,9 @@
 package vault
 
 import (
+	"cmp"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -10,7 +12,10 @@ import (
 // left out, and an empty path is "/". "" for text that is not an absolute http or https URL with a host.
 func MatchURL(text string) string {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.User != nil {
+	if err != nil || u.Hostname() == "" || u.User != nil || strings.Contains(u.Host, "\\") {
+		return ""
+	}
+	if port, err := strconv.Atoi(cmp.Or(u.Port(), "80")); err != nil || port < 1 || port > 65535 {
 		return ""
 	}
 	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)

@@ -55,11 +55,19 @@ type list struct {
 	until time.Time
 }
 
+// overhead is what a list, and each of its tools, occupies beside its texts, in bytes.
+const overhead = 256
+
 // listKey is what decides a list: the credential may decide which tools there are.
 type listKey struct {
 	account, url string
 	older        bool
 	token        [sha256.Size]byte
+}
+
+// footprint returns how many bytes a list and its key occupy: also one without tools occupies some.
+func (l list) footprint(key listKey) int {
+	return overhead + len(key.account) + len(key.url) + len(l.tools)*overhead + l.size
 }
 
 // list returns the server's tools, of which another turn may have asked. An error is a sentence for callers.
@@ -86,7 +94,7 @@ func (s *server) list(ctx context.Context) (list, error) {
 		return list{}, reason(ctx, note, err)
 	}
 	l.until = s.Now().Add(s.Remember)
-	s.lists.Add(key, l, l.size)
+	s.lists.Add(key, l, l.footprint(key))
 	return l, nil
 }
 
