@@ -166,16 +166,18 @@ func TestTheOpeningOfATurnIsBounded(t *testing.T) {
 		slow.on(method, silent)
 		urls = append(urls, slow.URL, slow.URL)
 	}
-	var o mcptools.Options
-	r := start(t, func(set *mcptools.Options) { // a server alone may take a minute
-		set.OpenTimeout = 200 * time.Millisecond
-		o = *set
+	const bound = 200 * time.Millisecond
+	r := start(t, func(o *mcptools.Options) {
+		o.ListTimeout, o.OpenTimeout = 5*time.Second, bound
+		o.Credentials = deadlines(func(rest time.Duration) {
+			if rest > bound {
+				t.Errorf("a server has %v", rest)
+			}
+		})
 	})
-	if one := o.ListTimeout; one <= o.OpenTimeout {
-		t.Fatalf("a server may take %v", one)
-	}
+	r.vaults = []string{"vault_1"}
 	box := r.open(t, r.agent("http", append(urls, f.URL)...))
-	if len(box.Problems) != len(urls) {
+	if len(box.Problems) < len(urls) {
 		t.Errorf("%q", box.Problems)
 	}
 	for _, problem := range box.Problems {
@@ -183,6 +185,18 @@ func TestTheOpeningOfATurnIsBounded(t *testing.T) {
 			t.Error(problem)
 		}
 	}
+}
+
+// deadlines are credentials that report how much time the request for one has.
+type deadlines func(rest time.Duration)
+
+func (d deadlines) Bearer(ctx context.Context, _ string, _ []string, _, _ string) (string, error) {
+	until, bounded := ctx.Deadline()
+	if !bounded {
+		until = time.Now().Add(time.Hour)
+	}
+	d(time.Until(until))
+	return "", nil
 }
 
 // A turn has no more servers than are asked at the same time, or the last would wait for the slowest of the first.
