@@ -403,7 +403,7 @@ const generatorKeywords = " x-go-name x-go-field-names x-go-type x-go-type-name 
 // be a promise that nothing keeps.
 var keywords = map[string]string{
 	"document":  "openapi info servers tags security paths components x-request-limits",
-	"operation": "operationId tags summary description parameters requestBody responses security x-go-handwritten x-go-alias x-no-head",
+	"operation": "operationId tags summary description parameters requestBody responses security x-go-handwritten x-go-alias x-no-head x-calls-out",
 	"parameter": "name in required description schema example examples style explode" + generatorKeywords,
 	"header":    "required description schema example",
 	"response":  "description headers content",

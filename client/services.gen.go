@@ -833,8 +833,10 @@ func (s *VaultCredentialService) Archive(ctx context.Context, vaultID VaultID, c
 	})
 }
 
-// Validate reports whether the MCP server accepts the credential. This server makes no request for it: the status is
-// `unknown`. The credential has to be of the type `mcp_oauth` and must not be archived, nor its vault: otherwise the
+// Validate reports whether the MCP server accepts the credential: sends it `initialize` with the access token. If it
+// refuses the token with a 401, the token is refreshed and sent again. The status is `unknown` when the server must
+// not send requests to the host, or when nothing else is known from the response. Bodies are cut, and secrets in them
+// masked. The credential has to be of the type `mcp_oauth` and must not be archived, nor its vault: otherwise the
 // response is 400.
 //
 // Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].

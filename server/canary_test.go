@@ -20,6 +20,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/seal"
+	"github.com/cloud-sessions/sessions/server/store/pgtest"
 	"github.com/cloud-sessions/sessions/server/turn/openai"
 )
 
@@ -108,6 +110,20 @@ type canaryHolder struct {
 // fail in many ways, and looks for it in everything that the server writes and says. A new field with a secret is sent as
 // well: a schema of its own has to be named in writeOnly.
 func TestNoSecretIsRevealed(t *testing.T) {
+	t.Parallel()
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		revealsNoSecret(t, "sqlite:"+filepath.Join(t.TempDir(), "sessions.db"), filesOf)
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		t.Parallel()
+		revealsNoSecret(t, pgtest.Database(t), tablesOf)
+	})
+}
+
+// revealsNoSecret is the test on one database, of which contents returns everything.
+func revealsNoSecret(t *testing.T, dsn string, contents func(*testing.T, *harness) []canaryHolder) {
+	t.Helper()
 	const canary = "canary-6b1f0c9e52"
 	var modelRequests strings.Builder
 	model := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -121,7 +137,15 @@ func TestNoSecretIsRevealed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := start(t, openGate, func(c *server.Config) { c.Runner = runner })
+	ring, err := seal.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ring.Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := startOn(t, dsn, openGate, func(c *server.Config) { c.Runner, c.VaultKey = runner, string(key) })
 	held := []canaryHolder{}
 	send := func(r request) answer {
 		t.Helper()
@@ -227,7 +251,7 @@ func TestNoSecretIsRevealed(t *testing.T) {
 		}
 	}
 	held = append(held, canaryHolder{"the log", []byte(h.log.String())}, canaryHolder{"requests to the model", []byte(modelRequests.String())})
-	held = append(held, filesOf(t, h)...)
+	held = append(held, contents(t, h)...)
 	for _, holder := range held {
 		for _, form := range forms(canary) {
 			if strings.Contains(string(holder.data), form) {
@@ -241,7 +265,7 @@ func TestNoSecretIsRevealed(t *testing.T) {
 // proves fails the test unless the search would find the canary: in the place of a secret that is not kept as one.
 func proves(t *testing.T, held []canaryHolder, canary string) {
 	t.Helper()
-	if len(held) < 200 || !slices.ContainsFunc(held, func(c canaryHolder) bool { return strings.HasPrefix(c.what, "file ") && len(c.data) > 1000 }) {
+	if len(held) < 200 || !slices.ContainsFunc(held, func(c canaryHolder) bool { return strings.HasPrefix(c.what, "stored in ") && len(c.data) > 1000 }) {
 		t.Errorf("only %d places were searched", len(held))
 	}
 	if !strings.Contains(string(fmt.Append([]byte(canary), http.Header{})), forms(canary)[0]) {
@@ -305,7 +329,19 @@ func responsesOf(t *testing.T, o operation) map[string]*openapi3.ResponseRef {
 	return operationAt(t, o.request.method, "/v1"+o.request.path).Operation.Responses.Map()
 }
 
-// filesOf returns the files of the database: also its blobs, and the key, which has no secrets of callers either.
+// tablesOf returns the tables of a database of PostgreSQL.
+func tablesOf(t *testing.T, h *harness) (holders []canaryHolder) {
+	t.Helper()
+	for table, text := range pgtest.Contents(t, h.dsn) {
+		holders = append(holders, canaryHolder{"stored in " + table, []byte(text)})
+	}
+	if len(holders) < 10 || !slices.ContainsFunc(holders, func(c canaryHolder) bool { return strings.Contains(string(c.data), "https://mcp.tracker.example/sse") }) {
+		t.Errorf("the %d tables lack what is not secret of a credential", len(holders))
+	}
+	return holders
+}
+
+// filesOf returns the files of a database of SQLite: also its blobs, which have no secrets of callers either.
 func filesOf(t *testing.T, h *harness) (holders []canaryHolder) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Dir(strings.TrimPrefix(h.dsn, "sqlite:")), func(name string, entry fs.DirEntry, err error) error {
@@ -313,7 +349,7 @@ func filesOf(t *testing.T, h *harness) (holders []canaryHolder) {
 			return err
 		}
 		data, err := os.ReadFile(name)
-		holders = append(holders, canaryHolder{"file " + filepath.Base(name), data})
+		holders = append(holders, canaryHolder{"stored in " + filepath.Base(name), data})
 		return err
 	})
 	if err != nil || len(holders) < 3 {

@@ -225,7 +225,7 @@ func TestEveryGateIsClosed(t *testing.T) {
 		if !strings.Contains(o.template, "/resources") {
 			return
 		}
-		want := refusal{501, "feature_not_available", "resources", "Field 'resources' needs the feature 'm3', which is not switched on; leave the list empty."}
+		want := refusal{501, "feature_not_available", "resources", "Field 'resources' needs the feature 'm3', which the operator of the server switches on with 'sessionsd serve --features m3'."}
 		got := h.do(o.request)
 		if refusalOf(got) != want || got.header.Get("X-Should-Retry") != "false" {
 			t.Errorf("%+v %v", refusalOf(got), got.header)

@@ -102,6 +102,13 @@ func TestFileRanges(t *testing.T) {
 		{map[string]string{"Range": "bytes=8-"}, 206, "89", "bytes 8-9/10"},
 		{map[string]string{"Range": "bytes=2-4", "If-Range": tag}, 206, "234", "bytes 2-4/10"},
 		{map[string]string{"Range": "bytes=2-4", "If-Range": `"other"`}, 200, "0123456789", ""},
+		{map[string]string{"Range": "Bytes=2-4"}, 206, "234", "bytes 2-4/10"},
+		{map[string]string{"Range": "bytes=0-1,-0"}, 206, "01", "bytes 0-1/10"},
+		{map[string]string{"Range": "bytes=8-99999999999999999999"}, 206, "89", "bytes 8-9/10"},
+		{map[string]string{"Range": "bytes=-99999999999999999999"}, 206, "0123456789", "bytes 0-9/10"},
+		{map[string]string{"Range": "bytes=-0", "If-Range": `"other"`}, 200, "0123456789", ""},
+		{map[string]string{"Range": "lines=1-2"}, 200, "0123456789", ""},
+		{map[string]string{"Range": "2-4"}, 200, "0123456789", ""},
 		{map[string]string{"If-None-Match": tag}, 304, "", ""},
 		{map[string]string{"If-None-Match": `"other"`}, 200, "0123456789", ""},
 		{map[string]string{"If-Modified-Since": "Tue, 24 Nov 2026 10:00:00 GMT"}, 304, "", ""},
@@ -115,7 +122,7 @@ func TestFileRanges(t *testing.T) {
 	if several.status != 206 || !strings.HasPrefix(several.header.Get("Content-Type"), "multipart/byteranges") || !strings.Contains(string(several.body), "45") {
 		t.Errorf("two ranges: %d %v", several.status, several.header)
 	}
-	for _, span := range []string{"bytes=10-", "bytes=x"} {
+	for _, span := range []string{"bytes=10-", "bytes=x", "bytes=-0", "bytes=-00,-0", "bytes=99999999999999999999-"} {
 		r := request{method: "GET", path: path, header: map[string]string{"Range": span}}
 		h.expectRefusal(t, r, refusal{416, "invalid_request_error", "Range", "Header 'Range' must name bytes that the file has; it has 10."})
 		if got := h.do(r).header.Get("Content-Range"); got != "bytes */10" {
@@ -123,11 +130,14 @@ func TestFileRanges(t *testing.T) {
 		}
 	}
 	head := h.do(request{method: "HEAD", path: path, header: map[string]string{"Range": "bytes=2-4"}})
-	if head.status != 206 || head.header.Get("Content-Length") != "3" {
+	if head.status != 200 || head.header.Get("Content-Length") != "10" || head.header.Get("Content-Range") != "" {
 		t.Errorf("HEAD: %d %v", head.status, head.header)
 	}
-	if got := h.get("/files/" + h.file("empty", "") + "/content"); got.status != 200 || len(got.body) != 0 {
-		t.Errorf("an empty file: %d %s", got.status, got.body)
+	empty := "/files/" + h.file("empty", "") + "/content"
+	for _, header := range []map[string]string{nil, {"Range": "bytes=-5"}, {"Range": "bytes=-0"}, {"Range": "bytes=0-"}, {"Range": "lines=1-2"}} {
+		if got := h.do(request{method: "GET", path: empty, header: header}); got.status != 200 || len(got.body) != 0 || got.header.Get("Content-Range") != "" {
+			t.Errorf("an empty file, %v: %d %s", header, got.status, got.body)
+		}
 	}
 }
 
@@ -170,7 +180,13 @@ func TestListFiles(t *testing.T) {
 func TestUploadRefuses(t *testing.T) {
 	h := start(t, func(c *server.Config) { c.MaxFileBytes = 1000 })
 	good := part{"file", "a.txt", "", "x"}
-	const badName = "The name of the file must have 1 to 255 bytes, without '/', '\\' or control characters, and be neither '.' nor '..'."
+	const badName = "The name of the file must have 1 to 255 bytes, without '/', '\\', control or format characters, and be neither '.' nor '..'."
+	const badText = "Field 'name' must not contain '/', '\\', control or format characters."
+	const badHeader = "The header 'Content-Disposition' of each part must be form-data with the part's name, and no header may have control " +
+		"characters or line breaks in a value; percent-encode those of a name."
+	named := func(disposition string) string {
+		return "--b\r\nContent-Disposition: form-data; " + disposition + "\r\n\r\nx\r\n--b--\r\n"
+	}
 	const noForm = "The request body is not valid multipart/form-data; it must have parts and end with the boundary."
 	for name, c := range map[string]struct {
 		body string
@@ -183,14 +199,19 @@ func TestUploadRefuses(t *testing.T) {
 		"cut off":       {strings.TrimSuffix(form(good), "--b--\r\n"), badRequest("body", noForm)},
 		"unknown part":  {form(good, part{"other", "", "", "x"}), badRequest("other", "The form has no part of that name; its parts are 'file', 'name', 'filename', 'purpose', 'metadata', 'expires_in_seconds'.")},
 		"nameless part": {form(good, part{"", "", "", "x"}), badRequest("body", "The form has no part of that name; its parts are 'file', 'name', 'filename', 'purpose', 'metadata', 'expires_in_seconds'.")},
+		"NUL":           {named("name=file; filename=\"a\x00b\""), badRequest("body", badHeader)},
+		"DEL":           {named("name=file; filename=\"a\x7fb\""), badRequest("body", badHeader)},
+		"new line":      {named("name=\"fi\nle\""), badRequest("body", badHeader)},
+		"new lines":     {named("name=\"fi\r\nle\""), badRequest("body", badHeader)},
+		"open quote":    {named("name=\"file"), badRequest("body", badHeader)},
 		"two files":     {form(good, good), badRequest("file", "The form has the part 'file' twice; send it once.")},
 		"two names":     {form(part{"name", "", "", "a"}, part{"name", "", "", "a"}, good), badRequest("name", "The form has the part 'name' twice; send it once.")},
 		"no name":       {form(part{"file", "", "", "x"}), badRequest("name", "The file has no name; send the part 'name', or a file name with the part 'file'.")},
 		"folder":        {form(part{"file", "../a.txt", "", "x"}), badRequest("name", badName)},
-		"backslash":     {form(good, part{"name", "", "", `a\b`}), badRequest("name", "Field 'name' must not contain '/', '\\' or control characters.")},
+		"backslash":     {form(good, part{"name", "", "", `a\b`}), badRequest("name", badText)},
 		"dots":          {form(part{"file", "..", "", "x"}), badRequest("name", badName)},
 		"long name":     {form(good, part{"name", "", "", strings.Repeat("值", 86)}), badRequest("name", badName)},
-		"control":       {form(good, part{"name", "", "", "a\u0085b"}), badRequest("name", badName)},
+		"control":       {form(good, part{"name", "", "", "a\u0085b"}), badRequest("name", badText)},
 		"no text":       {form(good, part{"name", "", "", "\xff"}), badRequest("name", "Part 'name' must be text in UTF-8.")},
 		"purpose":       {form(good, part{"purpose", "", "", "x"}), badRequest("purpose", "Field 'purpose' must be one of 'user_upload', 'tool_output', 'skill_output', 'session_resource', 'agent_output'.")},
 		"metadata":      {form(good, part{"metadata", "", "", "{"}), badRequest("metadata", "Part 'metadata' must be JSON.")},
@@ -276,7 +297,7 @@ func TestFileInUse(t *testing.T) {
 // TestNoPlaceForFiles uploads to a server without blobs, and reads a file that was there before.
 func TestNoPlaceForFiles(t *testing.T) {
 	h := start(t, func(c *server.Config) { c.Blobs = server.NoBlobs })
-	want := refusal{501, "feature_not_available", "", "This server has no place for files; its operator has to set one with --blobs."}
+	want := refusal{501, "feature_not_available", "", "This server has no place for files; its operator has to set one with 'sessionsd serve --blobs'."}
 	h.expectRefusal(t, uploading(part{"file", "a", "", "x"}), want)
 	id := h.files(1)[0]
 	expect(t, h.get("/files/"+id), 200, map[string]any{"filename": "0"})
@@ -327,16 +348,26 @@ func TestInterruptedUpload(t *testing.T) {
 	}
 }
 
-// TestSlowUpload stops in the middle of a file: the server does not wait for ever.
+// TestSlowUpload stops after the head, in the middle of a text and of a file: the server does not wait for ever, and says
+// what it waited for.
 func TestSlowUpload(t *testing.T) {
 	h := start(t, func(c *server.Config) { c.StreamPatience = 100 * time.Millisecond })
-	conn := h.startUpload(1<<20, strings.TrimSuffix(form(part{"file", "a", "", "x"}), "\r\n--b--\r\n"))
+	for _, begun := range []string{"", form(part{"name", "", "", "x"}), form(part{"file", "a", "", "x"})} {
+		h.stopUpload(t, strings.TrimSuffix(begun, "\r\n--b--\r\n"))
+	}
+}
+
+// stopUpload begins an upload and waits for the response that it was too slow.
+func (h *harness) stopUpload(t *testing.T, begun string) {
+	t.Helper()
+	conn := h.startUpload(1<<20, begun)
 	if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	response, err := io.ReadAll(conn)
-	if err != nil || !strings.HasPrefix(string(response), "HTTP/1.1 400 ") {
-		t.Errorf("%.200s, %v", response, err)
+	const want = "The request body arrived too slowly: each 64 KiB of it must arrive within 100ms; send it again."
+	if err != nil || !strings.HasPrefix(string(response), "HTTP/1.1 400 ") || !strings.Contains(string(response), want) {
+		t.Errorf("%s, %v", response, err)
 	}
 	if left := h.blobs(); len(left) > 0 {
 		t.Errorf("left: %v", left)

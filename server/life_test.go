@@ -73,7 +73,7 @@ func TestUpdateSession(t *testing.T) {
 	}
 	full, _ := json.Marshal(map[string]any{"metadata": patch})
 	h.expectRefusal(t, request{method: "POST", path: path, body: string(full)},
-		badRequest("metadata", "After the change, field 'metadata' is invalid: The request body must have at most 16 entries."))
+		badRequest("metadata", "After the change, field 'metadata' must have at most 16 entries."))
 	for _, fixed := range []string{"agent", "environment_id", "delta_flush_interval_ms", "vault_ids", "memory_store_ids", "resources", "status"} {
 		h.expectRefusal(t, request{method: "POST", path: path, body: `{"` + fixed + `":null}`}, badRequest(fixed, "Unknown field '"+fixed+"'."))
 	}
@@ -186,12 +186,16 @@ func TestResources(t *testing.T) {
 		refusal{409, "invalid_request_error", "", "The session has file '" + files[0] + "' already; a session has a file once."})
 	h.expectRefusal(t, request{method: "POST", path: path, body: `{"resources":[{"type":"file","file_id":"` + files[4] + `"},{"type":"file","file_id":"file_x"}]}`},
 		refusal{404, "not_found_error", "", "File 'file_x' was not found."})
-	const badPath = "must be an absolute path of at most 512 bytes without '.', '..', empty segments and control characters."
+	const badPath = "must be an absolute path of at most 512 bytes without '.' or '..' segments, empty segments, control or format characters."
+	const badText = "must be an absolute path without '.' or '..' segments, control or format characters."
 	for bad, want := range map[string]refusal{
 		`"mount_path":"/a/../b"`:  badRequest("resources[0].mount_path", "Field 'resources[0].mount_path' "+badPath),
 		`"mount_path":"/a/"`:      badRequest("resources[0].mount_path", "Field 'resources[0].mount_path' "+badPath),
 		`"path":"//a"`:            badRequest("resources[0].mount_path", "Field 'resources[0].mount_path' "+badPath),
-		`"mount_path":"/a\u001b"`: badRequest("resources[0].mount_path", "Field 'resources[0].mount_path' "+badPath),
+		`"mount_path":"/a\u001b"`: badRequest("resources[0].mount_path", "Field 'resources[0].mount_path' "+badText),
+		`"mount_path":"../a"`:     badRequest("resources[0].mount_path", "Field 'resources[0].mount_path' "+badText),
+		`"path":"a/b"`:            badRequest("resources[0].path", "Field 'resources[0].path' "+badText),
+		`"mount_path":"/./a"`:     badRequest("resources[0].mount_path", "Field 'resources[0].mount_path' "+badPath),
 		`"mount_path":"/` + strings.Repeat("值", 171) + `"`: badRequest("resources[0].mount_path", "Field 'resources[0].mount_path' "+badPath),
 		`"mount_path":"/a","path":"/b"`:                    badRequest("resources[0].path", "Field 'resources[0].path' is another name of 'mount_path'; send one of them."),
 	} {
@@ -213,7 +217,7 @@ func TestResources(t *testing.T) {
 		many = append(many, fmt.Sprintf(`{"type":"file","file_id":"%s"}`, id))
 	}
 	h.expectRefusal(t, request{method: "POST", path: path, body: `{"resources":[` + strings.Join(many, ",") + `]}`},
-		badRequest("resources", "After the change, field 'resources' is invalid: The request body must be an array of at most 100 items."))
+		badRequest("resources", "After the change, field 'resources' must be an array of at most 100 items."))
 	expect(t, h.post(path, `{"resources":[`+strings.Join(many[1:], ",")+`]}`), 200, nil)
 	expect(t, h.get("/sessions/"+id), 200, nil)
 }

@@ -44,7 +44,22 @@ func openVaults(ctx context.Context, c Config, db store.Store, client *egress.Cl
 		MaxToken: api.Schema("MCPOAuthInput").At("access_token").MaxLength(),
 	})
 	if err == nil && !safe.Available() {
-		c.Logger.Warn("secrets of vaults are not available: there is no vault key")
+		warnNoKey(c, key.File)
 	}
 	return safe, err
+}
+
+// warnNoKey logs that secrets are not available, and what an operator can do. file is the key file that does not exist, "" if
+// none is named.
+func warnNoKey(c Config, file string) {
+	const warning = "secrets of vaults are not available: "
+	switch {
+	case c.VaultKeyFile == NoVaultKey:
+		c.Logger.Warn(warning + "--vault-key-file is none")
+	case file == "":
+		c.Logger.Warn(warning + "there is no vault key; name a key file with --vault-key-file, which 'sessionsd vault new-key' creates")
+	default:
+		c.Logger.Warn(warning+"the database has secrets, and their key file does not exist; restore it from a backup, or name its place with --vault-key-file",
+			"file", file)
+	}
 }

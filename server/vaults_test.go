@@ -3,9 +3,12 @@ package server_test
 import (
 	"database/sql"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -278,6 +281,35 @@ func TestValidateCredential(t *testing.T) {
 	h.expectRefusal(t, validate(other), want)
 }
 
+// TestValidationAsksTheServer has a server that the operator allows. It is asked outside of every transaction, and a repeat
+// with the same idempotency key gets the first result.
+func TestValidationAsksTheServer(t *testing.T) {
+	var asked atomic.Int32
+	var h *harness
+	mcp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if got := h.do(request{method: "POST", path: "/vaults", body: `{"display_name":"a write that must not wait"}`}); got.status != 201 {
+			t.Errorf("another write: %d %s", got.status, got.body)
+		}
+		http.Error(w, "no "+r.Header.Get("Authorization"), http.StatusUnauthorized)
+	}))
+	defer mcp.Close()
+	h = start(t, func(c *server.Config) { c.MCPAllow = []string{"127.0.0.1"} })
+	vault := h.mustCreate("/vaults", `{"display_name":"v"}`)
+	oauth := h.mustCreate("/vaults/"+vault+"/credentials", `{"auth":{"type":"mcp_oauth","mcp_server_url":"`+mcp.URL+`","access_token":"canary-1"}}`)
+	validate := request{method: "POST", path: "/vaults/" + vault + "/credentials/" + oauth + "/mcp_oauth_validate", header: keyed("once")}
+	for repeat, times := range []int32{1, 1, 2} {
+		if repeat == 2 {
+			validate.header = nil
+		}
+		got := h.do(validate)
+		want := map[string]any{"method": "initialize", "http_response": map[string]any{"status_code": 401.0, "content_type": "text/plain", "body": "no Bearer [secret]\n", "body_truncated": false}}
+		if diff := cmp.Diff(want, got.field("mcp_probe")); diff != "" || got.status != 200 || got.field("status") != "invalid" || asked.Load() != times {
+			t.Errorf("%d %s, asked %d times: %s", got.status, got.body, asked.Load(), diff)
+		}
+	}
+}
+
 // TestSessionsNameVaults creates sessions with vaults that exist, that do not, and that are archived.
 func TestSessionsNameVaults(t *testing.T) {
 	h := start(t, openGate)
@@ -311,7 +343,7 @@ func TestSessionsNameVaults(t *testing.T) {
 // TestNoVaultKey has a server without a key: it refuses secrets, and serves everything else.
 func TestNoVaultKey(t *testing.T) {
 	h := start(t, func(c *server.Config) { c.VaultKeyFile = server.NoVaultKey })
-	if !strings.Contains(h.log.String(), "secrets of vaults are not available") {
+	if !strings.Contains(h.log.String(), "secrets of vaults are not available: --vault-key-file is none") {
 		t.Errorf("the log does not say that there is no key: %s", h.log)
 	}
 	vault := h.mustCreate("/vaults", `{"display_name":"v"}`)
@@ -345,6 +377,9 @@ func TestALostVaultKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	away := startOn(t, h.dsn)
+	if log := away.log.String(); !strings.Contains(log, "restore it from a backup, or name its place with --vault-key-file") || !strings.Contains(log, "file="+file) {
+		t.Errorf("the log names neither the file nor the flag: %s", log)
+	}
 	want := refusal{503, "overloaded_error", "", "This server does not have the key that the vaults' secrets are encrypted with, which its operator has to provide."}
 	rotate := request{method: "POST", path: one, body: `{"auth":{"type":"static_bearer","token":"new"}}`}
 	away.expectRefusal(t, rotate, want)
@@ -394,10 +429,11 @@ func TestABadVaultKeyIsRefused(t *testing.T) {
 	}{
 		"another key":         {server.Config{VaultKeyFile: wrong}, "is not the one that this database's secrets are encrypted with"},
 		"another key in text": {server.Config{VaultKey: string(text)}, "$SESSIONSD_VAULT_KEY is not the one"},
-		"not a key":           {server.Config{VaultKey: "canary"}, "not a keyset"},
-		"cut":                 {server.Config{VaultKeyFile: cut}, "not a keyset"},
+		"not a key":           {server.Config{VaultKey: "canary"}, "the vault key: $SESSIONSD_VAULT_KEY: it is damaged: it is not a keyset of Tink in JSON; restore it from a backup"},
+		"cut":                 {server.Config{VaultKeyFile: cut}, "the vault key: the key file " + cut + ": it is damaged: it is not a keyset of Tink in JSON; restore it from a backup"},
+		"cut, what to do":     {server.Config{VaultKeyFile: cut}, "create a new one with 'sessionsd vault new-key'"},
 		"open to others":      {server.Config{VaultKeyFile: open}, "run chmod 600"},
-		"missing":             {server.Config{VaultKeyFile: filepath.Join(folder, "none")}, "does not exist"},
+		"missing":             {server.Config{VaultKeyFile: filepath.Join(folder, "none")}, "the key file " + filepath.Join(folder, "none") + " does not exist, and this database has secrets"},
 		"both":                {server.Config{VaultKeyFile: wrong, VaultKey: string(text)}, "use one of them"},
 	} {
 		tc.config.DB = h.dsn

@@ -42,6 +42,8 @@ type Operation struct {
 	Secured bool
 	// NoHead reports whether a GET has an effect, so that HEAD is not served in its place.
 	NoHead bool
+	// CallsOut reports whether it sends requests to other servers, for which no transaction may wait.
+	CallsOut bool
 	// Statuses are the declared response statuses, ascending.
 	Statuses []int
 
@@ -166,6 +168,7 @@ func (c *compiler) operation(doc *openapi3.T, item *openapi3.PathItem, path, met
 		responses: map[int]*response{},
 	}
 	o.NoHead, _ = op.Extensions["x-no-head"].(bool)
+	o.CallsOut, _ = op.Extensions["x-calls-out"].(bool)
 	for _, ref := range slices.Concat(item.Parameters, op.Parameters) {
 		p, err := c.parameter(ref.Value)
 		if err != nil {

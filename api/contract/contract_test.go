@@ -126,7 +126,7 @@ func TestReadingTheBody(t *testing.T) {
 		"too long":                {strings.NewReader(full + " "), 1001, "The request body must be at most 1000 bytes long."},
 		"too long, no length":     {strings.NewReader(full + " "), -1, "The request body must be at most 1000 bytes long."},
 		"shorter than its length": {strings.NewReader("{}"), 900, ""},
-		"broken":                  {iotest.ErrReader(errors.New("gone")), 5, "The request body could not be read to its end."},
+		"broken":                  {iotest.ErrReader(errors.New("gone")), 5, "The request body could not be read to its end; send it again."},
 		"empty":                   {strings.NewReader(""), 0, "The request body is missing; send a JSON object."},
 	} {
 		request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/a", r.body)

@@ -139,7 +139,7 @@ func (o *Operation) readBody(r *http.Request) (string, *RequestError) {
 	}
 	switch {
 	case err != nil && err != io.EOF:
-		return "", &RequestError{Param: wholeBody, Message: "The request body could not be read to its end."}
+		return "", &RequestError{Param: wholeBody, Message: "The request body could not be read to its end; send it again."}
 	case len(data) == limit:
 		return "", tooLarge()
 	case len(data) == 0:

@@ -989,7 +989,9 @@ type ClientInterface interface {
 
 	// ValidateVaultCredential Validate a credential of OAuth
 	//
-	// Reports whether the MCP server accepts the credential. This server makes no request for it: the status is `unknown`.
+	// Reports whether the MCP server accepts the credential: sends it `initialize` with the access token. If it refuses the
+	// token with a 401, the token is refreshed and sent again. The status is `unknown` when the server must not send
+	// requests to the host, or when nothing else is known from the response. Bodies are cut, and secrets in them masked.
 	// The credential has to be of the type `mcp_oauth` and must not be archived, nor its vault: otherwise the response is
 	// 400.
 	//
@@ -2875,7 +2877,9 @@ func (c *Client) ArchiveVaultCredential(ctx context.Context, vaultID VaultID, cr
 
 // ValidateVaultCredential Validate a credential of OAuth
 //
-// Reports whether the MCP server accepts the credential. This server makes no request for it: the status is `unknown`.
+// Reports whether the MCP server accepts the credential: sends it `initialize` with the access token. If it refuses the
+// token with a 401, the token is refreshed and sent again. The status is `unknown` when the server must not send
+// requests to the host, or when nothing else is known from the response. Bodies are cut, and secrets in them masked.
 // The credential has to be of the type `mcp_oauth` and must not be archived, nor its vault: otherwise the response is
 // 400.
 //
@@ -10052,7 +10056,9 @@ type ClientWithResponsesInterface interface {
 
 	// ValidateVaultCredentialWithResponse Validate a credential of OAuth
 	//
-	// Reports whether the MCP server accepts the credential. This server makes no request for it: the status is `unknown`.
+	// Reports whether the MCP server accepts the credential: sends it `initialize` with the access token. If it refuses the
+	// token with a 401, the token is refreshed and sent again. The status is `unknown` when the server must not send
+	// requests to the host, or when nothing else is known from the response. Bodies are cut, and secrets in them masked.
 	// The credential has to be of the type `mcp_oauth` and must not be archived, nor its vault: otherwise the response is
 	// 400.
 	//
@@ -24387,7 +24393,9 @@ func (c *ClientWithResponses) ArchiveVaultCredentialWithResponse(ctx context.Con
 
 // ValidateVaultCredentialWithResponse Validate a credential of OAuth
 //
-// Reports whether the MCP server accepts the credential. This server makes no request for it: the status is `unknown`.
+// Reports whether the MCP server accepts the credential: sends it `initialize` with the access token. If it refuses the
+// token with a 401, the token is refreshed and sent again. The status is `unknown` when the server must not send
+// requests to the host, or when nothing else is known from the response. Bodies are cut, and secrets in them masked.
 // The credential has to be of the type `mcp_oauth` and must not be archived, nor its vault: otherwise the response is
 // 400.
 //

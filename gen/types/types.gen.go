@@ -2079,15 +2079,21 @@ type AddSessionResourcesRequest struct {
 	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 	FileID *FileID `json:"file_id,omitempty"`
 
-	// MountPath Path of the file in the session's container, at most 512 bytes without `.`, `..` and empty segments;
-	// `/mnt/session/uploads/<file_id>` by default.
+	// MountPath Path of a file in the session's container, at most 512 bytes without `.`, `..` and empty segments, control
+	// characters, and characters that are invisible or change the direction of text; `/mnt/session/uploads/<file_id>`
+	// by default. `path` is another name of `mount_path`; if both are sent they are equal.
 	//
 	//
 	// Example: /mnt/session/uploads/report.csv
 	MountPath *MountPath `json:"mount_path,omitempty"`
 
-	// Path Another name of `mount_path`; if both are sent they are equal.
-	Path *string `json:"path,omitempty"`
+	// Path Path of a file in the session's container, at most 512 bytes without `.`, `..` and empty segments, control
+	// characters, and characters that are invisible or change the direction of text; `/mnt/session/uploads/<file_id>`
+	// by default. `path` is another name of `mount_path`; if both are sent they are equal.
+	//
+	//
+	// Example: /mnt/session/uploads/report.csv
+	Path *MountPath `json:"path,omitempty"`
 
 	// Resources Files to add to a session.
 	//
@@ -3688,10 +3694,8 @@ type File struct {
 	// Type Always `file`.
 	Type FileType `json:"type"`
 
-	// Filename Name of a file, without a folder.
-	//
-	// Example: plan.md
-	Filename FileName `json:"filename"`
+	// Filename Name of the file, without a folder.
+	Filename string `json:"filename"`
 
 	// MimeType Media type of the content.
 	MimeType string `json:"mime_type"`
@@ -3766,7 +3770,8 @@ type FileList struct {
 	NextPage *string `json:"next_page"`
 }
 
-// FileName Name of a file, without a folder.
+// FileName Name of a file, without a folder, control characters, and characters that are invisible or change the direction
+// of text.
 //
 // Example: plan.md
 type FileName = string
@@ -3793,12 +3798,8 @@ type FileResource struct {
 	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 	FileID FileID `json:"file_id"`
 
-	// MountPath Path of the file in the session's container, at most 512 bytes without `.`, `..` and empty segments;
-	// `/mnt/session/uploads/<file_id>` by default.
-	//
-	//
-	// Example: /mnt/session/uploads/report.csv
-	MountPath MountPath `json:"mount_path"`
+	// MountPath Path of the file in the session's container.
+	MountPath string `json:"mount_path"`
 
 	// CreatedAt Time in RFC 3339, in UTC, with up to six fractional digits and no trailing zeros.
 	//
@@ -3826,15 +3827,21 @@ type FileResourceInput struct {
 	// Example: file_019e3b11d3e97b4fa021c8f3d5b6e7a9
 	FileID FileID `json:"file_id"`
 
-	// MountPath Path of the file in the session's container, at most 512 bytes without `.`, `..` and empty segments;
-	// `/mnt/session/uploads/<file_id>` by default.
+	// MountPath Path of a file in the session's container, at most 512 bytes without `.`, `..` and empty segments, control
+	// characters, and characters that are invisible or change the direction of text; `/mnt/session/uploads/<file_id>`
+	// by default. `path` is another name of `mount_path`; if both are sent they are equal.
 	//
 	//
 	// Example: /mnt/session/uploads/report.csv
 	MountPath *MountPath `json:"mount_path,omitempty"`
 
-	// Path Another name of `mount_path`; if both are sent they are equal.
-	Path *string `json:"path,omitempty"`
+	// Path Path of a file in the session's container, at most 512 bytes without `.`, `..` and empty segments, control
+	// characters, and characters that are invisible or change the direction of text; `/mnt/session/uploads/<file_id>`
+	// by default. `path` is another name of `mount_path`; if both are sent they are equal.
+	//
+	//
+	// Example: /mnt/session/uploads/report.csv
+	Path *MountPath `json:"path,omitempty"`
 }
 
 // FileResourceInputType Always `file`.
@@ -4746,8 +4753,9 @@ type ModelRef = union.Model
 // Example: system
 type ModelSource string
 
-// MountPath Path of the file in the session's container, at most 512 bytes without `.`, `..` and empty segments;
-// `/mnt/session/uploads/<file_id>` by default.
+// MountPath Path of a file in the session's container, at most 512 bytes without `.`, `..` and empty segments, control
+// characters, and characters that are invisible or change the direction of text; `/mnt/session/uploads/<file_id>`
+// by default. `path` is another name of `mount_path`; if both are sent they are equal.
 //
 // Example: /mnt/session/uploads/report.csv
 type MountPath = string
@@ -6204,12 +6212,16 @@ type UploadFileRequest struct {
 	// File Content of the file. The operator bounds its size, 64 MiB by default, and the bytes of all files of an account.
 	File string `json:"file"`
 
-	// Name Name of a file, without a folder.
+	// Name Name of a file, without a folder, control characters, and characters that are invisible or change the direction
+	// of text.
+	//
 	//
 	// Example: plan.md
 	Name *FileName `json:"name,omitempty"`
 
-	// Filename Name of a file, without a folder.
+	// Filename Name of a file, without a folder, control characters, and characters that are invisible or change the direction
+	// of text.
+	//
 	//
 	// Example: plan.md
 	Filename *FileName `json:"filename,omitempty"`
@@ -7581,7 +7593,7 @@ type DeleteFileParams struct {
 
 // GetFileContentParams defines parameters for GetFileContent.
 type GetFileContentParams struct {
-	// Range Ranges of bytes to return; what is not a range of bytes is ignored.
+	// Range Ranges of bytes to return; ranges of another unit than `bytes`, and of an empty file, are ignored.
 	Range *string `json:"Range,omitempty"`
 
 	// IfRange The ETag or the date of the content that `Range` is for; other content is returned completely.

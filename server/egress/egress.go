@@ -21,7 +21,7 @@ import (
 
 // The bounds of a response: its header, its body, and all of its body when it is a stream of events, in bytes.
 const (
-	maxHeader = 64 << 10
+	MaxHeader = 64 << 10
 	MaxBody   = 4 << 20
 	maxStream = 16 << 20
 )
@@ -41,8 +41,8 @@ const (
 //   - A request with the header Authorization goes over https, or to a named loopback host. See [Client.CheckSecret].
 //   - Redirects are not followed: the response to a redirect is returned.
 //   - No proxy is used, and no cookie is kept.
-//   - A response has at most 64 KiB of header and [MaxBody] bytes of body, a stream of events 16 MiB. Reading beyond it
-//     is an [ErrTooLarge].
+//   - A response has at most [MaxHeader] bytes of header, more are an [ErrHeaderTooLarge], and [MaxBody] bytes of body, a
+//     stream of events 16 MiB. Reading beyond it is an [ErrTooLarge].
 //
 // A response's header must arrive within five minutes; otherwise only the request's context bounds the time. A request
 // that breaks a rule is a [*Refused]. Client is also an http.RoundTripper. It is safe for concurrent use.
@@ -60,7 +60,7 @@ func New(hosts Hosts) *Client {
 		ForceAttemptHTTP2:      true,
 		TLSHandshakeTimeout:    handshakeTimeout,
 		ResponseHeaderTimeout:  headerTimeout,
-		MaxResponseHeaderBytes: maxHeader,
+		MaxResponseHeaderBytes: MaxHeader,
 		MaxIdleConns:           100,
 		MaxIdleConnsPerHost:    4,
 		IdleConnTimeout:        30 * time.Second,
@@ -86,6 +86,14 @@ func refused(format string, args ...any) *Refused { return &Refused{fmt.Sprintf(
 
 // ErrTooLarge is a response whose body is larger than allowed.
 var ErrTooLarge = errors.New("the response is larger than allowed")
+
+// ErrHeaderTooLarge is a response whose header is larger than allowed.
+var ErrHeaderTooLarge = errors.New("the header of the response is larger than allowed")
+
+// isHeaderTooLarge recognises that error of http.Transport, which has a text only: of HTTP/1 and of HTTP/2.
+func isHeaderTooLarge(err error) bool {
+	return strings.Contains(err.Error(), "response headers exceeded") || strings.Contains(err.Error(), "response header list larger")
+}
 
 // Check returns a *Refused if no request may go to a URL, as far as that can be told without resolving its host.
 func (c *Client) Check(u *url.URL) error {
@@ -153,6 +161,9 @@ func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := c.transport.RoundTrip(r)
+	if err != nil && isHeaderTooLarge(err) {
+		return nil, fmt.Errorf("%w: %w", ErrHeaderTooLarge, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -263,7 +263,11 @@ func TestResponsesAreBounded(t *testing.T) {
 			size++
 		case "/header":
 			for range 3 {
-				w.Header().Add("X-Filler", strings.Repeat("x", maxHeader/2))
+				w.Header().Add("X-Filler", strings.Repeat("x", MaxHeader/2))
+			}
+		case "/long": // a header far beyond the bound ends a connection of HTTP/2 with a general error
+			for range 66 {
+				w.Header().Add("X-Filler", strings.Repeat("x", 1<<10))
 			}
 		}
 		_, _ = io.WriteString(w, strings.Repeat("x", size))
@@ -275,8 +279,23 @@ func TestResponsesAreBounded(t *testing.T) {
 			t.Errorf("%s: %d bytes, %v", path, len(got), err)
 		}
 	}
-	if _, err := body(c.Do(get(t, server.URL+"/header"))); err == nil {
-		t.Error("a header of 96 KiB is accepted")
+	if _, err := body(c.Do(get(t, server.URL+"/header"))); !errors.Is(err, ErrHeaderTooLarge) {
+		t.Errorf("a header of 96 KiB: %v", err)
+	}
+	second := httptest.NewUnstartedServer(server.Config.Handler)
+	second.EnableHTTP2 = true
+	second.StartTLS()
+	t.Cleanup(second.Close)
+	over2 := client(t, "127.0.0.1")
+	over2.transport.TLSClientConfig = second.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	over2.transport.TLSClientConfig.NextProtos = nil
+	if _, err := body(over2.Do(get(t, second.URL+"/long"))); !errors.Is(err, ErrHeaderTooLarge) {
+		t.Errorf("a header of 66 KiB over HTTP/2: %v", err)
+	}
+	if resp, err := over2.Do(get(t, second.URL+"/")); err != nil || resp.ProtoMajor != 2 {
+		t.Errorf("HTTP/2: %+v, %v", resp, err)
+	} else {
+		_ = resp.Body.Close()
 	}
 	stream := &bounded{ReadCloser: io.NopCloser(strings.NewReader("abc")), left: 2}
 	if got, err := io.ReadAll(stream); string(got) != "ab" || !errors.Is(err, ErrTooLarge) {

@@ -12,6 +12,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"net/textproto"
 	"path"
 	"sync"
 	"time"
@@ -182,6 +183,9 @@ func (p *parts) receive(ctx context.Context) error {
 
 // one reads one part.
 func (p *parts) one(ctx context.Context, part *multipart.Part) error {
+	if _, _, err := mime.ParseMediaType(part.Header.Get(disposition)); err != nil {
+		return badHeader()
+	}
 	name := part.FormName()
 	binary, err := p.op.CheckPart(name)
 	if err != nil {
@@ -222,9 +226,18 @@ func (p *parts) file(ctx context.Context, name string, part *multipart.Part) (er
 	return err
 }
 
+// disposition is the header with the name of a part and of its file.
+const disposition = "Content-Disposition"
+
+// badHeader is the error of a part whose header cannot be read, most often because of a name.
+func badHeader() error {
+	return &contract.RequestError{Param: "body", Message: "The header 'Content-Disposition' of each part must be form-data with the part's name, and " +
+		"no header may have control characters or line breaks in a value; percent-encode those of a name."}
+}
+
 // filename returns the name of a part's file as it was sent, without cleaning: the contract says what a name may have.
 func filename(part *multipart.Part) string {
-	_, params, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
+	_, params, err := mime.ParseMediaType(part.Header.Get(disposition))
 	if err != nil {
 		return part.FileName()
 	}
@@ -287,13 +300,30 @@ func (b *bounded) Read(p []byte) (int, error) {
 
 // failure returns what a caller sees of an error of reading parts.
 func (b *bounded) failure(err error) error {
+	var header textproto.ProtocolError
+	var slow *SlowError
 	switch {
 	case errors.Is(err, errTooMuchText):
 		return &contract.RequestError{Param: "body", Message: fmt.Sprintf("The parts other than the file must have at most %d bytes together.", maxText)}
+	case errors.As(b.err, &slow):
+		return &contract.RequestError{Param: "body", Message: slow.Error()}
+	case errors.As(err, &header):
+		return badHeader()
 	case b.err != nil:
-		return &contract.RequestError{Param: "body", Message: "The request body could not be read to its end."}
+		return &contract.RequestError{Param: "body", Message: "The request body could not be read to its end; send it again."}
 	}
 	return &contract.RequestError{Param: "body", Message: "The request body is not valid multipart/form-data; it must have parts and end with the boundary."}
+}
+
+// SlowError is what the body of a request returns when the caller is too slow. Its text is for callers.
+type SlowError struct {
+	// Bytes is how much of the body must arrive Within that time.
+	Bytes  int
+	Within time.Duration
+}
+
+func (e *SlowError) Error() string {
+	return fmt.Sprintf("The request body arrived too slowly: each %d KiB of it must arrive within %v; send it again.", e.Bytes>>10, e.Within)
 }
 
 // limited is a file of which only so many bytes may be read.
@@ -334,7 +364,7 @@ func (e *FullError) Problem() problem.Problem {
 type FeatureError struct{}
 
 func (e *FeatureError) Error() string {
-	return "This server has no place for files; its operator has to set one with --blobs."
+	return "This server has no place for files; its operator has to set one with 'sessionsd serve --blobs'."
 }
 
 // Problem implements problem.Error.

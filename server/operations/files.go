@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/cloud-sessions/sessions/api/contract"
@@ -144,8 +142,8 @@ func (h *handler) checkFileName(name string) error {
 	switch {
 	case name == "":
 		return &contract.RequestError{Param: "name", Message: "The file has no name; send the part 'name', or a file name with the part 'file'."}
-	case name == ".", name == "..", len(name) > longest, !utf8.ValidString(name), strings.ContainsFunc(name, unicode.IsControl), !h.contract.Accepts("FileName", name):
-		return &contract.RequestError{Param: "name", Message: "The name of the file must have 1 to 255 bytes, without '/', '\\' or control characters, and be neither '.' nor '..'."}
+	case name == ".", name == "..", len(name) > longest, !utf8.ValidString(name), !h.contract.Accepts("FileName", name):
+		return &contract.RequestError{Param: "name", Message: "The name of the file must have 1 to 255 bytes, without '/', '\\', control or format characters, and be neither '.' nor '..'."}
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func (h *handler) gate(feature, param string, n int) error {
 type featureError struct{ param, feature string }
 
 func (e *featureError) Error() string {
-	return fmt.Sprintf("Field '%s' needs the feature '%s', which is not switched on; leave the list empty.", e.param, e.feature)
+	return fmt.Sprintf("Field '%s' needs the feature '%s', which the operator of the server switches on with 'sessionsd serve --features %s'.", e.param, e.feature, e.feature)
 }
 
 // Problem implements problem.Error.

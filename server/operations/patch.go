@@ -3,6 +3,7 @@ package operations
 import (
 	"errors"
 	"maps"
+	"strings"
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
@@ -41,6 +42,10 @@ func (h *handler) checkChange(field, schema string, after any) error {
 	err = h.contract.CheckJSON(schema, data)
 	var invalid *contract.RequestError
 	if errors.As(err, &invalid) {
+		// The message speaks of the value as of the body of a request.
+		if rest, ok := strings.CutPrefix(invalid.Message, "The request body "); ok {
+			return &contract.RequestError{Param: field, Message: "After the change, field '" + field + "' " + rest}
+		}
 		return &contract.RequestError{Param: field, Message: "After the change, field '" + field + "' is invalid: " + invalid.Message}
 	}
 	return err

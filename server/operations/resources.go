@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/cloud-sessions/sessions/api/contract"
@@ -114,7 +112,7 @@ func fileResource(i int, file types.FileResourceInput) (store.ResourceSpec, erro
 	case file.MountPath != nil && file.Path != nil && *file.MountPath != *file.Path:
 		return store.ResourceSpec{}, invalid("path", "is another name of 'mount_path'; send one of them.")
 	case at != "" && !isMountPath(at):
-		return store.ResourceSpec{}, invalid("mount_path", "must be an absolute path of at most 512 bytes without '.', '..', empty segments and control characters.")
+		return store.ResourceSpec{}, invalid("mount_path", "must be an absolute path of at most 512 bytes without '.' or '..' segments, empty segments, control or format characters.")
 	}
 	return store.ResourceSpec{FileID: file.FileID, MountPath: at}, nil
 }
@@ -125,7 +123,7 @@ const longestMountPath = 512
 // isMountPath reports whether a file can be at a path.
 func isMountPath(at string) bool {
 	return len(at) <= longestMountPath && path.IsAbs(at) && path.Clean(at) == at && at != "/" &&
-		utf8.ValidString(at) && !strings.ContainsFunc(at, unicode.IsControl)
+		utf8.ValidString(at) // the contract refuses control and format characters
 }
 
 // gatedSession returns the session of an operation on its resources, which are gated.

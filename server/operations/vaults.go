@@ -116,9 +116,13 @@ func (h *handler) ValidateVaultCredential(ctx context.Context, req echoserver.Va
 		return nil, err
 	}
 	oauth, err := validatable(vault, credential)
+	if err != nil {
+		return nil, err
+	}
+	found, err := h.vaults.Validate(ctx, request.Account(ctx), vault.ID, credential.ID)
 	return echoserver.ValidateVaultCredential200JSONResponse{Body: types.VaultCredentialValidation{
 		Type: types.VaultCredentialValidationTypeVaultCredentialValidation, CredentialID: credential.ID, VaultID: vault.ID,
-		Status: types.CredentialValidityUnknown, ValidatedAt: h.now().UTC().Truncate(time.Microsecond),
+		Status: found.Status, Refresh: found.Refresh, MCPProbe: found.Probe, ValidatedAt: h.now().UTC().Truncate(time.Microsecond),
 		HasRefreshToken: oauth.Refresh != nil,
 	}}, err
 }

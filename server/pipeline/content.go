@@ -65,14 +65,17 @@ func (f *fileContent) VisitGetFileContentResponse(w http.ResponseWriter) error {
 	return out.begin()
 }
 
-// conditions returns a request that has what http.ServeContent needs of the caller's.
+// conditions returns a request that has what http.ServeContent needs of the caller's. RFC 9110 defines ranges for GET only.
 func (f *fileContent) conditions() *http.Request {
 	r := &http.Request{Method: http.MethodGet, Header: http.Header{}}
 	if request.From(f.ctx).Head {
 		r.Method = http.MethodHead
 	}
+	if f.Params.Range != nil && r.Method == http.MethodGet {
+		r.Header.Set("Range", byteRanges(*f.Params.Range, f.Size))
+	}
 	for name, value := range map[string]*string{
-		"Range": f.Params.Range, "If-Range": f.Params.IfRange,
+		"If-Range":      f.Params.IfRange,
 		"If-None-Match": f.Params.IfNoneMatch, "If-Modified-Since": f.Params.IfModifiedSince,
 	} {
 		if value != nil {

@@ -64,6 +64,9 @@ func (p *Pipeline) once(c echo.Context, reply *heldReply, op *contract.Operation
 		return err
 	}
 	defer func() { c.SetRequest(original) }()
+	if op.CallsOut {
+		return p.onceOutside(c, reply, sent, run)
+	}
 	err = p.opts.Store.Atomically(original.Context(), func(ctx context.Context) error {
 		c.SetRequest(original.WithContext(ctx))
 		recorded, err := p.opts.Store.ClaimKey(ctx, sent.key)
@@ -88,6 +91,42 @@ func (p *Pipeline) once(c echo.Context, reply *heldReply, op *contract.Operation
 		return nil
 	}
 	return err
+}
+
+// onceOutside is once for an operation that sends requests to other servers, which may take long: it runs before the
+// transaction that records its reply, so that the database does not wait for them. Of two repeats at the same time both run.
+func (p *Pipeline) onceOutside(c echo.Context, reply *heldReply, sent keyedRequest, run func() error) error {
+	original, replayed := c.Request(), false
+	err := p.opts.Store.Atomically(original.Context(), func(ctx context.Context) error {
+		c.SetRequest(original.WithContext(ctx))
+		recorded, err := p.opts.Store.ClaimKey(ctx, sent.key)
+		switch {
+		case err != nil:
+			return err
+		case recorded == nil:
+			return errUndo
+		}
+		replayed = true
+		return p.replay(c, reply, sent, recorded)
+	})
+	if replayed || err != nil && !errors.Is(err, errUndo) {
+		return err
+	}
+	c.SetRequest(original)
+	if err := run(); err != nil || !reply.successful() {
+		return err
+	}
+	return p.opts.Store.Atomically(original.Context(), func(ctx context.Context) error {
+		c.SetRequest(original.WithContext(ctx))
+		recorded, err := p.opts.Store.ClaimKey(ctx, sent.key)
+		if err != nil || recorded != nil {
+			return err
+		}
+		if err := p.keyBytes.check(ctx, sent.key.Account); err != nil {
+			return err
+		}
+		return p.record(c, reply, sent.key)
+	})
 }
 
 // readKeyed reads the request that a key stands for. Its body has been validated already: bodies that mean the same have

@@ -1,8 +1,10 @@
 package pipeline
 
 import (
+	"errors"
 	"io"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -46,7 +48,7 @@ type pacedBody struct {
 	waited   time.Duration // for the current piece
 }
 
-// Read implements io.Reader.
+// Read implements io.Reader. It returns a *form.SlowError when the time is over.
 func (b *pacedBody) Read(p []byte) (int, error) {
 	start := time.Now()
 	if b.patience > 0 {
@@ -54,6 +56,9 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.waited += time.Since(start)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = &form.SlowError{Bytes: pieceBytes, Within: b.patience}
+	}
 	if b.piece += n; b.piece >= pieceBytes {
 		b.piece, b.waited = 0, 0
 	}

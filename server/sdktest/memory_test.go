@@ -1,4 +1,3 @@
-// Package sdktest uses the server with the official SDK of the API that it is compatible with, unmodified.
 package sdktest
 
 import (

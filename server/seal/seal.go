@@ -49,11 +49,15 @@ func New() (*Ring, error) {
 	return ringOf(handle)
 }
 
+// errNoKeyset is a text that is not a ring's, with what its operator can do.
+var errNoKeyset = errors.New("it is damaged: it is not a keyset of Tink in JSON; restore it from a backup, or, if nothing is encrypted with it, " +
+	"delete it and create a new one with 'sessionsd vault new-key'")
+
 // Parse returns the ring that Text has written: a keyset of Tink in JSON, not encrypted. Its errors do not repeat the text.
 func Parse(text []byte) (*Ring, error) {
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(text)))
 	if err != nil {
-		return nil, errors.New("seal: the text is not a keyset of Tink in JSON")
+		return nil, errNoKeyset
 	}
 	return ringOf(handle)
 }

@@ -41,6 +41,15 @@ var oauthErrors = []string{
 	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_target",
 }
 
+// refusedExchange is a refusal of a token endpoint. Its text is for callers; the response may have secrets.
+type refusedExchange struct {
+	response *http.Response
+	body     []byte
+	text     string
+}
+
+func (e *refusedExchange) Error() string { return e.text }
+
 // exchange asks the token endpoint for new tokens. Its errors repeat nothing of what was sent or received, except the code of
 // an error.
 func (s *Safe) exchange(ctx context.Context, refresh types.OAuthRefresh, secret Secret) (tokens, error) {
@@ -61,14 +70,17 @@ func (s *Safe) exchange(ctx context.Context, refresh types.OAuthRefresh, secret 
 		return tokens{}, errors.New("the response of the token endpoint is too large or was cut")
 	}
 	if response.StatusCode != http.StatusOK {
+		if response.StatusCode < http.StatusBadRequest {
+			body = nil // it may have tokens
+		}
 		var refusal struct {
 			Error string `json:"error"`
 		}
-		_ = json.Unmarshal(body, &refusal)
+		_ = json.Unmarshal(body, &refusal) // of a body that is another thing there is no code
 		if slices.Contains(oauthErrors, refusal.Error) {
-			return tokens{}, fmt.Errorf("the token endpoint refused to refresh the access token (status %d, %s); update the credential", response.StatusCode, refusal.Error)
+			return tokens{}, &refusedExchange{response, body, fmt.Sprintf("the token endpoint refused to refresh the access token (status %d, %s); update the credential", response.StatusCode, refusal.Error)}
 		}
-		return tokens{}, fmt.Errorf("the token endpoint refused to refresh the access token (status %d)", response.StatusCode)
+		return tokens{}, &refusedExchange{response, body, fmt.Sprintf("the token endpoint refused to refresh the access token (status %d)", response.StatusCode)}
 	}
 	var got tokens
 	if json.Unmarshal(body, &got) != nil || !s.isToken(got.AccessToken, '!') || got.RefreshToken != "" && !s.isToken(got.RefreshToken, ' ') {

@@ -77,7 +77,9 @@ func openKeys(ctx context.Context, s store.Vaults, c KeyConfig) (*keys, error) {
 	from := "$SESSIONSD_VAULT_KEY"
 	switch {
 	case c.Text != "":
-		k.ring, err = seal.Parse([]byte(c.Text))
+		if k.ring, err = seal.Parse([]byte(c.Text)); err != nil {
+			err = fmt.Errorf("%s: %w", from, err)
+		}
 	case c.File != "":
 		from = "the key file " + c.File
 		k.reload = func() (*seal.Ring, error) { return seal.ReadFile(c.File) }
@@ -89,7 +91,7 @@ func openKeys(ctx context.Context, s store.Vaults, c KeyConfig) (*keys, error) {
 		k.ring, err = seal.New()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the vault key in %s: %w", from, err)
+		return nil, fmt.Errorf("the vault key: %w", err)
 	}
 	if k.ring == nil {
 		return k, nil
@@ -116,10 +118,10 @@ func absent(c KeyConfig, empty bool) (*seal.Ring, error) {
 		}
 		return ring, ring.CreateFile(c.File)
 	case c.Required && !empty:
-		return nil, errors.New("the file does not exist, and this database has secrets that are encrypted with its key; restore the file, " +
-			"or start without naming one: then only what needs the secrets fails")
+		return nil, fmt.Errorf("the key file %s does not exist, and this database has secrets that are encrypted with its key; restore the file, "+
+			"or start without naming one: then only what needs the secrets fails", c.File)
 	case c.Required:
-		return nil, errors.New("the file does not exist; create it with 'sessionsd vault new-key'")
+		return nil, fmt.Errorf("the key file %s does not exist; create it with 'sessionsd vault new-key'", c.File)
 	}
 	return nil, nil
 }

@@ -15,7 +15,7 @@ const Feature = "vaults"
 type noKeyError struct{}
 
 func (*noKeyError) Error() string {
-	return "This server has no key to encrypt secrets with, which its operator has to configure; a vault without credentials can be created."
+	return "This server has no key to encrypt secrets with; its operator has to set one with 'sessionsd serve --vault-key-file FILE'. A vault without credentials can be created."
 }
 
 // Problem implements problem.Error.

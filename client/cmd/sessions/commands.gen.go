@@ -667,7 +667,7 @@ func (a *app) archiveVaultCredential() *cobra.Command {
 func (a *app) validateVaultCredential() *cobra.Command {
 	return single(a, operation{
 		id: "validateVaultCredential", use: "validate VAULT CREDENTIAL", short: "Validate a credential of OAuth", writes: true,
-		long:    "Reports whether the MCP server accepts the credential. This server makes no request for it: the status is unknown.\nThe credential has to be of the type mcp_oauth and must not be archived, nor its vault: otherwise the response is\n400.",
+		long:    "Reports whether the MCP server accepts the credential: sends it initialize with the access token. If it refuses the\ntoken with a 401, the token is refreshed and sent again. The status is unknown when the server must not send\nrequests to the host, or when nothing else is known from the response. Bodies are cut, and secrets in them masked.\nThe credential has to be of the type mcp_oauth and must not be archived, nor its vault: otherwise the response is\n400.",
 		example: "sessions credentials validate vault_019e3b10c2d87a3f9f10b7e2c4a5d6f8 vcred_019e3b10c2e97b4fa021c8f3d5b6e7a9",
 	}, viewOf[client.VaultCredentialValidation](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.VaultCredentialValidation, error) {
 		return c.Vaults.Credentials.Validate(ctx, args[0], args[1], opts...)

@@ -386,7 +386,7 @@ func TestMemoryOnTheCommandLine(t *testing.T) {
 	for _, text := range []string{"one\r\n\x1b[2J", "two"} {
 		write(text)
 		put := ok(t, api, "memory", "put", store, "/users/a.md", file)
-		if got := fields(t, put, "path", "content"); got["path"] != "users/a.md" || got["content"] != text {
+		if got := fields(t, put, "path", "size"); got["path"] != "users/a.md" || got["size"] != float64(len(text)) || strings.Contains(put, `"content"`) {
 			t.Errorf("put: %s", put)
 		}
 		if got := ok(t, api, "memory", "cat", store, "users/a.md"); got != text {
@@ -412,7 +412,11 @@ func TestMemoryOnTheCommandLine(t *testing.T) {
 		t.Errorf("stale deletion: %d %s", code, stale.said())
 	}
 	missing := prepare(t, api, "memory", "cat", store, "users")
-	if code := missing.end(t); code == exitOK || !strings.Contains(missing.said(), "there is no memory at users") {
+	if code := missing.end(t); code != exitNotFound || !strings.Contains(missing.said(), "there is no memory at users") {
 		t.Errorf("missing: %d %s", code, missing.said())
 	}
+	write(strings.Repeat("x", 102401))
+	fails(t, unused(t), exitUsage, file+" has 102401 bytes; a memory has at most 102400", "memory", "put", store, "large.md", file)
+	fails(t, api, exitUsage, `"notes.txt" is not the id of a file; 'sessions files upload' uploads a file and prints its id; change --resource`,
+		"create", "--agent", server.DemoAgent, "--environment", server.DemoEnvironment, "--resource", "notes.txt")
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -24,6 +25,7 @@ const (
 	exitDenied      = 4
 	exitConflict    = 5
 	exitBusy        = 6
+	exitUnavailable = 7
 	exitInterrupted = 130
 )
 
@@ -36,12 +38,18 @@ const exitCodes = `Exit codes:
   4    missing, invalid or insufficient token
   5    conflict with the current state, such as a session that is processing a turn
   6    too many requests, or an overloaded server: retry later
+  7    a feature that the operator of the server has not switched on
   130  interrupted`
 
 // usageError is a mistake on the command line or in a file.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
+
+// missingError is something that the command line names and that does not exist.
+type missingError struct{ error }
+
+func (e missingError) Unwrap() error { return e.error }
 
 // fieldError is a mistake in a field of a request that was found before it was sent.
 type fieldError struct {
@@ -57,6 +65,7 @@ func (a *app) explain(ctx context.Context, cmd *cobra.Command, err error) (text 
 	failure, answered := errors.AsType[*client.Error](err)
 	field, isField := errors.AsType[*fieldError](err)
 	_, isDenied := errors.AsType[*deniedError](err)
+	_, isMissing := errors.AsType[missingError](err)
 	_, isUsage := errors.AsType[usageError](err)
 	switch {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
@@ -75,6 +84,8 @@ func (a *app) explain(ctx context.Context, cmd *cobra.Command, err error) (text 
 		return join(field.message, place(cmd, field.param)), exitUsage
 	case isUsage:
 		return err.Error(), exitUsage
+	case isMissing:
+		return err.Error(), exitNotFound
 	case !a.started:
 		return fmt.Sprintf("%s; see '%s --help'", exclusive(err.Error()), cmd.CommandPath()), exitUsage
 	}
@@ -122,6 +133,8 @@ func exitCode(e *client.Error) int {
 		return exitConflict
 	case client.ErrRateLimit, client.ErrOverloaded:
 		return exitBusy
+	case client.ErrFeatureNotAvailable:
+		return exitUnavailable
 	}
 	return exitFailure
 }
@@ -136,6 +149,8 @@ func describe(cmd *cobra.Command, e *client.Error) string {
 		hint = "check QODER_PAT or --token-file"
 	case e.Type == "" && e.Status == 0:
 		hint = "check that the server is running and --base-url is right"
+	case e.Status == http.StatusNotFound && (strings.HasPrefix(message, "Unknown path") || e.Type == client.ErrUnexpectedResponse):
+		hint = "check --base-url, which ends in /v1 or /api/v1/cloud"
 	case e.Type == client.ErrInvalidRequest && strings.HasPrefix(message, "base URL"):
 		hint = "change --base-url"
 	}

@@ -29,7 +29,7 @@ var flagTexts = map[string]flagText{
 	"environment_id":                      {usage: "`ID` of the environment"},
 	"updateSession title":                 {usage: "`TEXT` to display as the name of the session; an empty one removes the name"},
 	"environment_variables":               {name: "env", usage: "set an environment variable, `NAME=VALUE`"},
-	"resources":                           {name: "resource", usage: "add a file, `FILE_ID` or FILE_ID:PATH", parse: func(text string) (any, error) { return client.NewSessionResourceInput(fileInput(text)), nil }},
+	"resources":                           {name: "resource", usage: "add a file, `FILE_ID` or FILE_ID:PATH", parse: resourceInput},
 	"path_prefix":                         {name: "prefix", usage: "list only memories whose path starts with `TEXT`"},
 	"listMemories depth":                  {usage: "how many levels of the paths to list: 1 for a directory, 0 for everything"},
 	"view":                                {usage: "basic without the content of memories, full with it"},
@@ -87,12 +87,21 @@ func agentRef(text string) (client.AgentRef, error) {
 	return client.AgentRef{ID: id, Version: int32(n)}, nil
 }
 
+// resourceInput is fileInput for a list of resources.
+func resourceInput(text string) (any, error) {
+	file, err := fileInput(text)
+	return client.NewSessionResourceInput(file), err
+}
+
 // fileInput reads FILE_ID or FILE_ID:PATH.
-func fileInput(text string) client.FileResourceInput {
+func fileInput(text string) (client.FileResourceInput, error) {
 	id, path, placed := strings.Cut(text, ":")
+	if !strings.HasPrefix(id, "file_") {
+		return client.FileResourceInput{}, &fieldError{"resources", fmt.Sprintf("%q is not the id of a file; 'sessions files upload' uploads a file and prints its id", id)}
+	}
 	file := client.FileResourceInput{FileID: id}
 	if placed {
 		file.MountPath = &path
 	}
-	return file
+	return file, nil
 }

@@ -14,11 +14,13 @@ import (
 type listSize struct {
 	limit int
 	all   bool
+	// chosen reports whether the caller has set the limit.
+	chosen func() bool
 }
 
 // addListSize adds the flags of the size of a list to cmd.
 func addListSize(cmd *cobra.Command) *listSize {
-	s := &listSize{}
+	s := &listSize{chosen: func() bool { return cmd.Flags().Changed("limit") }}
 	cmd.Flags().IntVar(&s.limit, "limit", defaultLimit, "maximum number of records to list")
 	cmd.Flags().BoolVar(&s.all, "all", false, "list all records")
 	cmd.MarkFlagsMutuallyExclusive("limit", "all")
@@ -71,7 +73,7 @@ func list[T any](ctx context.Context, a *app, size *listSize, v view[T], first f
 	if err := out.end(); err != nil {
 		return err
 	}
-	if more && a.out.terminal && a.err.terminal && !size.all {
+	if onTerminal := a.out.terminal && a.err.terminal; more && (onTerminal || !size.chosen()) {
 		_ = a.err.writeStyled(styledText{dim, "More records exist: use --all, --limit or --after."}, styledText{text: "\n"})
 	}
 	return nil

@@ -57,9 +57,19 @@ func TestLimits(t *testing.T) {
 			var asked []string
 			api := pages(t, 250, func(r *http.Request) { asked = append(asked, r.FormValue("limit")) })
 			var records []struct{ ID string }
-			out := ok(t, api, append([]string{"agents", "list"}, strings.Fields(tc.args)...)...)
-			if err := json.Unmarshal([]byte(out), &records); err != nil {
-				t.Fatalf("%v: %s", err, out)
+			p := prepare(t, api, append([]string{"agents", "list"}, strings.Fields(tc.args)...)...)
+			if code := p.end(t); code != exitOK {
+				t.Fatalf("exit code %d", code)
+			}
+			if err := json.Unmarshal(p.out.Bytes(), &records); err != nil {
+				t.Fatalf("%v: %s", err, &p.out)
+			}
+			said := ""
+			if tc.args == "" { // nobody has asked for so few
+				said = "More records exist: use --all, --limit or --after.\n"
+			}
+			if p.said() != said {
+				t.Errorf("said %q", p.said())
 			}
 			if last := fmt.Sprintf("agent_%d", tc.records); len(records) != tc.records || records[len(records)-1].ID != last {
 				t.Errorf("%d records", len(records))

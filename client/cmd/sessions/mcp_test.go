@@ -36,6 +36,35 @@ func launcher(t *testing.T) string {
 	return web.URL
 }
 
+// What does not work in a turn is said without a terminal as well, although the turn continues.
+func TestProblemsOfTurns(t *testing.T) {
+	t.Parallel()
+	script, err := turns.ParseScript("script.yaml", []byte(`
+rules:
+  - steps: [{use: {tool: launch, mcp_server: range, input: {pad: 8}}}, {say: Then not.}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := demo(t, func(c *server.Config) { c.Runner, c.MCPAllow = script.Runner(nil), []string{"127.0.0.1"} })
+	p := prepare(t, api, "agents", "create", "-f", "-", "-o", "id")
+	p.Stdin = strings.NewReader(fmt.Sprintf(`
+name: launching
+model: auto
+mcp_servers: [{type: http, name: range, url: %q}, {type: http, name: away, url: %q}]
+tools: [{type: mcp_toolset, mcp_server_name: range}, {type: mcp_toolset, mcp_server_name: away}]
+`, launcher(t), "https://away.example/mcp"))
+	session := id(t, api, "create", "--agent", strings.TrimSpace(okWith(t, p)), "--environment", server.DemoEnvironment)
+	p = prepare(t, api, "send", session, "go")
+	code := p.end(t)
+	want := regexp.MustCompile(`^sessions: The MCP server "away" could not be used\. .*away\.example.*
+sessions: the tool launch of the MCP server "range" at 127\.0\.0\.1:\d+ failed: pad 8 is closed
+$`)
+	if code != exitOK || p.out.String() != "Then not.\n" || !want.MatchString(p.said()) {
+		t.Errorf("exit code %d, %s%s", code, &p.out, p.said())
+	}
+}
+
 // The tools of MCP servers are shown, asked for and allowed as other tools are.
 func TestMCPTools(t *testing.T) {
 	t.Parallel()
@@ -87,7 +116,7 @@ tools:
 	terminal.say(t, "it rains")
 	terminal.wait(t, `As you say: it rains\r\n> $`)
 	terminal.say(t, "another")
-	terminal.wait(t, `· range/launch \{"pad":8\}\r\n· the tool failed: pad 8 is closed\r\nThen not\.\r\n> $`)
+	terminal.wait(t, `· range/launch \{"pad":8\}\r\nsessions: the tool launch of the MCP server "range" at 127\.0\.0\.1:\d+ failed: pad 8 is closed\r\nThen not\.\r\n> $`)
 	_, _ = terminal.Write([]byte{4}) // Ctrl-D
 	_ = terminal.rest(t, p)
 }

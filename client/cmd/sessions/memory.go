@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	apicontract "github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/client"
 )
 
@@ -122,7 +123,10 @@ changes nothing.`,
 		if err != nil {
 			return usageError{err}
 		}
-		return perform(a, cmd, memoryView(), func(ctx context.Context, c *client.Client, opts ...client.Option) (*client.Memory, error) {
+		if err := fitsMemory(args[2], len(data)); err != nil {
+			return err
+		}
+		m, err := response(a, cmd, func(ctx context.Context, c *client.Client, opts ...client.Option) (*client.Memory, error) {
 			old, err := findMemory(ctx, c, args[0], args[1], opts...)
 			if err != nil {
 				return nil, err
@@ -133,8 +137,28 @@ changes nothing.`,
 			change := &client.UpdateMemoryRequest{Content: new(string(data)), ContentSHA256: &old.ContentSHA256}
 			return c.MemoryStores.Memories.Update(ctx, args[0], old.ID, change, opts...)
 		})
+		if err != nil {
+			return err
+		}
+		m.Content = nil // the caller has it
+		return show(a, memoryView(), m)
 	}
 	return cmd
+}
+
+// fitsMemory returns an error for a file that is larger than the content of a memory may be.
+func fitsMemory(name string, size int) error {
+	api, err := apicontract.Load()
+	if err != nil {
+		return err
+	}
+	if most := api.Schema("MemoryContent").MaxLength(); size > most {
+		if name == "-" {
+			name = "standard input"
+		}
+		return usageError{fmt.Errorf("%s has %d bytes; a memory has at most %d", name, size, most)}
+	}
+	return nil
 }
 
 // catMemory returns the command that prints the content of a memory.
@@ -148,7 +172,7 @@ func (a *app) catMemory() *cobra.Command {
 		m, err := response(a, cmd, func(ctx context.Context, c *client.Client, opts ...client.Option) (*client.Memory, error) {
 			found, err := findMemory(ctx, c, args[0], args[1], opts...)
 			if err == nil && found == nil {
-				err = fmt.Errorf("there is no memory at %s", args[1])
+				err = missingError{fmt.Errorf("there is no memory at %s", args[1])}
 			}
 			if err != nil {
 				return nil, err

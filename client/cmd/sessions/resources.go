@@ -55,7 +55,11 @@ func (a *app) addResources() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		files := make([]client.FileResourceInput, len(args)-1)
 		for i, text := range args[1:] {
-			files[i] = fileInput(text)
+			file, err := fileInput(text)
+			if err != nil {
+				return err
+			}
+			files[i] = file
 		}
 		return performAll(a, cmd, sessionResourceView(), func(ctx context.Context, c *client.Client, opts ...client.Option) ([]client.SessionResource, error) {
 			session, err := c.Sessions.Resources.AddAll(ctx, args[0], files, opts...)

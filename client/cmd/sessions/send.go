@@ -37,7 +37,7 @@ func (a *app) sendEvents() *cobra.Command {
 		each, finish := t.tell, func() error { return nil }
 		if a.format.value != "" {
 			out := &listing[client.Event]{a: a, view: eventView()}
-			each, finish = func(e client.Event) error {
+			each, finish = func(_ context.Context, e client.Event) error {
 				t.spinner()
 				if e.ID == "" {
 					return nil // a piece of one that comes

@@ -29,7 +29,8 @@ func sessionView() view[client.Session] {
 			{name: "AGENT ID", text: func(s *client.Session) string { return fmt.Sprintf("%s@%d", s.AgentID, s.Agent.Version) }, detail: true},
 			{name: "ENVIRONMENT", text: func(s *client.Session) string { return s.EnvironmentID }, detail: true},
 			{name: "METADATA", text: func(s *client.Session) string { return pairsOf(s.Metadata) }, detail: true},
-			{name: "FILES", text: func(s *client.Session) string { return count(len(s.Resources)) }, detail: true},
+			{name: "FILES", text: func(s *client.Session) string { return resourcesText(s, true) }, detail: true},
+			{name: "RESOURCES", text: func(s *client.Session) string { return resourcesText(s, false) }, detail: true},
 			{name: "INPUT TOKENS", text: func(s *client.Session) string { return strconv.FormatInt(s.Usage.InputTokens, 10) }, detail: true},
 			{name: "OUTPUT TOKENS", text: func(s *client.Session) string { return strconv.FormatInt(s.Usage.OutputTokens, 10) }, detail: true},
 			{name: "CREATED", text: func(s *client.Session) string { return moment(&s.CreatedAt) }},
@@ -37,6 +38,15 @@ func sessionView() view[client.Session] {
 			{name: "ARCHIVED", text: func(s *client.Session) string { return moment(s.ArchivedAt) }, detail: true},
 		},
 	}
+}
+
+// resourcesText is the number of a session's resources, if all are files or if some are not.
+func resourcesText(s *client.Session, files bool) string {
+	others := slices.ContainsFunc(s.Resources, func(r client.SessionResource) bool { return attachmentOf(&r).FileID == "" })
+	if others == files {
+		return ""
+	}
+	return count(len(s.Resources))
 }
 
 func (a *app) cancelSession() *cobra.Command {

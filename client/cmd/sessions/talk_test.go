@@ -54,7 +54,7 @@ func TestSend(t *testing.T) {
 			`the agent is waiting: to use Bash {"command":"rm -r build"}; send --allow evt_… or --deny evt_…`, exitFailure},
 		{"denied", []string{"--deny", "ASK=not now"}, "I leave it, as you say: not now.\n", "", exitOK},
 		{"cut short", []string{"be verbose"}, "And so on, and\n", "", exitOK},
-		{"failed", []string{"fail"}, "", "the turn failed: the model is overloaded", exitFailure},
+		{"failed", []string{"fail"}, "", "the model is overloaded\nsessions: the turn failed", exitFailure},
 		{"from standard input", []string{"-"}, "I have no answer to: line 1\nline 2\n\n", "", exitOK},
 		{"from a file", []string{"-f", "events.yaml"}, "I have no answer to: from a file\n", "", exitOK},
 		{"nothing", nil, "", "nothing to send: add a MESSAGE; see 'sessions send --help'", exitUsage},

@@ -264,7 +264,7 @@ func TestChat(t *testing.T) {
 		{`I leave it, as you say: I need it\.\r\n> $`, "delete build"},
 		{`or a reason to deny it\] $`, "Yes"},
 		{`Done\.\r\n> $`, "fail"},
-		{`sessions: the turn failed: the model is overloaded\r\n> $`, "wait"},
+		{`sessions: the model is overloaded\r\nsessions: the turn failed\r\n> $`, "wait"},
 	} {
 		terminal.wait(t, step.after)
 		terminal.say(t, step.say)

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -28,8 +30,11 @@ type turn struct {
 
 // run sends events, calls each with what follows, and returns why the turn stopped. The first Ctrl-C stops the turn,
 // and not the program.
-func (t *turn) run(ctx context.Context, events []client.EventInput, each func(client.Event) error) (client.StopReason, error) {
-	t.said, t.uses, t.failure, t.waits = map[client.EventID]string{}, map[client.EventID]any{}, "", false
+func (t *turn) run(ctx context.Context, events []client.EventInput, each func(context.Context, client.Event) error) (client.StopReason, error) {
+	t.said, t.failure, t.waits = map[client.EventID]string{}, "", false
+	if t.uses == nil { // the result of a use may come in a later turn
+		t.uses = map[client.EventID]any{}
+	}
 	var interrupts sync.WaitGroup
 	defer interrupts.Wait()
 	done := t.a.signals.during(func() {
@@ -49,7 +54,10 @@ func (t *turn) run(ctx context.Context, events []client.EventInput, each func(cl
 		if err != nil {
 			return client.StopReason{}, err
 		}
-		if err := each(event); err != nil {
+		if v, failed := event.Value.(client.SessionErrorEvent); failed {
+			t.failure = v.Error.Message
+		}
+		if err := each(ctx, event); err != nil {
 			return client.StopReason{}, err
 		}
 		switch v := event.Value.(type) {
@@ -59,8 +67,6 @@ func (t *turn) run(ctx context.Context, events []client.EventInput, each func(cl
 			t.uses[v.ID] = v
 		case client.AgentCustomToolUseEvent:
 			t.uses[v.ID] = v
-		case client.SessionErrorEvent:
-			t.failure = v.Error.Message
 		case client.SessionStatusIdleEvent:
 			stop, idle = v.StopReason, true // unless a worker continues the turn
 			t.waitForWorker(ctx, v.StopReason)
@@ -99,7 +105,7 @@ func (t *turn) byWorker(use client.EventID) bool {
 }
 
 // tell prints an event for a person.
-func (t *turn) tell(event client.Event) error {
+func (t *turn) tell(ctx context.Context, event client.Event) error {
 	switch v := event.Value.(type) {
 	case client.EventDelta:
 		return t.say(v.EventID, event.Text(), false)
@@ -117,10 +123,37 @@ func (t *turn) tell(event client.Event) error {
 		}
 	case client.AgentMCPToolResultEvent:
 		if v.IsError {
-			t.note("the tool failed: %s", v.Content.Text())
+			t.warn("%s failed: %s", t.mcpToolAt(ctx, v.MCPToolUseID), v.Content.Text())
 		}
+	case client.SessionErrorEvent:
+		t.warn("%s", v.Error.Message)
+		t.failure = "" // it is said
 	}
 	return nil
+}
+
+// mcpToolAt names the tool of an MCP server and the host of the server, as far as they are known.
+func (t *turn) mcpToolAt(ctx context.Context, id client.EventID) string {
+	use, ok := t.uses[id].(client.AgentMCPToolUseEvent)
+	if !ok {
+		return "a tool of an MCP server"
+	}
+	text := fmt.Sprintf("the tool %s of the MCP server %q", use.Name, use.MCPServerName)
+	session, err := t.c.Sessions.Get(ctx, t.session)
+	if err != nil {
+		return text // the turn is of more interest
+	}
+	for _, server := range session.Agent.MCPServers {
+		var of struct{ Name, URL string }
+		data, err := server.MarshalJSON()
+		if err != nil || json.Unmarshal(data, &of) != nil || of.Name != use.MCPServerName {
+			continue
+		}
+		if u, err := url.Parse(of.URL); err == nil {
+			return text + " at " + u.Host
+		}
+	}
+	return text
 }
 
 // say prints a piece of a message, or what is left of it once it is whole.
@@ -135,6 +168,13 @@ func (t *turn) say(id client.EventID, text string, whole bool) error {
 	t.spinner()
 	_, err := fmt.Fprint(t.a.out, text)
 	return err
+}
+
+// warn says what does not work, on a terminal and elsewhere.
+func (t *turn) warn(format string, args ...any) {
+	t.spinner()
+	fmt.Fprintln(t.a.err, "sessions:", oneLine(fmt.Sprintf(format, args...)))
+	t.wait()
 }
 
 // note says on a terminal what the agent does beside talking.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -127,6 +128,9 @@ func (a *app) createCredential() *cobra.Command {
 		if err := secret.put(cmd, doc, "static_bearer"); err != nil {
 			return err
 		}
+		if secretIsMissing(doc) {
+			return usageError{fmt.Errorf("the secret is missing; give --%s FILE, or - for standard input", secretFlag)}
+		}
 		req, err := decode[client.CreateVaultCredentialRequest](cmd, doc)
 		if err != nil {
 			return err
@@ -173,6 +177,17 @@ var secretTypes = []string{"static_bearer", "mcp_oauth", "environment_variable"}
 
 // secretFields are the fields of an authorization that hold its secret, by its type.
 var secretFields = map[string]string{"static_bearer": "token", "mcp_oauth": "access_token", "environment_variable": "secret_value"}
+
+// secretIsMissing reports whether a new credential lacks its secret. A type that is not known is the server's to judge.
+func secretIsMissing(doc map[string]any) bool {
+	auth, nested := doc["auth"].(map[string]any)
+	if !nested {
+		return doc["auth"] == nil && doc["access_token"] == nil
+	}
+	kind, _ := auth["type"].(string)
+	field := secretFields[cmp.Or(kind, "static_bearer")]
+	return field != "" && auth[field] == nil
+}
 
 // secretFlag is the flag of a secret, which is never an argument: others can read those in the list of processes.
 const secretFlag = "secret-file"

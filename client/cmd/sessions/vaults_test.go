@@ -58,6 +58,9 @@ func TestTheLifeOfACredential(t *testing.T) {
 		}
 		shown.WriteString(p.out.String() + p.err.String())
 	}
+	for _, args := range [][]string{{"--mcp-server-url", "https://x.example"}, {"--type", "environment_variable", "--secret-name", "A"}, {"--metadata", "a=b"}} {
+		fails(t, api, exitUsage, "the secret is missing; give --secret-file FILE", append([]string{"credentials", "create", vault}, args...)...)
+	}
 	show("credentials", "archive", vault, bearer)
 	show("credentials", "delete", vault, bearer)
 	show("vaults", "delete", vault)

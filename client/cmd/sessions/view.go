@@ -26,7 +26,7 @@ func viewOf[T any]() view[T] {
 }
 
 // plainView shows the fields that hold a text, a number, a boolean or a time, in their order. It leaves out the field type,
-// which is the same for all records of a kind.
+// which is the same for all records of a kind. Lists have no secrets.
 func plainView[T any]() view[T] {
 	v := view[T]{id: func(*T) string { return "" }}
 	for field := range reflect.TypeFor[T]().Fields() {
@@ -39,7 +39,7 @@ func plainView[T any]() view[T] {
 			v.id = text
 		}
 		heading := strings.ToUpper(strings.ReplaceAll(strings.TrimSuffix(name, "_at"), "_", " "))
-		v.columns = append(v.columns, column[T]{name: heading, text: text})
+		v.columns = append(v.columns, column[T]{name: heading, text: text, detail: name == "secret" || name == "key"})
 	}
 	return v
 }

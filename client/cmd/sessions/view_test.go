@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"slices"
 	"testing"
 	"time"
@@ -41,6 +42,47 @@ func TestPlainView(t *testing.T) {
 	}
 	if id := v.id(&r); id != "rec_1" {
 		t.Errorf("id %q", id)
+	}
+}
+
+// A list has no column for secrets, which only the response that creates them has; the sheet of that one shows it.
+func TestListsHaveNoColumnsOfSecrets(t *testing.T) {
+	t.Parallel()
+	details := slices.Concat(detailsOf(viewOf[client.EnvironmentKey]()), detailsOf(viewOf[client.Work]()))
+	if !slices.Equal(details, []string{"KEY", "SECRET"}) {
+		t.Errorf("%v", details)
+	}
+}
+
+func detailsOf[T any](v view[T]) (names []string) {
+	for _, c := range v.columns {
+		if c.detail {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
+// The sheet of a session calls its resources files if all of them are.
+func TestResourcesOfASession(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`[]`: "", `[{"type":"file","file_id":"file_1"}]`: "FILES 1",
+		`[{"type":"file","file_id":"file_1"},{"type":"memory_store","memory_store_id":"memstore_1"}]`: "RESOURCES 2",
+	} {
+		var s client.Session
+		if err := json.Unmarshal([]byte(`{"resources":`+text+`}`), &s); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, c := range sessionView().columns {
+			if value := c.text(&s); value != "" && (c.name == "FILES" || c.name == "RESOURCES") {
+				got += c.name + " " + value
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %q", text, got)
+		}
 	}
 }
 

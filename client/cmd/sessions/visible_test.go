@@ -119,7 +119,7 @@ var terminalCommands = map[string]string{
 	"sessions models list":          "models list",
 	"sessions vaults create":        "vaults create --display-name v",
 	"sessions vaults update":        "vaults update vault_1 --display-name w",
-	"sessions credentials create":   "credentials create vault_1 --mcp-server-url https://mcp.example",
+	"sessions credentials create":   "credentials create vault_1 --mcp-server-url https://mcp.example --secret-file " + os.DevNull,
 	"sessions credentials update":   "credentials update vault_1 vcred_1 --metadata a=b",
 	"sessions resources list":       "resources list sess_1",
 	"sessions resources get":        "resources get sess_1 sesr_1",

@@ -116,6 +116,8 @@ func reason(ctx context.Context, note *note, err error) error {
 		return sentence("It sends its clients to another host, which is not allowed.")
 	case errors.Is(all, egress.ErrTooLarge), strings.Contains(err.Error(), "SSE event exceeded"):
 		return sentence(fmt.Sprintf("Its response is larger than %d MiB.", egress.MaxBody>>20))
+	case errors.Is(all, egress.ErrHeaderTooLarge):
+		return sentence(fmt.Sprintf("The header of its response is larger than %d KiB.", egress.MaxHeader>>10))
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return sentence(fmt.Sprintf("It refused the request with the status %d; a vault of the session needs a credential for its URL that it accepts.", status))
 	case status/100 == 3:

@@ -34,6 +34,8 @@ type Options struct {
 	// ListTimeout is how long a server may take to be connected and to list its tools, 15 seconds by default; CallTimeout
 	// how long a call of a tool may take, 2 minutes by default.
 	ListTimeout, CallTimeout time.Duration
+	// OpenTimeout is how long all servers of a turn together may take until their tools are known, 20 seconds by default.
+	OpenTimeout time.Duration
 	// Remember is how long the list of a server's tools is used again for the same account and credential, a minute by
 	// default.
 	Remember time.Duration
@@ -50,15 +52,17 @@ type Source struct {
 	closing sync.WaitGroup // sessions of MCP servers that end
 }
 
-// The bounds of what a Source remembers, in bytes of tools, and of the servers that a turn asks at a time.
+// The bounds of what a Source remembers, in bytes of tools, and of the servers that a turn asks at a time,
+// each with a connection or two: as many as an agent may have.
 const (
 	maxRemembered = 64 << 20
-	atATime       = 8
+	atATime       = 20
 )
 
 // New returns a source.
 func New(o Options) *Source {
 	o.ListTimeout = cmp.Or(o.ListTimeout, 15*time.Second)
+	o.OpenTimeout = cmp.Or(o.OpenTimeout, 20*time.Second)
 	o.CallTimeout = cmp.Or(o.CallTimeout, 2*time.Minute)
 	o.Remember = cmp.Or(o.Remember, time.Minute)
 	return &Source{Options: o, bounds: newBounds(o.Contract), lists: cache.New[listKey, list](maxRemembered)}
@@ -69,7 +73,7 @@ func New(o Options) *Source {
 func (s *Source) Close() { s.closing.Wait() }
 
 // Open implements dispatch.ToolSource: it returns the tools of the MCP servers that the session's agent may use. It asks
-// several servers at the same time, and returns soon after ctx ends.
+// the servers at the same time, and returns soon after OpenTimeout, or after ctx ends.
 func (s *Source) Open(ctx context.Context, account string, session store.Session) (turn.Toolbox, error) {
 	sets, err := toolsets(session.Agent)
 	if err != nil {
@@ -78,6 +82,8 @@ func (s *Source) Open(ctx context.Context, account string, session store.Session
 	servers := make([]*server, len(sets))
 	lists := make([]list, len(sets))
 	failures := make([]error, len(sets))
+	ctx, cancel := context.WithTimeout(ctx, s.OpenTimeout)
+	defer cancel()
 	var asked sync.WaitGroup
 	room := make(chan struct{}, atATime)
 	for i, set := range sets {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/egress"
 	"github.com/cloud-sessions/sessions/server/tools/mcptools"
@@ -27,6 +28,13 @@ func cut(w http.ResponseWriter, _ *http.Request, _ message) {
 
 // hangUp ends the connection without a response.
 func hangUp(http.ResponseWriter, *http.Request, message) { panic(http.ErrAbortHandler) }
+
+// largeHeader responds with a header beyond the bound.
+func largeHeader(w http.ResponseWriter, _ *http.Request, _ message) {
+	for i := range 9 {
+		w.Header().Set(fmt.Sprintf("X-%d", i), strings.Repeat("x", egress.MaxHeader/8))
+	}
+}
 
 // page returns the answer of a list that continues after a cursor.
 func page(tools string, next func(cursor string) string) answer {
@@ -45,6 +53,8 @@ func TestServersThatAreOfNoUse(t *testing.T) {
 		want   string
 	}{
 		"away":                 {"initialize", hangUp, "It could not be reached."},
+		"large header":         {"initialize", largeHeader, "The header of its response is larger than 64 KiB."},
+		"list: large header":   {"tools/list", largeHeader, "The header of its response is larger than 64 KiB."},
 		"internal error":       {"initialize", status(500), "It responded with the status 500."},
 		"forbidden":            {"initialize", status(403), "It refused the request with the status 403; a vault of the session needs a credential for its URL that it accepts."},
 		"gone":                 {"initialize", status(404), "It responded with the status 404."},
@@ -117,7 +127,7 @@ func TestServersThatHang(t *testing.T) {
 
 func TestServersAreAskedAtTheSameTime(t *testing.T) {
 	t.Parallel()
-	const servers = 6
+	const servers = 20 // the contract allows no more
 	arrived, all := make(chan struct{}, servers), make(chan struct{})
 	go func() {
 		for range servers {
@@ -141,8 +151,63 @@ func TestServersAreAskedAtTheSameTime(t *testing.T) {
 	for _, tool := range box.Tools {
 		names = append(names, tool.MCPServer)
 	}
-	if got := strings.Join(names, ""); got != "abcdef" {
+	if got := strings.Join(names, ""); got != "abcdefghijklmnopqrst" {
 		t.Errorf("%s, %q", got, box.Problems)
+	}
+}
+
+// However many servers a turn has and wherever they stop, opening them takes no longer than one bound.
+func TestTheOpeningOfATurnIsBounded(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	var urls []string
+	for _, method := range []string{"server/discover", "initialize", "tools/list"} {
+		slow := newFake(t)
+		slow.on(method, silent)
+		urls = append(urls, slow.URL, slow.URL)
+	}
+	const bound = 200 * time.Millisecond
+	r := start(t, func(o *mcptools.Options) {
+		o.ListTimeout, o.OpenTimeout = 5*time.Second, bound
+		o.Credentials = deadlines(func(rest time.Duration) {
+			if rest > bound {
+				t.Errorf("a server has %v", rest)
+			}
+		})
+	})
+	r.vaults = []string{"vault_1"}
+	box := r.open(t, r.agent("http", append(urls, f.URL)...))
+	if len(box.Problems) < len(urls) {
+		t.Errorf("%q", box.Problems)
+	}
+	for _, problem := range box.Problems {
+		if !strings.HasSuffix(problem, "It did not respond in time.") {
+			t.Error(problem)
+		}
+	}
+}
+
+// deadlines are credentials that report how much time the request for one has.
+type deadlines func(rest time.Duration)
+
+func (d deadlines) Bearer(ctx context.Context, _ string, _ []string, _, _ string) (string, error) {
+	until, bounded := ctx.Deadline()
+	if !bounded {
+		until = time.Now().Add(time.Hour)
+	}
+	d(time.Until(until))
+	return "", nil
+}
+
+// A turn has no more servers than are asked at the same time, or the last would wait for the slowest of the first.
+func TestEveryServerOfATurnIsAskedAtOnce(t *testing.T) {
+	t.Parallel()
+	api, err := contract.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if most := api.Schema("MCPServers").MaxItems(); most > mcptools.AtATime {
+		t.Errorf("an agent may have %d servers, of which %d are asked at a time", most, mcptools.AtATime)
 	}
 }
 
@@ -310,6 +375,7 @@ func TestCallsThatFail(t *testing.T) {
 		"busy":                 {status(429), didNot + "It responded with the status 429.", 1, 0},
 		"internal error":       {status(500), unknown + "It responded with the status 500.", 1, 2},
 		"hang up":              {hangUp, unknown + "It could not be reached.", 1, 2},
+		"large header":         {largeHeader, unknown + "The header of its response is larger than 64 KiB.", 1, 2},
 		"cut off":              {cut, unknown + "It does not respond as an MCP server does.", 1, 2},
 		"a login page":         {replies("text/html", "SECRET"), unknown + "It does not respond as an MCP server does.", 1, 2},
 		"not JSON":             {replies("application/json", "SECRET"), unknown + "It does not respond as an MCP server does.", 1, 2},
