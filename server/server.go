@@ -116,7 +116,7 @@ type Config struct {
 	MaxTurnText int
 	// TurnPatience is how long a runner may take to stop; 5 seconds by default.
 	TurnPatience time.Duration
-	// WorkPatience is how long a turn waits for a worker, while none has the session's work; 2 minutes by default.
+	// WorkPatience is how long a turn waits for a worker, while its environment has none; 2 minutes by default.
 	WorkPatience time.Duration
 	// WorkLease is how long a worker has a work item after a heartbeat, unless it asks for another time; 30 seconds by default.
 	WorkLease time.Duration

@@ -334,7 +334,7 @@ type Turns interface {
 
 	// OverdueTurns returns at most limit of the sessions, of every account, that are idle and whose turn waits for a worker
 	// to run an allowed use, for too long.
-	OverdueTurns(ctx context.Context, o Overdue, limit int) ([]SessionRef, error)
+	OverdueTurns(ctx context.Context, o Overdue, limit int) ([]OverdueTurn, error)
 
 	// WorkTurns dispatches turns until ctx ends: it calls work for each, in a goroutine of its own, at most workers at a
 	// time, and returns nil when all calls have returned. Over all processes, a turn that was queued once is dispatched to
@@ -351,11 +351,18 @@ type Turns interface {
 
 // Overdue selects turns that wait for a worker for too long.
 type Overdue struct {
-	// UnchangedSince selects the sessions that have not changed since that time, while no worker had one of their work items
-	// by a lease that ended later.
+	// UnchangedSince selects the sessions that have not changed since that time, unless their environment has had a worker
+	// since then: one with an id that polled, or one that had any of the environment's items by a lease that ended later.
 	UnchangedSince time.Time
-	// AnywaySince selects the sessions that have not changed since that time, whether or not a worker has a work item.
+	// AnywaySince selects the sessions that have not changed since that time, whether or not there are workers.
 	AnywaySince time.Time
+}
+
+// OverdueTurn is a session whose turn has waited for a worker for too long.
+type OverdueTurn struct {
+	Session SessionRef
+	// Workers is whether the environment has workers, which had other work or hung.
+	Workers bool
 }
 
 // Signals notifies of what happens to sessions, in whichever process.

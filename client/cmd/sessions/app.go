@@ -77,10 +77,7 @@ func (a *app) register(root *cobra.Command) {
 
 // connect returns a client as the flags and the environment want it.
 func (a *app) connect(ctx context.Context) (*client.Client, error) {
-	if a.timeout < 0 || a.retries < 0 {
-		return nil, usageError{errors.New("--timeout and --retries must not be negative")}
-	}
-	opts := []client.Option{client.WithUserAgent("cloud-sessions-cli/1"), client.WithTimeout(a.timeout), client.WithMaxRetries(a.retries)}
+	var opts []client.Option
 	if a.baseURL != "" {
 		opts = append(opts, client.WithBaseURL(a.baseURL))
 	}
@@ -90,6 +87,15 @@ func (a *app) connect(ctx context.Context) (*client.Client, error) {
 	case token != "":
 		opts = append(opts, client.WithToken(token))
 	}
+	return a.connectWith(opts...)
+}
+
+// connectWith returns a client for a server and a token, with the other options as the flags want them.
+func (a *app) connectWith(opts ...client.Option) (*client.Client, error) {
+	if a.timeout < 0 || a.retries < 0 {
+		return nil, usageError{errors.New("--timeout and --retries must not be negative")}
+	}
+	opts = append(opts, client.WithUserAgent("cloud-sessions-cli/1"), client.WithTimeout(a.timeout), client.WithMaxRetries(a.retries))
 	if a.verbose {
 		opts = append(opts, client.WithMiddleware(trace(a.err, a.now)))
 	}

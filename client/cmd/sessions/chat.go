@@ -150,8 +150,8 @@ func (t *talk) answer(ctx context.Context, events []client.EventInput) error {
 		}
 		events = nil
 		for _, use := range stop.EventIDs {
-			if v, ok := t.uses[use].(client.AgentToolUseEvent); ok && v.EvaluatedPermission == client.EvaluatedPermissionAllow {
-				continue // a worker runs it
+			if t.byWorker(use) {
+				continue
 			}
 			event, ok, err := t.decide(ctx, use)
 			if err != nil || !ok {

@@ -64,6 +64,7 @@ func (e *fieldError) Error() string { return e.message }
 func (a *app) explain(ctx context.Context, cmd *cobra.Command, err error) (text string, code int) {
 	failure, answered := errors.AsType[*client.Error](err)
 	field, isField := errors.AsType[*fieldError](err)
+	_, isDenied := errors.AsType[*deniedError](err)
 	_, isMissing := errors.AsType[missingError](err)
 	_, isUsage := errors.AsType[usageError](err)
 	switch {
@@ -75,6 +76,8 @@ func (a *app) explain(ctx context.Context, cmd *cobra.Command, err error) (text 
 		return text, exitInterrupted
 	case errors.Is(err, errStopped):
 		return err.Error(), exitInterrupted
+	case isDenied:
+		return err.Error(), exitDenied
 	case answered:
 		return describe(cmd, failure), exitCode(failure)
 	case isField:

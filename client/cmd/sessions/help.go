@@ -125,6 +125,7 @@ exists. By default it is based on the latest version.`,
 	"createEnvironment": {
 		example: `  sessions environments create --name default --type cloud --networking unrestricted
   sessions environments create --name ci --type cloud --networking limited --allow-host api.tracker.example --apt git
+  sessions environments create --name own --type self_hosted
   sessions environments create --file environment.yaml`,
 	},
 	"getEnvironment": {

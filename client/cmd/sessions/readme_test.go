@@ -52,12 +52,17 @@ func TestTheReadmesWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, section, found := strings.Cut(string(readme), "\n## Tools that run\n")
-	_, commands, begun := strings.Cut(section, "```sh\n")
-	commands, _, ended := strings.Cut(commands, "```")
-	if !found || !begun || !ended {
+	parts := strings.SplitN(section, "```", 5) // text, the server's command, text, the steps, text
+	if !found || len(parts) < 5 {
 		t.Fatal("the README has no commands")
 	}
-	script, err := turns.ParseScript("script", []byte(`{rules: [{steps: [{use: {tool: write, input: {file_path: hello.txt, content: hi}}}, {say: "Done: {{result}}"}]}]}`))
+	commands := strings.TrimPrefix(parts[3], "sh\n")
+	_, name, found := strings.Cut(strings.TrimSpace(parts[1]), " --script ")
+	data, err := os.ReadFile(filepath.Join("../../..", name))
+	if !found || err != nil {
+		t.Fatal(found, err)
+	}
+	script, err := turns.ParseScript(name, data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,11 +73,16 @@ func TestTheReadmesWorker(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if text, err := os.ReadFile(filepath.Join(p.Dir, "agents", "hello.txt")); err != nil || string(text) != "hi" {
+	if text, err := os.ReadFile(filepath.Join(p.Dir, "agents", "hello.sh")); err != nil || string(text) != "echo Hello from a file" {
 		t.Errorf("%q %v: %s", text, err, out)
 	}
-	if !regexp.MustCompile(`(?m)^Done: wrote 2 bytes`).Match(out) {
-		t.Errorf("%s", out)
+	for _, want := range []string{`(?m)^The file says: .*echo Hello from a file`, `(?m)^sessions: waiting for a worker of env_`} {
+		if !regexp.MustCompile(want).Match(out) {
+			t.Errorf("no %s in %s", want, out)
+		}
+	}
+	if info, err := os.Stat(filepath.Join(p.Dir, "worker.key")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v: others can read the key, %v", err, info)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -23,13 +24,14 @@ type turn struct {
 	said    map[client.EventID]string // pieces of messages
 	uses    map[client.EventID]any    // of tools
 	failure string                    // what the server said of a turn that failed
+	waits   bool                      // for a worker, which was said
 	spinner func()
 }
 
 // run sends events, calls each with what follows, and returns why the turn stopped. The first Ctrl-C stops the turn,
 // and not the program.
 func (t *turn) run(ctx context.Context, events []client.EventInput, each func(context.Context, client.Event) error) (client.StopReason, error) {
-	t.said, t.failure = map[client.EventID]string{}, ""
+	t.said, t.failure, t.waits = map[client.EventID]string{}, "", false
 	if t.uses == nil { // the result of a use may come in a later turn
 		t.uses = map[client.EventID]any{}
 	}
@@ -67,6 +69,7 @@ func (t *turn) run(ctx context.Context, events []client.EventInput, each func(co
 			t.uses[v.ID] = v
 		case client.SessionStatusIdleEvent:
 			stop, idle = v.StopReason, true // unless a worker continues the turn
+			t.waitForWorker(ctx, v.StopReason)
 		case client.SessionDeletedEvent:
 			return client.StopReason{}, errors.New("the session was deleted")
 		}
@@ -79,6 +82,27 @@ func (t *turn) run(ctx context.Context, events []client.EventInput, each func(co
 
 // wait shows that the agent works, until something is printed.
 func (t *turn) wait() { t.spinner = t.a.err.spin("the agent works; Ctrl-C stops it") }
+
+// waitForWorker says once in a turn, on standard error, that the turn waits for a worker to run a tool, if it does.
+func (t *turn) waitForWorker(ctx context.Context, stop client.StopReason) {
+	if t.waits || stop.Type != client.StopReasonTypeRequiresAction || !slices.ContainsFunc(stop.EventIDs, t.byWorker) {
+		return
+	}
+	t.waits = true
+	environment := "its environment"
+	if session, err := t.c.Sessions.Get(ctx, t.session, t.opts...); err == nil {
+		environment = session.EnvironmentID
+	}
+	t.spinner()
+	fmt.Fprintln(t.a.err, "sessions: waiting for a worker of", environment)
+	t.wait()
+}
+
+// byWorker reports whether a worker runs the use of a tool.
+func (t *turn) byWorker(use client.EventID) bool {
+	v, ok := t.uses[use].(client.AgentToolUseEvent)
+	return ok && v.EvaluatedPermission == client.EvaluatedPermissionAllow
+}
 
 // tell prints an event for a person.
 func (t *turn) tell(ctx context.Context, event client.Event) error {

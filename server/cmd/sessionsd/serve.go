@@ -101,7 +101,7 @@ file and requests give the same faults again.`,
 	flags.IntVar(&config.MaxTurns, "max-turns", 1000, "turns that an account may have queued or running; more are refused with 429")
 	flags.DurationVar(&config.TurnTimeout, "turn-timeout", time.Hour, "how long a turn may run, without the time in which it waits for a worker, a confirmation or a tool's result")
 	flags.DurationVar(&config.TurnSilenceTimeout, "turn-silence-timeout", 10*time.Minute, "how long the runner of a turn may do nothing; keep-alive comments of an endpoint count as life")
-	flags.DurationVar(&config.WorkPatience, "work-patience", 2*time.Minute, "how long a turn waits for a worker of its self-hosted environment, while none has the session's work")
+	flags.DurationVar(&config.WorkPatience, "work-patience", 2*time.Minute, "how long a turn waits while its self-hosted environment has no worker; if its workers are busy it waits for --turn-timeout")
 	flags.StringSliceVar(&config.MCPAllow, "mcp-allow", nil, "hosts that requests to agents' MCP servers may go to, comma-separated: HOST, *.HOST or an address, each with an optional :PORT, also private ones; * for every public host. None by default")
 	flags.DurationVar(&config.MCPTimeout, "mcp-timeout", 2*time.Minute, "how long a call of a tool of an MCP server may take")
 	flags.DurationVar(&config.WorkLease, "work-lease", 30*time.Second, "how long a worker has a work item of a self-hosted environment after a heartbeat; then another worker gets it")

@@ -59,8 +59,10 @@ func TestQueryPlans(t *testing.T) {
 		plan(t, s, selectFileUses, []any{"acc", "file_x"},
 			"SEARCH f USING COVERING INDEX session_files_by_file (account_id=? AND file_id=?)",
 			"SEARCH s USING INDEX sqlite_autoindex_sessions_1 (account_id=? AND id=?)")
-		plan(t, s, selectOverdue, []any{1, 1, 10}, "SEARCH s USING INDEX sessions_waiting (updated_at<?)",
-			"CORRELATED SCALAR SUBQUERY 1", "SEARCH w USING INDEX work_items_by_session (account_id=? AND session_id=?)")
+		plan(t, s, selectOverdue, []any{1, 1, 1, 10}, append(slices.Repeat([]string{
+			"CORRELATED SCALAR SUBQUERY 1", "SEARCH w USING INDEX work_items_leased (account_id=? AND environment_id=? AND free_at>?)",
+			"CORRELATED SCALAR SUBQUERY 2", "SEARCH p USING INDEX sqlite_autoindex_work_pollers_1 (account_id=? AND environment_id=?)",
+		}, 2), "SEARCH s USING INDEX sessions_waiting (updated_at<?)")...)
 		plan(t, s, selectFileBytes, []any{"acc"}, "SEARCH files USING COVERING INDEX files_sizes (account_id=? AND deleted_at=?)")
 		plan(t, s, selectExpiredFiles, []any{1, 2}, "SEARCH files USING INDEX files_expiring (expires_at>? AND expires_at<?)")
 		plan(t, s, selectDeletedBlobs, []any{1}, "SEARCH files USING INDEX files_deleted (deleted_at>?)")

@@ -41,8 +41,8 @@ type Options struct {
 	// TurnTimeout is how long a turn may run, SilenceTimeout how long its runner may give no sign of life; 0 for any time.
 	// The time in which a turn waits for a worker or for the caller counts for neither.
 	TurnTimeout, SilenceTimeout time.Duration
-	// WorkPatience is how long a turn may wait for a worker, while none has the session's work; see EndOverdue. A turn whose
-	// worker has its work and does nothing may wait for TurnTimeout.
+	// WorkPatience is how long a turn may wait for a worker, while its environment has none; see EndOverdue. A turn whose
+	// environment has workers, which are busy or do nothing, may wait for TurnTimeout.
 	WorkPatience time.Duration
 	// MaxText is how many bytes of text a turn may store: what the agent says, and the arguments and results of its tools;
 	// DefaultMaxText by default. At the bound the turn ends, with the stop reason max_tokens.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,7 +20,20 @@ import (
 // TestATurnWithoutAWorkerEnds waits for a worker that never comes.
 func TestATurnWithoutAWorkerEnds(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, time.Second)
+	endsOverdue(t, "", "No worker ran the agent's tools within 2m0s.")
+}
+
+// TestATurnWhoseWorkersAreBusyEnds waits for a worker that has other work.
+func TestATurnWhoseWorkersAreBusyEnds(t *testing.T) {
+	t.Parallel()
+	endsOverdue(t, "w", "All workers of the environment are busy: none ran the agent's tools within 30m0s.")
+}
+
+// endsOverdue tests how a turn ends that no worker runs. The environment has a worker that polls, unless it is "".
+func endsOverdue(t *testing.T, worker, message string) {
+	var later atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	b := newBedAt(t, time.Second, now)
 	environment, err := b.store.CreateEnvironment(t.Context(), "acme", store.EnvironmentSpec{Name: "own", Config: []byte(`{"type":"self_hosted"}`)})
 	if err != nil {
 		t.Fatal(err)
@@ -33,10 +47,9 @@ func TestATurnWithoutAWorkerEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.session.ID = session.ID
-	later := time.Duration(0)
 	d := dispatch.Start(dispatch.Options{
 		Store: b.store, Log: b.log, Workers: 1, Clock: turn.WallClock{}, Logger: slog.New(slog.DiscardHandler),
-		Now: func() time.Time { return time.Now().Add(later) }, WorkPatience: 2 * time.Minute,
+		Now: now, WorkPatience: 2 * time.Minute, TurnTimeout: 30 * time.Minute,
 		Runner: answering(func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
 			_, err := out.UseWorkerTool(ctx, "bash", nil, false)
 			return turn.RequiresAction, err
@@ -50,11 +63,27 @@ func TestATurnWithoutAWorkerEnds(t *testing.T) {
 			t.Errorf("%d turns have ended, %v", n, err)
 		}
 	}
+	polls := func() {
+		t.Helper()
+		if worker == "" {
+			return
+		}
+		poll := store.Poll{Worker: worker, Token: worker, DeliveredBefore: now()}
+		if _, err := b.store.PollWork(t.Context(), "acme", environment.ID, poll); err != nil {
+			t.Fatal(err)
+		}
+	}
 	ends(0)
-	if err := d.Close(t.Context()); err != nil { // nothing reads the time any longer
+	if err := d.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	later = time.Hour
+	later.Store(int64(3 * time.Minute))
+	if worker != "" {
+		polls()
+		ends(0)
+	}
+	later.Store(int64(time.Hour))
+	polls()
 	ends(1)
 	ends(0)
 	want := []string{
@@ -64,7 +93,7 @@ func TestATurnWithoutAWorkerEnds(t *testing.T) {
 	if diff := cmp.Diff(want, b.types()); diff != "" {
 		t.Error(diff)
 	}
-	if got := b.last(event.SessionError).Error.Message; !strings.HasPrefix(got, "No worker ran the agent's tools within 2m0s.") {
+	if got := b.last(event.SessionError).Error.Message; !strings.HasPrefix(got, message) {
 		t.Error(got)
 	}
 	if got := b.last(event.StatusIdle).StopReason.Type; got != types.StopReasonTypeError {

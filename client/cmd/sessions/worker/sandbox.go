@@ -27,6 +27,14 @@ const (
 	maxCommandTime = 30 * time.Minute
 )
 
+// system is what programs need of the system: their code and, of /etc, what resolving names, certificates and dynamic
+// linking need. Everything else of /etc may hold secrets.
+var system = []string{
+	"/bin", "/sbin", "/lib", "/lib32", "/lib64",
+	"/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs", "/etc/ca-certificates",
+	"/etc/pki/tls/certs", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime",
+}
+
 // bubblewrap returns the arguments of bwrap for a program that sees the system's programs, read-only, the folder, and
 // nothing else: no other files, processes or network.
 func bubblewrap(dir string, program ...string) []string {
@@ -35,7 +43,7 @@ func bubblewrap(dir string, program ...string) []string {
 		args = append(args, "--setenv", name, value)
 	}
 	args = append(args, "--ro-bind", "/usr", "/usr")
-	for _, path := range []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/opt"} {
+	for _, path := range system {
 		args = append(args, "--ro-bind-try", path, path)
 	}
 	args = append(args, "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--bind", dir, dir, "--chdir", dir, "--")

@@ -4,6 +4,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,41 +40,78 @@ type Options struct {
 	BaseURL string
 	// EnvironmentID is the environment whose work the worker does, Key is the environment's key.
 	EnvironmentID, Key string
-	// Dir is the folder that the file tools are confined to. It must exist.
+	// Dir is the folder that the file tools are confined to, those of all sessions. It must exist.
 	Dir  string
 	Bash Bash
-	// MaxIdle is how long the worker stays with a session after the end of a turn; 0 for a minute.
+	// MaxIdle is how long the worker stays with a session after the end of a turn, while other sessions wait; 0 for
+	// DefaultMaxIdle.
 	MaxIdle time.Duration
 	// Log gets what the worker does.
 	Log *slog.Logger
 }
 
-// Run does the work of the environment, one session at a time, until ctx ends, which is not an error. It returns an error
-// when the server refuses the key or the environment, when the folder does not exist, and when there is no working sandbox
-// although Options.Bash asks for one.
-func Run(ctx context.Context, o Options) error {
+// DefaultMaxIdle is short: a worker that stays with a session keeps the others waiting.
+const DefaultMaxIdle = 5 * time.Second
+
+// Worker does the work of an environment.
+type Worker struct {
+	// Dir is the absolute path of the folder that the file tools are confined to.
+	Dir  string
+	work *environments.EnvironmentWorker
+}
+
+// New returns a worker. It returns an error when the folder does not exist, and when there is no working sandbox although
+// Options.Bash asks for one. It sends no request.
+func New(ctx context.Context, o Options) (*Worker, error) {
 	root, err := serverRoot(o.BaseURL)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	dir, err := existingFolder(o.Dir)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("the folder of the worker: %w", err)
 	}
 	if o.Bash == Sandbox {
 		if err := tryBubblewrap(ctx, dir); err != nil {
-			return err
+			return nil, err
 		}
 	}
+	idle := o.maxIdle()
 	options := environments.EnvironmentWorkerOptions{
-		EnvironmentID: o.EnvironmentID, EnvironmentKey: o.Key, Workdir: dir, Logger: o.Log,
+		EnvironmentID: o.EnvironmentID, EnvironmentKey: o.Key, Workdir: dir, MaxIdle: &idle,
+		Logger:    slog.New(withoutRefusal{o.Log.Handler()}),
 		ToolsFunc: func(env *agenttoolset.AgentToolContext) []anthropic.BetaTool { return tools(env, o.Bash) },
 	}
-	if o.MaxIdle > 0 {
-		options.MaxIdle = &o.MaxIdle
-	}
 	client := anthropic.NewClient(option.WithBaseURL(root), option.WithAPIKey("unused"))
-	return explained(environments.NewEnvironmentWorker(client, options).Run(ctx))
+	return &Worker{Dir: dir, work: environments.NewEnvironmentWorker(client, options)}, nil
+}
+
+// maxIdle returns how long the worker stays with a session.
+func (o Options) maxIdle() time.Duration { return cmp.Or(max(o.MaxIdle, 0), DefaultMaxIdle) }
+
+// Run does the work of the environment, one session at a time, until ctx ends, which is not an error. It returns a
+// *RefusedError when the server refuses the key or the environment.
+func (w *Worker) Run(ctx context.Context) error { return explained(w.work.Run(ctx)) }
+
+// withoutRefusal drops what the official worker logs about the error that Run returns.
+type withoutRefusal struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (h withoutRefusal) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == "poll hit permanent 4xx; stopping" {
+		return nil
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h withoutRefusal) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return withoutRefusal{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (h withoutRefusal) WithGroup(name string) slog.Handler {
+	return withoutRefusal{h.Handler.WithGroup(name)}
 }
 
 // serverRoot returns the URL that the worker adds its paths to, which begin with /v1.

@@ -3,10 +3,13 @@ package worker
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	anthropic "github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/tools/agenttoolset"
@@ -25,17 +28,17 @@ func TestServerRoot(t *testing.T) {
 }
 
 func TestNoWorkerWithoutItsFolderOrSandbox(t *testing.T) {
-	o := Options{BaseURL: "http://127.0.0.1:1/v1", EnvironmentID: "env_1", Key: "k", Dir: filepath.Join(t.TempDir(), "absent")}
-	if err := Run(t.Context(), o); !errors.Is(err, os.ErrNotExist) {
+	o := Options{BaseURL: "http://127.0.0.1:1/v1", EnvironmentID: "env_1", Key: "k", Dir: filepath.Join(t.TempDir(), "absent"), Log: slog.New(slog.DiscardHandler)}
+	if _, err := New(t.Context(), o); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
 	t.Setenv("PATH", t.TempDir())
 	o.Dir, o.Bash = t.TempDir(), Sandbox
-	if err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "not installed") {
+	if _, err := New(t.Context(), o); err == nil || !strings.Contains(err.Error(), "not installed") {
 		t.Errorf("%v", err)
 	}
 	program(t, "exit 1")
-	if err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "does not work") {
+	if _, err := New(t.Context(), o); err == nil || !strings.Contains(err.Error(), "does not work") {
 		t.Errorf("%v", err)
 	}
 }
@@ -131,5 +134,60 @@ func TestEnvironmentOfCommands(t *testing.T) {
 	}
 	if strings.Contains(arguments, "secret") || strings.Contains(arguments, "/home") || strings.Contains(arguments, "--share-net") {
 		t.Errorf("%s", arguments)
+	}
+}
+
+// realSandbox skips the test where bubblewrap is not installed, which fails under CI, or does not work.
+func realSandbox(t *testing.T) {
+	t.Helper()
+	_, err := exec.LookPath("bwrap")
+	switch {
+	case err != nil && os.Getenv("CI") != "":
+		t.Fatal("bwrap is not installed")
+	case err != nil:
+		t.Skip("skipped, since it needs bwrap")
+	}
+	if err := tryBubblewrap(t.Context(), t.TempDir()); err != nil {
+		t.Skip("skipped, since it needs a machine that allows sandboxes: ", err)
+	}
+}
+
+// The sandbox has what programs need of the system, and nothing that may be secret.
+func TestSandboxSeesLittleOfTheSystem(t *testing.T) {
+	t.Parallel()
+	for _, path := range system {
+		for _, secret := range []string{"/etc/shadow", "/etc/gshadow", "/etc/ssl/private", "/etc/ssh", "/opt/x", "/root", "/home"} {
+			if secret == path || strings.HasPrefix(secret, path+"/") {
+				t.Errorf("the sandbox binds %s, which has %s", path, secret)
+			}
+		}
+	}
+	realSandbox(t)
+	bash := bashOf(t, Sandbox)
+	for _, path := range []string{"/etc/shadow", "/etc/gshadow", "/etc/ssl/private", "/etc/ssh", "/opt", "/root", "/home", "/var", "/srv", "/mnt"} {
+		if text, failed := runs(t, bash, map[string]any{"command": "ls -d " + path}); !failed {
+			t.Errorf("the sandbox shows %s", text)
+		}
+	}
+	for _, command := range []string{"id -un; ls /usr/bin/env", "ls -d /etc/passwd", "echo hi > file && cat file", "awk 'BEGIN { print 1 }'"} {
+		if text, failed := runs(t, bash, map[string]any{"command": command}); failed {
+			t.Errorf("%s: %s", command, text)
+		}
+	}
+	for _, command := range []string{"touch /usr/x", "touch /etc/passwd", ": < /dev/tcp/127.0.0.1/1"} {
+		if text, failed := runs(t, bash, map[string]any{"command": command}); !failed {
+			t.Errorf("%s: %s", command, text)
+		}
+	}
+}
+
+// A worker leaves a session soon: the patience of the server with the others is two minutes by default.
+func TestIdleIsShort(t *testing.T) {
+	t.Parallel()
+	if got := (Options{}).maxIdle(); got > 10*time.Second || got <= 0 {
+		t.Errorf("a worker stays for %s", got)
+	}
+	if got := (Options{MaxIdle: time.Minute}).maxIdle(); got != time.Minute {
+		t.Errorf("it stays for %s", got)
 	}
 }
