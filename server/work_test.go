@@ -414,6 +414,11 @@ func TestScopesOfSessions(t *testing.T) {
 			t.Errorf("%s: %+v, want %d", test.name, got, test.want)
 		}
 	}
+	for _, path := range []string{"/events", "/events/stream"} {
+		if got := get(served+path, q.key); got.Status != http.StatusForbidden {
+			t.Errorf("%s: %+v", path, got)
+		}
+	}
 	for _, event := range []string{
 		`{"type":"user.message","content":"hi"}`, `{"type":"user.interrupt"}`, `{"type":"user.tool_confirmation","tool_use_id":"evt_1","result":"allow"}`,
 		`{"type":"user.define_outcome","description":"d","rubric":{"type":"text","content":"r"}}`,

@@ -8272,23 +8272,6 @@ func (response GetWork401JSONResponse) VisitGetWorkResponse(w http.ResponseWrite
 	return err
 }
 
-type GetWork403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response GetWork403JSONResponse) VisitGetWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetWork404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response GetWork404JSONResponse) VisitGetWorkResponse(w http.ResponseWriter) error {
@@ -8435,23 +8418,6 @@ func (response UpdateWork401JSONResponse) VisitUpdateWorkResponse(w http.Respons
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateWork403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response UpdateWork403JSONResponse) VisitUpdateWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8831,23 +8797,6 @@ func (response HeartbeatWork401JSONResponse) VisitHeartbeatWorkResponse(w http.R
 	return err
 }
 
-type HeartbeatWork403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response HeartbeatWork403JSONResponse) VisitHeartbeatWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type HeartbeatWork404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response HeartbeatWork404JSONResponse) VisitHeartbeatWorkResponse(w http.ResponseWriter) error {
@@ -9031,23 +8980,6 @@ func (response StopWork401JSONResponse) VisitStopWorkResponse(w http.ResponseWri
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type StopWork403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response StopWork403JSONResponse) VisitStopWorkResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }

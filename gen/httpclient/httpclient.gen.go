@@ -13494,11 +13494,6 @@ type GetWorkResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// GetWorkResponse403Headers the declared response headers of an HTTP 403 response for GetWork
-type GetWorkResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // GetWorkResponse404Headers the declared response headers of an HTTP 404 response for GetWork
 type GetWorkResponse404Headers struct {
 	IdempotentReplayed *string
@@ -13531,8 +13526,6 @@ type GetWorkResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -13547,8 +13540,6 @@ type GetWorkResponse struct {
 	Headers400 *GetWorkResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetWorkResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *GetWorkResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *GetWorkResponse404Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -13572,11 +13563,6 @@ func (r GetWorkResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r GetWorkResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r GetWorkResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -13646,11 +13632,6 @@ type UpdateWorkResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// UpdateWorkResponse403Headers the declared response headers of an HTTP 403 response for UpdateWork
-type UpdateWorkResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // UpdateWorkResponse404Headers the declared response headers of an HTTP 404 response for UpdateWork
 type UpdateWorkResponse404Headers struct {
 	IdempotentReplayed *string
@@ -13695,8 +13676,6 @@ type UpdateWorkResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -13715,8 +13694,6 @@ type UpdateWorkResponse struct {
 	Headers400 *UpdateWorkResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UpdateWorkResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *UpdateWorkResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UpdateWorkResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -13744,11 +13721,6 @@ func (r UpdateWorkResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UpdateWorkResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r UpdateWorkResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -13995,11 +13967,6 @@ type HeartbeatWorkResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// HeartbeatWorkResponse403Headers the declared response headers of an HTTP 403 response for HeartbeatWork
-type HeartbeatWorkResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // HeartbeatWorkResponse404Headers the declared response headers of an HTTP 404 response for HeartbeatWork
 type HeartbeatWorkResponse404Headers struct {
 	IdempotentReplayed *string
@@ -14043,8 +14010,6 @@ type HeartbeatWorkResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -14063,8 +14028,6 @@ type HeartbeatWorkResponse struct {
 	Headers400 *HeartbeatWorkResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *HeartbeatWorkResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *HeartbeatWorkResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *HeartbeatWorkResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -14092,11 +14055,6 @@ func (r HeartbeatWorkResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r HeartbeatWorkResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r HeartbeatWorkResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -14176,11 +14134,6 @@ type StopWorkResponse401Headers struct {
 	XRequestID      RequestID
 }
 
-// StopWorkResponse403Headers the declared response headers of an HTTP 403 response for StopWork
-type StopWorkResponse403Headers struct {
-	XRequestID RequestID
-}
-
 // StopWorkResponse404Headers the declared response headers of an HTTP 404 response for StopWork
 type StopWorkResponse404Headers struct {
 	IdempotentReplayed *string
@@ -14225,8 +14178,6 @@ type StopWorkResponse struct {
 	JSON400 *InvalidRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthenticated
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
@@ -14245,8 +14196,6 @@ type StopWorkResponse struct {
 	Headers400 *StopWorkResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *StopWorkResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *StopWorkResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *StopWorkResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
@@ -14274,11 +14223,6 @@ func (r StopWorkResponse) GetJSON400() *InvalidRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r StopWorkResponse) GetJSON401() *Unauthenticated {
 	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r StopWorkResponse) GetJSON403() *Forbidden {
-	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -28949,13 +28893,6 @@ func ParseGetWorkResponse(rsp *http.Response) (*GetWorkResponse, error) {
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -29031,16 +28968,6 @@ func ParseGetWorkResponse(rsp *http.Response) (*GetWorkResponse, error) {
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers GetWorkResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers GetWorkResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -29142,13 +29069,6 @@ func ParseUpdateWorkResponse(rsp *http.Response) (*UpdateWorkResponse, error) {
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -29245,16 +29165,6 @@ func ParseUpdateWorkResponse(rsp *http.Response) (*UpdateWorkResponse, error) {
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers UpdateWorkResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UpdateWorkResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -29614,13 +29524,6 @@ func ParseHeartbeatWorkResponse(rsp *http.Response) (*HeartbeatWorkResponse, err
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -29717,16 +29620,6 @@ func ParseHeartbeatWorkResponse(rsp *http.Response) (*HeartbeatWorkResponse, err
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers HeartbeatWorkResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers HeartbeatWorkResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
@@ -29855,13 +29748,6 @@ func ParseStopWorkResponse(rsp *http.Response) (*StopWorkResponse, error) {
 		}
 		response.JSON401 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -29958,16 +29844,6 @@ func ParseStopWorkResponse(rsp *http.Response) (*StopWorkResponse, error) {
 			headers.XRequestID = value
 		}
 		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers StopWorkResponse403Headers
-		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
-			var value RequestID
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = value
-		}
-		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers StopWorkResponse404Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
