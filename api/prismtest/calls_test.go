@@ -3,6 +3,7 @@
 package prismtest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/client"
 )
 
 // resources are the ids that path parameters stand for.
@@ -41,9 +43,23 @@ func makeResources(t *testing.T, proxy string) resources {
 		t.Fatalf("the documentation's curl: status %d, violations %v, body %s", got.status, got.violations, got.body)
 	}
 	ids := resources{"session_id": session.ID, "agent_id": session.AgentID, "environment_id": session.EnvironmentID}
-	file := makeOne(t, proxy, "/sessions/"+session.ID+"/resources", `{"type":"file","file_id":"file_prism"}`)
-	ids["resource_id"] = file
+	ids["file_id"] = makeFile(t)
+	ids["resource_id"] = makeOne(t, proxy, "/sessions/"+session.ID+"/resources", fmt.Sprintf(`{"type":"file","file_id":%q}`, ids["file_id"]))
 	return ids
+}
+
+// makeFile uploads a file to the server itself: Prism does not pass forms on.
+func makeFile(t *testing.T) string {
+	t.Helper()
+	c, err := client.New(client.WithBaseURL(serverURL(t)+"/v1"), client.WithToken(os.Getenv("SESSIONS_PRISM_TOKEN")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := c.Files.Upload(t.Context(), strings.NewReader("a"), client.FileUpload{Name: "a.txt"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file.ID
 }
 
 // makeOne posts a body and returns the id of what came of it.
@@ -70,7 +86,7 @@ func moreCalls(t *testing.T, proxy string) (calls []call) {
 	for _, step := range []struct{ method, path, body string }{
 		{"POST", session + "/events", `{"events":[{"type":"user.interrupt"}]}`},
 		{"GET", session + "/events", ""},
-		{"POST", session + "/resources", `{"resources":[{"type":"file","file_id":"file_2"}]}`},
+		{"POST", session + "/resources", fmt.Sprintf(`{"resources":[{"type":"file","file_id":%q}]}`, makeFile(t))},
 		{"POST", "/agents/" + agent, `{"version":1,"tools":[]}`},
 		{"PUT", "/agents/" + agent, `{"version":2}`},
 		{"POST", "/environments/" + environment, `{"description":"d"}`},
@@ -119,10 +135,11 @@ func operations(t *testing.T, doc *openapi3.T) (all []operation) {
 				op.parameters = append(op.parameters, p.Value)
 			}
 			if spec.RequestBody != nil {
-				media := spec.RequestBody.Value.Content["application/json"]
-				op.body = media.Schema.Value
-				for name, example := range media.Examples {
-					op.examples[name] = encode(t, example.Value.Value)
+				if media := spec.RequestBody.Value.Content["application/json"]; media != nil {
+					op.body = media.Schema.Value
+					for name, example := range media.Examples {
+						op.examples[name] = encode(t, example.Value.Value)
+					}
 				}
 			}
 			all = append(all, op)
@@ -165,7 +182,7 @@ func badCalls(t *testing.T, doc *openapi3.T, ids resources) (calls []call) {
 			if p.In == openapi3.ParameterInPath {
 				example := fmt.Sprint(p.Example)
 				prefix, _, _ := strings.Cut(example, "_")
-				id := ids[p.Name]
+				id := cmp.Or(ids[p.Name], example)
 				add("unknown "+p.Name, func(c *call) { c.path = strings.Replace(c.path, id, prefix+"_unknown", 1) })
 				add("malformed "+p.Name, func(c *call) { c.path = strings.Replace(c.path, id, "x_1", 1) })
 			}
@@ -295,6 +312,8 @@ func badQuery(s *openapi3.Schema) []string {
 		return []string{fmt.Sprint(int64(*s.Min) - 1), fmt.Sprint(int64(*s.Max) + 1), "1.5", "a", ""}
 	case s.Type.Is("boolean"):
 		return []string{"yes", "2"}
+	case s.Type.Is("string") && s.Pattern == "" && s.Format == "" && len(s.Enum) == 0 && s.MaxLength != nil: // any text
+		return []string{strings.Repeat("a", int(*s.MaxLength)+1)}
 	}
 	return []string{"other_1", "A B"}
 }
