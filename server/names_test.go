@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 	"testing"
 )
@@ -23,7 +22,6 @@ func TestNamesThatMislead(t *testing.T) {
 			uploading(part{"file", "a", "", "x"}, part{"name", "", "", name}),
 			uploading(part{"file", "a", "", "x"}, part{"filename", "", "", name}),
 			{method: "POST", path: "/files", media: formMedia, body: "--b\r\nContent-Disposition: form-data; name=file; filename=\"" + name + "\"\r\n\r\nx\r\n--b--\r\n"},
-			{method: "GET", path: "/files?name=" + url.QueryEscape(name)},
 			{method: "POST", path: session + "/resources", body: fmt.Sprintf(`{"type":"file","file_id":%q,"mount_path":"/%s"}`, file, name)},
 			{method: "POST", path: session + "/resources", body: fmt.Sprintf(`{"type":"file","file_id":%q,"path":"/%s"}`, file, name)},
 			{method: "POST", path: "/sessions", body: h.createBody(map[string]any{"resources": []any{map[string]any{"type": "file", "file_id": file, "mount_path": "/" + name}}})},

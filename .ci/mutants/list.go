@@ -2127,8 +2127,8 @@ var list = []mutant{
 	{
 		name:     "memory: invisible characters in a path",
 		in:       "server/memory/memory.go",
-		before:   "case strings.ContainsFunc(path, invisible):",
-		after:    "case false:",
+		before:   "case text.HasInvisible(path):",
+		after:    "case text.HasInvisible(path) && false:",
 		packages: "server",
 		tests:    "TestMemoryPaths",
 	},
@@ -3187,8 +3187,8 @@ var list = []mutant{
 	{
 		name:     "files: names may mislead",
 		in:       "server/operations/files.go",
-		before:   "!utf8.ValidString(name), !h.contract.Accepts(\"FileName\", name):",
-		after:    "!utf8.ValidString(name):",
+		before:   "!utf8.ValidString(name), text.HasInvisible(name), !h.contract.Accepts(\"FileName\", name):",
+		after:    "!utf8.ValidString(name), text.HasInvisible(name) && false, !h.contract.Accepts(\"FileName\", name):",
 		packages: "server",
 		tests:    "TestNamesThatMislead",
 	},

@@ -5,13 +5,13 @@ package memory
 import (
 	"fmt"
 	"strings"
-	"unicode"
 
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/api/problem"
 	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/internal/text"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -57,7 +57,7 @@ func (r *Rules) Path(path string) (string, error) {
 		return invalid("must name a memory, such as notes/today.md.")
 	case len(path) > r.pathBytes:
 		return invalid("must be at most %d bytes of UTF-8.", r.pathBytes)
-	case strings.ContainsFunc(path, invisible):
+	case text.HasInvisible(path):
 		return invalid("must not contain control or format characters.")
 	case !r.contract.Accepts("MemoryPath", path):
 		return invalid("must not contain control characters or backslashes.")
@@ -71,9 +71,6 @@ func (r *Rules) Path(path string) (string, error) {
 	}
 	return path, nil
 }
-
-// invisible reports whether a character is a control or format character, or a separator of lines or paragraphs.
-func invisible(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
 
 // Prefix returns the beginning of canonical paths that a caller's beginning stands for.
 func Prefix(prefix string) string { return strings.TrimPrefix(prefix, "/") }

@@ -16,6 +16,7 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/blob"
 	"github.com/cloud-sessions/sessions/server/form"
+	"github.com/cloud-sessions/sessions/server/internal/text"
 	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -142,7 +143,7 @@ func (h *handler) checkFileName(name string) error {
 	switch {
 	case name == "":
 		return &contract.RequestError{Param: "name", Message: "The file has no name; send the part 'name', or a file name with the part 'file'."}
-	case name == ".", name == "..", len(name) > longest, !utf8.ValidString(name), !h.contract.Accepts("FileName", name):
+	case name == ".", name == "..", len(name) > longest, !utf8.ValidString(name), text.HasInvisible(name), !h.contract.Accepts("FileName", name):
 		return &contract.RequestError{Param: "name", Message: "The name of the file must have 1 to 255 bytes, without '/', '\\', control or format characters, and be neither '.' nor '..'."}
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/cloud-sessions/sessions/api/problem"
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
+	"github.com/cloud-sessions/sessions/server/internal/text"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/store"
@@ -123,7 +124,7 @@ const longestMountPath = 512
 // isMountPath reports whether a file can be at a path.
 func isMountPath(at string) bool {
 	return len(at) <= longestMountPath && path.IsAbs(at) && path.Clean(at) == at && at != "/" &&
-		utf8.ValidString(at) // the contract refuses control and format characters
+		utf8.ValidString(at) && !text.HasInvisible(at)
 }
 
 // gatedSession returns the session of an operation on its resources, which are gated.

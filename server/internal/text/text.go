@@ -1,7 +1,17 @@
-// Package text cuts text between characters. It imports the standard library only.
+// Package text cuts text between characters, and finds characters that nobody sees. It imports the standard library only.
 package text
 
-import "unicode/utf8"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// HasInvisible reports whether s has a control or format character, or a separator of lines or paragraphs: those are
+// invisible, or change the direction of text. A pattern of the contract cannot say so in a way that all tools read alike.
+func HasInvisible(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) })
+}
 
 // Cut returns the longest beginning of s that has at most n bytes and does not end within a character. What is not UTF-8
 // it cuts anywhere.
