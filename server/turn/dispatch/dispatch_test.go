@@ -272,15 +272,17 @@ func TestIncrementsAreGatheredForTheSessionsInterval(t *testing.T) {
 
 func TestALostTurnIsEnded(t *testing.T) {
 	b := newBed(t, time.Second)
+	runs := make(chan struct{})
 	d := dispatch.Start(dispatch.Options{ // claims the turn and stops
 		Store: b.store, Log: b.log, Workers: 1, Clock: turn.WallClock{}, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 		Runner: answering(func(ctx context.Context, _ turn.Input, _ turn.Sink) (turn.Outcome, error) {
+			close(runs)
 			<-ctx.Done()
 			return "", ctx.Err()
 		}),
 	})
 	turnID := b.say("Hi")
-	b.until("the turn is running", func() bool { return d.Running() == 1 })
+	<-runs
 	if err := d.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
