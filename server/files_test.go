@@ -211,7 +211,7 @@ func TestUploadRefuses(t *testing.T) {
 		"backslash":     {form(good, part{"name", "", "", `a\b`}), badRequest("name", badText)},
 		"dots":          {form(part{"file", "..", "", "x"}), badRequest("name", badName)},
 		"long name":     {form(good, part{"name", "", "", strings.Repeat("值", 86)}), badRequest("name", badName)},
-		"control":       {form(good, part{"name", "", "", "a\u0085b"}), badRequest("name", badText)},
+		"control":       {form(good, part{"name", "", "", "a\u0085b"}), badRequest("name", badName)},
 		"no text":       {form(good, part{"name", "", "", "\xff"}), badRequest("name", "Part 'name' must be text in UTF-8.")},
 		"purpose":       {form(good, part{"purpose", "", "", "x"}), badRequest("purpose", "Field 'purpose' must be one of 'user_upload', 'tool_output', 'skill_output', 'session_resource', 'agent_output'.")},
 		"metadata":      {form(good, part{"metadata", "", "", "{"}), badRequest("metadata", "Part 'metadata' must be JSON.")},
