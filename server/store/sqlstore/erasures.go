@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 
@@ -61,25 +60,12 @@ func (s *Store) erase(ctx context.Context, account, session string) error {
 	return s.add(ctx, `INSERT INTO erasures (account_id, session_id) VALUES ($1, $2)`, account, session)
 }
 
-// SweepEvents erases one log after the other, each step in a transaction of its own. When a step fails, the steps
-// before it have taken effect.
+// SweepEvents erases one log after the other.
 func (s *Store) SweepEvents(ctx context.Context, limit int) (int, error) {
-	removed := 0
-	for removed < limit {
-		step := 0
-		err := s.Atomically(ctx, func(ctx context.Context) (err error) {
-			step, err = s.sweepLog(ctx, min(limit-removed, sweepStep))
-			return err
-		})
-		if errors.Is(err, store.ErrNotFound) {
-			break
-		}
-		if err != nil {
-			return removed, err
-		}
-		removed += step
-	}
-	return removed, nil
+	return s.inSteps(ctx, limit, func(ctx context.Context, limit int) (removed int, more bool, err error) {
+		removed, err = s.sweepLog(ctx, limit)
+		return removed, true, err
+	})
 }
 
 // sweepLog erases at most limit events, and as many recorded responses, of one deleted session. It returns

@@ -128,31 +128,18 @@ type fileRef struct{ account, id string }
 const selectExpiredFiles = `SELECT account_id, id FROM files
 	WHERE deleted_at IS NULL AND expires_at IS NOT NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2`
 
-// SweepFiles implements store.Files. Each step is a transaction of its own.
+// SweepFiles implements store.Files.
 func (s *Store) SweepFiles(ctx context.Context, limit int) (int, error) {
-	removed := 0
-	for removed < limit {
-		step, swept := min(limit-removed, sweepStep), 0
-		err := s.Atomically(ctx, func(ctx context.Context) error {
-			scan := func(row engine.Scanner) (f fileRef, err error) { return f, row.Scan(&f.account, &f.id) }
-			expired, err := all(ctx, s, scan, selectExpiredFiles+s.db.SkipLocked, toMicros(s.now()), step)
-			for _, f := range expired {
-				if err == nil {
-					err = s.hideFile(ctx, f.account, f.id)
-				}
+	return s.inSteps(ctx, limit, func(ctx context.Context, limit int) (removed int, more bool, err error) {
+		scan := func(row engine.Scanner) (f fileRef, err error) { return f, row.Scan(&f.account, &f.id) }
+		expired, err := all(ctx, s, scan, selectExpiredFiles+s.db.SkipLocked, toMicros(s.now()), limit)
+		for _, f := range expired {
+			if err == nil {
+				err = s.hideFile(ctx, f.account, f.id)
 			}
-			swept = len(expired)
-			return err
-		})
-		if err != nil {
-			return removed, err
 		}
-		removed += swept
-		if swept < step {
-			break
-		}
-	}
-	return removed, nil
+		return len(expired), len(expired) == limit, err
+	})
 }
 
 const selectDeletedBlobs = `SELECT blob FROM files WHERE deleted_at IS NOT NULL AND blob <> '' ORDER BY deleted_at LIMIT $1`

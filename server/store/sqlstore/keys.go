@@ -104,32 +104,17 @@ func (s *Store) eraseResponses(ctx context.Context, account, resource string, li
 	return s.exec(ctx, eraseSomeResponses, account, resource, limit)
 }
 
-// sweepStep is how many rows one transaction removes at most for a sweep: some milliseconds of work.
-const sweepStep = 100
-
 // deleteOldKeys skips keys that other transactions claim or sweep.
 func deleteOldKeys(skipLocked string) string {
 	return `DELETE FROM idempotency_keys WHERE (account_id, key) IN (
 		SELECT account_id, key FROM idempotency_keys WHERE created_at <= $1 ORDER BY created_at LIMIT $2` + skipLocked + `)`
 }
 
-// SweepKeys removes the oldest keys first, each step in a transaction of its own. When a step fails, the steps before
-// it have taken effect.
+// SweepKeys removes the oldest keys first.
 func (s *Store) SweepKeys(ctx context.Context, limit int) (int, error) {
-	removed, before := 0, toMicros(s.now().Add(-store.KeyLifetime))
-	for removed < limit {
-		step, swept := min(limit-removed, sweepStep), 0
-		err := s.Atomically(ctx, func(ctx context.Context) (err error) {
-			swept, err = s.exec(ctx, deleteOldKeys(s.db.SkipLocked), before, step)
-			return err
-		})
-		if err != nil {
-			return removed, err
-		}
-		removed += swept
-		if swept < step {
-			break
-		}
-	}
-	return removed, nil
+	before := toMicros(s.now().Add(-store.KeyLifetime))
+	return s.inSteps(ctx, limit, func(ctx context.Context, limit int) (removed int, more bool, err error) {
+		removed, err = s.exec(ctx, deleteOldKeys(s.db.SkipLocked), before, limit)
+		return removed, removed == limit, err
+	})
 }

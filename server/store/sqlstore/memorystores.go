@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"errors"
 
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
@@ -191,25 +190,12 @@ func scanCount(row engine.Scanner) (n int64, err error) {
 	return n, err
 }
 
-// SweepMemories erases one memory store after the other, each step in a transaction of its own. When a step fails, the
-// steps before it have taken effect.
+// SweepMemories erases one memory store after the other.
 func (s *Store) SweepMemories(ctx context.Context, limit int) (int, error) {
-	removed := 0
-	for removed < limit {
-		step := 0
-		err := s.Atomically(ctx, func(ctx context.Context) (err error) {
-			step, err = s.sweepMemoryStore(ctx, min(limit-removed, sweepStep))
-			return err
-		})
-		if errors.Is(err, store.ErrNotFound) {
-			break
-		}
-		if err != nil {
-			return removed, err
-		}
-		removed += step
-	}
-	return removed, nil
+	return s.inSteps(ctx, limit, func(ctx context.Context, limit int) (removed int, more bool, err error) {
+		removed, err = s.sweepMemoryStore(ctx, limit)
+		return removed, true, err
+	})
 }
 
 // sweepMemoryStore erases a part of one deleted memory store. It returns store.ErrNotFound when none are left that no
