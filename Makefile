@@ -85,7 +85,7 @@ fuzz: ## run every fuzz target for FUZZTIME each
 	done; \
 	[ -n "$$found" ] || echo "fuzz: no fuzz targets found"
 
-mutants: ## break each protection of .ci/mutants/list.go and fail when no test notices (MUTANTS=-tenth: some of them)
+mutants: ## break each protection that .ci/mutants lists and fail when no test notices (MUTANTS=-tenth: some of them)
 	go run ./.ci/mutants $(MUTANTS)
 
 bench: ## compare the server with the bare handler: validation, storage, start, memory (some minutes)

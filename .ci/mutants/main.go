@@ -91,7 +91,7 @@ func checkAll() error {
 		names[m.name] = true
 	}
 	if len(errs) > 0 {
-		return fmt.Errorf("the list in .ci/mutants/list.go is out of date:\n%w", errors.Join(errs...))
+		return fmt.Errorf("a list in .ci/mutants is out of date:\n%w", errors.Join(errs...))
 	}
 	return nil
 }
@@ -196,7 +196,7 @@ func runAll(ctx context.Context, mutants []mutant, parallel int) error {
 	}
 	fmt.Println(summary)
 	if count[killed]+count[skipped] != len(mutants) {
-		return errors.New("every mutant must be killed: write the test that is missing, or mend the list in .ci/mutants/list.go")
+		return errors.New("every mutant must be killed: write the test that is missing, or mend its list in .ci/mutants")
 	}
 	return nil
 }
