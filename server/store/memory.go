@@ -143,7 +143,7 @@ type MemoryEntry struct {
 type MemoryFilter struct {
 	// Prefix selects the memories whose path begins with it.
 	Prefix string
-	// Content is whether to read the content, too.
+	// Content is whether to read the content as well.
 	Content bool
 }
 
@@ -193,7 +193,7 @@ type MemoryVersionFilter struct {
 	SessionID, TokenID string
 	// Both times are included.
 	CreatedFrom, CreatedTo *time.Time
-	// Content is whether to read the content, too.
+	// Content is whether to read the content as well.
 	Content bool
 }
 

@@ -6,8 +6,6 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/usage"
@@ -147,78 +145,6 @@ type Environments interface {
 	SeedEnvironment(ctx context.Context, account string, e Environment) (bool, error)
 }
 
-// Vaults keeps vaults with their credentials, and their secrets only as sealed texts.
-type Vaults interface {
-	// CreateVault stores a vault, with equal CreatedAt and UpdatedAt.
-	CreateVault(ctx context.Context, account string, spec VaultSpec) (Vault, error)
-
-	// GetVault returns a vault, archived vaults included, or ErrNotFound.
-	GetVault(ctx context.Context, account, id string) (Vault, error)
-
-	// ListVaults returns one page of vaults.
-	ListVaults(ctx context.Context, account string, page Page) (List[Vault], error)
-
-	// UpdateVault stores what change makes of a vault's spec; UpdatedAt is now. change runs within the transaction and with
-	// the vault locked. ErrNotFound when the vault does not exist, a StateError (ErrConflict) when it is archived.
-	UpdateVault(ctx context.Context, account, id string, change func(*VaultSpec) error) (Vault, error)
-
-	// ArchiveVault archives a vault, erases the secrets of its credentials, and returns it; an archived vault is returned
-	// unchanged. UpdatedAt is now. ErrNotFound when the vault does not exist.
-	ArchiveVault(ctx context.Context, account, id string) (Vault, error)
-
-	// DeleteVault deletes a vault and erases its credentials. ErrNotFound when the vault does not exist.
-	DeleteVault(ctx context.Context, account, id string) error
-
-	// CreateCredential stores a credential in a vault, with equal CreatedAt and UpdatedAt; id is "" for one that the store
-	// creates. ErrNotFound when the vault does not exist, a StateError (ErrConflict) when it is archived or has an active
-	// credential with the same target, then a FullError (ErrFull) when the vault has most credentials, archived ones
-	// included.
-	CreateCredential(ctx context.Context, account, vault, id string, spec CredentialSpec, most int) (Credential, error)
-
-	// GetCredential returns a credential of a vault, archived ones included. ErrNotFound when the vault or the credential
-	// does not exist.
-	GetCredential(ctx context.Context, account, vault, id string) (Credential, error)
-
-	// ListCredentials returns one page of a vault's credentials. ErrNotFound when the vault does not exist.
-	ListCredentials(ctx context.Context, account, vault string, page Page) (List[Credential], error)
-
-	// UpdateCredential stores what change makes of a credential's spec; UpdatedAt is now, and RefreshingUntil is zero. change
-	// runs within the transaction and with the credential locked. ErrNotFound when the vault or the credential does not
-	// exist, a StateError (ErrConflict) when either is archived.
-	UpdateCredential(ctx context.Context, account, vault, id string, change func(*CredentialSpec) error) (Credential, error)
-
-	// ArchiveCredential archives a credential, erases its secret, and returns it; an archived one is returned unchanged.
-	// UpdatedAt is now. ErrNotFound when the vault or the credential does not exist.
-	ArchiveCredential(ctx context.Context, account, vault, id string) (Credential, error)
-
-	// DeleteCredential deletes a credential and erases what it held. ErrNotFound when the vault or the credential does not
-	// exist.
-	DeleteCredential(ctx context.Context, account, vault, id string) error
-
-	// FindCredential returns the active credential with that target of the first vault that has one, in the order of the
-	// ids. Archived vaults have none. ErrNotFound when no vault has one.
-	FindCredential(ctx context.Context, account string, vaults []string, target string) (Credential, error)
-
-	// SetRefreshing changes a credential's RefreshingUntil from one time to another, and reports whether it did: not when it
-	// is another time, or when the credential does not exist. So of several processes one succeeds.
-	SetRefreshing(ctx context.Context, account, vault, id string, from, until time.Time) (bool, error)
-
-	// ListSealed returns at most limit credentials of all accounts whose secret is sealed under another key than the one
-	// with that id.
-	ListSealed(ctx context.Context, key string, limit int) ([]CredentialRef, error)
-
-	// Reseal stores the sealed text that change makes of a credential's secret, and changes nothing else. change runs within
-	// the transaction and with the credential locked; it is not called when the credential, or its secret, no longer exists.
-	Reseal(ctx context.Context, of CredentialRef, change func(Sealed) (Sealed, error)) error
-
-	// VaultKey returns a known text that is sealed under the key that secrets are sealed under now; zero before the first
-	// key. Within a transaction, SetVaultKey waits for its end.
-	VaultKey(ctx context.Context) (Sealed, error)
-
-	// SetVaultKey stores what change makes of the known text, which is locked meanwhile.
-	SetVaultKey(ctx context.Context, change func(Sealed) (Sealed, error)) error
-}
-
 // Sessions keeps sessions.
 type Sessions interface {
 	// CreateSession stores an idle session with a copy of its agent, in the latest version or the one that the spec pins.
@@ -256,43 +182,6 @@ type Sessions interface {
 	// CountBusySessions counts the account's sessions with a running turn (Status.Busy), up to limit. Within a transaction,
 	// others that count the same account's sessions wait for its end: so a bound on the count is exact.
 	CountBusySessions(ctx context.Context, account string, limit int) (int, error)
-}
-
-// Files keeps what is known of files. Their contents are blobs, which package blob stores under the keys that the files
-// have: a blob is stored before its file is created, and deleted after its file was deleted.
-type Files interface {
-	// CreateFile stores a file, with equal CreatedAt and UpdatedAt. A QuotaError when the account's files would then have
-	// more than most bytes together. Within a transaction, others that create files of the account wait for its end.
-	CreateFile(ctx context.Context, account string, spec FileSpec, most int64) (File, error)
-
-	// GetFile returns a file, or ErrNotFound.
-	GetFile(ctx context.Context, account, id string) (File, error)
-
-	// FileDeleted reports whether the account has had a file with that id that was deleted.
-	FileDeleted(ctx context.Context, account, id string) (bool, error)
-
-	// FileBytes returns how many bytes the contents of the account's files have together.
-	FileBytes(ctx context.Context, account string) (int64, error)
-
-	// ListFiles returns one page of the files that match the filter. Page.IncludeArchived is ignored.
-	ListFiles(ctx context.Context, account string, filter FileFilter, page Page) (List[File], error)
-
-	// DeleteFile deletes a file. ErrNotFound when the file does not exist, a StateError (ErrConflict) when a session that is
-	// not archived refers to it. DeletedBlobs has its blob afterwards.
-	DeleteFile(ctx context.Context, account, id string) error
-
-	// SweepFiles deletes at most limit files that have expired, used ones included, and returns how many it deleted: fewer
-	// than limit when none are left. It works in small steps, so that writers never wait for long.
-	SweepFiles(ctx context.Context, limit int) (int, error)
-
-	// DeletedBlobs returns at most limit keys of the blobs of deleted files, of all accounts, oldest first.
-	DeletedBlobs(ctx context.Context, limit int) ([]string, error)
-
-	// ForgetBlob removes the key of a blob from the deleted file that has it, if there is one: DeletedBlobs has it no longer.
-	ForgetBlob(ctx context.Context, blob string) error
-
-	// HasBlob reports whether a file, of any account, has that key: ForgetBlob makes deleted ones lose it.
-	HasBlob(ctx context.Context, blob string) (bool, error)
 }
 
 // Events keeps the sessions' logs of events. An event never changes.
@@ -417,124 +306,6 @@ type Keys interface {
 // KeyLifetime is how long a response is recorded for its idempotency key (decision "Idempotency-Key").
 const KeyLifetime = 24 * time.Hour
 
-// Errors that the store's methods return, to be matched with errors.Is. Any other error is a failure of the database.
-var (
-	ErrNotFound      = errors.New("not found")
-	ErrArchived      = errors.New("archived")
-	ErrExists        = errors.New("exists already")
-	ErrConflict      = errors.New("conflict")
-	ErrFull          = errors.New("full")
-	ErrUnknownCursor = errors.New("unknown cursor")
-	// ErrUnavailable means that the database is temporarily unreachable or too busy, or that the store was closed. A write
-	// that fails with it took no effect, unless it failed during the commit: then its outcome is unknown.
-	ErrUnavailable error = &failure{"the database is not available", unavailable}
-)
-
-// Noun is a kind of resource, as error messages name it.
-type Noun string
-
-// The kinds of resources.
-const (
-	NounAgent       Noun = "Agent"
-	NounEnvironment Noun = "Environment"
-	NounVault       Noun = "Vault"
-	NounCredential  Noun = "Credential"
-	NounSession     Noun = "Session"
-	NounFile        Noun = "File"
-	NounResource    Noun = "Resource"
-	NounToken       Noun = "Token"
-	NounWork        Noun = "Work item"
-	NounKey         Noun = "Key"
-
-	NounMemoryStore   Noun = "MemoryStore"
-	NounMemory        Noun = "Memory"
-	NounMemoryVersion Noun = "MemoryVersion"
-)
-
-// MissingError is ErrNotFound with the resource that is missing. Its text is fit for callers.
-type MissingError struct {
-	Noun    Noun
-	ID      string
-	Version int32 // the version asked for, when the version is what is missing; otherwise 0
-}
-
-func (e *MissingError) Error() string {
-	if e.Version != 0 {
-		return fmt.Sprintf("%s '%s' version %d was not found.", e.Noun, e.ID, e.Version)
-	}
-	return fmt.Sprintf("%s '%s' was not found.", e.Noun, e.ID)
-}
-
-// Is reports whether target is ErrNotFound.
-func (e *MissingError) Is(target error) bool { return target == ErrNotFound }
-
-// ArchivedError is ErrArchived with the resource that is archived. Its text is fit for callers.
-type ArchivedError struct {
-	Noun Noun
-	ID   string
-}
-
-func (e *ArchivedError) Error() string {
-	return fmt.Sprintf("%s '%s' is archived and cannot be used for new sessions.", e.Noun, e.ID)
-}
-
-// Is reports whether target is ErrArchived.
-func (e *ArchivedError) Is(target error) bool { return target == ErrArchived }
-
-// VersionError is ErrConflict for an update that is not based on the latest version. Its text is fit for callers.
-type VersionError struct {
-	// Latest is the agent's version, Got the version that the update is based on.
-	Latest, Got int32
-}
-
-func (e *VersionError) Error() string {
-	return fmt.Sprintf("Version conflict. Expected version %d, got %d.", e.Latest, e.Got)
-}
-
-// Is reports whether target is ErrConflict.
-func (e *VersionError) Is(target error) bool { return target == ErrConflict }
-
-// StateError is ErrConflict for what a resource's state does not allow. Its text is fit for callers.
-type StateError struct {
-	Noun Noun
-	ID   string
-	// Reason ends the sentence that starts with the noun and the id: "is archived already."
-	Reason string
-	// Invalid is whether callers see an invalid_request_error instead of a conflict_error; the status is the same.
-	Invalid bool
-}
-
-func (e *StateError) Error() string { return fmt.Sprintf("%s '%s' %s", e.Noun, e.ID, e.Reason) }
-
-// Is reports whether target is ErrConflict.
-func (e *StateError) Is(target error) bool { return target == ErrConflict }
-
-// QuotaError is a file that an account has no room for. Its text is fit for callers.
-type QuotaError struct {
-	// Used is how many bytes the account's files have, Most how many they may have.
-	Used, Most int64
-}
-
-func (e *QuotaError) Error() string {
-	return fmt.Sprintf("The account's files have %d of the %d bytes that they may have; delete some, or upload a smaller one.", e.Used, e.Most)
-}
-
-// FullError is ErrFull with the resource that can hold no more. Its text is fit for callers.
-type FullError struct {
-	Noun Noun
-	ID   string
-	// Most is how many things the resource can hold, Things what they are: "credentials".
-	Most   int
-	Things string
-}
-
-func (e *FullError) Error() string {
-	return fmt.Sprintf("%s '%s' has %d %s, which is the maximum; delete one of them first.", e.Noun, e.ID, e.Most, e.Things)
-}
-
-// Is reports whether target is ErrFull.
-func (e *FullError) Is(target error) bool { return target == ErrFull }
-
 // NewToken is a token to store.
 type NewToken struct {
 	Account string
@@ -587,80 +358,6 @@ type Environment struct {
 	CreatedAt, UpdatedAt time.Time
 	ArchivedAt           *time.Time
 }
-
-// FileSpec is what is known of a file when it is created.
-type FileSpec struct {
-	// Name is the file's name, without a folder; MediaType is the media type of its content.
-	Name, MediaType string
-	// Size is the number of bytes of the content, SHA256 their hash in hexadecimal digits, Blob the key of the blob.
-	Size         int64
-	SHA256, Blob string
-	Purpose      string
-	Metadata     map[string]string
-	// ExpiresAt is when SweepFiles deletes the file; nil for never.
-	ExpiresAt *time.Time
-}
-
-// File is a file. It never changes.
-type File struct {
-	FileSpec
-	ID                   string
-	CreatedAt, UpdatedAt time.Time
-}
-
-// FileFilter selects the files to list; the zero value selects all.
-type FileFilter struct {
-	// Name and Purpose select the files that have them; "" for all.
-	Name, Purpose string
-	// IDs selects the files with these ids; empty for all.
-	IDs []string
-}
-
-// VaultSpec is the part of a vault that callers set.
-type VaultSpec struct {
-	DisplayName string
-	Metadata    map[string]string
-}
-
-// Vault is a vault.
-type Vault struct {
-	VaultSpec
-	ID                   string
-	CreatedAt, UpdatedAt time.Time
-	ArchivedAt           *time.Time
-}
-
-// Sealed is a secret that was encrypted; the zero value is none.
-type Sealed struct {
-	// Key is the id of the key that opens Text.
-	Key, Text string
-}
-
-// CredentialSpec is the part of a credential that is set when it is created or changed.
-type CredentialSpec struct {
-	// Target is what the credential is for: text that is equal for the credentials that exclude each other. It never changes.
-	Target string
-	// Auth is a JSON object with what callers may see of the authorization, never nil.
-	Auth json.RawMessage
-	// Protocol is the protocol of the MCP server; "" for none. It never changes.
-	Protocol string
-	Metadata map[string]string
-	// Secret is the secret part of the authorization.
-	Secret Sealed
-}
-
-// Credential is a credential in a vault.
-type Credential struct {
-	CredentialSpec
-	ID, VaultID string
-	// RefreshingUntil is when a refresh of the secret that a process has begun counts as abandoned; zero for no refresh.
-	RefreshingUntil      time.Time
-	CreatedAt, UpdatedAt time.Time
-	ArchivedAt           *time.Time
-}
-
-// CredentialRef names a credential.
-type CredentialRef struct{ Account, Vault, ID string }
 
 // SessionSpec is the part of a session that callers set when they create it.
 type SessionSpec struct {

@@ -62,7 +62,7 @@ func TestUpgrade(t *testing.T) {
 		t.Errorf("sessions (-want +got):\n%s", diff)
 	}
 	if _, err := s.ListSessions(ctx, "acc", store.SessionFilter{}, store.Page{Limit: 10, Cursor: "sess_deleted"}); err != nil {
-		t.Errorf("a deleted session is no cursor any more: %v", err)
+		t.Errorf("a deleted session is no longer a cursor: %v", err)
 	}
 	busy, err := s.CountBusySessions(ctx, "acc", 10)
 	check(t, err)
