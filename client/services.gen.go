@@ -1120,7 +1120,7 @@ func (s *MemoryVersionService) Get(ctx context.Context, memoryStoreID MemoryStor
 }
 
 // Redact permanently erases the content of the version, also from recorded responses to requests with an idempotency
-// key. The rest of the record stays: path, size and hash, too. A version that was redacted before is a 409, as is the
+// key. The rest of the record stays, with path, size and hash. A version that was redacted before is a 409, as is the
 // current version of a memory: change or delete the memory first.
 //
 // Its errors include [ErrInvalidRequest], [ErrNotFound], [ErrConflict] and [ErrRateLimit].

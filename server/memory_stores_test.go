@@ -345,8 +345,8 @@ func TestMemoryVersions(t *testing.T) {
 	}
 }
 
-// Redaction and deletion reach the responses that are recorded for idempotency keys: the database holds the content
-// nowhere any more.
+// Redaction and deletion reach the responses that are recorded for idempotency keys: the database no longer holds the
+// content.
 func TestMemoryContentIsGone(t *testing.T) {
 	const secret = "canary-8f2a61"
 	for name, erase := range map[string]func(h *harness, store string, first answer){

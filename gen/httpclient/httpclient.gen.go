@@ -627,7 +627,7 @@ type ClientInterface interface {
 	// RedactMemoryVersion Redact a version of a memory
 	//
 	// Permanently erases the content of the version, also from recorded responses to requests with an idempotency key.
-	// The rest of the record stays: path, size and hash, too. A version that was redacted before is a 409, as is the current
+	// The rest of the record stays, with path, size and hash. A version that was redacted before is a 409, as is the current
 	// version of a memory: change or delete the memory first.
 	//
 	// Corresponds with POST /memory_stores/{memory_store_id}/memory_versions/{memory_version_id}/redact (the `RedactMemoryVersion` operationId).
@@ -2125,7 +2125,7 @@ func (c *Client) GetMemoryVersion(ctx context.Context, memoryStoreID MemoryStore
 // RedactMemoryVersion Redact a version of a memory
 //
 // Permanently erases the content of the version, also from recorded responses to requests with an idempotency key.
-// The rest of the record stays: path, size and hash, too. A version that was redacted before is a 409, as is the current
+// The rest of the record stays, with path, size and hash. A version that was redacted before is a 409, as is the current
 // version of a memory: change or delete the memory first.
 //
 // Corresponds with POST /memory_stores/{memory_store_id}/memory_versions/{memory_version_id}/redact (the `RedactMemoryVersion` operationId).
@@ -9648,7 +9648,7 @@ type ClientWithResponsesInterface interface {
 	// RedactMemoryVersionWithResponse Redact a version of a memory
 	//
 	// Permanently erases the content of the version, also from recorded responses to requests with an idempotency key.
-	// The rest of the record stays: path, size and hash, too. A version that was redacted before is a 409, as is the current
+	// The rest of the record stays, with path, size and hash. A version that was redacted before is a 409, as is the current
 	// version of a memory: change or delete the memory first.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -23695,7 +23695,7 @@ func (c *ClientWithResponses) GetMemoryVersionWithResponse(ctx context.Context, 
 // RedactMemoryVersionWithResponse Redact a version of a memory
 //
 // Permanently erases the content of the version, also from recorded responses to requests with an idempotency key.
-// The rest of the record stays: path, size and hash, too. A version that was redacted before is a 409, as is the current
+// The rest of the record stays, with path, size and hash. A version that was redacted before is a 409, as is the current
 // version of a memory: change or delete the memory first.
 //
 // Returns a wrapper object for the known response body format(s).

@@ -7116,11 +7116,11 @@ type WorkerText = string
 // Example: build-host-1
 type AnthropicWorkerID = WorkerID
 
-// EventLimit defines model for EventLimit.
-type EventLimit = int32
-
 // IncludeArchived defines model for IncludeArchived.
 type IncludeArchived = bool
+
+// LenientLimit defines model for LenientLimit.
+type LenientLimit = int32
 
 // Limit defines model for Limit.
 type Limit = int32
@@ -7139,9 +7139,6 @@ type Order = ListOrder
 //
 // Example: sess_019e3bb1e8c171fd9abbb1477ffb84cc
 type Page = PageCursor
-
-// WorkLimit defines model for WorkLimit.
-type WorkLimit = int32
 
 // XIdempotencyKey Key chosen by the caller, 1 to 255 printable ASCII characters; a UUID is a good choice.
 //
@@ -7443,8 +7440,8 @@ type DeleteEnvironmentKeyParams struct {
 
 // ListWorkParams defines parameters for ListWork.
 type ListWorkParams struct {
-	// Limit Maximum number of records to return; more than 100 are taken as 100.
-	Limit *WorkLimit `form:"limit,omitempty" json:"limit,omitempty"`
+	// Limit Maximum number of records to return; more than 100 are taken as 100, and a page of large records may hold fewer, with `has_more` true.
+	Limit *LenientLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// AfterID Returns the records that follow this work item in the order of the list.
 	AfterID *WorkID `form:"after_id,omitempty" json:"after_id,omitempty"`
@@ -7981,7 +7978,7 @@ type CancelSessionParams struct {
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
 	// Limit Maximum number of records to return; more than 100 are taken as 100, and a page of large records may hold fewer, with `has_more` true.
-	Limit *EventLimit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *LenientLimit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// AfterID Returns the events that follow this event in the order of the list.
 	AfterID *EventID `form:"after_id,omitempty" json:"after_id,omitempty"`

@@ -29,7 +29,7 @@ type ready struct {
 	Requests requests
 }
 
-// serveJob serves until stdin ends, which it does when the parent goes, too. Each line on stdin is
+// serveJob serves until stdin ends, as it does when the parent ends. Each line on stdin is
 // answered with the process's CPU time so far, in nanoseconds.
 func serveJob(text string, stdin io.Reader, stdout io.Writer) (err error) {
 	var j job

@@ -896,7 +896,7 @@ func (a *app) getMemoryVersion() *cobra.Command {
 func (a *app) redactMemoryVersion() *cobra.Command {
 	return single(a, operation{
 		id: "redactMemoryVersion", use: "redact MEMORY_STORE MEMORY_VERSION", short: "Redact a version of a memory", writes: true,
-		long:    "Permanently erases the content of the version, also from recorded responses to requests with an idempotency key.\nThe rest of the record stays: path, size and hash, too. A version that was redacted before is a conflict, as is the\ncurrent version of a memory: change or delete the memory first.",
+		long:    "Permanently erases the content of the version, also from recorded responses to requests with an idempotency key.\nThe rest of the record stays, with path, size and hash. A version that was redacted before is a conflict, as is the\ncurrent version of a memory: change or delete the memory first.",
 		example: "sessions memory versions redact memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d memver_019e3b15a1bc7a93e476bd18eaf3c4f5",
 	}, viewOf[client.MemoryVersion](), func(ctx context.Context, c *client.Client, args []string, _ *struct{}, opts ...client.Option) (*client.MemoryVersion, error) {
 		return c.MemoryStores.MemoryVersions.Redact(ctx, args[0], args[1], opts...)

@@ -13,7 +13,7 @@ import (
 )
 
 // Process is such a process, as its parent sees it. It ends itself when its standard input ends, which it does when
-// the parent goes, too. Its standard error is the parent's.
+// the parent ends. Its standard error is the parent's.
 type Process struct {
 	// Cmd is the process, started.
 	Cmd *exec.Cmd

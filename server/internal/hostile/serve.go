@@ -28,7 +28,7 @@ type job struct {
 	Pprof        bool
 }
 
-// serveJob serves until its standard input ends, which it does when the parent goes, too. It prints its address, then its
+// serveJob serves until its standard input ends, as it does when the parent ends. It prints its address, then its
 // memory for each line that it reads.
 func serveJob(text string) (err error) {
 	var j job
