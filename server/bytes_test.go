@@ -372,7 +372,7 @@ func mustRequest(t *testing.T, h *harness, path string) *http.Request {
 // Characters that HTML needs escaped take one byte, not six: in responses, on streams and in the database.
 func TestJSONIsPlain(t *testing.T) {
 	const text = `<a href="x">&`
-	h := start(t)
+	h := start(t, openGate)
 	metadata := map[string]any{"metadata": map[string]any{"k": text}, "title": text}
 	session := "/sessions/" + h.mustCreate("/sessions", h.createBody(metadata))
 	agent := h.mustCreate("/agents", `{"name":"<&>","model":"ultimate","tools":[{"type":"custom","name":"t","input_schema":{"description":"\u003c\u003e"}}]}`)
@@ -389,14 +389,15 @@ func TestJSONIsPlain(t *testing.T) {
 		}
 	}
 	for name, body := range map[string][]byte{
-		"a session":           h.do(request{method: "GET", path: session}).body,
-		"a session, cached":   h.do(request{method: "GET", path: session}).body,
-		"a list":              h.do(request{method: "GET", path: "/sessions"}).body,
-		"an agent":            h.do(request{method: "GET", path: "/agents/" + agent}).body,
-		"events":              h.do(request{method: "GET", path: session + "/events"}).body,
-		"a recorded response": h.do(create).body,
-		"an error":            h.do(request{method: "POST", path: "/sessions", body: `{"<&>":1}`}).body,
-		"a frame":             frame,
+		"a session":            h.do(request{method: "GET", path: session}).body,
+		"a session, cached":    h.do(request{method: "GET", path: session}).body,
+		"a list":               h.do(request{method: "GET", path: "/sessions"}).body,
+		"an agent":             h.do(request{method: "GET", path: "/agents/" + agent}).body,
+		"events":               h.do(request{method: "GET", path: session + "/events"}).body,
+		"a recorded response":  h.do(create).body,
+		"an error":             h.do(request{method: "POST", path: "/sessions", body: `{"<&>":1}`}).body,
+		"a frame":              frame,
+		"a variant of a union": h.post(session+"/resources", fmt.Sprintf(`{"type":"file","file_id":%q,"mount_path":"/<&>"}`, h.file("a", "x"))).body,
 	} {
 		if bytes.Contains(body, []byte(`\u00`)) {
 			t.Errorf("%s: %s", name, body)

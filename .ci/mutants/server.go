@@ -140,8 +140,8 @@ var serverMutants = []mutant{
 	},
 	{
 		name:     "timeouts: a stream waits for a reader that reads nothing",
-		in:       "server",
-		before:   "_ = out.SetWriteDeadline(time.Now().Add(s.patience))",
+		in:       "server/pipeline",
+		before:   "_ = out.SetWriteDeadline(time.Now().Add(w.patience))",
 		after:    "_ = out.SetWriteDeadline(time.Time{})",
 		packages: "server",
 		tests:    "TestASlowReaderIsDropped",

@@ -24,7 +24,7 @@ const retryRead = time.Second
 // frame in time is disconnected, to resume from its cursor. The response closes the reader.
 func (p *Pipeline) EventStream(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject {
 	return &eventStream{
-		reader: reader, ctx: ctx, hold: p.opts.Auth.Hold, heartbeat: p.opts.Heartbeat, patience: p.opts.Patience, log: p.log,
+		reader: reader, ctx: ctx, hold: p.opts.Auth.Hold, heartbeat: p.opts.Heartbeat, log: p.log,
 	}
 }
 
@@ -32,11 +32,10 @@ type eventStream struct {
 	reader *broker.Reader
 	ctx    context.Context
 	// hold returns a context that ends when the caller's token is no longer valid.
-	hold func(ctx context.Context, token string) (held context.Context, release func())
-	// heartbeat is the longest silence; patience is how long the caller may take to read a frame.
-	heartbeat, patience time.Duration
-	log                 *slog.Logger
-	text                []byte // to be reused
+	hold      func(ctx context.Context, token string) (held context.Context, release func())
+	heartbeat time.Duration // the longest silence
+	log       *slog.Logger
+	text      []byte // to be reused
 }
 
 // VisitStreamEventsResponse implements echoserver.StreamEventsResponseObject. It sends the headers at once, then the
@@ -57,7 +56,6 @@ func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 	}
 	_ = out.SetReadDeadline(time.Time{}) // the server's deadline is for requests, not for the time that their responses take
 	for {
-		_ = out.SetWriteDeadline(time.Now().Add(s.patience)) // not every writer has deadlines
 		if err := out.Flush(); err != nil {
 			return err
 		}
