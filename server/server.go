@@ -56,6 +56,9 @@ const FeatureM3 = operations.FeatureM3
 type Config struct {
 	// Addr is the TCP address to listen on, host:port; port 0 chooses a free one. Default 127.0.0.1:0.
 	Addr string
+	// TLSCert and TLSKey are the files of the certificate chain and its private key, in PEM, that Run serves HTTPS with, and
+	// HTTP/2. They are read again when they change. Without them Run serves HTTP.
+	TLSCert, TLSKey string
 	// DB is the database: sqlite:PATH, which one server at a time may serve, sqlite::memory: for one that is discarded with
 	// the server, or postgres://…, which several servers may share. Default sqlite::memory:.
 	DB string
@@ -158,7 +161,8 @@ type Server struct {
 	mcp      *mcptools.Source
 	pipeline *pipeline.Pipeline
 	budgets  []*budget.Budget
-	blobs    blob.Store // nil without a place for files
+	blobs    blob.Store   // nil without a place for files
+	tls      *certificate // nil for HTTP
 }
 
 // New opens the database, brings its schema up to date and assembles the API. It refuses a contract that is not
@@ -168,12 +172,12 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	cert, err := openCertificate(config)
+	if err != nil {
+		return nil, err
+	}
 	go func() { _, _ = contract.Load() }() // assemble waits for it; opening the database takes as long
-	db, err := sqlstore.Open(ctx, config.DB, sqlstore.Options{
-		Now: config.Now, NewID: config.NewID, MaxConns: config.DBMaxConns,
-		StatementTimeout: config.DBStatementTimeout, ConnectTimeout: config.DBConnectTimeout,
-		Serve: true, Logger: config.Logger,
-	})
+	db, err := sqlstore.Open(ctx, config.DB, config.storeOptions(true))
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +189,17 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, closeBlobs(blobs), db.Close())
 	}
+	s.tls = cert
 	return s, nil
+}
+
+// storeOptions returns the options of the store, which this process serves or only looks at.
+func (c Config) storeOptions(serve bool) sqlstore.Options {
+	return sqlstore.Options{
+		Now: c.Now, NewID: c.NewID, MaxConns: c.DBMaxConns,
+		StatementTimeout: c.DBStatementTimeout, ConnectTimeout: c.DBConnectTimeout,
+		Serve: serve, Logger: c.Logger,
+	}
 }
 
 // assemble builds the server over open stores, which it does not close when it fails.
@@ -355,7 +369,7 @@ func (s *Server) Demo() *Demo { return s.demo }
 // Run serves on Config.Addr until ctx ends. Then it turns /readyz red at once, and after Config.DrainDelay it drains: it
 // closes streams, so that their readers resume elsewhere, accepts no new requests, and waits for those in progress. After
 // Config.ShutdownTimeout it ends them and returns an error. listening is called with the server's address,
-// http://HOST:PORT, once it accepts connections.
+// http://HOST:PORT or https://HOST:PORT, once it accepts connections.
 func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.config.Addr)
 	if err != nil {
@@ -378,8 +392,14 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 	background.Go(func() { s.returnMemory(ctx, releaseMemory) })
 
 	served := make(chan error, 1)
-	go func() { served <- web.Serve(listener) }()
-	listening("http://" + listener.Addr().String())
+	if s.tls == nil {
+		go func() { served <- web.Serve(listener) }()
+		listening("http://" + listener.Addr().String())
+	} else {
+		web.TLSConfig = s.tls.config()
+		go func() { served <- web.ServeTLS(listener, "", "") }()
+		listening("https://" + listener.Addr().String())
+	}
 
 	select {
 	case err := <-served:

@@ -158,11 +158,15 @@ func openDatabase(ctx context.Context, dsn string, opts Options) (engine.Databas
 	case "sqlite":
 		return sqliteengine.Open(ctx, rest, sqliteengine.Options{Serve: opts.Serve, Logger: opts.Logger})
 	case "postgres", "postgresql":
-		return pgengine.Open(dsn, pgengine.Options{
-			MaxConns: opts.MaxConns, StatementTimeout: opts.StatementTimeout, ConnectTimeout: opts.ConnectTimeout, Log: opts.Logger,
-		})
+		return pgengine.Open(dsn, pgOptions(opts))
 	}
 	return engine.Database{}, engine.ErrDSN
+}
+
+func pgOptions(opts Options) pgengine.Options {
+	return pgengine.Options{
+		MaxConns: opts.MaxConns, StatementTimeout: opts.StatementTimeout, ConnectTimeout: opts.ConnectTimeout, Log: opts.Logger,
+	}
 }
 
 // newID panics only if the system has no randomness, which crypto/rand makes fatal in any case.
