@@ -177,7 +177,9 @@ func New(ctx context.Context, config Config) (*Server, error) {
 		return nil, err
 	}
 	go func() { _, _ = contract.Load() }() // assemble waits for it; opening the database takes as long
-	db, err := sqlstore.Open(ctx, config.DB, config.storeOptions(true))
+	measured, options := newMetrics(), config.storeOptions(true)
+	options.OnCommit = measured.committed
+	db, err := sqlstore.Open(ctx, config.DB, options)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +187,7 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	s, err := assemble(ctx, config, db, blobs)
+	s, err := assemble(ctx, config, db, blobs, measured)
 	if err != nil {
 		return nil, errors.Join(err, closeBlobs(blobs), db.Close())
 	}
@@ -203,7 +205,7 @@ func (c Config) storeOptions(serve bool) sqlstore.Options {
 }
 
 // assemble builds the server over open stores, which it does not close when it fails.
-func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Store) (*Server, error) {
+func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Store, measured *metrics) (*Server, error) {
 	s := &Server{config: config, store: db, blobs: blobs, log: config.Logger}
 	var err error
 	if s.egress, err = openEgress(config); err != nil {
@@ -254,12 +256,11 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
 		WorkPatience: config.WorkPatience, TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
-		Tools:  []dispatch.ToolSource{builtintools.Source(config.Logger), filetools.Source(db, blobs), memorytools.Source(db, s.memory), s.mcp.Open},
-		Budget: turnBytes, // of its own: turns last
+		Tools:   []dispatch.ToolSource{builtintools.Source(config.Logger), filetools.Source(db, blobs), memorytools.Source(db, s.memory), s.mcp.Open},
+		Budget:  turnBytes, // of its own: turns last
+		Observe: measured.stopped,
 	})
-	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
-	s.pipeline.Gauge("sessions_bytes_in_flight", "Bytes that requests, responses and streams have reserved.", func() int { return int(bytes.Used()) })
-	s.pipeline.Gauge("sessions_running_turns", "Turns that are running.", s.turns.Running)
+	s.registerMetrics(measured, bytes, turnBytes)
 	return s, nil
 }
 
@@ -401,6 +402,7 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 		listening("https://" + listener.Addr().String())
 	}
 
+	s.logStart(listener.Addr().String())
 	select {
 	case err := <-served:
 		return err

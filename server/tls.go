@@ -52,7 +52,9 @@ func openCertificate(c Config) (*certificate, error) {
 	return made, nil
 }
 
-func (c *certificate) versions() [2]version { return [2]version{versionOf(c.files[0]), versionOf(c.files[1])} }
+func (c *certificate) versions() [2]version {
+	return [2]version{versionOf(c.files[0]), versionOf(c.files[1])}
+}
 
 // load loads the files. When that fails, the certificate stays as it is.
 func (c *certificate) load(now [2]version) error {

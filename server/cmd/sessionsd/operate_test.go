@@ -67,10 +67,7 @@ func TestBackupAndRestore(t *testing.T) {
 	db, archive := "sqlite:"+filepath.Join(dir, "x.db"), filepath.Join(dir, "x.tar.gz")
 	env := []string{"QODER_PAT=" + callerToken}
 	s := serve(t, env, "--db", db, "--demo")
-	c, err := client.New(client.WithBaseURL(s.baseURL+"/v1"), client.WithToken(callerToken))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := clientOf(t, s)
 	end, callers, count := make(chan struct{}), sync.WaitGroup{}, atomic.Int64{}
 	for i := range backupCallers {
 		callers.Go(func() { useUntil(t, c, fmt.Sprint("caller", i), end, &count) })
@@ -104,9 +101,7 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Fatalf("restore: %d %s %s", code, stdout, stderr)
 	}
 	s = serve(t, env, "--db", restored, "--demo")
-	if c, err = client.New(client.WithBaseURL(s.baseURL+"/v1"), client.WithToken(callerToken)); err != nil {
-		t.Fatal(err)
-	}
+	c = clientOf(t, s)
 	checkFiles(t, c, map[string]bool{})
 	newest := map[string]string{}
 	for session, err := range c.Sessions.All(t.Context(), nil) { // newest first
@@ -252,4 +247,14 @@ func TestHealthcheck(t *testing.T) {
 	if code, _, stderr := runProgram(t, env, "healthcheck", "--tls-cert", "x"); code != 1 || !strings.Contains(stderr, "HTTP response to HTTPS client") {
 		t.Errorf("HTTPS: %d %s", code, stderr)
 	}
+}
+
+// clientOf returns a client of a server, with the token of the callers here.
+func clientOf(t *testing.T, s *served) *client.Client {
+	t.Helper()
+	c, err := client.New(client.WithBaseURL(s.baseURL+"/v1"), client.WithToken(callerToken))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

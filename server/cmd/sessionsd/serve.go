@@ -25,6 +25,7 @@ type serveFlags struct {
 	runner                      runnerFlags
 	db                          databaseFlags
 	logFormat, check, faultFile string
+	pprofAddr                   string
 }
 
 func serveCommand() *cobra.Command {
@@ -78,6 +79,11 @@ file and requests give the same faults again.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, s.Close()) }()
+			stopProfiles, err := serveProfiles(flags.pprofAddr, config.Logger)
+			if err != nil {
+				return err
+			}
+			defer stopProfiles()
 			return s.Run(cmd.Context(), func(baseURL string) {
 				announce(cmd.OutOrStdout(), s, baseURL)
 				if !cmd.Flags().Changed("db") {
@@ -142,6 +148,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&config.Features, "features", nil, "features to switch on, comma-separated: m3 (resources, vault_ids)")
 	flags.StringVar(&f.check, "response-check", string(server.Enforce), "what to do with a response that violates the contract: enforce (respond 500) or report (log it)")
 	flags.StringVar(&f.logFormat, "log-format", "text", "format of the logs: text or json")
+	flags.StringVar(&f.pprofAddr, "pprof-addr", "", "address of this machine, such as 127.0.0.1:6060, to serve profiles at /debug/pprof/; by default they are not served")
 	flags.DurationVar(&config.DrainDelay, "drain-delay", 0, "how long to continue serving, with /readyz red, before stopping; must exceed the time that a load balancer takes to notice")
 	flags.DurationVar(&config.ShutdownTimeout, "shutdown-timeout", 10*time.Second, "how long to wait for requests under way when stopping")
 }
@@ -166,9 +173,17 @@ func newLogger(w io.Writer, format string) (*slog.Logger, error) {
 	case "text":
 		return slog.New(slog.NewTextHandler(w, nil)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, nil)), nil
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: inSeconds})), nil
 	}
 	return nil, fmt.Errorf("unknown log format %q; set --log-format to text or json", format)
+}
+
+// inSeconds writes durations as seconds, which their names tell. A text has units by itself.
+func inSeconds(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		return slog.Float64(a.Key+"_seconds", a.Value.Duration().Seconds())
+	}
+	return a
 }
 
 // announce prints the server's address and the demo's curl.

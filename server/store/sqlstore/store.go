@@ -47,6 +47,9 @@ type Options struct {
 	Serve bool
 	// Logger gets what callers do not see, such as lost connections; discarded by default.
 	Logger *slog.Logger
+	// OnCommit is called after each commit of transactions that write, with their number and the time that it took, from the
+	// goroutine of one of them. Nil, the default, is not called.
+	OnCommit func(transactions int, took time.Duration)
 }
 
 // The defaults of Options.
@@ -156,7 +159,7 @@ func New(ctx context.Context, db engine.Database, opts Options) (*Store, error) 
 func openDatabase(ctx context.Context, dsn string, opts Options) (engine.Database, error) {
 	switch scheme, rest, _ := strings.Cut(dsn, ":"); scheme {
 	case "sqlite":
-		return sqliteengine.Open(ctx, rest, sqliteengine.Options{Serve: opts.Serve, Logger: opts.Logger})
+		return sqliteengine.Open(ctx, rest, sqliteengine.Options{Serve: opts.Serve, Logger: opts.Logger, OnCommit: opts.OnCommit})
 	case "postgres", "postgresql":
 		return pgengine.Open(dsn, pgOptions(opts))
 	}
@@ -166,6 +169,7 @@ func openDatabase(ctx context.Context, dsn string, opts Options) (engine.Databas
 func pgOptions(opts Options) pgengine.Options {
 	return pgengine.Options{
 		MaxConns: opts.MaxConns, StatementTimeout: opts.StatementTimeout, ConnectTimeout: opts.ConnectTimeout, Log: opts.Logger,
+		OnCommit: opts.OnCommit,
 	}
 }
 
