@@ -176,6 +176,13 @@ func TestCheck(t *testing.T) {
 	if _, list, _ := runProgram(t, nil, "token", "list", "--db", db); strings.Contains(list, "demo") {
 		t.Errorf("the check created the demo's token: %s", list)
 	}
+	if err := os.Remove(filepath.Join(dir, "deep", "x.db.vault-key")); err != nil {
+		t.Fatal(err)
+	}
+	check(0) // a start creates it again
+	if _, err := os.Stat(filepath.Join(dir, "deep", "x.db.vault-key")); err == nil {
+		t.Error("the check created a key")
+	}
 	other := filepath.Join(dir, "other-key")
 	if code, _, stderr := runProgram(t, nil, "vault", "new-key", "--vault-key-file", other); code != 0 {
 		t.Fatal(stderr)
