@@ -181,8 +181,8 @@ var serverMutants = []mutant{
 	{
 		name:     "files: a server does not ask whether another one serves",
 		in:       "server",
-		before:   "Serve: true, Logger: config.Logger,",
-		after:    "Logger: config.Logger,",
+		before:   "newMetrics(), config.storeOptions(true)",
+		after:    "newMetrics(), config.storeOptions(false)",
 		packages: "server",
 		tests:    "TestOneServerPerFile",
 	},
@@ -470,7 +470,7 @@ var serverMutants = []mutant{
 		before:   "if now := c.versions(); now != c.seen {",
 		after:    "if now := c.versions(); now != c.seen && false {",
 		packages: "server",
-		tests:    "TestTLS$",
+		tests:    "TestTLS",
 	},
 	{
 		name:     "tls: connections may have a version that is broken",
@@ -478,7 +478,7 @@ var serverMutants = []mutant{
 		before:   "MinVersion: tls.VersionTLS12",
 		after:    "MinVersion: tls.VersionTLS10",
 		packages: "server",
-		tests:    "TestTLS$",
+		tests:    "TestTLS",
 	},
 	{
 		name:     "check: a check keeps the token of the demo",
@@ -486,7 +486,7 @@ var serverMutants = []mutant{
 		before:   "		return errKeepNothing\n",
 		after:    "		return nil\n",
 		packages: "server/cmd/sessionsd",
-		tests:    "TestCheck$",
+		tests:    "TestCheck",
 	},
 	{
 		name:     "check: a check creates a vault key",
@@ -494,7 +494,7 @@ var serverMutants = []mutant{
 		before:   "		case dry && c.Create && empty:",
 		after:    "		case dry && c.Create && empty && false:",
 		packages: "server/cmd/sessionsd",
-		tests:    "TestCheck$",
+		tests:    "TestCheck",
 	},
 	{
 		name:     "check: a file that is served passes",
@@ -502,7 +502,7 @@ var serverMutants = []mutant{
 		before:   "	if err := checkServed(path); err != nil {",
 		after:    "	if err := checkServed(path); err != nil && false {",
 		packages: "server/cmd/sessionsd",
-		tests:    "TestCheck$",
+		tests:    "TestCheck",
 	},
 	{
 		name:     "backup: a file that was deleted meanwhile is in the database without its content",
