@@ -418,9 +418,9 @@ var serverMutants = []mutant{
 	},
 	{
 		name:     "workers: text with NUL is refused or stored",
-		in:       "server/operations/send.go",
-		before:   "texts = append(texts, event.Clean(text))",
-		after:    "texts = append(texts, text)",
+		in:       "server/event/within.go",
+		before:   "text.CutJSON(Clean(result), left)",
+		after:    "text.CutJSON(result, left)",
 		packages: "server",
 		tests:    "TestAWorkersResult",
 	},
