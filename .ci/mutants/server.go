@@ -464,4 +464,12 @@ var serverMutants = []mutant{
 		packages: "server",
 		tests:    "TestUpdateSession",
 	},
+	{
+		name:     "work: HEAD polls, and delivers an item to nobody",
+		in:       "server/pipeline/routes.go",
+		before:   "if op.NoHead {",
+		after:    "if false {",
+		packages: "server",
+		tests:    "TestPollHasNoHead",
+	},
 }
