@@ -54,7 +54,7 @@ type Operations interface {
 func New(o Options) Operations {
 	return &handler{
 		store: o.Store, contract: o.Contract, events: o.Events, broker: o.Broker, eventStream: o.EventStream,
-		cached: newCachedSessions(o.Store, o.Contract.Operation("getSession")),
+		cached: newCachedSessions(o.Store, o.Contract),
 		files:  o.Files,
 		memory: o.Memory, models: o.Models, features: o.Features, maxTurns: o.MaxTurns,
 		vaults: o.Vaults, maxCredentials: o.Contract.Schema("CreateVaultRequest").At("credentials").MaxItems(),

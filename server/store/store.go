@@ -165,6 +165,10 @@ type Sessions interface {
 	// number.
 	SessionRevision(ctx context.Context, account, id string) (int64, error)
 
+	// ListSessionRevisions returns what ListSessions does of the sessions' ids and revisions; Page.Bytes does not count what a
+	// session holds. It costs less than ListSessions.
+	ListSessionRevisions(ctx context.Context, account string, filter SessionFilter, page Page) (List[SessionRevision], error)
+
 	// ListSessions returns one page of the sessions that match the filter.
 	ListSessions(ctx context.Context, account string, filter SessionFilter, page Page) (List[Session], error)
 
@@ -436,6 +440,12 @@ type Session struct {
 	Turn                 Turn
 	CreatedAt, UpdatedAt time.Time
 	ArchivedAt           *time.Time
+}
+
+// SessionRevision is a session's id and what SessionRevision returns of it.
+type SessionRevision struct {
+	ID       string
+	Revision int64
 }
 
 // Turn is a session's turn that is running or waits for the caller.
