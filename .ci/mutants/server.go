@@ -496,4 +496,28 @@ var serverMutants = []mutant{
 		packages: "server/cache",
 		tests:    "TestShared",
 	},
+	{
+		name:     "erasure: cached events outlive their session",
+		in:       "server/store/sqlstore/events.go",
+		before:   "FROM sessions s WHERE s.account_id = $1 AND s.id = $2 AND s.deleted_at IS NULL`",
+		after:    "FROM sessions s WHERE s.account_id = $1 AND s.id = $2`",
+		packages: "server",
+		tests:    "TestACachedPageOfEventsIsTheCurrentOne",
+	},
+	{
+		name:     "tenancy: another account finds the end of a log",
+		in:       "server/store/sqlstore/events.go",
+		before:   "FROM sessions s WHERE s.account_id = $1 AND s.id = $2 AND s.deleted_at IS NULL`",
+		after:    "FROM sessions s WHERE $1 <> '' AND s.id = $2 AND s.deleted_at IS NULL`",
+		packages: "server",
+		tests:    "TestACachedPageOfEventsIsTheCurrentOne",
+	},
+	{
+		name:     "events: one that violates the contract is cached",
+		in:       "server/operations/events_reply.go",
+		before:   "if valid = valid && violation == nil; valid {",
+		after:    "if valid = valid && violation == nil; true {",
+		packages: "server",
+		tests:    "TestAPageWithAnEventThatViolatesTheContractIsValidatedEachTime",
+	},
 }

@@ -30,14 +30,16 @@ func enclosed(op *contract.Operation, envelope any, items [][]byte) (validated.B
 	return validated.WithItems(op, empty, items)
 }
 
-// eventList returns the response of listEvents for a page of events.
-func (h *handler) eventList(page envelope[store.Event]) (echoserver.ListEventsResponseObject, error) {
+// eventList returns the response of listEvents for a page of events, and caches them.
+func (h *handler) eventList(account string, page envelope[store.Event]) (echoserver.ListEventsResponseObject, error) {
 	events := make([]event.Stored, len(page.Data))
 	valid := true
 	for i, e := range page.Data {
 		var violation error
 		events[i], violation = h.events.Encode(e)
-		valid = valid && violation == nil
+		if valid = valid && violation == nil; valid {
+			h.cachedEvents.keep(account, events[i])
+		}
 	}
 	list := types.EventList{
 		Data: []types.Event{}, FirstID: page.FirstID, LastID: page.LastID, HasMore: page.HasMore, NextPage: page.NextPage,

@@ -206,6 +206,10 @@ type Events interface {
 	// such event, ErrNotFound when the session does not exist.
 	EventPosition(ctx context.Context, account, session, id string) (int64, error)
 
+	// LastPosition returns the position of the session's last event, 0 for an empty log. ErrNotFound when the session does not
+	// exist.
+	LastPosition(ctx context.Context, account, session string) (int64, error)
+
 	// ListEvents returns one page of the session's events that match the filter, ordered by position. Page.Cursor is the id
 	// of any event of the session, ErrUnknownCursor for another one; Page.IncludeArchived is ignored. ErrNotFound when the
 	// session does not exist.
@@ -503,6 +507,11 @@ type EventFilter struct {
 	Types []string
 	// CreatedAfter and CreatedBefore exclude their time, CreatedFrom and CreatedTo include it.
 	CreatedAfter, CreatedFrom, CreatedBefore, CreatedTo *time.Time
+}
+
+// Selects reports whether the filter may leave out events.
+func (f EventFilter) Selects() bool {
+	return f.AfterPosition > 0 || len(f.Types) > 0 || f.CreatedAfter != nil || f.CreatedFrom != nil || f.CreatedBefore != nil || f.CreatedTo != nil
 }
 
 // SessionRef names a session.
