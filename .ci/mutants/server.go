@@ -509,8 +509,8 @@ var serverMutants = []mutant{
 		in:       "server/store/sqlstore/events.go",
 		before:   "FROM sessions s WHERE s.account_id = $1 AND s.id = $2 AND s.deleted_at IS NULL`",
 		after:    "FROM sessions s WHERE $1 <> '' AND s.id = $2 AND s.deleted_at IS NULL`",
-		packages: "server",
-		tests:    "TestACachedPageOfEventsIsTheCurrentOne",
+		packages: "server/store/sqlstore",
+		tests:    "TestMemory",
 	},
 	{
 		name:     "events: one that violates the contract is cached",
