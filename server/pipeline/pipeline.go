@@ -47,6 +47,8 @@ type Options struct {
 	Heartbeat time.Duration
 	// Patience is how long a caller may take to read a frame of a stream, or a piece of another response.
 	Patience time.Duration
+	// Origins are those whose pages may use the API from a browser; see CheckOrigins. None may by default.
+	Origins []string
 	// Forms receives request bodies that are forms.
 	Forms *form.Receiver
 	// Budget bounds the memory that requests and responses hold; nil does not.
@@ -86,7 +88,7 @@ func (p *Pipeline) Serve(operations echoserver.StrictServerInterface, responses 
 	if p.opts.Faults != nil {
 		handler = p.rehearse(p.opts.Faults, handler)
 	}
-	p.handler = linger(handler)
+	p.handler = crossOrigin(p.contract, p.opts.Origins, linger(handler))
 	return nil
 }
 
