@@ -37,8 +37,8 @@ var pipelineMutants = []mutant{
 	{
 		name:     "http: a refusal resets the connection under callers that send",
 		in:       "server/pipeline",
-		before:   "	p.handler = linger(handler)",
-		after:    "	p.handler = handler",
+		before:   "p.opts.Origins, linger(handler))",
+		after:    "p.opts.Origins, handler)",
 		packages: "server",
 		tests:    "TestClientsSeeEarlyRefusals TestARefusedBodyIsNotReadForever",
 	},
