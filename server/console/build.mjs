@@ -30,6 +30,9 @@ const built = buildSync({
 });
 const files = new Map(built.outputFiles.map((f) => [f.path.split("/").pop(), Buffer.from(f.contents)]));
 for (const name of ["index.html", "icon.svg"]) files.set(name, readFileSync(`${here}src/${name}`));
+const { dependencies } = JSON.parse(readFileSync(`${here}package.json`, "utf8"));
+const license = (name) => `${name}\n\n${readFileSync(`${here}node_modules/${name}/LICENSE`, "utf8")}`;
+files.set("licenses.txt", Buffer.from(Object.keys(dependencies).map(license).join("\n\n")));
 
 const compressed = new Map([...files].map(([name, content]) => [`${name}.gz`, gzipSync(content, { level: 9 })]));
 const total = (map) => [...map.values()].reduce((sum, content) => sum + content.length, 0);

@@ -4,9 +4,7 @@ package console
 
 import (
 	"embed"
-	"io/fs"
 	"net/http"
-	"sync"
 
 	"github.com/cloud-sessions/sessions/server/pages"
 )
@@ -24,12 +22,6 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 //	http.Handle("/console/", http.StripPrefix("/console/", console.Handler()))
 //
 // The page calls the API at ../v1, seen from its address, with the access token that the user gives it.
-func Handler() http.Handler { return site() }
+func Handler() http.Handler { return site }
 
-var site = sync.OnceValue(func() *pages.Site {
-	files, err := fs.Sub(dist, "dist")
-	if err != nil {
-		panic(err)
-	}
-	return pages.NewSite(files, policy)
-})
+var site = pages.NewSite(dist, "dist", policy)

@@ -1,18 +1,19 @@
-// Package pages serves the pages for people: static files that are part of the program. They are stored compressed and sent
-// as they are stored. Index is the page at the server's root; packages console and docs have the others.
+// Package pages serves the pages for people: static files that are part of the program, stored compressed and sent as they
+// are stored. Index is the page at the server's root; packages console and docs have the others.
 package pages
 
 import (
-	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // suffix ends the names of the stored files.
@@ -29,46 +30,52 @@ var mediaTypes = map[string]string{
 
 // file is one file of a site.
 type file struct {
-	media      string
-	compressed []byte
-	tag        string // of the compressed content; without its quotes
+	stored string // its path in the folder
+	media  string
+	size   int64  // of the compressed content, in bytes
+	tag    string // of the compressed content; without its quotes
 }
 
-// Site serves a folder of files. It does not change once made and is safe for concurrent use.
+// Site serves a folder of files. It does not change and is safe for concurrent use.
 type Site struct {
+	folder fs.FS
 	policy string
-	files  map[string]file // by path, without a slash at the start
+	files  func() (map[string]file, error) // by path, without a slash at the start
 }
 
-// NewSite returns a handler of the files of a folder, each of which is compressed by gzip and has the name of its path and
-// ".gz". index.html is also the folder itself. Every response has policy as its Content-Security-Policy. NewSite panics
-// when a file cannot be read or has an unknown ending: the files are part of the program.
-func NewSite(folder fs.FS, policy string) *Site {
-	s := &Site{policy: policy, files: map[string]file{}}
-	err := fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
+// NewSite returns a handler of the files below root, a path of folder. Each is compressed by gzip and has the name of its path
+// and ".gz"; index.html is also root itself. Every response has policy as its Content-Security-Policy. The files are first
+// read when the first of them is requested.
+func NewSite(folder fs.FS, root, policy string) *Site {
+	return &Site{folder: folder, policy: policy, files: sync.OnceValues(func() (map[string]file, error) { return survey(folder, root) })}
+}
+
+// survey returns what is known of the files below root.
+func survey(folder fs.FS, root string) (map[string]file, error) {
+	files := map[string]file{}
+	err := fs.WalkDir(folder, root, func(stored string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		content, err := fs.ReadFile(folder, name)
+		name, compressed := strings.CutSuffix(strings.TrimPrefix(stored, root+"/"), suffix)
+		media := mediaTypes[path.Ext(name)]
+		if !compressed || media == "" {
+			return fmt.Errorf("%s is not compressed, or of an unknown type", stored)
+		}
+		content, err := folder.Open(stored)
 		if err != nil {
 			return err
 		}
-		stored := strings.TrimSuffix(name, suffix)
-		media := mediaTypes[path.Ext(stored)]
-		if media == "" || stored == name {
-			panic("pages: the media type of " + name + " is unknown, or it is not compressed")
-		}
-		hash := sha256.Sum256(content)
-		s.files[stored] = file{media, content, hex.EncodeToString(hash[:8])}
-		return nil
+		defer content.Close()
+		hash := sha256.New()
+		size, err := io.Copy(hash, content)
+		files[name] = file{stored, media, size, hex.EncodeToString(hash.Sum(nil)[:8])}
+		return err
 	})
-	if err != nil {
-		panic(err)
+	if index, ok := files["index.html"]; ok {
+		files[""] = index
 	}
-	if index, ok := s.files["index.html"]; ok {
-		s.files[""] = index
-	}
-	return s
+	return files, err
 }
 
 // ServeHTTP serves the file at the request's path, for GET and HEAD. Files may be cached but are revalidated each time, so
@@ -80,16 +87,20 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Method not allowed.", http.StatusMethodNotAllowed)
 		return
 	}
-	f, ok := s.files[strings.TrimPrefix(r.URL.Path, "/")]
-	if !ok {
+	files, err := s.files()
+	f, ok := files[strings.TrimPrefix(r.URL.Path, "/")]
+	switch {
+	case err != nil:
+		http.Error(w, "The page cannot be read.", http.StatusInternalServerError)
+	case !ok:
 		http.Error(w, "There is no such page.", http.StatusNotFound)
-		return
+	default:
+		s.serve(w, r, f)
 	}
-	f.serve(w, r)
 }
 
-// serve writes the file as it is stored, or decompressed for a caller that does not accept that.
-func (f file) serve(w http.ResponseWriter, r *http.Request) {
+// serve writes a file as it is stored, or decompressed for a caller that does not accept that.
+func (s *Site) serve(w http.ResponseWriter, r *http.Request, f file) {
 	header, tag := w.Header(), `"`+f.tag+`"`
 	compressed := acceptsGzip(r)
 	if !compressed {
@@ -102,23 +113,29 @@ func (f file) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	header.Set("Content-Type", f.media)
-	if compressed {
-		header.Set("Content-Encoding", "gzip")
-		header.Set("Content-Length", strconv.Itoa(len(f.compressed)))
-		w.WriteHeader(http.StatusOK)
-		_, _ = w.Write(f.compressed)
-		return
-	}
-	content, err := gzip.NewReader(bytes.NewReader(f.compressed))
+	content, err := s.open(f, compressed)
 	if err != nil {
 		http.Error(w, "The page cannot be read.", http.StatusInternalServerError)
 		return
+	}
+	header.Set("Content-Type", f.media)
+	if compressed {
+		header.Set("Content-Encoding", "gzip")
+		header.Set("Content-Length", strconv.FormatInt(f.size, 10))
 	}
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodGet {
 		_, _ = io.Copy(w, content)
 	}
+}
+
+// open returns the content of a file, compressed or not. Files of a program need not be closed.
+func (s *Site) open(f file, compressed bool) (io.Reader, error) {
+	content, err := s.folder.Open(f.stored)
+	if err != nil || compressed {
+		return content, err
+	}
+	return gzip.NewReader(content)
 }
 
 // acceptsGzip reports whether the caller decompresses gzip.

@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/cloud-sessions/sessions/server/console"
+	"github.com/cloud-sessions/sessions/server/docs"
 	"github.com/cloud-sessions/sessions/server/pages"
 )
 
@@ -23,7 +24,7 @@ func (p *Pipeline) pages(reads readRoutes) {
 	})
 	reads.GET("/index.css", echo.WrapHandler(http.HandlerFunc(pages.IndexStyle)))
 	reads.GET("/icon.svg", echo.WrapHandler(http.HandlerFunc(pages.Icon)))
-	for at, site := range map[string]http.Handler{"/console": console.Handler()} {
+	for at, site := range map[string]http.Handler{"/console": console.Handler(), "/docs": docs.Handler()} {
 		reads.GET(at, intoFolder)
 		reads.GET(at+"/*", echo.WrapHandler(http.StripPrefix(at, site)))
 	}

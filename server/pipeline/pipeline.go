@@ -93,7 +93,7 @@ func (p *Pipeline) Serve(operations echoserver.StrictServerInterface, responses 
 }
 
 // ServeHTTP serves the API at /api/v1/cloud and at /v1, and next to it /healthz, /readyz, /metrics, /openapi.yaml and
-// /openapi.json.
+// /openapi.json, and the pages for people: /, /console and /docs.
 func (p *Pipeline) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.handler.ServeHTTP(&pacedWriter{ResponseWriter: w, patience: p.opts.Patience}, withPlainPath(r))
 }

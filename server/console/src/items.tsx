@@ -49,7 +49,7 @@ function Note({ item, children }: { item: Item; children: ComponentChildren }) {
 function End({ item }: { item: Extract<Item, { kind: "end" }> }) {
   const { usage, stop_reason } = item.event;
   const parts = [t(`stop_${stop_reason.type}` as Text)];
-  if (usage) parts.push(`${formatNumber(usage.input_tokens)} ${t("tokensIn")}`, `${formatNumber(usage.output_tokens)} ${t("tokensOut")}`);
+  if (usage && usage.input_tokens + usage.output_tokens > 0) parts.push(`${formatNumber(usage.input_tokens)} ${t("tokensIn")}`, `${formatNumber(usage.output_tokens)} ${t("tokensOut")}`);
   if (usage?.credits) parts.push(`${formatNumber(usage.credits)} ${t("credits")}`);
   return <div class={`item end ${stop_reason.type}`}><span>{parts.join(" · ")}</span><Raw item={item} /></div>;
 }
@@ -92,8 +92,11 @@ function Tool({ item, send }: { item: ToolItem; send: Send }) {
   const name = event.type === "agent.mcp_tool_use" ? `${event.mcp_server_name} / ${event.name}` : event.name;
   return (
     <section class={`item tool ${state.style}`} aria-label={name}>
-      <details open={opened || waits !== ""} onToggle={(e) => setOpened(e.currentTarget.open)}>
-        <summary>
+      <details open={opened || waits !== ""}>
+        <summary onClick={(e) => {
+          e.preventDefault(); // it is open because the user wants that, or because the agent waits
+          setOpened(!opened);
+        }}>
           <code class="name">{name}</code>
           <span class="cut quiet">{summaryOf(event.input)}</span>
           <span class={`state ${state.style}`}>{t(state.name)}</span>

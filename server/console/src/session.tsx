@@ -314,7 +314,7 @@ function Composer({ session, running, waits, send }: { session: string; running:
       <Problem failure={failure} />
       {waits && <p class="quiet">{t("waitsHint")}</p>}
       <div class="field">
-        <textarea ref={field} aria-label={t("message")} placeholder={t("messagePlaceholder")} rows={Math.min(8, text.split("\n").length + 1)} value={text}
+        <textarea ref={field} aria-label={t("message")} placeholder={t("messagePlaceholder")} rows={Math.min(8, text.split("\n").length)} value={text}
           onInput={(e) => setText(e.currentTarget.value)}
           onKeyDown={(e) => {
             if (e.key === "Enter" && !e.shiftKey && !e.isComposing) { // while composing, Enter chooses a character

@@ -1,4 +1,4 @@
-package console_test
+package pages_test
 
 import (
 	"os"
@@ -14,7 +14,7 @@ import (
 )
 
 // screenshotsVariable names the folder that TestScreenshots writes to; make screenshots sets it.
-const screenshotsVariable = "CONSOLE_SCREENSHOTS"
+const screenshotsVariable = "SESSIONS_SCREENSHOTS"
 
 // TestScreenshots writes two pictures of the console for each theme.
 func TestScreenshots(t *testing.T) {

@@ -1,4 +1,4 @@
-package console_test
+package pages_test
 
 import (
 	"context"
@@ -76,13 +76,17 @@ func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// until waits until an expression of JavaScript is true.
+// until waits until an expression of JavaScript is true. Between two pages it cannot be evaluated.
 func (b *browser) until(expression string) {
 	b.t.Helper()
-	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(30*time.Millisecond), chromedp.WithPollingTimeout(patience)))
-	if err != nil {
-		b.t.Fatalf("%s: %v\nthe page shows:\n%s", expression, err, b.text())
+	var done bool
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(30 * time.Millisecond) {
+		if done, err = chromedp.Run(b.ctx, chromedp.Evaluate[bool](expression)); done {
+			return
+		}
 	}
+	b.t.Fatalf("%s: %v\nthe page shows:\n%s", expression, err, b.text())
 }
 
 // shows waits until the page shows a text.
