@@ -79,15 +79,18 @@ type talk struct {
 	lines <-chan string
 }
 
-// readLines reads lines until the end of r. A read that waits for a person cannot be ended: it is left behind, which
+// readLines reads lines until the end of r, without a byte order mark. A read that waits for a person cannot be ended: it is left behind, which
 // is for a program that exits then.
 func readLines(r io.Reader) <-chan string {
 	lines := make(chan string)
 	go func() {
 		defer close(lines)
 		reader := bufio.NewReader(r)
-		for {
+		for first := true; ; first = false {
 			line, err := reader.ReadString('\n')
+			if first {
+				line = strings.TrimPrefix(line, byteOrderMark)
+			}
 			if line != "" {
 				lines <- strings.TrimRight(line, "\r\n")
 			}
@@ -101,15 +104,7 @@ func readLines(r io.Reader) <-chan string {
 
 // ask prompts a person for a line; ok is false at the end of the input.
 func (t *talk) ask(ctx context.Context, prompt string) (line string, ok bool, err error) {
-	if t.a.typed && t.a.err.terminal {
-		_ = t.a.err.writeStyled(styledText{bold, prompt})
-	}
-	select {
-	case line, ok = <-t.lines:
-		return line, ok, nil
-	case <-ctx.Done():
-		return "", false, ctx.Err()
-	}
+	return t.a.ask(ctx, t.lines, prompt)
 }
 
 // run takes lines until there are no more.
@@ -165,7 +160,7 @@ func (t *talk) answer(ctx context.Context, events []client.EventInput) error {
 // decide asks the person whether to allow the use of a tool, or for its result.
 func (t *talk) decide(ctx context.Context, use client.EventID) (event client.EventInput, ok bool, err error) {
 	if v, custom := t.uses[use].(client.AgentCustomToolUseEvent); custom {
-		text, ok, err := t.ask(ctx, oneLine(fmt.Sprintf("result of %s %s: ", v.Name, v.Input)))
+		text, ok, err := t.ask(ctx, fmt.Sprintf("result of %s %s: ", v.Name, v.Input))
 		return resulted(use, text), ok, err
 	}
 	v, _ := t.uses[use].(client.AgentToolUseEvent)
@@ -173,7 +168,7 @@ func (t *talk) decide(ctx context.Context, use client.EventID) (event client.Eve
 	if mcp, ok := t.uses[use].(client.AgentMCPToolUseEvent); ok {
 		name, input = mcpTool(mcp), mcp.Input
 	}
-	reply, ok, err := t.ask(ctx, oneLine(fmt.Sprintf("allow %s %s? [y/N, or a reason to deny it] ", name, input)))
+	reply, ok, err := t.ask(ctx, fmt.Sprintf("allow %s %s? [y/N, or a reason to deny it] ", name, input))
 	switch answer := strings.TrimSpace(reply); strings.ToLower(answer) {
 	case "y", "yes":
 		return allowed(use, ""), ok, err

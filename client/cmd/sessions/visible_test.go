@@ -185,6 +185,9 @@ func TestNoServerActsOnTheTerminal(t *testing.T) {
 			example, _, _ := strings.Cut(cmd.Example, "\n")
 			args = strings.TrimPrefix(strings.TrimSpace(example), "sessions ")
 		}
+		if isDeletion(cmd) {
+			args += " --yes"
+		}
 		t.Run(strings.ReplaceAll(cmd.CommandPath(), " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			shownSafely(t, prepare(t, good, strings.Fields(args)...))
