@@ -75,7 +75,7 @@ func (a *app) explain(ctx context.Context, cmd *cobra.Command, err error) (text 
 			text += "; the request may have taken effect"
 		}
 		return text, exitInterrupted
-	case errors.Is(err, errStopped):
+	case errors.Is(err, errStopped), errors.Is(err, errLeft):
 		return err.Error(), exitInterrupted
 	case isDenied:
 		return err.Error(), exitDenied

@@ -195,7 +195,9 @@ func fill(ctx context.Context, file *os.File, err error, get func(ctx context.Co
 	if err != nil {
 		return usageError{pathError("write", err)}
 	}
-	err = get(ctx, file)
+	if err = get(ctx, file); err == nil {
+		err = file.Sync()
+	}
 	if closed := file.Close(); err == nil {
 		err = closed
 	}

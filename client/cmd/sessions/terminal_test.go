@@ -71,10 +71,27 @@ func (p *program) onTerminalOf(t *testing.T, columns uint16) *screen {
 // spinner is what shows that a program waits; it may come or not.
 var spinner = regexp.MustCompile(`\r[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] [^\r]*|\r\x1b\[K`)
 
-// wait returns what was written once it matches a pattern, with the spinner or without. It fails when that takes minutes.
+// sequences are what moves the cursor, colours text and asks the terminal what it can.
+var sequences = regexp.MustCompile(`\x1b\[[0-9;?<>= ]*[A-Za-z$]p?|\r|\x08`)
+
+// plain is the text that was written, without the spinner and without sequences.
+func plain(written string) string {
+	return sequences.ReplaceAllString(spinner.ReplaceAllString(written, ""), "")
+}
+
+// wait returns what was written once it matches a pattern, with the spinner and sequences or without. It fails when that
+// takes minutes.
 func (s *screen) wait(t *testing.T, pattern string) string {
 	t.Helper()
 	wanted := regexp.MustCompile(pattern)
+	return s.waitFor(t, func(written string) bool {
+		return wanted.MatchString(written) || wanted.MatchString(spinner.ReplaceAllString(written, "")) || wanted.MatchString(plain(written))
+	})
+}
+
+// waitFor returns what was written once it is as wanted. It fails when that takes minutes.
+func (s *screen) waitFor(t *testing.T, wanted func(written string) bool) string {
+	t.Helper()
 	late := false
 	timer := time.AfterFunc(2*time.Minute, func() {
 		s.mu.Lock()
@@ -85,9 +102,9 @@ func (s *screen) wait(t *testing.T, pattern string) string {
 	defer timer.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for !wanted.Match(s.written.Bytes()) && !wanted.Match(spinner.ReplaceAll(s.written.Bytes(), nil)) {
+	for !wanted(s.written.String()) {
 		if s.ended || late {
-			t.Fatalf("%q does not match %s", &s.written, pattern)
+			t.Fatalf("%q is not what was waited for", &s.written)
 		}
 		s.changed.Wait()
 	}
@@ -261,53 +278,68 @@ func TestChat(t *testing.T) {
 	api := demo(t, scripted(t))
 	session := newSession(t, api)
 	p := prepare(t, api, "chat", session)
-	p.Env = append(p.Env, "NO_COLOR=1")
 	terminal := p.onTerminal(t)
 	for _, step := range []struct{ after, say string }{
-		{`> $`, "hello"},
-		{`I have no answer to: hello\r\n> $`, "weather?"},
-		{`Let me look outside\.\r\n· get_weather \{"city":"Oslo","days":1\}\r\nresult of get_weather \{"city":"Oslo","days":1\}: $`, "fog"},
-		{`The weather: fog\.\r\n> $`, "delete build"},
-		{`allow Bash \{"command":"rm -r build"\}\? \[y/N, or a reason to deny it\] $`, "I need it"},
-		{`I leave it, as you say: I need it\.\r\n> $`, "delete build"},
-		{`or a reason to deny it\] $`, "Yes"},
-		{`Done\.\r\n> $`, "fail"},
-		{`sessions: the model is overloaded\r\nsessions: the turn failed\r\n> $`, "wait"},
+		{`^> $`, "hello"},
+		{`> hello\nI have no answer to: hello\n> $`, "weather?"},
+		{`Let me look outside\.\n· get_weather \{"city":"Oslo","days":1\}\nresult of get_weather \{"city":"Oslo","days":1\}: \n> $`, "fog"},
+		{`The weather: fog\.\n> $`, "delete build"},
+		{`allow Bash \{"command":"rm -r build"\}\? \[y/N, or a reason to deny it\] \n> $`, "I need it"},
+		{`I leave it, as you say: I need it\.\n> $`, "delete build"},
+		{`or a reason to deny it\] \n> $`, "Yes"},
+		{`Done\.\n> $`, "fail"},
+		{`sessions: the model is overloaded\nsessions: the turn failed\n> $`, "wait"},
 	} {
 		terminal.wait(t, step.after)
 		terminal.say(t, step.say)
 	}
-	terminal.wait(t, `\nI wait\.\r\n$`)
+	terminal.wait(t, `\nI wait\.\n$`)
 	_, _ = terminal.Write([]byte{3}) // Ctrl-C
-	terminal.wait(t, `I wait\.\r\n(\^C)?sessions: the turn was stopped\r\n> $`)
+	terminal.wait(t, `I wait\.\n(\^C)?sessions: the turn was stopped\n> $`)
 	terminal.say(t, "hello again")
-	terminal.wait(t, `I have no answer to: hello again\r\n> $`)
+	terminal.wait(t, `I have no answer to: hello again\n> $`)
 	_, _ = terminal.Write([]byte{4}) // Ctrl-D
-	_ = terminal.rest(t, p)
-	if code := p.ProcessState.ExitCode(); code != exitOK {
-		t.Errorf("exit code %d", code)
+	got := terminal.rest(t, p)
+	if code := p.ProcessState.ExitCode(); code != exitOK || !strings.Contains(got, "Continue with: sessions chat "+session) {
+		t.Errorf("exit code %d, %q", code, got)
 	}
 	if got := ok(t, api, "events", session, "--all", "--type", "user.interrupt", "-o", "id"); strings.Count(got, "\n") != 1 {
 		t.Errorf("interruptions: %s", got)
 	}
 }
 
-// At the prompt Ctrl-C ends chat; during a turn the second one does.
+// At the prompt the first Ctrl-C discards the text, and the next one leaves, as does the first one after a turn that
+// was stopped; during a turn the second one does.
 func TestLeavingAChat(t *testing.T) {
 	t.Parallel()
 	api := demo(t, scripted(t))
 	session := newSession(t, api)
-	p := prepare(t, api, "chat", session)
-	terminal := p.onTerminal(t)
-	terminal.wait(t, `> `)
-	_, _ = terminal.Write([]byte{3})
-	if got := terminal.rest(t, p); p.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(got, "sessions: interrupted") {
-		t.Errorf("exit code %d, %q", p.ProcessState.ExitCode(), got)
+	for _, keys := range [][]string{
+		{"", "discarded", "discarded$", "\x03", leaveHint, "\x03", "interrupted"},
+		{"", "\x03", leaveHint, "x", `x\s*$`, "\x03", leaveHint, "\x03", "interrupted"},
+		{"", "wait\n", `I wait\.\n$`, "\x03", `the turn was stopped\n> $`, "\x03", "interrupted"},
+	} {
+		p := prepare(t, api, "chat", session)
+		terminal := p.onTerminal(t)
+		terminal.wait(t, `> $`)
+		for i, part := range keys {
+			if i%2 == 1 {
+				_, _ = terminal.WriteString(part)
+			} else {
+				terminal.wait(t, part)
+			}
+		}
+		if got := terminal.rest(t, p); p.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(got, "sessions: interrupted") {
+			t.Errorf("%q: exit code %d, %q", keys, p.ProcessState.ExitCode(), got)
+		}
+	}
+	if got := ok(t, api, "events", session, "--type", "user.message", "-o", "jsonl"); strings.Contains(got, "discarded") {
+		t.Errorf("sent: %s", got)
 	}
 
 	// A server that does not hear of the first one.
 	api, begun := hang(t)
-	p = prepare(t, api, "send", "sess_1", "hello")
+	p := prepare(t, api, "send", "sess_1", "hello")
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
