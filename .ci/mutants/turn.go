@@ -647,6 +647,8 @@ var turnMutants = []mutant{
 		after:    "s.message.flushed == 0 {",
 		packages: "server",
 		tests:    "TestDeltasKeepTheirPlace",
+	},
+	{
 		name:     "workers: the second text of a result may be as large as the first",
 		in:       "server/event/within.go",
 		before:   "left -= size",
