@@ -19,7 +19,8 @@ func (a *app) command() *cobra.Command {
 		Long: `sessions is the command line of a Cloud Sessions server: it manages sessions between an agent and a user,
 and the agents and environments that sessions use.
 
-It reads the access token from QODER_PAT and the server's URL from QODER_BASE_URL. To try it locally:
+It reads the access token from QODER_PAT and the server's URL from QODER_BASE_URL, or both from a profile that
+'sessions login' has stored. To try it locally:
 
   export QODER_PAT=pt-try QODER_BASE_URL=http://127.0.0.1:8080/v1
   sessionsd serve --demo
@@ -55,7 +56,7 @@ array, with -o jsonl one record per line. Both are written as the records arrive
 	}
 	long := group("sessions", "The commands on sessions, also available at the top level", a.sessionCommands()...)
 	long.Hidden = true // the top level has them as well
-	root.AddCommand(long, a.contract(), a.worker(), versionCommand())
+	root.AddCommand(long, a.login(), a.logout(), a.profiles(), a.contract(), a.worker(), versionCommand())
 	a.understood(root)
 	// A command that holds others is of no use by itself.
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
