@@ -37,7 +37,7 @@ const exitCodes = `Exit codes:
   2    invalid command line, file or field; nothing was changed
   3    not found
   4    missing, invalid or insufficient token
-  5    conflict with the current state, such as a session that is processing a turn
+  5    conflict with the current state, such as a session processing a turn
   6    too many requests, or an overloaded server: retry later
   7    a feature that the operator of the server has not switched on
   130  interrupted`
