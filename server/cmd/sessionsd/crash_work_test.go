@@ -69,7 +69,7 @@ func TestWorkSurvivesCrashes(t *testing.T) {
 		if round == 0 {
 			calls.Wait()
 		} else {
-			time.Sleep(time.Duration(random.IntN(5_000)) * time.Microsecond)
+			time.Sleep(time.Microsecond << random.IntN(16))
 		}
 		_ = s.Process.Kill()
 		_ = s.Wait()
