@@ -99,6 +99,9 @@ type Config struct {
 	MaxKeyBytes int64
 	// MaxMemoryBytes is how many bytes the memories of an account may occupy with their versions; 1 GiB by default.
 	MaxMemoryBytes int64
+	// CORSOrigins are the origins of pages that may use the API from a browser, such as https://app.example.com, or * for
+	// every page; see pipeline.CheckOrigins. None may by default.
+	CORSOrigins []string
 	// Heartbeat is the longest silence on an event stream; 15 seconds by default.
 	Heartbeat time.Duration
 	// StreamPatience is how long a caller may take to read a frame of an event stream, or a piece of 64 KiB of another
@@ -214,7 +217,7 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 	s.pipeline = pipeline.New(pipeline.Options{
 		Contract: api, Auth: auth.New(db, config.Now), Store: db, Log: config.Logger,
 		ReportOnly: config.ResponseCheck == Report, OnViolation: config.OnViolation,
-		Faults: config.Faults, Sleep: config.Clock.Sleep,
+		Faults: config.Faults, Sleep: config.Clock.Sleep, Origins: config.CORSOrigins,
 		MaxKeyBytes: config.MaxKeyBytes, Heartbeat: config.Heartbeat, Patience: config.StreamPatience, Budget: bytes,
 		Forms: &form.Receiver{Blobs: blobs, MaxBytes: config.MaxFileBytes, MaxAccountBytes: config.MaxAccountFileBytes, Used: db.FileBytes},
 	})
@@ -314,6 +317,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.WorkPatience < 0 || c.TurnTimeout < 0 || c.TurnSilenceTimeout < 0 || c.MaxTurnText < 0 {
 		return c, errors.New("the bounds of a turn must be positive")
 	}
+	if err := pipeline.CheckOrigins(c.CORSOrigins); err != nil {
+		return c, fmt.Errorf("the origins of browsers: %w", err)
+	}
 	if c.VaultKey != "" && c.VaultKeyFile != "" {
 		return c, errors.New("the vault key is given as text and as a file; use one of them")
 	}
@@ -343,7 +349,7 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 // ServeHTTP serves the API at /api/v1/cloud and at /v1, and next to it /healthz, /readyz, /metrics, /openapi.yaml and
-// /openapi.json.
+// /openapi.json, and the pages for people: /, /console and /docs.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.pipeline.ServeHTTP(w, r) }
 
 // OperationID returns the operationId that a request is for; "" for a request outside the contract.

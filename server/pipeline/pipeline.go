@@ -47,6 +47,8 @@ type Options struct {
 	Heartbeat time.Duration
 	// Patience is how long a caller may take to read a frame of a stream, or a piece of another response.
 	Patience time.Duration
+	// Origins are those whose pages may use the API from a browser; see CheckOrigins. None may by default.
+	Origins []string
 	// Forms receives request bodies that are forms.
 	Forms *form.Receiver
 	// Budget bounds the memory that requests and responses hold; nil does not.
@@ -86,12 +88,12 @@ func (p *Pipeline) Serve(operations echoserver.StrictServerInterface, responses 
 	if p.opts.Faults != nil {
 		handler = p.rehearse(p.opts.Faults, handler)
 	}
-	p.handler = linger(handler)
+	p.handler = crossOrigin(p.contract, p.opts.Origins, linger(handler))
 	return nil
 }
 
 // ServeHTTP serves the API at /api/v1/cloud and at /v1, and next to it /healthz, /readyz, /metrics, /openapi.yaml and
-// /openapi.json.
+// /openapi.json, and the pages for people: /, /console and /docs.
 func (p *Pipeline) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.handler.ServeHTTP(&pacedWriter{ResponseWriter: w, patience: p.opts.Patience}, withPlainPath(r))
 }

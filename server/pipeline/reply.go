@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"maps"
 	"net/http"
 	"strconv"
 	"sync"
@@ -21,6 +22,7 @@ var _ validated.Writer = (*heldReply)(nil)
 // taken back. It replaces echo's writer until it is released.
 type heldReply struct {
 	to        http.ResponseWriter
+	outer     http.Header // of what surrounds the operation, such as the permission for other origins
 	op        *contract.Operation
 	id        []string // the request's id, which overrides the one that a handler sets
 	status    int
@@ -42,6 +44,10 @@ func (p *replies) hold(c echo.Context, op *contract.Operation, grant *budget.Gra
 	to := c.Response().Writer
 	reply.to, reply.op, reply.grant = to, op, grant
 	reply.id, reply.open = to.Header()[echo.HeaderXRequestID], false
+	reply.outer = nil
+	if len(to.Header()) > 1 { // beside the request's id
+		reply.outer = to.Header().Clone()
+	}
 	c.Response().Writer = reply
 	reply.reset(c)
 	return reply
@@ -59,7 +65,7 @@ func (p *replies) release(c echo.Context, r *heldReply) (err error) {
 		err = r.send()
 	}
 	if r.body.Cap() <= largestKept {
-		r.to, r.validated, r.grant = nil, nil, nil
+		r.to, r.validated, r.grant, r.outer = nil, nil, nil, nil
 		p.pool.Put(r)
 	}
 	return err
@@ -158,6 +164,7 @@ func (r *heldReply) send() error {
 // reset forgets what was written so far.
 func (r *heldReply) reset(c echo.Context) {
 	clear(r.Header())
+	maps.Copy(r.Header(), r.outer)
 	r.Header()[echo.HeaderXRequestID] = r.id
 	r.status, r.validated = http.StatusOK, nil
 	r.body.Reset()

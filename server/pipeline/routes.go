@@ -67,6 +67,7 @@ func (p *Pipeline) routes(operations echoserver.StrictServerInterface) (http.Han
 	reads.GET("/metrics", echo.WrapHandler(p.metrics.handler()))
 	reads.GET("/openapi.yaml", p.openAPIYAML)
 	reads.GET("/openapi.json", p.openAPIJSON)
+	p.pages(reads)
 	beside := len(e.Routes())
 
 	around := map[string][]echo.MiddlewareFunc{}

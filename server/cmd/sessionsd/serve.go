@@ -27,7 +27,7 @@ func serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the API until interrupted",
 		Long: `Serves the API at /api/v1/cloud and at /v1, alongside /healthz, /readyz, /metrics,
-/openapi.yaml and /openapi.json. Once it accepts connections it prints the line
+/openapi.yaml and /openapi.json, and the pages / (for browsers), /console and /docs. Once it accepts connections it prints the line
 
   listening on http://HOST:PORT
 
@@ -113,6 +113,7 @@ file and requests give the same faults again.`,
 	flags.Int64Var(&config.MaxFileBytes, "max-file-bytes", 64<<20, "bytes that a file may have")
 	flags.Int64Var(&config.MaxAccountFileBytes, "max-account-file-bytes", 10<<30, "bytes that the files of an account may have together")
 	flags.StringVar(&config.Models, "models", "", "YAML file with the models to list; a built-in list by default")
+	flags.StringSliceVar(&config.CORSOrigins, "cors-origin", nil, "origins of pages that may use the API from a browser, comma-separated: SCHEME://HOST[:PORT], https://*.HOST, or * for every page. None by default")
 	flags.StringSliceVar(&config.Features, "features", nil, "features to switch on, comma-separated: m3 (resources, vault_ids)")
 	flags.StringVar(&check, "response-check", string(server.Enforce), "what to do with a response that violates the contract: enforce (respond 500) or report (log it)")
 	flags.StringVar(&logFormat, "log-format", "text", "format of the logs: text or json")
