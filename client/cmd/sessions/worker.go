@@ -49,6 +49,7 @@ makes one. A worker needs no other token.`,
 			o.EnvironmentID, o.Key = args[0], key
 			o.BaseURL = cmp.Or(a.baseURL, os.Getenv("QODER_BASE_URL"), client.DefaultBaseURL)
 			o.Log = slog.New(slog.NewTextHandler(a.err, nil))
+			o.Report = func(line string) { fmt.Fprintln(a.err, "sessions: "+line) }
 			switch {
 			case sandbox:
 				o.Bash = worker.Sandbox
@@ -70,6 +71,9 @@ makes one. A worker needs no other token.`,
 				fmt.Fprintln(a.err, "sessions: commands of agents are refused; --sandbox or --no-sandbox allows them")
 			}
 			fmt.Fprintf(a.err, "sessions: working for %s in %s; press Ctrl-C to stop\n", o.EnvironmentID, w.Dir)
+			defer context.AfterFunc(cmd.Context(), func() {
+				fmt.Fprintln(a.err, "sessions: stopping after the tool that runs; press Ctrl-C again to stop at once")
+			})()
 			return refusedKey(w.Run(cmd.Context()))
 		},
 	}
