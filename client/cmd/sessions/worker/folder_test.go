@@ -64,9 +64,15 @@ func TestDownloadsReplaceNothing(t *testing.T) {
 		"a file of the user":   {func(t *testing.T, _ *folder, path string) { write(t, path, "own") }, "own", errTaken.Error()},
 		"the same from before": {func(t *testing.T, _ *folder, path string) { write(t, path, "new") }, "new", ""},
 		"a longer one":         {func(t *testing.T, _ *folder, path string) { write(t, path, "new and more") }, "new and more", errTaken.Error()},
-		"the same id, changed": {func(t *testing.T, f *folder, path string) { placeIt(t, f, name, "file_1", "old"); write(t, path, "edited") }, "edited", ""},
-		"another id":           {func(t *testing.T, f *folder, _ string) { placeIt(t, f, name, "file_2", "old") }, "new", ""},
-		"another id, changed": {func(t *testing.T, f *folder, path string) { placeIt(t, f, name, "file_2", "old"); write(t, path, "edited") },
+		"the same id, changed": {func(t *testing.T, f *folder, path string) {
+			placeIt(t, f, name, "file_1", "old")
+			write(t, path, "edited")
+		}, "edited", ""},
+		"another id": {func(t *testing.T, f *folder, _ string) { placeIt(t, f, name, "file_2", "old") }, "new", ""},
+		"another id, changed": {func(t *testing.T, f *folder, path string) {
+			placeIt(t, f, name, "file_2", "old")
+			write(t, path, "edited")
+		},
 			"edited", errTaken.Error()},
 		"the same id, removed": {func(t *testing.T, f *folder, path string) { placeIt(t, f, name, "file_1", "old"); _ = os.Remove(path) }, "new", ""},
 		"a folder":             {func(t *testing.T, _ *folder, path string) { write(t, filepath.Join(path, "x"), "x") }, "", errTaken.Error()},
