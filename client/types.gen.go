@@ -129,7 +129,7 @@ type (
 	NamedToolConfig = types.NamedToolConfig
 	// PermissionPolicy: Permission policy of a tool, as its name or as an object with its name.
 	PermissionPolicy = types.PermissionPolicy
-	// BuiltinTool: Name of a built-in tool.
+	// BuiltinTool: Name of a built-in tool. A name in lower case, as SDKs and workers write it, means the same tool.
 	BuiltinTool = types.BuiltinTool
 	// CustomTool: Tool that the caller runs; the session waits for its result.
 	CustomTool = types.CustomTool
@@ -631,6 +631,14 @@ const (
 	BuiltinToolWebFetch         = types.BuiltinToolWebFetch
 	BuiltinToolWebSearch        = types.BuiltinToolWebSearch
 	BuiltinToolDeliverArtifacts = types.BuiltinToolDeliverArtifacts
+	BuiltinToolLowerBash        = types.BuiltinToolLowerBash
+	BuiltinToolLowerRead        = types.BuiltinToolLowerRead
+	BuiltinToolLowerWrite       = types.BuiltinToolLowerWrite
+	BuiltinToolLowerEdit        = types.BuiltinToolLowerEdit
+	BuiltinToolLowerGlob        = types.BuiltinToolLowerGlob
+	BuiltinToolLowerGrep        = types.BuiltinToolLowerGrep
+	BuiltinToolLowerWebFetch    = types.BuiltinToolLowerWebFetch
+	BuiltinToolLowerWebSearch   = types.BuiltinToolLowerWebSearch
 )
 
 // The values of AgentSkillType.

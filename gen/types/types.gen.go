@@ -183,6 +183,14 @@ const (
 	BuiltinToolEdit             BuiltinTool = "Edit"
 	BuiltinToolGlob             BuiltinTool = "Glob"
 	BuiltinToolGrep             BuiltinTool = "Grep"
+	BuiltinToolLowerBash        BuiltinTool = "bash"
+	BuiltinToolLowerEdit        BuiltinTool = "edit"
+	BuiltinToolLowerGlob        BuiltinTool = "glob"
+	BuiltinToolLowerGrep        BuiltinTool = "grep"
+	BuiltinToolLowerRead        BuiltinTool = "read"
+	BuiltinToolLowerWebFetch    BuiltinTool = "web_fetch"
+	BuiltinToolLowerWebSearch   BuiltinTool = "web_search"
+	BuiltinToolLowerWrite       BuiltinTool = "write"
 	BuiltinToolRead             BuiltinTool = "Read"
 	BuiltinToolWebFetch         BuiltinTool = "WebFetch"
 	BuiltinToolWebSearch        BuiltinTool = "WebSearch"
@@ -201,6 +209,22 @@ func (e BuiltinTool) Valid() bool {
 	case BuiltinToolGlob:
 		return true
 	case BuiltinToolGrep:
+		return true
+	case BuiltinToolLowerBash:
+		return true
+	case BuiltinToolLowerEdit:
+		return true
+	case BuiltinToolLowerGlob:
+		return true
+	case BuiltinToolLowerGrep:
+		return true
+	case BuiltinToolLowerRead:
+		return true
+	case BuiltinToolLowerWebFetch:
+		return true
+	case BuiltinToolLowerWebSearch:
+		return true
+	case BuiltinToolLowerWrite:
 		return true
 	case BuiltinToolRead:
 		return true
@@ -2656,7 +2680,7 @@ type ArchivedAt = time.Time
 // Example: example-token-1
 type BearerToken = string
 
-// BuiltinTool Name of a built-in tool.
+// BuiltinTool Name of a built-in tool. A name in lower case, as SDKs and workers write it, means the same tool.
 //
 // Example: Read
 type BuiltinTool string
@@ -4769,7 +4793,7 @@ type Name = string
 //
 // Example: {"name":"Bash","permission_policy":"always_ask"}
 type NamedToolConfig struct {
-	// Name Name of a built-in tool.
+	// Name Name of a built-in tool. A name in lower case, as SDKs and workers write it, means the same tool.
 	//
 	// Example: Read
 	Name BuiltinTool `json:"name"`
