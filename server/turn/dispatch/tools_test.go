@@ -48,7 +48,7 @@ func (b *bed) payloads(kind string) (list []event.Payload) {
 
 // using is a runner that uses every tool of the turn once, each after a request to the model of its own.
 func using(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
-	tools, _, err := in.Tools()
+	tools, _, err := in.Tools(ctx)
 	if err != nil {
 		return "", err
 	}
