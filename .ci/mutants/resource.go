@@ -434,4 +434,12 @@ var resourceMutants = []mutant{
 		packages: "server",
 		tests:    "TestABadVaultKeyIsRefused",
 	},
+	{
+		name:     "agents: a built-in tool is configured under both of its names",
+		in:       "server/operations/agent_tools.go",
+		before:   "strings.ReplaceAll(strings.ToLower(name), \"_\", \"\")",
+		after:    "strings.ToLower(name)",
+		packages: "server",
+		tests:    "TestUpdateAgent",
+	},
 }

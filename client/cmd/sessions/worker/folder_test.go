@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,7 +120,8 @@ func TestNothingLeavesTheFolder(t *testing.T) {
 			t.Errorf("%q was written", name)
 		}
 	}
-	if err := os.Symlink(dir, filepath.Join(dir, "in")); err != nil {
+	write(t, filepath.Join(dir, "sub", "x"), "x")
+	if err := os.Symlink("sub", filepath.Join(dir, "in")); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"out/store", "../store", "in/store", ""} {
@@ -180,6 +183,36 @@ func TestReservedFolders(t *testing.T) {
 	write(t, filepath.Join(first, "a"), "a")
 	if second, err := f.reserve("mnt/memory/notes", "-1"); err != nil || second != first+"-1" {
 		t.Errorf("%s %v", second, err)
+	}
+}
+
+// TestNoResultOfACallThatDidNotRun ends an item before a call: the call does not run, and what the official worker sends as its
+// result does not reach the server.
+func TestNoResultOfACallThatDidNotRun(t *testing.T) {
+	t.Parallel()
+	ended := 0
+	i := &item{session: "sess_1", calls: calls{cancel: func() { ended++ }}}
+	if !i.calls.begin() {
+		t.Fatal("the first call may not run")
+	}
+	i.calls.end()
+	if ended != 0 || i.calls.begin() {
+		t.Error("the item ended within a call, or another call began")
+	}
+	i.calls.done()
+	sent := 0
+	send := func() int {
+		resp, err := i.exchange(httptest.NewRequest(http.MethodPost, "/v1/sessions/sess_1/events", nil), func(*http.Request) (*http.Response, error) {
+			sent++
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode
+	}
+	if send() != http.StatusServiceUnavailable || sent != 0 || send() != http.StatusOK || sent != 1 || ended != 1 {
+		t.Errorf("%d sent, %d ended", sent, ended)
 	}
 }
 

@@ -103,7 +103,7 @@ func (p *place) says(session client.SessionID, message string) (said string) {
 	return said
 }
 
-// toolScript makes the agent use the tool that the message names, with the input that it has.
+// toolRunner makes the agent use the tools that the message names.
 type toolRunner struct{}
 
 // Run implements turn.Runner: a message is a JSON list of uses, [{"tool": …, "input": …}]; all are used at once, and the agent
@@ -154,13 +154,14 @@ func TestResourcesOfASession(t *testing.T) {
 	p.must(err)
 	_, err = p.MemoryStores.Memories.Create(t.Context(), store.ID, &client.CreateMemoryRequest{Path: "a/b.md", Content: "remembered"})
 	p.must(err)
-	first, taken := p.file("first"), p.file("taken")
+	first, taken, inside := p.file("first"), p.file("taken"), p.file("inside")
 	p.must(os.WriteFile(filepath.Join(p.dir, "own.txt"), []byte("of the user"), 0o600))
 	session, err := p.Sessions.Create(t.Context(), &client.CreateSessionRequest{
 		Agent: client.AgentRef{ID: p.agent}, EnvironmentID: p.environment, MemoryStoreIDs: []client.MemoryStoreID{store.ID},
 		Resources: []client.SessionResourceInput{
 			client.NewSessionResourceInput(client.FileResourceInput{FileID: first}),
 			client.NewSessionResourceInput(client.FileResourceInput{FileID: taken, MountPath: new("/own.txt")}),
+			client.NewSessionResourceInput(client.FileResourceInput{FileID: inside, MountPath: new("/mnt/memory/notes/inside.md")}),
 		},
 	})
 	p.must(err)
@@ -171,6 +172,7 @@ func TestResourcesOfASession(t *testing.T) {
 		{reads("/mnt/memory/notes/a/b.md"), "remembered|"},
 		{reads("/own.txt"), "The file at /own.txt is not on this machine: another file is there, which the worker does not overwrite.|"},
 		{reads("own.txt"), "of the user|"},
+		{reads("/mnt/memory/notes/inside.md"), "The file at /mnt/memory/notes/inside.md is not on this machine: its path lies in a memory store.|"},
 		{`[{"tool":"edit","input":{"file_path":"` + uploaded + `","old_string":"first","new_string":"edited"}}]`, "edited mnt/session/uploads/" + first + " (1 replacement(s))|"},
 		{reads(uploaded), "edited|"},
 		{`[{"tool":"write","input":{"file_path":"/mnt/memory/notes/new.md","content":"by the agent"}}]`, "wrote 12 bytes to mnt/memory/notes/new.md|"},
