@@ -442,4 +442,12 @@ var resourceMutants = []mutant{
 		packages: "server",
 		tests:    "TestUpdateAgent",
 	},
+	{
+		name:     "files: an upload to a bucket holds 16 MiB before it sends them",
+		in:       "server/blob/bucket.go",
+		before:   "o.PartSizeBytes, o.MultipartUploadThreshold, o.Concurrency = partBytes, partBytes, 1",
+		after:    "o.PartSizeBytes, o.Concurrency = partBytes, 1",
+		packages: "server/blob",
+		tests:    "TestPartsAreSmall",
+	},
 }
