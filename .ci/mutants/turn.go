@@ -314,9 +314,9 @@ var turnMutants = []mutant{
 	},
 	{
 		name:     "memory: a tool's result that cannot be stored ends its turn",
-		in:       "server/event",
-		before:   "within, _ := text.CutJSON(text.Cut(Clean(result), l.maxText), l.MaxTextJSON())\n	return within",
-		after:    "return text.Cut(Clean(result), l.maxText)",
+		in:       "server/event/within.go",
+		before:   "text.CutJSON(Clean(result), left)",
+		after:    "text.CutJSON(Clean(result), 8<<20)",
 		packages: "server/turn/dispatch",
 		tests:    "TestCharactersThatNeedEscapes",
 	},
@@ -599,5 +599,13 @@ var turnMutants = []mutant{
 		after:    "\tif _, _, err := in.Tools(ctx); err != nil {\n\t\treturn \"\", err\n\t}\n\treturn w.Runner.Run(ctx, in, w.sink)\n",
 		packages: "server/turn/dispatch",
 		tests:    "TestNothingIsOpenedForARunnerWithoutTools",
+	},
+	{
+		name:     "workers: the second text of a result may be as large as the first",
+		in:       "server/event/within.go",
+		before:   "left -= size",
+		after:    "_ = size",
+		packages: "server",
+		tests:    "TestALargeResultIsCut",
 	},
 }
