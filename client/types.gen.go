@@ -557,6 +557,7 @@ type (
 	//   - Limit: 1 to 100, 20 by default
 	//   - Order: desc by default
 	//   - IncludeArchived: false by default
+	//   - Name: 1 to 2047 characters
 	ListVaultCredentialsParams = types.ListVaultCredentialsParams
 	// ListMemoryStoresParams are the parameters of [MemoryStoreService.List]. At most one of Page, AfterID and BeforeID
 	// may be set.
