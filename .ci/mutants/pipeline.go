@@ -524,10 +524,10 @@ var pipelineMutants = []mutant{
 	},
 	{
 		name:     "compression: a coding that the caller refuses is used",
-		in:       "server",
+		in:       "server/coding",
 		before:   "		return named > 0",
 		after:    "		return named >= 0",
-		packages: "server/pipeline",
+		packages: "server/coding",
 		tests:    "TestAcceptsGzip",
 	},
 	{

@@ -5,10 +5,11 @@ import (
 	"compress/gzip"
 	"net/http"
 	"runtime"
-	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/cloud-sessions/sessions/server/coding"
 )
 
 // leastCompressed is the least size, in bytes, of a body that is compressed: a smaller one fits into a packet anyway.
@@ -33,7 +34,7 @@ func (c *compressor) compress(r *http.Request, reply *heldReply) {
 		return
 	}
 	reply.Header().Add(echo.HeaderVary, echo.HeaderAcceptEncoding)
-	if !acceptsGzip(r.Header.Values(echo.HeaderAcceptEncoding)) || reply.reserve(len(body), len(body)) != nil {
+	if !coding.AcceptsGzip(r.Header.Values(echo.HeaderAcceptEncoding)) || reply.reserve(len(body), len(body)) != nil {
 		return
 	}
 	var writer *gzip.Writer
@@ -55,32 +56,4 @@ func (c *compressor) compress(r *http.Request, reply *heldReply) {
 		reply.packed = packed.Bytes()
 		reply.Header().Set(echo.HeaderContentEncoding, "gzip")
 	}
-}
-
-// acceptsGzip reports whether a caller accepts gzip (RFC 9110, section 12.5.3): by name, or as any coding, unless the weight
-// is zero. A caller without the header gets no coding: it may know none.
-func acceptsGzip(headers []string) bool {
-	named, any := -1.0, -1.0 // the weights; negative for none
-	for _, header := range headers {
-		for coding := range strings.SplitSeq(header, ",") {
-			name, params, _ := strings.Cut(coding, ";")
-			weight := 1.0
-			if q, found := strings.CutPrefix(strings.ToLower(strings.TrimSpace(params)), "q="); found {
-				var err error
-				if weight, err = strconv.ParseFloat(q, 64); err != nil {
-					weight = 0
-				}
-			}
-			switch strings.ToLower(strings.TrimSpace(name)) {
-			case "gzip", "x-gzip":
-				named = weight
-			case "*":
-				any = weight
-			}
-		}
-	}
-	if named >= 0 {
-		return named > 0
-	}
-	return any > 0
 }

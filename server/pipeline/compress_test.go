@@ -9,21 +9,6 @@ import (
 	"github.com/cloud-sessions/sessions/server/budget"
 )
 
-func TestAcceptsGzip(t *testing.T) {
-	t.Parallel()
-	for header, want := range map[string]bool{
-		"gzip": true, "GZIP": true, "x-gzip": true, "deflate, gzip;q=0.5, br": true, "*": true, "br;q=1, *;q=0.1": true, "gzip; q=1": true,
-		"": false, "br": false, "identity": false, "gzip;q=0": false, "gzip;q=0, *": false, "*;q=0": false, "gzip;q=": false, "gzip;q=x": false, "gzipped": false,
-	} {
-		if got := acceptsGzip([]string{header}); got != want {
-			t.Errorf("%q: %v", header, got)
-		}
-	}
-	if acceptsGzip(nil) || !acceptsGzip([]string{"br", "gzip"}) {
-		t.Error("no header, or two of them")
-	}
-}
-
 func TestABusyCompressorSendsBodiesAsTheyAre(t *testing.T) {
 	t.Parallel()
 	c := newCompressor()

@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/server/coding"
 )
 
 // document is a body that is the same as long as the process lives, in both codings.
@@ -33,7 +34,7 @@ func newDocument(mediaType string, body []byte) *document {
 // serve sends the document, or a 304 to a caller that has it. The entity tag differs by coding, since the bytes do.
 func (d *document) serve(c echo.Context) error {
 	header, body, etag := c.Response().Header(), d.plain, d.etag
-	if acceptsGzip(c.Request().Header.Values(echo.HeaderAcceptEncoding)) {
+	if coding.AcceptsGzip(c.Request().Header.Values(echo.HeaderAcceptEncoding)) {
 		body, etag = d.gzip, d.etag+"-gzip"
 		header.Set(echo.HeaderContentEncoding, "gzip")
 	}
