@@ -79,9 +79,6 @@ makes one. A worker needs no other token.`,
 				fmt.Fprintln(a.err, "sessions: commands of agents are refused; --sandbox or --no-sandbox allows them")
 			}
 			fmt.Fprintf(a.err, "sessions: working for %s in %s; press Ctrl-C to stop\n", o.EnvironmentID, w.Dir)
-			defer context.AfterFunc(cmd.Context(), func() {
-				fmt.Fprintln(a.err, "sessions: stopping after the tool that runs; press Ctrl-C again to stop at once")
-			})()
 			return refusedKey(w.Run(cmd.Context()))
 		},
 	}

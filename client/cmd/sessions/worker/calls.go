@@ -22,14 +22,15 @@ type calls struct {
 	unrun   bool // a call began when the item was ending: it was not run, and has no result to send
 }
 
-// end ends the item, after the call that runs.
-func (c *calls) end() {
+// end ends the item, after the call that runs. It reports whether one does.
+func (c *calls) end() (later bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ending = true
 	if !c.running {
 		c.cancel()
 	}
+	return c.running
 }
 
 // begin reports whether a call may run; done must follow then.

@@ -13,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	anthropic "github.com/anthropics/anthropic-sdk-go"
@@ -33,6 +34,8 @@ type item struct {
 	calls   calls
 	mounts  *mounts
 	tried   map[string]client.FileID // the files that were downloaded, or could not be, by their paths
+
+	reporting sync.Mutex
 }
 
 // do does a work item, until it is idle or, after ctx has ended, its running tool has.
@@ -47,7 +50,11 @@ func (w *Worker) do(ctx context.Context, work *anthropic.BetaSelfHostedWork) err
 		Worker: w, work: work, session: work.Data.ID, api: api, ctx: running,
 		calls: calls{cancel: cancel}, mounts: newMounts(w.Dir), tried: map[string]client.FileID{},
 	}
-	defer context.AfterFunc(ctx, i.calls.end)()
+	defer context.AfterFunc(ctx, func() {
+		if i.calls.end() {
+			i.report("the worker ends after this tool; interrupt it again to end it at once")
+		}
+	})()
 	idle := w.options.maxIdle()
 	worker := environments.NewEnvironmentWorker(w.client, environments.EnvironmentWorkerOptions{
 		Workdir: w.Dir, MaxIdle: &idle, ToolsFunc: i.tools,
@@ -64,6 +71,8 @@ func (w *Worker) do(ctx context.Context, work *anthropic.BetaSelfHostedWork) err
 
 // report reports what happens in the session.
 func (i *item) report(format string, args ...any) {
+	i.reporting.Lock()
+	defer i.reporting.Unlock()
 	if i.options.Report != nil {
 		i.options.Report(fmt.Sprintf("%s: ", i.session) + fmt.Sprintf(format, args...))
 	}

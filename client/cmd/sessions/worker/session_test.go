@@ -229,6 +229,7 @@ func TestAWorkerEndsBetweenCalls(t *testing.T) {
 		}
 	}
 	stop()
+	p.reports("the worker ends after this tool") // so that it knows before the tool is done
 	p.must(os.WriteFile(filepath.Join(p.dir, "go"), nil, 0o600))
 	wait()
 	if got := p.results(session.ID); strings.Join(got, "|") != "first" {
@@ -248,6 +249,22 @@ func TestAWorkerEndsBetweenCalls(t *testing.T) {
 	}
 	if all := strings.Join(p.lines, "\n"); strings.Count(all, ": bash echo second: done in ") != 1 || strings.Count(all, ": began") < 2 {
 		t.Errorf("reported: %s", all)
+	}
+}
+
+// reports waits until the worker has reported something.
+func (p *place) reports(what string) {
+	p.t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		p.mu.Lock()
+		said := strings.Join(p.lines, "\n")
+		p.mu.Unlock()
+		if strings.Contains(said, what) {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("the worker did not report %q: %s", what, said)
+		}
 	}
 }
 
