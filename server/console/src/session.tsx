@@ -163,13 +163,14 @@ function PieceView({ piece }: { piece: Piece }) {
 
 const RawEvent = memo(({ event }: { event: Event }) => (
   <details class="raw">
-    <summary><code>{event.type}</code><Time at={event.created_at} /></summary>
+    <summary><code>{event.type}</code><Time at={event.created_at} precise /></summary>
     <Json value={event} />
   </details>
 ));
 
 function Usage({ session }: { session: Session }) {
   const { input_tokens, output_tokens, total_credits } = session.usage;
+  if (input_tokens + output_tokens === 0) return null;
   return (
     <span class="usage" title={t("usage")}>
       {formatNumber(input_tokens)} {t("tokensIn")} · {formatNumber(output_tokens)} {t("tokensOut")}{total_credits ? ` · ${formatNumber(total_credits)} ${t("credits")}` : ""}
