@@ -19,7 +19,7 @@ REDOCLY := @redocly/cli@2.77.0
 SPEC := api/openapi.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help gen gen-check contract-lint contract-diff contract-gate build run run-worker run-cluster console console-check screenshots test test-cluster-long fuzz mutants bench bench-scale hostile lint prism cross ci clean
+.PHONY: help gen gen-check contract-lint contract-diff contract-gate build image run run-worker run-cluster console console-check screenshots test test-cluster-long fuzz mutants bench bench-scale hostile lint prism cross ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,16 @@ contract-gate: ## fail on a breaking change since the last tag without a new maj
 build: ## build bin/sessionsd and bin/sessions
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -o bin/ ./server/cmd/sessionsd ./client/cmd/sessions
+
+# Where the image's certificates of authorities are on this machine.
+CA_BUNDLE ?= /etc/ssl/certs/ca-certificates.crt
+BUILDER ?= $(or $(shell command -v docker),$(shell command -v podman),buildah)
+
+image: ## build the image localhost/sessionsd (BUILDER=docker, podman or buildah)
+	@rm -rf bin/image && mkdir -p bin/image/tmp bin/image/data
+	CGO_ENABLED=0 go build -trimpath -tags timetzdata -ldflags='-s -w' -o bin/image/sessionsd ./server/cmd/sessionsd
+	cp $(CA_BUNDLE) bin/image/ca-certificates.crt
+	BUILDAH_FORMAT=docker $(BUILDER) build --tag localhost/sessionsd --file server/deploy/Containerfile bin/image
 
 run: ## serve the API with a demo account
 	go run ./server/cmd/sessionsd serve --demo --features m3

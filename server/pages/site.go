@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/cloud-sessions/sessions/server/coding"
 )
 
 // suffix ends the names of the stored files.
@@ -102,7 +104,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve writes a file as it is stored, or decompressed for a caller that does not accept that.
 func (s *Site) serve(w http.ResponseWriter, r *http.Request, f file) {
 	header, tag := w.Header(), `"`+f.tag+`"`
-	compressed := acceptsGzip(r)
+	compressed := coding.AcceptsGzip(r.Header.Values("Accept-Encoding"))
 	if !compressed {
 		tag = `"` + f.tag + `-identity"`
 	}
@@ -136,17 +138,6 @@ func (s *Site) open(f file, compressed bool) (io.Reader, error) {
 		return content, err
 	}
 	return gzip.NewReader(content)
-}
-
-// acceptsGzip reports whether the caller decompresses gzip.
-func acceptsGzip(r *http.Request) bool {
-	for coding := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
-		name, weight, _ := strings.Cut(strings.TrimSpace(coding), ";")
-		if strings.TrimSpace(name) == "gzip" {
-			return strings.TrimSpace(weight) != "q=0"
-		}
-	}
-	return false
 }
 
 // secure sets the headers that keep a page apart from others: what it may load and who may frame it, no guessed media types,

@@ -62,6 +62,7 @@ type Pipeline struct {
 	log          *slog.Logger
 	metrics      *metrics
 	replies      replies
+	compressor   *compressor
 	responses    Responses
 	fingerprints *fingerprints
 	keyBytes     *keyBytes
@@ -72,7 +73,7 @@ type Pipeline struct {
 // New returns a pipeline without operations.
 func New(o Options) *Pipeline {
 	return &Pipeline{
-		opts: o, contract: o.Contract, log: o.Log, metrics: newMetrics(),
+		opts: o, contract: o.Contract, log: o.Log, metrics: newMetrics(), compressor: newCompressor(),
 		fingerprints: &fingerprints{store: o.Store}, keyBytes: newKeyBytes(o.Store, o.MaxKeyBytes),
 	}
 }

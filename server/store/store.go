@@ -48,11 +48,40 @@ type Store interface {
 	// files. It works in small steps, so that writers never wait for long. Within Atomically it does nothing.
 	SweepSpace(ctx context.Context, limit int) (int, error)
 
+	Gauges
+
 	// Ping returns nil when the database responds and can do all that a server needs: write, for one.
 	Ping(ctx context.Context) error
 
 	// Close waits for running calls and frees everything. Later calls fail.
 	Close() error
+}
+
+// Gauges are the state of the database, for operators.
+type Gauges interface {
+	// Queues returns the queues of the database, which all processes share, in the same order each time.
+	Queues(ctx context.Context) ([]Queue, error)
+	// Pool returns the state of this process's connections to the database.
+	Pool() Pool
+}
+
+// Queue is what waits in a queue, over all accounts.
+type Queue struct {
+	// Kind is "turns", for those that wait for a worker of the server, or "work", for work items that wait for a worker of a
+	// self-hosted environment.
+	Kind string
+	// Waiting is how many wait, and Oldest for how long the one has that waits the longest.
+	Waiting int
+	Oldest  time.Duration
+}
+
+// Pool is the state of a pool of connections.
+type Pool struct {
+	// Most is how many connections there may be; Open are the ones there are, InUse those that a call has.
+	Most, Open, InUse int
+	// Waits is how often a call has waited for a connection, and Waited for how long all together.
+	Waits  int64
+	Waited time.Duration
 }
 
 // Tokens keeps what is known about access tokens; never a token itself.

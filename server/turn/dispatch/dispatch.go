@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
@@ -47,10 +48,25 @@ type Options struct {
 	// MaxText is how many bytes of text a turn may store: what the agent says, and the arguments and results of its tools;
 	// DefaultMaxText by default. At the bound the turn ends, with the stop reason max_tokens.
 	MaxText int
+	// Observe is called with each turn that has stopped; nil, the default, is not.
+	Observe func(Stopped)
 	// Tools open a turn's toolboxes, in this order.
 	Tools []ToolSource
 	// Budget bounds the memory of what runners start from; nil, the default, does not.
 	Budget *budget.Budget
+}
+
+// Stopped is a turn that has ended, or that waits for the caller or a worker.
+type Stopped struct {
+	// Runner is the name of the runner.
+	Runner string
+	// Reason is why it stopped.
+	Reason types.StopReasonType
+	// Ran is how long it ran, since a worker claimed it. First is the time until the first word or use of a tool; 0 for
+	// neither.
+	Ran, First time.Duration
+	// Used is what it has used in that time.
+	Used turn.Usage
 }
 
 // ToolSource opens what a session's turn has from one place: the session's files, memory stores or MCP servers. A source that
@@ -150,7 +166,7 @@ func (d *Dispatcher) work(ctx context.Context, t store.TurnRef) (done bool) {
 		}
 	}()
 
-	w := &work{Dispatcher: d, ref: t}
+	w := &work{Dispatcher: d, ref: t, began: time.Now()}
 	err := d.untilDone(ctx, t, w.claim)
 	for err == nil {
 		if err = w.play(ctx, poke); err == nil {
@@ -164,7 +180,27 @@ func (d *Dispatcher) work(ctx context.Context, t store.TurnRef) (done bool) {
 	if cannotPass(err) && ctx.Err() == nil && d.hard.Err() == nil {
 		err = w.endAnyhow(err)
 	}
+	if err == nil {
+		w.stopped()
+	}
 	return err == nil || errors.Is(err, errNotOurs) || errors.Is(err, store.ErrNotFound)
+}
+
+// stopped logs and counts a turn that has stopped.
+func (w *work) stopped() {
+	if w.reason == "" { // it was left to another worker
+		return
+	}
+	w.sink.mu.Lock()
+	s := Stopped{
+		Runner: turn.NameOf(w.Runner, w.session.Agent.Model), Reason: w.reason, Ran: time.Since(w.began), First: w.first, Used: w.sink.used,
+	}
+	w.sink.mu.Unlock()
+	w.Logger.Info("turn stopped", "session", w.ref.Session.ID, "turn", w.ref.TurnID, "runner", s.Runner, "reason", s.Reason,
+		"duration", s.Ran, "first_piece", s.First, "input_tokens", s.Used.InputTokens, "output_tokens", s.Used.OutputTokens)
+	if w.Observe != nil {
+		w.Observe(s)
+	}
 }
 
 // cannotPass reports whether a step has failed in a way that another attempt does not change.

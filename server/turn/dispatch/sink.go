@@ -120,6 +120,13 @@ func (s *sink) Alive() { s.sign.Store(int64(time.Since(s.began))) }
 // aliveFor makes the silence begin after some time at the earliest, unless Alive is called before.
 func (s *sink) aliveFor(d time.Duration) { s.sign.Store(int64(time.Since(s.began) + d)) }
 
+// spoke notes when the first piece of the turn came.
+func (s *sink) spoke() {
+	if s.first == 0 {
+		s.first = time.Since(s.work.began)
+	}
+}
+
 // Spend implements turn.Sink.
 func (s *sink) Spend(u turn.Usage) {
 	s.mu.Lock()
@@ -246,6 +253,7 @@ func (s *sink) Say(ctx context.Context, piece string) error {
 		return err
 	}
 	defer s.mu.Unlock()
+	s.spoke()
 	piece = event.Clean(piece)
 	within := text.Cut(piece, s.room)
 	if err := s.speak(ctx, within); err != nil {
@@ -394,6 +402,7 @@ func (s *sink) use(ctx context.Context, use store.PendingAction, p event.Payload
 		return "", err
 	}
 	defer s.mu.Unlock()
+	s.spoke()
 	if wait && len(s.session.Turn.Pending)+s.waits >= s.Log.MaxPending() {
 		return "", turn.Failuref("The agent used more than %d tools at once.", s.Log.MaxPending())
 	}
@@ -428,6 +437,7 @@ func (s *sink) append(ctx context.Context, e event.New, size int) error {
 		return err
 	}
 	defer s.mu.Unlock()
+	s.spoke()
 	if err := s.reserve(eventSize + size); err != nil {
 		return err
 	}

@@ -27,6 +27,9 @@ type work struct {
 	spent   turn.Usage // before the sink began
 	outcome turn.Outcome
 	failure error
+	began   time.Time
+	first   time.Duration        // until the first piece, 0 for none; sink.mu guards it
+	reason  types.StopReasonType // why it has stopped; "" while it runs
 }
 
 // ours returns an error unless this worker has the session's turn.
@@ -219,6 +222,7 @@ func (w *work) finish(ctx context.Context) error {
 			return nil, err
 		}
 		stop := w.stopReason(*s)
+		w.reason = stop.Type
 		if continues = stop.Type == types.StopReasonTypeRequiresAction && len(stop.EventIDs) == 0; continues {
 			return w.nextRequest(span), nil
 		}
@@ -234,7 +238,7 @@ func (w *work) finish(ctx context.Context) error {
 		return w.lastEvents(stop, failed), nil
 	})
 	if err == nil && continues {
-		w.session, w.span, w.spent, w.ref.Again = s, span, w.sink.used, false
+		w.session, w.span, w.spent, w.ref.Again, w.reason = s, span, w.sink.used, false, ""
 		return errContinues
 	}
 	return err
@@ -266,6 +270,7 @@ const endings = 5
 // endAnyhow ends a turn whose last step cannot pass, with the least that ends one: it depends on nothing that the runner
 // reported or that is stored.
 func (w *work) endAnyhow(cause error) (err error) {
+	w.reason = types.StopReasonTypeError
 	w.Logger.Error("a turn could not end as it should", "session", w.ref.Session.ID, "turn", w.ref.TurnID, "error", cause)
 	for wait, attempt := firstRetry, 0; attempt < endings; wait, attempt = 2*wait, attempt+1 {
 		if err = w.untilDone(w.hard, w.ref, w.end); !cannotPass(err) || (turn.WallClock{}).Sleep(w.hard, wait) != nil {
