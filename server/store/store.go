@@ -258,6 +258,9 @@ type Turns interface {
 	// QueueTurn enqueues a turn when ctx's transaction commits. It must be called within Atomically.
 	QueueTurn(ctx context.Context, t TurnRef) error
 
+	// Alone reports whether this process has the sessions for itself: no other one dispatches their turns.
+	Alone() bool
+
 	// OverdueTurns returns at most limit of the sessions, of every account, that are idle and whose turn waits for a worker
 	// to run an allowed use, for too long.
 	OverdueTurns(ctx context.Context, o Overdue, limit int) ([]OverdueTurn, error)
@@ -303,6 +306,10 @@ type Signals interface {
 	// Publish sends an increment to all watchers in all processes immediately, whatever becomes of ctx's transaction. A long
 	// text may arrive as several increments. Increments are not stored.
 	Publish(ctx context.Context, inc Increment) error
+
+	// PublishWith is Publish when ctx's transaction commits: just before Watch learns of what the transaction does after it. It
+	// must be called within Atomically.
+	PublishWith(ctx context.Context, inc Increment) error
 }
 
 // Streams counts the event streams that processes have open, for a bound on all of them together.

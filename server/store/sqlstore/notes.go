@@ -93,14 +93,20 @@ func (s *Store) publish(ctx context.Context, inc store.Increment) error {
 	if s.db.Notifier == nil {
 		return nil
 	}
-	return s.Atomically(ctx, func(ctx context.Context) error {
-		for rest, offset := inc.Text, inc.Offset; rest != ""; {
-			part := text.Cut(rest, maxNote)
-			if err := s.notify(ctx, note{Account: inc.Session.Account, Session: inc.Session.ID, Event: inc.EventID, Offset: offset, Text: part}); err != nil {
-				return err
-			}
-			rest, offset = rest[len(part):], offset+len(part)
-		}
+	return s.Atomically(ctx, func(ctx context.Context) error { return s.notifyOf(ctx, inc) })
+}
+
+// notifyOf sends an increment to the other stores once ctx's transaction has committed.
+func (s *Store) notifyOf(ctx context.Context, inc store.Increment) error {
+	if s.db.Notifier == nil {
 		return nil
-	})
+	}
+	for rest, offset := inc.Text, inc.Offset; rest != ""; {
+		part := text.Cut(rest, maxNote)
+		if err := s.notify(ctx, note{Account: inc.Session.Account, Session: inc.Session.ID, Event: inc.EventID, Offset: offset, Text: part}); err != nil {
+			return err
+		}
+		rest, offset = rest[len(part):], offset+len(part)
+	}
+	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -226,67 +225,6 @@ func (d *Dispatcher) untilDone(ctx context.Context, t store.TurnRef, step func(c
 			return err
 		}
 	}
-}
-
-// history and historyBytes bound the events before a turn that its runner gets.
-const (
-	history      = 500
-	historyBytes = store.PageBytes
-)
-
-// inputCopies is how often an event is held for a runner: as the store and as the runner have it.
-const inputCopies = 2
-
-// errTooLarge ends a turn that the account's other turns leave no memory for.
-var errTooLarge = turn.Failuref("The account has too many large turns under way; wait for one to end and send the message again.")
-
-// input reads what the runner starts from: the turn, and the events before it. The grant reserves what they take.
-func (d *Dispatcher) input(ctx context.Context, grant *budget.Grant, session store.SessionRef, s store.Session) (turn.Input, error) {
-	in := turn.Input{SessionID: s.ID, TurnID: s.Turn.ID, Agent: turn.Agent{
-		ID: s.Agent.ID, Version: s.Agent.Version, Name: s.Agent.Name, Model: s.Agent.Model, System: s.Agent.System, Tools: s.Agent.Tools,
-		MaxInputTokens: d.MaxInputTokens[s.Agent.Model],
-	}}
-	var first int64 // position
-	size := 0       // of the history
-	page := store.Page{Limit: 100, Reserve: func(bytes int) error {
-		if grant.Grow(inputCopies*bytes) != nil {
-			return errTooLarge
-		}
-		return nil
-	}}
-	for more := true; more && len(in.History) < history && size < historyBytes; {
-		list, err := d.Store.ListEvents(ctx, session.Account, session.ID, store.EventFilter{Types: event.EntryTypes()}, page)
-		if err != nil {
-			return in, err
-		}
-		for _, e := range list.Items {
-			entry, _, err := event.Entry(e)
-			if err != nil {
-				return in, err
-			}
-			if e.TurnID == s.Turn.ID {
-				in.Entries = append(in.Entries, entry)
-			} else if size += len(e.Payload); size <= historyBytes {
-				in.History = append(in.History, entry)
-			}
-			page.Cursor, first = e.ID, e.Position
-		}
-		more = list.HasMore
-	}
-	slices.Reverse(in.Entries)
-	slices.Reverse(in.History)
-	return in, d.remember(ctx, session, first, &in)
-}
-
-// remember adds the memos of the events from a position on.
-func (d *Dispatcher) remember(ctx context.Context, session store.SessionRef, first int64, in *turn.Input) error {
-	memos, err := d.Store.ListMemos(ctx, session.Account, session.ID, first-1)
-	for _, entries := range [][]turn.Entry{in.History, in.Entries} {
-		for i := range entries {
-			entries[i].Memo = memos[entries[i].ID]
-		}
-	}
-	return err
 }
 
 // stored returns how many bytes of text a turn has stored.
