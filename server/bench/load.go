@@ -62,15 +62,16 @@ func driveAt(ctx context.Context, addr string, list requests, connections int, d
 	if err := errors.Join(append(errs, err, err2, ctx.Err())...); err != nil {
 		return sample{}, err
 	}
-	return summarize(workers, duration, serverAfter-serverBefore, clientAfter-clientBefore)
+	seen := make([][]time.Duration, len(workers))
+	for i, w := range workers {
+		seen[i] = w.latencies
+	}
+	return summarize(seen, duration, serverAfter-serverBefore, clientAfter-clientBefore)
 }
 
-// summarize makes a sample of what the workers saw and the two processes used in that time.
-func summarize(workers []*worker, duration, server, client time.Duration) (sample, error) {
-	var latencies []time.Duration
-	for _, w := range workers {
-		latencies = append(latencies, w.latencies...)
-	}
+// summarize makes a sample of the latencies that each caller saw and of what the two processes used in that time.
+func summarize(seen [][]time.Duration, duration, server, client time.Duration) (sample, error) {
+	latencies := slices.Concat(seen...)
 	if len(latencies) == 0 {
 		return sample{}, errors.New("no request was answered within the time of a round")
 	}
@@ -89,6 +90,9 @@ type worker struct {
 	conn      net.Conn
 	in        *bufio.Reader
 	latencies []time.Duration
+	// keep is whether exchange keeps the body of the response, which has a length, in body.
+	keep bool
+	body []byte
 }
 
 func newWorker(ctx context.Context, addr string) (*worker, error) {
@@ -110,18 +114,26 @@ func (w *worker) run(list requests, begin, end time.Time, sequence *atomic.Uint6
 			stamp(unique, list.Stamp, sequence.Add(1))
 			wire = unique
 		}
-		status, err := w.exchange(wire)
-		if err == nil && (status < 200 || status > 299) {
-			err = fmt.Errorf("status %d", status)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", bytes.SplitN(wire, []byte("\r\n"), 2)[0], err)
+		if err := w.must(wire); err != nil {
+			return err
 		}
 		now := time.Now()
 		if start.After(begin) && now.Before(end) {
 			w.latencies = append(w.latencies, now.Sub(start))
 		}
 		start = now
+	}
+	return nil
+}
+
+// must is exchange for a request that has to succeed.
+func (w *worker) must(wire []byte) error {
+	status, err := w.exchange(wire)
+	if err == nil && (status < 200 || status > 299) {
+		err = fmt.Errorf("status %d", status)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", bytes.SplitN(wire, []byte("\r\n"), 2)[0], err)
 	}
 	return nil
 }
@@ -154,8 +166,13 @@ func (w *worker) exchange(wire []byte) (status int, err error) {
 		}
 		chunked = chunked || bytes.HasPrefix(line, []byte("Transfer-Encoding: chunked"))
 	}
-	if chunked {
+	switch {
+	case chunked:
 		return status, w.discardChunks()
+	case w.keep:
+		w.body = slices.Grow(w.body[:0], length)[:length]
+		_, err = io.ReadFull(w.in, w.body)
+		return status, err
 	}
 	_, err = w.in.Discard(length)
 	return status, err

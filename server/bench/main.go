@@ -34,6 +34,8 @@ type options struct {
 	dir         string
 	skipStartup bool
 	footprint   int
+	base        string // a git revision
+	rows        string
 }
 
 func main() {
@@ -72,6 +74,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.parent, "dir", os.TempDir(), "folder for the databases, which are removed at the end")
 	flags.BoolVar(&o.skipStartup, "skip-startup", false, "do not measure how the program starts")
 	flags.IntVar(&o.footprint, "footprint", 0, "count what that many sessions, and their turns, add to a PostgreSQL")
+	flags.StringVar(&o.base, "base", "", "compare the program of this git revision with the working tree's")
+	flags.StringVar(&o.rows, "rows", "", "with --base: only the rows with this text in their names")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -118,6 +122,8 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
 	describeMachine(out, o.dir)
 	switch {
+	case o.base != "":
+		return runCompare(ctx, out, o)
 	case o.footprint > 0:
 		return runFootprint(ctx, out, o)
 	case len(o.scale) > 0:
