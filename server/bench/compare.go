@@ -47,7 +47,7 @@ func rowsOf() []row {
 		return func(_ context.Context, p *program) (load, error) { return turns{p, conversations, length}, nil }
 	}
 	tail := goal{what: "p99 to p50", bound: 3, atMost: true, got: func(work, _ []sample) float64 {
-		return ratioOf(work, work, func(s sample) float64 { return seconds(s.p99) / seconds(s.p50) }).middle
+		return median(each(work, func(s sample) float64 { return seconds(s.p99) / seconds(s.p50) }))
 	}}
 	return []row{
 		{"turns of one session, SQLite", sqlite, talk(1, 20), nil},

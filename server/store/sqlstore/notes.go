@@ -43,8 +43,7 @@ func (s *Store) notify(ctx context.Context, n note) error {
 	if s.db.Notifier == nil {
 		return nil
 	}
-	n.From = s.id
-	payload, err := json.Marshal(n)
+	payload, err := s.payload(n)
 	if err != nil {
 		return err
 	}
@@ -52,7 +51,14 @@ func (s *Store) notify(ctx context.Context, n note) error {
 	if !ok {
 		return errOutside
 	}
-	return s.db.Notifier.Notify(ctx, sc.tx, string(payload))
+	return s.db.Notifier.Notify(ctx, sc.tx, payload)
+}
+
+// payload returns a note of this store as it is sent.
+func (s *Store) payload(n note) (string, error) {
+	n.From = s.id
+	payload, err := json.Marshal(n)
+	return string(payload), err
 }
 
 // notified receives a note of another store.
@@ -90,17 +96,18 @@ func (s *Store) missed() {
 
 // publish sends an increment to the other stores, in as many notes as it needs.
 func (s *Store) publish(ctx context.Context, inc store.Increment) error {
-	if s.db.Notifier == nil {
+	if s.db.Notifier == nil || inc.Text == "" {
 		return nil
 	}
-	return s.Atomically(ctx, func(ctx context.Context) error {
-		for rest, offset := inc.Text, inc.Offset; rest != ""; {
-			part := text.Cut(rest, maxNote)
-			if err := s.notify(ctx, note{Account: inc.Session.Account, Session: inc.Session.ID, Event: inc.EventID, Offset: offset, Text: part}); err != nil {
-				return err
-			}
-			rest, offset = rest[len(part):], offset+len(part)
+	var payloads []string
+	for rest, offset := inc.Text, inc.Offset; rest != ""; {
+		part := text.Cut(rest, maxNote)
+		payload, err := s.payload(note{Account: inc.Session.Account, Session: inc.Session.ID, Event: inc.EventID, Offset: offset, Text: part})
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+		payloads = append(payloads, payload)
+		rest, offset = rest[len(part):], offset+len(part)
+	}
+	return s.db.Notifier.Publish(ctx, payloads)
 }

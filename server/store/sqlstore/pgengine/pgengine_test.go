@@ -45,13 +45,24 @@ func TestRoundTrips(t *testing.T) {
 		session = v.ID
 		return err
 	}
+	lastID := ""
+	appends := func(ctx context.Context) error {
+		_, events, err := s.AppendEvents(ctx, "acc", session, func(v *store.Session) ([]store.NewEvent, error) {
+			v.Turn.Lease++
+			return []store.NewEvent{{Type: "a", Payload: []byte("{}")}, {Type: "b", Payload: []byte("{}")}}, nil
+		})
+		if err == nil {
+			lastID = events[1].ID
+		}
+		return err
+	}
 	for _, call := range []struct {
 		what string
 		want int
 		run  func(ctx context.Context, key string) error
 	}{
-		{"create", 3, func(ctx context.Context, _ string) error { return create(ctx) }},
-		{"create with a key", 5, func(ctx context.Context, value string) error {
+		{"create", 2, func(ctx context.Context, _ string) error { return create(ctx) }},
+		{"create with a key", 4, func(ctx context.Context, value string) error {
 			k := store.Key{Account: "acc", Value: value, Fingerprint: "f"}
 			return s.Atomically(ctx, func(ctx context.Context) error {
 				if _, err := s.ClaimKey(ctx, k); err != nil {
@@ -65,6 +76,33 @@ func TestRoundTrips(t *testing.T) {
 		}},
 		{"get", 1, func(ctx context.Context, _ string) error {
 			_, err := s.GetSession(ctx, "acc", session)
+			return err
+		}},
+		{"append two events", 3, func(ctx context.Context, _ string) error { return appends(ctx) }},
+		{"send a message", 4, func(ctx context.Context, _ string) error {
+			return s.Atomically(ctx, func(ctx context.Context) error {
+				if err := s.Atomically(ctx, appends); err != nil {
+					return err
+				}
+				if _, err := s.CountBusySessions(ctx, "acc", 10); err != nil {
+					return err
+				}
+				return s.QueueTurn(ctx, store.TurnRef{Session: store.SessionRef{Account: "acc", ID: session}, TurnID: "turn_x"})
+			})
+		}},
+		{"publish an increment", 1, func(ctx context.Context, _ string) error {
+			return s.Publish(ctx, store.Increment{Session: store.SessionRef{Account: "acc", ID: session}, EventID: "evt_x", Text: "Hello"})
+		}},
+		{"list events", 1, func(ctx context.Context, _ string) error {
+			_, err := s.ListEvents(ctx, "acc", session, store.EventFilter{AfterPosition: 1}, store.Page{Limit: 10, Ascending: true})
+			return err
+		}},
+		{"find an event", 1, func(ctx context.Context, _ string) error {
+			_, err := s.EventPosition(ctx, "acc", session, lastID)
+			return err
+		}},
+		{"list memos", 1, func(ctx context.Context, _ string) error {
+			_, err := s.ListMemos(ctx, "acc", session, 0)
 			return err
 		}},
 		{"nothing", 0, func(ctx context.Context, _ string) error {
