@@ -37,8 +37,8 @@ var serverMutants = []mutant{
 	{
 		name:     "tenancy: a cached session is shown to any account",
 		in:       "server",
-		before:   "SELECT revision FROM sessions WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL",
-		after:    "SELECT revision FROM sessions WHERE $1 <> '' AND id = $2 AND deleted_at IS NULL",
+		before:   "SELECT revision FROM sessions WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL",
+		after:    "SELECT revision FROM sessions WHERE $1 <> '' AND id = $2 AND +deleted_at IS NULL",
 		packages: "server/store/sqlstore",
 		tests:    "TestMemory",
 	},

@@ -234,7 +234,7 @@ func (s *Store) checkSession(ctx context.Context, account, id string) error {
 
 // sessionStep is the step that finds out whether a session exists.
 func sessionStep(there *bool, account, id string) engine.Step {
-	return found(new(string), there, scanID, `SELECT id FROM sessions WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL`, account, id)
+	return found(new(string), there, scanID, `SELECT id FROM sessions WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL`, account, id)
 }
 
 // Watch implements store.Signals.

@@ -16,7 +16,7 @@ func TestPostgresPlans(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
 	s := openTest(t, url)
-	_, err := onPostgres(t, url).Exec(t.Context(), manyRows)
+	_, err := onPostgres(t, url).Exec(t.Context(), ManyRows+`ANALYZE`)
 	check(t, err)
 	for bits := range 8 {
 		page := store.Page{Limit: 20, Ascending: bits&1 != 0, IncludeArchived: bits&2 != 0}
@@ -46,8 +46,8 @@ func TestPostgresPlans(t *testing.T) {
 	walksPostgres(t, s, `SELECT account_id, key FROM idempotency_keys WHERE created_at <= $1 ORDER BY created_at LIMIT $2`, []any{1500, sweepStep})
 }
 
-// manyRows makes 20,000 sessions of 10 accounts, half of them archived, and as many events and keys.
-const manyRows = `
+// ManyRows makes 20,000 sessions of 10 accounts, half of them archived, and as many events and keys.
+const ManyRows = `
 	INSERT INTO agents (account_id, id, version, created_at, updated_at) SELECT 'acc_' || a, 'agent_x', 1, 1, 1 FROM generate_series(0, 9) AS a;
 	INSERT INTO agent_versions (account_id, agent_id, version, name, description, model, system, tools, mcp_servers, skills, default_environment, metadata, created_at)
 		SELECT account_id, id, 1, '', '', '', '', '[]', '[]', '[]', '', '{}', 1 FROM agents;
@@ -61,7 +61,7 @@ const manyRows = `
 	INSERT INTO events (account_id, session_id, position, id, turn_id, type, payload, created_at)
 		SELECT 'acc_7', 'sess_00007', n + 1, 'evt_' || lpad(n::text, 5, '0'), 'turn_x', 'agent.message', '{}', n FROM generate_series(0, 19999) AS n;
 	INSERT INTO idempotency_keys (account_id, key, fingerprint, created_at) SELECT 'acc_7', n::text, '', n FROM generate_series(0, 19999) AS n;
-	ANALYZE`
+`
 
 func walksPostgres(t *testing.T, s *Store, query string, args []any) {
 	t.Helper()

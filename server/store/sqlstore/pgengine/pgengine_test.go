@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -172,6 +173,60 @@ func TestStraysAreEnqueued(t *testing.T) {
 	}
 	cancel()
 	check(t, <-worked)
+}
+
+// TestTurnsWaitForNoPoll has queues that look for turns by themselves once an hour: two turns that are enqueued in the same
+// moment start at once, in another process by its notification, in the same one without.
+func TestTurnsWaitForNoPoll(t *testing.T) {
+	t.Parallel()
+	database := pgtest.NewDatabase(t)
+	open := func() *sqlstore.Store {
+		db, err := pgengine.Open(database, pgengine.Options{MaxConns: 10, StatementTimeout: 5 * time.Second, ConnectTimeout: 5 * time.Second, Log: slog.New(slog.DiscardHandler)})
+		check(t, err)
+		pgengine.LookEvery(db, time.Hour)
+		s, err := sqlstore.New(t.Context(), db, sqlstore.Options{})
+		check(t, err)
+		t.Cleanup(func() { check(t, s.Close()) })
+		check(t, s.Ping(t.Context())) // notifications arrive
+		return s
+	}
+	sender, other := open(), open()
+	for name, worker := range map[string]*sqlstore.Store{"another process": other, "the same process": sender} {
+		ctx, cancel := context.WithCancel(t.Context())
+		started, worked := make(chan string, 10), make(chan error, 1)
+		go func() {
+			worked <- worker.WorkTurns(ctx, 4, func(_ context.Context, ref store.TurnRef) bool {
+				started <- ref.TurnID
+				return true
+			})
+		}()
+		for range 5 {
+			var sending sync.WaitGroup
+			for _, id := range []string{"turn_1", "turn_2"} {
+				sending.Go(func() {
+					err := sender.Atomically(ctx, func(ctx context.Context) error {
+						return sender.QueueTurn(ctx, store.TurnRef{Session: store.SessionRef{Account: "acc", ID: "sess_" + id}, TurnID: id})
+					})
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			sending.Wait()
+			for n := range 2 {
+				select {
+				case <-started:
+				case <-time.After(10 * time.Second):
+					t.Errorf("%s has started %d of 2 turns", name, n)
+				}
+			}
+			if t.Failed() {
+				break
+			}
+		}
+		cancel()
+		check(t, <-worked)
+	}
 }
 
 // TestAReclaimedTurnStaysInTheQueue ends the work on turns that another process has claimed meanwhile, as after a lost

@@ -20,6 +20,9 @@ import (
 type queue struct {
 	postgres *postgres
 	bell     engine.Bell
+	// every is how often a process looks for turns that nothing has notified it of: those that were left behind, and those
+	// whose notification was lost.
+	every time.Duration
 }
 
 // Restore does nothing: other processes may be running the turns that are in the queue, and reclaim finds those that
@@ -44,8 +47,7 @@ const enqueueTurn = `INSERT INTO queued_turns (id, account_id, session_id, turn_
 // Wake implements engine.Queue.
 func (q *queue) Wake() { q.bell.Ring() }
 
-// turnsEvery is how often a worker looks for turns, including those that were left behind. It finds them sooner unless a
-// notification was lost.
+// turnsEvery is queue.every outside of tests.
 const turnsEvery = time.Second
 
 // Work implements engine.Queue.
@@ -63,7 +65,7 @@ func (q *queue) Work(ctx context.Context, workers int, work func(context.Context
 		return nil
 	}
 	others.Go(func() { q.reclaimAll(ctx) })
-	engine.Workers{Count: workers, Bell: &q.bell, Every: turnsEvery, Work: work, Next: func(ctx context.Context, full []string, most int) ([]engine.Claim, error) {
+	engine.Workers{Count: workers, Bell: &q.bell, Every: q.every, Work: work, Next: func(ctx context.Context, full []string, most int) ([]engine.Claim, error) {
 		return q.claim(ctx, name, full, most)
 	}}.Run(ctx)
 	return nil
@@ -108,7 +110,7 @@ func (q *queue) release(ctx context.Context, id, name string, done bool) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(turnsEvery):
+		case <-time.After(q.every):
 		}
 	}
 }
@@ -147,7 +149,7 @@ func (q *queue) reclaimAll(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(turnsEvery):
+		case <-time.After(q.every):
 		}
 	}
 }
