@@ -71,8 +71,10 @@ test: ## run all tests under the race detector, including those on PostgreSQL an
 	@go test -count=1 -v -run '^(TestPostgreSQL|TestPrograms)$$' ./server/store/pgtest ./server/internal/needs | \
 		sed -n 's/^.*skipped, since it needs /test: SKIPPED what needs /p' | sort -u
 
-test-cluster-long: ## kill replicas on PostgreSQL for a minute, and a server on SQLite a hundred times, under load
-	SESSIONSD_CLUSTER_TIME=1m SESSIONSD_CRASH_ROUNDS=100 go test $(RACE) -count=1 -v -run '^(TestKilledReplicas|TestNothingAcknowledgedIsLost)$$' ./server/cmd/sessionsd
+test-cluster-long: ## kill replicas, workers and a server for minutes, under load, and let workers race for an item 1,000 times
+	SESSIONSD_CLUSTER_TIME=1m SESSIONSD_CRASH_ROUNDS=100 SESSIONSD_WORK_ROUNDS=50 go test $(RACE) -count=1 -v \
+		-run '^(TestKilledReplicas|TestNothingAcknowledgedIsLost|TestWorkSurvivesCrashes|TestKilledWorkers|TestKilledWorkersOfReplicas)$$' ./server/cmd/sessionsd
+	SESSIONS_RACE_ROUNDS=1000 go test $(RACE) -count=1 -v -run '^TestOneWorkerOfTwoReplicasHasAnItem$$' ./server
 
 fuzz: ## run every fuzz target for FUZZTIME each
 	@found=; \

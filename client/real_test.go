@@ -19,6 +19,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/client"
 	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/store/sqlitetest"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
@@ -36,7 +37,7 @@ func startReal(t *testing.T, change ...func(*server.Config)) *realServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := server.Config{DB: "sqlite:" + t.TempDir() + "/sessions.db", Demo: true, DemoToken: token, Runner: script.Runner(nil)}
+	config := server.Config{DB: sqlitetest.Database(t), Demo: true, DemoToken: token, Runner: script.Runner(nil)}
 	for _, c := range change {
 		c(&config)
 	}

@@ -382,9 +382,9 @@ type (
 	Model = types.Model
 	// ModelSource: Provider of the model, the service or the owner of the account.
 	ModelSource = types.ModelSource
-	// EventInput: Event that a caller sends, at most 1 MiB of JSON. Make one with [NewEventInput]; AsAny returns what it
-	// is: [UserMessageInput], [UserInterruptInput], [UserDefineOutcomeInput], [UserToolConfirmationInput],
-	// [UserCustomToolResultInput] or [UserToolResultInput].
+	// EventInput: Event that a caller sends, at most 1 MiB of JSON unless its type says otherwise. Make one with
+	// [NewEventInput]; AsAny returns what it is: [UserMessageInput], [UserInterruptInput], [UserDefineOutcomeInput],
+	// [UserToolConfirmationInput], [UserCustomToolResultInput] or [UserToolResultInput].
 	EventInput = types.EventInput
 	// UserMessageInput: Message from the user; it starts a turn.
 	UserMessageInput = types.UserMessageInput
@@ -396,8 +396,8 @@ type (
 	UserToolConfirmationInput = types.UserToolConfirmationInput
 	// UserCustomToolResultInput: Result of a tool that the caller ran.
 	UserCustomToolResultInput = types.UserCustomToolResultInput
-	// UserToolResultInput: Result of a built-in tool that a worker ran, in a session of a self-hosted environment. A use
-	// has one result; another one has no effect, and the response has the first.
+	// UserToolResultInput: Result of a built-in tool that a worker ran, in a session of a self-hosted environment, at
+	// most 2 MiB of JSON. A use has one result; another one has no effect, and the response has the first.
 	UserToolResultInput = types.UserToolResultInput
 	// Content: Content of a message - blocks, or a plain string, which means one text block.
 	Content = types.Content

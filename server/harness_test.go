@@ -10,7 +10,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,6 +25,7 @@ import (
 	"github.com/cloud-sessions/sessions/server"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlitetest"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 )
 
@@ -55,7 +55,7 @@ func start(t testing.TB, change ...func(*server.Config)) *harness {
 	if test, ok := t.(*testing.T); ok {
 		test.Parallel()
 	}
-	return startOn(t, "sqlite:"+filepath.Join(t.TempDir(), "sessions.db"), change...)
+	return startOn(t, sqlitetest.Database(t), change...)
 }
 
 func startOn(t testing.TB, dsn string, change ...func(*server.Config)) *harness {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/server"
 	"github.com/cloud-sessions/sessions/server/store/pgtest"
+	"github.com/cloud-sessions/sessions/server/store/sqlitetest"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
@@ -54,7 +55,7 @@ func TestUsageNeverMakesASessionUnreadable(t *testing.T) {
 func TestOneAccountDoesNotStarveAnother(t *testing.T) {
 	t.Parallel()
 	for name, dsn := range map[string]func(t *testing.T) string{
-		"SQLite": func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "sessions.db") }, "PostgreSQL": func(t *testing.T) string { return pgtest.Database(t) },
+		"SQLite": func(t *testing.T) string { return sqlitetest.Database(t) }, "PostgreSQL": func(t *testing.T) string { return pgtest.Database(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -111,7 +112,7 @@ func TestMaxTurnsIsExact(t *testing.T) {
 	few := func(c *server.Config) { c.MaxTurns, c.Runner = most, newWaiting() }
 	for name, open := range map[string]func(t *testing.T) []*harness{
 		"SQLite": func(t *testing.T) []*harness {
-			return []*harness{startOn(t, "sqlite:"+filepath.Join(t.TempDir(), "sessions.db"), few)}
+			return []*harness{startOn(t, sqlitetest.Database(t), few)}
 		},
 		"PostgreSQL": func(t *testing.T) []*harness {
 			database := pgtest.Database(t)

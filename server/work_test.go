@@ -1,18 +1,22 @@
 package server_test
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/store/pgtest"
 )
 
 // queue is the work queue of a self-hosted environment, as its workers see it.
@@ -168,13 +172,37 @@ func TestALeaseEnds(t *testing.T) {
 	q.beats(id, "NO_HEARTBEAT", other, http.StatusOK)
 }
 
-// TestOneWorkerHasAnItem lets two workers race for one item by the raw protocol. Both polls deliver it, since neither waits
-// for the other's acknowledgement.
+// TestOneWorkerHasAnItem lets two workers race for one item, at one server.
 func TestOneWorkerHasAnItem(t *testing.T) {
 	h := startInMemory(t)
-	q := h.workQueue(t)
+	h.racesForAnItem(1000, h.server, h.server)
+}
+
+// raceRounds is the variable with how often the workers of two replicas race; `make test-cluster-long` sets it.
+const raceRounds = "SESSIONS_RACE_ROUNDS"
+
+// TestOneWorkerOfTwoReplicasHasAnItem lets two workers race for one item, each at a replica of its own.
+func TestOneWorkerOfTwoReplicasHasAnItem(t *testing.T) {
+	t.Parallel()
+	rounds, err := strconv.Atoi(cmp.Or(os.Getenv(raceRounds), "50"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := startOn(t, pgtest.Database(t))
+	other, err := server.New(t.Context(), server.Config{DB: h.dsn, Now: h.clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	h.racesForAnItem(rounds, h.server, other)
+}
+
+// racesForAnItem lets two workers, each at its server, race for one item by the raw protocol. Both polls deliver it, since
+// neither waits for the other's acknowledgement.
+func (h *harness) racesForAnItem(rounds int, servers ...http.Handler) {
+	t, q := h.t, h.workQueue(h.t)
 	q.workSession()
-	send := func(method, path, token string) int {
+	send := func(server http.Handler, method, path, token string) int {
 		r, err := http.NewRequestWithContext(t.Context(), method, "/v1"+q.path+path, http.NoBody)
 		if err != nil {
 			t.Error(err)
@@ -182,10 +210,10 @@ func TestOneWorkerHasAnItem(t *testing.T) {
 		}
 		r.Header.Set("Authorization", "Bearer "+token)
 		w := &statusWriter{header: http.Header{}}
-		h.server.ServeHTTP(w, r)
+		server.ServeHTTP(w, r)
 		return w.status
 	}
-	for round := range 1000 {
+	for round := range rounds {
 		id, first := q.poll("?reclaim_older_than_ms=0")
 		same, second := q.poll("?reclaim_older_than_ms=0")
 		if id == "" || same != id {
@@ -199,10 +227,10 @@ func TestOneWorkerHasAnItem(t *testing.T) {
 		var all sync.WaitGroup
 		for i, token := range tokens {
 			all.Go(func() {
-				if got := send("POST", "/"+id+"/ack", q.key); got != http.StatusOK {
+				if got := send(servers[i], "POST", "/"+id+"/ack", q.key); got != http.StatusOK {
 					t.Errorf("round %d: ack: %d", round, got)
 				}
-				statuses[i] = send("POST", "/"+id+"/heartbeat?expected_last_heartbeat=NO_HEARTBEAT", token)
+				statuses[i] = send(servers[i], "POST", "/"+id+"/heartbeat?expected_last_heartbeat=NO_HEARTBEAT", token)
 			})
 		}
 		all.Wait()

@@ -101,4 +101,12 @@ var contractMutants = []mutant{
 		packages: "server",
 		tests:    "TestEveryParameterIsText",
 	},
+	{
+		name:     "contract: a variant has the bound of its union",
+		in:       "api/contract/walk.go",
+		before:   "if s != nil && s.maxBytes > 0 {",
+		after:    "if false {",
+		packages: "api/contract",
+		tests:    "TestBoundedRequests",
+	},
 }

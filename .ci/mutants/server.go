@@ -418,9 +418,9 @@ var serverMutants = []mutant{
 	},
 	{
 		name:     "workers: text with NUL is refused or stored",
-		in:       "server/operations/send.go",
-		before:   "texts = append(texts, event.Clean(text))",
-		after:    "texts = append(texts, text)",
+		in:       "server/event/within.go",
+		before:   "text.CutJSON(Clean(result), left)",
+		after:    "text.CutJSON(result, left)",
 		packages: "server",
 		tests:    "TestAWorkersResult",
 	},
@@ -463,5 +463,13 @@ var serverMutants = []mutant{
 		after:    "ok := strings.CutPrefix(invalid.Message, \"The request body \"); ok && field == \"\" {",
 		packages: "server",
 		tests:    "TestUpdateSession",
+	},
+	{
+		name:     "work: HEAD polls, and delivers an item to nobody",
+		in:       "server/pipeline/routes.go",
+		before:   "if op.NoHead {",
+		after:    "if false {",
+		packages: "server",
+		tests:    "TestPollHasNoHead",
 	},
 }

@@ -314,9 +314,9 @@ var turnMutants = []mutant{
 	},
 	{
 		name:     "memory: a tool's result that cannot be stored ends its turn",
-		in:       "server/event",
-		before:   "within, _ := text.CutJSON(text.Cut(Clean(result), l.maxText), l.MaxTextJSON())\n	return within",
-		after:    "return text.Cut(Clean(result), l.maxText)",
+		in:       "server/event/within.go",
+		before:   "text.CutJSON(Clean(result), left)",
+		after:    "text.CutJSON(Clean(result), 8<<20)",
 		packages: "server/turn/dispatch",
 		tests:    "TestCharactersThatNeedEscapes",
 	},
@@ -591,5 +591,13 @@ var turnMutants = []mutant{
 		after:    "if false {",
 		packages: "server/turn/dispatch",
 		tests:    "TestATurnWhoseWorkersAreBusyEnds",
+	},
+	{
+		name:     "workers: the second text of a result may be as large as the first",
+		in:       "server/event/within.go",
+		before:   "left -= size",
+		after:    "_ = size",
+		packages: "server",
+		tests:    "TestALargeResultIsCut",
 	},
 }

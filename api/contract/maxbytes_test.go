@@ -50,12 +50,20 @@ func TestBoundedRequests(t *testing.T) {
 	for name := range strings.SplitSeq("abcdefgh", "") {
 		tools = append(tools, tool(name, 262144-100))
 	}
+	const escaped = `\u0001`
+	result := func(size int) string {
+		const start, end = `{"type":"user.tool_result","tool_use_id":"evt_1","content":[{"type":"text","text":"`, `"}]}`
+		return start + strings.Repeat(escaped, (size-len(start+end))/len(escaped)) + end + strings.Repeat(" ", (size-len(start+end))%len(escaped))
+	}
 	for name, want := range map[string]struct{ schema, body, param string }{
-		"a tool at its bound":     {"CreateAgentRequest", agent("", tool("t", 262144)), ""},
-		"a tool beyond its bound": {"CreateAgentRequest", agent("", tool("t", 262145)), "tools[0].input_schema"},
-		"many tools":              {"CreateAgentRequest", agent("", strings.Join(tools[:7], ",")), ""},
-		"too many tools":          {"CreateAgentRequest", agent("12345", strings.Join(append(tools, tool("i", 1000)), ",")), "body"},
-		"an update":               {"UpdateAgentRequest", `{"version":1,"tools":[` + strings.Join(append(tools, tool("i", 1000)), ",") + `]}`, "body"},
+		"an event beyond its bound":          {"EventInput", `{"type":"user.message","content":"` + strings.Repeat(escaped, 175_000) + `"}`, "body"},
+		"a worker's result at its bound":     {"EventInput", result(2 << 20), ""},
+		"a worker's result beyond its bound": {"EventInput", result(2<<20 + 2*len(escaped)), "body"},
+		"a tool at its bound":                {"CreateAgentRequest", agent("", tool("t", 262144)), ""},
+		"a tool beyond its bound":            {"CreateAgentRequest", agent("", tool("t", 262145)), "tools[0].input_schema"},
+		"many tools":                         {"CreateAgentRequest", agent("", strings.Join(tools[:7], ",")), ""},
+		"too many tools":                     {"CreateAgentRequest", agent("12345", strings.Join(append(tools, tool("i", 1000)), ",")), "body"},
+		"an update":                          {"UpdateAgentRequest", `{"version":1,"tools":[` + strings.Join(append(tools, tool("i", 1000)), ",") + `]}`, "body"},
 	} {
 		err := c.CheckJSON(want.schema, []byte(want.body))
 		var wrong *RequestError

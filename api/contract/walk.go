@@ -50,10 +50,13 @@ func (w *walker) value(s *schema, depth int) *mistake {
 		w.skip()
 		return &mistake{rule: ruleDepth, limit: w.maxDepth}
 	}
-	start, whole, kind := w.pos, s, w.kind()
+	start, bounded, kind := w.pos, s, w.kind()
 	var m, wrong *mistake
 	if s != nil && s.kind != kind && (s.kind != integerKind || kind != numberKind) {
 		s, wrong = w.meant(s, kind)
+	}
+	if s != nil && s.maxBytes > 0 { // a variant's own bound counts instead of the union's
+		bounded = s
 	}
 	switch kind {
 	case objectKind:
@@ -70,8 +73,8 @@ func (w *walker) value(s *schema, depth int) *mistake {
 	switch {
 	case m != nil:
 		return m
-	case w.sent && wrong == nil && whole != nil && whole.maxBytes > 0 && w.pos-start > whole.maxBytes:
-		return whole.mistake(ruleMaxBytes)
+	case w.sent && wrong == nil && bounded != nil && bounded.maxBytes > 0 && w.pos-start > bounded.maxBytes:
+		return bounded.mistake(ruleMaxBytes)
 	}
 	return wrong
 }

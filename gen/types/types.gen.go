@@ -6661,8 +6661,8 @@ type UserToolResultEvent struct {
 // UserToolResultEventType Always `user.tool_result`.
 type UserToolResultEventType string
 
-// UserToolResultInput Result of a built-in tool that a worker ran, in a session of a self-hosted environment. A use has one result; another
-// one has no effect, and the response has the first.
+// UserToolResultInput Result of a built-in tool that a worker ran, in a session of a self-hosted environment, at most 2 MiB of JSON. A use
+// has one result; another one has no effect, and the response has the first.
 //
 // Example: {"content":[{"text":"hello\n","type":"text"}],"tool_use_id":"evt_019e3bb219807d11a2b3c4d5e6f7a8b9","type":"user.tool_result"}
 type UserToolResultInput struct {

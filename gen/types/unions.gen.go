@@ -463,7 +463,7 @@ func (u Actor) AsAny() any {
 	return nil
 }
 
-// EventInput: Event that a caller sends, at most 1 MiB of JSON.
+// EventInput: Event that a caller sends, at most 1 MiB of JSON unless its type says otherwise.
 type EventInput struct{ oneOf }
 
 // NewEventInput returns the union that holds v. It sets the field Type.

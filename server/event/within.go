@@ -23,7 +23,18 @@ func (l *Log) ErrorMessage(message, otherwise string) string {
 
 // ResultText returns text as the text of a tool's result: cut at the contract's bounds.
 func (l *Log) ResultText(result string) string {
-	within, _ := text.CutJSON(text.Cut(Clean(result), l.maxText), l.MaxTextJSON())
+	return l.ResultTexts([]string{text.Cut(Clean(result), l.maxText)})[0]
+}
+
+// ResultTexts returns the texts of a tool's result, each of which the contract allows, cut so that their event can be
+// stored.
+func (l *Log) ResultTexts(results []string) []string {
+	within, left := make([]string, len(results)), l.MaxTextJSON()
+	for i, result := range results {
+		var size int
+		within[i], size = text.CutJSON(Clean(result), left)
+		left -= size
+	}
 	return within
 }
 

@@ -197,10 +197,7 @@ func (h *handler) payload(i int, input types.EventInput) (kind string, p event.P
 			CustomToolUseID: v.CustomToolUseID, Content: event.Content(value(v.Content)...), IsError: new(value(v.IsError)),
 		}, nil
 	case types.UserToolResultInput:
-		var texts []string
-		for _, text := range value(v.Content) {
-			texts = append(texts, event.Clean(text))
-		}
+		texts := h.events.ResultTexts(value(v.Content))
 		return event.WorkerToolResult, event.Payload{ToolUseID: v.ToolUseID, Content: event.Content(texts...), IsError: new(value(v.IsError))}, nil
 	}
 	return "", event.Payload{}, fmt.Errorf("the contract has an event that the server does not accept: %T", input.AsAny())

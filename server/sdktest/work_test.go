@@ -1,17 +1,13 @@
 package sdktest_test
 
 import (
-	"context"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	anthropic "github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/lib/environments"
-	"github.com/anthropics/anthropic-sdk-go/option"
 
 	"github.com/cloud-sessions/sessions/client"
 	"github.com/cloud-sessions/sessions/server"
@@ -49,32 +45,14 @@ func workedTurn(t *testing.T, at, workers *servertest.Server) {
 	at.Script(writesAndRuns)
 	workers.Script(writesAndRuns)
 	c := at.Client()
-	environment, err := c.Environments.Create(t.Context(), &client.CreateEnvironmentRequest{
-		Name: "own", Config: client.NewEnvironmentConfig(client.SelfHostedConfig{}),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := c.Environments.Keys.Create(t.Context(), environment.ID, &client.CreateEnvironmentKeyRequest{Name: "worker"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	agent, err := c.Agents.Create(t.Context(), &client.CreateAgentRequest{
-		Name: "coder", Model: "ultimate", Tools: []client.AgentTool{client.NewAgentTool(client.BuiltinToolset{})},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := c.Sessions.Create(t.Context(), &client.CreateSessionRequest{Agent: client.AgentRef{ID: agent.ID}, EnvironmentID: environment.ID})
-	if err != nil {
-		t.Fatal(err)
-	}
+	own := newWorkplace(t, c)
+	session := own.session(t)
 	folder := t.TempDir()
-	defer work(t, workers.URL, environment.ID, *key.Key, folder)()
+	defer own.work(t, workers.URL, 200*time.Millisecond, func(o *environments.EnvironmentWorkerOptions) { o.Workdir = folder })()
 
 	var said []string
 	uses, results := 0, 0
-	for event, err := range c.Sessions.Run(t.Context(), session.ID, "Write it and run it.", nil) {
+	for event, err := range c.Sessions.Run(t.Context(), session, "Write it and run it.", nil) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,28 +73,9 @@ func workedTurn(t *testing.T, at, workers *servertest.Server) {
 	if text, err := os.ReadFile(filepath.Join(folder, "hello.sh")); err != nil || !strings.Contains(string(text), "你好") {
 		t.Errorf("%q %v", text, err)
 	}
-	for item, err := range c.Environments.Work.All(t.Context(), environment.ID, nil) {
-		if err != nil || item.Data.ID != session.ID || item.State != client.WorkStateActive && item.State != client.WorkStateStopped {
+	for item, err := range c.Environments.Work.All(t.Context(), own.environment, nil) {
+		if err != nil || item.Data.ID != session || item.State != client.WorkStateActive && item.State != client.WorkStateStopped {
 			t.Errorf("%+v %v", item, err)
-		}
-	}
-}
-
-// work runs the official worker until stop is called.
-func work(t *testing.T, url, environment, key, folder string) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	idle := 200 * time.Millisecond
-	worker := environments.NewEnvironmentWorker(anthropic.NewClient(option.WithBaseURL(url), option.WithAPIKey("unused")), environments.EnvironmentWorkerOptions{
-		EnvironmentID: environment, EnvironmentKey: key, Workdir: folder, MaxIdle: &idle,
-		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
-	ended := make(chan error, 1)
-	go func() { ended <- worker.Run(ctx) }()
-	return func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("the worker: %v", err)
 		}
 	}
 }

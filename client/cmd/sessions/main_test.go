@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/store/sqlitetest"
 	turns "github.com/cloud-sessions/sessions/server/turn"
 )
 
@@ -70,7 +71,7 @@ func (p *program) said() string { return requestID.ReplaceAllString(p.err.String
 // demo is the address of a real server with the demo account.
 func demo(t *testing.T, change ...func(*server.Config)) string {
 	t.Helper()
-	config := server.Config{DB: "sqlite:" + t.TempDir() + "/sessions.db", Demo: true, DemoToken: token}
+	config := server.Config{DB: sqlitetest.Database(t), Demo: true, DemoToken: token}
 	for _, c := range change {
 		c(&config)
 	}

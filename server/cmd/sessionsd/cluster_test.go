@@ -32,7 +32,13 @@ type cluster struct {
 // startCluster starts replicas, all at once, on an empty database.
 func startCluster(t *testing.T, replicas int, args ...string) *cluster {
 	t.Helper()
-	c := &cluster{T: t, database: pgtest.NewDatabase(t), args: append([]string{"--demo", "--log-format", "json"}, args...)}
+	return startClusterOn(t, pgtest.NewDatabase(t), replicas, args...)
+}
+
+// startClusterOn is startCluster for a database; on SQLite there is one replica.
+func startClusterOn(t *testing.T, database string, replicas int, args ...string) *cluster {
+	t.Helper()
+	c := &cluster{T: t, database: database, args: append([]string{"--demo", "--log-format", "json"}, args...)}
 	c.balancer = &balancer{addresses: make([]string, replicas), web: &http.Transport{MaxIdleConnsPerHost: 20}}
 	t.Cleanup(c.balancer.web.CloseIdleConnections)
 	for range replicas {

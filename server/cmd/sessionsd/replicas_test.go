@@ -133,20 +133,26 @@ func TestARevokedTokenIsRefusedEverywhere(t *testing.T) {
 	}
 }
 
-// clusterTime is the variable that says for how long TestKilledReplicas runs.
+// clusterTime is the variable that says for how long TestKilledReplicas and the tests like it run.
 const clusterTime = "SESSIONSD_CLUSTER_TIME"
 
-// TestKilledReplicas kills each of three replicas in the middle of turns, again and again, while callers continue. By
-// default each is killed once; `make test-cluster-long` takes a minute.
-func TestKilledReplicas(t *testing.T) {
-	t.Parallel()
-	var lasts time.Duration
+// clusterLasts is the value of clusterTime; 0 for none.
+func clusterLasts(t *testing.T) (lasts time.Duration) {
+	t.Helper()
 	if text := os.Getenv(clusterTime); text != "" {
 		var err error
 		if lasts, err = time.ParseDuration(text); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return lasts
+}
+
+// TestKilledReplicas kills each of three replicas in the middle of turns, again and again, while callers continue. By
+// default each is killed once; `make test-cluster-long` takes a minute.
+func TestKilledReplicas(t *testing.T) {
+	t.Parallel()
+	lasts := clusterLasts(t)
 	c := startCluster(t, 3, "--echo-delay", "30ms")
 	cl := c.everywhere()
 	l := c.load(6, cl)

@@ -22,6 +22,13 @@ import (
 const asProgram = "SESSIONSD_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
+	if job := os.Getenv(asWorker); job != "" {
+		if err := runWorker(job); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if os.Getenv(asProgram) != "" {
 		main()
 		return

@@ -37,13 +37,20 @@ type response struct {
 
 // call sends a request; an error means that there was no complete response.
 func (c *caller) call(method, path, key, body string) (got response, err error) {
+	return c.callAs(callerToken, method, path, key, body)
+}
+
+// callAs is call with another token.
+func (c *caller) callAs(token, method, path, key, body string) (got response, err error) {
 	req, err := http.NewRequestWithContext(c.Context(), method, c.baseURL+"/v1"+path, strings.NewReader(body))
 	if err != nil {
 		return got, err
 	}
 	req.GetBody = nil // the transport would send it again by itself
-	req.Header.Set("Authorization", "Bearer "+callerToken)
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+token)
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	if key != "" {
 		req.Header.Set("Idempotency-Key", key)
 	}

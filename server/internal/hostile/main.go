@@ -28,9 +28,13 @@ import (
 type options struct {
 	db           string
 	total, phase time.Duration
+	repeat       int // phases for each lawful one
 	addressSpace uint64
 	pprof        bool
 }
+
+// round is how long a lawful phase and the hostile ones after it take.
+func (o options) round() time.Duration { return time.Duration(1+o.repeat) * o.phase }
 
 func main() {
 	if job := os.Getenv(jobVariable); job != "" {
@@ -59,8 +63,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("hostile", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.db, "db", "sqlite", "the database: sqlite or postgres, which is started and removed again")
-	flags.DurationVar(&o.total, "for", 2*time.Minute, "how long all phases take together; half of it is hostile")
+	flags.DurationVar(&o.total, "for", 2*time.Minute, "how long all phases take together")
 	flags.DurationVar(&o.phase, "phase", 15*time.Second, "how long a phase takes")
+	flags.IntVar(&o.repeat, "hostile", 1, "how many hostile phases follow a lawful one")
 	flags.Uint64Var(&o.addressSpace, "address-space", 2<<30, "bytes of address space that the server may use; Linux only")
 	flags.BoolVar(&o.pprof, "pprof", false, "serve profiles of the server, at an address that is printed")
 	if err := flags.Parse(args); err != nil {
@@ -69,8 +74,10 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	switch {
 	case o.db != "sqlite" && o.db != "postgres":
 		return o, errors.New("set --db to sqlite or postgres")
-	case o.phase <= 0 || o.total < 2*o.phase:
-		return o, errors.New("set --for to at least two phases")
+	case o.repeat < 1:
+		return o, errors.New("set --hostile to at least 1")
+	case o.phase <= 0 || o.total < o.round():
+		return o, fmt.Errorf("set --for to at least %d phases", 1+o.repeat)
 	case flags.NArg() > 0:
 		return o, errors.New("give no arguments")
 	}

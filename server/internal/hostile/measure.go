@@ -37,9 +37,11 @@ func (m *measurement) measure(ctx context.Context) (err error) {
 	start := time.Now()
 	reported := start
 	m.alone.add(beside(ctx, m.friends, m.phase, func(context.Context) {}))
-	for run := time.Duration(0); run+2*m.phase <= m.total; run += 2 * m.phase {
+	for run := time.Duration(0); run+m.round() <= m.total; run += m.round() {
 		m.lawful.add(beside(ctx, m.friends, m.phase, m.enemy.lawful))
-		m.hostile.add(beside(ctx, m.friends, m.phase, m.enemy.hostile))
+		for range m.repeat {
+			m.hostile.add(beside(ctx, m.friends, m.phase, m.enemy.hostile))
+		}
 		now, err := m.memory()
 		if err != nil {
 			return err

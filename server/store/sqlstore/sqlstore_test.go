@@ -8,6 +8,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlitetest"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 	"github.com/cloud-sessions/sessions/server/store/storetest"
 )
@@ -26,13 +27,13 @@ func TestMemory(t *testing.T) {
 
 func TestFile(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, opts storetest.Options) store.Store {
-		return mustOpen(t, fileDSN(t), testOptions(opts))
+		return mustOpen(t, sqlitetest.Database(t), testOptions(opts))
 	})
 }
 
 func TestFileShared(t *testing.T) {
 	storetest.RunShared(t, func(t *testing.T) storetest.Opener {
-		dsn := fileDSN(t)
+		dsn := sqlitetest.Database(t)
 		return func(t *testing.T, opts storetest.Options) store.Store {
 			return mustOpen(t, dsn, testOptions(opts))
 		}
@@ -53,7 +54,7 @@ func TestMemoryRandom(t *testing.T) {
 func TestFileRandom(t *testing.T) {
 	t.Parallel()
 	storetest.RunRandom(t, func(t *testing.T, opts storetest.Options) store.Store {
-		return mustOpen(t, fileDSN(t), testOptions(opts))
+		return mustOpen(t, sqlitetest.Database(t), testOptions(opts))
 	}, 99, 300)
 }
 
