@@ -63,6 +63,18 @@ func filterFor(account string) *filter {
 	return f
 }
 
+// keyFilter returns a filter that matches the row with that id, deleted rows included.
+func keyFilter(account, id string) *filter {
+	f := &filter{account: account}
+	f.and("r.account_id = " + f.bind(account))
+	f.and("r.id = " + f.bind(id))
+	return f
+}
+
+// andNotIndexed adds a condition in a form that no index is used for: while PostgreSQL has no statistics, it takes other
+// indexes for as good as the primary key.
+func (f *filter) andNotIndexed(condition string) { f.and("(" + condition + ") IS TRUE") }
+
 // bind adds arguments and returns their placeholders.
 func (f *filter) bind(args ...any) string {
 	placeholders := make([]string, len(args))

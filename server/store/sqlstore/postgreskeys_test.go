@@ -52,6 +52,9 @@ func (s *statements) open(t *testing.T, opts storetest.Options) store.Store {
 			t.Error(err)
 		}
 	})
+	if err := opened.Ping(t.Context()); err != nil { // from here on, notifications arrive, and wake nobody for being the first
+		t.Fatal(err)
+	}
 	return opened
 }
 
@@ -114,13 +117,24 @@ func recordedSteps(ctx context.Context, s *statements, on any, steps []engine.St
 
 var (
 	// byKey is a statement that names a row by its key.
-	byKey = regexp.MustCompile(`(?s)^\s*(SELECT|UPDATE|DELETE).*\b(account_id|process) = \$\d+( AND (\w\.)?\w+ = \$\d+)* AND (\w\.)?(id|key) = \$\d+`)
+	byKey = regexp.MustCompile(`(?s)^\s*(SELECT|UPDATE|DELETE).*\baccount_id = \$\d+ AND .*\b(id|key) = \$\d+`)
 	// indexUsed finds the index of a step of a plan.
 	indexUsed = regexp.MustCompile(`Index (?:Only )?Scan using (\w+)`)
+	// tied is a statement about a table that has another index whose first column is the account and which no condition
+	// excludes. While the table is empty, PostgreSQL takes both indexes for equally good. Once it has rows, it does not, whether
+	// or not they were analyzed.
+	tied = regexp.MustCompile(`(FROM|UPDATE) (files|idempotency_keys|memories|memory_versions|work_items)\b`)
 	// scansLarge is a plan that reads all of a table with many rows.
-	scansLarge  = regexp.MustCompile(`(Seq|Bitmap Heap) Scan on (sessions|events|idempotency_keys)\b`)
+	scansLarge  = regexp.MustCompile(`(Seq|Bitmap Heap) Scan on (sessions|events|idempotency_keys|files|work_items|memories|memory_versions)\b`)
 	placeholder = regexp.MustCompile(`\$\d+`)
 )
+
+// withoutAutovacuum keeps tables from being analyzed.
+const withoutAutovacuum = `DO $$ DECLARE t record; BEGIN
+	FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+		EXECUTE format('ALTER TABLE %I SET (autovacuum_enabled = off)', t.tablename);
+	END LOOP;
+END $$;`
 
 // useKeys asserts that each statement that names a key finds its row by it, as PostgreSQL plans it once for all arguments:
 // in an empty database, in one with 20,000 sessions that was never analyzed, and in the same one analyzed.
@@ -140,12 +154,7 @@ func (s *statements) useKeys(t *testing.T, least int) {
 	if len(texts) < least {
 		t.Errorf("only %d statements name a key", len(texts))
 	}
-	for _, state := range []string{
-		`SELECT 1`,
-		`ALTER TABLE sessions SET (autovacuum_enabled = off); ALTER TABLE events SET (autovacuum_enabled = off);
-			ALTER TABLE idempotency_keys SET (autovacuum_enabled = off);` + sqlstore.ManyRows,
-		`ANALYZE`,
-	} {
+	for _, state := range []string{`SELECT 1`, withoutAutovacuum + sqlstore.ManyRows, `ANALYZE`} {
 		conn, err := pgx.Connect(ctx, url)
 		if err != nil {
 			t.Fatal(err)
@@ -154,6 +163,9 @@ func (s *statements) useKeys(t *testing.T, least int) {
 			t.Fatal(err)
 		}
 		for i, text := range texts {
+			if state == `SELECT 1` && tied.MatchString(text) {
+				continue
+			}
 			plan, err := planOf(ctx, conn, fmt.Sprintf("p%d", i), text)
 			if err != nil {
 				t.Errorf("%s: %v", text, err)
@@ -161,11 +173,11 @@ func (s *statements) useKeys(t *testing.T, least int) {
 			}
 			for _, use := range indexUsed.FindAllStringSubmatch(plan, -1) {
 				if !strings.HasSuffix(use[1], "_pkey") && use[1] != "events_log" && use[1] != "events_ids" {
-					t.Errorf("%s\nafter %.30s does not use the key:\n%s", text, state, plan)
+					t.Errorf("%s\nafter %.20s does not use the key:\n%s", text, state, plan)
 				}
 			}
 			if scansLarge.MatchString(plan) {
-				t.Errorf("%s\nafter %.30s scans:\n%s", text, state, plan)
+				t.Errorf("%s\nafter %.20s scans:\n%s", text, state, plan)
 			}
 		}
 		if err := conn.Close(ctx); err != nil {
