@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -242,6 +243,9 @@ func TestPagesAreBoundedInBytes(t *testing.T) {
 		sizes := h.pages(path)
 		if len(sizes) < 2 || total(sizes) != want && want > 0 {
 			t.Errorf("%s: pages of %v records", path, sizes)
+		}
+		if again := h.pages(path); !slices.Equal(again, sizes) {
+			t.Errorf("%s: pages of %v records, then, from what is cached, of %v", path, sizes, again)
 		}
 	}
 	if n := h.inFlight(); n != 0 {

@@ -12,6 +12,7 @@ type Cache[K comparable, V any] struct {
 	mu         sync.Mutex
 	young, old map[K]entry[V]
 	size       int // of the young generation
+	oldSize    int
 }
 
 type entry[V any] struct {
@@ -44,15 +45,24 @@ func (c *Cache[K, V]) Add(key K, value V, size int) {
 	c.put(key, entry[V]{value, size})
 }
 
+// held returns how much the values occupy.
+func (c *Cache[K, V]) held() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.size + c.oldSize
+}
+
 func (c *Cache[K, V]) put(key K, e entry[V]) {
 	c.size -= c.young[key].size
+	c.oldSize -= c.old[key].size
 	delete(c.young, key)
 	delete(c.old, key)
 	if e.size > c.room {
 		return
 	}
 	if c.size+e.size > c.room {
-		c.young, c.old, c.size = map[K]entry[V]{}, c.young, 0
+		c.young, c.old = map[K]entry[V]{}, c.young
+		c.size, c.oldSize = 0, c.size
 	}
 	c.young[key] = e
 	c.size += e.size

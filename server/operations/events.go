@@ -22,16 +22,28 @@ func (h *handler) SendEvents(ctx context.Context, req echoserver.SendEventsReque
 }
 
 func (h *handler) ListEvents(ctx context.Context, req echoserver.ListEventsRequestObject) (echoserver.ListEventsResponseObject, error) {
-	p := req.Params
-	list, err := listed(ctx, listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, (*types.Order)(p.Order), nil},
+	p, account := req.Params, request.Account(ctx)
+	q, filter := listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, (*types.Order)(p.Order), nil}, eventFilter(p)
+	if !filter.Selects() {
+		page, param, err := q.page()
+		if err != nil {
+			return nil, err
+		}
+		if list, ok, err := h.cachedEvents.page(ctx, account, req.SessionID, page); err != nil {
+			return nil, cursorError(err, param)
+		} else if ok {
+			return h.cachedPage(page, list)
+		}
+	}
+	list, err := listed(ctx, q,
 		func(page store.Page) (store.List[store.Event], error) {
-			return h.store.ListEvents(ctx, request.Account(ctx), req.SessionID, eventFilter(p), page)
+			return h.store.ListEvents(ctx, account, req.SessionID, filter, page)
 		},
 		func(e store.Event) (store.Event, error) { return e, nil }, func(e store.Event) string { return e.ID })
 	if err != nil {
 		return nil, err
 	}
-	return h.eventList(list)
+	return h.eventList(account, list)
 }
 
 func (h *handler) StreamEvents(ctx context.Context, req echoserver.StreamEventsRequestObject) (echoserver.StreamEventsResponseObject, error) {

@@ -1,6 +1,7 @@
 package operations
 
 import (
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/event"
@@ -12,25 +13,33 @@ import (
 // eventsBody returns the response of an operation: the envelope, whose data is empty, with events that were encoded and
 // validated for the log.
 func (h *handler) eventsBody(operation string, envelope any, events []event.Stored) (validated.Body, error) {
-	empty, err := plainjson.Marshal(envelope)
-	if err != nil {
-		return nil, err
-	}
 	items := make([][]byte, len(events))
 	for i, e := range events {
 		items[i] = e.Wire
 	}
-	return validated.WithItems(h.contract.Operation(operation), empty, items)
+	return enclosed(h.contract.Operation(operation), envelope, items)
 }
 
-// eventList returns the response of listEvents for a page of events.
-func (h *handler) eventList(page envelope[store.Event]) (echoserver.ListEventsResponseObject, error) {
+// enclosed returns the response of an operation: the envelope, whose data is empty, with items that were encoded and
+// validated before.
+func enclosed(op *contract.Operation, envelope any, items [][]byte) (validated.Body, error) {
+	empty, err := plainjson.Marshal(envelope)
+	if err != nil {
+		return nil, err
+	}
+	return validated.WithItems(op, empty, items)
+}
+
+// eventList returns the response of listEvents for a page of events, and caches them.
+func (h *handler) eventList(account string, page envelope[store.Event]) (echoserver.ListEventsResponseObject, error) {
 	events := make([]event.Stored, len(page.Data))
 	valid := true
 	for i, e := range page.Data {
 		var violation error
 		events[i], violation = h.events.Encode(e)
-		valid = valid && violation == nil
+		if valid = valid && violation == nil; valid {
+			h.cachedEvents.keep(account, events[i])
+		}
 	}
 	list := types.EventList{
 		Data: []types.Event{}, FirstID: page.FirstID, LastID: page.LastID, HasMore: page.HasMore, NextPage: page.NextPage,

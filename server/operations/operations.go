@@ -54,7 +54,7 @@ type Operations interface {
 func New(o Options) Operations {
 	return &handler{
 		store: o.Store, contract: o.Contract, events: o.Events, broker: o.Broker, eventStream: o.EventStream,
-		cached: newCachedSessions(o.Store, o.Contract.Operation("getSession")),
+		cached: newCachedSessions(o.Store, o.Contract), cachedEvents: newCachedEvents(o.Store),
 		files:  o.Files,
 		memory: o.Memory, models: o.Models, features: o.Features, maxTurns: o.MaxTurns,
 		vaults: o.Vaults, maxCredentials: o.Contract.Schema("CreateVaultRequest").At("credentials").MaxItems(),
@@ -64,18 +64,19 @@ func New(o Options) Operations {
 
 // handler implements the operations.
 type handler struct {
-	store       store.Store
-	contract    *contract.Contract
-	events      *event.Log
-	broker      *broker.Broker
-	eventStream func(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject
-	cached      *cachedSessions
-	files       Files
-	memory      *memory.Rules
-	models      types.ModelList
-	features    []string // that are switched on
-	maxTurns    int      // queued or running, for each account
-	vaults      *vault.Safe
+	store        store.Store
+	contract     *contract.Contract
+	events       *event.Log
+	broker       *broker.Broker
+	eventStream  func(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject
+	cached       *cachedSessions
+	files        Files
+	cachedEvents *cachedEvents
+	memory       *memory.Rules
+	models       types.ModelList
+	features     []string // that are switched on
+	maxTurns     int      // queued or running, for each account
+	vaults       *vault.Safe
 	// maxCredentials is how many a vault may have.
 	maxCredentials int
 	maxAgent       int // bytes of JSON

@@ -65,11 +65,8 @@ func listed[Row, Wire any](ctx context.Context, q listQuery, list func(store.Pag
 	}
 	rows, err := list(page)
 	ahead.Settle()
-	if errors.Is(err, store.ErrUnknownCursor) {
-		err = &contract.RequestError{Param: param, Message: "Parameter '" + param + "' is not the cursor of a record in this list."}
-	}
 	if err != nil {
-		return envelope[Wire]{}, err
+		return envelope[Wire]{}, cursorError(err, param)
 	}
 	if err := grant.Work(ctx, size); err != nil {
 		return envelope[Wire]{}, err
@@ -82,13 +79,29 @@ func listed[Row, Wire any](ctx context.Context, q listQuery, list func(store.Pag
 		}
 		out.Data = append(out.Data, w)
 	}
-	if n := len(rows.Items); n > 0 {
-		out.FirstID, out.LastID = new(id(rows.Items[0])), new(id(rows.Items[n-1]))
-		if rows.HasMore && !page.Backward {
-			out.NextPage = out.LastID
-		}
-	}
+	out.FirstID, out.LastID, out.NextPage = ends(rows, page, id)
 	return out, nil
+}
+
+// cursorError returns the error of a list whose cursor is the value of the parameter.
+func cursorError(err error, param string) error {
+	if errors.Is(err, store.ErrUnknownCursor) {
+		return &contract.RequestError{Param: param, Message: "Parameter '" + param + "' is not the cursor of a record in this list."}
+	}
+	return err
+}
+
+// ends returns the cursors of a list's envelope.
+func ends[Row any](rows store.List[Row], page store.Page, id func(Row) string) (first, last, next *string) {
+	n := len(rows.Items)
+	if n == 0 {
+		return nil, nil, nil
+	}
+	first, last = new(id(rows.Items[0])), new(id(rows.Items[n-1]))
+	if rows.HasMore && !page.Backward {
+		next = last
+	}
+	return first, last, next
 }
 
 // envelope is a list's envelope; it converts to each list type of the contract.

@@ -43,17 +43,12 @@ func (h *handler) createSession(ctx context.Context, spec store.SessionSpec) (se
 }
 
 func (h *handler) GetSession(ctx context.Context, req echoserver.GetSessionRequestObject) (echoserver.GetSessionResponseObject, error) {
-	return h.cached.get(ctx, sessionKey{request.Account(ctx), req.SessionID})
+	return h.cached.one(ctx, request.Account(ctx), req.SessionID)
 }
 
 func (h *handler) ListSessions(ctx context.Context, req echoserver.ListSessionsRequestObject) (echoserver.ListSessionsResponseObject, error) {
 	p := req.Params
-	list, err := listed(ctx, listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, p.IncludeArchived},
-		func(page store.Page) (store.List[store.Session], error) {
-			return h.store.ListSessions(ctx, request.Account(ctx), sessionFilter(p), page)
-		},
-		wireSession, func(s store.Session) string { return s.ID })
-	return echoserver.ListSessions200JSONResponse{Body: types.SessionList(list)}, err
+	return h.cached.page(ctx, request.Account(ctx), sessionFilter(p), listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, p.IncludeArchived})
 }
 
 func (h *handler) UpdateSession(ctx context.Context, req echoserver.UpdateSessionRequestObject) (echoserver.UpdateSessionResponseObject, error) {

@@ -165,6 +165,10 @@ type Sessions interface {
 	// number.
 	SessionRevision(ctx context.Context, account, id string) (int64, error)
 
+	// ListSessionRevisions returns what ListSessions does of the sessions' ids and revisions; Page.Bytes does not count what a
+	// session holds. It costs less than ListSessions.
+	ListSessionRevisions(ctx context.Context, account string, filter SessionFilter, page Page) (List[SessionRevision], error)
+
 	// ListSessions returns one page of the sessions that match the filter.
 	ListSessions(ctx context.Context, account string, filter SessionFilter, page Page) (List[Session], error)
 
@@ -201,6 +205,10 @@ type Events interface {
 	// EventPosition returns the position of the session's event with that id, 0 for "". ErrUnknownCursor when the log has no
 	// such event, ErrNotFound when the session does not exist.
 	EventPosition(ctx context.Context, account, session, id string) (int64, error)
+
+	// LastPosition returns the position of the session's last event, 0 for an empty log. ErrNotFound when the session does not
+	// exist.
+	LastPosition(ctx context.Context, account, session string) (int64, error)
 
 	// ListEvents returns one page of the session's events that match the filter, ordered by position. Page.Cursor is the id
 	// of any event of the session, ErrUnknownCursor for another one; Page.IncludeArchived is ignored. ErrNotFound when the
@@ -438,6 +446,12 @@ type Session struct {
 	ArchivedAt           *time.Time
 }
 
+// SessionRevision is a session's id and what SessionRevision returns of it.
+type SessionRevision struct {
+	ID       string
+	Revision int64
+}
+
 // Turn is a session's turn that is running or waits for the caller.
 type Turn struct {
 	// ID is "" when the session has no such turn.
@@ -493,6 +507,11 @@ type EventFilter struct {
 	Types []string
 	// CreatedAfter and CreatedBefore exclude their time, CreatedFrom and CreatedTo include it.
 	CreatedAfter, CreatedFrom, CreatedBefore, CreatedTo *time.Time
+}
+
+// Selects reports whether the filter may leave out events.
+func (f EventFilter) Selects() bool {
+	return f.AfterPosition > 0 || len(f.Types) > 0 || f.CreatedAfter != nil || f.CreatedFrom != nil || f.CreatedBefore != nil || f.CreatedTo != nil
 }
 
 // SessionRef names a session.

@@ -48,14 +48,18 @@ func WithItems(op *contract.Operation, envelope []byte, items [][]byte) (Body, e
 var errEnvelope = errors.New("validated: the envelope of a list begins with its data")
 
 var (
-	_ echoserver.GetSessionResponseObject = Body(nil)
-	_ echoserver.SendEventsResponseObject = Body(nil)
-	_ echoserver.ListEventsResponseObject = Body(nil)
-	_ echoserver.PollWorkResponseObject   = Body(nil)
+	_ echoserver.GetSessionResponseObject   = Body(nil)
+	_ echoserver.ListSessionsResponseObject = Body(nil)
+	_ echoserver.SendEventsResponseObject   = Body(nil)
+	_ echoserver.ListEventsResponseObject   = Body(nil)
+	_ echoserver.PollWorkResponseObject     = Body(nil)
 )
 
 // VisitGetSessionResponse implements echoserver.GetSessionResponseObject.
 func (b Body) VisitGetSessionResponse(w http.ResponseWriter) error { return b.write(w) }
+
+// VisitListSessionsResponse implements echoserver.ListSessionsResponseObject.
+func (b Body) VisitListSessionsResponse(w http.ResponseWriter) error { return b.write(w) }
 
 // VisitSendEventsResponse implements echoserver.SendEventsResponseObject.
 func (b Body) VisitSendEventsResponse(w http.ResponseWriter) error { return b.write(w) }

@@ -69,14 +69,18 @@ func beside(ctx context.Context, friends []account, duration time.Duration, load
 			for time.Now().Before(end) && ctx.Err() == nil {
 				start := time.Now()
 				status, _, err := friend.do(ctx, client, http.MethodGet, friend.session, "", nil)
-				if own.times = append(own.times, time.Since(start)); err != nil || status != http.StatusOK {
-					own.failed++
+				own.times = append(own.times, time.Since(start))
+				if err == nil && status != http.StatusOK {
+					err = fmt.Errorf("status %d", status)
+				}
+				if err != nil {
+					own.failures = append(own.failures, fmt.Errorf("%s, after %s: %w", start.Format(time.TimeOnly), time.Since(start), err))
 				}
 				time.Sleep(5 * time.Millisecond) // a caller, not another load
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			all.times, all.failed = append(all.times, own.times...), all.failed+own.failed
+			all.add(own)
 		})
 	}
 	measuring.Wait()

@@ -26,7 +26,8 @@ type measurement struct {
 	progress func(format string, args ...any)
 
 	alone, lawful, hostile measured
-	base, rested           memory // before the first request, and some time after the last one
+	base, rested           memory        // before the first request, and some time after the last one
+	late                   time.Duration // the longest time for which this program, and so the machine, stood still
 }
 
 // measure runs the phases, then waits for memory to return.
@@ -34,6 +35,10 @@ func (m *measurement) measure(ctx context.Context) (err error) {
 	if m.base, err = m.memory(); err != nil {
 		return err
 	}
+	watch, stop := context.WithCancel(ctx)
+	late := make(chan time.Duration, 1)
+	go func() { late <- lateness(watch) }()
+	defer func() { stop(); m.late = <-late }()
 	start := time.Now()
 	reported := start
 	m.alone.add(beside(ctx, m.friends, m.phase, func(context.Context) {}))
@@ -49,7 +54,7 @@ func (m *measurement) measure(ctx context.Context) (err error) {
 		if time.Since(reported) >= time.Minute {
 			reported = time.Now()
 			m.progress("%s of %s: p95 %s beside lawful requests, %s beside hostile ones; %d failed; %s\n", time.Since(start).Round(time.Second),
-				m.total+m.phase, m.lawful.percentile(95), m.hostile.percentile(95), m.lawful.failed+m.hostile.failed, now)
+				m.total+m.phase, m.lawful.percentile(95), m.hostile.percentile(95), len(m.lawful.failures)+len(m.hostile.failures), now)
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -63,6 +68,18 @@ func (m *measurement) measure(ctx context.Context) (err error) {
 	}
 	m.rested, err = m.memory()
 	return err
+}
+
+// lateness returns the longest time by which this program's own timer was late. What the friends waited then is not the
+// server's doing.
+func lateness(ctx context.Context) (late time.Duration) {
+	const tick = 50 * time.Millisecond
+	for ctx.Err() == nil {
+		start := time.Now()
+		time.Sleep(tick)
+		late = max(late, time.Since(start)-tick)
+	}
+	return late
 }
 
 // memory asks the server for its memory.
@@ -86,12 +103,12 @@ func progressOn(f *os.File) func(format string, args ...any) {
 
 // measured are the times that requests took.
 type measured struct {
-	times  []time.Duration
-	failed int
+	times    []time.Duration
+	failures []error // of the requests that failed
 }
 
 func (m *measured) add(more measured) {
-	m.times, m.failed = append(m.times, more.times...), m.failed+more.failed
+	m.times, m.failures = append(m.times, more.times...), append(m.failures, more.failures...)
 }
 
 // percentile returns the time within which that many percent of the requests had their response.

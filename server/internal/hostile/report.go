@@ -12,6 +12,8 @@ const (
 	maxP95   = 50 * time.Millisecond
 	// budgetBytes is the server's bound on what requests and responses hold.
 	budgetBytes = 256 << 20
+	// maxFailures bounds how many failures of a phase are printed.
+	maxFailures = 10
 )
 
 // report prints the measurement and the targets, and reports whether one was missed.
@@ -26,7 +28,7 @@ func (m *measurement) report(out io.Writer) (missed bool) {
 		{"beside hostile requests, 16 connections", &m.hostile},
 	} {
 		p := phase.of
-		fmt.Fprintf(out, "%-42s %10d %7d %9s %9s %9s %9s\n", phase.name, len(p.times), p.failed,
+		fmt.Fprintf(out, "%-42s %10d %7d %9s %9s %9s %9s\n", phase.name, len(p.times), len(p.failures),
 			p.percentile(50), p.percentile(95), p.percentile(99), p.percentile(100))
 	}
 	fmt.Fprintf(out, "\n%-42s %10s %10s\n", "targets", "measured", "at most")
@@ -37,7 +39,7 @@ func (m *measurement) report(out io.Writer) (missed bool) {
 		}
 		fmt.Fprintf(out, "%-42s %10s %10s   %s\n", name, is, most, verdict)
 	}
-	failed := m.alone.failed + m.lawful.failed + m.hostile.failed
+	failed := len(m.alone.failures) + len(m.lawful.failures) + len(m.hostile.failures)
 	target("friendly requests that failed", fmt.Sprint(failed), "0", failed == 0 && len(m.hostile.times) > 0)
 	lawful, hostile := m.lawful.percentile(95), m.hostile.percentile(95)
 	ratio := float64(hostile) / float64(max(lawful, 1))
@@ -46,6 +48,12 @@ func (m *measurement) report(out io.Writer) (missed bool) {
 	most := budgetBytes + m.base.resident
 	target(fmt.Sprintf("resident memory %s after", after), mib(m.rested.resident), mib(most), m.rested.resident <= most)
 	fmt.Fprintf(out, "\nmemory: %s resident before, %s at the peak, %s of address space\n", mib(m.base.resident), mib(m.rested.peak), mib(m.rested.space))
+	fmt.Fprintf(out, "this program's own timer was late by at most %s\n", m.late.Round(time.Millisecond))
+	for _, p := range []*measured{&m.alone, &m.lawful, &m.hostile} {
+		for _, failure := range p.failures[:min(len(p.failures), maxFailures)] {
+			fmt.Fprintf(out, "failed: %v\n", failure)
+		}
+	}
 	return missed
 }
 

@@ -144,6 +144,18 @@ func (s *Store) EventPosition(ctx context.Context, account, session, id string) 
 	return position, nil
 }
 
+const selectLastPosition = `SELECT coalesce((SELECT e.position FROM events e
+		WHERE e.account_id = s.account_id AND e.session_id = s.id ORDER BY e.position DESC LIMIT 1), 0)
+	FROM sessions s WHERE s.account_id = $1 AND s.id = $2 AND s.deleted_at IS NULL`
+
+// LastPosition implements store.Events.
+func (s *Store) LastPosition(ctx context.Context, account, session string) (int64, error) {
+	position, err := one(ctx, s, func(row engine.Scanner) (position int64, err error) {
+		return position, row.Scan(&position)
+	}, selectLastPosition, account, session)
+	return position, missing(err, store.MissingError{Noun: store.NounSession, ID: session})
+}
+
 const selectPosition = `SELECT position FROM events WHERE account_id = $1 AND session_id = $2 AND id = $3`
 
 func scanPosition(row engine.Scanner) (position int64, err error) {

@@ -49,6 +49,8 @@ func TestQueryPlans(t *testing.T) {
 		plan(t, s, engine.SelectBusy, nil, "SCAN sessions USING INDEX sessions_busy")
 		log := "PRIMARY KEY (account_id=? AND session_id=?"
 		plan(t, s, selectLastEvent, []any{"acc", "sess_x"}, "SEARCH events USING "+log+")")
+		plan(t, s, selectLastPosition, []any{"acc", "sess_x"},
+			"SEARCH s USING INDEX sqlite_autoindex_sessions_1 (account_id=? AND id=?)", "CORRELATED SCALAR SUBQUERY 1", "SEARCH e USING "+log+")")
 		plan(t, s, selectMemos, []any{"acc", "sess_x", 1, 10}, "SEARCH event_memos USING INDEX sqlite_autoindex_event_memos_1 (account_id=? AND session_id=? AND position>?)")
 		plan(t, s, selectPosition, []any{"acc", "sess_x", "evt_x"},
 			"SEARCH events USING COVERING INDEX events_ids (account_id=? AND session_id=? AND id=?)")

@@ -101,6 +101,23 @@ func (s *Store) SessionEnvironment(ctx context.Context, account, id string) (env
 	return environment, len(items) > 0, err
 }
 
+// revisionRows reads the revisions of sessions.
+func revisionRows() rows[store.SessionRevision] {
+	return rows[store.SessionRevision]{
+		noun: store.NounSession, table: "sessions",
+		selection: `SELECT r.id, r.revision FROM sessions r`,
+		scan: func(row engine.Scanner) (v store.SessionRevision, err error) {
+			return v, row.Scan(&v.ID, &v.Revision)
+		},
+		size: func(*store.SessionRevision) int { return rowOverhead },
+	}
+}
+
+// ListSessionRevisions implements store.Sessions.
+func (s *Store) ListSessionRevisions(ctx context.Context, account string, filter store.SessionFilter, page store.Page) (store.List[store.SessionRevision], error) {
+	return list(ctx, s, revisionRows(), sessionsFor(account, filter), page)
+}
+
 // ListSessions implements store.Sessions.
 func (s *Store) ListSessions(ctx context.Context, account string, filter store.SessionFilter, page store.Page) (store.List[store.Session], error) {
 	return list(ctx, s, sessionRows(), sessionsFor(account, filter), page)

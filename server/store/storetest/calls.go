@@ -19,8 +19,8 @@ type call struct {
 // reads are the methods that write nothing. Every other method of the interface counts as one that writes.
 const reads = `Atomically AwaitWork Close CountBusySessions DeletedBlobs EventPosition FileBytes FileDeleted FindCredential
 	FindMemory GetAgent GetCredential GetEnvironment GetFile GetMemory GetMemoryStore GetMemoryVersion GetSession GetVault GetWork
-	HasBlob KeyBytes ListAgentVersions ListAgents ListCredentials ListEnvironments ListEvents ListFiles ListMemories
-	ListMemoryStores ListMemoryTree ListMemoryVersions ListMemos ListSealed ListSessions ListTokens ListVaults ListWork NewID
+	HasBlob KeyBytes LastPosition ListAgentVersions ListAgents ListCredentials ListEnvironments ListEvents ListFiles ListMemories
+	ListMemoryStores ListMemoryTree ListMemoryVersions ListMemos ListSealed ListSessionRevisions ListSessions ListTokens ListVaults ListWork NewID
 	OverdueTurns Ping Publish Revocations SessionEnvironment SessionRevision TokenByHash VaultKey Watch WorkStats WorkTurns`
 
 // Calls tests this suite: a new method of the interface cannot be left out of it.
@@ -264,6 +264,14 @@ func calls() []call {
 		call{"Publish", func(ctx context.Context, s store.Store) error { return s.Publish(ctx, store.Increment{}) }},
 		call{"SessionRevision", func(ctx context.Context, s store.Store) error {
 			_, err := s.SessionRevision(ctx, account, "x")
+			return err
+		}},
+		call{"LastPosition", func(ctx context.Context, s store.Store) error {
+			_, err := s.LastPosition(ctx, account, "x")
+			return err
+		}},
+		call{"ListSessionRevisions", func(ctx context.Context, s store.Store) error {
+			_, err := s.ListSessionRevisions(ctx, account, store.SessionFilter{}, store.Page{Limit: 1})
 			return err
 		}},
 		call{"SessionEnvironment", func(ctx context.Context, s store.Store) error {

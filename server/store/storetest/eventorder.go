@@ -102,6 +102,30 @@ func (suite) EventOrder() map[string]test {
 			check(b.T, err)
 			equal(b.T, "position of the beginning", 0, start)
 		},
+		"LastPosition": func(b *bed) {
+			v, second := b.session(), b.session()
+			last := func(owner, session string, want int) {
+				b.Helper()
+				got, err := b.LastPosition(b.ctx, owner, session)
+				check(b.T, err)
+				equal(b.T, "last position", int64(want), got)
+			}
+			gone := func(owner, session string) {
+				b.Helper()
+				_, err := b.LastPosition(b.ctx, owner, session)
+				missing(b.T, store.MissingError{Noun: store.NounSession, ID: session}, err)
+			}
+			last(account, v.ID, 0)
+			n := len(b.append(v.ID, someEvents()...))
+			last(account, v.ID, n)
+			last(account, second.ID, 0)
+			b.append(v.ID, someEvents()[0])
+			last(account, v.ID, n+1)
+			gone(other, v.ID)
+			check(b.T, b.DeleteSession(b.ctx, account, v.ID, allowed))
+			gone(account, v.ID)
+			gone(account, "sess_none")
+		},
 		"EachSessionAlone": func(b *bed) { // is not held up by what another's log has
 			first, second := b.session(), b.session()
 			b.append(first.ID, someEvents()...)

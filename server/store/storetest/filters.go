@@ -126,6 +126,21 @@ func (b *bed) filtered(whole []store.Session, filter store.SessionFilter, page s
 	check(b.T, err)
 	want := pageOf(whole, page, func(v store.Session) string { return v.ID }, func(v store.Session) bool { return passes(filter, v) })
 	equal(b.T, fmt.Sprintf("%+v of %+v", page, filter), want, got)
+	b.revisions(account, filter, page, got)
+}
+
+// revisions compares a page of revisions to the same page of sessions.
+func (b *bed) revisions(account string, filter store.SessionFilter, page store.Page, of store.List[store.Session]) {
+	b.Helper()
+	want := store.List[store.SessionRevision]{Items: []store.SessionRevision{}, HasMore: of.HasMore}
+	for _, v := range of.Items {
+		revision, err := b.SessionRevision(b.ctx, account, v.ID)
+		check(b.T, err)
+		want.Items = append(want.Items, store.SessionRevision{ID: v.ID, Revision: revision})
+	}
+	got, err := b.ListSessionRevisions(b.ctx, account, filter, page)
+	check(b.T, err)
+	equal(b.T, fmt.Sprintf("revisions: %+v of %+v", page, filter), want, got)
 }
 
 // pageOf returns a page of the items of whole, a list in the page's order, that are shown.

@@ -113,6 +113,13 @@ func (suite) SessionChanges() map[string]test {
 				return errStop
 			}))
 			moved("an update that is undone", false)
+			for owner, items := range map[string][]store.SessionRevision{account: {{ID: v.ID, Revision: last}}, other: {}} {
+				list, err := b.ListSessionRevisions(b.ctx, owner, store.SessionFilter{}, store.Page{Limit: 10})
+				check(b.T, err)
+				equal(b.T, "revisions of "+owner, store.List[store.SessionRevision]{Items: items}, list)
+			}
+			_, err = b.ListSessionRevisions(b.ctx, other, store.SessionFilter{}, store.Page{Limit: 10, Cursor: v.ID})
+			fails(b.T, "another account's cursor", store.ErrUnknownCursor, err)
 			_, err = b.SessionRevision(b.ctx, other, v.ID)
 			missing(b.T, store.MissingError{Noun: store.NounSession, ID: v.ID}, err)
 			check(b.T, b.DeleteSession(b.ctx, account, v.ID, allowed))

@@ -1,0 +1,24 @@
+package contract
+
+import "testing"
+
+// Items that were validated as responses of their own are not validated again in lists: the schema must be the same.
+func TestAListHasTheItemsOfItsResource(t *testing.T) {
+	t.Parallel()
+	c, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	item := func(list string) *schema {
+		root := c.Operation(list).responses[200].content[jsonType]
+		return (&Schema{root: root}).At("data", Items).root
+	}
+	if item("listSessions") != c.Operation("getSession").responses[200].content[jsonType] {
+		t.Error("listSessions has other items than getSession returns")
+	}
+	for _, list := range []string{"listEvents", "sendEvents"} {
+		if item(list) != c.Schema("Event").root {
+			t.Errorf("%s has other items than events", list)
+		}
+	}
+}
