@@ -146,7 +146,7 @@ func (s *Store) EventPosition(ctx context.Context, account, session, id string) 
 
 const selectLastPosition = `SELECT coalesce((SELECT e.position FROM events e
 		WHERE e.account_id = s.account_id AND e.session_id = s.id ORDER BY e.position DESC LIMIT 1), 0)
-	FROM sessions s WHERE s.account_id = $1 AND s.id = $2 AND s.deleted_at IS NULL`
+	FROM sessions s WHERE s.account_id = $1 AND s.id = $2 AND +s.deleted_at IS NULL`
 
 // LastPosition implements store.Events.
 func (s *Store) LastPosition(ctx context.Context, account, session string) (int64, error) {
