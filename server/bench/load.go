@@ -21,6 +21,8 @@ type sample struct {
 	p50, p99  time.Duration
 	// serverCPU and clientCPU are what a request costs either process.
 	serverCPU, clientCPU time.Duration
+	// streamKiB is the resident memory of the server for one stream, where the row is about streams.
+	streamKiB float64
 }
 
 // drive sends requests to a host over keep-alive connections, each with one request under way at a time,
@@ -93,14 +95,25 @@ type worker struct {
 	// keep is whether exchange keeps the body of the response, which has a length, in body.
 	keep bool
 	body []byte
+	// stream is the event stream that openStream has opened.
+	stream *bufio.Reader
 }
 
 func newWorker(ctx context.Context, addr string) (*worker, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	return newWorkerFrom(ctx, "", addr, 16<<10)
+}
+
+// newWorkerFrom connects from a local address, any for "", and reads into a buffer of some bytes.
+func newWorkerFrom(ctx context.Context, local, addr string, buffer int) (*worker, error) {
+	var dialer net.Dialer
+	if local != "" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(local)}
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	return &worker{conn: conn, in: bufio.NewReaderSize(conn, 64<<10), latencies: make([]time.Duration, 0, 1<<15)}, nil
+	return &worker{conn: conn, in: bufio.NewReaderSize(conn, buffer)}, nil
 }
 
 // run sends requests, from a place in the list that differs from worker to worker.

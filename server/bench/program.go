@@ -43,9 +43,10 @@ func buildRevision(ctx context.Context, dir, revision, binary string) (err error
 
 // program is a process of sessionsd that serves the demo account.
 type program struct {
-	cmd  *exec.Cmd
-	out  io.Reader
-	addr string
+	cmd      *exec.Cmd
+	out      io.Reader
+	addr     string
+	sessions []string // ids of those that were created at first
 }
 
 // startProgram starts the program on a database and waits until it serves. The caller stops it.

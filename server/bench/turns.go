@@ -21,9 +21,22 @@ type turns struct {
 	program *program
 	// conversations are how many take place at a time.
 	conversations int
-	// length is how many turns a session has. With 1, creating the session and opening its stream are part of the turn.
+	// length is how many turns a session has.
 	length int
+	// timed is which part of a turn is measured.
+	timed part
+	// among is the conversation that all turns belong to; nil for new ones.
+	among *conversation
 }
+
+// part is a part of a turn.
+type part int
+
+const (
+	fromTheSend part = iota // to the end
+	theWhole                // with the creation of its session and the opening of the stream
+	justTheSend             // to its response
+)
 
 // measure implements load.
 func (t turns) measure(ctx context.Context, duration time.Duration) (sample, error) {
@@ -52,23 +65,33 @@ func (t turns) measure(ctx context.Context, duration time.Duration) (sample, err
 
 // converse has one conversation after another and returns how long the turns took that were within the time.
 func (t turns) converse(ctx context.Context, begin, end time.Time) (latencies []time.Duration, err error) {
-	var c *conversation
-	defer func() { c.close() }()
+	c := t.among
+	if c == nil {
+		defer func() { c.close() }()
+	}
 	for turn := 0; time.Now().Before(end); turn++ {
 		start := time.Now()
-		if turn%t.length == 0 {
+		if t.among == nil && turn%t.length == 0 {
 			c.close()
 			if c, err = newConversation(ctx, t.program.addr); err != nil {
 				return nil, err
 			}
-			if t.length > 1 {
-				start = time.Now()
-			}
 		}
-		if err := c.turn(); err != nil {
+		if t.timed != theWhole {
+			start = time.Now()
+		}
+		if err := c.send(); err != nil {
 			return nil, err
 		}
-		if now := time.Now(); start.After(begin) && now.Before(end) {
+		sent := time.Now()
+		if err := c.untilIdle(); err != nil {
+			return nil, err
+		}
+		now := time.Now()
+		if t.timed == justTheSend {
+			now = sent
+		}
+		if start.After(begin) && now.Before(end) {
 			latencies = append(latencies, now.Sub(start))
 		}
 	}
@@ -77,8 +100,8 @@ func (t turns) converse(ctx context.Context, begin, end time.Time) (latencies []
 
 // conversation is a session with its stream.
 type conversation struct {
+	session          string // id
 	requests, events *worker
-	stream           *bufio.Reader
 	message          []byte // the request that sends it
 	stop             func() bool
 }
@@ -110,32 +133,35 @@ func (c *conversation) begin() error {
 	if err := json.Unmarshal(c.requests.body, &session); err != nil {
 		return err
 	}
-	path := "/sessions/" + session.ID + "/events"
+	c.session = session.ID
+	path := "/sessions/" + c.session + "/events"
 	c.message = call{method: http.MethodPost, path: path, body: `{"events":[{"type":"user.message","content":"What do you do all day?"}]}`}.wire()
-	if _, err := c.events.conn.Write(call{method: http.MethodGet, path: path + "/stream"}.wire()); err != nil {
+	return c.events.openStream(c.session)
+}
+
+// openStream opens the stream of a session, up to its headers.
+func (w *worker) openStream(session string) error {
+	if _, err := w.conn.Write(call{method: http.MethodGet, path: "/sessions/" + session + "/events/stream"}.wire()); err != nil {
 		return err
 	}
 	for {
-		line, err := c.events.in.ReadString('\n')
+		line, err := w.in.ReadString('\n')
 		switch {
 		case err != nil:
 			return err
 		case strings.HasPrefix(line, "HTTP/1.1") && !strings.HasPrefix(line, "HTTP/1.1 200"):
 			return fmt.Errorf("the stream's status: %s", line)
 		case line == "\r\n":
-			c.stream = bufio.NewReader(httputil.NewChunkedReader(c.events.in))
+			w.stream = bufio.NewReaderSize(httputil.NewChunkedReader(w.in), 1<<10)
 			return nil
 		}
 	}
 }
 
-// turn sends the message and reads the stream to the end of the turn.
-func (c *conversation) turn() error {
-	if err := c.requests.must(c.message); err != nil {
-		return err
-	}
+// untilIdle reads a stream to the end of a turn.
+func (w *worker) untilIdle() error {
 	for {
-		line, err := c.stream.ReadSlice('\n')
+		line, err := w.stream.ReadSlice('\n')
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return errors.Join(err, io.ErrUnexpectedEOF)
 		}
@@ -144,6 +170,18 @@ func (c *conversation) turn() error {
 		}
 	}
 }
+
+// turn sends the message and reads the stream to the end of the turn.
+func (c *conversation) turn() error {
+	if err := c.send(); err != nil {
+		return err
+	}
+	return c.untilIdle()
+}
+
+func (c *conversation) send() error { return c.requests.must(c.message) }
+
+func (c *conversation) untilIdle() error { return c.events.untilIdle() }
 
 func (c *conversation) hangUp() {
 	_ = c.requests.conn.Close()
