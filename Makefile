@@ -19,7 +19,7 @@ REDOCLY := @redocly/cli@2.77.0
 SPEC := api/openapi.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help gen gen-check contract-lint contract-diff contract-gate build run run-worker run-cluster test test-cluster-long fuzz mutants bench bench-scale hostile lint prism cross ci clean
+.PHONY: help gen gen-check contract-lint contract-diff contract-gate build image run run-worker run-cluster console console-check screenshots test test-cluster-long fuzz mutants bench bench-scale hostile lint prism cross ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,22 @@ gen-check: ## fail when a generated file differs from what the contract generate
 		exit 1; \
 	fi && echo "gen-check: generated files are fresh"
 
+# npm ci is repeated when the lock file is newer than what it installed.
+CONSOLE := server/console
+$(CONSOLE)/node_modules: $(CONSOLE)/package-lock.json
+	cd $(CONSOLE) && npm ci --no-audit --no-fund --loglevel=error && touch node_modules
+
+console: $(CONSOLE)/node_modules ## build the console's page from its sources, by npm
+	cd $(CONSOLE) && node build.mjs
+
+console-check: $(CONSOLE)/node_modules ## fail when the committed page of the console differs from what its sources build
+	cd $(CONSOLE) && node build.mjs --check
+
+screenshots: ## write pictures of the console in both themes to bin/screenshots, by Chromium
+	@mkdir -p bin/screenshots
+	SESSIONS_SCREENSHOTS=$(CURDIR)/bin/screenshots go test -count=1 -run '^TestScreenshots$$' ./server/pages
+	@ls bin/screenshots/*.png
+
 contract-lint: ## lint the contract with Redocly and Spectral; a warning fails
 	.ci/npm-run $(REDOCLY) redocly lint --config api/.redocly.yaml $(SPEC)
 	.ci/npm-run $(SPECTRAL) spectral lint --fail-severity=warn --ruleset api/.spectral.yaml $(SPEC)
@@ -56,6 +72,16 @@ contract-gate: ## fail on a breaking change since the last tag without a new maj
 build: ## build bin/sessionsd and bin/sessions
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -o bin/ ./server/cmd/sessionsd ./client/cmd/sessions
+
+# Where the image's certificates of authorities are on this machine.
+CA_BUNDLE ?= /etc/ssl/certs/ca-certificates.crt
+BUILDER ?= $(or $(shell command -v docker),$(shell command -v podman),buildah)
+
+image: ## build the image localhost/sessionsd (BUILDER=docker, podman or buildah)
+	@rm -rf bin/image && mkdir -p bin/image/tmp bin/image/data
+	CGO_ENABLED=0 go build -trimpath -tags timetzdata -ldflags='-s -w' -o bin/image/sessionsd ./server/cmd/sessionsd
+	cp $(CA_BUNDLE) bin/image/ca-certificates.crt
+	BUILDAH_FORMAT=docker $(BUILDER) build --tag localhost/sessionsd --file server/deploy/Containerfile bin/image
 
 run: ## serve the API with a demo account
 	go run ./server/cmd/sessionsd serve --demo --features m3
@@ -130,7 +156,7 @@ cross: ## build the programs for other systems, and vet all packages for macOS a
 # One after the other, also under -j: gen-check rewrites what the others read. The tests come last, so that
 # their summary ends the output.
 ci: ## run all checks, with a tenth of the mutants
-	@for target in gen-check lint contract-lint contract-gate cross prism mutants test; do \
+	@for target in gen-check console-check lint contract-lint contract-gate cross prism mutants test; do \
 		echo "== $$target"; \
 		$(MAKE) --no-print-directory $$target MUTANTS='$(or $(MUTANTS),-tenth)' || exit 1; \
 	done

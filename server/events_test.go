@@ -240,6 +240,9 @@ func TestStoppingATurn(t *testing.T) {
 			expect(t, h.post(path+"/cancel", ""), 200, map[string]any{"status": "canceling"}) // nothing to stop
 			h.say(path, "Hi")
 			<-runner.started
+			eventually(t, "the start is stored", func() bool {
+				return slices.Contains(events(h.events(path)), "span.model_request_start")
+			})
 			tail := []string{`agent.message "Hold on."`, "span.model_request_end", "session.status_idle " + want.reason}
 			if how == "cancel" {
 				expect(t, h.post(path+"/cancel", ""), 202, map[string]any{"type": "session", "status": "canceling"})
@@ -321,6 +324,11 @@ func TestCustomTools(t *testing.T) {
 func TestATurnWaitsForAllToolResults(t *testing.T) {
 	var inputs []turn.Input
 	h := start(t, withRunner(answering(func(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
+		past, err := in.Past(ctx)
+		if err != nil {
+			return "", err
+		}
+		in.History = turn.InMemory(past)
 		inputs = append(inputs, in)
 		if len(in.Entries) > 1 {
 			return turn.EndTurn, out.Say(ctx, "Both are here.")
@@ -357,7 +365,8 @@ func TestATurnWaitsForAllToolResults(t *testing.T) {
 	asked = live.until("session.status_idle")
 	h.say(path, "never mind")
 	live.until("session.status_idle")
-	if last := inputs[len(inputs)-1]; last.Message() != "never mind" || len(last.History) != 9 {
+	last := inputs[len(inputs)-1]
+	if past, _ := last.Past(t.Context()); last.Message() != "never mind" || len(past) != 9 {
 		t.Errorf("%+v", last)
 	}
 	late := asked[len(asked)-1].Data["stop_reason"].(map[string]any)["event_ids"].([]any)[0]

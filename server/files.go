@@ -18,18 +18,42 @@ import (
 // NoBlobs is the Config.Blobs of a server without a place for files: uploads are a 501.
 const NoBlobs = "none"
 
+// temporaryBlobs is the place of the files of a database in memory.
+const temporaryBlobs = ":temporary:"
+
+// BlobsOf returns where the contents of the files of a database are, given the Config.Blobs: a folder or s3://BUCKET; "" for
+// nowhere, or only in the process.
+func BlobsOf(db, blobs string) string {
+	if place := placeOfBlobs(db, blobs); place != temporaryBlobs {
+		return place
+	}
+	return ""
+}
+
+// placeOfBlobs is BlobsOf, with temporaryBlobs.
+func placeOfBlobs(db, blobs string) string {
+	path, isSQLite := strings.CutPrefix(db, "sqlite:")
+	switch {
+	case blobs == NoBlobs, blobs == "" && !isSQLite:
+		return ""
+	case blobs != "":
+		return blobs
+	case path == ":memory:":
+		return temporaryBlobs
+	}
+	return path + ".blobs"
+}
+
 // openBlobs opens the store of the files' contents; nil for none.
 func openBlobs(ctx context.Context, c Config) (blob.Store, error) {
-	path, isSQLite := strings.CutPrefix(c.DB, "sqlite:")
-	switch {
-	case c.Blobs == NoBlobs, c.Blobs == "" && !isSQLite:
+	switch place := placeOfBlobs(c.DB, c.Blobs); place {
+	case "":
 		return nil, nil
-	case c.Blobs != "":
-		return blob.Open(ctx, c.Blobs)
-	case path == ":memory:":
+	case temporaryBlobs:
 		return blob.Temporary()
+	default:
+		return blob.Open(ctx, place)
 	}
-	return blob.Open(ctx, path+".blobs")
 }
 
 // closeBlobs closes a store that may be nil.

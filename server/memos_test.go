@@ -20,6 +20,11 @@ const hidden = "kept-for-the-runner-alone"
 func TestMemosAreHidden(t *testing.T) {
 	inputs := make(chan turn.Input, 10)
 	h := start(t, withRunner(answering(func(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
+		past, err := in.Past(ctx)
+		if err != nil {
+			return "", err
+		}
+		in.History = turn.InMemory(past)
 		inputs <- in
 		keep := func(n int) error { return out.Keep(ctx, json.RawMessage(fmt.Sprintf(`{"%s":%d}`, hidden, n))) }
 		if len(in.Entries) > 1 {
@@ -73,7 +78,9 @@ func TestMemosAreHidden(t *testing.T) {
 	h.say(path, "Thanks")
 	read("session.status_idle")
 
-	for _, entries := range [][]turn.Entry{(<-inputs).Entries, (<-inputs).History} {
+	second, third := <-inputs, <-inputs
+	past, _ := third.Past(t.Context())
+	for _, entries := range [][]turn.Entry{second.Entries, past} {
 		var memos []string
 		for _, e := range entries {
 			if e.Kind == turn.AgentMessage && e.Text == "Let me look." || e.Kind == turn.CustomToolUse || len(e.Memo) > 0 {

@@ -56,6 +56,9 @@ const FeatureM3 = operations.FeatureM3
 type Config struct {
 	// Addr is the TCP address to listen on, host:port; port 0 chooses a free one. Default 127.0.0.1:0.
 	Addr string
+	// TLSCert and TLSKey are the files of the certificate chain and its private key, in PEM, that Run serves HTTPS with, and
+	// HTTP/2. They are read again when they change. Without them Run serves HTTP.
+	TLSCert, TLSKey string
 	// DB is the database: sqlite:PATH, which one server at a time may serve, sqlite::memory: for one that is discarded with
 	// the server, or postgres://…, which several servers may share. Default sqlite::memory:.
 	DB string
@@ -99,6 +102,9 @@ type Config struct {
 	MaxKeyBytes int64
 	// MaxMemoryBytes is how many bytes the memories of an account may occupy with their versions; 1 GiB by default.
 	MaxMemoryBytes int64
+	// CORSOrigins are the origins of pages that may use the API from a browser, such as https://app.example.com, or * for
+	// every page; see pipeline.CheckOrigins. None may by default.
+	CORSOrigins []string
 	// Heartbeat is the longest silence on an event stream; 15 seconds by default.
 	Heartbeat time.Duration
 	// StreamPatience is how long a caller may take to read a frame of an event stream, or a piece of 64 KiB of another
@@ -158,7 +164,8 @@ type Server struct {
 	mcp      *mcptools.Source
 	pipeline *pipeline.Pipeline
 	budgets  []*budget.Budget
-	blobs    blob.Store // nil without a place for files
+	blobs    blob.Store   // nil without a place for files
+	tls      *certificate // nil for HTTP
 }
 
 // New opens the database, brings its schema up to date and assembles the API. It refuses a contract that is not
@@ -168,12 +175,14 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	cert, err := openCertificate(config)
+	if err != nil {
+		return nil, err
+	}
 	go func() { _, _ = contract.Load() }() // assemble waits for it; opening the database takes as long
-	db, err := sqlstore.Open(ctx, config.DB, sqlstore.Options{
-		Now: config.Now, NewID: config.NewID, MaxConns: config.DBMaxConns,
-		StatementTimeout: config.DBStatementTimeout, ConnectTimeout: config.DBConnectTimeout,
-		Serve: true, Logger: config.Logger,
-	})
+	measured, options := newMetrics(), config.storeOptions(true)
+	options.OnCommit = measured.committed
+	db, err := sqlstore.Open(ctx, config.DB, options)
 	if err != nil {
 		return nil, err
 	}
@@ -181,15 +190,25 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	s, err := assemble(ctx, config, db, blobs)
+	s, err := assemble(ctx, config, db, blobs, measured)
 	if err != nil {
 		return nil, errors.Join(err, closeBlobs(blobs), db.Close())
 	}
+	s.tls = cert
 	return s, nil
 }
 
+// storeOptions returns the options of the store, which this process serves or only looks at.
+func (c Config) storeOptions(serve bool) sqlstore.Options {
+	return sqlstore.Options{
+		Now: c.Now, NewID: c.NewID, MaxConns: c.DBMaxConns,
+		StatementTimeout: c.DBStatementTimeout, ConnectTimeout: c.DBConnectTimeout,
+		Serve: serve, Logger: c.Logger,
+	}
+}
+
 // assemble builds the server over open stores, which it does not close when it fails.
-func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Store) (*Server, error) {
+func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Store, measured *metrics) (*Server, error) {
 	s := &Server{config: config, store: db, blobs: blobs, log: config.Logger}
 	var err error
 	if s.egress, err = openEgress(config); err != nil {
@@ -214,7 +233,7 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 	s.pipeline = pipeline.New(pipeline.Options{
 		Contract: api, Auth: auth.New(db, config.Now), Store: db, Log: config.Logger,
 		ReportOnly: config.ResponseCheck == Report, OnViolation: config.OnViolation,
-		Faults: config.Faults, Sleep: config.Clock.Sleep,
+		Faults: config.Faults, Sleep: config.Clock.Sleep, Origins: config.CORSOrigins,
 		MaxKeyBytes: config.MaxKeyBytes, Heartbeat: config.Heartbeat, Patience: config.StreamPatience, Budget: bytes,
 		Forms: &form.Receiver{Blobs: blobs, MaxBytes: config.MaxFileBytes, MaxAccountBytes: config.MaxAccountFileBytes, Used: db.FileBytes},
 	})
@@ -240,12 +259,11 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 		Store: db, Log: events, Runner: config.Runner, Workers: config.Workers, Patience: config.TurnPatience,
 		Clock: config.Clock, Now: config.Now, Logger: config.Logger, MaxInputTokens: maxInputTokens(models),
 		WorkPatience: config.WorkPatience, TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
-		Tools:  []dispatch.ToolSource{builtintools.Source(config.Logger), filetools.Source(db, blobs), memorytools.Source(db, s.memory), s.mcp.Open},
-		Budget: turnBytes, // of its own: turns last
+		Tools:   []dispatch.ToolSource{builtintools.Source(config.Logger), filetools.Source(db, blobs), memorytools.Source(db, s.memory), s.mcp.Open},
+		Budget:  turnBytes, // of its own: turns last
+		Observe: measured.stopped,
 	})
-	s.pipeline.Gauge("sessions_open_streams", "Event streams that are open.", s.broker.Readers)
-	s.pipeline.Gauge("sessions_bytes_in_flight", "Bytes that requests, responses and streams have reserved.", func() int { return int(bytes.Used()) })
-	s.pipeline.Gauge("sessions_running_turns", "Turns that are running.", s.turns.Running)
+	s.registerMetrics(measured, bytes, turnBytes)
 	return s, nil
 }
 
@@ -314,6 +332,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.WorkPatience < 0 || c.TurnTimeout < 0 || c.TurnSilenceTimeout < 0 || c.MaxTurnText < 0 {
 		return c, errors.New("the bounds of a turn must be positive")
 	}
+	if err := pipeline.CheckOrigins(c.CORSOrigins); err != nil {
+		return c, fmt.Errorf("the origins of browsers: %w", err)
+	}
 	if c.VaultKey != "" && c.VaultKeyFile != "" {
 		return c, errors.New("the vault key is given as text and as a file; use one of them")
 	}
@@ -343,7 +364,7 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 // ServeHTTP serves the API at /api/v1/cloud and at /v1, and next to it /healthz, /readyz, /metrics, /openapi.yaml and
-// /openapi.json.
+// /openapi.json, and the pages for people: /, /console and /docs.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.pipeline.ServeHTTP(w, r) }
 
 // OperationID returns the operationId that a request is for; "" for a request outside the contract.
@@ -355,7 +376,7 @@ func (s *Server) Demo() *Demo { return s.demo }
 // Run serves on Config.Addr until ctx ends. Then it turns /readyz red at once, and after Config.DrainDelay it drains: it
 // closes streams, so that their readers resume elsewhere, accepts no new requests, and waits for those in progress. After
 // Config.ShutdownTimeout it ends them and returns an error. listening is called with the server's address,
-// http://HOST:PORT, once it accepts connections.
+// http://HOST:PORT or https://HOST:PORT, once it accepts connections.
 func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.config.Addr)
 	if err != nil {
@@ -378,9 +399,16 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 	background.Go(func() { s.returnMemory(ctx, releaseMemory) })
 
 	served := make(chan error, 1)
-	go func() { served <- web.Serve(listener) }()
-	listening("http://" + listener.Addr().String())
+	if s.tls == nil {
+		go func() { served <- web.Serve(listener) }()
+		listening("http://" + listener.Addr().String())
+	} else {
+		web.TLSConfig = s.tls.config()
+		go func() { served <- web.ServeTLS(listener, "", "") }()
+		listening("https://" + listener.Addr().String())
+	}
 
+	s.logStart(listener.Addr().String())
 	select {
 	case err := <-served:
 		return err

@@ -27,8 +27,8 @@ func DefaultVaultKeyFile(db string) string {
 	return path + ".vault-key"
 }
 
-// openVaults opens the safe of the vaults, which asks token endpoints through the client, and logs when there is no key.
-func openVaults(ctx context.Context, c Config, db store.Store, client *egress.Client, api *contract.Contract) (*vault.Safe, error) {
+// vaultKey says where the vault key of a configuration is.
+func (c Config) vaultKey() vault.KeyConfig {
 	key := vault.KeyConfig{
 		Text: c.VaultKey, File: c.VaultKeyFile, Required: c.VaultKeyFile != "",
 		Create: strings.HasPrefix(c.DB, "sqlite:"), Temporary: c.DB == "sqlite::memory:",
@@ -39,6 +39,12 @@ func openVaults(ctx context.Context, c Config, db store.Store, client *egress.Cl
 	case key.Text == "" && key.File == "":
 		key.File = DefaultVaultKeyFile(c.DB)
 	}
+	return key
+}
+
+// openVaults opens the safe of the vaults, which asks token endpoints through the client, and logs when there is no key.
+func openVaults(ctx context.Context, c Config, db store.Store, client *egress.Client, api *contract.Contract) (*vault.Safe, error) {
+	key := c.vaultKey()
 	safe, err := vault.Open(ctx, vault.Options{
 		Store: db, Key: key, HTTP: egress.Confidential{Client: client}, Now: c.Now,
 		MaxToken: api.Schema("MCPOAuthInput").At("access_token").MaxLength(),

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/server"
-	"github.com/cloud-sessions/sessions/server/store/pgtest"
 )
 
 // queue is the work queue of a self-hosted environment, as its workers see it.
@@ -175,7 +174,7 @@ func TestALeaseEnds(t *testing.T) {
 // TestOneWorkerHasAnItem lets two workers race for one item, at one server.
 func TestOneWorkerHasAnItem(t *testing.T) {
 	h := startInMemory(t)
-	h.racesForAnItem(1000, h.server, h.server)
+	racesForAnItem(1000, h, h)
 }
 
 // raceRounds is the variable with how often the workers of two replicas race; `make test-cluster-long` sets it.
@@ -183,34 +182,28 @@ const raceRounds = "SESSIONS_RACE_ROUNDS"
 
 // TestOneWorkerOfTwoReplicasHasAnItem lets two workers race for one item, each at a replica of its own.
 func TestOneWorkerOfTwoReplicasHasAnItem(t *testing.T) {
-	t.Parallel()
 	rounds, err := strconv.Atoi(cmp.Or(os.Getenv(raceRounds), "50"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := startOn(t, pgtest.Database(t))
-	other, err := server.New(t.Context(), server.Config{DB: h.dsn, Now: h.clock.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	h.racesForAnItem(rounds, h.server, other)
+	h, other := replicas(t)
+	racesForAnItem(rounds, h, other)
 }
 
 // racesForAnItem lets two workers, each at its server, race for one item by the raw protocol. Both polls deliver it, since
 // neither waits for the other's acknowledgement.
-func (h *harness) racesForAnItem(rounds int, servers ...http.Handler) {
-	t, q := h.t, h.workQueue(h.t)
+func racesForAnItem(rounds int, servers ...*harness) {
+	t, q := servers[0].t, servers[0].workQueue(servers[0].t)
 	q.workSession()
-	send := func(server http.Handler, method, path, token string) int {
-		r, err := http.NewRequestWithContext(t.Context(), method, "/v1"+q.path+path, http.NoBody)
+	send := func(at *harness, path, token string) int {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/v1"+q.path+path, http.NoBody)
 		if err != nil {
 			t.Error(err)
 			return 0
 		}
 		r.Header.Set("Authorization", "Bearer "+token)
 		w := &statusWriter{header: http.Header{}}
-		server.ServeHTTP(w, r)
+		at.server.ServeHTTP(w, r)
 		return w.status
 	}
 	for round := range rounds {
@@ -227,17 +220,19 @@ func (h *harness) racesForAnItem(rounds int, servers ...http.Handler) {
 		var all sync.WaitGroup
 		for i, token := range tokens {
 			all.Go(func() {
-				if got := send(servers[i], "POST", "/"+id+"/ack", q.key); got != http.StatusOK {
+				if got := send(servers[i], "/"+id+"/ack", q.key); got != http.StatusOK {
 					t.Errorf("round %d: ack: %d", round, got)
 				}
-				statuses[i] = send(servers[i], "POST", "/"+id+"/heartbeat?expected_last_heartbeat=NO_HEARTBEAT", token)
+				statuses[i] = send(servers[i], "/"+id+"/heartbeat?expected_last_heartbeat=NO_HEARTBEAT", token)
 			})
 		}
 		all.Wait()
 		if sum := statuses[0] + statuses[1]; sum != http.StatusOK+http.StatusPreconditionFailed {
 			t.Fatalf("round %d: %v", round, statuses)
 		}
-		h.clock.advance(time.Minute)
+		for _, at := range servers {
+			at.clock.advance(time.Minute)
+		}
 	}
 }
 

@@ -192,13 +192,15 @@ func TestWhatEndsAWaitingTurn(t *testing.T) {
 			t.Errorf("a late result: %d %s", late.status, late.body)
 		}
 	}
-	var last time.Time
+	var interrupted time.Time
 	for _, f := range h.events(path) { // a worker compares the times of interrupts and uses
 		at, err := time.Parse(time.RFC3339Nano, f.Data["processed_at"].(string))
-		if err != nil || f.Event == "agent.tool_use" && !at.After(last) {
-			t.Errorf("%s has the time of an event before it: %v", f.ID, err)
+		if err != nil || f.Event == "agent.tool_use" && !at.After(interrupted) {
+			t.Errorf("%s has the time of an interrupt before it: %v", f.ID, err)
 		}
-		last = at
+		if f.Event == "user.interrupt" {
+			interrupted = at
+		}
 	}
 }
 

@@ -125,8 +125,8 @@ var storeMutants = []mutant{
 	{
 		name:     "locks: readers can write to the file",
 		in:       "server/store/sqlstore",
-		before:   "url.Values{\"_query_only\": {\"on\"}}",
-		after:    "url.Values{}",
+		before:   "url.Values{\"_query_only\": {\"on\"}}), maxReaders",
+		after:    "url.Values{}), maxReaders",
 		packages: "server/store/sqlstore/sqliteengine",
 		tests:    "TestConnections",
 	},

@@ -255,3 +255,20 @@ func TestReader(t *testing.T) {
 		t.Errorf("a blob that is shorter than its row says: %v", err)
 	}
 }
+
+// TestRestoreAcceptsKeysOnly restores blobs under names that no blob has.
+func TestRestoreAcceptsKeysOnly(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, key := range []string{"", "x", "../blob-a", "blob-a/b", "new-blob-a", "blob-A", "blob-"} {
+		if err := blob.Restore(t.Context(), dir, key, strings.NewReader("x")); err == nil {
+			t.Errorf("%q is accepted", key)
+		}
+	}
+	if err := blob.Restore(t.Context(), dir, "blob-a", strings.NewReader("x")); err != nil {
+		t.Error(err)
+	}
+	if err := blob.Restore(t.Context(), dir, "blob-a", strings.NewReader("y")); err == nil {
+		t.Error("a blob is overwritten")
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -186,4 +187,27 @@ func (f *folder) Close() error {
 		err = errors.Join(err, os.RemoveAll(f.path))
 	}
 	return err
+}
+
+// validKey is what a key of a blob looks like, as newKey makes it.
+var validKey = regexp.MustCompile(`^blob-[a-z0-9]{1,100}$`)
+
+// Restore stores what r yields under the key that the blob had where it was copied from, durably, in a folder. It refuses
+// a key that the folder has already.
+func Restore(ctx context.Context, path, key string, r io.Reader) error {
+	if !validKey.MatchString(key) {
+		return fmt.Errorf("blob: %q is not a key of a blob", key)
+	}
+	f, err := openFolder(path)
+	if err != nil {
+		return err
+	}
+	err = f.write(ctx, key, r)
+	if err == nil {
+		err = f.sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("blob: %w", err)
+	}
+	return nil
 }

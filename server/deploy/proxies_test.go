@@ -196,6 +196,24 @@ func TestFramesPassProxiesAtOnce(t *testing.T) {
 	}
 }
 
+// use runs a turn.
+func use(t *testing.T, address string) {
+	t.Helper()
+	c, err := client.New(client.WithToken(token), client.WithBaseURL("http://"+address+"/v1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := c.Sessions.Create(t.Context(), &client.CreateSessionRequest{Agent: client.AgentRef{ID: server.DemoAgent}, EnvironmentID: server.DemoEnvironment})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range c.Sessions.Run(t.Context(), session.ID, "Hello", nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // arrival is when a frame arrived.
 type arrival struct {
 	id   string

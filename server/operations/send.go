@@ -120,7 +120,13 @@ func (h *handler) enqueue(ctx context.Context, t store.TurnRef) error {
 	if busy > h.maxTurns {
 		return &tooManyTurns{h.maxTurns}
 	}
-	return h.store.QueueTurn(ctx, t)
+	if err := h.store.QueueTurn(ctx, t); err != nil {
+		return err
+	}
+	if info := request.From(ctx); info.Log != nil { // so that the lines of the turn can be found from those of the request
+		info.Log.InfoContext(ctx, "turn queued", "request_id", info.ID, "session", t.Session.ID, "turn", t.TurnID)
+	}
+	return nil
 }
 
 // acceptedEvent is an event to append.

@@ -166,6 +166,7 @@ func (p *Pipeline) replay(c echo.Context, reply *heldReply, sent keyedRequest, r
 	case recorded.Erased:
 		return &erasedError{}
 	case recorded.Response.Reference == "":
+		p.metrics.replays.Inc()
 		return reply.replay(c, recorded.Response)
 	}
 	response := recorded.Response
@@ -177,6 +178,7 @@ func (p *Pipeline) replay(c echo.Context, reply *heldReply, sent keyedRequest, r
 		return err
 	}
 	response.Body = body
+	p.metrics.replays.Inc()
 	return p.handle(c, reply, func(c echo.Context) error { return reply.replay(c, response) })
 }
 

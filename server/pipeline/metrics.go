@@ -15,6 +15,8 @@ type metrics struct {
 	requests   *prometheus.HistogramVec
 	violations *prometheus.CounterVec
 	faults     *prometheus.CounterVec
+	replays    prometheus.Counter
+	dropped    prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -30,8 +32,14 @@ func newMetrics() *metrics {
 		faults: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sessions_faults_injected_total", Help: "Faults injected for rehearsals, by operation and fault.",
 		}, []string{"operation", "fault"}),
+		replays: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sessions_idempotent_replays_total", Help: "Requests that got the response recorded for their idempotency key.",
+		}),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sessions_stream_readers_dropped_total", Help: "Event streams that ended because their reader did not read in time.",
+		}),
 	}
-	m.registry.MustRegister(m.requests, m.violations, m.faults)
+	m.registry.MustRegister(m.requests, m.violations, m.faults, m.replays, m.dropped)
 	return m
 }
 
@@ -39,6 +47,9 @@ func newMetrics() *metrics {
 func (m *metrics) gauge(name, help string, fn func() int) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(fn()) }))
 }
+
+// Register adds metrics.
+func (p *Pipeline) Register(added ...prometheus.Collector) { p.metrics.registry.MustRegister(added...) }
 
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})

@@ -10,12 +10,16 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/cloud-sessions/sessions/server/internal/panics"
+	"github.com/cloud-sessions/sessions/server/internal/text"
 	"github.com/cloud-sessions/sessions/server/request"
 )
 
 // statusHungUp is the status that the log and the metrics have for a request whose caller closed the connection before
 // there was a response: the failure of such a request is not the server's. Nginx made the number customary.
 const statusHungUp = 499
+
+// longestPath is how much of a request's path the log has, in bytes.
+const longestPath = 256
 
 // observe gives every request its id, turns panics and errors into responses, and writes one log line and one metric.
 func (p *Pipeline) observe(next echo.HandlerFunc) echo.HandlerFunc {
@@ -45,7 +49,8 @@ func (p *Pipeline) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			level = slog.LevelDebug
 		}
 		info.Log.LogAttrs(r.Context(), level, "request", slog.String("request_id", info.ID),
-			slog.Int("status", status), slog.Duration("duration", elapsed), slog.String("account", info.Account))
+			slog.Int("status", status), slog.Duration("duration", elapsed), slog.String("account", info.Account),
+			slog.String("path", text.Cut(r.URL.Path, longestPath)), slog.String("remote", c.RealIP()))
 		return nil
 	}
 }

@@ -45,6 +45,7 @@ func (p *Pipeline) operation(op *contract.Operation) echo.MiddlewareFunc {
 				reply.reset(c)
 				p.writeError(c, err)
 			}
+			p.compressor.compress(c.Request(), reply)
 			grant.Rest() // the caller may take any time to read
 			return p.replies.release(c, reply)
 		}

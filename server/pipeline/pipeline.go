@@ -47,6 +47,8 @@ type Options struct {
 	Heartbeat time.Duration
 	// Patience is how long a caller may take to read a frame of a stream, or a piece of another response.
 	Patience time.Duration
+	// Origins are those whose pages may use the API from a browser; see CheckOrigins. None may by default.
+	Origins []string
 	// Forms receives request bodies that are forms.
 	Forms *form.Receiver
 	// Budget bounds the memory that requests and responses hold; nil does not.
@@ -60,6 +62,7 @@ type Pipeline struct {
 	log          *slog.Logger
 	metrics      *metrics
 	replies      replies
+	compressor   *compressor
 	responses    Responses
 	fingerprints *fingerprints
 	keyBytes     *keyBytes
@@ -70,7 +73,7 @@ type Pipeline struct {
 // New returns a pipeline without operations.
 func New(o Options) *Pipeline {
 	return &Pipeline{
-		opts: o, contract: o.Contract, log: o.Log, metrics: newMetrics(),
+		opts: o, contract: o.Contract, log: o.Log, metrics: newMetrics(), compressor: newCompressor(),
 		fingerprints: &fingerprints{store: o.Store}, keyBytes: newKeyBytes(o.Store, o.MaxKeyBytes),
 	}
 }
@@ -86,12 +89,12 @@ func (p *Pipeline) Serve(operations echoserver.StrictServerInterface, responses 
 	if p.opts.Faults != nil {
 		handler = p.rehearse(p.opts.Faults, handler)
 	}
-	p.handler = linger(handler)
+	p.handler = crossOrigin(p.contract, p.opts.Origins, linger(handler))
 	return nil
 }
 
 // ServeHTTP serves the API at /api/v1/cloud and at /v1, and next to it /healthz, /readyz, /metrics, /openapi.yaml and
-// /openapi.json.
+// /openapi.json, and the pages for people: /, /console and /docs.
 func (p *Pipeline) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.handler.ServeHTTP(&pacedWriter{ResponseWriter: w, patience: p.opts.Patience}, withPlainPath(r))
 }

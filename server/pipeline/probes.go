@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-
-	"github.com/cloud-sessions/sessions/api"
 )
 
 // readyTimeout bounds how long the database may take before the server counts as not ready.
@@ -28,16 +26,4 @@ func (p *Pipeline) readyz(c echo.Context) error {
 		return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "unavailable"})
 	}
 	return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
-}
-
-func (p *Pipeline) openAPIYAML(c echo.Context) error {
-	return c.Blob(http.StatusOK, "application/yaml", api.Spec())
-}
-
-func (p *Pipeline) openAPIJSON(c echo.Context) error {
-	data, err := api.JSON()
-	if err != nil {
-		return err
-	}
-	return c.JSONBlob(http.StatusOK, data)
 }

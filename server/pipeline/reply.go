@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"maps"
 	"net/http"
 	"strconv"
 	"sync"
@@ -21,11 +22,13 @@ var _ validated.Writer = (*heldReply)(nil)
 // taken back. It replaces echo's writer until it is released.
 type heldReply struct {
 	to        http.ResponseWriter
+	outer     http.Header // of what surrounds the operation, such as the permission for other origins
 	op        *contract.Operation
 	id        []string // the request's id, which overrides the one that a handler sets
 	status    int
 	body      bytes.Buffer
 	validated []byte // replaces body, and has passed op.CheckBody; nil for none
+	packed    []byte // is sent in place of body or validated; nil for none
 	open      bool   // what is written goes straight to the caller
 	grant     *budget.Grant
 }
@@ -42,6 +45,10 @@ func (p *replies) hold(c echo.Context, op *contract.Operation, grant *budget.Gra
 	to := c.Response().Writer
 	reply.to, reply.op, reply.grant = to, op, grant
 	reply.id, reply.open = to.Header()[echo.HeaderXRequestID], false
+	reply.outer = nil
+	if len(to.Header()) > 1 { // beside the request's id
+		reply.outer = to.Header().Clone()
+	}
 	c.Response().Writer = reply
 	reply.reset(c)
 	return reply
@@ -55,11 +62,11 @@ const largestKept = 64 << 10
 func (p *replies) release(c echo.Context, r *heldReply) (err error) {
 	c.Response().Writer = r.to
 	if !r.open {
-		r.to.Header()[echo.HeaderContentLength] = []string{strconv.Itoa(len(r.bytes()))}
+		r.to.Header()[echo.HeaderContentLength] = []string{strconv.Itoa(len(r.sent()))}
 		err = r.send()
 	}
 	if r.body.Cap() <= largestKept {
-		r.to, r.validated, r.grant = nil, nil, nil
+		r.to, r.validated, r.packed, r.grant, r.outer = nil, nil, nil, nil, nil
 		p.pool.Put(r)
 	}
 	return err
@@ -133,6 +140,14 @@ func (r *heldReply) bytes() []byte {
 	return r.body.Bytes()
 }
 
+// sent returns the body as it is sent.
+func (r *heldReply) sent() []byte {
+	if r.packed != nil {
+		return r.packed
+	}
+	return r.bytes()
+}
+
 // check validates the held reply.
 func (r *heldReply) check() error {
 	if r.validated != nil {
@@ -151,15 +166,16 @@ func (r *heldReply) plain() {
 // send sends the held status and body.
 func (r *heldReply) send() error {
 	r.to.WriteHeader(r.status)
-	_, err := r.to.Write(r.bytes())
+	_, err := r.to.Write(r.sent())
 	return err
 }
 
 // reset forgets what was written so far.
 func (r *heldReply) reset(c echo.Context) {
 	clear(r.Header())
+	maps.Copy(r.Header(), r.outer)
 	r.Header()[echo.HeaderXRequestID] = r.id
-	r.status, r.validated = http.StatusOK, nil
+	r.status, r.validated, r.packed = http.StatusOK, nil, nil
 	r.body.Reset()
 	c.Response().Committed, c.Response().Size, c.Response().Status = false, 0, http.StatusOK
 }

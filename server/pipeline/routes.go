@@ -65,8 +65,9 @@ func (p *Pipeline) routes(operations echoserver.StrictServerInterface) (http.Han
 	reads.GET("/healthz", p.healthz)
 	reads.GET("/readyz", p.readyz)
 	reads.GET("/metrics", echo.WrapHandler(p.metrics.handler()))
-	reads.GET("/openapi.yaml", p.openAPIYAML)
-	reads.GET("/openapi.json", p.openAPIJSON)
+	reads.GET("/openapi.yaml", serveDocument(openAPIYAML))
+	reads.GET("/openapi.json", serveDocument(openAPIJSON))
+	p.pages(reads)
 	beside := len(e.Routes())
 
 	around := map[string][]echo.MiddlewareFunc{}

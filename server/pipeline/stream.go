@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/cloud-sessions/sessions/gen/echoserver"
@@ -25,6 +26,7 @@ const retryRead = time.Second
 func (p *Pipeline) EventStream(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject {
 	return &eventStream{
 		reader: reader, ctx: ctx, hold: p.opts.Auth.Hold, heartbeat: p.opts.Heartbeat, log: p.log,
+		dropped: p.metrics.dropped.Inc,
 	}
 }
 
@@ -35,6 +37,7 @@ type eventStream struct {
 	hold      func(ctx context.Context, token string) (held context.Context, release func())
 	heartbeat time.Duration // the longest silence
 	log       *slog.Logger
+	dropped   func()
 	text      []byte // to be reused
 }
 
@@ -57,12 +60,24 @@ func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 	_ = out.SetReadDeadline(time.Time{}) // the server's deadline is for requests, not for the time that their responses take
 	for {
 		if err := out.Flush(); err != nil {
+			s.countDropped(err)
 			return err
 		}
 		frames, more := s.next()
-		if !more || s.write(w, frames) != nil {
+		if !more {
 			return nil
 		}
+		if err := s.write(w, frames); err != nil {
+			s.countDropped(err)
+			return nil
+		}
+	}
+}
+
+// countDropped counts a stream that ended because its reader did not read in time.
+func (s *eventStream) countDropped(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) && s.ctx.Err() == nil {
+		s.dropped()
 	}
 }
 

@@ -48,11 +48,40 @@ type Store interface {
 	// files. It works in small steps, so that writers never wait for long. Within Atomically it does nothing.
 	SweepSpace(ctx context.Context, limit int) (int, error)
 
+	Gauges
+
 	// Ping returns nil when the database responds and can do all that a server needs: write, for one.
 	Ping(ctx context.Context) error
 
 	// Close waits for running calls and frees everything. Later calls fail.
 	Close() error
+}
+
+// Gauges are the state of the database, for operators.
+type Gauges interface {
+	// Queues returns the queues of the database, which all processes share, in the same order each time.
+	Queues(ctx context.Context) ([]Queue, error)
+	// Pool returns the state of this process's connections to the database.
+	Pool() Pool
+}
+
+// Queue is what waits in a queue, over all accounts.
+type Queue struct {
+	// Kind is "turns", for those that wait for a worker of the server, or "work", for work items that wait for a worker of a
+	// self-hosted environment.
+	Kind string
+	// Waiting is how many wait, and Oldest for how long the one has that waits the longest.
+	Waiting int
+	Oldest  time.Duration
+}
+
+// Pool is the state of a pool of connections.
+type Pool struct {
+	// Most is how many connections there may be; Open are the ones there are, InUse those that a call has.
+	Most, Open, InUse int
+	// Waits is how often a call has waited for a connection, and Waited for how long all together.
+	Waits  int64
+	Waited time.Duration
 }
 
 // Tokens keeps what is known about access tokens; never a token itself.
@@ -229,6 +258,9 @@ type Turns interface {
 	// QueueTurn enqueues a turn when ctx's transaction commits. It must be called within Atomically.
 	QueueTurn(ctx context.Context, t TurnRef) error
 
+	// Alone reports whether this process has the sessions for itself: no other one dispatches their turns.
+	Alone() bool
+
 	// OverdueTurns returns at most limit of the sessions, of every account, that are idle and whose turn waits for a worker
 	// to run an allowed use, for too long.
 	OverdueTurns(ctx context.Context, o Overdue, limit int) ([]OverdueTurn, error)
@@ -274,6 +306,10 @@ type Signals interface {
 	// Publish sends an increment to all watchers in all processes immediately, whatever becomes of ctx's transaction. A long
 	// text may arrive as several increments. Increments are not stored.
 	Publish(ctx context.Context, inc Increment) error
+
+	// PublishWith is Publish when ctx's transaction commits: just before Watch learns of what the transaction does after it. It
+	// must be called within Atomically.
+	PublishWith(ctx context.Context, inc Increment) error
 }
 
 // Streams counts the event streams that processes have open, for a bound on all of them together.

@@ -12,15 +12,21 @@ import (
 
 // ByModel is a Runner that passes each turn on to the runner of its agent's model.
 type ByModel struct {
-	exact    map[string]Runner
+	exact    map[string]named
 	prefixes []modelPrefix
-	fallback Runner
+	fallback named
+}
+
+// named is a runner and its name; the zero value is none.
+type named struct {
+	name string
+	Runner
 }
 
 // modelPrefix sends the models that start with prefix to runner.
 type modelPrefix struct {
 	prefix string
-	runner Runner
+	runner named
 }
 
 // NewByModel returns the ByModel that config describes: it maps patterns of models to names of runners. A
@@ -31,15 +37,15 @@ type modelPrefix struct {
 // The error names every pattern that is malformed and every runner that is not in runners, nil ones
 // included.
 func NewByModel(config map[string]string, runners map[string]Runner, fallback string) (*ByModel, error) {
-	m := &ByModel{exact: map[string]Runner{}}
+	m := &ByModel{exact: map[string]named{}}
 	var errs []error
-	lookup := func(what, name string) Runner {
+	lookup := func(what, name string) named {
 		if runners[name] == nil {
 			known := slices.DeleteFunc(slices.Sorted(maps.Keys(runners)), func(k string) bool { return runners[k] == nil })
 			errs = append(errs, fmt.Errorf("%s: unknown runner %q; the runners are: %s",
 				what, name, cmp.Or(strings.Join(known, ", "), "none")))
 		}
-		return runners[name]
+		return named{name, runners[name]}
 	}
 	for _, pattern := range slices.Sorted(maps.Keys(config)) {
 		what := fmt.Sprintf("route %q", pattern)
@@ -68,13 +74,31 @@ func NewByModel(config map[string]string, runners map[string]Runner, fallback st
 // Run implements Runner. A model without a runner is an error that names it.
 func (m *ByModel) Run(ctx context.Context, in Input, out Sink) (Outcome, error) {
 	runner := m.pick(in.Agent.Model)
-	if runner == nil {
+	if runner.Runner == nil {
 		return "", Failuref("no runner for the model %q", in.Agent.Model)
 	}
 	return runner.Run(ctx, in, out)
 }
 
-func (m *ByModel) pick(model string) Runner {
+// NameOf implements Namer.
+func (m *ByModel) NameOf(model string) string { return m.pick(model).name }
+
+// Namer is a Runner that tells the name of the one that runs the turns of agents with a model; "" for none.
+type Namer interface{ NameOf(model string) string }
+
+// NameOf returns the name of the runner that runs the turns of agents with a model, as metrics have it; "custom" where a
+// runner does not tell it.
+func NameOf(r Runner, model string) string {
+	if n, ok := r.(Namer); ok {
+		return cmp.Or(n.NameOf(model), "none")
+	}
+	if _, ok := r.(*Echo); ok {
+		return "echo"
+	}
+	return "custom"
+}
+
+func (m *ByModel) pick(model string) named {
 	if runner, ok := m.exact[model]; ok {
 		return runner
 	}

@@ -33,9 +33,8 @@ type Runner interface {
 type Input struct {
 	SessionID, TurnID string
 	Agent             Agent
-	// History is the conversation before the turn, oldest first: user and agent messages, tool uses and results.
-	// A use in it may lack its result, when its turn was stopped.
-	History []Entry
+	// History reads the conversation before the turn; nil for none. Past calls it.
+	History func(ctx context.Context) ([]Entry, error)
 	// Entries is the turn itself so far, oldest first. It starts with what the user sent: a UserMessage
 	// or a DefineOutcome.
 	Entries []Entry
@@ -44,6 +43,20 @@ type Input struct {
 	// Rescheduled is whether an earlier call for the same Entries was cut short, with its process: a tool use without a
 	// result may have run.
 	Rescheduled bool
+}
+
+// Past returns the conversation before the turn, oldest first: user and agent messages, tool uses and results. A use in it may
+// lack its result, when its turn was stopped. It is read at the first call: a runner that does not need it does not ask.
+func (in Input) Past(ctx context.Context) ([]Entry, error) {
+	if in.History == nil {
+		return nil, nil
+	}
+	return in.History(ctx)
+}
+
+// InMemory returns an Input.History of entries that are known.
+func InMemory(entries []Entry) func(context.Context) ([]Entry, error) {
+	return func(context.Context) ([]Entry, error) { return entries, nil }
 }
 
 // Message returns the text that started the turn, or "".
@@ -111,7 +124,8 @@ const MaxMemo = 128 << 10
 // Sink accepts what a runner produces, in order. Its methods return an error once the turn is over or ctx
 // has ended. Only the goroutine that runs Run may call them.
 type Sink interface {
-	// Thinking reports that the model thinks, before it speaks.
+	// Thinking reports that the model thinks, before it speaks. It and EndMessage may return some milliseconds before their
+	// event is stored, together with those that follow; if that fails, a later call returns the error.
 	Thinking(ctx context.Context) error
 	// Say adds a piece to the agent's current message, which readers of increments see immediately. An
 	// empty piece does nothing.

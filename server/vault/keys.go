@@ -63,7 +63,9 @@ func (k *keys) with(id string) (*seal.Ring, error) {
 
 // openKeys finds the ring, proves on the known text that it is the database's, and stores that text for the first ring. A
 // ring that does not fit is an error that says what to do, unless nothing is sealed yet; nothing is changed then.
-func openKeys(ctx context.Context, s store.Vaults, c KeyConfig) (*keys, error) {
+//
+// With dry it changes neither the database nor the file, and finds only what is wrong.
+func openKeys(ctx context.Context, s store.Vaults, c KeyConfig, dry bool) (*keys, error) {
 	k := &keys{}
 	current, err := s.VaultKey(ctx)
 	if err != nil {
@@ -84,7 +86,11 @@ func openKeys(ctx context.Context, s store.Vaults, c KeyConfig) (*keys, error) {
 		from = "the key file " + c.File
 		k.reload = func() (*seal.Ring, error) { return seal.ReadFile(c.File) }
 		k.ring, err = k.reload()
-		if errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case !errors.Is(err, fs.ErrNotExist):
+		case dry && c.Create && empty:
+			err = nil // a start creates it
+		default:
 			k.ring, err = absent(c, empty)
 		}
 	case c.Temporary:
@@ -96,7 +102,7 @@ func openKeys(ctx context.Context, s store.Vaults, c KeyConfig) (*keys, error) {
 	if k.ring == nil {
 		return k, nil
 	}
-	return k, s.SetVaultKey(ctx, func(stored store.Sealed) (store.Sealed, error) {
+	accept := func(stored store.Sealed) (store.Sealed, error) {
 		switch {
 		case stored == store.Sealed{} || empty && !k.ring.Has(stored.Key):
 			return checkText(k.ring, k.ring.Primary())
@@ -105,7 +111,12 @@ func openKeys(ctx context.Context, s store.Vaults, c KeyConfig) (*keys, error) {
 				"start with the right key, or with none: then only what needs the secrets fails", from, stored.Key, strings.Join(k.ring.IDs(), ", "))
 		}
 		return stored, nil
-	})
+	}
+	if dry {
+		_, err := accept(current)
+		return k, err
+	}
+	return k, s.SetVaultKey(ctx, accept)
 }
 
 // absent is for a key file that does not exist: it returns a fresh ring, written to the file, or nil.

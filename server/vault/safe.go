@@ -65,7 +65,7 @@ var _ Credentials = (*Safe)(nil)
 // Open returns the safe of a database. A key that is not the database's is an error, and nothing is changed. Without a key
 // the safe is open, and what needs one fails; see Available.
 func Open(ctx context.Context, o Options) (*Safe, error) {
-	keys, err := openKeys(ctx, o.Store, o.Key)
+	keys, err := openKeys(ctx, o.Store, o.Key, false)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +73,12 @@ func Open(ctx context.Context, o Options) (*Safe, error) {
 		o.Now = time.Now
 	}
 	return &Safe{store: o.Store, keys: keys, http: o.HTTP, now: o.Now, maxToken: o.MaxToken}, nil
+}
+
+// Check returns the error that Open would return, and creates and changes nothing.
+func Check(ctx context.Context, s store.Vaults, c KeyConfig) error {
+	_, err := openKeys(ctx, s, c, true)
+	return err
 }
 
 // Available reports whether there is a key.

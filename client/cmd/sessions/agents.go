@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,9 +29,9 @@ func agentView() view[client.Agent] {
 			{name: "MCP SERVERS", text: func(v *client.Agent) string { return count(len(v.MCPServers)) }, detail: true},
 			{name: "SKILLS", text: func(v *client.Agent) string { return count(len(v.Skills)) }, detail: true},
 			{name: "METADATA", text: func(v *client.Agent) string { return pairsOf(v.Metadata) }, detail: true},
-			{name: "CREATED", text: func(v *client.Agent) string { return moment(&v.CreatedAt) }, detail: true},
-			{name: "UPDATED", text: func(v *client.Agent) string { return moment(&v.UpdatedAt) }},
-			{name: "ARCHIVED", text: func(v *client.Agent) string { return moment(v.ArchivedAt) }, detail: true},
+			{name: "CREATED", at: func(v *client.Agent) *time.Time { return &v.CreatedAt }, detail: true},
+			{name: "UPDATED", at: func(v *client.Agent) *time.Time { return &v.UpdatedAt }},
+			{name: "ARCHIVED", at: func(v *client.Agent) *time.Time { return v.ArchivedAt }, detail: true},
 		},
 	}
 }

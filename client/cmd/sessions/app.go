@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,6 +77,11 @@ func (a *app) register(root *cobra.Command) {
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp))
 }
 
+// server is the base URL of the API.
+func (a *app) server() string {
+	return cmp.Or(a.baseURL, os.Getenv("QODER_BASE_URL"), client.DefaultBaseURL)
+}
+
 // connect returns a client as the flags and the environment want it.
 func (a *app) connect(ctx context.Context) (*client.Client, error) {
 	var opts []client.Option
@@ -107,7 +114,7 @@ func (a *app) readToken(ctx context.Context) (string, error) {
 	if a.tokenFile == "" {
 		return a.token, nil
 	}
-	data, err := a.readFile(ctx, a.tokenFile)
+	data, err := a.readText(ctx, a.tokenFile)
 	if err != nil {
 		return "", fmt.Errorf("--token-file: %w", err)
 	}
@@ -127,10 +134,16 @@ func (a *app) readFile(ctx context.Context, name string) ([]byte, error) {
 		return readAll(ctx, a.in)
 	}
 	data, err := os.ReadFile(name)
-	if failed, ok := errors.AsType[*os.PathError](err); ok {
-		return nil, fmt.Errorf("cannot read %s: %w", failed.Path, failed.Err)
-	}
-	return data, err
+	return data, pathError("read", err)
+}
+
+// byteOrderMark begins a text that some editors and shells of Windows write.
+const byteOrderMark = "\ufeff"
+
+// readText reads a text as readFile does, without a byte order mark.
+func (a *app) readText(ctx context.Context, name string) ([]byte, error) {
+	data, err := a.readFile(ctx, name)
+	return bytes.TrimPrefix(data, []byte(byteOrderMark)), err
 }
 
 // readAll reads r to its end or until ctx ends. A read that waits for a person cannot be ended: it is left

@@ -33,6 +33,7 @@ array, with -o jsonl one record per line. Both are written as the records arrive
   sessions list --all -o id | xargs -n 1 sessions archive
   sessions get sess_019e3bb1e8c171fd9abbb1477ffb84cc | jq .usage`,
 		Args:          unknownCommand,
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -41,6 +42,7 @@ array, with -o jsonl one record per line. Both are written as the records arrive
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate("{{.Version}}\n")
 	a.register(root)
 	root.AddGroup(&cobra.Group{ID: "sessions", Title: "Sessions:"}, &cobra.Group{ID: "needs", Title: "Resources that sessions use:"})
 	for _, cmd := range a.sessionCommands() {
@@ -161,12 +163,17 @@ func versionCommand() *cobra.Command {
 		Short: "Print the version of sessions and of Go",
 		Args:  arguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			version, goVersion := "(devel)", ""
-			if info, ok := debug.ReadBuildInfo(); ok {
-				version, goVersion = info.Main.Version, info.GoVersion
-			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "sessions %s %s\n", version, goVersion)
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), version())
 			return err
 		},
 	}
+}
+
+// version names the program, its version and that of Go.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "sessions (devel)"
+	}
+	return fmt.Sprintf("sessions %s %s", info.Main.Version, info.GoVersion)
 }

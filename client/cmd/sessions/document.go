@@ -17,11 +17,10 @@ import (
 // readDocument reads an object from a file of JSON or YAML, or from standard input for "-". In YAML, a scalar that the
 // request t holds as a string is the text as it is spelled.
 func (a *app) readDocument(ctx context.Context, name string, t reflect.Type) (map[string]any, error) {
-	data, err := a.readFile(ctx, name)
+	data, err := a.readText(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	var doc any
 	if json.Valid(data) || strings.EqualFold(filepath.Ext(name), ".json") {
 		doc, err = parseJSON(name, data)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+	"time"
 
 	"github.com/cloud-sessions/sessions/client"
 )
@@ -33,9 +34,9 @@ func environmentView() view[client.Environment] {
 			{name: "DESCRIPTION", text: func(e *client.Environment) string { return e.Description }, detail: true},
 			{name: "CONFIG", text: configText, detail: true},
 			{name: "METADATA", text: func(e *client.Environment) string { return pairsOf(e.Metadata) }, detail: true},
-			{name: "CREATED", text: func(e *client.Environment) string { return moment(&e.CreatedAt) }},
-			{name: "UPDATED", text: func(e *client.Environment) string { return moment(&e.UpdatedAt) }, detail: true},
-			{name: "ARCHIVED", text: func(e *client.Environment) string { return moment(e.ArchivedAt) }, detail: true},
+			{name: "CREATED", at: func(e *client.Environment) *time.Time { return &e.CreatedAt }},
+			{name: "UPDATED", at: func(e *client.Environment) *time.Time { return &e.UpdatedAt }, detail: true},
+			{name: "ARCHIVED", at: func(e *client.Environment) *time.Time { return e.ArchivedAt }, detail: true},
 		},
 	}
 }

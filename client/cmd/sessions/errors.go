@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -74,12 +75,12 @@ func (a *app) explain(ctx context.Context, cmd *cobra.Command, err error) (text 
 			text += "; the request may have taken effect"
 		}
 		return text, exitInterrupted
-	case errors.Is(err, errStopped):
+	case errors.Is(err, errStopped), errors.Is(err, errLeft):
 		return err.Error(), exitInterrupted
 	case isDenied:
 		return err.Error(), exitDenied
 	case answered:
-		return describe(cmd, failure), exitCode(failure)
+		return a.describe(cmd, failure), exitCode(failure)
 	case isField:
 		return join(field.message, place(cmd, field.param)), exitUsage
 	case isUsage:
@@ -92,8 +93,11 @@ func (a *app) explain(ctx context.Context, cmd *cobra.Command, err error) (text 
 	return err.Error(), exitFailure
 }
 
-// flagError says in plain words that a flag's value is none.
-func flagError(_ *cobra.Command, err error) error {
+// flagError says in plain words that a flag's value is none, and which flag a misspelled one may be.
+func flagError(cmd *cobra.Command, err error) error {
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		return suggestFlag(cmd, unknown)
+	}
 	wrong, ok := errors.AsType[*pflag.InvalidValueError](err)
 	if !ok {
 		return err
@@ -110,6 +114,22 @@ func flagError(_ *cobra.Command, err error) error {
 	return fmt.Errorf("--%s cannot be %q: %s", wrong.GetFlag().Name, wrong.GetValue(), kind)
 }
 
+// suggestFlag adds to an error about an unknown flag the flags that have a similar name.
+func suggestFlag(cmd *cobra.Command, unknown *pflag.NotExistError) error {
+	if unknown.GetSpecifiedShortnames() != "" {
+		return unknown
+	}
+	flags := &cobra.Command{SuggestionsMinimumDistance: 2} // which suggests commands: each flag is one here
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		flags.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+	})
+	near := flags.SuggestionsFor(unknown.GetSpecifiedName())
+	if len(near) == 0 {
+		return unknown
+	}
+	return fmt.Errorf("%w; did you mean --%s", unknown, strings.Join(near, " or --"))
+}
+
 // exclusive says in plain words what cobra says of flags that exclude each other, and leaves other texts.
 func exclusive(text string) string {
 	if !strings.HasPrefix(text, "if any flags in the group [") {
@@ -122,6 +142,9 @@ func exclusive(text string) string {
 
 // exitCode is the exit code for an error of the client.
 func exitCode(e *client.Error) int {
+	if isWrongPath(e) {
+		return exitUsage
+	}
 	switch e.Type {
 	case client.ErrInvalidRequest:
 		return exitUsage
@@ -139,8 +162,21 @@ func exitCode(e *client.Error) int {
 	return exitFailure
 }
 
+// isWrongPath reports whether the server does not have the API below the base URL.
+func isWrongPath(e *client.Error) bool {
+	return e.Status == http.StatusNotFound && (strings.HasPrefix(e.Message, "Unknown path") || e.Type == client.ErrUnexpectedResponse)
+}
+
+// pathHint says how to change a base URL below which there is no API.
+func pathHint(baseURL string) string {
+	if u, err := url.Parse(baseURL); err == nil && strings.Trim(u.Path, "/") == "" {
+		return "the base URL lacks the path of the API; try --base-url " + u.JoinPath("v1").String()
+	}
+	return "check --base-url, which ends in /v1 or /api/v1/cloud"
+}
+
 // describe says what the client found wrong, and which flag or argument to change.
-func describe(cmd *cobra.Command, e *client.Error) string {
+func (a *app) describe(cmd *cobra.Command, e *client.Error) string {
 	message, hint := e.Message, place(cmd, e.Param)
 	switch {
 	case e.Type == client.ErrAuthentication && e.Status == 0:
@@ -149,8 +185,8 @@ func describe(cmd *cobra.Command, e *client.Error) string {
 		hint = "check QODER_PAT or --token-file"
 	case e.Type == "" && e.Status == 0:
 		hint = "check that the server is running and --base-url is right"
-	case e.Status == http.StatusNotFound && (strings.HasPrefix(message, "Unknown path") || e.Type == client.ErrUnexpectedResponse):
-		hint = "check --base-url, which ends in /v1 or /api/v1/cloud"
+	case isWrongPath(e):
+		hint = pathHint(a.server())
 	case e.Type == client.ErrInvalidRequest && strings.HasPrefix(message, "base URL"):
 		hint = "change --base-url"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,10 +15,10 @@ func eventView() view[client.Event] {
 	return view[client.Event]{
 		id: func(e *client.Event) string { return e.ID },
 		columns: []column[client.Event]{
-			{name: "TIME", text: func(e *client.Event) string { return moment(&e.CreatedAt) }},
-			{name: "ID", text: func(e *client.Event) string { return e.ID }},
-			{name: "TYPE", text: func(e *client.Event) string { return string(e.Type) }, width: len(client.EventTypeSessionStatusRescheduled)},
-			{name: "WHAT", text: eventText},
+			{name: "TIME", at: func(e *client.Event) *time.Time { return &e.CreatedAt }, log: true},
+			{name: "ID", text: func(e *client.Event) string { return e.ID }, drop: 1},
+			{name: "TYPE", text: func(e *client.Event) string { return string(e.Type) }, width: len(client.EventTypeSessionStatusRescheduled), whole: true},
+			{name: "WHAT", text: eventText, least: 30},
 		},
 	}
 }

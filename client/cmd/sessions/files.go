@@ -33,8 +33,8 @@ func fileView() view[client.File] {
 			{name: "BYTES", text: func(f *client.File) string { return fmt.Sprint(f.SizeBytes) }},
 			{name: "PURPOSE", text: func(f *client.File) string { return string(f.Purpose) }, detail: true},
 			{name: "METADATA", text: func(f *client.File) string { return pairsOf(f.Metadata) }, detail: true},
-			{name: "CREATED", text: func(f *client.File) string { return moment(&f.CreatedAt) }},
-			{name: "EXPIRES", text: func(f *client.File) string { return moment(f.ExpiresAt) }, detail: true},
+			{name: "CREATED", at: func(f *client.File) *time.Time { return &f.CreatedAt }},
+			{name: "EXPIRES", at: func(f *client.File) *time.Time { return f.ExpiresAt }, detail: true},
 		},
 	}
 }
@@ -195,7 +195,9 @@ func fill(ctx context.Context, file *os.File, err error, get func(ctx context.Co
 	if err != nil {
 		return usageError{pathError("write", err)}
 	}
-	err = get(ctx, file)
+	if err = get(ctx, file); err == nil {
+		err = file.Sync()
+	}
 	if closed := file.Close(); err == nil {
 		err = closed
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -42,6 +43,7 @@ func prepare(t *testing.T, baseURL string, args ...string) *program {
 	p := &program{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...)}
 	p.Env = append(os.Environ(), asProgram+"=1", "QODER_PAT="+token, "QODER_BASE_URL="+baseURL, "TERM=xterm", "NO_COLOR=")
 	p.Dir = t.TempDir()
+	p.Env = append(p.Env, "HOME="+p.Dir, "XDG_CONFIG_HOME="+filepath.Join(p.Dir, "config"))
 	p.Stdout, p.Stderr = &p.out, &p.err
 	return p
 }

@@ -112,11 +112,11 @@ tools:
 	terminal := p.onTerminal(t)
 	terminal.wait(t, `> $`)
 	terminal.say(t, "launch")
-	terminal.wait(t, `· cape/launch \{"pad":7\}\r\nallow cape/launch \{"pad":7\}\? \[y/N, or a reason to deny it\] $`)
+	terminal.wait(t, `· cape/launch \{"pad":7\}\nallow cape/launch \{"pad":7\}\? \[y/N, or a reason to deny it\] \n> $`)
 	terminal.say(t, "it rains")
-	terminal.wait(t, `As you say: it rains\r\n> $`)
+	terminal.wait(t, `As you say: it rains\n> $`)
 	terminal.say(t, "another")
-	terminal.wait(t, `· range/launch \{"pad":8\}\r\nsessions: the tool launch of the MCP server "range" at 127\.0\.0\.1:\d+ failed: pad 8 is closed\r\nThen not\.\r\n> $`)
+	terminal.wait(t, `· range/launch \{"pad":8\}\nsessions: the tool launch of the MCP server "range" at 127\.0\.0\.1:\d+ failed: pad 8 is closed\nThen not\.\n> $`)
 	_, _ = terminal.Write([]byte{4}) // Ctrl-D
 	_ = terminal.rest(t, p)
 }

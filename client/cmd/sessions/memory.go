@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -35,9 +36,9 @@ func memoryStoreView() view[client.MemoryStore] {
 			{name: "BYTES", text: func(m *client.MemoryStore) string { return strconv.FormatInt(m.TotalSize, 10) }},
 			{name: "DESCRIPTION", text: func(m *client.MemoryStore) string { return m.Description }, detail: true},
 			{name: "METADATA", text: func(m *client.MemoryStore) string { return pairsOf(m.Metadata) }, detail: true},
-			{name: "CREATED", text: func(m *client.MemoryStore) string { return moment(&m.CreatedAt) }},
-			{name: "UPDATED", text: func(m *client.MemoryStore) string { return moment(&m.UpdatedAt) }, detail: true},
-			{name: "ARCHIVED", text: func(m *client.MemoryStore) string { return moment(m.ArchivedAt) }, detail: true},
+			{name: "CREATED", at: func(m *client.MemoryStore) *time.Time { return &m.CreatedAt }},
+			{name: "UPDATED", at: func(m *client.MemoryStore) *time.Time { return &m.UpdatedAt }, detail: true},
+			{name: "ARCHIVED", at: func(m *client.MemoryStore) *time.Time { return m.ArchivedAt }, detail: true},
 		},
 	}
 }
@@ -50,7 +51,7 @@ func memoryView() view[client.Memory] {
 			{name: "ID", text: func(m *client.Memory) string { return m.ID }},
 			{name: "BYTES", text: func(m *client.Memory) string { return strconv.FormatInt(m.Size, 10) }},
 			{name: "VERSION", text: func(m *client.Memory) string { return strconv.Itoa(int(m.Version)) }},
-			{name: "UPDATED", text: func(m *client.Memory) string { return moment(&m.UpdatedAt) }},
+			{name: "UPDATED", at: func(m *client.Memory) *time.Time { return &m.UpdatedAt }},
 			{name: "SHA256", text: func(m *client.Memory) string { return m.ContentSHA256 }, detail: true},
 			{name: "METADATA", text: func(m *client.Memory) string { return pairsOf(m.Metadata) }, detail: true},
 			{name: "CONTENT", text: contentText, detail: true},
@@ -70,14 +71,21 @@ func memoryItemView() view[client.MemoryListItem] {
 	memories := memoryView()
 	v := view[client.MemoryListItem]{id: func(item *client.MemoryListItem) string { return memories.id(memoryOf(item)) }}
 	for _, c := range memories.columns {
-		if !c.detail {
-			v.columns = append(v.columns, column[client.MemoryListItem]{name: c.name, text: func(item *client.MemoryListItem) string {
+		if c.detail {
+			continue
+		}
+		of := column[client.MemoryListItem]{name: c.name}
+		if c.at != nil {
+			of.at = func(item *client.MemoryListItem) *time.Time { return c.at(memoryOf(item)) }
+		} else {
+			of.text = func(item *client.MemoryListItem) string {
 				if m := memoryOf(item); m.ID != "" || c.name == "PATH" {
 					return c.text(m)
 				}
 				return ""
-			}})
+			}
 		}
+		v.columns = append(v.columns, of)
 	}
 	return v
 }

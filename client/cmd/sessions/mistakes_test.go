@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -41,9 +42,9 @@ func TestExitCodes(t *testing.T) {
 		{"usage", api, "get", exitUsage, "missing argument SESSION; see 'sessions get --help'"},
 		{"refused by the server", api, "get sess-1", exitUsage,
 			"Parameter 'session_id' must be 'sess_' followed by 1 to 64 lower-case letters or digits; change the argument SESSION (400 invalid_request_error, request id …)"},
-		{"base URL without its path", strings.TrimSuffix(api, "/v1"), "get " + session, exitNotFound,
-			"Unknown path; see /openapi.yaml for the paths of the API; check --base-url, which ends in /v1 or /api/v1/cloud (404 not_found_error, request id …)"},
-		{"a server without the API", serve(t, http.NotFound), "get " + session, exitFailure,
+		{"base URL without its path", strings.TrimSuffix(api, "/v1"), "get " + session, exitUsage,
+			"Unknown path; see /openapi.yaml for the paths of the API; the base URL lacks the path of the API; try --base-url " + api + " (404 not_found_error, request id …)"},
+		{"a server without the API", serve(t, http.NotFound) + "/v1", "get " + session, exitUsage,
 			`the response is text/plain, not JSON: "404 page not found"; check --base-url, which ends in /v1 or /api/v1/cloud (404 unexpected_response)`},
 		{"not found", api, "get sess_1", exitNotFound, "Session 'sess_1' was not found. (404 not_found_error, request id …)"},
 		{"wrong token", api, "models list --token pt-wrong", exitDenied, "Invalid API key or token; check QODER_PAT or --token-file (401 authentication_error, request id …)"},
@@ -95,7 +96,9 @@ func TestMistakes(t *testing.T) {
 	for _, tc := range []struct{ args, file, said string }{
 		{"lst", "", "unknown command \"lst\"; did you mean get or list; see 'sessions --help'"},
 		{"agents lst", "", "unknown command \"lst\"; did you mean get or list; see 'sessions agents --help'"},
-		{"create --agnt a", "", "unknown flag: --agnt" + see},
+		{"create --agnt a", "", "unknown flag: --agnt; did you mean --agent" + see},
+		{"list --colour", "", "unknown flag: --colour; see 'sessions list --help'"},
+		{"list -x", "", "unknown shorthand flag: 'x' in -x; see 'sessions list --help'"},
 		{"get sess_1 sess_2", "", `unexpected argument "sess_2"; see 'sessions get --help'`},
 		{"resources add sess_1", "", "missing argument FILE; see 'sessions resources add --help'"},
 		{"list --limit 1 --all", "", "--all and --limit exclude each other; see 'sessions list --help'"},
@@ -222,4 +225,32 @@ func bomb() string {
 		text += fmt.Sprintf("a%d: &a%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 10), ", "))
 	}
 	return text
+}
+
+// A byte order mark is no part of what a file or a pipe has.
+func TestByteOrderMarks(t *testing.T) {
+	t.Parallel()
+	api := demo(t, scripted(t))
+	session := newSession(t, api)
+	for _, tc := range []struct{ args, in, want string }{
+		{"send " + session + " -", "\ufeffhello", "I have no answer to: hello\n"},
+		{"chat " + session, "\ufeffhello\n\ufeffhello", "I have no answer to: hello\nI have no answer to: \ufeffhello\n"},
+		{"models list --token-file - -o id --token-file -", "\ufeff" + token + "\r\n", ok(t, api, "models", "list", "-o", "id")},
+	} {
+		p := prepare(t, api, strings.Fields(tc.args)...)
+		p.Stdin = strings.NewReader(tc.in)
+		// In a pipe, text for people shows what a terminal could not.
+		if got := strings.ReplaceAll(okWith(t, p), `\ufeff`, "\ufeff"); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.args, got, tc.want)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	for _, arg := range []string{"version", "--version"} {
+		if got := ok(t, unused(t), arg); !strings.HasPrefix(got, "sessions ") || !strings.HasSuffix(got, " "+runtime.Version()+"\n") {
+			t.Errorf("%s: %s", arg, got)
+		}
+	}
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -67,13 +69,38 @@ type view[T any] struct {
 // column is one thing to show of a record.
 type column[T any] struct {
 	name string
+	// text or at is what the column shows: a text, or a time, nil for none.
 	text func(*T) string
+	at   func(*T) *time.Time
+	// log reports whether at is a time of a log, which is shown as the time of day.
+	log bool
 	// detail is shown of a single record only.
 	detail bool
 	// width is the least that the column takes in a table whose rows come one by one.
 	width int
+	// whole reports whether the column is never cut; ids and times are not.
+	whole bool
+	// least is how narrow the column may become before others are left out; 0 means leastWidth.
+	least int
+	// drop orders the columns that a narrow terminal leaves out: the highest first, then the rightmost.
+	drop int
 	// style colours a text; nil for none.
 	style func(text string) string
+}
+
+// value is what the column shows of a record; when writes a time.
+func (c column[T]) value(record *T, when func(*time.Time) string) string {
+	if c.at != nil {
+		return when(c.at(record))
+	}
+	return c.text(record)
+}
+
+// heading is the column's place in a table.
+func (c column[T]) heading() heading {
+	h := heading{name: c.name, width: c.width, least: cmp.Or(c.least, leastWidth), drop: c.drop}
+	h.whole = c.whole || c.at != nil || strings.HasSuffix(c.name, "ID")
+	return h
 }
 
 // show writes one record.
@@ -82,7 +109,7 @@ func show[T any](a *app, v view[T], record *T) error {
 	var err error
 	switch a.form() {
 	case formatTable:
-		return a.out.writeStyled(v.sheet(record)...)
+		return a.out.writeStyled(v.sheet(record, a.whenOfSheet)...)
 	case formatJSON:
 		out, err = encodeJSON(record, "", "  ")
 		out = append(out, '\n')
@@ -146,20 +173,20 @@ func (l *listing[T]) add(form string, record *T) error {
 }
 
 func (l *listing[T]) rows(records []T) error {
-	var header []string
-	var widths []int
+	var headings []heading
 	rows := make([][]styledText, len(records))
 	for _, c := range l.view.columns {
 		if c.detail {
 			continue
 		}
-		header, widths = append(header, c.name), append(widths, c.width)
+		headings = append(headings, c.heading())
+		when := l.a.whenOfTable(c.log)
 		for i := range records {
-			rows[i] = append(rows[i], newCell(c.text(&records[i]), c.style))
+			rows[i] = append(rows[i], newCell(c.value(&records[i], when), c.style))
 		}
 	}
 	if l.table == nil {
-		l.table = &table{out: l.a.out, header: header, widths: widths}
+		l.table = &table{out: l.a.out, headings: headings}
 	}
 	return l.table.write(rows)
 }

@@ -48,6 +48,9 @@ func (a *app) newCommand(op operation) (*cobra.Command, *input) {
 	if op.writes {
 		addKey(cmd)
 	}
+	if isDeletion(cmd) {
+		addYes(cmd)
+	}
 	in := a.newInput(cmd, op.body, verb == "update")
 	for _, f := range op.fields {
 		if f, shown := improved(op.id, f); shown {
@@ -63,6 +66,9 @@ func single[In, T any](a *app, op operation, v view[T], call func(ctx context.Co
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		doc, err := in.read(reflect.TypeFor[In]())
 		if err != nil {
+			return err
+		}
+		if err := a.confirm(cmd, args); err != nil {
 			return err
 		}
 		return perform(a, cmd, v, func(ctx context.Context, c *client.Client, opts ...client.Option) (*T, error) {
@@ -95,11 +101,15 @@ func paged[In, T any](a *app, op operation, v view[T], call func(ctx context.Con
 			return err
 		}
 		doc["limit"] = size.page()
+		show := list[T]
+		if op.id == "listEvents" && a.showsLatest(size, doc) {
+			doc["order"], show = "desc", listLatest[T]
+		}
 		params, err := decode[In](cmd, doc)
 		if err != nil {
 			return err
 		}
-		return list(cmd.Context(), a, size, v, func(ctx context.Context, c *client.Client) (*client.Page[T], error) {
+		return show(cmd.Context(), a, size, v, func(ctx context.Context, c *client.Client) (*client.Page[T], error) {
 			return call(ctx, c, args, params)
 		})
 	}

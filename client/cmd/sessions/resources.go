@@ -25,9 +25,9 @@ func sessionResourceView() view[client.SessionResource] {
 			{name: "ID", text: func(r *client.SessionResource) string { return attachmentOf(r).ID }},
 			{name: "OF", text: func(r *client.SessionResource) string {
 				return cmp.Or(attachmentOf(r).FileID, attachmentOf(r).MemoryStoreID)
-			}},
+			}, whole: true, drop: 1},
 			{name: "PATH", text: func(r *client.SessionResource) string { return attachmentOf(r).MountPath }},
-			{name: "CREATED", text: func(r *client.SessionResource) string { return moment(new(attachmentOf(r).CreatedAt)) }},
+			{name: "CREATED", at: func(r *client.SessionResource) *time.Time { return new(attachmentOf(r).CreatedAt) }},
 		},
 	}
 }

@@ -107,7 +107,7 @@ func (in *input) eventsToSend(message []string) ([]client.EventInput, error) {
 	}
 	for _, text := range message {
 		if text == "-" {
-			data, err := in.a.readFile(in.cmd.Context(), "-")
+			data, err := in.a.readText(in.cmd.Context(), "-")
 			if err != nil {
 				return nil, err
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +26,7 @@ func sessionView() view[client.Session] {
 			{name: "ID", text: func(s *client.Session) string { return s.ID }},
 			{name: "STATUS", text: func(s *client.Session) string { return string(s.Status) }, style: stateStyle},
 			{name: "TITLE", text: func(s *client.Session) string { return s.Title }},
-			{name: "AGENT", text: func(s *client.Session) string { return s.Agent.Name }},
+			{name: "AGENT", text: func(s *client.Session) string { return s.Agent.Name }, drop: 1},
 			{name: "AGENT ID", text: func(s *client.Session) string { return fmt.Sprintf("%s@%d", s.AgentID, s.Agent.Version) }, detail: true},
 			{name: "ENVIRONMENT", text: func(s *client.Session) string { return s.EnvironmentID }, detail: true},
 			{name: "METADATA", text: func(s *client.Session) string { return pairsOf(s.Metadata) }, detail: true},
@@ -33,9 +34,9 @@ func sessionView() view[client.Session] {
 			{name: "RESOURCES", text: func(s *client.Session) string { return resourcesText(s, false) }, detail: true},
 			{name: "INPUT TOKENS", text: func(s *client.Session) string { return strconv.FormatInt(s.Usage.InputTokens, 10) }, detail: true},
 			{name: "OUTPUT TOKENS", text: func(s *client.Session) string { return strconv.FormatInt(s.Usage.OutputTokens, 10) }, detail: true},
-			{name: "CREATED", text: func(s *client.Session) string { return moment(&s.CreatedAt) }},
-			{name: "UPDATED", text: func(s *client.Session) string { return moment(&s.UpdatedAt) }, detail: true},
-			{name: "ARCHIVED", text: func(s *client.Session) string { return moment(s.ArchivedAt) }, detail: true},
+			{name: "CREATED", at: func(s *client.Session) *time.Time { return &s.CreatedAt }},
+			{name: "UPDATED", at: func(s *client.Session) *time.Time { return &s.UpdatedAt }, detail: true},
+			{name: "ARCHIVED", at: func(s *client.Session) *time.Time { return s.ArchivedAt }, detail: true},
 		},
 	}
 }

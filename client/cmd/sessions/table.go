@@ -12,9 +12,6 @@ import (
 	"github.com/cloud-sessions/sessions/client"
 )
 
-// widest is how many columns of a terminal a text may take in a table.
-const widest = 40
-
 // gap is how many columns part two texts.
 const gap = 2
 
@@ -29,66 +26,67 @@ func newCell(text string, style func(string) string) styledText {
 
 // table writes rows in columns, some at a time: a later row may be wider than those that are written.
 type table struct {
-	out    stream
-	header []string // nil once it is written
-	widths []int
+	out      stream
+	headings []heading
+	begun    bool // the header is written
 }
 
 // write writes rows, and the header before the first.
 func (t *table) write(rows [][]styledText) error {
-	if t.header != nil {
-		head := make([]styledText, len(t.header))
-		for i, name := range t.header {
-			head[i] = styledText{bold, name}
+	if !t.begun {
+		head := make([]styledText, len(t.headings))
+		for i, h := range t.headings {
+			head[i] = styledText{bold, h.name}
 		}
 		rows = append([][]styledText{head}, rows...)
-		t.header = nil
 	}
 	for _, row := range rows {
-		for i := range row {
-			row[i].text = t.fit(row[i].text, i)
-			t.widths[i] = max(t.widths[i], runewidth.StringWidth(row[i].text))
+		for i, cell := range row {
+			t.headings[i].width = max(t.headings[i].width, runewidth.StringWidth(cell.text))
 		}
 	}
+	if t.out.terminal {
+		fit(t.headings, t.out.width, !t.begun)
+	} else {
+		for i := range t.headings {
+			t.headings[i].shown = t.headings[i].width
+		}
+	}
+	t.begun = true
 	var texts []styledText
 	for _, row := range rows {
-		for len(row) > 1 && row[len(row)-1].text == "" { // no line ends in spaces
-			row = row[:len(row)-1]
-		}
-		for i, c := range row {
-			padding := "\n"
-			if i < len(row)-1 {
-				padding = strings.Repeat(" ", t.widths[i]-runewidth.StringWidth(c.text)+gap)
-			}
-			texts = append(texts, c, styledText{text: padding})
-		}
+		texts = append(texts, t.line(row)...)
 	}
 	return t.out.writeStyled(texts...)
 }
 
-// fit cuts a text for the i-th column of a terminal; the last one gets what is left of the line.
-func (t *table) fit(text string, i int) string {
-	if !t.out.terminal {
-		return text
-	}
-	most := widest
-	if i == len(t.widths)-1 {
-		left := t.out.width
-		for _, w := range t.widths[:i] {
-			left -= w + gap
+// line is one row. It does not end in spaces.
+func (t *table) line(row []styledText) (texts []styledText) {
+	padding := 0
+	for i, cell := range row {
+		h := t.headings[i]
+		if h.dropped {
+			continue
 		}
-		most = max(most, left)
+		if t.out.terminal {
+			cell.text = runewidth.Truncate(cell.text, h.shown, "…")
+		}
+		if cell.text != "" {
+			texts = append(texts, styledText{text: strings.Repeat(" ", padding)}, cell)
+			padding = 0
+		}
+		padding += h.shown - runewidth.StringWidth(cell.text) + gap
 	}
-	return runewidth.Truncate(text, most, "…")
+	return append(texts, styledText{text: "\n"})
 }
 
 // sheet is a record with one line for each column that is not empty.
-func (v view[T]) sheet(record *T) []styledText {
+func (v view[T]) sheet(record *T, when func(*time.Time) string) []styledText {
 	var names []string
 	var contents []styledText
 	width := 0
 	for _, c := range v.columns {
-		if content := newCell(c.text(record), c.style); content.text != "" {
+		if content := newCell(c.value(record, when), c.style); content.text != "" {
 			names, contents = append(names, c.name), append(contents, content)
 			width = max(width, len(c.name))
 		}
@@ -99,14 +97,6 @@ func (v view[T]) sheet(record *T) []styledText {
 		texts = append(texts, styledText{bold, names[i]}, styledText{text: padding}, c, styledText{text: "\n"})
 	}
 	return texts
-}
-
-// moment writes a time for a table, "" for none.
-func moment(t *time.Time) string {
-	if t == nil || t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.DateTime + "Z")
 }
 
 // count writes a number for a table, "" for none.

@@ -15,6 +15,8 @@ import (
 // stream is standard output or standard error. What is written to it passes through visible.
 type stream struct {
 	to io.Writer
+	// file is where to writes in the end; nil for none.
+	file *os.File
 	// terminal reports whether a person reads along.
 	terminal bool
 	// width is how many columns the terminal has, 0 when that is not known.
@@ -25,7 +27,7 @@ type stream struct {
 
 // newStream looks at what f is.
 func newStream(f *os.File, getenv func(string) string) stream {
-	s := stream{to: f, terminal: term.IsTerminal(int(f.Fd()))}
+	s := stream{to: f, file: f, terminal: term.IsTerminal(int(f.Fd()))}
 	s.width, _, _ = term.GetSize(int(f.Fd()))
 	s.ansi = s.terminal && getenv("TERM") != "dumb"
 	s.colour = s.ansi && getenv("NO_COLOR") == ""

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"github.com/mattn/go-runewidth"
 
 	"github.com/cloud-sessions/sessions/server"
 )
@@ -28,11 +29,17 @@ type screen struct {
 	ended   bool
 }
 
-// onTerminal starts a process whose standard streams are a terminal.
+// onTerminal starts a process whose standard streams are a terminal, which does not say how large it is.
 func (p *program) onTerminal(t *testing.T) *screen {
 	t.Helper()
+	return p.onTerminalOf(t, 0)
+}
+
+// onTerminalOf starts a process whose standard streams are a terminal with so many columns, and 24 lines.
+func (p *program) onTerminalOf(t *testing.T, columns uint16) *screen {
+	t.Helper()
 	p.Stdin, p.Stdout, p.Stderr = nil, nil, nil
-	master, err := pty.Start(p.Cmd)
+	master, err := pty.StartWithSize(p.Cmd, &pty.Winsize{Cols: columns, Rows: min(columns, 24)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,10 +71,27 @@ func (p *program) onTerminal(t *testing.T) *screen {
 // spinner is what shows that a program waits; it may come or not.
 var spinner = regexp.MustCompile(`\r[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] [^\r]*|\r\x1b\[K`)
 
-// wait returns what was written once it matches a pattern, with the spinner or without. It fails when that takes minutes.
+// sequences are what moves the cursor, colours text and asks the terminal what it can.
+var sequences = regexp.MustCompile(`\x1b\[[0-9;?<>= ]*[A-Za-z$]p?|\r|\x08`)
+
+// plain is the text that was written, without the spinner and without sequences.
+func plain(written string) string {
+	return sequences.ReplaceAllString(spinner.ReplaceAllString(written, ""), "")
+}
+
+// wait returns what was written once it matches a pattern, with the spinner and sequences or without. It fails when that
+// takes minutes.
 func (s *screen) wait(t *testing.T, pattern string) string {
 	t.Helper()
 	wanted := regexp.MustCompile(pattern)
+	return s.waitFor(t, func(written string) bool {
+		return wanted.MatchString(written) || wanted.MatchString(spinner.ReplaceAllString(written, "")) || wanted.MatchString(plain(written))
+	})
+}
+
+// waitFor returns what was written once it is as wanted. It fails when that takes minutes.
+func (s *screen) waitFor(t *testing.T, wanted func(written string) bool) string {
+	t.Helper()
 	late := false
 	timer := time.AfterFunc(2*time.Minute, func() {
 		s.mu.Lock()
@@ -78,9 +102,9 @@ func (s *screen) wait(t *testing.T, pattern string) string {
 	defer timer.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for !wanted.Match(s.written.Bytes()) && !wanted.Match(spinner.ReplaceAll(s.written.Bytes(), nil)) {
+	for !wanted(s.written.String()) {
 		if s.ended || late {
-			t.Fatalf("%q does not match %s", &s.written, pattern)
+			t.Fatalf("%q is not what was waited for", &s.written)
 		}
 		s.changed.Wait()
 	}
@@ -107,7 +131,8 @@ func TestTables(t *testing.T) {
 		return id(t, api, "create", "--agent", server.DemoAgent, "--environment", server.DemoEnvironment, "--title", title)
 	}
 	first, second := create("我的会话"), create("a\x1b[2J\nb"+strings.Repeat("c", 60))
-	const when = `\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ`
+	const when = `(?:just now|\d+m ago)`
+	const moment = `\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ`
 	plain := "ID {35}  STATUS  TITLE {35}  AGENT {9}  CREATED\n" +
 		second + "  idle    a \\[2J b" + strings.Repeat("c", 32) + "…  test-agent-e2e  " + when + "\n" +
 		first + "  idle    我的会话 {34}test-agent-e2e  " + when + "\n"
@@ -124,7 +149,7 @@ func TestTables(t *testing.T) {
 		{"a simple terminal", "TERM=dumb", "list", plain},
 		{"with more to see", "NO_COLOR=1", "list --limit 1", strings.SplitAfter(plain, "\n")[0] + strings.SplitAfter(plain, "\n")[1] + more},
 		{"one record", "NO_COLOR=1", "environments get " + server.DemoEnvironment,
-			"ID       " + server.DemoEnvironment + "\nNAME     default\nSTATUS   ready\nCONFIG   .*\nCREATED  " + when + "\nUPDATED  " + when + "\n"},
+			"ID       " + server.DemoEnvironment + "\nNAME     default\nSTATUS   ready\nCONFIG   .*\nCREATED  " + moment + "\nUPDATED  " + moment + "\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -253,53 +278,68 @@ func TestChat(t *testing.T) {
 	api := demo(t, scripted(t))
 	session := newSession(t, api)
 	p := prepare(t, api, "chat", session)
-	p.Env = append(p.Env, "NO_COLOR=1")
 	terminal := p.onTerminal(t)
 	for _, step := range []struct{ after, say string }{
-		{`> $`, "hello"},
-		{`I have no answer to: hello\r\n> $`, "weather?"},
-		{`Let me look outside\.\r\n· get_weather \{"city":"Oslo","days":1\}\r\nresult of get_weather \{"city":"Oslo","days":1\}: $`, "fog"},
-		{`The weather: fog\.\r\n> $`, "delete build"},
-		{`allow Bash \{"command":"rm -r build"\}\? \[y/N, or a reason to deny it\] $`, "I need it"},
-		{`I leave it, as you say: I need it\.\r\n> $`, "delete build"},
-		{`or a reason to deny it\] $`, "Yes"},
-		{`Done\.\r\n> $`, "fail"},
-		{`sessions: the model is overloaded\r\nsessions: the turn failed\r\n> $`, "wait"},
+		{`^> $`, "hello"},
+		{`> hello\nI have no answer to: hello\n> $`, "weather?"},
+		{`Let me look outside\.\n· get_weather \{"city":"Oslo","days":1\}\nresult of get_weather \{"city":"Oslo","days":1\}: \n> $`, "fog"},
+		{`The weather: fog\.\n> $`, "delete build"},
+		{`allow Bash \{"command":"rm -r build"\}\? \[y/N, or a reason to deny it\] \n> $`, "I need it"},
+		{`I leave it, as you say: I need it\.\n> $`, "delete build"},
+		{`or a reason to deny it\] \n> $`, "Yes"},
+		{`Done\.\n> $`, "fail"},
+		{`sessions: the model is overloaded\nsessions: the turn failed\n> $`, "wait"},
 	} {
 		terminal.wait(t, step.after)
 		terminal.say(t, step.say)
 	}
-	terminal.wait(t, `\nI wait\.\r\n$`)
+	terminal.wait(t, `\nI wait\.\n$`)
 	_, _ = terminal.Write([]byte{3}) // Ctrl-C
-	terminal.wait(t, `I wait\.\r\n(\^C)?sessions: the turn was stopped\r\n> $`)
+	terminal.wait(t, `I wait\.\n(\^C)?sessions: the turn was stopped\n> $`)
 	terminal.say(t, "hello again")
-	terminal.wait(t, `I have no answer to: hello again\r\n> $`)
+	terminal.wait(t, `I have no answer to: hello again\n> $`)
 	_, _ = terminal.Write([]byte{4}) // Ctrl-D
-	_ = terminal.rest(t, p)
-	if code := p.ProcessState.ExitCode(); code != exitOK {
-		t.Errorf("exit code %d", code)
+	got := terminal.rest(t, p)
+	if code := p.ProcessState.ExitCode(); code != exitOK || !strings.Contains(got, "Continue with: sessions chat "+session) {
+		t.Errorf("exit code %d, %q", code, got)
 	}
 	if got := ok(t, api, "events", session, "--all", "--type", "user.interrupt", "-o", "id"); strings.Count(got, "\n") != 1 {
 		t.Errorf("interruptions: %s", got)
 	}
 }
 
-// At the prompt Ctrl-C ends chat; during a turn the second one does.
+// At the prompt the first Ctrl-C discards the text, and the next one leaves, as does the first one after a turn that
+// was stopped; during a turn the second one does.
 func TestLeavingAChat(t *testing.T) {
 	t.Parallel()
 	api := demo(t, scripted(t))
 	session := newSession(t, api)
-	p := prepare(t, api, "chat", session)
-	terminal := p.onTerminal(t)
-	terminal.wait(t, `> `)
-	_, _ = terminal.Write([]byte{3})
-	if got := terminal.rest(t, p); p.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(got, "sessions: interrupted") {
-		t.Errorf("exit code %d, %q", p.ProcessState.ExitCode(), got)
+	for _, keys := range [][]string{
+		{"", "discarded", "discarded$", "\x03", leaveHint, "\x03", "interrupted"},
+		{"", "\x03", leaveHint, "x", `x\s*$`, "\x03", leaveHint, "\x03", "interrupted"},
+		{"", "wait\n", `I wait\.\n$`, "\x03", `the turn was stopped\n> $`, "\x03", "interrupted"},
+	} {
+		p := prepare(t, api, "chat", session)
+		terminal := p.onTerminal(t)
+		terminal.wait(t, `> $`)
+		for i, part := range keys {
+			if i%2 == 1 {
+				_, _ = terminal.WriteString(part)
+			} else {
+				terminal.wait(t, part)
+			}
+		}
+		if got := terminal.rest(t, p); p.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(got, "sessions: interrupted") {
+			t.Errorf("%q: exit code %d, %q", keys, p.ProcessState.ExitCode(), got)
+		}
+	}
+	if got := ok(t, api, "events", session, "--type", "user.message", "-o", "jsonl"); strings.Contains(got, "discarded") {
+		t.Errorf("sent: %s", got)
 	}
 
 	// A server that does not hear of the first one.
 	api, begun := hang(t)
-	p = prepare(t, api, "send", "sess_1", "hello")
+	p := prepare(t, api, "send", "sess_1", "hello")
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -337,5 +377,84 @@ func TestStoppingATurn(t *testing.T) {
 	}
 	if got := fields(t, ok(t, api, "get", session), "status"); got["status"] != "idle" {
 		t.Errorf("the session is %v", got)
+	}
+}
+
+// On a terminal of 80 columns every row of a list has one line, and the end of a session's events is shown, not its begin.
+func TestListsOnANarrowTerminal(t *testing.T) {
+	t.Parallel()
+	api := demo(t, scripted(t))
+	session := id(t, api, "create", "--agent", server.DemoAgent, "--environment", server.DemoEnvironment, "--title", strings.Repeat("关于退款", 20))
+	for range 4 {
+		ok(t, api, "send", session, "hello")
+	}
+	run := func(args ...string) (lines []string) {
+		p := prepare(t, api, args...)
+		p.Env = append(p.Env, "NO_COLOR=1")
+		got := spinner.ReplaceAllString(p.onTerminalOf(t, 80).rest(t, p), "")
+		return strings.Split(strings.TrimSuffix(got, "\n"), "\n")
+	}
+	lists := [][]string{run("list"), run("events", session), run("agents", "list"), run("events", session, "--limit", "2"), run("events", session, "--order", "asc", "--limit", "2")}
+	for _, lines := range lists {
+		for _, line := range lines {
+			if runewidth.StringWidth(line) > 80 {
+				t.Errorf("%q is too wide", line)
+			}
+		}
+	}
+	if row := lists[0][1]; !strings.HasPrefix(row, session+"  idle    关于") || !regexp.MustCompile(`test-.*(just now|m ago)$`).MatchString(row) {
+		t.Errorf("%q", row)
+	}
+	const latest, more = "session.status_idle         end_turn", "Earlier records exist: use --all, --limit or --before."
+	for i, want := range map[int]int{1: 20, 3: 2} {
+		if lines := lists[i]; len(lines) != want+2 || !strings.HasSuffix(lines[want+1], latest) || lines[0] != more {
+			t.Errorf("%d lines: %q", len(lines), lines)
+		}
+	}
+	if lines := lists[4]; !strings.Contains(lines[1], "session.status_running") || !strings.HasPrefix(lines[3], "More records exist") {
+		t.Errorf("%q", lines)
+	}
+}
+
+// On a terminal a deletion is confirmed, unless --yes is given.
+func TestDeletionsAsk(t *testing.T) {
+	t.Parallel()
+	api := demo(t)
+	for _, tc := range []struct {
+		reply string
+		code  int
+		last  string
+	}{
+		{"y", exitOK, "DELETED  sess_"},
+		{"no", exitFailure, "sessions: not confirmed; nothing was changed"},
+		{"", exitFailure, "sessions: not confirmed; nothing was changed"},
+		{"--yes", exitOK, "DELETED  sess_"},
+	} {
+		session := newSession(t, api)
+		p := prepare(t, api, "delete", session)
+		p.Env = append(p.Env, "NO_COLOR=1")
+		if tc.reply == "--yes" {
+			p.Args = append(p.Args, tc.reply)
+		}
+		terminal := p.onTerminal(t)
+		if tc.reply != "--yes" {
+			terminal.wait(t, "Delete a session and its events: "+session+`\? \[y/N\] $`)
+			terminal.say(t, tc.reply)
+		}
+		got := spinner.ReplaceAllString(terminal.rest(t, p), "")
+		if lines := strings.Split(strings.TrimSpace(got), "\n"); p.ProcessState.ExitCode() != tc.code || !strings.HasPrefix(lines[len(lines)-1], tc.last) {
+			t.Errorf("%q: exit code %d, %q", tc.reply, p.ProcessState.ExitCode(), got)
+		}
+		kept := prepare(t, api, "get", session).end(t) == exitOK
+		if kept != (tc.code != exitOK) {
+			t.Errorf("%q: kept %v", tc.reply, kept)
+		}
+	}
+	p := prepare(t, api, "delete", newSession(t, api))
+	terminal := p.onTerminal(t)
+	terminal.wait(t, `\[y/N\] `)
+	_, _ = terminal.Write([]byte{3}) // Ctrl-C
+	if terminal.rest(t, p); p.ProcessState.ExitCode() != exitInterrupted {
+		t.Errorf("exit code %d", p.ProcessState.ExitCode())
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -35,9 +36,9 @@ func vaultView() view[client.Vault] {
 			{name: "NAME", text: func(v *client.Vault) string { return v.DisplayName }},
 			{name: "STATUS", text: func(v *client.Vault) string { return string(v.Status) }, style: stateStyle},
 			{name: "METADATA", text: func(v *client.Vault) string { return pairsOf(v.Metadata) }, detail: true},
-			{name: "CREATED", text: func(v *client.Vault) string { return moment(&v.CreatedAt) }},
-			{name: "UPDATED", text: func(v *client.Vault) string { return moment(&v.UpdatedAt) }, detail: true},
-			{name: "ARCHIVED", text: func(v *client.Vault) string { return moment(v.ArchivedAt) }, detail: true},
+			{name: "CREATED", at: func(v *client.Vault) *time.Time { return &v.CreatedAt }},
+			{name: "UPDATED", at: func(v *client.Vault) *time.Time { return &v.UpdatedAt }, detail: true},
+			{name: "ARCHIVED", at: func(v *client.Vault) *time.Time { return v.ArchivedAt }, detail: true},
 		},
 	}
 }
@@ -51,9 +52,9 @@ func credentialView() view[client.VaultCredential] {
 			{name: "FOR", text: authorised},
 			{name: "STATUS", text: func(c *client.VaultCredential) string { return string(c.Status) }, style: stateStyle},
 			{name: "METADATA", text: func(c *client.VaultCredential) string { return pairsOf(c.Metadata) }, detail: true},
-			{name: "CREATED", text: func(c *client.VaultCredential) string { return moment(&c.CreatedAt) }},
-			{name: "UPDATED", text: func(c *client.VaultCredential) string { return moment(&c.UpdatedAt) }, detail: true},
-			{name: "ARCHIVED", text: func(c *client.VaultCredential) string { return moment(c.ArchivedAt) }, detail: true},
+			{name: "CREATED", at: func(c *client.VaultCredential) *time.Time { return &c.CreatedAt }},
+			{name: "UPDATED", at: func(c *client.VaultCredential) *time.Time { return &c.UpdatedAt }, detail: true},
+			{name: "ARCHIVED", at: func(c *client.VaultCredential) *time.Time { return c.ArchivedAt }, detail: true},
 		},
 	}
 }
@@ -63,10 +64,10 @@ func validationView() view[client.VaultCredentialValidation] {
 	return view[record]{
 		id: func(v *record) string { return v.CredentialID },
 		columns: []column[record]{
-			{name: "CREDENTIAL", text: func(v *record) string { return v.CredentialID }},
+			{name: "CREDENTIAL", text: func(v *record) string { return v.CredentialID }, whole: true},
 			{name: "STATUS", text: func(v *record) string { return string(v.Status) }},
 			{name: "REFRESHABLE", text: func(v *record) string { return fmt.Sprint(v.HasRefreshToken) }},
-			{name: "VALIDATED", text: func(v *record) string { return moment(&v.ValidatedAt) }},
+			{name: "VALIDATED", at: func(v *record) *time.Time { return &v.ValidatedAt }},
 		},
 	}
 }
@@ -213,7 +214,7 @@ func (s secretInput) put(cmd *cobra.Command, doc map[string]any, defaultType str
 	if *s.file == "-" && (s.a.tokenFile == "-" || cmd.Flags().Lookup(fileFlag).Value.String() == "-") {
 		return usageError{errors.New("--secret-file, --file and --token-file cannot read standard input together")}
 	}
-	secret, err := s.a.readFile(cmd.Context(), *s.file)
+	secret, err := s.a.readText(cmd.Context(), *s.file)
 	if err != nil {
 		return usageError{fmt.Errorf("--secret-file: %w", err)}
 	}

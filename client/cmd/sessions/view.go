@@ -34,17 +34,35 @@ func plainView[T any]() view[T] {
 		if name == "type" || !isPlain(field.Type) {
 			continue
 		}
-		text := func(record *T) string { return plainText(reflect.ValueOf(record).Elem().FieldByIndex(field.Index)) }
-		if name == "id" {
-			v.id = text
+		value := func(record *T) reflect.Value { return reflect.ValueOf(record).Elem().FieldByIndex(field.Index) }
+		c := column[T]{name: strings.ToUpper(strings.ReplaceAll(strings.TrimSuffix(name, "_at"), "_", " ")), detail: name == "secret" || name == "key"}
+		if isTime(field.Type) {
+			c.at = func(record *T) *time.Time { return timeOf(value(record)) }
+		} else {
+			c.text = func(record *T) string { return plainText(value(record)) }
 		}
-		heading := strings.ToUpper(strings.ReplaceAll(strings.TrimSuffix(name, "_at"), "_", " "))
-		v.columns = append(v.columns, column[T]{name: heading, text: text, detail: name == "secret" || name == "key"})
+		if name == "id" {
+			v.id = c.text
+		}
+		v.columns = append(v.columns, c)
 	}
 	return v
 }
 
-// isPlain reports whether plainText shows values of a type.
+// isTime reports whether a type is a time that may be missing.
+func isTime(t reflect.Type) bool {
+	return t == reflect.TypeFor[time.Time]() || t == reflect.TypeFor[*time.Time]()
+}
+
+// timeOf returns the time that a value is, nil for none.
+func timeOf(v reflect.Value) *time.Time {
+	if t, ok := v.Interface().(*time.Time); ok {
+		return t
+	}
+	return new(v.Interface().(time.Time))
+}
+
+// isPlain reports whether a column shows values of a type.
 func isPlain(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -53,7 +71,7 @@ func isPlain(t reflect.Type) bool {
 	case reflect.String, reflect.Bool, reflect.Int, reflect.Int32, reflect.Int64, reflect.Float32, reflect.Float64:
 		return true
 	}
-	return t == reflect.TypeFor[time.Time]()
+	return isTime(t)
 }
 
 // plainText writes a value for a table, "" for none.
@@ -63,9 +81,6 @@ func plainText(v reflect.Value) string {
 			return ""
 		}
 		v = v.Elem()
-	}
-	if t, ok := v.Interface().(time.Time); ok {
-		return moment(&t)
 	}
 	return fmt.Sprint(v.Interface())
 }

@@ -31,7 +31,7 @@ func TestPlainView(t *testing.T) {
 	v, shown := viewOf[record](), [][2]string{}
 	r := record{ID: "rec_1", Type: "record", FileID: "file_1", Rating: "bad", Score: new(int64(7)), Share: 0.5, Made: time.Unix(0, 0), Tags: []string{"x"}}
 	for _, c := range v.columns {
-		shown = append(shown, [2]string{c.name, c.text(&r)})
+		shown = append(shown, [2]string{c.name, c.value(&r, moment)})
 	}
 	want := [][2]string{
 		{"ID", "rec_1"}, {"FILE ID", "file_1"}, {"RATING", "bad"}, {"SCORE", "7"}, {"MISSING", ""}, {"FINAL", "false"}, {"SHARE", "0.5"},
@@ -76,7 +76,7 @@ func TestResourcesOfASession(t *testing.T) {
 		}
 		got := ""
 		for _, c := range sessionView().columns {
-			if value := c.text(&s); value != "" && (c.name == "FILES" || c.name == "RESOURCES") {
+			if value := c.value(&s, moment); value != "" && (c.name == "FILES" || c.name == "RESOURCES") {
 				got += c.name + " " + value
 			}
 		}

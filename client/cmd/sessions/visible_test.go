@@ -52,7 +52,7 @@ func hostileServer(t *testing.T, fail bool) string {
 		`,"instructions":` + h + `,"system":` + h + `,"agent_id":` + h + `,"environment_id":` + h + `,"metadata":{` + h + `:` + h + `},"file_id":` + h + `,"path":` + h +
 		`,"credential_id":` + h + `,"mount_path":` + h + `,"version":1,"tools":[],"config":{"type":"cloud"},"environment_variables":{` + h + `:` + h + `},` + created
 	record := `{` + fields + `,"agent":{` + fields + `},"resources":[{` + fields + `}]`
-	body := record + `,"has_more":true,"first_id":` + h + `,"last_id":` + h + `,"next_page":null,"data":[` + record + `}]}`
+	body := record + `,"has_more":true,"first_id":` + h + `,"last_id":` + h + `,"next_page":null,"data":[` + record + `},` + record + `}]}`
 	envelope := `{"type":"error","error":{"type":"conflict_error","message":` + h + `,"param":` + h + `},"request_id":` + h + `}`
 	return serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -130,6 +130,9 @@ var terminalCommands = map[string]string{
 // ownSequences are what the program itself makes a terminal do.
 var ownSequences = regexp.MustCompile(`\r[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] (?:waiting for the server|the agent works; Ctrl-C stops it|trying the operations)|\x1b\[(?:0|1|2|32|33)m|\r\x1b\[K`)
 
+// editorSequences are what the prompt of a chat makes a terminal do.
+var editorSequences = regexp.MustCompile(`\x1b\[\?202[67]\$p|\x1b\[\?5W|\x1b\[\?2004[hl]|\x1b\[>4(?:;2)?m|\x1b\[[<>]1u|\x1b\[\?u|\x1b\[[02] q|\x1b\[[JKm]|\x1b\[\?(?:25|7)[hl]|\x1b\[\d*[ABCDG]|[\r\x08]`)
+
 // shownSafely runs a command on a terminal and returns what it showed, which must have nothing that a terminal acts on,
 // and something of what the server sent.
 func shownSafely(t *testing.T, p *program, say ...string) string {
@@ -139,6 +142,9 @@ func shownSafely(t *testing.T, p *program, say ...string) string {
 		terminal.say(t, line)
 	}
 	got := terminal.rest(t, p)
+	if p.Args[1] == "chat" {
+		got = editorSequences.ReplaceAllString(ownSequences.ReplaceAllString(got, ""), "")
+	}
 	actsOnNothing(t, got)
 	return got
 }
@@ -185,6 +191,9 @@ func TestNoServerActsOnTheTerminal(t *testing.T) {
 			example, _, _ := strings.Cut(cmd.Example, "\n")
 			args = strings.TrimPrefix(strings.TrimSpace(example), "sessions ")
 		}
+		if isDeletion(cmd) {
+			args += " --yes"
+		}
 		t.Run(strings.ReplaceAll(cmd.CommandPath(), " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			shownSafely(t, prepare(t, good, strings.Fields(args)...))
@@ -208,6 +217,7 @@ func TestNoServerActsOnTheTerminalOfADialogue(t *testing.T) {
 	for name, p := range map[string]*program{
 		"chat":                prepare(t, good, "chat", "sess_1"),
 		"chat without colour": prepare(t, good, "chat", "sess_1"),
+		"choosing an agent":   prepare(t, good, "chat"),
 		"a reply":             prepare(t, good, "send", "sess_1", "hello"),
 		"a new session":       prepare(t, good, "chat", "--agent", "agent_1", "--environment", "env_1"),
 		"a failing command":   prepare(t, bad, "get", "sess_1", "--verbose", "--retries", "0"),
@@ -223,9 +233,12 @@ func TestNoServerActsOnTheTerminalOfADialogue(t *testing.T) {
 			var say []string
 			if p.Args[1] == "chat" {
 				say = []string{"hello", "yes", "42", "no", "\x04"}
+				if name == "choosing an agent" {
+					say = append([]string{"1", "1"}, say...)
+				}
 			}
 			if strings.Contains(name, "without") {
-				p.Env = append(p.Env, "NO_COLOR=1")
+				p.Env = append(p.Env, "NO_COLOR=1", "TERM=dumb")
 			}
 			shownSafely(t, p, say...)
 		})

@@ -121,7 +121,7 @@ func refusedKey(err error) error {
 func (a *app) environmentKey(cmd *cobra.Command, file string) (string, error) {
 	key := os.Getenv(keyVariable)
 	if file != "" {
-		data, err := a.readFile(cmd.Context(), file)
+		data, err := a.readText(cmd.Context(), file)
 		if err != nil {
 			return "", fmt.Errorf("--key-file: %w", err)
 		}

@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/cloud-sessions/sessions/server/internal/build"
 )
 
 // command returns the program's command tree.
@@ -29,16 +30,18 @@ or create a token for an account of your own, before or while the server runs:
   sessionsd serve
 
 Every flag has an environment variable, which its help names; the flag wins over the variable.`,
+		Version:           build.Read().String(),
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags(), os.LookupEnv) },
 	}
+	root.SetVersionTemplate("sessionsd {{.Version}}\n")
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())
 	})
-	root.AddCommand(serveCommand(), tokenCommand(), vaultCommand(), compactCommand(), versionCommand())
+	root.AddCommand(serveCommand(), tokenCommand(), vaultCommand(), checkCommand(), healthcheckCommand(), backupCommand(), restoreCommand(), compactCommand(), versionCommand())
 	return root
 }
 
@@ -58,7 +61,7 @@ func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) e
 	var first error
 	flags.VisitAll(func(f *pflag.Flag) {
 		value, ok := lookup(environmentName(f.Name))
-		if !ok || f.Changed || first != nil || f.Name == "help" {
+		if !ok || f.Changed || first != nil || f.Name == "help" || f.Name == "version" {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
@@ -71,14 +74,10 @@ func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) e
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Print the version of sessionsd and of Go",
+		Short: "Print the version of sessionsd, its commit and the version of Go",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			version, goVersion := "(devel)", ""
-			if info, ok := debug.ReadBuildInfo(); ok {
-				version, goVersion = info.Main.Version, info.GoVersion
-			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "sessionsd %s %s\n", version, goVersion)
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "sessionsd %s\n", build.Read())
 			return err
 		},
 	}

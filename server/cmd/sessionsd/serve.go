@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/cloud-sessions/sessions/server"
 	"github.com/cloud-sessions/sessions/server/faults"
@@ -18,20 +19,26 @@ import (
 // memoryLimit is the soft limit of the process's memory, as a multiple of what requests and responses may reserve.
 const memoryLimit = 3
 
+// serveFlags are the flags of serve, which check has too.
+type serveFlags struct {
+	config                      server.Config
+	runner                      runnerFlags
+	db                          databaseFlags
+	logFormat, check, faultFile string
+	pprofAddr                   string
+}
+
 func serveCommand() *cobra.Command {
-	var config server.Config
-	var runner runnerFlags
-	var db databaseFlags
-	var logFormat, check, faultFile string
+	var flags serveFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API until interrupted",
 		Long: `Serves the API at /api/v1/cloud and at /v1, alongside /healthz, /readyz, /metrics,
-/openapi.yaml and /openapi.json. Once it accepts connections it prints the line
+/openapi.yaml and /openapi.json, and the pages / (for browsers), /console and /docs. Once it accepts connections it prints the line
 
   listening on http://HOST:PORT
 
-on standard output; logs go to standard error. SIGINT or SIGTERM drains and stops it: /readyz turns red,
+(or https://, with --tls-cert and --tls-key) on standard output; logs go to standard error. SIGINT or SIGTERM drains and stops it: /readyz turns red,
 requests are still served for --drain-delay, then streams close and requests under way finish. A second
 signal ends it immediately. The exit status is 0 after a clean stop and 1 after an error.
 
@@ -60,21 +67,9 @@ file and requests give the same faults again.`,
   OPENAI_API_KEY=... sessionsd serve --route 'gpt-*=openai' --openai-base-url https://api.openai.com/v1`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if config.Logger, err = newLogger(cmd.ErrOrStderr(), logFormat); err != nil {
+			config, err := flags.open(cmd.ErrOrStderr())
+			if err != nil {
 				return err
-			}
-			if config.Runner, err = runner.open(config.Logger); err != nil {
-				return err
-			}
-			if config.Faults, err = openFaults(faultFile, config.Demo); err != nil {
-				return err
-			}
-			config.DB, config.DBMaxConns = db.name, db.maxConns
-			config.DBStatementTimeout, config.DBConnectTimeout = db.statementTimeout, db.connectTimeout
-			config.ResponseCheck = server.ResponseCheck(check)
-			config.VaultKey = os.Getenv(vaultKeyVariable)
-			if config.Demo {
-				config.DemoToken = os.Getenv("QODER_PAT")
 			}
 			if os.Getenv("GOMEMLIMIT") == "" { // so that garbage is collected before it takes as much again
 				debug.SetMemoryLimit(memoryLimit * config.MaxBytesInFlight)
@@ -84,19 +79,56 @@ file and requests give the same faults again.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, s.Close()) }()
+			stopProfiles, err := serveProfiles(flags.pprofAddr, config.Logger)
+			if err != nil {
+				return err
+			}
+			defer stopProfiles()
 			return s.Run(cmd.Context(), func(baseURL string) {
 				announce(cmd.OutOrStdout(), s, baseURL)
+				if !cmd.Flags().Changed("db") {
+					fmt.Fprintf(cmd.OutOrStdout(), "The database is %s; --db names another one.\n", config.DB)
+				}
 				time.AfterFunc(time.Second, debug.FreeOSMemory) // a start needs some megabytes that serving does not
 			})
 		},
 	}
-	flags := cmd.Flags()
+	flags.register(cmd.Flags())
+	return describeEnvironment(cmd)
+}
+
+// open reads the files that the flags name, and returns the configuration.
+func (f *serveFlags) open(logs io.Writer) (config server.Config, err error) {
+	config = f.config
+	if config.Logger, err = newLogger(logs, f.logFormat); err != nil {
+		return config, err
+	}
+	if config.Runner, err = f.runner.open(config.Logger); err != nil {
+		return config, err
+	}
+	if config.Faults, err = openFaults(f.faultFile, config.Demo); err != nil {
+		return config, err
+	}
+	config.DB, config.DBMaxConns = f.db.name, f.db.maxConns
+	config.DBStatementTimeout, config.DBConnectTimeout = f.db.statementTimeout, f.db.connectTimeout
+	config.ResponseCheck = server.ResponseCheck(f.check)
+	config.VaultKey = os.Getenv(vaultKeyVariable)
+	if config.Demo {
+		config.DemoToken = os.Getenv("QODER_PAT")
+	}
+	return config, nil
+}
+
+func (f *serveFlags) register(flags *pflag.FlagSet) {
+	config := &f.config
 	flags.StringVar(&config.Addr, "addr", "127.0.0.1:8080", "address to listen on, HOST:PORT; port 0 selects a free one")
-	db.register(flags)
+	flags.StringVar(&config.TLSCert, "tls-cert", "", "`FILE` with the certificate chain in PEM, to serve HTTPS; it is read again when it changes")
+	flags.StringVar(&config.TLSKey, "tls-key", "", "`FILE` with the private key of --tls-cert")
+	f.db.register(flags)
 	registerKeyFile(flags, &config.VaultKeyFile)
 	flags.BoolVar(&config.Demo, "demo", false, "create the agent and the environment of the documentation, and a token")
-	runner.register(flags)
-	flags.StringVar(&faultFile, "faults", "", "YAML file that says which requests fail, and how; with --demo only")
+	f.runner.register(flags)
+	flags.StringVar(&f.faultFile, "faults", "", "YAML file that says which requests fail, and how; with --demo only")
 	flags.IntVar(&config.Workers, "workers", 256, "turns to run at the same time")
 	flags.IntVar(&config.MaxTurns, "max-turns", 1000, "turns that an account may have queued or running; more are refused with 429")
 	flags.DurationVar(&config.TurnTimeout, "turn-timeout", time.Hour, "how long a turn may run, without the time in which it waits for a worker, a confirmation or a tool's result")
@@ -113,12 +145,13 @@ file and requests give the same faults again.`,
 	flags.Int64Var(&config.MaxFileBytes, "max-file-bytes", 64<<20, "bytes that a file may have")
 	flags.Int64Var(&config.MaxAccountFileBytes, "max-account-file-bytes", 10<<30, "bytes that the files of an account may have together")
 	flags.StringVar(&config.Models, "models", "", "YAML file with the models to list; a built-in list by default")
+	flags.StringSliceVar(&config.CORSOrigins, "cors-origin", nil, "origins of pages that may use the API from a browser, comma-separated: SCHEME://HOST[:PORT], https://*.HOST, or * for every page. None by default")
 	flags.StringSliceVar(&config.Features, "features", nil, "features to switch on, comma-separated: m3 (resources, vault_ids)")
-	flags.StringVar(&check, "response-check", string(server.Enforce), "what to do with a response that violates the contract: enforce (respond 500) or report (log it)")
-	flags.StringVar(&logFormat, "log-format", "text", "format of the logs: text or json")
+	flags.StringVar(&f.check, "response-check", string(server.Enforce), "what to do with a response that violates the contract: enforce (respond 500) or report (log it)")
+	flags.StringVar(&f.logFormat, "log-format", "text", "format of the logs: text or json")
+	flags.StringVar(&f.pprofAddr, "pprof-addr", "", "address of this machine, such as 127.0.0.1:6060, to serve profiles at /debug/pprof/; by default they are not served")
 	flags.DurationVar(&config.DrainDelay, "drain-delay", 0, "how long to continue serving, with /readyz red, before stopping; must exceed the time that a load balancer takes to notice")
 	flags.DurationVar(&config.ShutdownTimeout, "shutdown-timeout", 10*time.Second, "how long to wait for requests under way when stopping")
-	return describeEnvironment(cmd)
 }
 
 // openFaults reads the fault file at path, or none for "".
@@ -141,9 +174,17 @@ func newLogger(w io.Writer, format string) (*slog.Logger, error) {
 	case "text":
 		return slog.New(slog.NewTextHandler(w, nil)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, nil)), nil
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: inSeconds})), nil
 	}
 	return nil, fmt.Errorf("unknown log format %q; set --log-format to text or json", format)
+}
+
+// inSeconds writes durations as seconds, which their names tell. A text has units by itself.
+func inSeconds(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		return slog.Float64(a.Key+"_seconds", a.Value.Duration().Seconds())
+	}
+	return a
 }
 
 // announce prints the server's address and the demo's curl.

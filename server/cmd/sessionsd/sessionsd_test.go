@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/cloud-sessions/sessions/server/internal/build"
 )
 
 // asProgram makes the test binary act as the program itself, so that tests run real processes.
@@ -40,8 +42,8 @@ func TestMain(m *testing.M) {
 func program(t *testing.T, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
-	cmd.Env = append(append(os.Environ(), asProgram+"=1", "QODER_PAT="), env...)
 	cmd.Dir = t.TempDir()
+	cmd.Env = append(append(os.Environ(), asProgram+"=1", "QODER_PAT=", "STATE_DIRECTORY=", "XDG_DATA_HOME="+cmd.Dir), env...)
 	return cmd
 }
 
@@ -235,17 +237,21 @@ func refused(baseURL string) string {
 func TestMistakesOnTheCommandLine(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
-		"sessionsd: set --account to the account, in 1 to 128 bytes\n":                                                                         {"token", "create"},
-		"sessionsd: --expires-in must not be negative\n":                                                                                       {"token", "create", "--account", "a", "--expires-in", "-1h"},
-		"sessionsd: token \"tok_1\" does not exist; list the tokens with 'sessionsd token list'\n":                                             {"token", "revoke", "tok_1"},
-		"sessionsd: unknown log format \"xml\"; set --log-format to text or json\n":                                                            {"serve", "--log-format", "xml"},
-		"sessionsd: unknown feature \"m4\"; known is \"m3\"\n":                                                                                 {"serve", "--features", "m4"},
-		"sessionsd: --faults makes requests fail on purpose, for rehearsals; add --demo\n":                                                     {"serve", "--faults", "faults.yaml"},
-		"sessionsd: --faults: fault file: open faults.yaml: no such file or directory\n":                                                       {"serve", "--demo", "--faults", "faults.yaml"},
-		"sessionsd: no runner plays --script; add --runner script or --route MODEL=script\n":                                                   {"serve", "--script", "a.yaml", "--runner", "echo"},
-		"sessionsd: sqlstore: the database \"sqlite:file:x.db\" is a URI, not a path; write \"sqlite:x.db\"\n":                                 {"serve", "--db", "sqlite:file:x.db"},
-		"sessionsd: sqlstore: there is no database file to compact: stat x.db: no such file or directory\n":                                    {"compact", "--db", "sqlite:x.db"},
-		"sessionsd: sqlstore: only a SQLite file is compacted; PostgreSQL does it by itself\n":                                                 {"compact", "--db", "postgres://h/db"},
+		"sessionsd: set --account to the account, in 1 to 128 bytes\n":                                         {"token", "create"},
+		"sessionsd: --expires-in must not be negative\n":                                                       {"token", "create", "--account", "a", "--expires-in", "-1h"},
+		"sessionsd: token \"tok_1\" does not exist; list the tokens with 'sessionsd token list'\n":             {"token", "revoke", "tok_1"},
+		"sessionsd: unknown log format \"xml\"; set --log-format to text or json\n":                            {"serve", "--log-format", "xml"},
+		"sessionsd: unknown feature \"m4\"; known is \"m3\"\n":                                                 {"serve", "--features", "m4"},
+		"sessionsd: --faults makes requests fail on purpose, for rehearsals; add --demo\n":                     {"serve", "--faults", "faults.yaml"},
+		"sessionsd: --faults: fault file: open faults.yaml: no such file or directory\n":                       {"serve", "--demo", "--faults", "faults.yaml"},
+		"sessionsd: no runner plays --script; add --runner script or --route MODEL=script\n":                   {"serve", "--script", "a.yaml", "--runner", "echo"},
+		"sessionsd: sqlstore: the database \"sqlite:file:x.db\" is a URI, not a path; write \"sqlite:x.db\"\n": {"serve", "--db", "sqlite:file:x.db"},
+		"sessionsd: sqlstore: there is no database file to compact: stat x.db: no such file or directory\n":    {"compact", "--db", "sqlite:x.db"},
+		"sessionsd: sqlstore: only a SQLite file is compacted; PostgreSQL does it by itself\n":                 {"compact", "--db", "postgres://h/db"},
+		"sessionsd: TLS needs both a certificate and its key: set --tls-cert and --tls-key\n":                  {"serve", "--tls-cert", "x.crt"},
+		"sessionsd: --addr: address 8080: missing port in address\n":                                           {"healthcheck", "--addr", "8080"},
+		"sessionsd: only a SQLite file is backed up by this program; PostgreSQL has pg_dump and pg_restore (pg_dump --format=custom --file=FILE DATABASE), and the files have the means of their place\n": {"backup", "x", "--db", "postgres://h/db"},
+		"sessionsd: open nothing.tar.gz: no such file or directory\n":                                                                          {"restore", "nothing.tar.gz"},
 		"sessionsd: unknown flag: --port; see 'sessionsd serve --help'\n":                                                                      {"serve", "--port", "1"},
 		"sessionsd: unknown command \"srve\" for \"sessionsd\"\n\nDid you mean this?\n\tserve\n\n":                                             {"srve"},
 		"sessionsd: $SESSIONSD_SHUTDOWN_TIMEOUT: invalid argument \"soon\" for \"--shutdown-timeout\" flag: time: invalid duration \"soon\"\n": {"serve"},
@@ -276,14 +282,14 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 	if strings.Count(s.stderr.String(), `"msg":"request"`) != 1 {
 		t.Error(s.stderr)
 	}
-	if _, err := os.Stat(filepath.Join(s.Dir, "data", "sessions.db")); err != nil {
+	if _, err := os.Stat(filepath.Join(s.Dir, "sessionsd", "sessions.db")); err != nil {
 		t.Errorf("the default database: %v", err)
 	}
 }
 
 func TestEveryFlagNamesItsVariable(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"serve"}, {"token", "create"}, {"token", "list"}, {"token", "revoke"}, {"compact"}} {
+	for _, args := range [][]string{{"serve"}, {"token", "create"}, {"token", "list"}, {"token", "revoke"}, {"compact"}, {"check"}, {"healthcheck"}, {"backup"}, {"restore"}} {
 		out, err := program(t, nil, append(args, "--help")...).Output()
 		if err != nil {
 			t.Fatal(err)
@@ -296,7 +302,9 @@ func TestEveryFlagNamesItsVariable(t *testing.T) {
 			}
 		}
 	}
-	if out, err := program(t, nil, "version").Output(); err != nil || !strings.HasPrefix(string(out), "sessionsd ") || !strings.Contains(string(out), "go1.") {
-		t.Errorf("version: %v %s", err, out)
+	for _, args := range []string{"version", "--version"} {
+		if out, err := program(t, nil, args).Output(); err != nil || string(out) != fmt.Sprintf("sessionsd %s\n", build.Read()) || !strings.Contains(string(out), "go1.") {
+			t.Errorf("%s: %v %s", args, err, out)
+		}
 	}
 }

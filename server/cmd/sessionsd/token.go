@@ -42,9 +42,7 @@ func (f *tokenFlags) register(cmd *cobra.Command) {
 
 // withStore runs fn with the open database.
 func (f *tokenFlags) withStore(ctx context.Context, fn func(store.Store) error) (err error) {
-	db, err := sqlstore.Open(ctx, f.db.name, sqlstore.Options{
-		MaxConns: f.db.maxConns, StatementTimeout: f.db.statementTimeout, ConnectTimeout: f.db.connectTimeout,
-	})
+	db, err := sqlstore.Open(ctx, f.db.name, f.db.options())
 	if err != nil {
 		return err
 	}

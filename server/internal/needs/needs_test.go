@@ -8,7 +8,7 @@ import (
 
 // TestPrograms reports which programs the tests miss: make test prints it.
 func TestPrograms(t *testing.T) {
-	for _, name := range []string{"bwrap", "caddy", "haproxy", "nginx", "node", "npx", "pgbouncer", "python3"} {
+	for _, name := range []string{"buildah", "bwrap", "caddy", "chromium", "haproxy", "nginx", "node", "npx", "pgbouncer", "promtool", "python3", "systemd-analyze"} {
 		t.Run(name, func(t *testing.T) { needs.Program(t, name) })
 	}
 }

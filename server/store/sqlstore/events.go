@@ -265,3 +265,16 @@ func (s *Store) Publish(ctx context.Context, inc store.Increment) error {
 	s.hub.send(store.Signal{Session: inc.Session, Increment: &inc})
 	return s.publish(ctx, inc)
 }
+
+// PublishWith implements store.Signals.
+func (s *Store) PublishWith(ctx context.Context, inc store.Increment) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if _, ok := s.scopeOf(ctx); !ok {
+		return errOutside
+	}
+	inc.Text = strings.Clone(inc.Text)
+	s.afterCommit(ctx, func() { s.hub.send(store.Signal{Session: inc.Session, Increment: &inc}) })
+	return s.notifyOf(ctx, inc)
+}

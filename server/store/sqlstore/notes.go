@@ -94,20 +94,46 @@ func (s *Store) missed() {
 	s.hub.send(store.Signal{})
 }
 
-// publish sends an increment to the other stores, in as many notes as it needs.
+// publish sends an increment to the other stores at once.
 func (s *Store) publish(ctx context.Context, inc store.Increment) error {
-	if s.db.Notifier == nil || inc.Text == "" {
-		return nil
+	payloads, err := s.payloadsOf(inc)
+	if len(payloads) == 0 {
+		return err
 	}
-	var payloads []string
+	return s.db.Notifier.Publish(ctx, payloads)
+}
+
+// notifyOf sends an increment to the other stores once ctx's transaction has committed.
+func (s *Store) notifyOf(ctx context.Context, inc store.Increment) error {
+	payloads, err := s.payloadsOf(inc)
+	if len(payloads) == 0 {
+		return err
+	}
+	sc, ok := s.scopeOf(ctx)
+	if !ok {
+		return errOutside
+	}
+	for _, payload := range payloads {
+		if err := s.db.Notifier.Notify(ctx, sc.tx, payload); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// payloadsOf returns an increment in as many notes as it needs, none where no other store listens.
+func (s *Store) payloadsOf(inc store.Increment) (payloads []string, err error) {
+	if s.db.Notifier == nil {
+		return nil, nil
+	}
 	for rest, offset := inc.Text, inc.Offset; rest != ""; {
 		part := text.Cut(rest, maxNote)
 		payload, err := s.payload(note{Account: inc.Session.Account, Session: inc.Session.ID, Event: inc.EventID, Offset: offset, Text: part})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		payloads = append(payloads, payload)
 		rest, offset = rest[len(part):], offset+len(part)
 	}
-	return s.db.Notifier.Publish(ctx, payloads)
+	return payloads, nil
 }

@@ -47,6 +47,9 @@ type Options struct {
 	Serve bool
 	// Logger gets what callers do not see, such as lost connections; discarded by default.
 	Logger *slog.Logger
+	// OnCommit is called after each commit of transactions that write, with their number and the time that it took, from the
+	// goroutine of one of them. Nil, the default, is not called.
+	OnCommit func(transactions int, took time.Duration)
 }
 
 // The defaults of Options.
@@ -156,13 +159,18 @@ func New(ctx context.Context, db engine.Database, opts Options) (*Store, error) 
 func openDatabase(ctx context.Context, dsn string, opts Options) (engine.Database, error) {
 	switch scheme, rest, _ := strings.Cut(dsn, ":"); scheme {
 	case "sqlite":
-		return sqliteengine.Open(ctx, rest, sqliteengine.Options{Serve: opts.Serve, Logger: opts.Logger})
+		return sqliteengine.Open(ctx, rest, sqliteengine.Options{Serve: opts.Serve, Logger: opts.Logger, OnCommit: opts.OnCommit})
 	case "postgres", "postgresql":
-		return pgengine.Open(dsn, pgengine.Options{
-			MaxConns: opts.MaxConns, StatementTimeout: opts.StatementTimeout, ConnectTimeout: opts.ConnectTimeout, Log: opts.Logger,
-		})
+		return pgengine.Open(dsn, pgOptions(opts))
 	}
 	return engine.Database{}, engine.ErrDSN
+}
+
+func pgOptions(opts Options) pgengine.Options {
+	return pgengine.Options{
+		MaxConns: opts.MaxConns, StatementTimeout: opts.StatementTimeout, ConnectTimeout: opts.ConnectTimeout, Log: opts.Logger,
+		OnCommit: opts.OnCommit,
+	}
 }
 
 // newID panics only if the system has no randomness, which crypto/rand makes fatal in any case.

@@ -24,6 +24,9 @@ func (s *Store) QueueTurn(ctx context.Context, t store.TurnRef) error {
 	return s.notify(ctx, note{Queued: true})
 }
 
+// Alone implements store.Turns.
+func (s *Store) Alone() bool { return s.db.Notifier == nil }
+
 // WorkTurns implements store.Turns.
 func (s *Store) WorkTurns(ctx context.Context, workers int, work func(context.Context, store.TurnRef) bool) error {
 	if err := s.enter(); err != nil {

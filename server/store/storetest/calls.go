@@ -17,11 +17,11 @@ type call struct {
 }
 
 // reads are the methods that write nothing. Every other method of the interface counts as one that writes.
-const reads = `Atomically AwaitWork Close CountBusySessions DeletedBlobs EventPosition FileBytes FileDeleted FindCredential
+const reads = `Alone Atomically AwaitWork Close CountBusySessions DeletedBlobs EventPosition FileBytes FileDeleted FindCredential
 	FindMemory GetAgent GetCredential GetEnvironment GetFile GetMemory GetMemoryStore GetMemoryVersion GetSession GetVault GetWork
 	HasBlob KeyBytes LastPosition ListAgentVersions ListAgents ListCredentials ListEnvironments ListEvents ListFiles ListMemories
 	ListMemoryStores ListMemoryTree ListMemoryVersions ListMemos ListSealed ListSessionRevisions ListSessions ListTokens ListVaults ListWork NewID
-	OverdueTurns Ping Publish Revocations SessionEnvironment SessionRevision TokenByHash VaultKey Watch WorkStats WorkTurns`
+	OverdueTurns Ping Publish PublishWith Revocations SessionEnvironment SessionRevision TokenByHash VaultKey Watch WorkStats WorkTurns`
 
 // Calls tests this suite: a new method of the interface cannot be left out of it.
 func (suite) Calls() map[string]test {
@@ -38,7 +38,7 @@ func (suite) Calls() map[string]test {
 		"EveryCall": func(b *bed) {
 			// The methods left out can neither fail nor wait, or are how calls are stopped.
 			want := slices.DeleteFunc(methods(), func(name string) bool {
-				return slices.Contains([]string{"AwaitWork", "Close", "NewID", "Revocations", "Watch", "WorkTurns"}, name)
+				return slices.Contains([]string{"Alone", "AwaitWork", "Close", "NewID", "Revocations", "Watch", "WorkTurns"}, name)
 			})
 			equal(b.T, "methods that calls() calls: add a call of a new method there, unless it writes", want, called(calls()))
 		},
@@ -262,6 +262,7 @@ func calls() []call {
 		}},
 		call{"QueueTurn", func(ctx context.Context, s store.Store) error { return s.QueueTurn(ctx, store.TurnRef{}) }},
 		call{"Publish", func(ctx context.Context, s store.Store) error { return s.Publish(ctx, store.Increment{}) }},
+		call{"PublishWith", func(ctx context.Context, s store.Store) error { return s.PublishWith(ctx, store.Increment{}) }},
 		call{"SessionRevision", func(ctx context.Context, s store.Store) error {
 			_, err := s.SessionRevision(ctx, account, "x")
 			return err

@@ -94,6 +94,26 @@ func (suite) Signals() map[string]test {
 			}))
 			ear.until(b, "a signal", func(heard []store.Signal) bool { return len(heard) > 0 })
 		},
+		"WithTheCommit": func(b *bed) {
+			v, ear := b.session(), b.listen()
+			session := store.SessionRef{Account: account, ID: v.ID}
+			inc := store.Increment{Session: session, EventID: "evt_1", Text: "a"}
+			fails(b.T, "a transaction", errStop, b.Atomically(b.ctx, func(ctx context.Context) error {
+				check(b.T, b.PublishWith(ctx, inc))
+				return errStop
+			}))
+			inc.Text = "b"
+			check(b.T, b.Atomically(b.ctx, func(ctx context.Context) error {
+				check(b.T, b.PublishWith(ctx, inc))
+				b.starts(ctx, v.ID)
+				return nil
+			}))
+			heard := ear.until(b, "both signals", func(heard []store.Signal) bool { return len(heard) >= 2 })
+			equal(b.T, "signals", []store.Signal{{Session: session, Increment: &inc}, {Session: session, State: true}}, heard)
+			if err := b.PublishWith(b.ctx, inc); err == nil {
+				b.Error("an increment is published without a transaction")
+			}
+		},
 		"OfTheRightSession": func(b *bed) {
 			foreign, err := sessionKind().create(b.ctx, b, other)
 			check(b.T, err)

@@ -9,10 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
+	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
@@ -47,10 +47,25 @@ type Options struct {
 	// MaxText is how many bytes of text a turn may store: what the agent says, and the arguments and results of its tools;
 	// DefaultMaxText by default. At the bound the turn ends, with the stop reason max_tokens.
 	MaxText int
+	// Observe is called with each turn that has stopped; nil, the default, is not.
+	Observe func(Stopped)
 	// Tools open a turn's toolboxes, in this order.
 	Tools []ToolSource
 	// Budget bounds the memory of what runners start from; nil, the default, does not.
 	Budget *budget.Budget
+}
+
+// Stopped is a turn that has ended, or that waits for the caller or a worker.
+type Stopped struct {
+	// Runner is the name of the runner.
+	Runner string
+	// Reason is why it stopped.
+	Reason types.StopReasonType
+	// Ran is how long it ran, since a worker claimed it. First is the time until the first word or use of a tool; 0 for
+	// neither.
+	Ran, First time.Duration
+	// Used is what it has used in that time.
+	Used turn.Usage
 }
 
 // ToolSource opens what a session's turn has from one place: the session's files, memory stores or MCP servers. A source that
@@ -150,7 +165,7 @@ func (d *Dispatcher) work(ctx context.Context, t store.TurnRef) (done bool) {
 		}
 	}()
 
-	w := &work{Dispatcher: d, ref: t}
+	w := &work{Dispatcher: d, ref: t, began: time.Now()}
 	err := d.untilDone(ctx, t, w.claim)
 	for err == nil {
 		if err = w.play(ctx, poke); err == nil {
@@ -164,7 +179,27 @@ func (d *Dispatcher) work(ctx context.Context, t store.TurnRef) (done bool) {
 	if cannotPass(err) && ctx.Err() == nil && d.hard.Err() == nil {
 		err = w.endAnyhow(err)
 	}
+	if err == nil {
+		w.stopped()
+	}
 	return err == nil || errors.Is(err, errNotOurs) || errors.Is(err, store.ErrNotFound)
+}
+
+// stopped logs and counts a turn that has stopped.
+func (w *work) stopped() {
+	if w.reason == "" { // it was left to another worker
+		return
+	}
+	w.sink.mu.Lock()
+	s := Stopped{
+		Runner: turn.NameOf(w.Runner, w.session.Agent.Model), Reason: w.reason, Ran: time.Since(w.began), First: w.first, Used: w.sink.used,
+	}
+	w.sink.mu.Unlock()
+	w.Logger.Info("turn stopped", "session", w.ref.Session.ID, "turn", w.ref.TurnID, "runner", s.Runner, "reason", s.Reason,
+		"duration", s.Ran, "first_piece", s.First, "input_tokens", s.Used.InputTokens, "output_tokens", s.Used.OutputTokens)
+	if w.Observe != nil {
+		w.Observe(s)
+	}
 }
 
 // cannotPass reports whether a step has failed in a way that another attempt does not change.
@@ -190,67 +225,6 @@ func (d *Dispatcher) untilDone(ctx context.Context, t store.TurnRef, step func(c
 			return err
 		}
 	}
-}
-
-// history and historyBytes bound the events before a turn that its runner gets.
-const (
-	history      = 500
-	historyBytes = store.PageBytes
-)
-
-// inputCopies is how often an event is held for a runner: as the store and as the runner have it.
-const inputCopies = 2
-
-// errTooLarge ends a turn that the account's other turns leave no memory for.
-var errTooLarge = turn.Failuref("The account has too many large turns under way; wait for one to end and send the message again.")
-
-// input reads what the runner starts from: the turn, and the events before it. The grant reserves what they take.
-func (d *Dispatcher) input(ctx context.Context, grant *budget.Grant, session store.SessionRef, s store.Session) (turn.Input, error) {
-	in := turn.Input{SessionID: s.ID, TurnID: s.Turn.ID, Agent: turn.Agent{
-		ID: s.Agent.ID, Version: s.Agent.Version, Name: s.Agent.Name, Model: s.Agent.Model, System: s.Agent.System, Tools: s.Agent.Tools,
-		MaxInputTokens: d.MaxInputTokens[s.Agent.Model],
-	}}
-	var first int64 // position
-	size := 0       // of the history
-	page := store.Page{Limit: 100, Reserve: func(bytes int) error {
-		if grant.Grow(inputCopies*bytes) != nil {
-			return errTooLarge
-		}
-		return nil
-	}}
-	for more := true; more && len(in.History) < history && size < historyBytes; {
-		list, err := d.Store.ListEvents(ctx, session.Account, session.ID, store.EventFilter{Types: event.EntryTypes()}, page)
-		if err != nil {
-			return in, err
-		}
-		for _, e := range list.Items {
-			entry, _, err := event.Entry(e)
-			if err != nil {
-				return in, err
-			}
-			if e.TurnID == s.Turn.ID {
-				in.Entries = append(in.Entries, entry)
-			} else if size += len(e.Payload); size <= historyBytes {
-				in.History = append(in.History, entry)
-			}
-			page.Cursor, first = e.ID, e.Position
-		}
-		more = list.HasMore
-	}
-	slices.Reverse(in.Entries)
-	slices.Reverse(in.History)
-	return in, d.remember(ctx, session, first, &in)
-}
-
-// remember adds the memos of the events from a position on.
-func (d *Dispatcher) remember(ctx context.Context, session store.SessionRef, first int64, in *turn.Input) error {
-	memos, err := d.Store.ListMemos(ctx, session.Account, session.ID, first-1)
-	for _, entries := range [][]turn.Entry{in.History, in.Entries} {
-		for i := range entries {
-			entries[i].Memo = memos[entries[i].ID]
-		}
-	}
-	return err
 }
 
 // stored returns how many bytes of text a turn has stored.

@@ -148,6 +148,15 @@ func (b *bed) types() (types []string) {
 	return types
 }
 
+// logged waits for an event of a type.
+func (b *bed) logged(kind string) {
+	b.Helper()
+	b.until(kind, func() bool {
+		list, err := b.store.ListEvents(b.Context(), b.session.Account, b.session.ID, store.EventFilter{Types: []string{kind}}, store.Page{Limit: 1})
+		return err == nil && len(list.Items) == 1
+	})
+}
+
 func (b *bed) until(what string, is func() bool) {
 	b.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
@@ -249,6 +258,7 @@ func TestIncrementsAreGatheredForTheSessionsInterval(t *testing.T) {
 			say := func(piece string) { pieces <- piece; <-said }
 
 			say("a")
+			b.until("the first piece, after the events before it", func() bool { return len(increments()) == 1 })
 			want("0 a")
 			b.until("the flusher waits for the interval", func() bool { at, ok := clock.next(); return ok && at == interval })
 			say("b")
@@ -349,6 +359,7 @@ func TestAZombieWritesNothing(t *testing.T) {
 	if err := first.out.Thinking(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	b.logged(event.AgentThinking)
 	err := b.store.Atomically(t.Context(), func(ctx context.Context) error {
 		return b.store.QueueTurn(ctx, store.TurnRef{Session: b.session, TurnID: turnID, Again: true})
 	})
@@ -356,9 +367,7 @@ func TestAZombieWritesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := <-calls
-	if err := first.out.Thinking(t.Context()); err == nil {
-		t.Error("the first worker still writes")
-	}
+	b.until("the first worker can write no longer", func() bool { return first.out.Thinking(t.Context()) != nil })
 	if err := second.out.Say(t.Context(), "Mine."); err != nil {
 		t.Error(err)
 	}

@@ -38,6 +38,9 @@ type sink struct {
 	waits   int                   // how many uses were recorded that wait
 	open    []store.PendingAction // the uses that the runner runs, without a result
 	owed    []event.New           // that the next event is stored with
+	said    []store.Increment     // the rest of the message among owed; readers get it with that
+	soon    *time.Timer           // stores what is owed; nil when nothing waits for it
+	late    error                 // of what was to be stored soon
 
 	used, requested turn.Usage      // since the work began, and since the request that is under way began
 	problems        map[string]bool // that the turn has reported; nil before they were read
@@ -57,7 +60,45 @@ var _ turn.Sink = (*sink)(nil)
 
 // newSink returns a sink for a turn that has stored a number of bytes before. overflow may be called more than once.
 func newSink(w *work, stored int, overflow func()) *sink {
-	return &sink{work: w, overflow: overflow, began: time.Now(), room: max(w.MaxText-stored, 0), used: w.spent}
+	return &sink{work: w, overflow: overflow, began: time.Now(), room: max(w.MaxText-stored, 0), used: w.spent, owed: w.unstored}
+}
+
+// storeWithin is how long an event may wait for those that follow, to be stored in one step with them.
+const storeWithin = 5 * time.Millisecond
+
+// storeSoon stores what is owed within storeWithin, unless an event that must be stored at once takes it along.
+func (s *sink) storeSoon() {
+	if s.soon != nil || len(s.owed) == 0 {
+		return
+	}
+	s.flushing.Add(1)
+	s.soon = time.AfterFunc(storeWithin, func() {
+		defer s.flushing.Done()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.soon == nil || s.closed {
+			return
+		}
+		s.soon = nil
+		if s.late = s.store(s.hard, nil, unchanged); s.late == nil && s.message != nil {
+			s.flush(s.hard)
+		}
+	})
+}
+
+// stopTimer ends the timer of storeSoon.
+func (s *sink) stopTimer() {
+	if s.soon != nil && s.soon.Stop() {
+		s.flushing.Done()
+	}
+	s.soon = nil
+}
+
+// settle stores what is owed once the sink is closed: the turn has begun.
+func (s *sink) settle(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.store(ctx, nil, unchanged)
 }
 
 // errFull is a turn that has reached MaxText.
@@ -89,6 +130,7 @@ func (s *sink) reserve(n int) error {
 func (s *sink) close() {
 	s.mu.Lock()
 	s.closed = true
+	s.stopTimer()
 	if s.message != nil {
 		s.message.ended()
 	}
@@ -109,6 +151,9 @@ func (s *sink) enter(ctx context.Context) error {
 	case s.full:
 		s.mu.Unlock()
 		return errFull
+	case s.late != nil:
+		s.mu.Unlock()
+		return s.late
 	}
 	s.Alive()
 	return nil
@@ -119,6 +164,13 @@ func (s *sink) Alive() { s.sign.Store(int64(time.Since(s.began))) }
 
 // aliveFor makes the silence begin after some time at the earliest, unless Alive is called before.
 func (s *sink) aliveFor(d time.Duration) { s.sign.Store(int64(time.Since(s.began) + d)) }
+
+// spoke notes when the first piece of the turn came.
+func (s *sink) spoke() {
+	if s.first == 0 {
+		s.first = time.Since(s.work.began)
+	}
+}
 
 // Spend implements turn.Sink.
 func (s *sink) Spend(u turn.Usage) {
@@ -237,7 +289,20 @@ func (s *sink) Keep(ctx context.Context, memo json.RawMessage) error {
 
 // Thinking implements turn.Sink.
 func (s *sink) Thinking(ctx context.Context) error {
-	return s.append(ctx, event.New{Type: event.AgentThinking}, 0)
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	s.spoke()
+	if err := s.reserve(eventSize); err != nil {
+		return err
+	}
+	if err := s.endMessage(ctx); err != nil {
+		return err
+	}
+	s.owed = append(s.owed, event.New{Type: event.AgentThinking})
+	s.storeSoon()
+	return nil
 }
 
 // Say implements turn.Sink.
@@ -246,6 +311,7 @@ func (s *sink) Say(ctx context.Context, piece string) error {
 		return err
 	}
 	defer s.mu.Unlock()
+	s.spoke()
 	piece = event.Clean(piece)
 	within := text.Cut(piece, s.room)
 	if err := s.speak(ctx, within); err != nil {
@@ -277,7 +343,7 @@ func (s *sink) speak(ctx context.Context, piece string) error {
 		}
 		s.message.text.WriteString(part)
 		s.message.encoded += size
-		if s.message.flushed == 0 {
+		if s.message.flushed == 0 && s.soon == nil { // readers get the events before the message first
 			s.flush(ctx)
 		}
 	}
@@ -293,7 +359,7 @@ func (s *sink) begin(ctx context.Context) {
 	s.flushing.Go(func() {
 		for s.Clock.Sleep(ctx, every) == nil {
 			s.mu.Lock()
-			if s.message == m {
+			if s.message == m && s.soon == nil {
 				s.flush(ctx)
 			}
 			s.mu.Unlock()
@@ -303,16 +369,42 @@ func (s *sink) begin(ctx context.Context) {
 
 // flush sends readers what is new of the message.
 func (s *sink) flush(ctx context.Context) {
+	for _, inc := range s.rest() {
+		if err := s.Store.Publish(ctx, inc); err != nil {
+			s.Logger.Warn("an increment was not published", "session", s.ref.Session.ID, "error", err)
+		}
+		s.message.flushed += len(inc.Text)
+	}
+}
+
+// rest returns what readers have not got of the message, if there is any.
+func (s *sink) rest() []store.Increment {
 	m := s.message
-	text := m.text.String()[m.flushed:]
-	if text == "" {
-		return
+	if m.flushed == m.text.Len() {
+		return nil
 	}
-	err := s.Store.Publish(ctx, store.Increment{Session: s.ref.Session, EventID: m.eventID, Offset: m.flushed, Text: text})
-	if err != nil {
-		s.Logger.Warn("an increment was not published", "session", s.ref.Session.ID, "error", err)
+	return []store.Increment{{Session: s.ref.Session, EventID: m.eventID, Offset: m.flushed, Text: m.text.String()[m.flushed:]}}
+}
+
+// endMessage ends the message, if there is one, which is owed then.
+func (s *sink) endMessage(ctx context.Context) error {
+	if s.message == nil {
+		return nil
 	}
-	m.flushed = m.text.Len()
+	if len(s.said) > 0 { // readers follow one message at a time
+		if err := s.store(ctx, nil, unchanged); err != nil {
+			return err
+		}
+	}
+	if s.soon == nil {
+		s.flush(ctx)
+	}
+	s.said = s.rest()
+	s.owed = append(s.owed, s.message.event())
+	s.message.ended()
+	s.message = nil
+	s.storeSoon()
+	return nil
 }
 
 // EndMessage implements turn.Sink.
@@ -321,7 +413,7 @@ func (s *sink) EndMessage(ctx context.Context) error {
 		return err
 	}
 	defer s.mu.Unlock()
-	return s.write(ctx)
+	return s.endMessage(ctx)
 }
 
 // UseTool implements turn.Sink.
@@ -394,6 +486,7 @@ func (s *sink) use(ctx context.Context, use store.PendingAction, p event.Payload
 		return "", err
 	}
 	defer s.mu.Unlock()
+	s.spoke()
 	if wait && len(s.session.Turn.Pending)+s.waits >= s.Log.MaxPending() {
 		return "", turn.Failuref("The agent used more than %d tools at once.", s.Log.MaxPending())
 	}
@@ -422,38 +515,33 @@ func (s *sink) use(ctx context.Context, use store.PendingAction, p event.Payload
 // eventSize is what an event counts for in addition to its text, in bytes: a turn must not have any number of small ones.
 const eventSize = 256
 
-// append stores the current message, if there is one, and an event with a text of size bytes.
-func (s *sink) append(ctx context.Context, e event.New, size int) error {
-	if err := s.enter(ctx); err != nil {
-		return err
-	}
-	defer s.mu.Unlock()
-	if err := s.reserve(eventSize + size); err != nil {
-		return err
-	}
-	return s.write(ctx, e)
-}
+// unchanged leaves the session as it is.
+func unchanged(*store.Session) {}
 
-// write stores the current message, if there is one, and events of the turn. It fails when another worker has the
-// turn, or the turn was stopped: then the message stays the current one.
+// write stores the current message, if there is one, and events of the turn. It fails when another worker has the turn, or
+// the turn was stopped: then the message stays owed.
 func (s *sink) write(ctx context.Context, events ...event.New) error {
-	return s.writeAnd(ctx, events, func(*store.Session) {})
+	return s.writeAnd(ctx, events, unchanged)
 }
 
 // writeAnd is write that also changes the session.
 func (s *sink) writeAnd(ctx context.Context, events []event.New, change func(*store.Session)) error {
-	if s.message != nil {
-		s.flush(ctx)
-		events = append([]event.New{s.message.event()}, events...)
+	if err := s.endMessage(ctx); err != nil {
+		return err
 	}
+	return s.store(ctx, events, change)
+}
+
+// store stores what is owed, then events.
+func (s *sink) store(ctx context.Context, events []event.New, change func(*store.Session)) error {
+	events = slices.Concat(s.owed, events)
 	if len(events) == 0 {
 		return nil
 	}
-	events = append(s.owed[:len(s.owed):len(s.owed)], events...)
 	for i := range events {
 		events[i].TurnID = s.ref.TurnID
 	}
-	_, _, err := s.Log.Append(ctx, s.ref.Session, func(session *store.Session) ([]event.New, error) {
+	_, err := s.work.append(ctx, s.said, func(session *store.Session) ([]event.New, error) {
 		if err := s.ours(session); err != nil {
 			return nil, err
 		}
@@ -463,30 +551,27 @@ func (s *sink) writeAnd(ctx context.Context, events []event.New, change func(*st
 		change(session)
 		return events, nil
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		s.owed, s.said, s.unstored = nil, nil, nil
+		s.stopTimer()
 	}
-	s.owed = nil
-	if s.message != nil {
-		s.message.ended()
-		s.message = nil
-	}
-	return nil
+	return err
 }
 
-// last returns what the runner left to be stored: the start of a request, and the message that is incomplete.
-func (s *sink) last() []event.New {
+// last returns what the runner left to be stored: what is owed, and the message that is incomplete; and what readers have not
+// got of it.
+func (s *sink) last() (events []event.New, said []store.Increment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	events := slices.Clone(s.owed)
+	events = slices.Clone(s.owed)
 	if s.message != nil && s.message.text.Len() > 0 {
-		s.flush(s.hard)
+		said = s.rest()
 		events = append(events, s.message.event())
 	}
 	for i := range events {
 		events[i].TurnID = s.ref.TurnID
 	}
-	return events
+	return events, slices.Concat(s.said, said)
 }
 
 // event returns the message as an event, with the id that readers of increments know.

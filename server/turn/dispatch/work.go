@@ -19,19 +19,24 @@ import (
 // work is one turn that runs, from its claim to its end.
 type work struct {
 	*Dispatcher
-	ref     store.TurnRef
-	session store.Session // as it was claimed
-	span    string        // the event of the request to the model that is under way; "" for none
-	ran     time.Duration // how long the turn ran before it last waited for the caller
-	sink    *sink
-	spent   turn.Usage // before the sink began
-	outcome turn.Outcome
-	failure error
+	ref      store.TurnRef
+	session  store.Session // as it was claimed
+	claimed  bool
+	unstored []event.New   // of the claim
+	span     string        // the event of the request to the model that is under way; "" for none
+	ran      time.Duration // how long the turn ran before it last waited for the caller
+	sink     *sink
+	spent    turn.Usage // before the sink began
+	outcome  turn.Outcome
+	failure  error
+	began    time.Time
+	first    time.Duration        // until the first piece, 0 for none; sink.mu guards it
+	reason   types.StopReasonType // why it has stopped; "" while it runs
 }
 
 // ours returns an error unless this worker has the session's turn.
 func (w *work) ours(s *store.Session) error {
-	if s.Turn.ID != w.ref.TurnID || !s.Status.Busy() || w.session.Turn.Lease != 0 && s.Turn.Lease != w.session.Turn.Lease {
+	if s.Turn.ID != w.ref.TurnID || !s.Status.Busy() || w.claimed && s.Turn.Lease != w.session.Turn.Lease {
 		return errNotOurs
 	}
 	return nil
@@ -45,8 +50,10 @@ func (w *work) claim(ctx context.Context) (err error) {
 			return err
 		}
 		w.ref.Again, w.ref.Lost = begun, w.ref.Lost && begun
+	} else if w.Store.Alone() {
+		return w.take(ctx)
 	}
-	w.session, _, err = w.Log.Append(ctx, w.ref.Session, func(s *store.Session) (events []event.New, err error) {
+	s, _, err := w.Log.Append(ctx, w.ref.Session, func(s *store.Session) (events []event.New, err error) {
 		if err := w.ours(s); err != nil {
 			return nil, err
 		}
@@ -57,12 +64,33 @@ func (w *work) claim(ctx context.Context) (err error) {
 		if w.ref.Again {
 			events = append(events, event.New{Type: event.Rescheduled, TurnID: w.ref.TurnID})
 		}
-		w.span = w.Store.NewID("evt")
-		return append(events, event.New{
-			Type: event.RequestStart, TurnID: w.ref.TurnID, Payload: event.Payload{Model: s.Agent.Model}, ID: w.span,
-		}), nil
+		return append(events, w.requestStart(s)), nil
 	})
+	w.session, w.claimed = s, err == nil
 	return err
+}
+
+// take is claim where no other process can have the turn, and no worker of this one has had it: the start of the request to
+// the model is stored with what follows.
+func (w *work) take(ctx context.Context) error {
+	s, err := w.Store.GetSession(ctx, w.ref.Session.Account, w.ref.Session.ID)
+	if err != nil {
+		return err
+	}
+	if err := w.ours(&s); err != nil {
+		return err
+	}
+	w.session, w.claimed = s, true
+	if !stopping(s) {
+		w.unstored = []event.New{w.requestStart(&s)}
+	}
+	return nil
+}
+
+// requestStart begins a request to the model.
+func (w *work) requestStart(s *store.Session) event.New {
+	w.span = w.Store.NewID("evt")
+	return event.New{Type: event.RequestStart, TurnID: w.ref.TurnID, Payload: event.Payload{Model: s.Agent.Model}, ID: w.span}
 }
 
 // errLost is a turn that was running when the server stopped.
@@ -74,8 +102,10 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	w.sink = newSink(w, 0, func() {})
 	grant := w.Budget.Open(w.ref.Session.Account)
 	defer grant.Close()
-	in, err := w.input(ctx, grant, w.ref.Session, w.session)
-	w.sink.open = w.unanswered(in.Entries)
+	conversation := w.conversation(grant, w.ref.Session, w.ref.TurnID)
+	defer conversation.close()
+	entries, err := conversation.turn(ctx)
+	w.sink.open = w.unanswered(entries)
 	switch {
 	case w.ref.Lost:
 		w.failure = errLost
@@ -83,7 +113,7 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	case stopping(w.session):
 		return nil
 	}
-	if err == nil && w.TurnTimeout > 0 {
+	if err == nil && w.TurnTimeout > 0 && (w.ref.Again || len(entries) > 1) { // otherwise the turn has just begun
 		w.ran, err = w.Dispatcher.ran(ctx, w.ref)
 	}
 	if err != nil {
@@ -92,14 +122,15 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	}
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	w.sink = newSink(w, stored(in.Entries), func() { stop(errFull) })
-	w.sink.open = w.unanswered(in.Entries)
+	w.sink = newSink(w, stored(entries), func() { stop(errFull) })
+	w.sink.open = w.unanswered(entries)
+	w.sink.storeSoon()
 	ran := make(chan result, 1) // buffered, so that an abandoned runner can return
 	go func() {
 		var r result
 		defer func() { ran <- r }() // also when the runner ends its goroutine
 		r.failure = panics.ToError(func() (err error) {
-			r.outcome, err = w.run(running, in)
+			r.outcome, err = w.run(running, w.input(entries, conversation))
 			return err
 		})
 	}()
@@ -117,9 +148,24 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 		w.failure = expired
 		return nil
 	case abandoned || w.failure != nil:
-		return ctx.Err() // when the dispatcher stops, the turn does not
+		if ctx.Err() != nil { // when the dispatcher stops, the turn does not: it has begun
+			_ = w.sink.settle(w.hard)
+		}
+		return ctx.Err()
 	}
 	return nil
+}
+
+// input returns what the runner starts from.
+func (w *work) input(entries []turn.Entry, c *conversation) turn.Input {
+	agent := w.session.Agent
+	return turn.Input{
+		SessionID: w.session.ID, TurnID: w.session.Turn.ID, Entries: entries, History: c.history,
+		Agent: turn.Agent{
+			ID: agent.ID, Version: agent.Version, Name: agent.Name, Model: agent.Model, System: agent.System, Tools: agent.Tools,
+			MaxInputTokens: w.MaxInputTokens[agent.Model],
+		},
+	}
 }
 
 // run opens the turn's toolboxes, which may take seconds, and lets the runner work with them.
@@ -214,36 +260,55 @@ var errContinues = errors.New("the turn continues")
 // returns errContinues when there is nothing left to wait for, and the turn is to be played on.
 func (w *work) finish(ctx context.Context) error {
 	continues, span := false, w.Store.NewID("evt")
-	s, _, err := w.Log.Append(ctx, w.ref.Session, func(s *store.Session) ([]event.New, error) {
+	left, said := w.sink.last()
+	s, err := w.append(ctx, said, func(s *store.Session) ([]event.New, error) {
 		if err := w.ours(s); err != nil {
 			return nil, err
 		}
 		stop := w.stopReason(*s)
+		w.reason = stop.Type
 		if continues = stop.Type == types.StopReasonTypeRequiresAction && len(stop.EventIDs) == 0; continues {
-			return w.nextRequest(span), nil
+			return w.nextRequest(left, span), nil
 		}
-		var failed []event.New
 		if stop.Type != types.StopReasonTypeRequiresAction {
-			failed = event.FailedUses(s, slices.Concat(w.sink.open, s.Turn.Pending), whyStopped(stop))
+			left = append(left[:len(left):len(left)], event.FailedUses(s, slices.Concat(w.sink.open, s.Turn.Pending), whyStopped(stop))...)
 			s.Turn.ID, s.Turn.Pending = "", nil
 		}
 		if err := lifecycle.Advance(s, lifecycle.OnTurnEnded, w.Now()); err != nil {
 			return nil, err
 		}
 		s.Usage = s.Usage.Add(w.sink.used).Within(w.Log.Usage())
-		return w.lastEvents(stop, failed), nil
+		return w.lastEvents(left, stop), nil
 	})
 	if err == nil && continues {
-		w.session, w.span, w.spent, w.ref.Again = s, span, w.sink.used, false
+		w.session, w.span, w.spent, w.ref.Again, w.unstored, w.reason = s, span, w.sink.used, false, nil, ""
 		return errContinues
 	}
 	return err
 }
 
+// append appends events to the session's log, and publishes increments just before readers learn of the events.
+func (w *work) append(ctx context.Context, said []store.Increment, change func(s *store.Session) ([]event.New, error)) (s store.Session, err error) {
+	if len(said) == 0 {
+		s, _, err = w.Log.Append(ctx, w.ref.Session, change)
+		return s, err
+	}
+	err = w.Store.Atomically(ctx, func(ctx context.Context) error {
+		for _, inc := range said {
+			if err := w.Store.PublishWith(ctx, inc); err != nil {
+				return err
+			}
+		}
+		s, _, err = w.Log.Append(ctx, w.ref.Session, change)
+		return err
+	})
+	return s, err
+}
+
 // nextRequest returns the events between two requests to the model: what is left of one, and the start of the next, which
 // gets an id.
-func (w *work) nextRequest(id string) []event.New {
-	events := w.sink.last()
+func (w *work) nextRequest(left []event.New, id string) []event.New {
+	events := slices.Clone(left)
 	if w.span != "" {
 		events = append(events, event.New{Type: event.RequestEnd, TurnID: w.ref.TurnID, Payload: w.requestEnd(false)})
 	}
@@ -266,6 +331,7 @@ const endings = 5
 // endAnyhow ends a turn whose last step cannot pass, with the least that ends one: it depends on nothing that the runner
 // reported or that is stored.
 func (w *work) endAnyhow(cause error) (err error) {
+	w.reason = types.StopReasonTypeError
 	w.Logger.Error("a turn could not end as it should", "session", w.ref.Session.ID, "turn", w.ref.TurnID, "error", cause)
 	for wait, attempt := firstRetry, 0; attempt < endings; wait, attempt = 2*wait, attempt+1 {
 		if err = w.untilDone(w.hard, w.ref, w.end); !cannotPass(err) || (turn.WallClock{}).Sleep(w.hard, wait) != nil {
@@ -321,9 +387,9 @@ func (w *work) stopReason(s store.Session) types.StopReason {
 	return types.StopReason{Type: types.StopReasonTypeEndTurn}
 }
 
-// lastEvents returns the events that end the work on a turn, with the results of tool uses that nobody runs any longer.
-func (w *work) lastEvents(stop types.StopReason, failedUses []event.New) []event.New {
-	events := append(w.sink.last(), failedUses...)
+// lastEvents returns the events that end the work on a turn, after those that are left to store.
+func (w *work) lastEvents(left []event.New, stop types.StopReason) []event.New {
+	events := slices.Clone(left)
 	for i := range events {
 		events[i].TurnID = w.ref.TurnID
 	}

@@ -140,7 +140,7 @@ func TestWindow(t *testing.T) {
 			})
 			in := turntest.Input("now")
 			in.Agent.MaxInputTokens = c.window
-			in.History = longHistory(20)
+			in.History = turn.InMemory(longHistory(20))
 			for i, want := range []int{c.first, c.second} {
 				log.Reset()
 				if _, err := runner.Run(t.Context(), in, &turntest.Recorder{}); err != nil {
@@ -168,11 +168,11 @@ func TestStray(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t, chat)
 	in := turntest.Input("And now?")
-	in.History = []turn.Entry{
+	in.History = turn.InMemory([]turn.Entry{
 		{Kind: turn.AgentMessage, Text: "half a turn"}, {Kind: turn.CustomToolResult, UseID: "gone", Text: "lost"},
 		{Kind: turn.UserMessage, Text: " "}, {Kind: turn.AgentMessage, Text: "\n"},
 		{Kind: turn.UserMessage, Text: "b"}, {Kind: turn.AgentMessage, Text: "c"},
-	}
+	})
 	in.Entries = append(in.Entries, turn.Entry{Kind: turn.AgentMessage, Text: "broken off"})
 	if _, err := e.runner(t, nil).Run(t.Context(), in, &turntest.Recorder{}); err != nil {
 		t.Fatal(err)

@@ -117,7 +117,7 @@ func TestCompat(t *testing.T) {
 	}
 	in := turntest.Input("now")
 	in.Agent.Tools = json.RawMessage(`[{"type":"custom","name":"bare","input_schema":{}}]`)
-	in.History = []turn.Entry{{Kind: turn.UserMessage, Text: "a"}, {Kind: turn.CustomToolUse, ID: "b", Name: "bare"}}
+	in.History = turn.InMemory([]turn.Entry{{Kind: turn.UserMessage, Text: "a"}, {Kind: turn.CustomToolUse, ID: "b", Name: "bare"}})
 	for name, want := range map[string]string{
 		"":                    `"content":"","role":"assistant","tool_calls"`,
 		"no-stream-options":   `"stream":true,"tools"`,

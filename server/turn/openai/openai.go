@@ -195,7 +195,7 @@ const maxAttempts = 12
 func (r *Runner) converse(ctx context.Context, in turn.Input, tools turn.Offers, out turn.Sink) (*response, error) {
 	p := r.profiles.of(r.modelOf(in))
 	for attempt := 1; ; attempt++ {
-		body, s, leftOut, err := r.request(in, tools, p)
+		body, s, leftOut, err := r.request(ctx, in, tools, p)
 		got := &response{out: out}
 		if err != nil {
 			return got, err

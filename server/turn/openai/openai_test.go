@@ -54,7 +54,7 @@ func TestRequest(t *testing.T) {
 	in.Agent.Tools = json.RawMessage(`[{"type":"agent_toolset_20260401"},{"type":"mcp_toolset","mcp_server_name":"x"},
 		{"type":"custom","name":"get","description":"Gets.","input_schema":{"type":"object","required":["n"],"maximum":12345678901234567890}},
 		{"type":"custom","name":"bare","input_schema":{}}]`)
-	in.History = []turn.Entry{
+	in.History = turn.InMemory([]turn.Entry{
 		{Kind: turn.DefineOutcome, Text: "goal"},
 		{Kind: turn.AgentMessage, Text: "first"},
 		{Kind: turn.AgentMessage, Text: "second"},
@@ -70,7 +70,7 @@ func TestRequest(t *testing.T) {
 		{Kind: turn.ToolConfirmation, UseID: "d"},
 		{Kind: turn.ToolResult, UseID: "d", Text: "D"},
 		{Kind: turn.CustomToolUse, ID: "e", Name: "get", Input: json.RawMessage(`{}`)},
-	}
+	})
 	want := `{
 		"model": "test", "stream": true, "stream_options": {"include_usage": true},
 		"tools": [

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 
@@ -25,15 +26,19 @@ const bytesPerToken = 3
 
 // request returns the request that lets the model go on with the turn, what it has that may be refused, and how many
 // turns were left out of it.
-func (r *Runner) request(in turn.Input, tools turn.Offers, p profile) (body []byte, s sent, leftOut int, err error) {
+func (r *Runner) request(ctx context.Context, in turn.Input, tools turn.Offers, p profile) (body []byte, s sent, leftOut int, err error) {
+	history, err := in.Past(ctx)
+	if err != nil {
+		return nil, s, 0, err
+	}
 	text := in.System()
 	s = sent{system: text != "", fields: map[string]bool{}, keywords: map[string]bool{}}
 	q := request{Model: r.modelOf(in), Tools: functions(tools, p, &s), Stream: !p.noStream}
 	if q.Stream && !p.noStreamOptions {
 		q.StreamOptions = &streamOptions{IncludeUsage: true}
 	}
-	past, now := turns(in.History), turns(in.Entries)
-	h := newHistory(slices.Concat(in.History, in.Entries), r.origin(in), p, &s)
+	past, now := turns(history), turns(in.Entries)
+	h := newHistory(slices.Concat(history, in.Entries), r.origin(in), p, &s)
 	left := r.budget(in, p) - len(text) - len(encoded(q.Tools))
 	var newest [][]message // from the newest turn to the oldest
 	for i, entries := range slices.Backward(append(past, now...)) {

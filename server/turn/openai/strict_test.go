@@ -217,7 +217,7 @@ func (s *session) say(text string, settle turntest.Settle) ([]string, error) {
 		{"type":"custom","name":"get_weather","input_schema":{"$schema":"x","type":"object","additionalProperties":false,
 			"properties":{"city":{"type":"string"},"default":{"type":"array"}}}},
 		{"type":"custom","name":"bare","input_schema":{}}]`)
-	in.History = s.history
+	in.History = turn.InMemory(s.history)
 	n := len(s.history)
 	in.Entries[0].ID = fmt.Sprintf("evt_user_%d", n)
 	var rec turntest.Recorder

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -34,7 +35,12 @@ type Database struct {
 	// when nothing is left to give. What was deleted before is then overwritten. It is nil where the database does that
 	// by itself.
 	GiveBack func(ctx context.Context, limit int) (int, error)
+	// Pool returns the state of the connections.
+	Pool func() store.Pool
 }
+
+// OnCommit is called after each commit of transactions that write, with their number and the time that it took.
+type OnCommit func(transactions int, took time.Duration)
 
 // Space is what a database file takes, in bytes.
 type Space struct {
@@ -110,6 +116,9 @@ type Queue interface {
 
 	// Enqueue enqueues a turn when tx commits. The caller must call committed once tx has committed.
 	Enqueue(ctx context.Context, tx Tx, t store.TurnRef) (committed func(), err error)
+
+	// Depth returns how many turns wait, of all processes, and for how long the oldest one has.
+	Depth(ctx context.Context) (waiting int, oldest time.Duration, err error)
 
 	// Wake makes the workers of this process look for turns: another process may have enqueued some.
 	Wake()

@@ -110,6 +110,21 @@ func upgrade(ctx context.Context, provider *goose.Provider) error {
 	return err
 }
 
+// Latest returns the version of the schema that this program brings databases to.
+func Latest() (int64, error) {
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil || len(names) == 0 {
+		return 0, fmt.Errorf("sqlstore: no migrations: %w", err)
+	}
+	return goose.NumericComponent(names[len(names)-1]) // the names are sorted
+}
+
+// SelectVersion selects the version of a database's schema. The table does not exist in a database without a schema.
+const SelectVersion = `SELECT COALESCE(MAX(version_id), 0) FROM ` + VersionTable + ` WHERE is_applied`
+
+// VersionTable is the table of the migrations that were applied.
+const VersionTable = "goose_db_version"
+
 // inPostgres adapts a migration. Text compares by bytes, as it does in SQLite, whatever the database's own collation is.
 // Tables have no rowid that could be left out.
 func inPostgres(migration string) string {

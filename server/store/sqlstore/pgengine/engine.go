@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
@@ -25,6 +26,8 @@ type postgres struct {
 	connectTimeout time.Duration
 	// statementTimeout bounds the wait for a statement's result.
 	statementTimeout time.Duration
+
+	onCommit engine.OnCommit
 
 	conns   connections
 	inbox   *inbox
@@ -51,6 +54,15 @@ func (e *postgres) Transact(ctx context.Context, fn func(tx engine.Tx) error) er
 		return err
 	}
 	return t.commit(ctx)
+}
+
+// state returns the state of the pool.
+func (e *postgres) state() store.Pool {
+	s := e.pool.Stat()
+	return store.Pool{
+		Most: int(s.MaxConns()), Open: int(s.TotalConns()), InUse: int(s.AcquiredConns()),
+		Waits: s.EmptyAcquireCount(), Waited: s.EmptyAcquireWaitTime(),
+	}
 }
 
 // Close implements engine.Engine.
@@ -274,7 +286,9 @@ func (t *tx) commit(ctx context.Context) error {
 	}
 	t.ended = true
 	ctx = context.WithoutCancel(ctx)
+	began := time.Now()
 	tag, err := t.sendCommit(ctx)
+	t.postgres.onCommit(1, time.Since(began))
 	switch {
 	case err != nil:
 	case tag.String() == "COMMIT":

@@ -30,6 +30,8 @@ type Options struct {
 	ConnectTimeout time.Duration
 	// Log gets what callers do not see: connections that are lost, notifications that do not arrive.
 	Log *slog.Logger
+	// OnCommit is called after commits; nil is not.
+	OnCommit engine.OnCommit
 }
 
 // Open prepares a pool for the database with that URL, to which it does not connect yet.
@@ -49,6 +51,10 @@ func Open(url string, opts Options) (engine.Database, error) {
 		statementTimeout: opts.StatementTimeout + time.Second,
 		inbox:            newInbox(opts.StatementTimeout),
 		hearing:          newHearing(opts.Log),
+		onCommit:         opts.OnCommit,
+	}
+	if e.onCommit == nil {
+		e.onCommit = func(int, time.Duration) {}
 	}
 	unhurried := config.ConnConfig.Copy()
 	// Nothing that these connections wait for is a statement that PostgreSQL could cancel.
@@ -73,6 +79,7 @@ func Open(url string, opts Options) (engine.Database, error) {
 		Notifier:    &notifier{postgres: e, send: e.sendProof},
 		Revocations: &engine.OwnRevocations{},
 		Ready:       e.ready,
+		Pool:        e.state,
 		Migrate: func(ctx context.Context) (err error) {
 			db := stdlib.OpenDB(*unhurried)
 			defer func() { err = errors.Join(err, db.Close()) }()

@@ -44,6 +44,18 @@ const now = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
 const enqueueTurn = `INSERT INTO queued_turns (id, account_id, session_id, turn_id, queued_at, dispatched)
 	VALUES ($1, $2, $3, $4, ` + now + `, $5)`
 
+// Depth implements engine.Queue.
+func (q *queue) Depth(ctx context.Context) (waiting int, oldest time.Duration, err error) {
+	const count = `SELECT count(*), COALESCE(` + now + ` - min(queued_at), 0) FROM queued_turns WHERE worker = ''`
+	err = q.postgres.Read(ctx, engine.Query{Text: count}, func(row engine.Scanner) error {
+		var micros int64
+		err := row.Scan(&waiting, &micros)
+		oldest = max(time.Duration(micros)*time.Microsecond, 0)
+		return err
+	})
+	return waiting, oldest, err
+}
+
 // Wake implements engine.Queue.
 func (q *queue) Wake() { q.bell.Ring() }
 

@@ -105,7 +105,11 @@ func (b *batch) end() error {
 	err := b.lost
 	if err == nil && b.kept > 0 {
 		if err = b.pools.files.check(); err == nil {
+			began := time.Now()
 			err = b.pools.commit(b)
+			if b.wrote {
+				b.pools.onCommit(b.kept, time.Since(began))
+			}
 		}
 		if err == nil {
 			if b.wrote {

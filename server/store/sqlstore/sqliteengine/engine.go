@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
@@ -27,6 +28,7 @@ type pools struct {
 	// process waits for long. Tests change them.
 	maxTurns int
 	maxTime  time.Duration
+	onCommit engine.OnCommit
 	// commit commits a batch. Tests replace it.
 	commit func(b *batch) error
 	// tryWrite tries whether there is space again. Tests replace it.
@@ -42,6 +44,7 @@ func newEngine(writers, readers *sql.DB) *pools {
 		commit:   func(b *batch) error { return b.run(context.Background(), "COMMIT") },
 		tryWrite: tryWrite,
 		unwatch:  func() {},
+		onCommit: func(int, time.Duration) {},
 	}
 }
 
@@ -75,6 +78,20 @@ func (e *pools) close() error {
 		errs = append(errs, e.helper.close())
 	}
 	return errors.Join(errs...)
+}
+
+// pool returns the state of all connections.
+func (e *pools) pool() (p store.Pool) {
+	pools := []*sql.DB{e.writers}
+	if e.readers != e.writers {
+		pools = append(pools, e.readers)
+	}
+	for _, pool := range pools {
+		s := pool.Stats()
+		p.Most, p.Open, p.InUse = p.Most+s.MaxOpenConnections, p.Open+s.OpenConnections, p.InUse+s.InUse
+		p.Waits, p.Waited = p.Waits+s.WaitCount, p.Waited+s.WaitDuration
+	}
+	return p
 }
 
 // onWriter calls run with the connection that writes, once no batch has it.

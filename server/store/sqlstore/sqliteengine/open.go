@@ -35,6 +35,8 @@ type Options struct {
 	Serve bool
 	// Logger gets what happens to the files while the database is served.
 	Logger *slog.Logger
+	// OnCommit is called after commits; nil is not.
+	OnCommit engine.OnCommit
 }
 
 // Open opens a file, or a private database in memory for ":memory:".
@@ -44,7 +46,7 @@ type Options struct {
 // as a reader could not become a writer once another one wrote.
 func Open(ctx context.Context, name string, options Options) (engine.Database, error) {
 	if name == memory {
-		return openMemory()
+		return openMemory(options)
 	}
 	e, err := openPools(ctx, name, options)
 	if err != nil {
@@ -94,10 +96,18 @@ func openPools(ctx context.Context, name string, options Options) (_ *pools, err
 	} else if err != nil {
 		return nil, fmt.Errorf("sqlstore: open the helper file of the database: %w", err)
 	}
+	e.observe(options.OnCommit)
 	if options.Serve {
 		e.watch(options.Logger)
 	}
 	return e, nil
+}
+
+// observe makes fn, if it is not nil, be called after commits.
+func (e *pools) observe(fn engine.OnCommit) {
+	if fn != nil {
+		e.onCommit = fn
+	}
 }
 
 // connect opens the connection that writes. SQLite does not wait when several processes turn on the write-ahead log of a
@@ -119,7 +129,7 @@ func served(path string) error {
 
 // openMemory uses one connection for everything: the connection is the database. It starts as a copy of a database
 // that is migrated once in this process, since copying is far faster than migrating.
-func openMemory() (engine.Database, error) {
+func openMemory(options Options) (engine.Database, error) {
 	image, err := migratedMemory()
 	if err != nil {
 		return engine.Database{}, err
@@ -131,6 +141,7 @@ func openMemory() (engine.Database, error) {
 	if err := onMemory(made.writers, func(c *rawConn) error { return c.Deserialize(image) }); err != nil {
 		return engine.Database{}, errors.Join(fmt.Errorf("sqlstore: copy the migrated database: %w", err), made.Close())
 	}
+	made.observe(options.OnCommit)
 	return databaseOf(made, &engine.OwnRevocations{}), nil
 }
 
@@ -180,6 +191,7 @@ func databaseOf(e *pools, revoked engine.Revocations) engine.Database {
 		Queue:       &turns{pools: e},
 		Revocations: revoked,
 		Ready:       e.ready,
+		Pool:        e.pool,
 		Migrate:     func(ctx context.Context) error { return e.files.named(migrations.SQLite(ctx, e.writers)) },
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
@@ -27,9 +28,26 @@ type turns struct {
 // accountTurns is the waiting turns of an account.
 type accountTurns struct {
 	account string
-	turns   []store.TurnRef
+	turns   []waitingTurn
 	// served is when the account was last served, 0 for never; came is when its turns began to wait. Both are counts.
 	served, came int64
+}
+
+// waitingTurn is a turn that has waited since a time.
+type waitingTurn struct {
+	store.TurnRef
+	since time.Time
+}
+
+// Depth implements engine.Queue.
+func (q *turns) Depth(context.Context) (waiting int, oldest time.Duration, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, a := range q.waiting {
+		waiting += len(a.turns)
+		oldest = max(oldest, time.Since(a.turns[0].since))
+	}
+	return waiting, oldest, nil
 }
 
 // Restore implements engine.Queue.
@@ -71,13 +89,14 @@ func (q *turns) push(turns ...store.TurnRef) {
 	if q.accounts == nil {
 		q.accounts = map[string]*accountTurns{}
 	}
+	now := time.Now()
 	for _, t := range turns {
 		a := q.accounts[t.Session.Account]
 		if a == nil {
 			a = &accountTurns{account: t.Session.Account}
 			q.accounts[a.account] = a
 		}
-		if a.turns = append(a.turns, t); len(a.turns) == 1 {
+		if a.turns = append(a.turns, waitingTurn{t, now}); len(a.turns) == 1 {
 			q.count++
 			a.came = q.count
 			heap.Push(&q.waiting, a)
@@ -99,7 +118,7 @@ func (q *turns) pop(full []string) (t store.TurnRef, ok bool) {
 		}
 		q.count++
 		a.served = q.count
-		t, a.turns, ok = a.turns[0], a.turns[1:], true
+		t, a.turns, ok = a.turns[0].TurnRef, a.turns[1:], true
 		if len(a.turns) > 0 {
 			skipped = append(skipped, a)
 		}

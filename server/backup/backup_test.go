@@ -1,0 +1,189 @@
+package backup_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cloud-sessions/sessions/server/backup"
+	"github.com/cloud-sessions/sessions/server/blob"
+	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore"
+)
+
+const account = "acme"
+
+// data is a database with files.
+type data struct {
+	*testing.T
+	backup.Place
+	store *sqlstore.Store
+	blobs blob.Store
+	files []store.File // in the order of their blobs' keys
+}
+
+func newData(t *testing.T, files int) *data {
+	t.Helper()
+	d := &data{T: t, Place: placeIn(t.TempDir())}
+	var err error
+	if d.store, err = sqlstore.Open(t.Context(), d.DB, sqlstore.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.store.Close() })
+	if d.blobs, err = blob.Open(t.Context(), d.Blobs); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.blobs.Close() })
+	for range files {
+		content := make([]byte, 100<<10) // that gzip cannot make smaller
+		_, _ = rand.Read(content)
+		b, err := d.blobs.Create(t.Context(), bytes.NewReader(content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := d.store.CreateFile(t.Context(), account, store.FileSpec{Name: b.SHA256, MediaType: "text/plain", Size: b.Size, SHA256: b.SHA256, Blob: b.Key}, 1<<30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.files = append(d.files, file)
+	}
+	slices.SortFunc(d.files, func(a, b store.File) int { return strings.Compare(a.Blob, b.Blob) })
+	return d
+}
+
+func placeIn(dir string) backup.Place {
+	path := filepath.Join(dir, "x.db")
+	return backup.Place{DB: "sqlite:" + path, Blobs: path + ".blobs"}
+}
+
+// archive makes a backup.
+func (d *data) archive() []byte {
+	d.Helper()
+	var archive bytes.Buffer
+	if _, err := backup.Write(d.Context(), &archive, d.Place, d.TempDir(), "v1"); err != nil {
+		d.Fatal(err)
+	}
+	return archive.Bytes()
+}
+
+// delete deletes a file and its content, as a caller and the server's sweeper do.
+func (d *data) delete(f store.File) {
+	if err := d.store.DeleteFile(context.WithoutCancel(d.Context()), account, f.ID); err != nil {
+		d.Error(err)
+	}
+	if err := d.blobs.Delete(d.Context(), f.Blob); err != nil {
+		d.Error(err)
+	}
+}
+
+// onWrite is a writer that calls do once it was given more than after bytes.
+type onWrite struct {
+	bytes.Buffer
+	after int
+	do    func()
+}
+
+func (w *onWrite) Write(p []byte) (int, error) {
+	if w.Len() > w.after && w.do != nil {
+		w.do()
+		w.do = nil
+	}
+	return w.Buffer.Write(p)
+}
+
+// TestAFileThatIsDeletedMeanwhile deletes a file after the snapshot of the database and before its content is copied, and
+// another one whose content is copied already: neither is in the backup.
+func TestAFileThatIsDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	d := newData(t, 3)
+	archive := onWrite{after: 20 << 10, do: func() { d.delete(d.files[0]); d.delete(d.files[2]) }}
+	if _, err := backup.Write(t.Context(), &archive, d.Place, t.TempDir(), "v1"); err != nil {
+		t.Fatal(err)
+	}
+	to := placeIn(t.TempDir())
+	copied, err := backup.Restore(t.Context(), &archive, to)
+	if err != nil || copied.Files != 1 || copied.Bytes != 100<<10 {
+		t.Fatalf("%+v, %v", copied, err)
+	}
+	entries, err := os.ReadDir(to.Blobs)
+	if err != nil || len(entries) != 1 || entries[0].Name() != d.files[1].Blob {
+		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+func TestAContentThatIsMissing(t *testing.T) {
+	t.Parallel()
+	d := newData(t, 1)
+	if err := d.blobs.Delete(t.Context(), d.files[0].Blob); err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	if _, err := backup.Write(t.Context(), io.Discard, d.Place, folder, "v1"); err == nil || !strings.Contains(err.Error(), "is missing in") {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
+		t.Errorf("%v is left, %v", left, err)
+	}
+}
+
+// TestRestoreLeavesNothingOfABadBackup restores archives that are damaged in one way each.
+func TestRestoreLeavesNothingOfABadBackup(t *testing.T) {
+	t.Parallel()
+	archive := newData(t, 1).archive()
+	damaged := bytes.Clone(archive)
+	damaged[len(damaged)-6] ^= 1 // the checksum
+	for what, bad := range map[string][]byte{
+		"empty": nil, "no archive": []byte("SQLite format 3"), "half of it": archive[:len(archive)/2], "damaged": damaged,
+		"without its last bytes": archive[:len(archive)-4],
+	} {
+		dir := t.TempDir()
+		if _, err := backup.Restore(t.Context(), bytes.NewReader(bad), placeIn(dir)); err == nil {
+			t.Errorf("%s: was restored", what)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s: %v is left, %v", what, left, err)
+		}
+	}
+}
+
+// TestRestoreOverwritesNothing restores where something is already.
+func TestRestoreOverwritesNothing(t *testing.T) {
+	t.Parallel()
+	archive := newData(t, 1).archive()
+	for _, name := range []string{"x.db", "x.db-wal", "x.db.blobs/blob-a"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := backup.Restore(t.Context(), bytes.NewReader(archive), placeIn(dir)); err == nil || !strings.Contains(err.Error(), "move it away") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if text, err := os.ReadFile(path); err != nil || string(text) != "mine" {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+	}
+	if _, err := backup.Restore(t.Context(), bytes.NewReader(archive), backup.Place{DB: placeIn(t.TempDir()).DB}); err == nil || !strings.Contains(err.Error(), "--blobs") {
+		t.Errorf("without a place for files: %v", err)
+	}
+}
+
+func TestOnlyFilesAreBackedUp(t *testing.T) {
+	t.Parallel()
+	for db, want := range map[string]string{
+		"postgres://h/db": "pg_dump", "sqlite::memory:": "in memory", "sqlite:" + filepath.Join(t.TempDir(), "none.db"): "there is no database file",
+	} {
+		if _, err := backup.Write(t.Context(), io.Discard, backup.Place{DB: db}, t.TempDir(), "v1"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", db, err)
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package backup
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/cloud-sessions/sessions/server/blob"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore"
+)
+
+// Restore restores an archive, at a place that has neither a database nor files: nothing is overwritten. The database
+// appears last. Whatever fails, nothing is left. The place may have no folder for files only when the archive has none.
+func Restore(ctx context.Context, r io.Reader, to Place) (c Copied, err error) {
+	path, err := onlySQLite(to.DB)
+	if err != nil {
+		return c, err
+	}
+	if err := vacant(path, to.Blobs); err != nil {
+		return c, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return c, err
+	}
+	s := &staged{}
+	defer func() { err = errors.Join(err, s.discard()) }()
+	if s.folder, err = os.MkdirTemp(filepath.Dir(path), ".restore-*"); err != nil {
+		return c, err
+	}
+	if to.Blobs != "" {
+		if err := os.MkdirAll(filepath.Dir(to.Blobs), 0o700); err != nil {
+			return c, err
+		}
+		if s.blobs, err = os.MkdirTemp(filepath.Dir(to.Blobs), ".restore-*"); err != nil {
+			return c, err
+		}
+	}
+	if err := s.unpack(ctx, r); err != nil {
+		return c, fmt.Errorf("the backup: %w", err)
+	}
+	if c, err = s.check(ctx); err != nil {
+		return c, fmt.Errorf("the backup: %w", err)
+	}
+	return c, s.place(path, to.Blobs)
+}
+
+// vacant returns an error when something is where a backup is to be restored.
+func vacant(path, blobs string) error {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if _, err := os.Lstat(path + suffix); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s exists, and is not overwritten; move it away, or restore to another --db", path+suffix)
+		}
+	}
+	if blobs == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(blobs)
+	if err == nil && len(entries) > 0 {
+		return fmt.Errorf("%s is not empty; move it away, or restore to another --blobs", blobs)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// staged is a backup on its way to its place: next to it, under other names.
+type staged struct {
+	folder string // with the database
+	blobs  string // the folder of the contents; "" for none
+}
+
+func (s *staged) database() string { return filepath.Join(s.folder, databaseName) }
+
+// discard removes what was not placed.
+func (s *staged) discard() error {
+	var errs []error
+	for _, path := range []string{s.folder, s.blobs} {
+		if path != "" {
+			errs = append(errs, os.RemoveAll(path))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// unpack reads an archive to its end.
+func (s *staged) unpack(ctx context.Context, r io.Reader) error {
+	packed, err := gzip.NewReader(r)
+	if err != nil {
+		return err
+	}
+	entries, complete := tar.NewReader(packed), false
+	for {
+		header, err := entries.Next()
+		switch {
+		case err == io.EOF && complete:
+			_, err := io.Copy(io.Discard, packed) // which verifies the checksum
+			return err
+		case err == io.EOF:
+			return errors.New("it has no database")
+		case err != nil:
+			return err
+		}
+		key, isBlob := strings.CutPrefix(header.Name, blobFolder)
+		switch {
+		case header.Name == manifestName:
+			err = checkManifest(entries, s.blobs != "")
+		case header.Name == databaseName:
+			complete = true
+			err = s.write(ctx, entries)
+		case isBlob && s.blobs != "":
+			err = blob.Restore(ctx, s.blobs, key, entries)
+		default:
+			err = errors.New("it is not of a backup")
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", header.Name, err)
+		}
+	}
+}
+
+func checkManifest(r io.Reader, files bool) error {
+	var m manifest
+	if err := json.NewDecoder(r).Decode(&m); err != nil {
+		return err
+	}
+	switch {
+	case m.Format > format:
+		return fmt.Errorf("its format is %d, made by sessionsd %s; this program knows %d at most", m.Format, m.Program, format)
+	case m.Files && !files:
+		return errors.New("it has the contents of files; name a folder for them with --blobs")
+	}
+	return nil
+}
+
+// write writes the database.
+func (s *staged) write(ctx context.Context, from io.Reader) error {
+	file, err := os.OpenFile(s.database(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(file, from)
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close(), ctx.Err())
+}
+
+// check returns an error for a database that is damaged, or that lacks the content of a file. It removes contents that no
+// file has: those of files that were deleted while the backup was made.
+func (s *staged) check(ctx context.Context) (c Copied, err error) {
+	if err := sqlstore.CheckSnapshot(ctx, s.database()); err != nil {
+		return c, err
+	}
+	info, err := os.Stat(s.database())
+	if err != nil {
+		return c, err
+	}
+	c.Database = info.Size()
+	if s.blobs == "" {
+		return c, nil
+	}
+	needed := map[string]bool{}
+	err = sqlstore.SnapshotBlobs(ctx, s.database(), func(b sqlstore.BlobRef) error {
+		needed[b.Key] = true
+		info, err := os.Stat(filepath.Join(s.blobs, b.Key))
+		if err == nil && info.Size() != b.Size {
+			err = fmt.Errorf("the content %s has %d of %d bytes", b.Key, info.Size(), b.Size)
+		}
+		c.Files, c.Bytes = c.Files+1, c.Bytes+b.Size
+		return err
+	})
+	if err != nil {
+		return c, err
+	}
+	entries, err := os.ReadDir(s.blobs)
+	for _, entry := range entries {
+		if err == nil && !needed[entry.Name()] {
+			err = os.Remove(filepath.Join(s.blobs, entry.Name()))
+		}
+	}
+	return c, err
+}
+
+// place gives the contents, and then the database, their names.
+func (s *staged) place(path, blobs string) error {
+	if blobs != "" {
+		if err := os.Remove(blobs); err != nil && !errors.Is(err, fs.ErrNotExist) { // it is empty
+			return err
+		}
+		if err := os.Rename(s.blobs, blobs); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(s.database(), path); err != nil {
+		if blobs != "" {
+			err = errors.Join(err, os.Rename(blobs, s.blobs))
+		}
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}

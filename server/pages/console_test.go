@@ -1,0 +1,130 @@
+package pages_test
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/cloud-sessions/sessions/client"
+	"github.com/cloud-sessions/sessions/server/servertest"
+)
+
+const script = `
+rules:
+  - match: {contains: clean}
+    steps:
+      - think
+      - say: [Let me, " look", " at the folder."]
+        every: 20ms
+      - tool: {name: Glob, input: {pattern: "build/**"}, result: "build/app.js\nbuild/app.css"}
+      - tool:
+          name: Bash
+          input: {command: rm -r build}
+          ask: true
+          result: removed 2 files
+          denied: [{say: "Then I leave it: {{result}}."}]
+      - say: The folder is gone.
+      - usage: {input_tokens: 4810, output_tokens: 231, credits: 0.41}
+  - match: {contains: weather}
+    steps:
+      - custom_tool: {name: get_weather, input: {city: 杭州}}
+      - say: "The weather: {{result}}."
+  - match: {contains: HTML}
+    steps: [{say: "<img src=x onerror=alert(1)><b>bold</b>"}]
+  - match: {contains: fail}
+    steps: [{fail: the model is overloaded}]
+  - steps: [{say: "Heard: {{text}}"}]
+`
+
+// A user signs in, watches a turn, allows a tool, gives a result, and loses nothing when the network is cut. Nothing is loaded
+// from elsewhere and the browser has nothing to say against the page.
+func TestConsole(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t, 1280, 800)
+	s := servertest.New(t)
+	s.Script(script)
+	c := s.Client()
+	session, err := c.Sessions.Create(t.Context(), &client.CreateSessionRequest{
+		Agent: client.AgentRef{ID: s.AgentID}, EnvironmentID: s.EnvironmentID, Title: new("Housekeeping"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	net := newRelay(t, s.URL)
+
+	b.do(chromedp.Navigate(net.URL + "/console"))
+	b.write("input[name=token]", "pt-wrong"+kb.Enter)
+	b.until(`document.querySelector("[role=alert]").innerText !== ""`)
+	b.write("input[name=token]", s.Token)
+	b.press("Sign in")
+	b.shows("Housekeeping")
+	if stored := b.storage(); stored != "" {
+		t.Errorf("the token is stored: %s", stored)
+	}
+
+	b.do(chromedp.Click(chromedp.CSS(".list a"), chromedp.NodeVisible))
+	b.shows("No events yet.")
+	b.shows("Live")
+	b.write("textarea", "Please clean up"+kb.Enter)
+	b.shows("Let me look at the folder.")
+	b.shows("Needs confirmation")
+	b.shows("rm -r build")
+	b.press("Allow")
+	b.shows("The folder is gone.")
+	b.shows("Done · 4,810 in · 231 out · 0.41 credits")
+	b.until(`document.querySelector(".status").innerText === "Idle"`)
+
+	net.setCut(true)
+	b.shows("Reconnecting")
+	b.sent(c, session.ID, "one while away")
+	net.setCut(false)
+	b.shows("Heard: one while away")
+	b.shows("Live")
+	if n := b.count(".item.agent"); n != 3 {
+		t.Errorf("%d messages of the agent, want 3", n)
+	}
+
+	b.write("textarea", "How is the weather?"+kb.Enter)
+	b.write("textarea[name=result]", "7 °C")
+	b.press("Send result")
+	b.shows("The weather: 7 °C.")
+
+	b.sent(c, session.ID, "Send me HTML")
+	b.shows("<img src=x onerror=alert(1)><b>bold</b>")
+	if n := b.count(".item img, .item.agent .text b"); n != 0 {
+		t.Error("a text of the agent became elements")
+	}
+	b.sent(c, session.ID, "please fail")
+	b.shows("the model is overloaded")
+
+	b.press("Events")
+	b.shows("span.model_request_end")
+	b.press("Details")
+	b.shows(string(session.ID))
+	b.press("中文")
+	b.shows("智能体")
+	b.do(chromedp.Click(chromedp.CSS(`nav a[href="#/agents"]`)), chromedp.Click(chromedp.CSS(".list a"), chromedp.NodeVisible))
+	b.shows("系统提示词")
+	b.press("退出")
+	b.shows("访问令牌")
+	b.quiet(net.URL, "status of 401", "net::ERR_")
+}
+
+// sent sends a message as another program.
+func (b *browser) sent(c *client.Client, session client.SessionID, text string) {
+	b.t.Helper()
+	if _, err := c.Sessions.Events.Send(b.t.Context(), session, []client.EventInput{client.NewUserMessage(text)}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// storage is what the page has stored in the browser, except preferences.
+func (b *browser) storage() string {
+	b.t.Helper()
+	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`Object.values(localStorage).concat(Object.values(sessionStorage)).join() + document.cookie`))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return text
+}
