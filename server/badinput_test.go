@@ -256,7 +256,7 @@ func TestCreateSessionRefusesBadEnvelopes(t *testing.T) {
 		"idempotency key":    {request{body: good, header: map[string]string{"Idempotency-Key": strings.Repeat("k", 256)}}, badRequest("Idempotency-Key", "Header 'Idempotency-Key' must be 1 to 255 printable ASCII characters.")},
 		"x-idempotency key":  {request{body: good, header: map[string]string{"X-Idempotency-Key": "schlüssel"}}, badRequest("X-Idempotency-Key", "Header 'X-Idempotency-Key' must be 1 to 255 printable ASCII characters.")},
 		"unknown route":      {request{path: "/session", body: good}, refusal{404, "not_found_error", "", "Unknown path; see /openapi.yaml for the paths of the API."}},
-		"unknown at root":    {request{path: "//", body: good}, refusal{404, "not_found_error", "", "Unknown path; see /openapi.yaml for the paths of the API."}},
+		"unknown at root":    {request{path: "//unknown", body: good}, refusal{404, "not_found_error", "", "Unknown path; see /openapi.yaml for the paths of the API."}},
 		"wrong method":       {request{method: "DELETE", body: good}, refusal{405, "invalid_request_error", "", "Method not allowed; the header Allow lists the methods of the path."}},
 		"malformed id":       {request{method: "GET", path: "/sessions/agent_1"}, badRequest("session_id", "Parameter 'session_id' must be 'sess_' followed by 1 to 64 lower-case letters or digits.")},
 		"encoded id":         {request{method: "GET", path: "/sessions/sess_%2e%2e%2f"}, badRequest("session_id", "Parameter 'session_id' must be 'sess_' followed by 1 to 64 lower-case letters or digits.")},

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -174,26 +173,28 @@ func TestALeaseEnds(t *testing.T) {
 // TestOneWorkerHasAnItem lets two workers race for one item, at one server.
 func TestOneWorkerHasAnItem(t *testing.T) {
 	h := startInMemory(t)
-	racesForAnItem(1000, h, h)
+	racesForAnItem(200, h, h)
 }
-
-// raceRounds is the variable with how often the workers of two replicas race; `make test-cluster-long` sets it.
-const raceRounds = "SESSIONS_RACE_ROUNDS"
 
 // TestOneWorkerOfTwoReplicasHasAnItem lets two workers race for one item, each at a replica of its own.
 func TestOneWorkerOfTwoReplicasHasAnItem(t *testing.T) {
-	rounds, err := strconv.Atoi(cmp.Or(os.Getenv(raceRounds), "50"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	h, other := replicas(t)
-	racesForAnItem(rounds, h, other)
+	racesForAnItem(50, h, other)
 }
+
+// raceRounds is the variable that replaces how often workers race for an item; `make test-cluster-long` sets it.
+const raceRounds = "SESSIONS_RACE_ROUNDS"
 
 // racesForAnItem lets two workers, each at its server, race for one item by the raw protocol. Both polls deliver it, since
 // neither waits for the other's acknowledgement.
 func racesForAnItem(rounds int, servers ...*harness) {
 	t, q := servers[0].t, servers[0].workQueue(servers[0].t)
+	if text := os.Getenv(raceRounds); text != "" {
+		var err error
+		if rounds, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
 	q.workSession()
 	send := func(at *harness, path, token string) int {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/v1"+q.path+path, http.NoBody)

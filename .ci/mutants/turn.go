@@ -611,7 +611,7 @@ var turnMutants = []mutant{
 	{
 		name:     "turns: one that begins is stored with its end",
 		in:       "server/turn/dispatch/work.go",
-		before:   "	w.sink.storeSoon()\n",
+		before:   "	w.sink.start()\n",
 		after:    "",
 		packages: "server/turn/dispatch",
 		tests:    "TestWhatARunnerSaysIsStoredSoon",

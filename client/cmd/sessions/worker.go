@@ -26,7 +26,7 @@ func (a *app) worker() *cobra.Command {
 	var sandbox, noSandbox bool
 	cmd := &cobra.Command{
 		Use:   "worker ENVIRONMENT",
-		Short: "Run the tools of a self-hosted environment's sessions on this machine",
+		Short: "Run the tools of a self-hosted environment on this machine",
 		Long: `worker runs the built-in tools (bash, read, write, edit, glob, grep) of sessions in a self-hosted environment, one
 session at a time, until it is interrupted. The file tools are confined to the folder --dir, which all sessions of the
 worker share. Sessions that must not see each other's files need environments of their own, with a worker and a folder each.

@@ -124,7 +124,7 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	defer stop(nil)
 	w.sink = newSink(w, stored(entries), func() { stop(errFull) })
 	w.sink.open = w.unanswered(entries)
-	w.sink.storeSoon()
+	w.sink.start()
 	ran := make(chan result, 1) // buffered, so that an abandoned runner can return
 	go func() {
 		var r result
