@@ -18,7 +18,6 @@ const seeded = 200
 // side is one of the programs that are compared.
 type side struct {
 	revision string // in git; "" is the working tree
-	dir      string // for its databases
 	binary   string
 	dbs      databases
 
