@@ -179,34 +179,3 @@ func TestQueuedTurnsSurviveARestart(t *testing.T) {
 		t.Errorf("log: %s", log)
 	}
 }
-
-// TestAPostgreSQLServerWaitsForNoPoll sends two messages at the same moment, and then one after the other.
-func TestAPostgreSQLServerWaitsForNoPoll(t *testing.T) {
-	h, _ := replicas(t)
-	took := func(paths ...string) time.Duration {
-		began := time.Now()
-		var all sync.WaitGroup
-		for _, path := range paths {
-			all.Go(func() { h.say(path, "Hi") })
-		}
-		all.Wait()
-		for _, path := range paths {
-			h.settled(path)
-		}
-		return time.Since(began)
-	}
-	one, other := h.session(), h.session()
-	took(one, other) // statements are prepared
-	var sum time.Duration
-	for range 10 {
-		sum += took(one, other)
-	}
-	for range 20 {
-		sum += took(one)
-	}
-	if sum > 8*time.Second { // a poll every second would take about 15 s, this takes about 1 s
-		t.Errorf("30 rounds took %s", sum)
-	} else {
-		t.Logf("30 rounds took %s", sum)
-	}
-}

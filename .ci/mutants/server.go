@@ -37,8 +37,8 @@ var serverMutants = []mutant{
 	{
 		name:     "tenancy: a cached session is shown to any account",
 		in:       "server",
-		before:   "SELECT revision FROM sessions WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL",
-		after:    "SELECT revision FROM sessions WHERE $1 <> '' AND id = $2 AND deleted_at IS NULL",
+		before:   "SELECT revision FROM sessions WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL",
+		after:    "SELECT revision FROM sessions WHERE $1 <> '' AND id = $2 AND +deleted_at IS NULL",
 		packages: "server/store/sqlstore",
 		tests:    "TestMemory",
 	},
@@ -507,7 +507,7 @@ var serverMutants = []mutant{
 	{
 		name:     "erasure: cached events outlive their session",
 		in:       "server/store/sqlstore/events.go",
-		before:   "FROM sessions s WHERE s.account_id = $1 AND s.id = $2 AND s.deleted_at IS NULL`",
+		before:   "FROM sessions s WHERE s.account_id = $1 AND s.id = $2 AND +s.deleted_at IS NULL`",
 		after:    "FROM sessions s WHERE s.account_id = $1 AND s.id = $2`",
 		packages: "server",
 		tests:    "TestACachedPageOfEventsIsTheCurrentOne",
@@ -515,8 +515,8 @@ var serverMutants = []mutant{
 	{
 		name:     "tenancy: another account finds the end of a log",
 		in:       "server/store/sqlstore/events.go",
-		before:   "FROM sessions s WHERE s.account_id = $1 AND s.id = $2 AND s.deleted_at IS NULL`",
-		after:    "FROM sessions s WHERE $1 <> '' AND s.id = $2 AND s.deleted_at IS NULL`",
+		before:   "FROM sessions s WHERE s.account_id = $1 AND s.id = $2 AND +s.deleted_at IS NULL`",
+		after:    "FROM sessions s WHERE $1 <> '' AND s.id = $2 AND +s.deleted_at IS NULL`",
 		packages: "server/store/sqlstore",
 		tests:    "TestMemory",
 	},

@@ -5,8 +5,8 @@ var storeMutants = []mutant{
 	{
 		name:     "tenancy: a row is read whoever owns it",
 		in:       "server/store/sqlstore",
-		before:   "` WHERE r.account_id = $1 AND r.id = $2 AND r.deleted_at IS NULL`, account, id)",
-		after:    "` WHERE $1 <> '' AND r.id = $2 AND r.deleted_at IS NULL`, account, id)",
+		before:   "` WHERE r.account_id = $1 AND r.id = $2 AND +r.deleted_at IS NULL`",
+		after:    "` WHERE $1 <> '' AND r.id = $2 AND +r.deleted_at IS NULL`",
 		packages: "server",
 		tests:    "TestEveryOperationKeepsAccountsApart TestAnotherAccountSeesNothing",
 	},
@@ -21,8 +21,8 @@ var storeMutants = []mutant{
 	{
 		name:     "tenancy: a session's log is read whoever owns it",
 		in:       "server/store/sqlstore",
-		before:   "SELECT id FROM sessions WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL",
-		after:    "SELECT id FROM sessions WHERE $1 <> '' AND id = $2 AND deleted_at IS NULL",
+		before:   "SELECT id FROM sessions WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL",
+		after:    "SELECT id FROM sessions WHERE $1 <> '' AND id = $2 AND +deleted_at IS NULL",
 		packages: "server/store/sqlstore",
 		tests:    "TestMemory",
 	},

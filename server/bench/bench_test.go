@@ -116,6 +116,50 @@ func TestVariants(t *testing.T) {
 	}
 }
 
+// A conversation reads its stream to the end of each turn.
+func TestConversation(t *testing.T) {
+	s, err := openServer(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "sessions.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	listening, ended := make(chan string, 1), make(chan error, 1)
+	go func() { ended <- s.Run(ctx, func(baseURL string) { listening <- baseURL }) }()
+	p := &program{addr: strings.TrimPrefix(<-listening, "http://")}
+	if p.sessions, err = createSome(ctx, p.addr, 3); err != nil || len(p.sessions) != 3 {
+		t.Errorf("%q, %v", p.sessions, err)
+	}
+	c, err := p.converse(ctx, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	another, err := newWorkerFrom(ctx, "", p.addr, 1<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer another.conn.Close()
+	if err := another.openStream(c.session); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // it begins with the turns before
+		if err := another.untilIdle(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.turn(); err != nil {
+		t.Error(err)
+	}
+	if err := another.untilIdle(); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // A filled database is one that the server serves.
 func TestFill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sessions.db")

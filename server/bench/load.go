@@ -21,6 +21,8 @@ type sample struct {
 	p50, p99  time.Duration
 	// serverCPU and clientCPU are what a request costs either process.
 	serverCPU, clientCPU time.Duration
+	// streamKiB is the resident memory of the server for one stream, where the row is about streams.
+	streamKiB float64
 }
 
 // drive sends requests to a host over keep-alive connections, each with one request under way at a time,
@@ -62,15 +64,16 @@ func driveAt(ctx context.Context, addr string, list requests, connections int, d
 	if err := errors.Join(append(errs, err, err2, ctx.Err())...); err != nil {
 		return sample{}, err
 	}
-	return summarize(workers, duration, serverAfter-serverBefore, clientAfter-clientBefore)
+	seen := make([][]time.Duration, len(workers))
+	for i, w := range workers {
+		seen[i] = w.latencies
+	}
+	return summarize(seen, duration, serverAfter-serverBefore, clientAfter-clientBefore)
 }
 
-// summarize makes a sample of what the workers saw and the two processes used in that time.
-func summarize(workers []*worker, duration, server, client time.Duration) (sample, error) {
-	var latencies []time.Duration
-	for _, w := range workers {
-		latencies = append(latencies, w.latencies...)
-	}
+// summarize makes a sample of the latencies that each caller saw and of what the two processes used in that time.
+func summarize(seen [][]time.Duration, duration, server, client time.Duration) (sample, error) {
+	latencies := slices.Concat(seen...)
 	if len(latencies) == 0 {
 		return sample{}, errors.New("no request was answered within the time of a round")
 	}
@@ -89,14 +92,28 @@ type worker struct {
 	conn      net.Conn
 	in        *bufio.Reader
 	latencies []time.Duration
+	// keep is whether exchange keeps the body of the response, which has a length, in body.
+	keep bool
+	body []byte
+	// stream is the event stream that openStream has opened.
+	stream *bufio.Reader
 }
 
 func newWorker(ctx context.Context, addr string) (*worker, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	return newWorkerFrom(ctx, "", addr, 16<<10)
+}
+
+// newWorkerFrom connects from a local address, any for "", and reads into a buffer of some bytes.
+func newWorkerFrom(ctx context.Context, local, addr string, buffer int) (*worker, error) {
+	var dialer net.Dialer
+	if local != "" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(local)}
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	return &worker{conn: conn, in: bufio.NewReaderSize(conn, 64<<10), latencies: make([]time.Duration, 0, 1<<15)}, nil
+	return &worker{conn: conn, in: bufio.NewReaderSize(conn, buffer)}, nil
 }
 
 // run sends requests, from a place in the list that differs from worker to worker.
@@ -110,18 +127,26 @@ func (w *worker) run(list requests, begin, end time.Time, sequence *atomic.Uint6
 			stamp(unique, list.Stamp, sequence.Add(1))
 			wire = unique
 		}
-		status, err := w.exchange(wire)
-		if err == nil && (status < 200 || status > 299) {
-			err = fmt.Errorf("status %d", status)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", bytes.SplitN(wire, []byte("\r\n"), 2)[0], err)
+		if err := w.must(wire); err != nil {
+			return err
 		}
 		now := time.Now()
 		if start.After(begin) && now.Before(end) {
 			w.latencies = append(w.latencies, now.Sub(start))
 		}
 		start = now
+	}
+	return nil
+}
+
+// must is exchange for a request that has to succeed.
+func (w *worker) must(wire []byte) error {
+	status, err := w.exchange(wire)
+	if err == nil && (status < 200 || status > 299) {
+		err = fmt.Errorf("status %d", status)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", bytes.SplitN(wire, []byte("\r\n"), 2)[0], err)
 	}
 	return nil
 }
@@ -154,8 +179,13 @@ func (w *worker) exchange(wire []byte) (status int, err error) {
 		}
 		chunked = chunked || bytes.HasPrefix(line, []byte("Transfer-Encoding: chunked"))
 	}
-	if chunked {
+	switch {
+	case chunked:
 		return status, w.discardChunks()
+	case w.keep:
+		w.body = slices.Grow(w.body[:0], length)[:length]
+		_, err = io.ReadFull(w.in, w.body)
+		return status, err
 	}
 	_, err = w.in.Discard(length)
 	return status, err

@@ -1,10 +1,9 @@
-// Command bench measures the server against itself: what the checks, the storage and everything around
-// them cost, as ratios to the generated echo handler, all measured side by side in one run. README.md
-// says how to read its tables.
+// Command bench measures the program of the working tree, beside that of another revision and the generated echo handler, as
+// ratios within one run. README.md explains its tables.
 //
-// Every variant is a process of its own, this program again, so that the server's processor time is told
-// apart from the load generator's. Variants take turns, and each ratio is taken within one round: what
-// slows the machine down for a while slows down both sides of a ratio.
+// All that is measured are processes of their own, so that the server's processor time is told apart from the load
+// generator's. They take turns, and each ratio is taken within one round: what slows the machine down for some time slows down
+// both sides of a ratio.
 package main
 
 import (
@@ -26,7 +25,6 @@ type options struct {
 	rounds      int
 	duration    time.Duration
 	connections []int
-	only        string
 	variant     string
 	cpuProfile  string
 	scale       []int
@@ -34,6 +32,9 @@ type options struct {
 	dir         string
 	skipStartup bool
 	footprint   int
+	base        string // a git revision
+	rows        string
+	streams     int
 }
 
 func main() {
@@ -62,11 +63,13 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.IntVar(&o.rounds, "rounds", 9, "how often each variant is measured; tables show medians")
-	flags.DurationVar(&o.duration, "duration", time.Second, "how long each variant is measured in a round")
-	connections := flags.String("connections", "1,32", "numbers of keep-alive connections")
-	flags.StringVar(&o.only, "only", "abcdefghi", "variants to measure, by letter: g, h and i need PostgreSQL; also k, (d) with an Idempotency-Key")
-	flags.StringVar(&o.variant, "variant", "", "measure this variant alone, at the last of --connections")
+	flags.StringVar(&o.base, "base", "", "compare the working tree with the program of this git revision")
+	flags.StringVar(&o.rows, "rows", "", "measure only the rows with this text in their names")
+	flags.IntVar(&o.streams, "streams", 5000, "how many streams of one session are open at once in the rows about streams; those beyond 20,000 come from several loopback addresses")
+	flags.IntVar(&o.rounds, "rounds", 7, "how often each row is measured; tables show medians")
+	flags.DurationVar(&o.duration, "duration", time.Second, "how long each row is measured in a round")
+	connections := flags.String("connections", "32", "with --variant or --scale: numbers of keep-alive connections")
+	flags.StringVar(&o.variant, "variant", "", "measure one variant alone, in a process of this program: a to i, as 'go test -bench Pipeline' has them, or k, (d) with an Idempotency-Key")
 	flags.StringVar(&o.cpuProfile, "cpuprofile", "", "with --variant: write the server process's CPU profile to this file")
 	scale := flags.String("scale", "", "measure create, get and list at these numbers of sessions, such as 1000,100000")
 	flags.StringVar(&o.parent, "dir", os.TempDir(), "folder for the databases, which are removed at the end")
@@ -86,8 +89,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if o.cpuProfile != "" && o.variant == "" {
 		return o, errors.New("--cpuprofile needs --variant")
 	}
-	if o.rounds < 1 || o.duration <= 0 || flags.NArg() > 0 {
-		return o, errors.New("--rounds and --duration must be positive, and there are no arguments")
+	if o.rounds < 1 || o.streams < 1 || o.duration <= 0 || flags.NArg() > 0 {
+		return o, errors.New("--rounds, --streams and --duration must be positive, and there are no arguments")
 	}
 	return o, errors.Join(errs[:]...)
 }
@@ -125,5 +128,5 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	case o.variant != "":
 		return runOne(ctx, out, o)
 	}
-	return runAll(ctx, out, o)
+	return runCompare(ctx, out, o)
 }

@@ -1,18 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -32,16 +28,11 @@ type startup struct {
 	idleMB, loadedMB float64
 }
 
-// measureStartup builds the real program and starts it, again and again.
-func measureStartup(ctx context.Context, dir string) (s startup, err error) {
-	binary := filepath.Join(dir, "sessionsd")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/cloud-sessions/sessions/server/cmd/sessionsd")
-	if out, err := build.CombinedOutput(); err != nil {
-		return s, fmt.Errorf("build sessionsd: %w: %s", err, out)
-	}
+// measureStartup starts a program, again and again, on databases with that name.
+func measureStartup(ctx context.Context, dir, name, binary string) (s startup, err error) {
 	var fresh, again []time.Duration
 	for i := range startupRuns {
-		db := "sqlite:" + filepath.Join(dir, fmt.Sprintf("start-%d.db", i))
+		db := "sqlite:" + filepath.Join(dir, fmt.Sprintf("%s-start-%d.db", name, i))
 		for _, times := range []*[]time.Duration{&fresh, &again} {
 			elapsed, err := startOnce(ctx, binary, db, nil)
 			if err != nil {
@@ -51,12 +42,12 @@ func measureStartup(ctx context.Context, dir string) (s startup, err error) {
 			s.slowest = max(s.slowest, elapsed)
 		}
 	}
-	_, err = startOnce(ctx, binary, "sqlite:"+filepath.Join(dir, "idle.db"), func(p *os.Process, addr string) (err error) {
+	_, err = startOnce(ctx, binary, "sqlite:"+filepath.Join(dir, name+"-idle.db"), func(p *program) (err error) {
 		time.Sleep(settle)
-		s.idleMB = residentMB(p.Pid)
-		err = busy(ctx, addr)
+		s.idleMB = p.residentMB()
+		err = busy(ctx, p.addr)
 		time.Sleep(settle)
-		s.loadedMB = residentMB(p.Pid)
+		s.loadedMB = p.residentMB()
 		return err
 	})
 	s.runs, s.fresh, s.again = startupRuns, median(fresh), median(again)
@@ -64,39 +55,22 @@ func measureStartup(ctx context.Context, dir string) (s startup, err error) {
 }
 
 // startOnce starts the program, creates a session, calls then, and ends the program.
-func startOnce(ctx context.Context, binary, db string, then func(p *os.Process, addr string) error) (elapsed time.Duration, err error) {
-	cmd := exec.CommandContext(ctx, binary, "serve", "--addr", "127.0.0.1:0", "--db", db, "--demo", "--log-format", "json")
-	cmd.Env = append(os.Environ(), "QODER_PAT="+token)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return 0, err
-	}
+func startOnce(ctx context.Context, binary, db string, then func(p *program) error) (elapsed time.Duration, err error) {
 	begin := time.Now()
-	if err := cmd.Start(); err != nil {
-		return 0, err
-	}
-	defer func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_, _ = io.Copy(io.Discard, out)
-		err = errors.Join(err, cmd.Wait())
-	}()
-	line, err := bufio.NewReader(out).ReadString('\n')
+	p, err := startProgram(ctx, binary, db)
 	if err != nil {
 		return 0, err
 	}
-	addr := strings.TrimPrefix(strings.TrimSpace(line), "listening on http://")
-	w, err := newWorker(ctx, addr)
+	defer func() { err = errors.Join(err, p.stop()) }()
+	w, err := newWorker(ctx, p.addr)
 	if err != nil {
 		return 0, err
 	}
 	defer w.conn.Close()
-	status, err := w.exchange(createCall().wire())
+	err = w.must(createCall().wire())
 	elapsed = time.Since(begin)
-	if err == nil && status != http.StatusCreated {
-		err = fmt.Errorf("the first session was answered with %d", status)
-	}
 	if err == nil && then != nil {
-		err = then(cmd.Process, addr)
+		err = then(p)
 	}
 	return elapsed, err
 }
@@ -127,10 +101,12 @@ func residentMB(pid int) float64 {
 	return 0
 }
 
-func (s startup) print(out io.Writer) {
+func (s startup) print(out io.Writer, name string) {
+	if s.runs == 0 {
+		return
+	}
 	fmt.Fprintf(out, `
-sessionsd, the real program
-  process start to first 201, median of %d: new database %s, existing database %s (slowest of all %s)
+%s: process start to first 201, median of %d: new database %s, existing database %s (slowest of all %s)
   resident memory: %.1f MB idle after its first 201, %.1f MB idle after two seconds of creates at 32 connections
-`, s.runs, s.fresh.Round(100*time.Microsecond), s.again.Round(100*time.Microsecond), s.slowest.Round(100*time.Microsecond), s.idleMB, s.loadedMB)
+`, name, s.runs, s.fresh.Round(100*time.Microsecond), s.again.Round(100*time.Microsecond), s.slowest.Round(100*time.Microsecond), s.idleMB, s.loadedMB)
 }

@@ -30,6 +30,9 @@ func p50(s sample) time.Duration          { return s.p50 }
 func p99(s sample) time.Duration          { return s.p99 }
 func serverCPU(s sample) time.Duration    { return s.serverCPU }
 func clientCPU(s sample) time.Duration    { return s.clientCPU }
+func p99Seconds(s sample) float64         { return seconds(s.p99) }
+func streamKiB(s sample) float64          { return s.streamKiB }
+func tail(s sample) float64               { return seconds(s.p99) / seconds(s.p50) }
 func seconds(d time.Duration) float64     { return d.Seconds() }
 func p50Seconds(s sample) float64         { return seconds(s.p50) }
 func serverCPUSeconds(s sample) float64   { return seconds(s.serverCPU) }
@@ -53,7 +56,13 @@ func ratioOf(samples, base []sample, of func(sample) float64) ratio {
 	return ratio{median(quotients), slices.Min(quotients), slices.Max(quotients)}
 }
 
-func (r ratio) String() string { return fmt.Sprintf("%.2f (%.2f-%.2f)", r.middle, r.low, r.high) }
+// String is "-" when nothing was divided.
+func (r ratio) String() string {
+	if r == (ratio{}) {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f (%.2f-%.2f)", r.middle, r.low, r.high)
+}
 
 // target is a ratio, or another number, and the bound that it is to keep.
 type target struct {

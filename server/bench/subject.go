@@ -17,9 +17,6 @@ import (
 // token is the access token of the accounts that the benchmark makes.
 const token = "pt-bench"
 
-// seeded is how many sessions get and list find.
-const seeded = 200
-
 // variant is one way to answer a request.
 type variant struct {
 	key, name string

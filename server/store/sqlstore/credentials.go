@@ -236,7 +236,7 @@ func (s *Store) SetRefreshing(ctx context.Context, account, vault, id string, fr
 	}
 	err = s.Atomically(ctx, func(ctx context.Context) error {
 		n, err := s.exec(ctx, `UPDATE vault_credentials SET refreshing_until = $1
-			WHERE account_id = $2 AND vault_id = $3 AND id = $4 AND refreshing_until = $5 AND deleted_at IS NULL`,
+			WHERE account_id = $2 AND vault_id = $3 AND id = $4 AND refreshing_until = $5 AND +deleted_at IS NULL`,
 			stored(until), account, vault, id, stored(from))
 		done = n == 1
 		return err

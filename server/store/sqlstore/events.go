@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,37 +27,69 @@ func eventRows() rows[store.Event] {
 func (s *Store) NewID(prefix string) string { return s.newID(prefix) }
 
 // AppendEvents implements store.Events.
-func (s *Store) AppendEvents(ctx context.Context, account, session string, change func(*store.Session) ([]store.NewEvent, error)) (store.Session, []store.Event, error) {
-	var appended []store.Event
-	v, err := changed(ctx, s, sessionRows(), account, session, func(ctx context.Context, v *store.Session) error {
-		var events []store.NewEvent
-		moved, err := s.change(ctx, account, v, func(v *store.Session) (err error) {
-			events, err = change(v)
+func (s *Store) AppendEvents(ctx context.Context, account, session string, change func(*store.Session) ([]store.NewEvent, error)) (v store.Session, appended []store.Event, err error) {
+	err = s.Atomically(ctx, func(ctx context.Context) error {
+		var last store.Event
+		if v, last, err = s.lockSession(ctx, account, session); err != nil {
 			return err
-		})
+		}
+		var events []store.NewEvent
+		var added []int
+		moved, err := s.change(ctx, account, &v,
+			func(v *store.Session) (err error) {
+				events, err = change(v)
+				return err
+			},
+			func() ([]engine.Step, error) {
+				appended = s.following(last, session, events)
+				added = make([]int, len(events))
+				return additions(account, appended, events, added), nil
+			})
 		if err != nil {
 			return err
 		}
-		if appended, err = s.appendTo(ctx, account, session, events); err != nil {
-			return err
+		if slices.Contains(added, 0) {
+			return store.ErrExists
 		}
 		if moved || len(events) > 0 {
 			return s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: session}, State: moved})
 		}
 		return nil
 	})
-	appended, err = orZero(appended, err)
+	appended, _ = orZero(appended, err)
+	v, err = orZero(v, err)
 	return v, appended, err
 }
 
-// appendTo stores events at the end of a log. The session must be locked, so that no other event comes in between.
-func (s *Store) appendTo(ctx context.Context, account, session string, events []store.NewEvent) ([]store.Event, error) {
-	if len(events) == 0 {
-		return nil, nil
+const selectLastEvent = `SELECT position, created_at FROM events
+	WHERE account_id = $1 AND session_id = $2 ORDER BY position DESC LIMIT 1`
+
+// lockSession locks a session and returns it, with the position and time of its last event; these are zero when the log is
+// empty. While the session is locked, its log does not grow.
+func (s *Store) lockSession(ctx context.Context, account, id string) (v store.Session, last store.Event, err error) {
+	if err := s.lock(ctx, "sessions", account, id, s.db.ForUpdate); err != nil {
+		return v, last, err
 	}
-	last, err := s.lastEvent(ctx, account, session)
-	if err != nil {
-		return nil, err
+	var there, some bool
+	err = s.pipeline(ctx,
+		found(&v, &there, scanSession, sessionRows().selectOne(), account, id),
+		found(&last, &some, func(row engine.Scanner) (e store.Event, err error) {
+			return e, row.Scan(&e.Position, timeTo{&e.CreatedAt})
+		}, selectLastEvent, account, id))
+	switch {
+	case err != nil:
+	case !there:
+		err = missing(store.ErrNotFound, store.MissingError{Noun: store.NounSession, ID: id})
+	default:
+		v.Agent, err = s.agentAt(ctx, account, v.Agent.ID, v.Agent.Version)
+	}
+	return v, last, err
+}
+
+// following returns events as they are appended to a log after its last one.
+func (s *Store) following(last store.Event, session string, events []store.NewEvent) []store.Event {
+	if len(events) == 0 {
+		return nil
 	}
 	now := cut(s.now())
 	if !now.After(last.CreatedAt) { // by a fast writer, or a process whose clock is ahead
@@ -71,50 +104,49 @@ func (s *Store) appendTo(ctx context.Context, account, session string, events []
 			Position: last.Position + 1 + int64(i), ID: n.ID, SessionID: session,
 			TurnID: n.TurnID, Type: n.Type, Payload: n.Payload, CreatedAt: now,
 		}
-		if err := s.addEvent(ctx, account, appended[i]); err != nil {
-			return nil, err
-		}
-		if len(n.Memo) > 0 {
-			if err := s.addMemo(ctx, account, appended[i], n.Memo); err != nil {
-				return nil, err
-			}
-		}
 	}
-	return appended, nil
+	return appended
 }
 
-const selectLastEvent = `SELECT position, created_at FROM events
-	WHERE account_id = $1 AND session_id = $2 ORDER BY position DESC LIMIT 1`
-
-// lastEvent returns the position and time of a session's last event, zero when the log is empty.
-func (s *Store) lastEvent(ctx context.Context, account, session string) (store.Event, error) {
-	last, err := one(ctx, s, func(row engine.Scanner) (e store.Event, err error) {
-		return e, row.Scan(&e.Position, timeTo{&e.CreatedAt})
-	}, selectLastEvent, account, session)
-	if errors.Is(err, store.ErrNotFound) {
-		err = nil
+// additions returns the steps that add events with their memos. Each event's step sets its place in added to 0 when the log
+// has an event with the same id.
+func additions(account string, events []store.Event, as []store.NewEvent, added []int) (steps []engine.Step) {
+	for i, e := range events {
+		step := write(`INSERT INTO events (account_id, session_id, position, id, turn_id, type, payload, created_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (account_id, session_id, id) DO NOTHING`,
+			account, e.SessionID, e.Position, e.ID, e.TurnID, e.Type, string(e.Payload), toMicros(e.CreatedAt))
+		step.Wrote = &added[i]
+		steps = append(steps, step)
+		if memo := as[i].Memo; len(memo) > 0 {
+			steps = append(steps, write(`INSERT INTO event_memos (account_id, session_id, position, event_id, memo) VALUES ($1, $2, $3, $4, $5)`,
+				account, e.SessionID, e.Position, e.ID, string(memo)))
+		}
 	}
-	return last, err
-}
-
-func (s *Store) addEvent(ctx context.Context, account string, e store.Event) error {
-	return s.add(ctx, `INSERT INTO events (account_id, session_id, position, id, turn_id, type, payload, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (account_id, session_id, id) DO NOTHING`,
-		account, e.SessionID, e.Position, e.ID, e.TurnID, e.Type, string(e.Payload), toMicros(e.CreatedAt))
+	return steps
 }
 
 // EventPosition looks for the session last, as ListEvents does.
-func (s *Store) EventPosition(ctx context.Context, account, session, id string) (int64, error) {
-	position, err := s.positionOf(ctx, account, session, id)
-	if sessionErr := s.checkSession(ctx, account, session); sessionErr != nil {
-		return 0, sessionErr
+func (s *Store) EventPosition(ctx context.Context, account, session, id string) (position int64, err error) {
+	there, known := false, id == ""
+	steps := []engine.Step{sessionStep(&there, account, session)}
+	if id != "" {
+		steps = slices.Insert(steps, 0, found(&position, &known, scanPosition, selectPosition, account, session, id))
 	}
-	return position, err
+	err = s.pipeline(ctx, steps...)
+	switch {
+	case err != nil:
+		return 0, err
+	case !there:
+		return 0, missing(store.ErrNotFound, store.MissingError{Noun: store.NounSession, ID: session})
+	case !known:
+		return 0, store.ErrUnknownCursor
+	}
+	return position, nil
 }
 
 const selectLastPosition = `SELECT coalesce((SELECT e.position FROM events e
 		WHERE e.account_id = s.account_id AND e.session_id = s.id ORDER BY e.position DESC LIMIT 1), 0)
-	FROM sessions s WHERE s.account_id = $1 AND s.id = $2 AND s.deleted_at IS NULL`
+	FROM sessions s WHERE s.account_id = $1 AND s.id = $2 AND +s.deleted_at IS NULL`
 
 // LastPosition implements store.Events.
 func (s *Store) LastPosition(ctx context.Context, account, session string) (int64, error) {
@@ -126,14 +158,17 @@ func (s *Store) LastPosition(ctx context.Context, account, session string) (int6
 
 const selectPosition = `SELECT position FROM events WHERE account_id = $1 AND session_id = $2 AND id = $3`
 
+func scanPosition(row engine.Scanner) (position int64, err error) {
+	err = row.Scan(&position)
+	return position, err
+}
+
 // positionOf returns an event's position, 0 for "", or store.ErrUnknownCursor.
 func (s *Store) positionOf(ctx context.Context, account, session, id string) (int64, error) {
 	if id == "" {
 		return 0, nil
 	}
-	position, err := one(ctx, s, func(row engine.Scanner) (position int64, err error) {
-		return position, row.Scan(&position)
-	}, selectPosition, account, session, id)
+	position, err := one(ctx, s, scanPosition, selectPosition, account, session, id)
 	if errors.Is(err, store.ErrNotFound) {
 		err = store.ErrUnknownCursor
 	}
@@ -142,14 +177,18 @@ func (s *Store) positionOf(ctx context.Context, account, session, id string) (in
 
 // ListEvents looks for the session last: if it was deleted in the meantime, what was read of its log might have gaps.
 func (s *Store) ListEvents(ctx context.Context, account, session string, only store.EventFilter, page store.Page) (store.List[store.Event], error) {
-	list, err := s.listEvents(ctx, account, session, only, page)
-	if sessionErr := s.checkSession(ctx, account, session); sessionErr != nil {
-		return store.List[store.Event]{Items: []store.Event{}}, sessionErr
+	there := false
+	list, err := s.listEvents(ctx, account, session, only, page, sessionStep(&there, account, session))
+	if !there {
+		if sessionErr := s.checkSession(ctx, account, session); sessionErr != nil {
+			return store.List[store.Event]{Items: []store.Event{}}, sessionErr
+		}
 	}
 	return list, err
 }
 
-func (s *Store) listEvents(ctx context.Context, account, session string, only store.EventFilter, page store.Page) (store.List[store.Event], error) {
+// listEvents runs the steps that also has after it has read the page, unless that fails.
+func (s *Store) listEvents(ctx context.Context, account, session string, only store.EventFilter, page store.Page, also ...engine.Step) (store.List[store.Event], error) {
 	position, err := s.positionOf(ctx, account, session, page.Cursor)
 	if err != nil {
 		return store.List[store.Event]{Items: []store.Event{}}, err
@@ -158,7 +197,7 @@ func (s *Store) listEvents(ctx context.Context, account, session string, only st
 	if position > 0 {
 		cursor = &place{position}
 	}
-	return listFrom(ctx, s, eventRows(), eventsFor(account, session, only), byPosition, cursor, page)
+	return listFrom(ctx, s, eventRows(), eventsFor(account, session, only), byPosition, cursor, page, also...)
 }
 
 // byPosition is the order of a session's log.
@@ -197,8 +236,17 @@ func eventsFor(account, session string, only store.EventFilter) *filter {
 
 // checkSession returns a store.MissingError unless the session exists.
 func (s *Store) checkSession(ctx context.Context, account, id string) error {
-	_, err := one(ctx, s, scanID, `SELECT id FROM sessions WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL`, account, id)
-	return missing(err, store.MissingError{Noun: store.NounSession, ID: id})
+	there := false
+	err := s.pipeline(ctx, sessionStep(&there, account, id))
+	if err == nil && !there {
+		err = missing(store.ErrNotFound, store.MissingError{Noun: store.NounSession, ID: id})
+	}
+	return err
+}
+
+// sessionStep is the step that finds out whether a session exists.
+func sessionStep(there *bool, account, id string) engine.Step {
+	return found(new(string), there, scanID, `SELECT id FROM sessions WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL`, account, id)
 }
 
 // Watch implements store.Signals.

@@ -56,7 +56,7 @@ func (s *Store) GetFile(ctx context.Context, account, id string) (store.File, er
 
 // FileDeleted implements store.Files.
 func (s *Store) FileDeleted(ctx context.Context, account, id string) (bool, error) {
-	found, err := all(ctx, s, scanID, `SELECT id FROM files WHERE account_id = $1 AND id = $2 AND deleted_at IS NOT NULL`, account, id)
+	found, err := all(ctx, s, scanID, `SELECT id FROM files WHERE account_id = $1 AND id = $2 AND +deleted_at IS NOT NULL`, account, id)
 	return len(found) > 0, err
 }
 

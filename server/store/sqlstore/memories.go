@@ -98,8 +98,9 @@ func (s *Store) checkPath(ctx context.Context, account, storeID, path string) er
 
 // GetMemory implements store.Memories.
 func (s *Store) GetMemory(ctx context.Context, account, storeID, id string) (store.Memory, error) {
-	f := memoriesOf(account, storeID, store.MemoryFilter{})
-	f.and("r.id = " + f.bind(id))
+	f := keyFilter(account, id)
+	f.andNotIndexed("r.store_id = " + f.bind(storeID))
+	f.andNotIndexed("r.deleted_at IS NULL")
 	return s.oneMemory(ctx, f, storeID, id)
 }
 
@@ -145,7 +146,7 @@ func placeWithin(ctx context.Context, s *Store, table, account, storeID, id stri
 	if id == "" {
 		return nil, nil
 	}
-	created, err := one(ctx, s, scanCount, `SELECT created_at FROM `+table+` WHERE account_id = $1 AND id = $2 AND store_id = $3`,
+	created, err := one(ctx, s, scanCount, `SELECT created_at FROM `+table+` WHERE account_id = $1 AND id = $2 AND (store_id = $3) IS TRUE`,
 		account, id, storeID)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, store.ErrUnknownCursor
@@ -192,7 +193,7 @@ func (s *Store) pathAt(ctx context.Context, account, storeID, id string) (string
 	if id == "" {
 		return "", nil
 	}
-	path, err := one(ctx, s, scanID, `SELECT path FROM memories WHERE account_id = $1 AND id = $2 AND store_id = $3`, account, id, storeID)
+	path, err := one(ctx, s, scanID, `SELECT path FROM memories WHERE account_id = $1 AND id = $2 AND (store_id = $3) IS TRUE`, account, id, storeID)
 	if errors.Is(err, store.ErrNotFound) {
 		return "", store.ErrUnknownCursor
 	}

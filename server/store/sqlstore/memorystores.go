@@ -124,7 +124,7 @@ func (s *Store) setMemoryStore(ctx context.Context, account string, m store.Memo
 
 // checkMemoryStore returns a store.MissingError when the memory store does not exist.
 func (s *Store) checkMemoryStore(ctx context.Context, account, id string) error {
-	_, err := one(ctx, s, scanID, `SELECT id FROM memory_stores WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL`, account, id)
+	_, err := one(ctx, s, scanID, `SELECT id FROM memory_stores WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL`, account, id)
 	return missing(err, store.MissingError{Noun: store.NounMemoryStore, ID: id})
 }
 

@@ -45,8 +45,8 @@ func versionsIn(account, storeID string, only store.MemoryVersionFilter) *filter
 
 // GetMemoryVersion implements store.Memories.
 func (s *Store) GetMemoryVersion(ctx context.Context, account, storeID, id string) (store.MemoryVersion, error) {
-	f := versionsIn(account, storeID, store.MemoryVersionFilter{})
-	f.and("r.id = " + f.bind(id))
+	f := keyFilter(account, id)
+	f.andNotIndexed("r.store_id = " + f.bind(storeID))
 	v, err := one(ctx, s, scanMemoryVersion, memoryVersionRows(true).selection+f.where(), f.args...)
 	if storeErr := s.checkMemoryStore(ctx, account, storeID); storeErr != nil {
 		return store.MemoryVersion{}, storeErr

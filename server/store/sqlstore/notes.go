@@ -43,8 +43,7 @@ func (s *Store) notify(ctx context.Context, n note) error {
 	if s.db.Notifier == nil {
 		return nil
 	}
-	n.From = s.id
-	payload, err := json.Marshal(n)
+	payload, err := s.payload(n)
 	if err != nil {
 		return err
 	}
@@ -52,7 +51,14 @@ func (s *Store) notify(ctx context.Context, n note) error {
 	if !ok {
 		return errOutside
 	}
-	return s.db.Notifier.Notify(ctx, sc.tx, string(payload))
+	return s.db.Notifier.Notify(ctx, sc.tx, payload)
+}
+
+// payload returns a note of this store as it is sent.
+func (s *Store) payload(n note) (string, error) {
+	n.From = s.id
+	payload, err := json.Marshal(n)
+	return string(payload), err
 }
 
 // notified receives a note of another store.
@@ -88,25 +94,46 @@ func (s *Store) missed() {
 	s.hub.send(store.Signal{})
 }
 
-// publish sends an increment to the other stores, in as many notes as it needs.
+// publish sends an increment to the other stores at once.
 func (s *Store) publish(ctx context.Context, inc store.Increment) error {
-	if s.db.Notifier == nil {
-		return nil
+	payloads, err := s.payloadsOf(inc)
+	if len(payloads) == 0 {
+		return err
 	}
-	return s.Atomically(ctx, func(ctx context.Context) error { return s.notifyOf(ctx, inc) })
+	return s.db.Notifier.Publish(ctx, payloads)
 }
 
 // notifyOf sends an increment to the other stores once ctx's transaction has committed.
 func (s *Store) notifyOf(ctx context.Context, inc store.Increment) error {
+	payloads, err := s.payloadsOf(inc)
+	if len(payloads) == 0 {
+		return err
+	}
+	sc, ok := s.scopeOf(ctx)
+	if !ok {
+		return errOutside
+	}
+	for _, payload := range payloads {
+		if err := s.db.Notifier.Notify(ctx, sc.tx, payload); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// payloadsOf returns an increment in as many notes as it needs, none where no other store listens.
+func (s *Store) payloadsOf(inc store.Increment) (payloads []string, err error) {
 	if s.db.Notifier == nil {
-		return nil
+		return nil, nil
 	}
 	for rest, offset := inc.Text, inc.Offset; rest != ""; {
 		part := text.Cut(rest, maxNote)
-		if err := s.notify(ctx, note{Account: inc.Session.Account, Session: inc.Session.ID, Event: inc.EventID, Offset: offset, Text: part}); err != nil {
-			return err
+		payload, err := s.payload(note{Account: inc.Session.Account, Session: inc.Session.ID, Event: inc.EventID, Offset: offset, Text: part})
+		if err != nil {
+			return nil, err
 		}
+		payloads = append(payloads, payload)
 		rest, offset = rest[len(part):], offset+len(part)
 	}
-	return nil
+	return payloads, nil
 }

@@ -27,9 +27,16 @@ type rows[T any] struct {
 	complete func(ctx context.Context, s *Store, account string, v *T) error
 }
 
+// selectOne selects the row with the id $2 of the account $1. The sign makes the last condition another one than that of the
+// partial indexes for lists: PostgreSQL, while it has no statistics, takes one of these for as good as the primary key, and
+// would walk through all rows of the account.
+func (r rows[T]) selectOne() string {
+	return r.selection + ` WHERE r.account_id = $1 AND r.id = $2 AND +r.deleted_at IS NULL`
+}
+
 // get returns the row with that id, archived rows included, or a store.MissingError.
 func get[T any](ctx context.Context, s *Store, r rows[T], account, id string) (T, error) {
-	v, err := one(ctx, s, r.scan, r.selection+` WHERE r.account_id = $1 AND r.id = $2 AND r.deleted_at IS NULL`, account, id)
+	v, err := one(ctx, s, r.scan, r.selectOne(), account, id)
 	if err != nil || r.complete == nil {
 		return v, missing(err, store.MissingError{Noun: r.noun, ID: id})
 	}
@@ -55,6 +62,18 @@ func filterFor(account string) *filter {
 	f.and("r.deleted_at IS NULL")
 	return f
 }
+
+// keyFilter returns a filter that matches the row with that id, deleted rows included.
+func keyFilter(account, id string) *filter {
+	f := &filter{account: account}
+	f.and("r.account_id = " + f.bind(account))
+	f.and("r.id = " + f.bind(id))
+	return f
+}
+
+// andNotIndexed adds a condition in a form that no index is used for: while PostgreSQL has no statistics, it takes other
+// indexes for as good as the primary key.
+func (f *filter) andNotIndexed(condition string) { f.and("(" + condition + ") IS TRUE") }
 
 // bind adds arguments and returns their placeholders.
 func (f *filter) bind(args ...any) string {
@@ -121,8 +140,8 @@ func list[T any](ctx context.Context, s *Store, r rows[T], f *filter, page store
 }
 
 // listFrom returns the page next to cursor, nil for the list's beginning, of the rows that match f. The columns of
-// order together are unique.
-func listFrom[T any](ctx context.Context, s *Store, r rows[T], f *filter, order []string, cursor *place, page store.Page) (store.List[T], error) {
+// order together are unique. It runs the steps that also has after it has read the rows, unless that fails.
+func listFrom[T any](ctx context.Context, s *Store, r rows[T], f *filter, order []string, cursor *place, page store.Page, also ...engine.Step) (store.List[T], error) {
 	none := store.List[T]{Items: []T{}}
 	if page.Limit < 1 {
 		return none, errors.New("sqlstore: a page's limit is at least 1")
@@ -130,7 +149,7 @@ func listFrom[T any](ctx context.Context, s *Store, r rows[T], f *filter, order 
 	if page.Backward && cursor == nil { // nothing comes before a list's beginning
 		return none, nil
 	}
-	items, hasMore, err := scanPage(ctx, s, r, pageQuery(r.selection, f, order, cursor, page), f.args, page)
+	items, hasMore, err := scanPage(ctx, s, r, pageQuery(r.selection, f, order, cursor, page), f.args, page, also)
 	if err != nil {
 		return none, err
 	}
@@ -151,11 +170,11 @@ func listFrom[T any](ctx context.Context, s *Store, r rows[T], f *filter, order 
 // errFull ends the scan of a page's rows.
 var errFull = errors.New("sqlstore: the page is full")
 
-// scanPage scans rows until the page is full; hasMore is whether there was another row.
-func scanPage[T any](ctx context.Context, s *Store, r rows[T], text string, args []any, page store.Page) (items []T, hasMore bool, err error) {
+// scanPage scans rows until the page is full, then runs the steps; hasMore is whether there was another row.
+func scanPage[T any](ctx context.Context, s *Store, r rows[T], text string, args []any, page store.Page, also []engine.Step) (items []T, hasMore bool, err error) {
 	items = []T{}
 	taken := tally{page: page}
-	err = s.query(ctx, engine.Query{Text: text, Args: args}, func(row engine.Scanner) error {
+	scan := func(row engine.Scanner) error {
 		if len(items) == page.Limit {
 			return errFull
 		}
@@ -168,11 +187,16 @@ func scanPage[T any](ctx context.Context, s *Store, r rows[T], text string, args
 		}
 		items = append(items, item)
 		return nil
-	})
-	if errors.Is(err, errFull) {
-		return items, true, nil
 	}
-	return items, false, err
+	step := engine.Step{Query: engine.Query{Text: text, Args: args}, Each: func(row engine.Scanner) error {
+		err := scan(row)
+		if hasMore = errors.Is(err, errFull); hasMore {
+			return engine.ErrEnough
+		}
+		return err
+	}}
+	err = s.pipeline(ctx, slices.Insert(also, 0, step)...)
+	return items, hasMore, err
 }
 
 // completePage completes items until the page is full and returns how many it holds.

@@ -13,7 +13,12 @@ func openPostgres(t *testing.T, opts storetest.Options) store.Store {
 	return mustOpen(t, pgtest.Database(t), testOptions(opts))
 }
 
-func TestPostgres(t *testing.T) { storetest.Run(t, openPostgres) }
+// TestPostgres also asserts that every statement of the store that names a key uses it.
+func TestPostgres(t *testing.T) {
+	all := &statements{texts: map[string]bool{}}
+	t.Cleanup(func() { all.useKeys(t, 0) }) // a part of the suite may run
+	storetest.Run(t, all.open)
+}
 
 func TestPostgresShared(t *testing.T) { storetest.RunShared(t, postgresPlace) }
 

@@ -16,7 +16,7 @@ func TestPostgresPlans(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
 	s := openTest(t, url)
-	_, err := onPostgres(t, url).Exec(t.Context(), manyRows)
+	_, err := onPostgres(t, url).Exec(t.Context(), ManyRows+`ANALYZE`)
 	check(t, err)
 	for bits := range 8 {
 		page := store.Page{Limit: 20, Ascending: bits&1 != 0, IncludeArchived: bits&2 != 0}
@@ -46,8 +46,9 @@ func TestPostgresPlans(t *testing.T) {
 	walksPostgres(t, s, `SELECT account_id, key FROM idempotency_keys WHERE created_at <= $1 ORDER BY created_at LIMIT $2`, []any{1500, sweepStep})
 }
 
-// manyRows makes 20,000 sessions of 10 accounts, half of them archived, and as many events and keys.
-const manyRows = `
+// ManyRows makes 20,000 sessions of 10 accounts, half of them archived, and as many events, keys, files, work items and
+// memories.
+const ManyRows = `
 	INSERT INTO agents (account_id, id, version, created_at, updated_at) SELECT 'acc_' || a, 'agent_x', 1, 1, 1 FROM generate_series(0, 9) AS a;
 	INSERT INTO agent_versions (account_id, agent_id, version, name, description, model, system, tools, mcp_servers, skills, default_environment, metadata, created_at)
 		SELECT account_id, id, 1, '', '', '', '', '[]', '[]', '[]', '', '{}', 1 FROM agents;
@@ -61,7 +62,16 @@ const manyRows = `
 	INSERT INTO events (account_id, session_id, position, id, turn_id, type, payload, created_at)
 		SELECT 'acc_7', 'sess_00007', n + 1, 'evt_' || lpad(n::text, 5, '0'), 'turn_x', 'agent.message', '{}', n FROM generate_series(0, 19999) AS n;
 	INSERT INTO idempotency_keys (account_id, key, fingerprint, created_at) SELECT 'acc_7', n::text, '', n FROM generate_series(0, 19999) AS n;
-	ANALYZE`
+	INSERT INTO files (account_id, id, name, media_type, size, sha256, purpose, metadata, blob, created_at, updated_at)
+		SELECT 'acc_7', 'file_' || n, '', '', n, '', '', '{}', n::text, n, n FROM generate_series(0, 19999) AS n;
+	INSERT INTO work_items (account_id, id, environment_id, session_id, state, metadata, created_at, queued_at)
+		SELECT 'acc_7', 'work_' || n, 'env_x', 'sess_' || n, 'stopped', '{}', n, n FROM generate_series(0, 19999) AS n;
+	INSERT INTO memory_stores (account_id, id, name, description, metadata, created_at, updated_at) VALUES ('acc_7', 'memstore_x', '', '', '{}', 1, 1);
+	INSERT INTO memories (account_id, id, store_id, path, version, version_id, created_at, updated_at)
+		SELECT 'acc_7', 'mem_' || n, 'memstore_x', n::text, 1, 'memver_' || n, n, n FROM generate_series(0, 19999) AS n;
+	INSERT INTO memory_versions (account_id, id, store_id, memory_id, operation, number, path, content, metadata, size, sha256, written_in, written_with, occupied, created_at)
+		SELECT account_id, version_id, store_id, id, 'created', 1, path, '', '{}', 0, '', '', '', 0, created_at FROM memories;
+`
 
 func walksPostgres(t *testing.T, s *Store, query string, args []any) {
 	t.Helper()

@@ -29,13 +29,10 @@ func all[T any](ctx context.Context, s *Store, scan func(engine.Scanner) (T, err
 
 // one returns the row that a query finds by a key, or store.ErrNotFound.
 func one[T any](ctx context.Context, s *Store, scan func(engine.Scanner) (T, error), text string, args ...any) (item T, err error) {
-	found := false
-	err = s.query(ctx, engine.Query{Text: text, Args: args, Quick: true}, func(row engine.Scanner) (err error) {
-		item, err = scan(row)
-		found = true
-		return err
-	})
-	if err == nil && !found {
+	ok := false
+	step := found(&item, &ok, scan, text, args...)
+	err = s.query(ctx, step.Query, step.Each)
+	if err == nil && !ok {
 		err = store.ErrNotFound
 	}
 	return orZero(item, err)
@@ -51,6 +48,58 @@ func (s *Store) query(ctx context.Context, q engine.Query, each func(engine.Scan
 	}
 	defer s.calls.Done()
 	return s.db.Read(ctx, q, each)
+}
+
+// pipeline runs steps in their order, in one round trip where the database is remote. It runs them in ctx's transaction, if
+// ctx has one, and otherwise may only read.
+func (s *Store) pipeline(ctx context.Context, steps ...engine.Step) error {
+	if sc, ok := s.scopeOf(ctx); ok {
+		if p, ok := sc.tx.(engine.Pipeliner); ok {
+			return p.Pipeline(ctx, steps)
+		}
+		return s.oneByOne(ctx, steps)
+	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.calls.Done()
+	if p, ok := s.db.Engine.(engine.Pipeliner); ok {
+		return p.Pipeline(ctx, steps)
+	}
+	return s.oneByOne(ctx, steps)
+}
+
+// oneByOne is pipeline without one.
+func (s *Store) oneByOne(ctx context.Context, steps []engine.Step) (err error) {
+	for _, step := range steps {
+		wrote := 0
+		if step.Each != nil {
+			err = s.query(ctx, step.Query, step.Each)
+		} else {
+			wrote, err = s.exec(ctx, step.Text, step.Args...)
+		}
+		if err != nil && !errors.Is(err, engine.ErrEnough) {
+			return err
+		}
+		if step.Wrote != nil {
+			*step.Wrote = wrote
+		}
+	}
+	return nil
+}
+
+// write returns the step of a statement that writes.
+func write(text string, args ...any) engine.Step {
+	return engine.Step{Query: engine.Query{Text: text, Args: args}}
+}
+
+// found returns the step of a query that finds at most one row by a key. It sets item, and ok if there is one.
+func found[T any](item *T, ok *bool, scan func(engine.Scanner) (T, error), text string, args ...any) engine.Step {
+	return engine.Step{Query: engine.Query{Text: text, Args: args, Quick: true}, Each: func(row engine.Scanner) (err error) {
+		*item, err = scan(row)
+		*ok = true
+		return err
+	}}
 }
 
 var errOutside = errors.New("sqlstore: write outside of a transaction")
@@ -83,8 +132,7 @@ func (s *Store) finish(ctx context.Context, statement string, args ...any) error
 	if sc.depth == 0 {
 		return sc.tx.Finish(ctx, statement, args)
 	}
-	_, err := sc.tx.Exec(ctx, statement, args) // the end of a part is not that of the transaction
-	return err
+	return sc.tx.Soon(ctx, statement, args) // the end of a part is not that of the transaction
 }
 
 // add runs an INSERT of one row; when that does nothing because of a conflict, it returns store.ErrExists.

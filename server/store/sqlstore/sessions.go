@@ -81,7 +81,7 @@ func (s *Store) SessionRevision(ctx context.Context, account, id string) (int64,
 		err = row.Scan(&revision)
 		return revision, err
 	}
-	revision, err := one(ctx, s, scan, `SELECT revision FROM sessions WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL`,
+	revision, err := one(ctx, s, scan, `SELECT revision FROM sessions WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL`,
 		account, id)
 	return revision, missing(err, store.MissingError{Noun: store.NounSession, ID: id})
 }
@@ -92,7 +92,7 @@ const selectByToken = `SELECT id FROM work_items WHERE account_id = $1 AND sessi
 
 // SessionEnvironment implements store.Sessions.
 func (s *Store) SessionEnvironment(ctx context.Context, account, id string) (environment string, byToken bool, err error) {
-	environment, err = one(ctx, s, scanID, `SELECT environment_id FROM sessions WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL`,
+	environment, err = one(ctx, s, scanID, `SELECT environment_id FROM sessions WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL`,
 		account, id)
 	if err != nil {
 		return "", false, missing(err, store.MissingError{Noun: store.NounSession, ID: id})
@@ -198,9 +198,9 @@ func (s *Store) parents(ctx context.Context, account, agentID, environmentID str
 
 // selectParents selects an agent, whose version is at least 1, and an environment.
 const selectParents = `SELECT version, archived_at, '{}' FROM agents
-		WHERE account_id = $1 AND id = $2 AND deleted_at IS NULL
+		WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL
 	UNION ALL SELECT 0, archived_at, config FROM environments
-		WHERE account_id = $3 AND id = $4 AND deleted_at IS NULL`
+		WHERE account_id = $3 AND id = $4 AND +deleted_at IS NULL`
 
 func (s *Store) newSession(spec store.SessionSpec, agent store.Agent, mounts []store.Resource) store.Session {
 	now := cut(s.now())

@@ -14,7 +14,7 @@ import (
 // UpdateSession implements store.Sessions.
 func (s *Store) UpdateSession(ctx context.Context, account, id string, change func(*store.Session) error) (store.Session, error) {
 	return changed(ctx, s, sessionRows(), account, id, func(ctx context.Context, v *store.Session) error {
-		moved, err := s.change(ctx, account, v, change)
+		moved, err := s.change(ctx, account, v, change, func() ([]engine.Step, error) { return nil, nil })
 		if err != nil || !moved {
 			return err
 		}
@@ -22,10 +22,10 @@ func (s *Store) UpdateSession(ctx context.Context, account, id string, change fu
 	})
 }
 
-// change stores what change makes of a locked session and reports whether its status or turn differs. It reads back
-// what it stored, since change may have touched what is not stored.
-func (s *Store) change(ctx context.Context, account string, v *store.Session, change func(*store.Session) error) (moved bool, err error) {
-	id, old, now := v.ID, stateOf(*v), cut(s.now())
+// change stores what change makes of a locked session, together with the steps that also returns then, and reports whether
+// its status or turn differs. It reads back what it stored, since change may have touched what is not stored.
+func (s *Store) change(ctx context.Context, account string, v *store.Session, change func(*store.Session) error, also func() ([]engine.Step, error)) (moved bool, err error) {
+	id, old, now, agent := v.ID, stateOf(*v), cut(s.now()), v.Agent
 	files := fileIDs(v.Resources)
 	v.Agent = ownAgent(v.Agent)
 	if err := change(v); err != nil {
@@ -38,14 +38,19 @@ func (s *Store) change(ctx context.Context, account string, v *store.Session, ch
 			return false, err
 		}
 	}
-	if state != old {
-		if err := s.setSession(ctx, account, id, state, now); err != nil {
-			return false, err
-		}
-	}
-	if *v, err = s.GetSession(ctx, account, id); err != nil {
+	steps, err := also()
+	if err != nil {
 		return false, err
 	}
+	if state != old {
+		steps = append(steps, setSession(account, id, state, now))
+	}
+	var stored bool
+	steps = append(steps, found(v, &stored, scanSession, sessionRows().selectOne(), account, id))
+	if err := s.pipeline(ctx, steps...); err != nil {
+		return false, err
+	}
+	v.Agent = agent // its versions do not change
 	switch moved = state.progress != old.progress; {
 	case v.SelfHosted && state.archivedAt != old.archivedAt:
 		err = s.stopWork(ctx, account, id)
@@ -129,8 +134,8 @@ func stateOf(v store.Session) sessionState {
 	return state
 }
 
-func (s *Store) setSession(ctx context.Context, account, id string, state sessionState, updatedAt time.Time) error {
-	_, err := s.exec(ctx, `UPDATE sessions SET title = $1, status = $2, metadata = $3, resources = $4,
+func setSession(account, id string, state sessionState, updatedAt time.Time) engine.Step {
+	return write(`UPDATE sessions SET title = $1, status = $2, metadata = $3, resources = $4,
 			input_tokens = $5, output_tokens = $6, cache_read_input_tokens = $7,
 			cache_creation_5m = $8, cache_creation_1h = $9, credit_cents = $10, archived_at = $11, updated_at = $12,
 			turn_id = $13, turn_lease = $14, turn_pending = $15, revision = revision + 1
@@ -139,7 +144,6 @@ func (s *Store) setSession(ctx context.Context, account, id string, state sessio
 		state.usage.InputTokens, state.usage.OutputTokens, state.usage.CacheReadInputTokens,
 		state.usage.CacheCreation5m, state.usage.CacheCreation1h, state.usage.CreditCents,
 		state.archivedAt, toMicros(updatedAt), state.turnID, state.turnLease, state.turnPending, account, id)
-	return err
 }
 
 // withIDs returns the resources, and completes those that have no id.

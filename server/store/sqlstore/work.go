@@ -38,7 +38,7 @@ func scanWork(row engine.Scanner) (w store.WorkItem, err error) {
 
 // GetWork implements store.Work.
 func (s *Store) GetWork(ctx context.Context, account, environment, id string) (store.WorkItem, error) {
-	w, err := one(ctx, s, s.workRows().scan, selectWork+` WHERE r.account_id = $1 AND r.id = $2 AND r.environment_id = $3`, account, id, environment)
+	w, err := one(ctx, s, s.workRows().scan, selectWork+` WHERE r.account_id = $1 AND r.id = $2 AND (r.environment_id = $3) IS TRUE`, account, id, environment)
 	return w, missing(err, store.MissingError{Noun: store.NounWork, ID: id})
 }
 

@@ -21,7 +21,7 @@ const reads = `Alone Atomically AwaitWork Close CountBusySessions DeletedBlobs E
 	FindMemory GetAgent GetCredential GetEnvironment GetFile GetMemory GetMemoryStore GetMemoryVersion GetSession GetVault GetWork
 	HasBlob KeyBytes LastPosition ListAgentVersions ListAgents ListCredentials ListEnvironments ListEvents ListFiles ListMemories
 	ListMemoryStores ListMemoryTree ListMemoryVersions ListMemos ListSealed ListSessionRevisions ListSessions ListTokens ListVaults ListWork NewID
-	OverdueTurns Ping Publish PublishWith Revocations SessionEnvironment SessionRevision TokenByHash VaultKey Watch WorkStats WorkTurns`
+	OverdueTurns Ping Pool Publish PublishWith Queues Revocations SessionEnvironment SessionRevision TokenByHash VaultKey Watch WorkStats WorkTurns`
 
 // Calls tests this suite: a new method of the interface cannot be left out of it.
 func (suite) Calls() map[string]test {
@@ -38,7 +38,7 @@ func (suite) Calls() map[string]test {
 		"EveryCall": func(b *bed) {
 			// The methods left out can neither fail nor wait, or are how calls are stopped.
 			want := slices.DeleteFunc(methods(), func(name string) bool {
-				return slices.Contains([]string{"Alone", "AwaitWork", "Close", "NewID", "Revocations", "Watch", "WorkTurns"}, name)
+				return slices.Contains([]string{"Alone", "AwaitWork", "Close", "NewID", "Pool", "Revocations", "Watch", "WorkTurns"}, name)
 			})
 			equal(b.T, "methods that calls() calls: add a call of a new method there, unless it writes", want, called(calls()))
 		},
@@ -293,6 +293,10 @@ func calls() []call {
 		}},
 		call{"OverdueTurns", func(ctx context.Context, s store.Store) error {
 			_, err := s.OverdueTurns(ctx, store.Overdue{}, 1)
+			return err
+		}},
+		call{"Queues", func(ctx context.Context, s store.Store) error {
+			_, err := s.Queues(ctx)
 			return err
 		}},
 		call{"Ping", func(ctx context.Context, s store.Store) error { return s.Ping(ctx) }},

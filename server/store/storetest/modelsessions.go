@@ -102,12 +102,14 @@ func (m *model) appendEvents(account, session string, change func(*store.Session
 	}
 	log := m.log(account, session)
 	before := len(log)
+	for i := range events {
+		if events[i].ID == "" {
+			events[i].ID = m.newID("evt")
+		}
+	}
 	for _, n := range events {
 		e := store.Event{
 			Position: int64(len(log)) + 1, ID: n.ID, SessionID: session, TurnID: n.TurnID, Type: n.Type, Payload: n.Payload, CreatedAt: m.stamp(),
-		}
-		if e.ID == "" {
-			e.ID = m.newID("evt")
 		}
 		if slices.Contains(eventIDs(log), e.ID) {
 			return store.Session{}, nil, store.ErrExists

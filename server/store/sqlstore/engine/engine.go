@@ -70,14 +70,31 @@ type Tx interface {
 	Query(ctx context.Context, q Query, each func(Scanner) error) error
 	// Exec returns how many rows the statement wrote.
 	Exec(ctx context.Context, statement string, args []any) (int, error)
-	// Soon runs a statement whose result does not matter: at the latest before the next one that is not postponed, which
-	// then fails when this one does, or not at all.
+	// Soon runs a statement whose result does not matter: at the latest before the next one that is not postponed, or the
+	// commit, which then fails when this one does.
 	Soon(ctx context.Context, statement string, args []any) error
 	// Finish runs the last statement of fn: when it returns nil, fn must return at once. The commit fails when the
 	// statement does.
 	Finish(ctx context.Context, statement string, args []any) error
 	// Abort ends the transaction at once: it will not be committed.
 	Abort()
+}
+
+// Pipeliner is a Tx, or an Engine outside of transactions, that runs several statements for the price of one round trip. Those
+// without one run them one by one.
+type Pipeliner interface {
+	// Pipeline runs the steps in their order. When one fails, those after it are not run.
+	Pipeline(ctx context.Context, steps []Step) error
+}
+
+// Step is a statement of a pipeline.
+type Step struct {
+	Query
+	// Each is called for every row that the statement yields, or until it returns ErrEnough; nil for a statement that yields
+	// none.
+	Each func(Scanner) error
+	// Wrote gets how many rows a statement without Each wrote, unless it is nil.
+	Wrote *int
 }
 
 // Query is a SELECT with its arguments.
@@ -115,6 +132,9 @@ type Notifier interface {
 	// Notify sends a payload to every process that listens, this one included, when tx commits. Payloads of one
 	// transaction arrive in their order.
 	Notify(ctx context.Context, tx Tx, payload string) error
+
+	// Publish sends payloads at once, in their order, outside of transactions.
+	Publish(ctx context.Context, payloads []string) error
 
 	// Listen calls notified for each payload until ctx ends, and missed whenever some may have been lost, as at its
 	// beginning.

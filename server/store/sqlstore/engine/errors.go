@@ -12,6 +12,9 @@ import (
 var ErrDSN = errors.New(`sqlstore: the database must be "sqlite:path/to/file.db", "sqlite::memory:" ` +
 	`or "postgres://user:password@host:5432/name"`)
 
+// ErrEnough is what Step.Each returns when it needs no further rows. It does not fail the step.
+var ErrEnough = errors.New("sqlstore: enough rows")
+
 // Failure returns what an engine returns for a driver's error: the context's error once the context has ended, since
 // drivers word that in many ways, and a store.ErrUnavailable when the error is about the database's state rather than the
 // statement.

@@ -3,6 +3,9 @@ package pgengine
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -91,22 +94,39 @@ type statement struct {
 	args []any
 }
 
+// Pipeline implements engine.Pipeliner.
+func (e *postgres) Pipeline(ctx context.Context, steps []engine.Step) error {
+	t := &tx{postgres: e, outside: true}
+	defer t.end()
+	if err := t.Pipeline(ctx, steps); err != nil {
+		return err
+	}
+	e.space.written(t.written)
+	return nil
+}
+
+// hastily runs steps in a transaction of their own, in one round trip, whose commit does not wait for the disk. It is for
+// what a crash may undo, and for notifications: while a transaction with one waits for the disk, no other commits.
+func (e *postgres) hastily(ctx context.Context, steps ...engine.Step) error {
+	return e.Pipeline(ctx, slices.Insert(steps, 0, engine.Step{Query: engine.Query{Text: notToDisk}}))
+}
+
+const notToDisk = `SELECT set_config('synchronous_commit', 'off', true)`
+
 // Query implements engine.Tx.
 func (t *tx) Query(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
-	_, err := t.run(ctx, statement{q.Text, q.Args}, each)
-	return err
+	return t.Pipeline(ctx, []engine.Step{{Query: q, Each: each}})
 }
 
 // Exec implements engine.Tx.
-func (t *tx) Exec(ctx context.Context, text string, args []any) (int, error) {
-	tag, err := t.run(ctx, statement{text, args}, func(engine.Scanner) error { return nil })
-	return int(tag.RowsAffected()), err
+func (t *tx) Exec(ctx context.Context, text string, args []any) (wrote int, err error) {
+	err = t.Pipeline(ctx, []engine.Step{{Query: engine.Query{Text: text, Args: args}, Wrote: &wrote}})
+	return wrote, err
 }
 
 // Finish implements engine.Tx.
 func (t *tx) Finish(ctx context.Context, text string, args []any) error {
-	_, err := t.Exec(ctx, text, args)
-	return err
+	return t.Soon(ctx, text, args)
 }
 
 // Soon implements engine.Tx.
@@ -127,26 +147,28 @@ func (t *tx) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// run sends what is pending and the statement together. A connection that is found to be dead at its first use, as
-// all are after a restart of PostgreSQL, is replaced.
-func (t *tx) run(ctx context.Context, s statement, each func(engine.Scanner) error) (tag pgconn.CommandTag, err error) {
+// Pipeline implements engine.Pipeliner.
+func (t *tx) Pipeline(ctx context.Context, steps []engine.Step) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.usable(ctx); err != nil {
-		return tag, err
+		return err
 	}
+	return t.run(ctx, steps)
+}
+
+// run sends what is pending and the steps together. A connection that is found to be dead at its first use, as all are
+// after a restart of PostgreSQL, is replaced.
+func (t *tx) run(ctx context.Context, steps []engine.Step) error {
 	for tries := t.postgres.maxConns; ; tries-- {
-		fresh, answered := t.conn == nil, false
+		fresh := t.conn == nil
 		if err := t.connect(ctx); err != nil {
-			return tag, err
+			return err
 		}
-		tag, err = t.send(ctx, s, func(row engine.Scanner) error {
-			answered = true
-			return each(row)
-		})
+		answered, err := t.send(ctx, steps)
 		if err == nil || !fresh || answered || tries == 0 || !t.conn.Conn().IsClosed() || pgconn.Timeout(err) || ctx.Err() != nil {
 			t.pending = nil
-			return tag, t.failure(ctx, err)
+			return t.failure(ctx, err)
 		}
 		t.release()
 	}
@@ -168,31 +190,30 @@ func (t *tx) connect(ctx context.Context) error {
 	return nil
 }
 
-func (t *tx) send(ctx context.Context, s statement, each func(engine.Scanner) error) (tag pgconn.CommandTag, err error) {
+// send reports whether a row was returned.
+func (t *tx) send(ctx context.Context, steps []engine.Step) (answered bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.postgres.statementTimeout)
 	defer cancel()
-	t.last = s.text
-	defer func() {
-		if err == nil && !tag.Select() && tag.RowsAffected() > 0 && t.postgres.space.refused.Load() != nil {
-			t.written = append(t.written, s.text)
-		}
-	}()
-	if t.outside || t.begun && len(t.pending) == 0 {
-		rows, err := t.conn.Query(ctx, s.text, s.args...)
+	if len(steps) == 1 && (t.outside || t.begun && len(t.pending) == 0) {
+		t.last = steps[0].Text
+		rows, err := t.conn.Query(ctx, steps[0].Text, steps[0].Args...)
 		if err != nil {
-			return tag, err
+			return false, err
 		}
-		return rowsOf(rows, each)
+		return t.read(rows, steps[0])
 	}
 	batch := &pgx.Batch{}
-	if !t.begun {
+	if !t.outside && !t.begun {
 		batch.Queue("begin")
 	}
 	for _, p := range t.pending {
 		batch.Queue(p.text, p.args...)
 	}
 	before := batch.Len()
-	batch.Queue(s.text, s.args...)
+	for _, s := range steps {
+		batch.Queue(s.Text, s.Args...)
+	}
+	t.last = steps[0].Text
 	results := t.conn.SendBatch(ctx, batch)
 	defer func() {
 		if closeErr := results.Close(); err == nil {
@@ -201,46 +222,72 @@ func (t *tx) send(ctx context.Context, s statement, each func(engine.Scanner) er
 	}()
 	for range before {
 		if _, err := results.Exec(); err != nil {
-			return tag, err
+			return answered, err
 		}
 		t.begun = true
 	}
-	rows, err := results.Query()
-	if err != nil {
-		return tag, err
+	for _, s := range steps {
+		t.last = s.Text
+		rows, err := results.Query()
+		if err != nil {
+			return answered, err
+		}
+		some, err := t.read(rows, s)
+		answered = answered || some
+		if err != nil {
+			return answered, err
+		}
 	}
-	return rowsOf(rows, each)
+	return answered, nil
 }
 
-// rowsOf calls each for every row.
-func rowsOf(rows pgx.Rows, each func(engine.Scanner) error) (pgconn.CommandTag, error) {
+// read reads the result of a step and reports whether it has a row.
+func (t *tx) read(rows pgx.Rows, s engine.Step) (answered bool, err error) {
 	defer rows.Close()
 	for rows.Next() {
-		if err := each(rows); err != nil {
-			return pgconn.CommandTag{}, err
+		answered = true
+		if s.Each == nil {
+			continue
+		}
+		if err := s.Each(rows); errors.Is(err, engine.ErrEnough) {
+			break
+		} else if err != nil {
+			return true, err
 		}
 	}
 	rows.Close()
-	return rows.CommandTag(), rows.Err()
+	tag := rows.CommandTag()
+	if s.Wrote != nil {
+		*s.Wrote = int(tag.RowsAffected())
+	}
+	if rows.Err() == nil && !tag.Select() && tag.RowsAffected() > 0 && t.postgres.space.refused.Load() != nil {
+		t.written = append(t.written, s.Text)
+	}
+	return answered, rows.Err()
 }
 
-// commit is not interrupted by ctx, so that the outcome is known. What is pending has no effect beyond the commit.
+// commit is not interrupted by ctx, so that the outcome is known.
 func (t *tx) commit(ctx context.Context) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.usable(ctx); err != nil {
 		return err
 	}
-	if !t.begun { // nothing was done
-		return nil
+	t.pending = withoutLastSavepoints(t.pending)
+	if !t.begun {
+		if len(t.pending) == 0 { // nothing was done
+			return nil
+		}
+		last := t.pending[len(t.pending)-1]
+		t.pending = t.pending[:len(t.pending)-1]
+		if err := t.run(ctx, []engine.Step{{Query: engine.Query{Text: last.text, Args: last.args}}}); err != nil {
+			return err
+		}
 	}
 	t.ended = true
 	ctx = context.WithoutCancel(ctx)
-	bounded, cancel := context.WithTimeout(ctx, t.postgres.statementTimeout)
-	defer cancel()
-	t.last = commit
 	began := time.Now()
-	tag, err := t.conn.Exec(bounded, commit)
+	tag, err := t.sendCommit(ctx)
 	t.postgres.onCommit(1, time.Since(began))
 	switch {
 	case err != nil:
@@ -250,6 +297,41 @@ func (t *tx) commit(ctx context.Context) error {
 		err = sql.ErrTxDone // a statement had failed, and with it the transaction
 	}
 	return t.failure(ctx, err)
+}
+
+// withoutLastSavepoints leaves out what has no effect beyond the commit that follows.
+func withoutLastSavepoints(pending []statement) []statement {
+	for len(pending) > 0 && strings.Contains(pending[len(pending)-1].text, "SAVEPOINT ") {
+		pending = pending[:len(pending)-1]
+	}
+	return pending
+}
+
+// sendCommit commits, together with what is pending.
+func (t *tx) sendCommit(ctx context.Context) (tag pgconn.CommandTag, err error) {
+	ctx, cancel := context.WithTimeout(ctx, t.postgres.statementTimeout)
+	defer cancel()
+	t.last = commit
+	if len(t.pending) == 0 {
+		return t.conn.Exec(ctx, commit)
+	}
+	batch := &pgx.Batch{}
+	for _, p := range t.pending {
+		batch.Queue(p.text, p.args...)
+	}
+	batch.Queue(commit)
+	results := t.conn.SendBatch(ctx, batch)
+	defer func() {
+		if closeErr := results.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	for range batch.Len() {
+		if tag, err = results.Exec(); err != nil {
+			return tag, err
+		}
+	}
+	return tag, nil
 }
 
 const commit = "commit"

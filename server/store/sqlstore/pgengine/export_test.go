@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -85,6 +86,9 @@ func UnlockSchema(ctx context.Context, db engine.Database) error {
 	defer conn.Close()
 	return schemaLock{slog.New(slog.DiscardHandler)}.SessionUnlock(ctx, conn)
 }
+
+// LookEvery sets how often the queue looks for turns that nothing has notified it of.
+func LookEvery(db engine.Database, d time.Duration) { db.Queue.(*queue).every = d }
 
 // FillInbox leaves no room for large rows until the function that it returns is called.
 func FillInbox(db engine.Database) (empty func()) {

@@ -30,8 +30,16 @@ type notifier struct {
 
 // Notify implements engine.Notifier.
 func (n *notifier) Notify(ctx context.Context, tx engine.Tx, payload string) error {
-	_, err := tx.Exec(ctx, notify, []any{channel, payload})
-	return err
+	return tx.Soon(ctx, notify, []any{channel, payload})
+}
+
+// Publish implements engine.Notifier.
+func (n *notifier) Publish(ctx context.Context, payloads []string) error {
+	steps := make([]engine.Step, len(payloads))
+	for i, payload := range payloads {
+		steps[i].Query = engine.Query{Text: notify, Args: []any{channel, payload}}
+	}
+	return n.postgres.hastily(ctx, steps...)
 }
 
 const notify = `SELECT pg_notify($1, $2)`

@@ -75,7 +75,7 @@ func Open(url string, opts Options) (engine.Database, error) {
 		ForShare:    " FOR KEY SHARE", // it only has to exclude ForUpdate
 		SkipLocked:  " FOR UPDATE SKIP LOCKED",
 		LockAccount: `SELECT pg_advisory_xact_lock(hashtextextended($1, ` + strconv.FormatInt(accountLocks, 10) + `))`,
-		Queue:       &queue{postgres: e},
+		Queue:       &queue{postgres: e, every: turnsEvery},
 		Notifier:    &notifier{postgres: e, send: e.sendProof},
 		Revocations: &engine.OwnRevocations{},
 		Ready:       e.ready,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,13 +46,24 @@ func TestRoundTrips(t *testing.T) {
 		session = v.ID
 		return err
 	}
+	lastID := ""
+	appends := func(ctx context.Context) error {
+		_, events, err := s.AppendEvents(ctx, "acc", session, func(v *store.Session) ([]store.NewEvent, error) {
+			v.Turn.Lease++
+			return []store.NewEvent{{Type: "a", Payload: []byte("{}")}, {Type: "b", Payload: []byte("{}")}}, nil
+		})
+		if err == nil {
+			lastID = events[1].ID
+		}
+		return err
+	}
 	for _, call := range []struct {
 		what string
 		want int
 		run  func(ctx context.Context, key string) error
 	}{
-		{"create", 3, func(ctx context.Context, _ string) error { return create(ctx) }},
-		{"create with a key", 5, func(ctx context.Context, value string) error {
+		{"create", 2, func(ctx context.Context, _ string) error { return create(ctx) }},
+		{"create with a key", 4, func(ctx context.Context, value string) error {
 			k := store.Key{Account: "acc", Value: value, Fingerprint: "f"}
 			return s.Atomically(ctx, func(ctx context.Context) error {
 				if _, err := s.ClaimKey(ctx, k); err != nil {
@@ -65,6 +77,33 @@ func TestRoundTrips(t *testing.T) {
 		}},
 		{"get", 1, func(ctx context.Context, _ string) error {
 			_, err := s.GetSession(ctx, "acc", session)
+			return err
+		}},
+		{"append two events", 3, func(ctx context.Context, _ string) error { return appends(ctx) }},
+		{"send a message", 4, func(ctx context.Context, _ string) error {
+			return s.Atomically(ctx, func(ctx context.Context) error {
+				if err := s.Atomically(ctx, appends); err != nil {
+					return err
+				}
+				if _, err := s.CountBusySessions(ctx, "acc", 10); err != nil {
+					return err
+				}
+				return s.QueueTurn(ctx, store.TurnRef{Session: store.SessionRef{Account: "acc", ID: session}, TurnID: "turn_x"})
+			})
+		}},
+		{"publish an increment", 1, func(ctx context.Context, _ string) error {
+			return s.Publish(ctx, store.Increment{Session: store.SessionRef{Account: "acc", ID: session}, EventID: "evt_x", Text: "Hello"})
+		}},
+		{"list events", 1, func(ctx context.Context, _ string) error {
+			_, err := s.ListEvents(ctx, "acc", session, store.EventFilter{AfterPosition: 1}, store.Page{Limit: 10, Ascending: true})
+			return err
+		}},
+		{"find an event", 1, func(ctx context.Context, _ string) error {
+			_, err := s.EventPosition(ctx, "acc", session, lastID)
+			return err
+		}},
+		{"list memos", 1, func(ctx context.Context, _ string) error {
+			_, err := s.ListMemos(ctx, "acc", session, 0)
 			return err
 		}},
 		{"nothing", 0, func(ctx context.Context, _ string) error {
@@ -134,6 +173,60 @@ func TestStraysAreEnqueued(t *testing.T) {
 	}
 	cancel()
 	check(t, <-worked)
+}
+
+// TestTurnsWaitForNoPoll has queues that look for turns by themselves once an hour: two turns that are enqueued in the same
+// moment start at once, in another process by its notification, in the same one without.
+func TestTurnsWaitForNoPoll(t *testing.T) {
+	t.Parallel()
+	database := pgtest.NewDatabase(t)
+	open := func() *sqlstore.Store {
+		db, err := pgengine.Open(database, pgengine.Options{MaxConns: 10, StatementTimeout: 5 * time.Second, ConnectTimeout: 5 * time.Second, Log: slog.New(slog.DiscardHandler)})
+		check(t, err)
+		pgengine.LookEvery(db, time.Hour)
+		s, err := sqlstore.New(t.Context(), db, sqlstore.Options{})
+		check(t, err)
+		t.Cleanup(func() { check(t, s.Close()) })
+		check(t, s.Ping(t.Context())) // notifications arrive
+		return s
+	}
+	sender, other := open(), open()
+	for name, worker := range map[string]*sqlstore.Store{"another process": other, "the same process": sender} {
+		ctx, cancel := context.WithCancel(t.Context())
+		started, worked := make(chan string, 10), make(chan error, 1)
+		go func() {
+			worked <- worker.WorkTurns(ctx, 4, func(_ context.Context, ref store.TurnRef) bool {
+				started <- ref.TurnID
+				return true
+			})
+		}()
+		for range 5 {
+			var sending sync.WaitGroup
+			for _, id := range []string{"turn_1", "turn_2"} {
+				sending.Go(func() {
+					err := sender.Atomically(ctx, func(ctx context.Context) error {
+						return sender.QueueTurn(ctx, store.TurnRef{Session: store.SessionRef{Account: "acc", ID: "sess_" + id}, TurnID: id})
+					})
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			sending.Wait()
+			for n := range 2 {
+				select {
+				case <-started:
+				case <-time.After(10 * time.Second):
+					t.Errorf("%s has started %d of 2 turns", name, n)
+				}
+			}
+			if t.Failed() {
+				break
+			}
+		}
+		cancel()
+		check(t, <-worked)
+	}
 }
 
 // TestAReclaimedTurnStaysInTheQueue ends the work on turns that another process has claimed meanwhile, as after a lost

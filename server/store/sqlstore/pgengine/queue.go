@@ -20,6 +20,9 @@ import (
 type queue struct {
 	postgres *postgres
 	bell     engine.Bell
+	// every is how often a process looks for turns that nothing has notified it of: those that were left behind, and those
+	// whose notification was lost.
+	every time.Duration
 }
 
 // Restore does nothing: other processes may be running the turns that are in the queue, and reclaim finds those that
@@ -32,8 +35,7 @@ func (q *queue) Enqueue(ctx context.Context, tx engine.Tx, t store.TurnRef) (com
 	if t.Again {
 		dispatched = 1
 	}
-	_, err = tx.Exec(ctx, enqueueTurn, []any{rand.Text(), t.Session.Account, t.Session.ID, t.TurnID, dispatched})
-	return q.Wake, err
+	return q.Wake, tx.Soon(ctx, enqueueTurn, []any{rand.Text(), t.Session.Account, t.Session.ID, t.TurnID, dispatched})
 }
 
 // now is the database's time in microseconds since 1970: processes' clocks differ.
@@ -57,8 +59,7 @@ func (q *queue) Depth(ctx context.Context) (waiting int, oldest time.Duration, e
 // Wake implements engine.Queue.
 func (q *queue) Wake() { q.bell.Ring() }
 
-// turnsEvery is how often a worker looks for turns, including those that were left behind. It finds them sooner unless a
-// notification was lost.
+// turnsEvery is queue.every outside of tests.
 const turnsEvery = time.Second
 
 // Work implements engine.Queue.
@@ -76,7 +77,7 @@ func (q *queue) Work(ctx context.Context, workers int, work func(context.Context
 		return nil
 	}
 	others.Go(func() { q.reclaimAll(ctx) })
-	engine.Workers{Count: workers, Bell: &q.bell, Every: turnsEvery, Work: work, Next: func(ctx context.Context, full []string, most int) ([]engine.Claim, error) {
+	engine.Workers{Count: workers, Bell: &q.bell, Every: q.every, Work: work, Next: func(ctx context.Context, full []string, most int) ([]engine.Claim, error) {
 		return q.claim(ctx, name, full, most)
 	}}.Run(ctx)
 	return nil
@@ -87,8 +88,10 @@ func (q *queue) claim(ctx context.Context, name string, full []string, most int)
 	if full == nil {
 		full = []string{}
 	}
-	err = q.quickly(ctx, func(tx engine.Tx) error {
-		return tx.Query(ctx, engine.Query{Text: claimTurn, Args: []any{full, name, most}}, func(row engine.Scanner) error {
+	// When the outcome of the commit is unknown, the turns are dispatched again once this process has ended.
+	err = q.postgres.hastily(ctx, engine.Step{
+		Query: engine.Query{Text: claimTurn, Args: []any{full, name, most}},
+		Each: func(row engine.Scanner) error {
 			var id string
 			var dispatched int
 			var t store.TurnRef
@@ -96,10 +99,10 @@ func (q *queue) claim(ctx context.Context, name string, full []string, most int)
 			t.Again = dispatched > 1
 			claims = append(claims, engine.Claim{Turn: t, Release: func(done bool) { q.release(ctx, id, name, done) }})
 			return err
-		})
+		},
 	})
 	if err != nil {
-		return nil, err // when the commit's outcome is unknown, the turns are dispatched again once this process has ended
+		return nil, err
 	}
 	return claims, nil
 }
@@ -112,30 +115,16 @@ func (q *queue) release(ctx context.Context, id, name string, done bool) {
 		statement = `DELETE FROM queued_turns WHERE id = $1 AND worker = $2`
 	}
 	for {
-		lasting := context.WithoutCancel(ctx)
-		err := q.quickly(lasting, func(tx engine.Tx) error {
-			_, err := tx.Exec(lasting, statement, []any{id, name})
-			return err
-		})
+		step := engine.Step{Query: engine.Query{Text: statement, Args: []any{id, name}}}
+		err := q.postgres.hastily(context.WithoutCancel(ctx), step)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(turnsEvery):
+		case <-time.After(q.every):
 		}
 	}
-}
-
-// quickly runs a transaction whose commit does not wait for the disk: when it is lost, a turn is dispatched again, which is
-// harmless.
-func (q *queue) quickly(ctx context.Context, fn func(tx engine.Tx) error) error {
-	return q.postgres.Transact(ctx, func(tx engine.Tx) error {
-		if err := tx.Soon(ctx, `SET LOCAL synchronous_commit = off`, nil); err != nil {
-			return err
-		}
-		return fn(tx)
-	})
 }
 
 // claimTurn finds the accounts with waiting turns, one after the other along the index, and claims the oldest turn of each
@@ -172,7 +161,7 @@ func (q *queue) reclaimAll(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(turnsEvery):
+		case <-time.After(q.every):
 		}
 	}
 }
