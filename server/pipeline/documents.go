@@ -39,7 +39,7 @@ func (d *document) serve(c echo.Context) error {
 		header.Set(echo.HeaderContentEncoding, "gzip")
 	}
 	header.Set(echo.HeaderContentType, d.mediaType)
-	header.Set(echo.HeaderVary, echo.HeaderAcceptEncoding)
+	header.Add(echo.HeaderVary, echo.HeaderAcceptEncoding)
 	header.Set(echo.HeaderCacheControl, "no-cache") // ask whether it has changed
 	header.Set("ETag", `"`+etag+`"`)
 	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(body))
