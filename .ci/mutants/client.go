@@ -366,7 +366,7 @@ var clientMutants = []mutant{
 		name:     "worker: the links of a sandbox hide the system",
 		in:       "client/cmd/sessions/worker/mounts.go",
 		before:   "!slices.ContainsFunc(has, bad) &&",
-		after:    "len(has) > 0 &&",
+		after:    "(!slices.ContainsFunc(has, bad) || len(has) > 0) &&",
 		packages: "client/cmd/sessions/worker",
 		tests:    "TestMounts",
 	},
