@@ -132,7 +132,7 @@ func TestImports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	heavy := regexp.MustCompile(`(?m)^(github\.com/(labstack|getkin|jackc|lib/pq|mattn|pressly|spf13|prometheus)|modernc\.org|database/sql$|gorm\.io|.*/sessions/(server|gen/echoserver|api$)).*$`)
+	heavy := regexp.MustCompile(`(?m)^(charm\.land|github\.com/(charmbracelet|labstack|getkin|jackc|lib/pq|mattn|pressly|spf13|prometheus)|modernc\.org|database/sql$|gorm\.io|.*/sessions/(server|gen/echoserver|api$)).*$`)
 	if bad := heavy.FindAllString(string(out), -1); bad != nil {
 		t.Errorf("the client imports %s", strings.Join(bad, ", "))
 	}

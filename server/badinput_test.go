@@ -256,7 +256,7 @@ func TestCreateSessionRefusesBadEnvelopes(t *testing.T) {
 		"idempotency key":    {request{body: good, header: map[string]string{"Idempotency-Key": strings.Repeat("k", 256)}}, badRequest("Idempotency-Key", "Header 'Idempotency-Key' must be 1 to 255 printable ASCII characters.")},
 		"x-idempotency key":  {request{body: good, header: map[string]string{"X-Idempotency-Key": "schlüssel"}}, badRequest("X-Idempotency-Key", "Header 'X-Idempotency-Key' must be 1 to 255 printable ASCII characters.")},
 		"unknown route":      {request{path: "/session", body: good}, refusal{404, "not_found_error", "", "Unknown path; see /openapi.yaml for the paths of the API."}},
-		"unknown at root":    {request{path: "//", body: good}, refusal{404, "not_found_error", "", "Unknown path; see /openapi.yaml for the paths of the API."}},
+		"unknown at root":    {request{path: "//unknown", body: good}, refusal{404, "not_found_error", "", "Unknown path; see /openapi.yaml for the paths of the API."}},
 		"wrong method":       {request{method: "DELETE", body: good}, refusal{405, "invalid_request_error", "", "Method not allowed; the header Allow lists the methods of the path."}},
 		"malformed id":       {request{method: "GET", path: "/sessions/agent_1"}, badRequest("session_id", "Parameter 'session_id' must be 'sess_' followed by 1 to 64 lower-case letters or digits.")},
 		"encoded id":         {request{method: "GET", path: "/sessions/sess_%2e%2e%2f"}, badRequest("session_id", "Parameter 'session_id' must be 'sess_' followed by 1 to 64 lower-case letters or digits.")},
@@ -279,7 +279,7 @@ func TestCreateSessionRefusesBadEnvelopes(t *testing.T) {
 		"agent version 0":    {request{method: "GET", path: "/agents/" + h.agent + "?version=0"}, badRequest("version", "Parameter 'version' must be an integer between 1 and 2147483647.")},
 		"two texts":          {request{path: "/agents", body: `{"name":"a","model":"m","system":"x","instructions":"y"}`}, badRequest("instructions", "Fields 'system' and 'instructions' are two names of one text; send one of them.")},
 		"unknown tool":       {request{path: "/agents", body: `{"name":"a","model":"m","tools":[{"type":"bash"}]}`}, badRequest("tools[0]", "Field 'tools[0]' must be an object whose 'type' is one of 'agent_toolset_20260401', 'custom', 'mcp_toolset'.")},
-		"unknown tool name":  {request{path: "/agents", body: `{"name":"a","model":"m","tools":[{"type":"agent_toolset_20260401","enabled_tools":["Foo"]}]}`}, badRequest("tools[0].enabled_tools[0]", "Field 'tools[0].enabled_tools[0]' must be one of 'Bash', 'Read', 'Write', 'Edit', 'Glob', 'Grep', 'WebFetch', 'WebSearch', 'DeliverArtifacts'.")},
+		"unknown tool name":  {request{path: "/agents", body: `{"name":"a","model":"m","tools":[{"type":"agent_toolset_20260401","enabled_tools":["Foo"]}]}`}, badRequest("tools[0].enabled_tools[0]", "Field 'tools[0].enabled_tools[0]' must be one of 'Bash', 'Read', 'Write', 'Edit', 'Glob', 'Grep', 'WebFetch', 'WebSearch', 'DeliverArtifacts', 'bash', 'read', 'write', 'edit', 'glob', 'grep', 'web_fetch', 'web_search'.")},
 		"environment config": {request{path: "/environments", body: `{"name":"e","config":{}}`}, badRequest("config", "Field 'config' must be an object whose 'type' is one of 'cloud', 'self_hosted'.")},
 	}
 	for name, c := range cases {

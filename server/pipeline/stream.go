@@ -76,7 +76,7 @@ func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 
 // countDropped counts a stream that ended because its reader did not read in time.
 func (s *eventStream) countDropped(err error) {
-	if errors.Is(err, os.ErrDeadlineExceeded) && s.ctx.Err() == nil {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		s.dropped()
 	}
 }

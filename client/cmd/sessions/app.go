@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +29,8 @@ type app struct {
 	baseURL   string
 	token     string
 	tokenFile string
+	profile   string
+	server    string // the base URL that is used
 	timeout   time.Duration
 	retries   int
 	verbose   bool
@@ -68,31 +69,22 @@ func (a *app) register(root *cobra.Command) {
 	flags.StringVar(&a.baseURL, "base-url", "", "base `URL` of the API [$QODER_BASE_URL, or "+client.DefaultBaseURL+"]")
 	flags.StringVar(&a.token, "token", "", "access `TOKEN`; visible to others in the process list, so prefer the environment variable [$QODER_PAT]")
 	flags.StringVar(&a.tokenFile, "token-file", "", "read the access token from `FILE`, or from standard input if it is -")
+	flags.StringVar(&a.profile, "profile", "", "use the server and the token that 'sessions login' has stored under this `NAME`")
 	flags.VarP(&a.format, "output", "o", "output format: "+strings.Join(formats(), ", ")+" (default: table on a terminal, json otherwise)")
 	flags.DurationVar(&a.timeout, "timeout", client.DefaultTimeout, "time limit of one attempt; 0 means none")
 	flags.IntVar(&a.retries, "retries", client.DefaultMaxRetries, "retry failed requests up to this many `TIMES`")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log requests and responses on standard error")
 	root.MarkFlagsMutuallyExclusive("token", "token-file")
 	_ = root.MarkPersistentFlagFilename("token-file")
+	_ = root.RegisterFlagCompletionFunc("profile", suggestProfiles)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp))
 }
 
-// server is the base URL of the API.
-func (a *app) server() string {
-	return cmp.Or(a.baseURL, os.Getenv("QODER_BASE_URL"), client.DefaultBaseURL)
-}
-
-// connect returns a client as the flags and the environment want it.
+// connect returns a client as the flags, the environment and the profiles want it.
 func (a *app) connect(ctx context.Context) (*client.Client, error) {
-	var opts []client.Option
-	if a.baseURL != "" {
-		opts = append(opts, client.WithBaseURL(a.baseURL))
-	}
-	switch token, err := a.readToken(ctx); {
-	case err != nil:
-		return nil, usageError{err}
-	case token != "":
-		opts = append(opts, client.WithToken(token))
+	opts, err := a.access(ctx)
+	if err != nil {
+		return nil, err
 	}
 	return a.connectWith(opts...)
 }
@@ -107,22 +99,6 @@ func (a *app) connectWith(opts ...client.Option) (*client.Client, error) {
 		opts = append(opts, client.WithMiddleware(trace(a.err, a.now)))
 	}
 	return client.New(opts...)
-}
-
-// readToken returns the token of the flags, "" to leave it to the environment.
-func (a *app) readToken(ctx context.Context) (string, error) {
-	if a.tokenFile == "" {
-		return a.token, nil
-	}
-	data, err := a.readText(ctx, a.tokenFile)
-	if err != nil {
-		return "", fmt.Errorf("--token-file: %w", err)
-	}
-	token := strings.TrimSpace(string(data))
-	if token == "" {
-		return "", fmt.Errorf("--token-file: %s is empty", a.tokenFile)
-	}
-	return token, nil
 }
 
 // readFile reads a file, or standard input for "-" until ctx ends.

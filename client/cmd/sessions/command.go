@@ -19,7 +19,8 @@ func (a *app) command() *cobra.Command {
 		Long: `sessions is the command line of a Cloud Sessions server: it manages sessions between an agent and a user,
 and the agents and environments that sessions use.
 
-It reads the access token from QODER_PAT and the server's URL from QODER_BASE_URL. To try it locally:
+It reads the access token from QODER_PAT and the server's URL from QODER_BASE_URL, or both from a profile that
+'sessions login' has stored. To try it locally:
 
   export QODER_PAT=pt-try QODER_BASE_URL=http://127.0.0.1:8080/v1
   sessionsd serve --demo
@@ -55,11 +56,62 @@ array, with -o jsonl one record per line. Both are written as the records arrive
 	}
 	long := group("sessions", "The commands on sessions, also available at the top level", a.sessionCommands()...)
 	long.Hidden = true // the top level has them as well
-	root.AddCommand(long, a.contract(), a.worker(), versionCommand())
+	root.AddCommand(long, a.login(), a.logout(), a.profiles(), a.contract(), a.worker(), versionCommand())
 	a.understood(root)
-	// A command that holds others is of no use by itself.
-	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
+	a.fitHelp(root)
 	return root
+}
+
+// fitHelp makes help fit the terminal, except for examples, which are there to be copied.
+func (a *app) fitHelp(root *cobra.Command) {
+	width := 0
+	if a.out.terminal {
+		width = a.out.width
+	}
+	// A command that holds others is of no use by itself.
+	usage := strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1)
+	root.SetUsageTemplate(strings.ReplaceAll(usage, "Flags.FlagUsages", fmt.Sprintf("Flags.FlagUsagesWrapped %d", width)))
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		cmd.Long = reflow(cmd.Long, width)
+		help(cmd, args)
+	})
+}
+
+// reflow breaks the lines of the paragraphs of a text anew, so that they have a width at most; 0 leaves them. Paragraphs with
+// indented lines, such as lists and examples, keep theirs.
+func reflow(text string, width int) string {
+	if width == 0 {
+		return text
+	}
+	paragraphs := strings.Split(text, "\n\n")
+	for i, p := range paragraphs {
+		if !strings.Contains("\n"+p, "\n ") {
+			paragraphs[i] = wrap(strings.Fields(p), width)
+		}
+	}
+	return strings.Join(paragraphs, "\n\n")
+}
+
+// wrap joins words to lines of a width at most.
+func wrap(words []string, width int) string {
+	var b strings.Builder
+	left := 0
+	for i, word := range words {
+		switch {
+		case i == 0:
+			left = width
+		case len(word) < left:
+			b.WriteByte(' ')
+			left--
+		default:
+			b.WriteByte('\n')
+			left = width
+		}
+		b.WriteString(word)
+		left -= len(word)
+	}
+	return b.String()
 }
 
 // arguments wants what cmd's Use names after the command: a word for each argument, in brackets one that

@@ -69,7 +69,7 @@ func TestContractCheckFindsDrift(t *testing.T) {
 func TestContractCheckMistakes(t *testing.T) {
 	t.Parallel()
 	p := prepare(t, demo(t), "contract", "check", "--token", "pt-wrong")
-	if code := p.end(t); code != exitDenied || p.out.Len() > 0 || !strings.Contains(p.said(), "check QODER_PAT or --token-file") {
+	if code := p.end(t); code != exitDenied || p.out.Len() > 0 || !strings.Contains(p.said(), "check QODER_PAT, --token-file or the profile") {
 		t.Errorf("exit code %d: %s%s", code, &p.out, &p.err)
 	}
 	p = prepare(t, "http://127.0.0.1:1/v1", "contract", "check", "--retries", "0")

@@ -9,19 +9,19 @@ import (
 
 // environments holds the commands on environments.
 func (a *app) environments() *cobra.Command {
-	cmd := group("environments", "Create, show and change environments, where agents run their tools", a.plainEnvironmentCommands()...)
+	cmd := group("environments", "Create, show and change environments, where agents run tools", a.plainEnvironmentCommands()...)
 	cmd.Aliases = []string{"envs"}
 	return cmd
 }
 
 // keys holds the commands on the keys of environments.
 func (a *app) keys() *cobra.Command {
-	return group("keys", "Create, list and delete the keys of a self-hosted environment's workers", a.plainEnvironmentKeyCommands()...)
+	return group("keys", "Create, list and delete the keys of an environment's workers", a.plainEnvironmentKeyCommands()...)
 }
 
 // work holds the commands on the work of workers.
 func (a *app) work() *cobra.Command {
-	return group("work", "Show the work that sessions in self-hosted environments have for workers", a.plainWorkCommands()...)
+	return group("work", "Show the work that environments have for workers", a.plainWorkCommands()...)
 }
 
 func environmentView() view[client.Environment] {

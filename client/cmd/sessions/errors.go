@@ -37,7 +37,7 @@ const exitCodes = `Exit codes:
   2    invalid command line, file or field; nothing was changed
   3    not found
   4    missing, invalid or insufficient token
-  5    conflict with the current state, such as a session that is processing a turn
+  5    conflict with the current state, such as a session processing a turn
   6    too many requests, or an overloaded server: retry later
   7    a feature that the operator of the server has not switched on
   130  interrupted`
@@ -169,7 +169,7 @@ func isWrongPath(e *client.Error) bool {
 
 // pathHint says how to change a base URL below which there is no API.
 func pathHint(baseURL string) string {
-	if u, err := url.Parse(baseURL); err == nil && strings.Trim(u.Path, "/") == "" {
+	if u, err := url.Parse(baseURL); err == nil && u.Host != "" && strings.Trim(u.Path, "/") == "" {
 		return "the base URL lacks the path of the API; try --base-url " + u.JoinPath("v1").String()
 	}
 	return "check --base-url, which ends in /v1 or /api/v1/cloud"
@@ -180,13 +180,13 @@ func (a *app) describe(cmd *cobra.Command, e *client.Error) string {
 	message, hint := e.Message, place(cmd, e.Param)
 	switch {
 	case e.Type == client.ErrAuthentication && e.Status == 0:
-		message = "no token: set QODER_PAT or --token-file"
+		message = "no token: run 'sessions login', or set QODER_PAT or --token-file"
 	case e.Type == client.ErrAuthentication:
-		hint = "check QODER_PAT or --token-file"
+		hint = "check QODER_PAT, --token-file or the profile"
 	case e.Type == "" && e.Status == 0:
 		hint = "check that the server is running and --base-url is right"
 	case isWrongPath(e):
-		hint = pathHint(a.server())
+		hint = pathHint(a.server)
 	case e.Type == client.ErrInvalidRequest && strings.HasPrefix(message, "base URL"):
 		hint = "change --base-url"
 	}

@@ -76,3 +76,22 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 		}
 	})
 }
+
+// On a terminal help is as wide as that, except for the examples.
+func TestHelpFitsTheTerminal(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{nil, {"create"}, {"chat"}, {"login"}, {"credentials", "create"}} {
+		var out bytes.Buffer
+		a := newApp(nil)
+		a.out = stream{to: &out, terminal: true, width: 80}
+		if code := run(t.Context(), a, append(args, "--help")); code != exitOK {
+			t.Fatalf("exit code %d", code)
+		}
+		example := false
+		for line := range strings.Lines(out.String()) {
+			if example = line == "Examples:\n" || example && line != "\n"; !example && len(line) > 81 && strings.Count(line, " ") > 4 {
+				t.Errorf("%v: %q", args, line)
+			}
+		}
+	}
+}

@@ -47,7 +47,7 @@ func TestExitCodes(t *testing.T) {
 		{"a server without the API", serve(t, http.NotFound) + "/v1", "get " + session, exitUsage,
 			`the response is text/plain, not JSON: "404 page not found"; check --base-url, which ends in /v1 or /api/v1/cloud (404 unexpected_response)`},
 		{"not found", api, "get sess_1", exitNotFound, "Session 'sess_1' was not found. (404 not_found_error, request id …)"},
-		{"wrong token", api, "models list --token pt-wrong", exitDenied, "Invalid API key or token; check QODER_PAT or --token-file (401 authentication_error, request id …)"},
+		{"wrong token", api, "models list --token pt-wrong", exitDenied, "Invalid API key or token; check QODER_PAT, --token-file or the profile (401 authentication_error, request id …)"},
 		{"not allowed", busy(403, "permission_error"), "models list", exitDenied, "Try later. (403 permission_error, request id r1)"},
 		{"conflict", api, "environments archive " + archived, exitConflict, "Environment '" + archived + "' is archived already. (409 conflict_error, request id …)"},
 		{"too many requests", busy(429, "rate_limit_error"), "models list --retries 0", exitBusy, "Try later. (429 rate_limit_error, request id r1)"},
@@ -176,7 +176,7 @@ func TestNoToken(t *testing.T) {
 	t.Parallel()
 	p := prepare(t, unused(t), "models", "list")
 	p.Env = append(p.Env, "QODER_PAT=")
-	if code := p.end(t); code != exitDenied || p.said() != "sessions: no token: set QODER_PAT or --token-file\n" {
+	if code := p.end(t); code != exitDenied || p.said() != "sessions: no token: run 'sessions login', or set QODER_PAT or --token-file\n" {
 		t.Errorf("exit code %d, %s", code, &p.err)
 	}
 }

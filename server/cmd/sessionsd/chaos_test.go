@@ -27,10 +27,11 @@ const (
 	chaosWorkers = 3
 	chaosCallers = 3
 	chaosKills   = 4
+	chaosLease   = 2 * time.Second
 )
 
-// TestKilledWorkers kills official workers and the server, which has a SQLite file, at random while turns with tools run.
-// By default it kills few; `make test-cluster-long` takes a minute.
+// TestKilledWorkers kills official workers and the server, which has a SQLite file, at random while turns with tools run,
+// and lets workers hang until they have lost their lease. By default it does so a few times; `make test-cluster-long` takes a minute.
 func TestKilledWorkers(t *testing.T) {
 	t.Parallel()
 	turnsAreKept(t, "sqlite:"+filepath.Join(t.TempDir(), "sessions.db"), 1)
@@ -42,7 +43,7 @@ func TestKilledWorkersOfReplicas(t *testing.T) {
 	turnsAreKept(t, pgtest.NewDatabase(t), 3)
 }
 
-// turnsAreKept runs turns with tools while workers and servers are killed, and checks that every turn ends once, that every
+// turnsAreKept runs turns with tools while workers and servers are killed or hang, and checks that every turn ends once, that every
 // file that a tool acknowledged is there, and that a call runs again only where the decision "Tool calls and failures"
 // allows it.
 func turnsAreKept(t *testing.T, database string, replicas int) {
@@ -54,36 +55,39 @@ func turnsAreKept(t *testing.T, database string, replicas int) {
 	if err := os.WriteFile(script, []byte(scriptOfJobs(jobs)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := startClusterOn(t, database, replicas, "--runner", "script", "--script", script, "--work-lease", "2s")
+	c := startClusterOn(t, database, replicas, "--runner", "script", "--script", script, "--work-lease", chaosLease.String())
 	x := newChaos(c, int64(jobs))
-	workersKilled, serversKilled := 0, 0
-	for end := time.Now().Add(lasts); workersKilled+serversKilled < chaosKills || time.Now().Before(end); {
+	workersKilled, workersPaused, serversKilled := 0, 0, 0
+	for n, end := 0, time.Now().Add(lasts); n < chaosKills || time.Now().Before(end); n++ {
 		before := x.recorded()
 		c.wait("workers do something", func() bool { return t.Failed() || x.recorded() >= before+2 })
 		if t.Failed() {
 			break
 		}
 		time.Sleep(time.Duration(random.IntN(20_000)) * time.Microsecond)
-		if workersKilled <= serversKilled {
-			i := random.IntN(chaosWorkers)
+		switch i := random.IntN(chaosWorkers); n % 3 {
+		case 0:
 			x.killWorker(i)
 			x.startWorker(i)
 			workersKilled++
-			continue
+		case 1:
+			i := random.IntN(replicas)
+			_ = c.replicas[i].Process.Kill()
+			_ = c.replicas[i].Wait()
+			c.restart(i)
+			serversKilled++
+		case 2:
+			pause(x.workers[i].Process, 2*chaosLease)
+			workersPaused++
 		}
-		i := random.IntN(replicas)
-		_ = c.replicas[i].Process.Kill()
-		_ = c.replicas[i].Wait()
-		c.restart(i)
-		serversKilled++
 	}
 	x.stopCallers()
 	for i := range x.workers {
 		x.killWorker(i)
 	}
 	found := x.check()
-	t.Logf("%d workers and %d servers were killed; %d turns in %d sessions, of which %d failed; %d calls, %d of them ran again; %d handlings of items (%s=%d)",
-		workersKilled, serversKilled, found.turns, len(x.sessions), found.failed, found.calls, found.again, found.handlings, crashSeed, seed)
+	t.Logf("%d workers and %d servers were killed, %d workers hung; %d turns in %d sessions, of which %d failed; %d calls, %d of them ran again; %d handlings of items (%s=%d)",
+		workersKilled, serversKilled, workersPaused, found.turns, len(x.sessions), found.failed, found.calls, found.again, found.handlings, crashSeed, seed)
 	if replicas > 1 && found.failed > 0 {
 		t.Errorf("%d turns failed, although another replica could continue them", found.failed)
 	}

@@ -69,7 +69,7 @@ func TestWorkSurvivesCrashes(t *testing.T) {
 		if round == 0 {
 			calls.Wait()
 		} else {
-			time.Sleep(time.Duration(random.IntN(5_000)) * time.Microsecond)
+			time.Sleep(time.Microsecond << random.IntN(16))
 		}
 		_ = s.Process.Kill()
 		_ = s.Wait()
@@ -246,18 +246,27 @@ func (i *crashItem) check(killedAt string) (failed int) {
 	if err != nil {
 		i.Fatal(err)
 	}
-	var types, results []string
-	said := false
+	var types []string
+	results, said := map[string][]string{}, false // by use
 	for _, e := range log {
 		types = append(types, e["type"].(string))
 		said = said || e["id"] == i.message
-		if e["type"] == "user.tool_result" {
-			results = append(results, e["content"].([]any)[0].(map[string]any)["text"].(string))
+		switch e["type"] {
+		case "agent.tool_use":
+			results[e["id"].(string)] = nil
+		case "user.tool_result":
+			use := e["tool_use_id"].(string)
+			results[use] = append(results[use], e["content"].([]any)[0].(map[string]any)["text"].(string))
 		}
 	}
 	failed = checkTurns(i.T, i.session, types)
-	if diff := cmp.Diff([]string{i.name}, results); diff != "" || !i.acknowledged || !said {
+	if diff := cmp.Diff([]string{i.name}, results[i.use]); diff != "" || !i.acknowledged || !said {
 		i.Errorf("killed at %s: the message is there: %v; results: %s", killedAt, said, diff)
+	}
+	for use, texts := range results { // a turn that was lost while it ran has a failed one
+		if len(texts) != 1 {
+			i.Errorf("killed at %s: the use %s has the results %q", killedAt, use, texts)
+		}
 	}
 	works := i.must("GET", "/environments/"+i.environment+"/work", "")["data"].([]any)
 	for _, w := range works {

@@ -208,7 +208,7 @@ func TestCheck(t *testing.T) {
 // TestCheckOnPostgreSQL checks an empty database, and one that a server has used.
 func TestCheckOnPostgreSQL(t *testing.T) {
 	t.Parallel()
-	env := []string{"SESSIONSD_DB=" + pgtest.Database(t), "SESSIONSD_ADDR=127.0.0.1:0"}
+	env := []string{"SESSIONSD_DB=" + pgtest.NewDatabase(t), "SESSIONSD_ADDR=127.0.0.1:0"}
 	if code, stdout, stderr := runProgram(t, env, "check"); code != 0 || !strings.Contains(stdout, "no database yet") {
 		t.Errorf("%d %s %s", code, stdout, stderr)
 	}

@@ -87,7 +87,6 @@ func TestWhatARunnerSaysIsStoredSoon(t *testing.T) {
 		event.RequestStart:  func(context.Context, turn.Sink) error { return nil },
 		event.AgentThinking: func(ctx context.Context, out turn.Sink) error { return out.Thinking(ctx) },
 		event.AgentMessage: func(ctx context.Context, out turn.Sink) error {
-			time.Sleep(20 * time.Millisecond) // after the start of the request was stored
 			if err := out.Say(ctx, "Hi."); err != nil {
 				return err
 			}
@@ -95,13 +94,16 @@ func TestWhatARunnerSaysIsStoredSoon(t *testing.T) {
 		},
 	} {
 		t.Run(kind, func(t *testing.T) {
-			b, goOn := newBed(t, time.Second), make(chan struct{})
+			b, begun, goOn := newBed(t, time.Second), make(chan struct{}), make(chan struct{})
 			b.start(answering(func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
+				<-begun
 				err := say(ctx, out)
 				<-goOn
 				return turn.EndTurn, err
 			}), turn.WallClock{})
 			b.say("go")
+			b.logged(event.RequestStart)
+			close(begun)
 			b.logged(kind)
 			close(goOn)
 			b.types()

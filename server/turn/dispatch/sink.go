@@ -66,7 +66,14 @@ func newSink(w *work, stored int, overflow func()) *sink {
 // storeWithin is how long an event may wait for those that follow, to be stored in one step with them.
 const storeWithin = 5 * time.Millisecond
 
-// storeSoon stores what is owed within storeWithin, unless an event that must be stored at once takes it along.
+// start lets what the claim has not stored be stored soon.
+func (s *sink) start() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.storeSoon()
+}
+
+// storeSoon stores what is owed within storeWithin, unless an event that must be stored at once takes it along. s.mu is locked.
 func (s *sink) storeSoon() {
 	if s.soon != nil || len(s.owed) == 0 {
 		return
@@ -80,7 +87,12 @@ func (s *sink) storeSoon() {
 			return
 		}
 		s.soon = nil
-		if s.late = s.store(s.hard, nil, unchanged); s.late == nil && s.message != nil {
+		switch err := s.store(s.hard, nil, unchanged); {
+		case errors.Is(err, store.ErrUnavailable):
+			s.storeSoon()
+		case err != nil:
+			s.late = err
+		case s.message != nil:
 			s.flush(s.hard)
 		}
 	})

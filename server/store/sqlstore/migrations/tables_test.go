@@ -3,14 +3,31 @@ package migrations_test
 import (
 	"database/sql"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/migrations"
 )
+
+// TestFiles reads the migrations: each is executed as a whole, so that annotations of goose, such as one for a way back,
+// would have no effect.
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	names, err := filepath.Glob("*.sql")
+	check(t, err)
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		check(t, err)
+		if _, rest, found := strings.Cut(string(text), "-- +goose Up\n"); !found || strings.Contains(rest, "+goose") {
+			t.Errorf("%s: the first line is not the only annotation of goose", name)
+		}
+	}
+}
 
 // TestTables compares what is read from the migrations with what they make.
 func TestTables(t *testing.T) {
