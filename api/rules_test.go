@@ -397,7 +397,7 @@ func securityRule(doc object) (findings []string) {
 
 // generatorKeywords are those of the generators, oapi-codegen and clientgen, that name or choose Go types.
 const generatorKeywords = " x-go-name x-go-field-names x-go-type x-go-type-name x-go-type-import " +
-	"x-go-type-skip-optional-pointer x-omitzero x-omitempty x-go-error x-go-constants"
+	"x-go-type-skip-optional-pointer x-omitzero x-omitempty x-go-error x-go-constants x-enum-varnames"
 
 // keywords are those that something enforces or shows, by the kind of their object. Any other keyword would
 // be a promise that nothing keeps.

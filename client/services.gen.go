@@ -685,7 +685,8 @@ type VaultService struct {
 // Operation listVaults: GET /vaults.
 func (s *VaultService) List(ctx context.Context, params *ListVaultsParams, opts ...Option) (*Page[Vault], error) {
 	p := value(params)
-	start := cursor{p.Page, p.AfterID, p.BeforeID}
+	start := cursor{p.Page, cmp.Or(p.AfterID, p.After), cmp.Or(p.BeforeID, p.Before)}
+	p.After, p.Before = nil, nil
 	return list[Vault](ctx, s.c, "Vaults.List", opts, start, func(server string, at cursor) (*http.Request, error) {
 		query := p
 		query.Page, query.AfterID, query.BeforeID = at.page, at.after, at.before
@@ -770,8 +771,9 @@ type VaultCredentialService struct {
 //
 // Operation listVaultCredentials: GET /vaults/{vault_id}/credentials.
 func (s *VaultCredentialService) List(ctx context.Context, vaultID VaultID, params *ListVaultCredentialsParams, opts ...Option) (*Page[VaultCredential], error) {
-	p := value(params)
-	start := cursor{p.Page, p.AfterID, p.BeforeID}
+	p := listVaultCredentialsQuery(params)
+	start := cursor{p.Page, cmp.Or(p.AfterID, p.After), cmp.Or(p.BeforeID, p.Before)}
+	p.After, p.Before = nil, nil
 	return list[VaultCredential](ctx, s.c, "Vaults.Credentials.List", opts, start, func(server string, at cursor) (*http.Request, error) {
 		if err := checkID("vault_id", vaultID); err != nil {
 			return nil, err
@@ -786,8 +788,15 @@ func (s *VaultCredentialService) List(ctx context.Context, vaultID VaultID, para
 // continues, those that follow; params.Limit is the size of a page. An error is yielded once, at the end. Ranging
 // again starts anew. Changing params afterwards has no effect.
 func (s *VaultCredentialService) All(ctx context.Context, vaultID VaultID, params *ListVaultCredentialsParams, opts ...Option) iter.Seq2[VaultCredential, error] {
-	p := value(params)
+	p := listVaultCredentialsQuery(params)
 	return all(ctx, func() (*Page[VaultCredential], error) { return s.List(ctx, vaultID, &p, opts...) })
+}
+
+// listVaultCredentialsQuery is a copy of params that fits the contract whatever the caller's times.
+func listVaultCredentialsQuery(params *ListVaultCredentialsParams) ListVaultCredentialsParams {
+	p := value(params)
+	wireTimes(&p.CreatedFrom, &p.CreatedTo)
+	return p
 }
 
 // Get returns the credential without its secrets.

@@ -129,7 +129,7 @@ type (
 	NamedToolConfig = types.NamedToolConfig
 	// PermissionPolicy: Permission policy of a tool, as its name or as an object with its name.
 	PermissionPolicy = types.PermissionPolicy
-	// BuiltinTool: Name of a built-in tool.
+	// BuiltinTool: Name of a built-in tool. A name in lower case, as SDKs and workers write it, means the same tool.
 	BuiltinTool = types.BuiltinTool
 	// CustomTool: Tool that the caller runs; the session waits for its result.
 	CustomTool = types.CustomTool
@@ -557,6 +557,7 @@ type (
 	//   - Limit: 1 to 100, 20 by default
 	//   - Order: desc by default
 	//   - IncludeArchived: false by default
+	//   - Name: 1 to 2047 characters
 	ListVaultCredentialsParams = types.ListVaultCredentialsParams
 	// ListMemoryStoresParams are the parameters of [MemoryStoreService.List]. At most one of Page, AfterID and BeforeID
 	// may be set.
@@ -631,6 +632,14 @@ const (
 	BuiltinToolWebFetch         = types.BuiltinToolWebFetch
 	BuiltinToolWebSearch        = types.BuiltinToolWebSearch
 	BuiltinToolDeliverArtifacts = types.BuiltinToolDeliverArtifacts
+	BuiltinToolLowerBash        = types.BuiltinToolLowerBash
+	BuiltinToolLowerRead        = types.BuiltinToolLowerRead
+	BuiltinToolLowerWrite       = types.BuiltinToolLowerWrite
+	BuiltinToolLowerEdit        = types.BuiltinToolLowerEdit
+	BuiltinToolLowerGlob        = types.BuiltinToolLowerGlob
+	BuiltinToolLowerGrep        = types.BuiltinToolLowerGrep
+	BuiltinToolLowerWebFetch    = types.BuiltinToolLowerWebFetch
+	BuiltinToolLowerWebSearch   = types.BuiltinToolLowerWebSearch
 )
 
 // The values of AgentSkillType.

@@ -279,7 +279,7 @@ func TestCreateSessionRefusesBadEnvelopes(t *testing.T) {
 		"agent version 0":    {request{method: "GET", path: "/agents/" + h.agent + "?version=0"}, badRequest("version", "Parameter 'version' must be an integer between 1 and 2147483647.")},
 		"two texts":          {request{path: "/agents", body: `{"name":"a","model":"m","system":"x","instructions":"y"}`}, badRequest("instructions", "Fields 'system' and 'instructions' are two names of one text; send one of them.")},
 		"unknown tool":       {request{path: "/agents", body: `{"name":"a","model":"m","tools":[{"type":"bash"}]}`}, badRequest("tools[0]", "Field 'tools[0]' must be an object whose 'type' is one of 'agent_toolset_20260401', 'custom', 'mcp_toolset'.")},
-		"unknown tool name":  {request{path: "/agents", body: `{"name":"a","model":"m","tools":[{"type":"agent_toolset_20260401","enabled_tools":["Foo"]}]}`}, badRequest("tools[0].enabled_tools[0]", "Field 'tools[0].enabled_tools[0]' must be one of 'Bash', 'Read', 'Write', 'Edit', 'Glob', 'Grep', 'WebFetch', 'WebSearch', 'DeliverArtifacts'.")},
+		"unknown tool name":  {request{path: "/agents", body: `{"name":"a","model":"m","tools":[{"type":"agent_toolset_20260401","enabled_tools":["Foo"]}]}`}, badRequest("tools[0].enabled_tools[0]", "Field 'tools[0].enabled_tools[0]' must be one of 'Bash', 'Read', 'Write', 'Edit', 'Glob', 'Grep', 'WebFetch', 'WebSearch', 'DeliverArtifacts', 'bash', 'read', 'write', 'edit', 'glob', 'grep', 'web_fetch', 'web_search'.")},
 		"environment config": {request{path: "/environments", body: `{"name":"e","config":{}}`}, badRequest("config", "Field 'config' must be an object whose 'type' is one of 'cloud', 'self_hosted'.")},
 	}
 	for name, c := range cases {

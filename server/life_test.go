@@ -245,6 +245,8 @@ func TestUpdateAgent(t *testing.T) {
 		badRequest("tools[1].mcp_server_name", "Field 'tools[1].mcp_server_name' must be unique; 'm' is used twice."))
 	h.expectRefusal(t, request{method: "POST", path: path, body: `{"version":3,` + servers + `,"tools":[{"type":"mcp_toolset","mcp_server_name":"m","configs":[{"name":"a"},{"name":"b"},{"name":"a"}]}]}`},
 		badRequest("tools[0].configs[2].name", "Field 'tools[0].configs[2].name' must be unique; 'a' is used twice."))
+	h.expectRefusal(t, request{method: "POST", path: path, body: `{"version":3,"tools":[{"type":"agent_toolset_20260401","configs":[{"name":"WebFetch"},{"name":"web_fetch"}]}]}`},
+		badRequest("tools[0].configs[1].name", "Field 'tools[0].configs[1].name' must be unique; 'web_fetch' is used twice."))
 	if again := h.get("/sessions/" + session.field("id").(string)); string(again.body) != string(session.body) {
 		t.Errorf("the session's agent changed: %s", again.body)
 	}
@@ -256,6 +258,10 @@ func TestUpdateAgent(t *testing.T) {
 	expect(t, h.get(path+"/versions?page=2"), 200, map[string]any{"first_id": "1", "last_id": "1", "has_more": false})
 	expect(t, h.get(path+"/versions?order=asc&limit=1"), 200, map[string]any{"first_id": "1", "next_page": "1"})
 	expect(t, h.get(path+"/versions?before_id=1&limit=1"), 200, map[string]any{"first_id": "2", "has_more": true})
+	const lower = `[{"type":"agent_toolset_20260401","enabled_tools":["bash","Read"],"configs":[{"name":"bash","permission_policy":"always_ask"}]}]`
+	if got := h.post(path, `{"version":3,"tools":`+lower+`}`); got.status != 200 || !strings.Contains(string(got.body), `"enabled_tools":["bash","Read"]`) {
+		t.Errorf("names are answered as they are written: %d %s", got.status, got.body)
+	}
 }
 
 // The URL of an MCP server is shown to all who see the agent, so it holds no password; and it names a host.

@@ -2,11 +2,13 @@ package server_test
 
 import (
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -145,6 +147,49 @@ func TestCredentialsLife(t *testing.T) {
 	}
 	if n := len(h.send(t, "GET", path, "", 200).field("data").([]any)); n != 4 {
 		t.Errorf("%d credentials", n)
+	}
+}
+
+// TestListsOfVaultsAndCredentials filters the lists, and uses the other names of their cursors.
+func TestListsOfVaultsAndCredentials(t *testing.T) {
+	h := start(t)
+	made := h.send(t, "POST", "/vaults", `{"display_name":"v","credentials":[{"auth":{"type":"environment_variable","secret_name":"A","secret_value":"x"}}]}`, 201)
+	id := made.field("id").(string)
+	variable := made.field("credentials").([]any)[0].(map[string]any)["id"].(string)
+	h.clock.advance(time.Second)
+	bearer := h.send(t, "POST", "/vaults/"+id+"/credentials", bearerBody, 201).field("id").(string)
+	archived := h.send(t, "POST", "/vaults", `{"display_name":"old"}`, 201).field("id").(string)
+	h.send(t, "POST", "/vaults/"+archived+"/archive", "", 200)
+	for path, want := range map[string][]string{
+		"/vaults?status=active":                                                   {id},
+		"/vaults?status=archived":                                                 {archived},
+		"/vaults?status=active&include_archived=true":                             {id},
+		"/vaults?include_archived=true&after=" + archived:                         {id},
+		"/vaults?include_archived=true&before=" + id:                              {archived},
+		"/vaults/" + id + "/credentials?name=A":                                   {variable},
+		"/vaults/" + id + "/credentials?name=https://MCP.example:443/mcp":         {bearer},
+		"/vaults/" + id + "/credentials?name=B":                                   {},
+		"/vaults/" + id + "/credentials?created_at[gte]=2026-11-24T10:00:01Z":     {bearer},
+		"/vaults/" + id + "/credentials?created_at[lte]=2026-11-24T10:00:00.999Z": {variable},
+		"/vaults/" + id + "/credentials?after=" + bearer:                          {variable},
+		"/vaults/" + id + "/credentials?before=" + variable:                       {bearer},
+	} {
+		var got struct{ Data []struct{ ID string } }
+		answer := h.send(t, "GET", path, "", 200)
+		if err := json.Unmarshal(answer.body, &got); err != nil {
+			t.Fatal(err)
+		}
+		ids := []string{}
+		for _, record := range got.Data {
+			ids = append(ids, record.ID)
+		}
+		if !slices.Equal(ids, want) {
+			t.Errorf("%s: %v, want %v", path, ids, want)
+		}
+	}
+	for path, cursor := range map[string]string{"/vaults": id, "/vaults/" + id + "/credentials": variable} {
+		h.expectRefusal(t, request{method: "GET", path: path + "?before=" + cursor + "&before_id=" + cursor},
+			badRequest("before", "Parameters 'before_id' and 'before' are two names of one; send one of them."))
 	}
 }
 

@@ -361,10 +361,11 @@ func TestKeys(t *testing.T) {
 // they open; everything else is closed to them.
 func TestEveryOperationByEveryToken(t *testing.T) {
 	const key, session, both = "key", "session", "key session"
-	const memory = session // of the session's stores: TestScopesOfMemoryStores
+	const resource = session // of the session's resources: TestScopesOfMemoryStores, TestScopesOfFiles
 	opens := map[string]string{
 		"pollWork": key, "listWork": key, "getWorkStats": key, "ackWork": key, "getWork": both, "updateWork": both, "heartbeatWork": both, "stopWork": both,
-		"listMemories": memory, "getMemory": memory, "createMemory": memory, "updateMemory": memory, "putMemory": memory, "deleteMemory": memory,
+		"listMemories": resource, "getMemory": resource, "createMemory": resource, "updateMemory": resource, "putMemory": resource, "deleteMemory": resource,
+		"getFile": resource, "getFileContent": resource,
 		"getSession": both, "listEvents": both, "streamEvents": both, "sendEvents": both,
 	}
 	h := start(t, openGate)
@@ -402,8 +403,8 @@ func TestEveryOperationByEveryToken(t *testing.T) {
 				}
 			case !open && (refused.Type != "permission_error" || !strings.Contains(refused.Message, "does not open "+o.id)):
 				t.Errorf("%s: %d %s, want 403", of.kind, got.status, got.body)
-			case opens[o.id] == memory && open:
-				if refused.Message != "MemoryStore 'memstore_019e3b0fa5cb7e0a8a40d2f7c9b1e36d' was not found." {
+			case opens[o.id] == resource && open:
+				if got.status != http.StatusNotFound || !strings.HasPrefix(refused.Message, "MemoryStore '") && !strings.HasPrefix(refused.Message, "File '") {
 					t.Errorf("%s: %+v", of.kind, refused)
 				}
 			case open && (got.status == http.StatusForbidden || got.status == http.StatusUnauthorized || got.status == http.StatusNotFound):
@@ -485,6 +486,36 @@ func TestScopesOfMemoryStores(t *testing.T) {
 	versions := h.do(request{method: "GET", path: "/memory_stores/" + own + "/memory_versions"})
 	if !strings.Contains(string(versions.body), session) {
 		t.Errorf("the version does not name its session: %s", versions.body)
+	}
+}
+
+// The token of a work item opens the files of its session, as long as the session has them, and no others; the key of an
+// environment opens no file.
+func TestScopesOfFiles(t *testing.T) {
+	h := start(t, openGate)
+	q := h.workQueue(t)
+	own, other := h.file("own.txt", "own"), h.file("other.txt", "other")
+	session := h.mustCreate("/sessions", h.createBody(map[string]any{"environment_id": q.environment, "resources": []any{map[string]any{"type": "file", "file_id": own}}}))
+	_, token := q.poll("")
+	get := func(path, token string) answer { return h.do(request{method: "GET", path: path, token: token}) }
+	if got := get("/files/"+own+"/content", token); got.status != http.StatusOK || string(got.body) != "own" {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	for _, test := range []struct {
+		path, token string
+		want        int
+	}{
+		{"/files/" + own, token, 200}, {"/files/" + other, token, 404}, {"/files/" + other + "/content", token, 404},
+		{"/files", token, 403}, {"/files/" + own + "/content", q.key, 403}, {"/files/" + own, q.key, 403},
+	} {
+		if got := get(test.path, test.token); got.status != test.want {
+			t.Errorf("%s: %d %s, want %d", test.path, got.status, got.body, test.want)
+		}
+	}
+	resource := get("/sessions/"+session+"/resources", "").field("first_id").(string)
+	h.do(request{method: "DELETE", path: "/sessions/" + session + "/resources/" + resource})
+	if got := get("/files/"+own+"/content", token); got.status != http.StatusNotFound {
+		t.Errorf("a file that was detached: %d %s", got.status, got.body)
 	}
 }
 

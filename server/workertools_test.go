@@ -131,7 +131,7 @@ func TestAConfirmedWorkersResult(t *testing.T) {
 func TestAnEarlyResult(t *testing.T) {
 	stored, answered := make(chan string, 2), make(chan struct{})
 	h := start(t, withRunner(answering(func(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
-		tools, _, err := in.Tools()
+		tools, _, err := in.Tools(ctx)
 		if err != nil {
 			return "", err
 		}
@@ -208,8 +208,8 @@ func TestWhatEndsAWaitingTurn(t *testing.T) {
 // of a worker is accepted.
 func TestWorkerToolsElsewhere(t *testing.T) {
 	var system atomic.Value
-	h := start(t, withRunner(answering(func(_ context.Context, in turn.Input, _ turn.Sink) (turn.Outcome, error) {
-		tools, _, err := in.Tools()
+	h := start(t, withRunner(answering(func(ctx context.Context, in turn.Input, _ turn.Sink) (turn.Outcome, error) {
+		tools, _, err := in.Tools(ctx)
 		if len(tools) > 0 {
 			t.Errorf("%d tools", len(tools))
 		}

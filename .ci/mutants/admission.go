@@ -262,4 +262,20 @@ var admissionMutants = []mutant{
 		packages: "server",
 		tests:    "TestALeaseEnds",
 	},
+	{
+		name:     "scopes: the token of a work item opens every file of the account",
+		in:       "server/auth/scope.go",
+		before:   "return r.Memory == nil && r.FileID == id })",
+		after:    "return r.Memory == nil })",
+		packages: "server",
+		tests:    "TestScopesOfFiles",
+	},
+	{
+		name:     "scopes: the key of an environment opens files",
+		in:       "server/auth/scope.go",
+		before:   "\"getFileContent\": {session: true},",
+		after:    "\"getFileContent\": {session: true, environment: true},",
+		packages: "server",
+		tests:    "TestEveryOperationByEveryToken",
+	},
 }

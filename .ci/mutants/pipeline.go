@@ -501,7 +501,7 @@ var pipelineMutants = []mutant{
 	{
 		name:     "pages: a cache sends compressed files to those who cannot read them",
 		in:       "server/pages",
-		before:   "	header.Set(\"Vary\", \"Accept-Encoding\")\n",
+		before:   "	header.Add(\"Vary\", \"Accept-Encoding\")\n",
 		after:    "",
 		packages: "server/pages",
 		tests:    "TestSite",
@@ -509,7 +509,7 @@ var pipelineMutants = []mutant{
 	{
 		name:     "pages: a cache sends the root's page to programs",
 		in:       "server/pipeline",
-		before:   "		c.Response().Header().Set(echo.HeaderVary, echo.HeaderAccept)\n",
+		before:   "		c.Response().Header().Add(echo.HeaderVary, echo.HeaderAccept)\n",
 		after:    "",
 		packages: "server",
 		tests:    "TestTheRoot",

@@ -434,4 +434,20 @@ var resourceMutants = []mutant{
 		packages: "server",
 		tests:    "TestABadVaultKeyIsRefused",
 	},
+	{
+		name:     "agents: a built-in tool is configured under both of its names",
+		in:       "server/operations/agent_tools.go",
+		before:   "strings.ReplaceAll(strings.ToLower(name), \"_\", \"\")",
+		after:    "strings.ToLower(name)",
+		packages: "server",
+		tests:    "TestUpdateAgent",
+	},
+	{
+		name:     "files: an upload to a bucket holds 16 MiB before it sends them",
+		in:       "server/blob/bucket.go",
+		before:   "o.PartSizeBytes, o.MultipartUploadThreshold, o.Concurrency = partBytes, partBytes, 1",
+		after:    "o.PartSizeBytes, o.Concurrency = partBytes, 1",
+		packages: "server/blob",
+		tests:    "TestPartsAreSmall",
+	},
 }

@@ -523,10 +523,10 @@ var turnMutants = []mutant{
 	{
 		name:     "memory tools: a worker and the server both have the stores",
 		in:       "server/tools/memorytools/memorytools.go",
-		before:   "err != nil || mounted",
-		after:    "err != nil || mounted && false",
+		before:   "case byWorker:",
+		after:    "case byWorker && len(b.mounts) == 0:",
 		packages: "server/tools/memorytools",
-		tests:    "TestNotOfferedToSelfHosted",
+		tests:    "TestMountedByAWorker",
 	},
 	{
 		name:     "mcp: what servers send is not bounded for an account",
@@ -591,6 +591,14 @@ var turnMutants = []mutant{
 		after:    "if false {",
 		packages: "server/turn/dispatch",
 		tests:    "TestATurnWhoseWorkersAreBusyEnds",
+	},
+	{
+		name:     "tools: they are opened for a runner that uses none",
+		in:       "server/turn/dispatch/work.go",
+		before:   "\treturn w.Runner.Run(ctx, in, w.sink)\n",
+		after:    "\tif _, _, err := in.Tools(ctx); err != nil {\n\t\treturn \"\", err\n\t}\n\treturn w.Runner.Run(ctx, in, w.sink)\n",
+		packages: "server/turn/dispatch",
+		tests:    "TestNothingIsOpenedForARunnerWithoutTools",
 	},
 	{
 		name:     "turns: what a runner says waits for what it says next",

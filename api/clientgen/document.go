@@ -89,6 +89,7 @@ type schema struct {
 	Type, Format  string
 	Description   string
 	Enum          []string
+	EnumNames     []string  `yaml:"x-enum-varnames"`
 	OneOf         []*schema `yaml:"oneOf"`
 	Discriminator struct {
 		Property string `yaml:"propertyName"`

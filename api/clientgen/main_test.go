@@ -46,7 +46,8 @@ components:
     PetID: {type: string, description: Identifier of a pet.}
     OwnerID: {type: string, description: Identifier of an owner.}
     Kind: {type: string, enum: [cat, kind_of_dog]}
-    Pet: {type: object, properties: {id: {$ref: '#/components/schemas/PetID'}, kind: {$ref: '#/components/schemas/Kind'}}}
+    Sound: {type: string, enum: [Purr, purr], x-enum-varnames: [Purr, LowerPurr]}
+    Pet: {type: object, properties: {id: {$ref: '#/components/schemas/PetID'}, kind: {$ref: '#/components/schemas/Kind'}, sound: {$ref: '#/components/schemas/Sound'}}}
     PetList: {type: object, properties: {data: {type: array, items: {$ref: '#/components/schemas/Pet'}}, next_page: {type: string}}}
     CreatePetRequest:
       type: object
@@ -113,10 +114,10 @@ func TestClientTypes(t *testing.T) {
 	for _, a := range slices.Concat(types.Aliases, types.Params) {
 		got = append(got, a.Name)
 	}
-	if want := []string{"PetID", "OwnerID", "Kind", "Pet", "CreatePetRequest", "ListPetsParams"}; !slices.Equal(got, want) {
+	if want := []string{"PetID", "OwnerID", "Kind", "Sound", "Pet", "CreatePetRequest", "ListPetsParams"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if len(types.Enums) != 1 || types.Enums[0].Values[1].Name != "KindKindOfDog" || types.Enums[0].Values[1].Value != "types.KindKindOfDog" {
+	if len(types.Enums) != 2 || types.Enums[1].Values[1].Name != "SoundLowerPurr" || types.Enums[0].Values[1].Name != "KindKindOfDog" || types.Enums[0].Values[1].Value != "types.KindKindOfDog" {
 		t.Errorf("%+v", types.Enums)
 	}
 }

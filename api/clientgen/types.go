@@ -123,12 +123,16 @@ func (s *schema) hasGoType() bool {
 func (d *document) enums(s *schema, sent bool) (all []enum) {
 	add := func(typeName string, from *schema, fromName string) {
 		e := enum{Type: typeName}
-		for _, value := range from.Enum {
-			expression := "types." + fromName + camel(value)
+		for i, value := range from.Enum {
+			constant := camel(value)
+			if i < len(from.EnumNames) {
+				constant = from.EnumNames[i]
+			}
+			expression := "types." + fromName + constant
 			if fromName != typeName {
 				expression = typeName + "(" + expression + ")"
 			}
-			e.Values = append(e.Values, struct{ Name, Value string }{typeName + camel(value), expression})
+			e.Values = append(e.Values, struct{ Name, Value string }{typeName + constant, expression})
 		}
 		all = append(all, e)
 	}

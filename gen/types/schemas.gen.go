@@ -232,6 +232,8 @@ func ForSchema(name string) any {
 		return new(CreateVaultRequest)
 	case "VaultName":
 		return new(VaultName)
+	case "CredentialSubject":
+		return new(CredentialSubject)
 	case "VaultStatus":
 		return new(VaultStatus)
 	case "Vault":

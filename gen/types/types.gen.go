@@ -183,6 +183,14 @@ const (
 	BuiltinToolEdit             BuiltinTool = "Edit"
 	BuiltinToolGlob             BuiltinTool = "Glob"
 	BuiltinToolGrep             BuiltinTool = "Grep"
+	BuiltinToolLowerBash        BuiltinTool = "bash"
+	BuiltinToolLowerEdit        BuiltinTool = "edit"
+	BuiltinToolLowerGlob        BuiltinTool = "glob"
+	BuiltinToolLowerGrep        BuiltinTool = "grep"
+	BuiltinToolLowerRead        BuiltinTool = "read"
+	BuiltinToolLowerWebFetch    BuiltinTool = "web_fetch"
+	BuiltinToolLowerWebSearch   BuiltinTool = "web_search"
+	BuiltinToolLowerWrite       BuiltinTool = "write"
 	BuiltinToolRead             BuiltinTool = "Read"
 	BuiltinToolWebFetch         BuiltinTool = "WebFetch"
 	BuiltinToolWebSearch        BuiltinTool = "WebSearch"
@@ -201,6 +209,22 @@ func (e BuiltinTool) Valid() bool {
 	case BuiltinToolGlob:
 		return true
 	case BuiltinToolGrep:
+		return true
+	case BuiltinToolLowerBash:
+		return true
+	case BuiltinToolLowerEdit:
+		return true
+	case BuiltinToolLowerGlob:
+		return true
+	case BuiltinToolLowerGrep:
+		return true
+	case BuiltinToolLowerRead:
+		return true
+	case BuiltinToolLowerWebFetch:
+		return true
+	case BuiltinToolLowerWebSearch:
+		return true
+	case BuiltinToolLowerWrite:
 		return true
 	case BuiltinToolRead:
 		return true
@@ -2656,7 +2680,7 @@ type ArchivedAt = time.Time
 // Example: example-token-1
 type BearerToken = string
 
-// BuiltinTool Name of a built-in tool.
+// BuiltinTool Name of a built-in tool. A name in lower case, as SDKs and workers write it, means the same tool.
 //
 // Example: Read
 type BuiltinTool string
@@ -3054,6 +3078,11 @@ type CredentialRefreshCheck struct {
 //
 // Example: failed
 type CredentialRefreshStatus string
+
+// CredentialSubject URL of an MCP server, or name of an environment variable.
+//
+// Example: https://mcp.tracker.example/mcp
+type CredentialSubject = string
 
 // CredentialValidity Whether the MCP server accepts the credential.
 //
@@ -4769,7 +4798,7 @@ type Name = string
 //
 // Example: {"name":"Bash","permission_policy":"always_ask"}
 type NamedToolConfig struct {
-	// Name Name of a built-in tool.
+	// Name Name of a built-in tool. A name in lower case, as SDKs and workers write it, means the same tool.
 	//
 	// Example: Read
 	Name BuiltinTool `json:"name"`
@@ -8085,6 +8114,12 @@ type ListVaultsParams struct {
 	// BeforeID Returns the records that precede this vault in the order of the list.
 	BeforeID *VaultID `form:"before_id,omitempty" json:"before_id,omitempty"`
 
+	// After Alias of `after_id`; send only one of the two.
+	After *VaultID `form:"after,omitempty" json:"after,omitempty"`
+
+	// Before Alias of `before_id`; send only one of the two.
+	Before *VaultID `form:"before,omitempty" json:"before,omitempty"`
+
 	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
@@ -8093,6 +8128,9 @@ type ListVaultsParams struct {
 
 	// IncludeArchived Whether the list includes archived records.
 	IncludeArchived *IncludeArchived `form:"include_archived,omitempty" json:"include_archived,omitempty"`
+
+	// Status Returns only vaults in this state, whatever `include_archived` is.
+	Status *VaultStatus `form:"status,omitempty" json:"status,omitempty"`
 }
 
 // CreateVaultParams defines parameters for CreateVault.
@@ -8154,6 +8192,12 @@ type ListVaultCredentialsParams struct {
 	// BeforeID Returns the records that precede this credential in the order of the list.
 	BeforeID *VaultCredentialID `form:"before_id,omitempty" json:"before_id,omitempty"`
 
+	// After Alias of `after_id`; send only one of the two.
+	After *VaultCredentialID `form:"after,omitempty" json:"after,omitempty"`
+
+	// Before Alias of `before_id`; send only one of the two.
+	Before *VaultCredentialID `form:"before,omitempty" json:"before,omitempty"`
+
 	// Page The `next_page` of the previous page. `page`, `after_id` and `before_id` are mutually exclusive.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
@@ -8162,6 +8206,15 @@ type ListVaultCredentialsParams struct {
 
 	// IncludeArchived Whether the list includes archived records.
 	IncludeArchived *IncludeArchived `form:"include_archived,omitempty" json:"include_archived,omitempty"`
+
+	// Name Returns only credentials for the MCP server with this URL, or for the environment variable with this name.
+	Name *CredentialSubject `form:"name,omitempty" json:"name,omitempty"`
+
+	// CreatedFrom Returns only credentials created at or after this time.
+	CreatedFrom *Timestamp `form:"created_at[gte],omitempty" json:"created_at[gte],omitempty"`
+
+	// CreatedTo Returns only credentials created at or before this time.
+	CreatedTo *Timestamp `form:"created_at[lte],omitempty" json:"created_at[lte],omitempty"`
 }
 
 // CreateVaultCredentialParams defines parameters for CreateVaultCredential.

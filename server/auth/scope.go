@@ -43,6 +43,9 @@ var scopes = map[string]scope{
 	"listMemories": {session: true},
 	"putMemory":    {session: true, writes: true},
 	"updateMemory": {session: true, writes: true},
+
+	"getFile":        {session: true}, // the files of the session
+	"getFileContent": {session: true},
 }
 
 // workerEvents are the events that tokens other than an account's may send: what runs tools must not approve them, or
@@ -104,6 +107,9 @@ func (a *Authenticator) Authorize(ctx context.Context, p Principal, operation st
 	if id := param("memory_store_id"); id != "" {
 		return a.authorizeMemory(ctx, p, id, opened.writes)
 	}
+	if id := param("file_id"); id != "" {
+		return a.authorizeFile(ctx, p, id)
+	}
 	if id := param("session_id"); id != "" {
 		return a.authorizeSession(ctx, p, id)
 	}
@@ -148,6 +154,18 @@ func (a *Authenticator) authorizeMemory(ctx context.Context, p Principal, id str
 		}
 	}
 	return &store.MissingError{Noun: store.NounMemoryStore, ID: id}
+}
+
+// authorizeFile returns nil if a file is one of the session's that the principal's token is for.
+func (a *Authenticator) authorizeFile(ctx context.Context, p Principal, id string) error {
+	session, err := a.sessions.GetSession(ctx, p.Account, p.Scope.SessionID)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(session.Resources, func(r store.Resource) bool { return r.Memory == nil && r.FileID == id }) {
+		return &store.MissingError{Noun: store.NounFile, ID: id}
+	}
+	return nil
 }
 
 // errEnded is a token whose work item has ended.

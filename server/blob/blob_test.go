@@ -7,11 +7,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -114,6 +116,40 @@ func TestStores(t *testing.T) {
 				t.Errorf("keys %v", got)
 			}
 		})
+	}
+}
+
+// TestPartsAreSmall stores a blob in a bucket, which gets parts of 5 MiB from the beginning: they are what an upload holds in
+// memory.
+func TestPartsAreSmall(t *testing.T) {
+	backend := s3mem.New()
+	check(t, backend.CreateBucket("files"))
+	bucket := gofakes3.New(backend).Server()
+	var mu sync.Mutex
+	largest, parts := int64(0), 0
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		if largest = max(largest, r.ContentLength); r.URL.Query().Has("partNumber") {
+			parts++
+		}
+		mu.Unlock()
+		bucket.ServeHTTP(w, r)
+	}))
+	t.Cleanup(web.Close)
+	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"} {
+		t.Setenv(name, value)
+	}
+	s, err := blob.Open(t.Context(), "s3://files?region=x&use_path_style=true&endpoint="+web.URL)
+	check(t, err)
+	t.Cleanup(func() { check(t, s.Close()) })
+	const part, overhead = 5 << 20, 4 << 10
+	_, err = s.Create(t.Context(), bytes.NewReader(make([]byte, part+1)))
+	check(t, err)
+	if largest > part+overhead || parts != 2 {
+		t.Errorf("%d parts, the largest body has %d bytes", parts, largest)
+	}
+	if s.Buffer() < 3*part {
+		t.Errorf("an upload holds more than %d bytes", s.Buffer())
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/s3blob"
 	"gocloud.dev/gcerrors"
@@ -40,13 +42,28 @@ func openBucket(ctx context.Context, name string) (*bucket, error) {
 // partBytes is how many bytes are sent at a time, the least that S3 accepts.
 const partBytes = 5 << 20
 
+// inParts makes an upload send its content in parts of partBytes, one at a time. By default the first 16 MiB of each upload
+// are held in memory, whatever the size of the parts.
+func (b *bucket) inParts(as func(any) bool) error {
+	var upload *transfermanager.Client
+	var client *s3.Client
+	if !as(&upload) || !b.As(&client) {
+		return errors.New("the library of the bucket has no transfer manager")
+	}
+	*upload = *transfermanager.New(client, func(o *transfermanager.Options) {
+		o.PartSizeBytes, o.MultipartUploadThreshold, o.Concurrency = partBytes, partBytes, 1
+		o.RequestChecksumCalculation = client.Options().RequestChecksumCalculation
+	})
+	return nil
+}
+
 // Create implements Store.
 func (b *bucket) Create(ctx context.Context, r io.Reader) (Blob, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	key, from := newKey(), newSource(r)
 	w, err := b.NewWriter(ctx, key, &blob.WriterOptions{
-		ContentType: "application/octet-stream", BufferSize: partBytes, MaxConcurrency: 1, DisableContentTypeDetection: true,
+		ContentType: "application/octet-stream", DisableContentTypeDetection: true, BeforeWrite: b.inParts,
 	})
 	if err != nil {
 		return Blob{}, &UnavailableError{err}
@@ -100,5 +117,6 @@ func (b *bucket) List(ctx context.Context, before time.Time, each func(key strin
 	}
 }
 
-// Buffer implements Store. A part is held while the next one is filled.
-func (b *bucket) Buffer() int { return 2*partBytes + folderBuffer }
+// Buffer implements Store. The first part, which grows as it is read, is held next to two others, of which one is sent
+// while the other one is filled.
+func (b *bucket) Buffer() int { return 3*partBytes + partBytes/2 + folderBuffer }

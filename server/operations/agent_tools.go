@@ -3,6 +3,7 @@ package operations
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
@@ -11,7 +12,7 @@ import (
 )
 
 // checkTools checks what the contract's schemas cannot express about an agent's tools: names of MCP servers and of
-// custom tools are unique, the URLs of servers have a host and no password, and an MCP toolset names one of the servers,
+// custom tools are unique, a toolset configures each tool once, the URLs of servers have a host and no password, and an MCP toolset names one of the servers,
 // which no other toolset names.
 func checkTools(spec store.AgentSpec) error {
 	var tools []types.AgentTool
@@ -34,6 +35,10 @@ func checkTools(spec store.AgentSpec) error {
 	}
 	for i, tool := range tools {
 		switch tool := tool.AsAny().(type) {
+		case types.BuiltinToolset:
+			if err := checkConfigs(fmt.Sprintf("tools[%d].configs", i), tool.Configs, func(c types.NamedToolConfig) string { return string(c.Name) }, inLowerCase); err != nil {
+				return err
+			}
 		case types.CustomTool:
 			if toolNames[tool.Name] {
 				return duplicate(fmt.Sprintf("tools[%d].name", i), tool.Name)
@@ -48,7 +53,7 @@ func checkTools(spec store.AgentSpec) error {
 				return duplicate(param, tool.MCPServerName)
 			}
 			toolsets[tool.MCPServerName] = true
-			if err := checkConfigs(fmt.Sprintf("tools[%d].configs", i), tool.Configs); err != nil {
+			if err := checkConfigs(fmt.Sprintf("tools[%d].configs", i), tool.Configs, func(c types.MCPToolConfig) string { return c.Name }, exactly); err != nil {
 				return err
 			}
 		}
@@ -56,17 +61,24 @@ func checkTools(spec store.AgentSpec) error {
 	return nil
 }
 
-// checkConfigs checks that each tool is configured once at most.
-func checkConfigs(param string, configs []types.MCPToolConfig) error {
-	names := map[string]bool{}
+// checkConfigs checks that each tool is configured once at most; two names are the same tool when same returns one text for them.
+func checkConfigs[C any](param string, configs []C, name func(C) string, same func(string) string) error {
+	seen := map[string]bool{}
 	for i, config := range configs {
-		if names[config.Name] {
-			return duplicate(fmt.Sprintf("%s[%d].name", param, i), config.Name)
+		key := same(name(config))
+		if seen[key] {
+			return duplicate(fmt.Sprintf("%s[%d].name", param, i), name(config))
 		}
-		names[config.Name] = true
+		seen[key] = true
 	}
 	return nil
 }
+
+// exactly is for names that are the same only when they are equal.
+func exactly(name string) string { return name }
+
+// inLowerCase is for names of built-in tools, which have two spellings, such as WebFetch and web_fetch.
+func inLowerCase(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "") }
 
 func duplicate(param, name string) error {
 	return &contract.RequestError{Param: param, Message: fmt.Sprintf("Field '%s' must be unique; '%s' is used twice.", param, name)}

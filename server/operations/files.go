@@ -51,11 +51,7 @@ func (h *handler) ListFiles(ctx context.Context, req echoserver.ListFilesRequest
 	if n := int32(len(p.IDs)); n > 0 {
 		p.Limit = &n
 	}
-	after, err := alias("after_id", p.AfterID, "after", p.After)
-	if err != nil {
-		return nil, err
-	}
-	before, err := alias("before_id", p.BeforeID, "before", p.Before)
+	after, before, err := aliases(p.AfterID, p.After, p.BeforeID, p.Before)
 	if err != nil {
 		return nil, err
 	}

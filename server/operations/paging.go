@@ -151,6 +151,14 @@ func alias(name string, value *string, other string, same *string) (*string, err
 	return same, nil
 }
 
+// aliases returns the cursors of a list that has another name for each.
+func aliases(afterID, after, beforeID, before *string) (from, to *string, err error) {
+	if from, err = alias("after_id", afterID, "after", after); err == nil {
+		to, err = alias("before_id", beforeID, "before", before)
+	}
+	return from, to, err
+}
+
 // pageOf returns a page of rows that are in memory, oldest first.
 func pageOf[Row any](rows []Row, id func(Row) string, page store.Page) (store.List[Row], error) {
 	ordered := slices.Clone(rows)

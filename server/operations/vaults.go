@@ -8,6 +8,7 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/vault"
 )
 
 func (h *handler) CreateVault(ctx context.Context, req echoserver.CreateVaultRequestObject) (echoserver.CreateVaultResponseObject, error) {
@@ -35,9 +36,17 @@ func (h *handler) GetVault(ctx context.Context, req echoserver.GetVaultRequestOb
 
 func (h *handler) ListVaults(ctx context.Context, req echoserver.ListVaultsRequestObject) (echoserver.ListVaultsResponseObject, error) {
 	p := req.Params
-	list, err := listed(ctx, listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, p.IncludeArchived},
+	after, before, err := aliases(p.AfterID, p.After, p.BeforeID, p.Before)
+	if err != nil {
+		return nil, err
+	}
+	only := store.VaultFilter{Archived: value(p.Status) == types.VaultStatusArchived}
+	if p.Status != nil {
+		p.IncludeArchived = &only.Archived
+	}
+	list, err := listed(ctx, listQuery{p.Limit, after, before, p.Page, p.Order, p.IncludeArchived},
 		func(page store.Page) (store.List[store.Vault], error) {
-			return h.store.ListVaults(ctx, request.Account(ctx), page)
+			return h.store.ListVaults(ctx, request.Account(ctx), only, page)
 		},
 		func(v store.Vault) (types.Vault, error) { return wireVault(v), nil }, func(v store.Vault) string { return v.ID })
 	return echoserver.ListVaults200JSONResponse{Body: types.VaultList(list)}, err
@@ -79,9 +88,17 @@ func (h *handler) GetVaultCredential(ctx context.Context, req echoserver.GetVaul
 
 func (h *handler) ListVaultCredentials(ctx context.Context, req echoserver.ListVaultCredentialsRequestObject) (echoserver.ListVaultCredentialsResponseObject, error) {
 	p := req.Params
-	list, err := listed(ctx, listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, p.IncludeArchived},
+	after, before, err := aliases(p.AfterID, p.After, p.BeforeID, p.Before)
+	if err != nil {
+		return nil, err
+	}
+	only := store.CredentialFilter{CreatedFrom: p.CreatedFrom, CreatedTo: p.CreatedTo}
+	if p.Name != nil {
+		only.Targets = []string{vault.MatchURL(*p.Name), variableTarget(*p.Name)}
+	}
+	list, err := listed(ctx, listQuery{p.Limit, after, before, p.Page, p.Order, p.IncludeArchived},
 		func(page store.Page) (store.List[store.Credential], error) {
-			return h.store.ListCredentials(ctx, request.Account(ctx), req.VaultID, page)
+			return h.store.ListCredentials(ctx, request.Account(ctx), req.VaultID, only, page)
 		},
 		wireCredential, func(c store.Credential) string { return c.ID })
 	return echoserver.ListVaultCredentials200JSONResponse{Body: types.VaultCredentialList(list)}, err

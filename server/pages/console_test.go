@@ -1,6 +1,7 @@
 package pages_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -10,8 +11,11 @@ import (
 	"github.com/cloud-sessions/sessions/server/servertest"
 )
 
-const script = `
+var script = `
 rules:
+  - match: {contains: many}
+    steps:
+` + strings.Repeat("      - say: One of many.\n", 250) + `
   - match: {contains: clean}
     steps:
       - think
@@ -97,6 +101,25 @@ func TestConsole(t *testing.T) {
 	}
 	b.sent(c, session.ID, "please fail")
 	b.shows("the model is overloaded")
+
+	// A long session is opened at its end, and shows the rest on demand.
+	b.sent(c, session.ID, "Say many things")
+	b.until(`document.querySelectorAll(".item.end").length > 0 && !document.querySelector(".item.live") && document.querySelector(".status").innerText === "Idle"`)
+	b.do(chromedp.Click(chromedp.CSS(`nav a[href="#/sessions"]`)), chromedp.Click(chromedp.CSS(".list a"), chromedp.NodeVisible))
+	b.until(`document.querySelectorAll(".item").length > 90`)
+	b.until(`(() => {
+		const more = document.querySelector(".column > .more");
+		if (!more) return true;
+		document.querySelector(".scroll").scrollTop = 0;
+		more.click();
+		return false;
+	})()`)
+	b.shows("Please clean up")
+	if n := b.count(".item"); n < 250 {
+		t.Errorf("%d entries", n)
+	}
+	b.press("Latest ↓")
+	b.until(`document.querySelectorAll(".item").length < 200`)
 
 	b.press("Events")
 	b.shows("span.model_request_end")

@@ -1,6 +1,7 @@
 package pages_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -20,5 +21,17 @@ func TestReference(t *testing.T) {
 	b.shows("Create a session")
 	b.shows("Cloud Sessions API")
 	b.shows(s.URL + "/v1")
+	// A request that is tried has the examples of required parameters only.
+	b.until(`(() => {
+		location.hash = "tag/events/GET/sessions/{session_id}/events/stream";
+		const buttons = [...document.querySelectorAll("button")].filter((x) => /Test Request/.test(x.innerText));
+		const button = buttons.find((x) => x.closest(".section, section")?.innerText.includes("Stream a session's events"));
+		button?.click();
+		return document.querySelector("[role=dialog]")?.innerText.includes("Last-Event-ID");
+	})()`)
+	b.until(`document.querySelector("[role=dialog]").innerText.includes("sess_")`)
+	if text := b.text(); strings.Contains(text[strings.LastIndex(text, "Query Parameters"):], "evt_") {
+		t.Error(text)
+	}
 	b.quiet(s.URL)
 }

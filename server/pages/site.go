@@ -108,7 +108,7 @@ func (s *Site) serve(w http.ResponseWriter, r *http.Request, f file) {
 	if !compressed {
 		tag = `"` + f.tag + `-identity"`
 	}
-	header.Set("Vary", "Accept-Encoding")
+	header.Add("Vary", "Accept-Encoding")
 	header.Set("Cache-Control", "no-cache")
 	header.Set("ETag", tag)
 	if strings.Contains(r.Header.Get("If-None-Match"), tag) {

@@ -15,7 +15,7 @@ import (
 // request from the API, with the token of their user.
 func (p *Pipeline) pages(reads readRoutes) {
 	reads.GET("/", func(c echo.Context) error {
-		c.Response().Header().Set(echo.HeaderVary, echo.HeaderAccept)
+		c.Response().Header().Add(echo.HeaderVary, echo.HeaderAccept)
 		if !pages.WantsPage(c.Request()) {
 			return echo.ErrNotFound
 		}

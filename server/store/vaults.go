@@ -15,7 +15,7 @@ type Vaults interface {
 	GetVault(ctx context.Context, account, id string) (Vault, error)
 
 	// ListVaults returns one page of vaults.
-	ListVaults(ctx context.Context, account string, page Page) (List[Vault], error)
+	ListVaults(ctx context.Context, account string, only VaultFilter, page Page) (List[Vault], error)
 
 	// UpdateVault stores what change makes of a vault's spec; UpdatedAt is now. change runs within the transaction and with
 	// the vault locked. ErrNotFound when the vault does not exist, a StateError (ErrConflict) when it is archived.
@@ -39,7 +39,7 @@ type Vaults interface {
 	GetCredential(ctx context.Context, account, vault, id string) (Credential, error)
 
 	// ListCredentials returns one page of a vault's credentials. ErrNotFound when the vault does not exist.
-	ListCredentials(ctx context.Context, account, vault string, page Page) (List[Credential], error)
+	ListCredentials(ctx context.Context, account, vault string, only CredentialFilter, page Page) (List[Credential], error)
 
 	// UpdateCredential stores what change makes of a credential's spec; UpdatedAt is now, and RefreshingUntil is zero. change
 	// runs within the transaction and with the credential locked. ErrNotFound when the vault or the credential does not
@@ -90,6 +90,19 @@ type Vault struct {
 	ID                   string
 	CreatedAt, UpdatedAt time.Time
 	ArchivedAt           *time.Time
+}
+
+// VaultFilter selects vaults of a list; the zero value selects all that the page includes.
+type VaultFilter struct {
+	// Archived selects archived vaults only, which the page must include.
+	Archived bool
+}
+
+// CredentialFilter selects credentials of a list; the zero value selects all. The times are inclusive.
+type CredentialFilter struct {
+	// Targets selects credentials with one of these targets; empty for any.
+	Targets                []string
+	CreatedFrom, CreatedTo *time.Time
 }
 
 // Sealed is a secret that was encrypted; the zero value is none.

@@ -46,11 +46,18 @@ type Offers []Offer
 const MaxOffers = 128
 
 // Tools returns the tools of the turn: the agent's custom ones, then those of the toolboxes. Of two with the same ModelName
-// the first counts. The problems tell, each in a sentence for callers, which tools are left out.
-func (in Input) Tools() (offers Offers, problems []string, err error) {
+// the first counts. The problems tell, each in a sentence for callers, which tools are left out. The first call opens the
+// toolboxes and keeps them in in; System needs it.
+func (in *Input) Tools(ctx context.Context) (offers Offers, problems []string, err error) {
 	custom, err := in.Agent.customTools()
 	if err != nil {
 		return nil, nil, err
+	}
+	if in.Open != nil {
+		if in.Toolboxes, err = in.Open(ctx); err != nil {
+			return nil, nil, err
+		}
+		in.Open = nil
 	}
 	for _, t := range custom {
 		offers = append(offers, Offer{Tool: Tool{Name: t.Name, Description: t.Description, InputSchema: t.InputSchema}, Custom: true})
@@ -82,7 +89,7 @@ func (t Tool) described() string {
 	return fmt.Sprintf("tool %q", t.Name)
 }
 
-// System returns the system text of a turn: the agent's, and what the toolboxes add.
+// System returns the system text of a turn: the agent's, and what the toolboxes add. Call Tools first.
 func (in Input) System() string {
 	var texts []string
 	for _, text := range append([]string{in.Agent.System}, systems(in.Toolboxes)...) {

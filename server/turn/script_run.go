@@ -28,7 +28,7 @@ func (r *scripted) Run(ctx context.Context, in Input, out Sink) (Outcome, error)
 	if at.waiting {
 		return RequiresAction, nil
 	}
-	tools, problems, err := in.Tools()
+	tools, problems, err := in.Tools(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -38,8 +38,10 @@ type Input struct {
 	// Entries is the turn itself so far, oldest first. It starts with what the user sent: a UserMessage
 	// or a DefineOutcome.
 	Entries []Entry
-	// Toolboxes are the session's tools in addition to the agent's custom ones; Tools returns both.
+	// Toolboxes are the session's tools in addition to the agent's custom ones; Tools returns both. Open, unless it is nil,
+	// opens them, which may take seconds: Tools calls it, so that nothing is opened for a runner that uses none.
 	Toolboxes []Toolbox
+	Open      func(ctx context.Context) ([]Toolbox, error)
 	// Rescheduled is whether an earlier call for the same Entries was cut short, with its process: a tool use without a
 	// result may have run.
 	Rescheduled bool

@@ -554,6 +554,7 @@ func (a *app) listVaults() *cobra.Command {
 			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this vault in the order of the list"},
 			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
 			{param: "include_archived", name: "include-archived", kind: booleanFlag, usage: "whether the list includes archived records"},
+			{param: "status", name: "status", kind: textFlag, usage: "list only vaults in this state, whatever include_archived is", allowed: []string{"active", "archived"}},
 		},
 	}, viewOf[client.Vault](), func(ctx context.Context, c *client.Client, _ []string, in *client.ListVaultsParams, opts ...client.Option) (*client.Page[client.Vault], error) {
 		return c.Vaults.List(ctx, in, opts...)
@@ -624,6 +625,9 @@ func (a *app) listVaultCredentials() *cobra.Command {
 			{param: "before_id", name: "before", kind: textFlag, usage: "list the records that precede this credential in the order of the list"},
 			{param: "order", name: "order", kind: textFlag, usage: "order of the list by creation time, newest (desc) or oldest (asc) first", bounds: "desc by default", allowed: []string{"desc", "asc"}},
 			{param: "include_archived", name: "include-archived", kind: booleanFlag, usage: "whether the list includes archived records"},
+			{param: "name", name: "name", kind: textFlag, usage: "list only credentials for the MCP server with this URL, or for the environment variable with this name", bounds: "1 to 2047 characters"},
+			{param: "created_at[gte]", name: "created-after", kind: timeFlag, usage: "list only credentials created at or after this time"},
+			{param: "created_at[lte]", name: "created-before", kind: timeFlag, usage: "list only credentials created at or before this time"},
 		},
 	}, viewOf[client.VaultCredential](), func(ctx context.Context, c *client.Client, args []string, in *client.ListVaultCredentialsParams, opts ...client.Option) (*client.Page[client.VaultCredential], error) {
 		return c.Vaults.Credentials.List(ctx, args[0], in, opts...)

@@ -398,13 +398,16 @@ func TestMemoryOnTheCommandLine(t *testing.T) {
 	if code := p.end(t); code != exitOK {
 		t.Fatalf("put -: %d %s", code, p.said())
 	}
+	if got := ok(t, api, "memory", "put", store, "users/b.md", file, "-o", "table"); !strings.Contains(got, "users/b.md") || !strings.Contains(got, "mem_") || strings.Count(got, "\n") != 2 {
+		t.Errorf("put on a terminal: %s", got)
+	}
 	if got := ok(t, api, "memory", "list", store, "--depth", "1", "-o", "table"); !strings.Contains(got, "users/") || strings.Contains(got, "a.md") {
 		t.Errorf("directory: %s", got)
 	}
 	if got := ok(t, api, "memory", "list", store, "--prefix", "users/", "-o", "table"); !strings.Contains(got, "users/a.md") || !strings.Contains(got, "users/b.md") {
 		t.Errorf("list: %s", got)
 	}
-	if got := ok(t, api, "memory", "versions", "list", store, "--operation", "updated", "-o", "id"); strings.Count(got, "memver_") != 1 {
+	if got := ok(t, api, "memory", "versions", "list", store, "--operation", "updated", "-o", "id"); strings.Count(got, "memver_") != 2 {
 		t.Errorf("versions: %s", got)
 	}
 	stale := prepare(t, api, "memory", "delete", store, strings.TrimSpace(ok(t, api, "memory", "list", store, "--prefix", "users/a", "-o", "id")), "--based-on", strings.Repeat("0", 64))

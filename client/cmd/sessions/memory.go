@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,6 +58,13 @@ func memoryView() view[client.Memory] {
 			{name: "CONTENT", text: contentText, detail: true},
 		},
 	}
+}
+
+// writtenMemoryView shows of a memory that was written where it is.
+func writtenMemoryView() view[client.Memory] {
+	v := memoryView()
+	v.columns = slices.DeleteFunc(v.columns, func(c column[client.Memory]) bool { return c.name != "PATH" && c.name != "ID" })
+	return v
 }
 
 func contentText(m *client.Memory) string {
@@ -149,7 +157,7 @@ changes nothing.`,
 			return err
 		}
 		m.Content = nil // the caller has it
-		return show(a, memoryView(), m)
+		return show(a, writtenMemoryView(), m)
 	}
 	return cmd
 }

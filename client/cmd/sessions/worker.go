@@ -31,8 +31,16 @@ func (a *app) worker() *cobra.Command {
 session at a time, until it is interrupted. The file tools are confined to the folder --dir, which all sessions of the
 worker share. Sessions that must not see each other's files need environments of their own, with a worker and a folder each.
 
+The files of a session are downloaded into the folder before its first tool runs, and when they are added, to their mount
+path: /mnt/session/uploads/ID is FOLDER/mnt/session/uploads/ID. Its memory stores are mounted there as well, and written
+back when they change. The tools accept the paths that the agent knows; without a sandbox bash needs those of this machine.
+No file that the worker has not downloaded itself is replaced or removed.
+
 bash runs only with --sandbox, in a sandbox of bubblewrap (bwrap) that sees the folder and the system's programs, without
 a network; or with --no-sandbox, where commands may do everything that you may. Without either, commands are refused.
+
+Ctrl-C stops the worker after the tool that runs, whose result is sent; another worker gets the rest. A second Ctrl-C
+stops it at once: another worker runs the tool again.
 
 The key of the environment is read from ` + keyVariable + `, or from --key-file. 'sessions keys create'
 makes one. A worker needs no other token.`,
@@ -49,6 +57,7 @@ makes one. A worker needs no other token.`,
 			o.EnvironmentID, o.Key = args[0], key
 			o.BaseURL = cmp.Or(a.baseURL, os.Getenv("QODER_BASE_URL"), client.DefaultBaseURL)
 			o.Log = slog.New(slog.NewTextHandler(a.err, nil))
+			o.Report = func(line string) { fmt.Fprintln(a.err, "sessions: "+line) }
 			switch {
 			case sandbox:
 				o.Bash = worker.Sandbox

@@ -76,6 +76,36 @@ func TestAKeyThatIsRevoked(t *testing.T) {
 	}
 }
 
+// TestAWorkerIsInterrupted stops a worker that waits for work.
+func TestAWorkerIsInterrupted(t *testing.T) {
+	t.Parallel()
+	api := demo(t)
+	environment := id(t, api, "environments", "create", "--name", "own", "--type", "self_hosted")
+	_, key := newKey(t, api, environment)
+	p := prepare(t, api, "worker", environment)
+	p.Env = append(p.Env, keyVariable+"="+key)
+	p.Stderr = nil
+	pipe, err := p.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := ""
+	for lines := bufio.NewScanner(pipe); lines.Scan(); {
+		said += lines.Text() + "\n"
+		if strings.Contains(lines.Text(), "working for "+environment) {
+			if err := p.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if code := p.end(t); code != exitOK || strings.Count(said, "\n") != 2 {
+		t.Errorf("exit code %d: %s", code, said)
+	}
+}
+
 // newKey makes a key of an environment.
 func newKey(t *testing.T, api, environment string) (keyID, key string) {
 	t.Helper()

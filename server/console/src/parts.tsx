@@ -5,8 +5,8 @@ import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { Failure, type Session } from "./api";
 import { formatFullTime, formatTime, t } from "./i18n";
 
-export function Time({ at }: { at: string }) {
-  return <time dateTime={at} title={formatFullTime(at)}>{formatTime(at)}</time>;
+export function Time({ at, precise }: { at: string; precise?: boolean }) {
+  return <time dateTime={at} title={formatFullTime(at)}>{precise ? formatFullTime(at) : formatTime(at)}</time>;
 }
 
 export function Status({ session }: { session: Session }) {

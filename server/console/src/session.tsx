@@ -163,13 +163,14 @@ function PieceView({ piece }: { piece: Piece }) {
 
 const RawEvent = memo(({ event }: { event: Event }) => (
   <details class="raw">
-    <summary><code>{event.type}</code><Time at={event.created_at} /></summary>
+    <summary><code>{event.type}</code><Time at={event.created_at} precise /></summary>
     <Json value={event} />
   </details>
 ));
 
 function Usage({ session }: { session: Session }) {
   const { input_tokens, output_tokens, total_credits } = session.usage;
+  if (input_tokens + output_tokens === 0) return null;
   return (
     <span class="usage" title={t("usage")}>
       {formatNumber(input_tokens)} {t("tokensIn")} · {formatNumber(output_tokens)} {t("tokensOut")}{total_credits ? ` · ${formatNumber(total_credits)} ${t("credits")}` : ""}
@@ -196,63 +197,69 @@ function SessionDetails({ session }: { session: Session }) {
 /** shown is how many rows of a long list are rendered at first, and step how many are added at a time; at most widest are. */
 const shown = 150, step = 150, widest = 450;
 
+/** Range is the part of a list that is rendered: length rows, before the last fromEnd ones. */
+type Range = { length: number; fromEnd: number };
+
 /** Window renders a part of a long list, at first its end, and stays at the end while it grows. */
 function Window(props: {
   count: number; more: boolean; loadMore: () => Promise<void>; row: (index: number) => preact.ComponentChild;
   label: string; busy: boolean; children?: preact.ComponentChildren;
 }) {
   const { count } = props;
-  const scroller = useRef<HTMLDivElement>(null);
-  const [range, setRange] = useState<{ length: number; fromEnd: number }>({ length: shown, fromEnd: 0 });
+  const scroller = useRef<HTMLDivElement>(null), rows = useRef<HTMLDivElement>(null);
+  const [range, setRange] = useState<Range>({ length: shown, fromEnd: 0 });
   const [failure, setFailure] = useState<Failure>();
   const [atEnd, setAtEnd] = useState(true);
-  const anchor = useRef<{ height: number; top: number }>(null);
+  const anchor = useRef<{ row: Element; top: number }>(null);
   const seen = useRef({ count, prepending: false });
   const end = Math.max(0, count - range.fromEnd), start = Math.max(0, end - range.length);
 
-  // Rows that come above must not move what is being read.
-  const keep = () => {
-    const el = scroller.current!;
-    anchor.current = { height: el.scrollHeight, top: el.scrollTop };
+  // hold keeps a row where it is on the screen when others come or go above it.
+  const hold = (row: Element | null | undefined) => {
+    if (row) anchor.current = { row, top: row.getBoundingClientRect().top };
+  };
+  const widen = () => {
+    hold(rows.current?.firstElementChild);
+    setRange((r) => {
+      const before = count - r.fromEnd, length = Math.min(r.length + step, before);
+      return length <= widest ? { ...r, length } : { length: widest, fromEnd: r.fromEnd + length - widest };
+    });
   };
   const earlier = async () => {
     setFailure(undefined);
-    if (start === 0 && props.more) {
-      seen.current.prepending = true;
-      keep();
-      setAtEnd(false);
-      try {
-        await props.loadMore();
-      } catch (thrown) {
-        anchor.current = null;
-        seen.current.prepending = false;
-        setFailure(asFailure(thrown));
-        return;
-      }
-    }
-    keep();
     setAtEnd(false);
-    setRange((r) => r.length + step <= widest ? { ...r, length: r.length + step } : { length: widest, fromEnd: r.fromEnd + r.length + step - widest });
+    if (start > 0) {
+      widen();
+      return;
+    }
+    setRange((r) => ({ ...r, length: Math.min(r.length, end) })); // what comes is added below, in one step
+    seen.current.prepending = true;
+    try {
+      await props.loadMore();
+    } catch (thrown) {
+      seen.current.prepending = false;
+      setFailure(asFailure(thrown));
+    }
   };
-  const later = () => setRange((r) => ({ length: widest, fromEnd: Math.max(0, r.fromEnd - step) }));
+  const later = () => {
+    hold(rows.current?.lastElementChild);
+    setRange((r) => ({ length: widest, fromEnd: Math.max(0, r.fromEnd - step) }));
+  };
   const toEnd = () => {
     setRange({ length: shown, fromEnd: 0 });
     setAtEnd(true);
   };
   useLayoutEffect(() => {
-    const el = scroller.current!;
-    if (anchor.current) {
-      el.scrollTop = anchor.current.top + el.scrollHeight - anchor.current.height;
-      anchor.current = null;
-    } else if (atEnd) {
-      el.scrollTop = el.scrollHeight;
-    }
+    const el = scroller.current!, held = anchor.current;
+    anchor.current = null;
+    if (held?.row.isConnected) el.scrollTop += held.row.getBoundingClientRect().top - held.top;
+    else if (atEnd) el.scrollTop = el.scrollHeight;
   });
-  // Rows that come below do not push out what is being read.
   useLayoutEffect(() => {
-    const grown = count - seen.current.count;
-    if (grown > 0 && !atEnd && !seen.current.prepending) setRange((r) => ({ ...r, fromEnd: r.fromEnd + grown }));
+    const grown = count - seen.current.count, { prepending } = seen.current;
     seen.current = { count, prepending: false };
+    if (grown > 0 && prepending) widen();
+    else if (grown > 0 && !atEnd) setRange((r) => ({ ...r, fromEnd: r.fromEnd + grown })); // it must not push out what is read
   }, [count]);
 
   return (
@@ -266,7 +273,7 @@ function Window(props: {
         {(start > 0 || props.more) && <button type="button" class="more" onClick={earlier}>{t("earlier")}</button>}
         <Problem failure={failure} retry={earlier} />
         {props.busy && <p class="quiet">{t("loading")}</p>}
-        <div role="log" aria-live="polite" aria-relevant="additions" aria-busy={props.busy} aria-label={props.label}>
+        <div ref={rows} role="log" aria-live="polite" aria-relevant="additions" aria-busy={props.busy} aria-label={props.label}>
           {Array.from({ length: end - start }, (_, i) => props.row(start + i))}
           {range.fromEnd === 0 && props.children}
         </div>

@@ -135,7 +135,7 @@ function NewSession({ close, created }: { close: () => void; created: (s: Sessio
     <Dialog closed={close} label={t("newSession")}>
       <form onSubmit={submit} class="fields">
         <h2>{t("newSession")}</h2>
-        <label>{t("title")} <span class="quiet">({t("optional")})</span><input name="title" maxLength={256} autoFocus /></label>
+        <label><span>{t("title")} ({t("optional")})</span><input name="title" maxLength={256} autoFocus /></label>
         <label>{t("agent")}<select name="agent" required>{choices?.agents.map((a) => <option key={a.id} value={a.id}>{a.name}</option>)}</select></label>
         <label>{t("environment")}<select name="environment" required>{choices?.environments.map((v) => <option key={v.id} value={v.id}>{v.name}</option>)}</select></label>
         <Problem failure={failure} />

@@ -97,7 +97,7 @@ func (s *Store) credentialOf(ctx context.Context, account, vault, id string) (st
 }
 
 // ListCredentials implements store.Vaults.
-func (s *Store) ListCredentials(ctx context.Context, account, vault string, page store.Page) (store.List[store.Credential], error) {
+func (s *Store) ListCredentials(ctx context.Context, account, vault string, only store.CredentialFilter, page store.Page) (store.List[store.Credential], error) {
 	none := store.List[store.Credential]{Items: []store.Credential{}}
 	if _, err := s.GetVault(ctx, account, vault); err != nil {
 		return none, err
@@ -111,7 +111,16 @@ func (s *Store) ListCredentials(ctx context.Context, account, vault string, page
 			return none, err
 		}
 	}
-	return list(ctx, s, credentialRows(), credentialsOf(account, vault), page)
+	f := credentialsOf(account, vault)
+	if len(only.Targets) > 0 {
+		targets := make([]any, len(only.Targets))
+		for i, target := range only.Targets {
+			targets[i] = target
+		}
+		f.and("r.target IN (" + f.bind(targets...) + ")")
+	}
+	f.within(nil, only.CreatedFrom, nil, only.CreatedTo)
+	return list(ctx, s, credentialRows(), f, page)
 }
 
 // credentialsOf returns a filter that matches a vault's credentials.

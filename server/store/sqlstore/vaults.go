@@ -42,8 +42,12 @@ func (s *Store) GetVault(ctx context.Context, account, id string) (store.Vault, 
 }
 
 // ListVaults implements store.Vaults.
-func (s *Store) ListVaults(ctx context.Context, account string, page store.Page) (store.List[store.Vault], error) {
-	return list(ctx, s, vaultRows(), filterFor(account), page)
+func (s *Store) ListVaults(ctx context.Context, account string, only store.VaultFilter, page store.Page) (store.List[store.Vault], error) {
+	f := filterFor(account)
+	if only.Archived {
+		f.and("r.archived_at IS NOT NULL")
+	}
+	return list(ctx, s, vaultRows(), f, page)
 }
 
 // UpdateVault implements store.Vaults.

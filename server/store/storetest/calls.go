@@ -230,7 +230,7 @@ func calls() []call {
 			return err
 		}},
 		call{"ListCredentials", func(ctx context.Context, s store.Store) error {
-			_, err := s.ListCredentials(ctx, account, "x", page)
+			_, err := s.ListCredentials(ctx, account, "x", store.CredentialFilter{}, page)
 			return err
 		}},
 		call{"FindCredential", func(ctx context.Context, s store.Store) error {

@@ -138,13 +138,14 @@ func (suite) Credentials() map[string]test {
 			made, other := b.credential(v.id, "a"), b.credential(stays.id, "a")
 			check(b.T, b.DeleteVault(b.ctx, account, v.id))
 			missing(b.T, store.MissingError{Noun: store.NounVault, ID: v.id}, second(b.GetCredential(b.ctx, account, v.id, made.ID)))
-			missing(b.T, store.MissingError{Noun: store.NounVault, ID: v.id}, second(b.ListCredentials(b.ctx, account, v.id, store.Page{Limit: 1})))
+			missing(b.T, store.MissingError{Noun: store.NounVault, ID: v.id}, second(b.ListCredentials(b.ctx, account, v.id, store.CredentialFilter{}, store.Page{Limit: 1})))
 			sealed, err := b.ListSealed(b.ctx, "", 10)
 			check(b.T, err)
 			equal(b.T, "secrets", []store.CredentialRef{{Account: account, Vault: stays.id, ID: other.ID}}, sealed)
 		},
-		"Pages": credentialPages,
-		"Find":  foundCredentials,
+		"Pages":  credentialPages,
+		"Vaults": listedVaults,
+		"Find":   foundCredentials,
 		"Refreshing": func(b *bed) {
 			v := b.create(vaultKind())
 			made := b.credential(v.id, "a")
@@ -239,7 +240,7 @@ func unknownCredentials(b *bed) {
 		}
 		noVault := store.MissingError{Noun: store.NounVault, ID: vault}
 		b.lacks(acc, vault, made.ID, noVault)
-		missing(b.T, noVault, second(b.ListCredentials(b.ctx, acc, vault, store.Page{Limit: 1})))
+		missing(b.T, noVault, second(b.ListCredentials(b.ctx, acc, vault, store.CredentialFilter{}, store.Page{Limit: 1})))
 		missing(b.T, noVault, second(b.CreateCredential(b.ctx, acc, vault, "", credentialSpec("b"), most)))
 	}
 	b.readsCredential(account, made)
@@ -284,14 +285,14 @@ func credentialPages(b *bed) {
 	for i := range 5 {
 		all = append(all, b.credential(v.id, fmt.Sprint(i)).ID)
 		foreign := b.credential(another.id, fmt.Sprint(i)).ID
-		_, err := b.ListCredentials(b.ctx, account, v.id, store.Page{Limit: 1, Cursor: foreign})
+		_, err := b.ListCredentials(b.ctx, account, v.id, store.CredentialFilter{}, store.Page{Limit: 1, Cursor: foreign})
 		fails(b.T, "cursor of another vault", store.ErrUnknownCursor, err)
 		if i%2 == 1 {
 			b.clock.advance(time.Microsecond)
 		}
 	}
 	list := func(page store.Page) (store.List[string], error) {
-		got, err := b.ListCredentials(b.ctx, account, v.id, page)
+		got, err := b.ListCredentials(b.ctx, account, v.id, store.CredentialFilter{}, page)
 		ids := store.List[string]{Items: []string{}, HasMore: got.HasMore}
 		for _, c := range got.Items {
 			ids.Items = append(ids.Items, c.ID)
@@ -309,10 +310,36 @@ func credentialPages(b *bed) {
 	got, err := list(store.Page{Limit: 10, Ascending: true, Cursor: all[3]})
 	check(b.T, err)
 	equal(b.T, "after a deleted one", all[4:], got.Items)
-	nothing, err := b.ListCredentials(b.ctx, account, b.create(vaultKind()).id, store.Page{Limit: 1})
+	latest := b.clock.stamp()
+	earlier := latest.Add(-time.Microsecond)
+	for what, only := range map[string]store.CredentialFilter{
+		"[0]": {Targets: []string{"0"}}, "[0 4]": {Targets: []string{"0", "4", "1"}}, "[]": {Targets: []string{"x') OR ('' = '"}},
+		"[4]": {CreatedFrom: &latest, CreatedTo: &latest}, "[0 2]": {CreatedTo: &earlier},
+	} {
+		found, err := b.ListCredentials(b.ctx, account, v.id, only, store.Page{Limit: 10, Ascending: true})
+		check(b.T, err)
+		targets := []string{}
+		for _, c := range found.Items {
+			targets = append(targets, c.Target)
+		}
+		equal(b.T, "filtered", what, fmt.Sprint(targets))
+	}
+	nothing, err := b.ListCredentials(b.ctx, account, b.create(vaultKind()).id, store.CredentialFilter{}, store.Page{Limit: 1})
 	check(b.T, err)
 	if nothing.Items == nil || len(nothing.Items) != 0 || nothing.HasMore {
 		b.Errorf("want an empty list that is not nil, got %+v", nothing)
+	}
+}
+
+// listedVaults lists archived vaults only.
+func listedVaults(b *bed) {
+	b.create(vaultKind())
+	archived := b.create(vaultKind())
+	check(b.T, second(b.ArchiveVault(b.ctx, account, archived.id)))
+	list, err := b.ListVaults(b.ctx, account, store.VaultFilter{Archived: true}, store.Page{Limit: 10, IncludeArchived: true})
+	check(b.T, err)
+	if len(list.Items) != 1 || list.Items[0].ID != archived.id || list.HasMore {
+		b.Errorf("archived vaults: %+v", list)
 	}
 }
 

@@ -135,7 +135,7 @@ func vaultKind() kind {
 			return toRow(vaultRow)(s.GetVault(ctx, account, id))
 		},
 		list: func(ctx context.Context, s store.Store, account string, page store.Page) (store.List[row], error) {
-			list, err := s.ListVaults(ctx, account, page)
+			list, err := s.ListVaults(ctx, account, store.VaultFilter{}, page)
 			return toRows(list, vaultRow), err
 		},
 		rename: func(ctx context.Context, s store.Store, account, id, name string, then func() error) (row, error) {

@@ -37,6 +37,16 @@ func Source(logger *slog.Logger) func(ctx context.Context, account string, s sto
 	}
 }
 
+// ByWorker reports whether a worker runs built-in tools in a session: it is of a self-hosted environment, and its agent has
+// such tools.
+func ByWorker(s store.Session) (bool, error) {
+	if !s.SelfHosted {
+		return false, nil
+	}
+	tools, err := enabled(s.Agent.Tools)
+	return len(tools) > 0, err
+}
+
 // missing tells the model which tools it does not have.
 func missing(tools []turn.Tool) string {
 	names := make([]string, len(tools))

@@ -28,7 +28,10 @@ func TestSource(t *testing.T) {
 		`[` + set + `,"default_config":{"permission_policy":"always_deny"}}]`: nil,
 		`[` + set + `,"configs":[{"name":"Bash","permission_policy":{"type":"always_ask"}},{"name":"Read","permission_policy":"always_deny"},{"name":"Grep","enabled":false}]}]`: {"bash?", "write", "edit", "glob"},
 		`[` + set + `,"default_config":{"enabled":false,"permission_policy":"always_ask"},"configs":[{"name":"Glob","enabled":true,"permission_policy":"always_allow"}]}]`:       {"glob"},
-		`[` + set + `,"enabled_tools":["Read"],"configs":[{"name":"Glob","enabled":true}]}]`:                                                                                     {"read"},
+		`[` + set + `,"enabled_tools":["bash","Read","web_fetch"]}]`:                                           {"bash", "read"},
+		`[` + set + `,"disallowed_tools":["bash","write"]}]`:                                                   {"read", "edit", "glob", "grep"},
+		`[` + set + `,"enabled_tools":["Bash"],"configs":[{"name":"bash","permission_policy":"always_ask"}]}]`: {"bash?"},
+		`[` + set + `,"enabled_tools":["Read"],"configs":[{"name":"Glob","enabled":true}]}]`:                   {"read"},
 	} {
 		s := store.Session{SelfHosted: true}
 		s.Agent.Tools = json.RawMessage(tools)

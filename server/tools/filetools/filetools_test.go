@@ -100,6 +100,11 @@ func TestList(t *testing.T) {
 	if out := use(t, box, "file_list", `{}`); out.Text != list || out.Failed {
 		t.Errorf("%+v", out)
 	}
+	const atPaths = "at their paths as well"
+	b.session.SelfHosted, b.session.Agent.Tools = true, json.RawMessage(`[{"type":"agent_toolset_20260401"}]`)
+	if strings.Contains(box.System, atPaths) || !strings.Contains(b.open().System, atPaths) {
+		t.Errorf("with a worker: %s", b.open().System)
+	}
 	for _, tool := range box.Tools {
 		if !json.Valid(tool.InputSchema) || !tool.Repeatable || tool.Ask {
 			t.Errorf("%+v", tool)

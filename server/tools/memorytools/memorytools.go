@@ -5,7 +5,6 @@ package memorytools
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,47 +12,38 @@ import (
 
 	"github.com/cloud-sessions/sessions/server/memory"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/tools/builtintools"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
 // Store is what the tools need of the store.
-type Store interface {
-	GetEnvironment(ctx context.Context, account, id string) (store.Environment, error)
-	store.Memories
-}
+type Store interface{ store.Memories }
 
 // Source returns what opens the memory stores of a session for a turn, for dispatch.Options. A session without memory
-// stores gets nothing, and neither does one in a self_hosted environment: there a worker mounts the stores.
+// stores gets nothing. Where a worker runs the built-in tools it mounts the stores, and the agent is told where instead of
+// getting tools.
 func Source(memories Store, rules *memory.Rules) func(ctx context.Context, account string, s store.Session) (turn.Toolbox, error) {
-	return func(ctx context.Context, account string, s store.Session) (turn.Toolbox, error) {
+	return func(_ context.Context, account string, s store.Session) (turn.Toolbox, error) {
 		b := &box{memories: memories, rules: rules, account: account, by: rules.Session(s.ID), seen: map[place]string{}}
+		folders := map[string]string{}
 		for _, r := range s.Resources {
 			if r.Memory != nil {
 				b.mounts = append(b.mounts, *r.Memory)
+				folders[r.Memory.ID] = r.MountPath
 			}
 		}
 		if len(b.mounts) == 0 {
 			return turn.Toolbox{}, nil
 		}
-		mounted, err := selfHosted(ctx, memories, account, s.EnvironmentID)
-		if err != nil || mounted {
+		byWorker, err := builtintools.ByWorker(s)
+		switch {
+		case err != nil:
 			return turn.Toolbox{}, err
+		case byWorker:
+			return turn.Toolbox{System: b.system(mounted, func(m store.MemoryMount) string { return "folder " + folders[m.ID] })}, nil
 		}
-		return turn.Toolbox{Tools: b.tools(), System: b.system()}, nil
+		return turn.Toolbox{Tools: b.tools(), System: b.system(offered, func(m store.MemoryMount) string { return "store " + m.ID })}, nil
 	}
-}
-
-// selfHosted reports whether workers of the caller run an environment's tools.
-func selfHosted(ctx context.Context, environments Store, account, id string) (bool, error) {
-	environment, err := environments.GetEnvironment(ctx, account, id)
-	if err != nil {
-		return false, err
-	}
-	var config struct {
-		Type string `json:"type"`
-	}
-	err = json.Unmarshal(environment.Config, &config)
-	return config.Type == "self_hosted", err
 }
 
 // box is the memory stores of a session during a turn.
@@ -85,17 +75,24 @@ func (b *box) known(at place) string {
 	return b.seen[at]
 }
 
-// system is what the agent is told of its memory stores.
-func (b *box) system() string {
+// What the agent is told of memory stores that it has tools for, and of those that a worker mounts.
+const (
+	offered = "You have memory stores: texts, each at a path, that last beyond this session and that other sessions may read and change. " +
+		"Use the memory tools to look for what you should know before you reply, and to keep what will be useful later.\n"
+	mounted = "You have memory stores: folders of text files that last beyond this session and that other sessions may read and change. " +
+		"Use your tools to look in them for what you should know before you reply, and write text files there to keep what will be useful later.\n"
+)
+
+// system is what the agent is told of its memory stores; at names the place of one.
+func (b *box) system(beginning string, at func(m store.MemoryMount) string) string {
 	var text strings.Builder
-	text.WriteString("You have memory stores: texts, each at a path, that last beyond this session and that other sessions may read and change. ")
-	text.WriteString("Use the memory tools to look for what you should know before you reply, and to keep what will be useful later.\n")
+	text.WriteString(beginning)
 	for _, m := range b.mounts {
 		access := "read and write"
 		if m.ReadOnly {
 			access = "read only"
 		}
-		fmt.Fprintf(&text, "\n- %q (store %s, %s)", m.Name, m.ID, access)
+		fmt.Fprintf(&text, "\n- %q (%s, %s)", m.Name, at(m), access)
 		if m.Description != "" {
 			fmt.Fprintf(&text, ": %s", m.Description)
 		}

@@ -133,11 +133,22 @@ func TestOffered(t *testing.T) {
 	}
 }
 
-// A worker mounts the stores of a session in an environment of its own.
-func TestNotOfferedToSelfHosted(t *testing.T) {
+// A worker mounts the stores of a session in an environment of its own: the agent is told where, and has no tools of the
+// server. An agent without built-in tools has those.
+func TestMountedByAWorker(t *testing.T) {
 	b := newBed(t, "self_hosted")
-	if box, _ := b.open(store.MemoryStoreUse{ID: b.memoryStore("n", "")}); len(box.Tools) > 0 || box.System != "" {
-		t.Errorf("%+v", box)
+	_, s := b.open(store.MemoryStoreUse{ID: b.memoryStore("Notes", "What we know."), ReadOnly: true, Instructions: "Read it first."})
+	for tools, want := range map[string]int{`[{"type":"agent_toolset_20260401"}]`: 0, `[]`: 5, `[{"type":"agent_toolset_20260401","default_config":{"enabled":false}}]`: 5} {
+		s.Agent.Tools = json.RawMessage(tools)
+		box, err := memorytools.Source(b, b.rules)(t.Context(), "acme", s)
+		check(t, err)
+		if len(box.Tools) != want {
+			t.Errorf("%s: %d tools", tools, len(box.Tools))
+		}
+		const told = "- \"Notes\" (folder /mnt/memory/notes, read only): What we know.\n  Instructions: Read it first."
+		if strings.Contains(box.System, told) != (want == 0) {
+			t.Errorf("%s: %s", tools, box.System)
+		}
 	}
 }
 

@@ -48,7 +48,7 @@ func (b *bed) payloads(kind string) (list []event.Payload) {
 
 // using is a runner that uses every tool of the turn once, each after a request to the model of its own.
 func using(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
-	tools, _, err := in.Tools()
+	tools, _, err := in.Tools(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -145,6 +145,9 @@ func TestProblemsOfToolboxes(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, time.Second)
 	b.having(answering(func(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
+		if _, _, err := in.Tools(ctx); err != nil {
+			return "", err
+		}
 		if err := out.Problem(ctx, "The runner sees one as well."); err != nil {
 			return "", err
 		}
@@ -255,5 +258,25 @@ func TestToolboxesThatDoNotOpen(t *testing.T) {
 		if got := b.last(event.SessionError).Error.Message; got != c.want {
 			t.Errorf("want %q, got %q", c.want, got)
 		}
+	}
+}
+
+// TestNothingIsOpenedForARunnerWithoutTools runs a turn of a runner that does not ask for tools.
+func TestNothingIsOpenedForARunnerWithoutTools(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, time.Second)
+	var opened atomic.Bool
+	b.startWith(answering(func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
+		return turn.EndTurn, out.Say(ctx, "Done.")
+	}), func(o *dispatch.Options) {
+		o.Tools = []dispatch.ToolSource{func(context.Context, string, store.Session) (turn.Toolbox, error) {
+			opened.Store(true)
+			return turn.Toolbox{}, nil
+		}}
+	})
+	b.say("go")
+	b.types()
+	if opened.Load() || b.last(event.StatusIdle).StopReason.Type != types.StopReasonTypeEndTurn {
+		t.Error("a toolbox was opened")
 	}
 }

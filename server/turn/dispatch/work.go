@@ -168,17 +168,19 @@ func (w *work) input(entries []turn.Entry, c *conversation) turn.Input {
 	}
 }
 
-// run opens the turn's toolboxes, which may take seconds, and lets the runner work with them.
+// run lets the runner work, with the turn's toolboxes if it asks for them.
 func (w *work) run(ctx context.Context, in turn.Input) (turn.Outcome, error) {
-	boxes, err := w.open(ctx)
-	defer closeAll(boxes)
-	if err == nil {
-		err = w.report(ctx, boxes)
+	var boxes []turn.Toolbox
+	defer func() { closeAll(boxes) }()
+	in.Rescheduled = w.ref.Again
+	in.Open = func(ctx context.Context) ([]turn.Toolbox, error) {
+		opened, err := w.open(ctx)
+		boxes = append(boxes, opened...)
+		if err == nil {
+			err = w.report(ctx, opened)
+		}
+		return w.guarded(opened), err
 	}
-	if err != nil {
-		return "", err
-	}
-	in.Toolboxes, in.Rescheduled = w.guarded(boxes), w.ref.Again
 	return w.Runner.Run(ctx, in, w.sink)
 }
 

@@ -128,7 +128,7 @@ func (r *Runner) Run(ctx context.Context, in turn.Input, out turn.Sink) (turn.Ou
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	tools, problems, err := in.Tools()
+	tools, problems, err := in.Tools(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,30 +36,34 @@ var system = []string{
 	"/etc/pki/tls/certs", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime",
 }
 
-// bubblewrap returns the arguments of bwrap for a program that sees the system's programs, read-only, the folder, and
-// nothing else: no other files, processes or network.
-func bubblewrap(dir string, program ...string) []string {
+// bubblewrap returns the arguments of bwrap for a program that sees the system's programs, read-only, the folder, the links
+// into it, and nothing else: no other files, processes or network.
+func bubblewrap(dir string, links []link, program ...string) []string {
 	args := []string{"--die-with-parent", "--new-session", "--unshare-all", "--clearenv"}
 	for name, value := range shellEnvironment(dir) {
 		args = append(args, "--setenv", name, value)
 	}
 	args = append(args, "--ro-bind", "/usr", "/usr")
-	for _, path := range system {
-		args = append(args, "--ro-bind-try", path, path)
+	for _, name := range system {
+		args = append(args, "--ro-bind-try", name, name)
 	}
-	args = append(args, "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--bind", dir, dir, "--chdir", dir, "--")
+	args = append(args, "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--bind", dir, dir)
+	for _, l := range links {
+		args = append(args, "--symlink", path.Join(dir, l.name), l.at)
+	}
+	args = append(args, "--chdir", dir, "--")
 	return append(args, program...)
 }
 
 // tryBubblewrap returns an error unless commands run in a sandbox on this machine.
 func tryBubblewrap(ctx context.Context, dir string) error {
-	path, err := exec.LookPath("bwrap")
+	bwrap, err := exec.LookPath("bwrap")
 	if err != nil {
 		return errors.New("the sandbox needs bubblewrap (bwrap), which is not installed; install it, or use --no-sandbox where commands may do what you may")
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, bubblewrap(dir, "/bin/bash", "-c", "echo works")...)
+	cmd := exec.CommandContext(ctx, bwrap, bubblewrap(dir, nil, "/bin/bash", "-c", "echo works")...)
 	output, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(output), "works") {
 		return fmt.Errorf("bubblewrap does not work on this machine: %s", strings.TrimSpace(fmt.Sprint(firstLine(string(output)), " ", orNothing(err))))
@@ -82,6 +87,7 @@ func firstLine(text string) string {
 type sandboxedBash struct {
 	anthropic.BetaTool // for its name and its schema
 	dir                string
+	mounts             *mounts
 
 	mu    sync.Mutex
 	shell *shell // nil before the first command, and after one that did not end well
@@ -144,7 +150,7 @@ func (b *sandboxedBash) end() {
 // run runs a command in the shell, which it starts if there is none.
 func (b *sandboxedBash) run(ctx context.Context, command string, timeout time.Duration) (output string, code int, err error) {
 	if b.shell == nil {
-		if b.shell, err = startShell("bwrap", bubblewrap(b.dir, "/bin/bash", "--noprofile", "--norc")); err != nil {
+		if b.shell, err = startShell("bwrap", bubblewrap(b.dir, b.mounts.inSandbox(), "/bin/bash", "--noprofile", "--norc")); err != nil {
 			return "", 0, err
 		}
 	}

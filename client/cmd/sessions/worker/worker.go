@@ -19,7 +19,7 @@ import (
 	anthropic "github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/lib/environments"
 	"github.com/anthropics/anthropic-sdk-go/option"
-	"github.com/anthropics/anthropic-sdk-go/tools/agenttoolset"
+	"github.com/anthropics/anthropic-sdk-go/packages/param"
 )
 
 // Bash is what the bash tool may do.
@@ -46,7 +46,9 @@ type Options struct {
 	// MaxIdle is how long the worker stays with a session after the end of a turn, while other sessions wait; 0 for
 	// DefaultMaxIdle.
 	MaxIdle time.Duration
-	// Log gets what the worker does.
+	// Report gets what the worker does, in lines without a line end; nil for nobody. Its calls come one after another.
+	Report func(line string)
+	// Log gets what goes wrong.
 	Log *slog.Logger
 }
 
@@ -56,8 +58,10 @@ const DefaultMaxIdle = 5 * time.Second
 // Worker does the work of an environment.
 type Worker struct {
 	// Dir is the absolute path of the folder that the file tools are confined to.
-	Dir  string
-	work *environments.EnvironmentWorker
+	Dir     string
+	options Options
+	client  anthropic.Client
+	folder  *folder
 }
 
 // New returns a worker. It returns an error when the folder does not exist, and when there is no working sandbox although
@@ -76,28 +80,47 @@ func New(ctx context.Context, o Options) (*Worker, error) {
 			return nil, err
 		}
 	}
-	idle := o.maxIdle()
-	options := environments.EnvironmentWorkerOptions{
-		EnvironmentID: o.EnvironmentID, EnvironmentKey: o.Key, Workdir: dir, MaxIdle: &idle,
-		Logger:    slog.New(withoutRefusal{o.Log.Handler()}),
-		ToolsFunc: func(env *agenttoolset.AgentToolContext) []anthropic.BetaTool { return tools(env, o.Bash) },
+	folder, err := openFolder(dir)
+	if err != nil {
+		return nil, err
 	}
 	client := anthropic.NewClient(option.WithBaseURL(root), option.WithAPIKey("unused"))
-	return &Worker{Dir: dir, work: environments.NewEnvironmentWorker(client, options)}, nil
+	return &Worker{Dir: dir, options: o, client: client, folder: folder}, nil
 }
 
 // maxIdle returns how long the worker stays with a session.
 func (o Options) maxIdle() time.Duration { return cmp.Or(max(o.MaxIdle, 0), DefaultMaxIdle) }
 
-// Run does the work of the environment, one session at a time, until ctx ends, which is not an error. It returns a
-// *RefusedError when the server refuses the key or the environment.
-func (w *Worker) Run(ctx context.Context) error { return explained(w.work.Run(ctx)) }
+// Run does the work of the environment, one session at a time, until ctx ends, which is not an error: a tool that runs then
+// runs to its end and its result is sent, no other one starts, and the session's work goes back to the server. It returns a
+// *RefusedError when the server refuses the key or the environment. Call it once.
+func (w *Worker) Run(ctx context.Context) error {
+	defer w.folder.Close()
+	poller := environments.NewWorkPoller(ctx, w.client, environments.WorkPollerOptions{
+		EnvironmentID: w.options.EnvironmentID, EnvironmentKey: w.options.Key,
+		AutoStop: param.NewOpt(false), // HandleItem stops an item
+		Logger:   slog.New(quiet{w.options.Log.Handler()}),
+	})
+	defer poller.Close()
+	for poller.Next() {
+		if err := w.do(ctx, poller.Current()); err != nil && ctx.Err() == nil {
+			w.options.Log.Warn("the work on a session failed", "session", poller.Current().Data.ID, "error", explained(err))
+		}
+	}
+	return explained(poller.Err())
+}
 
-// withoutRefusal drops what the official worker logs about the error that Run returns.
-type withoutRefusal struct{ slog.Handler }
+// quiet is a handler for what the official worker logs: it drops what the worker reports in lines of its own, and the error
+// that Run returns.
+type quiet struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (h quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && h.Handler.Enabled(ctx, level)
+}
 
 // Handle implements slog.Handler.
-func (h withoutRefusal) Handle(ctx context.Context, r slog.Record) error {
+func (h quiet) Handle(ctx context.Context, r slog.Record) error {
 	if r.Message == "poll hit permanent 4xx; stopping" {
 		return nil
 	}
@@ -105,14 +128,10 @@ func (h withoutRefusal) Handle(ctx context.Context, r slog.Record) error {
 }
 
 // WithAttrs implements slog.Handler.
-func (h withoutRefusal) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return withoutRefusal{h.Handler.WithAttrs(attrs)}
-}
+func (h quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{h.Handler.WithAttrs(attrs)} }
 
 // WithGroup implements slog.Handler.
-func (h withoutRefusal) WithGroup(name string) slog.Handler {
-	return withoutRefusal{h.Handler.WithGroup(name)}
-}
+func (h quiet) WithGroup(name string) slog.Handler { return quiet{h.Handler.WithGroup(name)} }
 
 // serverRoot returns the URL that the worker adds its paths to, which begin with /v1.
 func serverRoot(base string) (string, error) {
@@ -170,41 +189,3 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string { return strings.TrimSuffix(e.Message, ".") }
-
-// tools returns the tools of a session.
-func tools(env *agenttoolset.AgentToolContext, bash Bash) []anthropic.BetaTool {
-	env.Env = shellEnvironment(env.Workdir)
-	all := agenttoolset.BetaAgentToolset20260401(env)
-	for i, t := range all {
-		switch {
-		case t.Name() != "bash" || bash == NoSandbox:
-		case bash == Sandbox:
-			all[i] = &sandboxedBash{BetaTool: t, dir: env.Workdir}
-		default:
-			all[i] = refusedBash{t}
-		}
-	}
-	return all
-}
-
-// kept are the variables of the worker's environment that commands get. All others may hold secrets, the key for one.
-var kept = []string{"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "USER", "LOGNAME", "SHELL"}
-
-// shellEnvironment returns the environment of commands in a folder.
-func shellEnvironment(dir string) map[string]string {
-	environment := map[string]string{"HOME": dir}
-	for _, name := range kept {
-		if value, ok := os.LookupEnv(name); ok {
-			environment[name] = value
-		}
-	}
-	return environment
-}
-
-// refusedBash is bash where nobody has decided what it may do. The agent reads why.
-type refusedBash struct{ anthropic.BetaTool }
-
-// Execute implements anthropic.BetaTool.
-func (refusedBash) Execute(context.Context, json.RawMessage) ([]anthropic.BetaToolResultBlockParamContentUnion, error) {
-	return nil, &agenttoolset.ToolError{Content: "This worker runs no commands: it was started without a sandbox. Use the file tools instead."}
-}

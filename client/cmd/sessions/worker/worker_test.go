@@ -70,7 +70,8 @@ func runs(t *testing.T, tool anthropic.BetaTool, input map[string]any) (text str
 
 func bashOf(t *testing.T, bash Bash) anthropic.BetaTool {
 	t.Helper()
-	all := tools(&agenttoolset.AgentToolContext{Workdir: t.TempDir()}, bash)
+	dir := t.TempDir()
+	all := toolset(&agenttoolset.AgentToolContext{Workdir: dir}, bash, newMounts(dir))
 	t.Cleanup(func() { agenttoolset.CloseAll(all) })
 	for _, tool := range all {
 		if tool.Name() == "bash" {
@@ -126,7 +127,7 @@ func TestEnvironmentOfCommands(t *testing.T) {
 			t.Errorf("%s=%s", name, value)
 		}
 	}
-	arguments := strings.Join(bubblewrap("/work", "true"), " ")
+	arguments := strings.Join(bubblewrap("/work", nil, "true"), " ")
 	for _, want := range []string{"--unshare-all", "--clearenv", "--die-with-parent", "--bind /work /work"} {
 		if !strings.Contains(arguments, want) {
 			t.Errorf("no %s in %s", want, arguments)
@@ -164,7 +165,7 @@ func TestSandboxSeesLittleOfTheSystem(t *testing.T) {
 	}
 	realSandbox(t)
 	bash := bashOf(t, Sandbox)
-	for _, path := range []string{"/etc/shadow", "/etc/gshadow", "/etc/ssl/private", "/etc/ssh", "/opt", "/root", "/home", "/var", "/srv", "/mnt"} {
+	for _, path := range []string{"/etc/shadow", "/etc/gshadow", "/etc/ssl/private", "/etc/ssh", "/opt", "/root", "/home", "/var", "/srv"} {
 		if text, failed := runs(t, bash, map[string]any{"command": "ls -d " + path}); !failed {
 			t.Errorf("the sandbox shows %s", text)
 		}
@@ -174,8 +175,37 @@ func TestSandboxSeesLittleOfTheSystem(t *testing.T) {
 			t.Errorf("%s: %s", command, text)
 		}
 	}
-	for _, command := range []string{"touch /usr/x", "touch /etc/passwd", ": < /dev/tcp/127.0.0.1/1"} {
+	for _, command := range []string{"touch /usr/x", "touch /etc/passwd", ": < /dev/tcp/127.0.0.1/1", "ls /mnt | grep -v '^session$'"} {
 		if text, failed := runs(t, bash, map[string]any{"command": command}); !failed {
+			t.Errorf("%s: %s", command, text)
+		}
+	}
+}
+
+// The sandbox has the session's files at the paths that the agent knows, and a link that an agent makes there leads nowhere.
+func TestSandboxHasTheMounts(t *testing.T) {
+	t.Parallel()
+	realSandbox(t)
+	f, dir := testFolder(t)
+	outside := t.TempDir()
+	write(t, filepath.Join(outside, "secret"), "secret")
+	m := newMounts(dir)
+	for _, at := range []string{uploads + "/a", "/data/b", "/usr/share/c", "/etc/passwd", "/d"} {
+		if err := f.place(t.Context(), "sess_1", m.addFile(at), at, gives(at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bash := &sandboxedBash{dir: dir, mounts: m}
+	t.Cleanup(func() { _ = bash.Close() })
+	for _, command := range []string{"cat " + uploads + "/a", "cat /data/b", "cat /d", "echo more >> " + uploads + "/a; id -un"} {
+		if text, failed := runs(t, bash, map[string]any{"command": command}); failed {
+			t.Errorf("%s: %s", command, text)
+		}
+	}
+	link := "rm -r mnt/session/uploads && ln -s " + outside + " mnt/session/uploads"
+	for _, command := range []string{link, "ls " + uploads + "/secret"} {
+		text, failed := runs(t, bash, map[string]any{"command": command, "restart": true})
+		if failed != (command != link) {
 			t.Errorf("%s: %s", command, text)
 		}
 	}
