@@ -109,7 +109,10 @@ func behind(t *testing.T, d drift) *client.Client {
 		t.Fatal(err)
 	}
 	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Header.Del("Accept-Encoding") // so that the body is JSON and can be changed
+		},
 		ModifyResponse: func(r *http.Response) error {
 			op, _ := compiled.Find(r.Request.Method, strings.TrimPrefix(r.Request.URL.EscapedPath(), "/v1"))
 			if op != nil && op.ID == d.operation {

@@ -110,26 +110,33 @@ func (a *app) readSecret(ctx context.Context, question string) ([]byte, error) {
 	if !ok {
 		return readAll(ctx, a.in)
 	}
-	before, err := term.GetState(int(in.Fd()))
+	before, err := term.MakeRaw(int(in.Fd()))
 	if err != nil {
 		return nil, fmt.Errorf("the terminal cannot be read: %w", err)
 	}
-	_ = a.err.writeStyled(styledText{bold, question})
+	defer fmt.Fprintln(a.err)
+	defer term.Restore(int(in.Fd()), before)
+	_ = a.err.writeStyled(styledText{bold, question}) // from here on nothing that is typed is shown
 	type result struct {
-		secret []byte
+		secret string
 		err    error
 	}
 	done := make(chan result, 1)
 	go func() {
-		secret, err := term.ReadPassword(int(in.Fd()))
+		quiet := struct {
+			io.Reader
+			io.Writer
+		}{in, io.Discard}
+		secret, err := term.NewTerminal(quiet, "").ReadPassword("")
 		done <- result{secret, err}
 	}()
-	defer fmt.Fprintln(a.err)
 	select {
 	case got := <-done:
-		return got.secret, got.err
+		if errors.Is(got.err, io.EOF) { // Ctrl-C, or Ctrl-D
+			return nil, errLeft
+		}
+		return []byte(got.secret), got.err
 	case <-ctx.Done():
-		_ = term.Restore(int(in.Fd()), before) // the read that waits has switched the echo off
 		return nil, ctx.Err()
 	}
 }
