@@ -143,7 +143,7 @@ func TestRestoreLeavesNothingOfABadBackup(t *testing.T) {
 		"without its last bytes": archive[:len(archive)-4],
 	} {
 		dir := t.TempDir()
-		if _, err := backup.Restore(t.Context(), bytes.NewReader(bad), placeIn(dir)); err == nil {
+		if _, err := backup.Restore(t.Context(), bytes.NewReader(bad), placeIn(filepath.Join(dir, "new", "folder"))); err == nil {
 			t.Errorf("%s: was restored", what)
 		}
 		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
@@ -174,6 +174,101 @@ func TestRestoreOverwritesNothing(t *testing.T) {
 	}
 	if _, err := backup.Restore(t.Context(), bytes.NewReader(archive), backup.Place{DB: placeIn(t.TempDir()).DB}); err == nil || !strings.Contains(err.Error(), "--blobs") {
 		t.Errorf("without a place for files: %v", err)
+	}
+}
+
+// onRead is a reader that calls do before the first byte.
+type onRead struct {
+	io.Reader
+	do func()
+}
+
+func (r *onRead) Read(p []byte) (int, error) {
+	if r.do != nil {
+		r.do()
+		r.do = nil
+	}
+	return r.Reader.Read(p)
+}
+
+// TestNobodyServesWhatIsRestored begins to serve a database while it is restored: that fails, and leaves nothing.
+func TestNobodyServesWhatIsRestored(t *testing.T) {
+	t.Parallel()
+	to := placeIn(t.TempDir())
+	archive := onRead{bytes.NewReader(newData(t, 1).archive()), func() {
+		db, err := sqlstore.Open(t.Context(), to.DB, sqlstore.Options{Serve: true})
+		if err == nil {
+			t.Error(db.Close())
+		} else if !strings.Contains(err.Error(), "or restores it") {
+			t.Error(err)
+		}
+	}}
+	if copied, err := backup.Restore(t.Context(), &archive, to); err != nil || copied.Files != 1 {
+		t.Fatalf("%+v, %v", copied, err)
+	}
+	db, err := sqlstore.Open(t.Context(), to.DB, sqlstore.Options{Serve: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	path := strings.TrimPrefix(to.DB, "sqlite:")
+	for _, name := range []string{path, path + "-wal", path + "-shm"} { // the database is served: its place is its own
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := backup.Restore(t.Context(), bytes.NewReader(nil), to); err == nil || !strings.Contains(err.Error(), "not empty") {
+		t.Error(err)
+	}
+	if _, err := backup.Restore(t.Context(), bytes.NewReader(nil), backup.Place{DB: to.DB}); err == nil || !strings.Contains(err.Error(), "another process serves") {
+		t.Error(err)
+	}
+}
+
+// TestWhatAppearsDuringARestoreStays creates a file where the restore is about to put its own.
+func TestWhatAppearsDuringARestoreStays(t *testing.T) {
+	t.Parallel()
+	archive := newData(t, 1).archive()
+	for _, name := range []string{"x.db", "x.db-wal", "x.db.blobs"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, name)
+		from := onRead{bytes.NewReader(archive), func() {
+			if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+				t.Error(err)
+			}
+		}}
+		if _, err := backup.Restore(t.Context(), &from, placeIn(dir)); err == nil {
+			t.Errorf("%s: was restored", name)
+		}
+		if text, err := os.ReadFile(path); err != nil || string(text) != "mine" {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+			t.Errorf("%s: %v is left, %v", name, left, err)
+		}
+	}
+}
+
+func TestPlaceNewReplacesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+	for path, text := range map[string]string{from: "new", to: "mine"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := backup.PlaceNew(from, to); err == nil || !strings.Contains(err.Error(), "is not overwritten") {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(to); err != nil || string(text) != "mine" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if err := backup.PlaceNew(from, to+"2"); err != nil {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(to + "2"); err != nil || string(text) != "new" {
+		t.Errorf("%q, %v", text, err)
 	}
 }
 

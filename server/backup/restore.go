@@ -17,8 +17,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 )
 
-// Restore restores an archive, at a place that has neither a database nor files: nothing is overwritten. The database
-// appears last. Whatever fails, nothing is left. The place may have no folder for files only when the archive has none.
+// Restore restores an archive, at a place that has neither a database nor files: nothing is overwritten. Meanwhile no process
+// can serve the place. The database appears last. Whatever fails, nothing is left. The place may have no folder for files only when the archive has none.
 func Restore(ctx context.Context, r io.Reader, to Place) (c Copied, err error) {
 	path, err := onlySQLite(to.DB)
 	if err != nil {
@@ -27,16 +27,34 @@ func Restore(ctx context.Context, r io.Reader, to Place) (c Copied, err error) {
 	if err := vacant(path, to.Blobs); err != nil {
 		return c, err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	var made folders
+	defer func() {
+		if err != nil {
+			made.remove()
+		}
+	}()
+	if err := made.make(filepath.Dir(path)); err != nil {
 		return c, err
 	}
+	reserved, err := sqlstore.Reserve(to.DB)
+	if err != nil {
+		return c, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, reserved.Discard())
+		} else {
+			err = reserved.Close()
+		}
+	}()
+	path = reserved.Path
 	s := &staged{}
 	defer func() { err = errors.Join(err, s.discard()) }()
 	if s.folder, err = os.MkdirTemp(filepath.Dir(path), ".restore-*"); err != nil {
 		return c, err
 	}
 	if to.Blobs != "" {
-		if err := os.MkdirAll(filepath.Dir(to.Blobs), 0o700); err != nil {
+		if err := made.make(filepath.Dir(to.Blobs)); err != nil {
 			return c, err
 		}
 		if s.blobs, err = os.MkdirTemp(filepath.Dir(to.Blobs), ".restore-*"); err != nil {
@@ -190,8 +208,11 @@ func (s *staged) check(ctx context.Context) (c Copied, err error) {
 	return c, err
 }
 
-// place gives the contents, and then the database, their names.
+// place gives the contents, and then the database, their names, unless something has appeared there.
 func (s *staged) place(path, blobs string) error {
+	if err := vacant(path, blobs); err != nil {
+		return err
+	}
 	if blobs != "" {
 		if err := os.Remove(blobs); err != nil && !errors.Is(err, fs.ErrNotExist) { // it is empty
 			return err
@@ -199,12 +220,15 @@ func (s *staged) place(path, blobs string) error {
 		if err := os.Rename(s.blobs, blobs); err != nil {
 			return err
 		}
+		if err := syncFolder(filepath.Dir(blobs)); err != nil {
+			return errors.Join(err, os.Rename(blobs, s.blobs))
+		}
 	}
-	if err := os.Rename(s.database(), path); err != nil {
+	if err := PlaceNew(s.database(), path); err != nil {
 		if blobs != "" {
 			err = errors.Join(err, os.Rename(blobs, s.blobs))
 		}
 		return err
 	}
-	return syncFolder(filepath.Dir(path))
+	return nil
 }

@@ -89,3 +89,16 @@ func SnapshotBlobs(ctx context.Context, path string, each func(BlobRef) error) e
 		return each(b)
 	})
 }
+
+// Reservation is the name of a SQLite file that this process keeps for itself.
+type Reservation = sqliteengine.Reservation
+
+// Reserve keeps the SQLite file that dsn names for this process, as Open does with Options.Serve, without creating it. It
+// creates the file's folder. It fails while another process serves or restores the file.
+func Reserve(dsn string) (*Reservation, error) {
+	name, onSQLite := strings.CutPrefix(dsn, "sqlite:")
+	if !onSQLite {
+		return nil, errors.New("sqlstore: only a SQLite file is reserved")
+	}
+	return sqliteengine.Reserve(name)
+}
