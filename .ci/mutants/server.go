@@ -688,4 +688,12 @@ var serverMutants = []mutant{
 		packages: "server/backup",
 		tests:    "TestRestoreLeavesNothingOfABadBackup",
 	},
+	{
+		name:     "backup: relative names are taken as absolute",
+		in:       "server/store/sqlstore/sqliteengine",
+		before:   "	path, err = filepath.Abs(path)\n	if err != nil {\n		return err",
+		after:    "	if err != nil {\n		return err",
+		packages: "server/cmd/sessionsd",
+		tests:    "TestBackupsHaveRelativeNames",
+	},
 }

@@ -142,6 +142,35 @@ func TestABackupGoesThroughAPipe(t *testing.T) {
 	}
 }
 
+// TestBackupsHaveRelativeNames backs up to, and restores at, names that are relative to the working folder.
+func TestBackupsHaveRelativeNames(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "work")
+	for _, folder := range []string{"sub", "../other"} {
+		if err := os.MkdirAll(filepath.Join(dir, folder), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(args ...string) {
+		t.Helper()
+		cmd := program(t, nil, args...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v: %v: %s", args, err, out)
+		}
+	}
+	run("token", "create", "--account", "acme", "--db", "sqlite:x.db")
+	for i, name := range []string{"b.tar.gz", "./c.tar.gz", "sub/b", "../other/b"} {
+		db := fmt.Sprint("sqlite:", []string{"", "./", "sub/", "../other/"}[i], "restored", i, ".db")
+		run("backup", name, "--db", "sqlite:x.db")
+		run("restore", name, "--db", db)
+		run("token", "list", "--db", db)
+		if i == 0 {
+			run("restore", name, "--db", "sqlite:new/deep.db", "--blobs", "files/of/it")
+		}
+	}
+}
+
 // TestCheck checks what a start would accept and refuse, and that the check creates and changes nothing.
 func TestCheck(t *testing.T) {
 	t.Parallel()

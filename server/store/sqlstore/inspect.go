@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
@@ -58,6 +59,10 @@ func Snapshot(ctx context.Context, dsn, target string) error {
 
 // CheckSnapshot returns an error for a copy that is damaged, or that is not a database of this program.
 func CheckSnapshot(ctx context.Context, path string) error {
+	path, err := filepath.Abs(path) // a relative one might begin with ~ or file:
+	if err != nil {
+		return err
+	}
 	if err := sqliteengine.Check(ctx, path); err != nil {
 		return err
 	}

@@ -221,7 +221,7 @@ func openPool(dsn string, size int, f *files) (*sql.DB, error) {
 
 // fileDSN puts every setting into the DSN, since each new connection of a pool needs them. synchronous is FULL
 // because in WAL mode anything less may lose a committed transaction when the power fails. secure_delete overwrites what is
-// deleted with zeros.
+// deleted with zeros. path is absolute.
 func fileDSN(path string, options url.Values) string {
 	options["_pragma"] = []string{
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),

@@ -1,8 +1,6 @@
 package sqliteengine
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // Reservation keeps the name of a database file for this process, as Options.Serve does: no process can begin to serve it.
 type Reservation struct {
@@ -14,7 +12,8 @@ type Reservation struct {
 // Reserve reserves a file, which need not exist and is not created; its folder is. It fails while another process serves
 // or restores the file.
 func Reserve(name string) (*Reservation, error) {
-	if err := checkName(name); err != nil {
+	err := checkName(name)
+	if err != nil {
 		return nil, err
 	}
 	path, err := resolve(name)
