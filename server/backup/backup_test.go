@@ -1,9 +1,12 @@
 package backup_test
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -269,6 +272,87 @@ func TestPlaceNewReplacesNothing(t *testing.T) {
 	}
 	if text, err := os.ReadFile(to + "2"); err != nil || string(text) != "new" {
 		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// entry is a file in an archive.
+type entry struct{ name, content string }
+
+// unpacked returns the entries of an archive.
+func unpacked(t *testing.T, archive []byte) (entries []entry) {
+	t.Helper()
+	packed, err := gzip.NewReader(bytes.NewReader(archive))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for from := tar.NewReader(packed); ; {
+		header, err := from.Next()
+		if err == io.EOF {
+			return entries
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, entry{header.Name, string(content)})
+	}
+}
+
+// packed returns an archive of entries.
+func packed(t *testing.T, entries ...entry) io.Reader {
+	t.Helper()
+	var archive bytes.Buffer
+	zip := gzip.NewWriter(&archive)
+	to := tar.NewWriter(zip)
+	for _, e := range entries {
+		err := to.WriteHeader(&tar.Header{Name: e.name, Size: int64(len(e.content)), Mode: 0o600})
+		if err == nil {
+			_, err = io.WriteString(to, e.content)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(to.Close(), zip.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return &archive
+}
+
+// TestRestoreRefusesOtherArchives restores archives that are whole, and not what a backup writes.
+func TestRestoreRefusesOtherArchives(t *testing.T) {
+	t.Parallel()
+	entries := unpacked(t, newData(t, 1).archive())
+	if len(entries) != 3 {
+		t.Fatalf("%d entries", len(entries))
+	}
+	described, content, database := entries[0], entries[1], entries[2]
+	for want, bad := range map[string][]entry{
+		"its SHA-256 is another":     {described, {content.name, strings.Repeat("x", len(content.content))}, database},
+		"is missing":                 {described, database},
+		"99999 of":                   {described, {content.name, content.content[:99999]}, database},
+		"begins with manifest.json":  {content, described, database},
+		`"manifest.json": it is the`: {described, described, content, database},
+		`"sessions.db": it is there`: {described, content, database, database},
+		"its format is -1":           {{described.name, `{"format": -1}`}, content, database},
+		"its format is 0":            {{described.name, `{}`}, content, database},
+		`"\x1b[31mred"`:              {{described.name, `{"format": 9, "program": "\u001b[31mred"}`}},
+		`"\x1b[2J": it is not`:       {described, {"\x1b[2J", ""}},
+	} {
+		dir := t.TempDir()
+		_, err := backup.Restore(t.Context(), packed(t, bad...), placeIn(dir))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("%s: %v", want, err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s: %v is left, %v", want, left, err)
+		}
+	}
+	if _, err := backup.Restore(t.Context(), packed(t, entries...), placeIn(t.TempDir())); err != nil {
+		t.Error(err)
 	}
 }
 

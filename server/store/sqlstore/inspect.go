@@ -45,6 +45,8 @@ func Inspect(ctx context.Context, dsn string, opts Options) (s Schema, err error
 type BlobRef struct {
 	Key  string
 	Size int64 // in bytes
+	// SHA256 is the hash of the content, in 64 lower-case hexadecimal digits.
+	SHA256 string
 }
 
 // Snapshot writes a copy of the SQLite file that dsn names, as it is at one moment, to the file at target, which is empty or
@@ -85,10 +87,10 @@ func SnapshotBlobs(ctx context.Context, path string, each func(BlobRef) error) e
 	if err != nil || old {
 		return err
 	}
-	const query = `SELECT blob, size FROM files WHERE deleted_at IS NULL AND blob <> '' ORDER BY blob`
+	const query = `SELECT blob, size, sha256 FROM files WHERE deleted_at IS NULL AND blob <> '' ORDER BY blob`
 	return sqliteengine.ReadFile(ctx, path, query, func(row engine.Scanner) error {
 		var b BlobRef
-		if err := row.Scan(&b.Key, &b.Size); err != nil {
+		if err := row.Scan(&b.Key, &b.Size, &b.SHA256); err != nil {
 			return err
 		}
 		return each(b)
