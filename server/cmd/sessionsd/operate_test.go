@@ -217,8 +217,22 @@ func TestCheck(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	check(0, "--vault-key-file", other) // nothing is encrypted yet
+	readable := filepath.Join(dir, "readable-key")
+	if code, _, stderr := runProgram(t, nil, "vault", "new-key", "--vault-key-file", readable); code != 0 {
+		t.Fatal(stderr)
+	}
+	if err := os.Chmod(readable, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	said = check(1, "--db", "sqlite:"+filepath.Join(dir, "new.db"), "--vault-key-file", readable, "--pprof-addr", "0.0.0.0:6060", "--blobs", "s3://")
+	for _, want := range []string{"sessionsd: the vault key: ", "sessionsd: --pprof-addr: ", "sessionsd: open the bucket: "} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%q is missing in %s", want, said)
+		}
+	}
 	for want, args := range map[string][]string{
 		"unknown log format":     {"--log-format", "xml"},
+		"address of loopback":    {"--pprof-addr", "x"},
 		"needs --script":         {"--runner", "script"},
 		"unknown feature":        {"--features", "m4"},
 		"is not a host":          {"--mcp-allow", "https://a"},
