@@ -784,4 +784,12 @@ var serverMutants = []mutant{
 		packages: "server/cmd/sessionsd",
 		tests:    "TestMistakesOnTheCommandLine",
 	},
+	{
+		name:     "healthcheck: a server with HTTPS is not recognized",
+		in:       "server/cmd/sessionsd",
+		before:   "bytes.Contains(body, []byte(wantsHTTPS))",
+		after:    "bytes.Equal(body, []byte(wantsHTTPS))",
+		packages: "server/cmd/sessionsd",
+		tests:    "TestHealthcheckOfHTTPS",
+	},
 }

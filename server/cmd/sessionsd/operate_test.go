@@ -5,6 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -296,6 +300,20 @@ func TestHealthcheck(t *testing.T) {
 	}
 	if code, _, stderr := runProgram(t, env, "healthcheck", "--tls-cert", "x"); code != 1 || !strings.Contains(stderr, "HTTP response to HTTPS client") {
 		t.Errorf("HTTPS: %d %s", code, stderr)
+	}
+}
+
+// TestHealthcheckOfHTTPS asks a server that serves HTTPS without --tls-cert.
+func TestHealthcheckOfHTTPS(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	defer s.Close()
+	addr := s.Listener.Addr().String()
+	code, _, stderr := runProgram(t, nil, "healthcheck", "--addr", addr)
+	if want := "sessionsd: http://" + addr + "/readyz: the server serves HTTPS; add --tls-cert\n"; code != 1 || stderr != want {
+		t.Errorf("%d %s", code, stderr)
 	}
 }
 
