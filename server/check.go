@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/server/blob"
 	"github.com/cloud-sessions/sessions/server/internal/folder"
 	"github.com/cloud-sessions/sessions/server/operations"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
@@ -73,13 +74,17 @@ func checkHosts(_ context.Context, c Config) (string, error) {
 	return "", nil
 }
 
-func checkBlobs(_ context.Context, c Config) (string, error) {
+func checkBlobs(ctx context.Context, c Config) (string, error) {
 	place := BlobsOf(c.DB, c.Blobs)
 	switch {
 	case place == "":
 		return "", nil
 	case strings.HasPrefix(place, "s3://"):
-		return "files in a bucket, which was not asked", nil
+		bucket, err := blob.Open(ctx, place)
+		if err != nil {
+			return "", err
+		}
+		return "files in a bucket, which was not asked", bucket.Close()
 	}
 	if err := folder.Writable(place); err != nil {
 		return "", fmt.Errorf("blob: %w", err)
@@ -94,9 +99,11 @@ func checkDatabase(ctx context.Context, c Config) (sentence string, err error) {
 	case err != nil:
 		return "", err
 	case schema.Current == 0:
-		return fmt.Sprintf("no database yet; a start creates it, with schema version %d", schema.Latest), nil
+		err := vault.CheckNew(c.vaultKey())
+		return fmt.Sprintf("no database yet; a start creates it, with schema version %d", schema.Latest), err
 	case schema.Current < schema.Latest:
-		return fmt.Sprintf("database with schema version %d, which a start upgrades to %d for good: back it up before", schema.Current, schema.Latest), nil
+		err := vault.CheckNew(c.vaultKey()) // as far as that is known without the database
+		return fmt.Sprintf("database with schema version %d, which a start upgrades to %d for good: back it up before", schema.Current, schema.Latest), err
 	}
 	db, err := sqlstore.Open(ctx, c.DB, c.storeOptions(false))
 	if err != nil {

@@ -326,6 +326,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.WorkLease < time.Second {
 		return c, errors.New("the lease of work must be at least a second")
 	}
+	if min(c.Workers, c.MaxTurns, c.MaxStreams) < 0 || min(c.MaxKeyBytes, c.MaxMemoryBytes) < 0 {
+		return c, errors.New("Workers, MaxTurns, MaxStreams, MaxKeyBytes and MaxMemoryBytes must be positive")
+	}
 	if c.MCPTimeout < 0 {
 		return c, errors.New("the time of an MCP server's tool must be positive")
 	}

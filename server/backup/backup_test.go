@@ -1,9 +1,12 @@
 package backup_test
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -143,7 +146,7 @@ func TestRestoreLeavesNothingOfABadBackup(t *testing.T) {
 		"without its last bytes": archive[:len(archive)-4],
 	} {
 		dir := t.TempDir()
-		if _, err := backup.Restore(t.Context(), bytes.NewReader(bad), placeIn(dir)); err == nil {
+		if _, err := backup.Restore(t.Context(), bytes.NewReader(bad), placeIn(filepath.Join(dir, "new", "folder"))); err == nil {
 			t.Errorf("%s: was restored", what)
 		}
 		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
@@ -174,6 +177,182 @@ func TestRestoreOverwritesNothing(t *testing.T) {
 	}
 	if _, err := backup.Restore(t.Context(), bytes.NewReader(archive), backup.Place{DB: placeIn(t.TempDir()).DB}); err == nil || !strings.Contains(err.Error(), "--blobs") {
 		t.Errorf("without a place for files: %v", err)
+	}
+}
+
+// onRead is a reader that calls do before the first byte.
+type onRead struct {
+	io.Reader
+	do func()
+}
+
+func (r *onRead) Read(p []byte) (int, error) {
+	if r.do != nil {
+		r.do()
+		r.do = nil
+	}
+	return r.Reader.Read(p)
+}
+
+// TestNobodyServesWhatIsRestored begins to serve a database while it is restored: that fails, and leaves nothing.
+func TestNobodyServesWhatIsRestored(t *testing.T) {
+	t.Parallel()
+	to := placeIn(t.TempDir())
+	archive := onRead{bytes.NewReader(newData(t, 1).archive()), func() {
+		db, err := sqlstore.Open(t.Context(), to.DB, sqlstore.Options{Serve: true})
+		if err == nil {
+			t.Error(db.Close())
+		} else if !strings.Contains(err.Error(), "or restores it") {
+			t.Error(err)
+		}
+	}}
+	if copied, err := backup.Restore(t.Context(), &archive, to); err != nil || copied.Files != 1 {
+		t.Fatalf("%+v, %v", copied, err)
+	}
+	db, err := sqlstore.Open(t.Context(), to.DB, sqlstore.Options{Serve: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	path := strings.TrimPrefix(to.DB, "sqlite:")
+	for _, name := range []string{path, path + "-wal", path + "-shm"} { // the database is served: its place is its own
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := backup.Restore(t.Context(), bytes.NewReader(nil), to); err == nil || !strings.Contains(err.Error(), "not empty") {
+		t.Error(err)
+	}
+	if _, err := backup.Restore(t.Context(), bytes.NewReader(nil), backup.Place{DB: to.DB}); err == nil || !strings.Contains(err.Error(), "another process serves") {
+		t.Error(err)
+	}
+}
+
+// TestWhatAppearsDuringARestoreStays creates a file where the restore is about to put its own.
+func TestWhatAppearsDuringARestoreStays(t *testing.T) {
+	t.Parallel()
+	archive := newData(t, 1).archive()
+	for _, name := range []string{"x.db", "x.db-wal", "x.db.blobs"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, name)
+		from := onRead{bytes.NewReader(archive), func() {
+			if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+				t.Error(err)
+			}
+		}}
+		if _, err := backup.Restore(t.Context(), &from, placeIn(dir)); err == nil {
+			t.Errorf("%s: was restored", name)
+		}
+		if text, err := os.ReadFile(path); err != nil || string(text) != "mine" {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+			t.Errorf("%s: %v is left, %v", name, left, err)
+		}
+	}
+}
+
+func TestPlaceNewReplacesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+	for path, text := range map[string]string{from: "new", to: "mine"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := backup.PlaceNew(from, to); err == nil || !strings.Contains(err.Error(), "is not overwritten") {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(to); err != nil || string(text) != "mine" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if err := backup.PlaceNew(from, to+"2"); err != nil {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(to + "2"); err != nil || string(text) != "new" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// entry is a file in an archive.
+type entry struct{ name, content string }
+
+// unpacked returns the entries of an archive.
+func unpacked(t *testing.T, archive []byte) (entries []entry) {
+	t.Helper()
+	packed, err := gzip.NewReader(bytes.NewReader(archive))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for from := tar.NewReader(packed); ; {
+		header, err := from.Next()
+		if err == io.EOF {
+			return entries
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, entry{header.Name, string(content)})
+	}
+}
+
+// packed returns an archive of entries.
+func packed(t *testing.T, entries ...entry) io.Reader {
+	t.Helper()
+	var archive bytes.Buffer
+	zip := gzip.NewWriter(&archive)
+	to := tar.NewWriter(zip)
+	for _, e := range entries {
+		err := to.WriteHeader(&tar.Header{Name: e.name, Size: int64(len(e.content)), Mode: 0o600})
+		if err == nil {
+			_, err = io.WriteString(to, e.content)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(to.Close(), zip.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return &archive
+}
+
+// TestRestoreRefusesOtherArchives restores archives that are whole, and not what a backup writes.
+func TestRestoreRefusesOtherArchives(t *testing.T) {
+	t.Parallel()
+	entries := unpacked(t, newData(t, 1).archive())
+	if len(entries) != 3 {
+		t.Fatalf("%d entries", len(entries))
+	}
+	described, content, database := entries[0], entries[1], entries[2]
+	for want, bad := range map[string][]entry{
+		"its SHA-256 is another":     {described, {content.name, strings.Repeat("x", len(content.content))}, database},
+		"is missing":                 {described, database},
+		"99999 of":                   {described, {content.name, content.content[:99999]}, database},
+		"begins with manifest.json":  {content, described, database},
+		`"manifest.json": it is the`: {described, described, content, database},
+		`"sessions.db": it is there`: {described, content, database, database},
+		"its format is -1":           {{described.name, `{"format": -1}`}, content, database},
+		"its format is 0":            {{described.name, `{}`}, content, database},
+		`"\x1b[31mred"`:              {{described.name, `{"format": 9, "program": "\u001b[31mred"}`}},
+		`"\x1b[2J": it is not`:       {described, {"\x1b[2J", ""}},
+	} {
+		dir := t.TempDir()
+		_, err := backup.Restore(t.Context(), packed(t, bad...), placeIn(dir))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("%s: %v", want, err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s: %v is left, %v", want, left, err)
+		}
+	}
+	if _, err := backup.Restore(t.Context(), packed(t, entries...), placeIn(t.TempDir())); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -17,8 +17,8 @@ import (
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 )
 
-// Restore restores an archive, at a place that has neither a database nor files: nothing is overwritten. The database
-// appears last. Whatever fails, nothing is left. The place may have no folder for files only when the archive has none.
+// Restore restores an archive, at a place that has neither a database nor files: nothing is overwritten. Meanwhile no process
+// can serve the place. The database appears last. Whatever fails, nothing is left. The place may have no folder for files only when the archive has none.
 func Restore(ctx context.Context, r io.Reader, to Place) (c Copied, err error) {
 	path, err := onlySQLite(to.DB)
 	if err != nil {
@@ -27,16 +27,34 @@ func Restore(ctx context.Context, r io.Reader, to Place) (c Copied, err error) {
 	if err := vacant(path, to.Blobs); err != nil {
 		return c, err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	var made folders
+	defer func() {
+		if err != nil {
+			made.remove()
+		}
+	}()
+	if err := made.make(filepath.Dir(path)); err != nil {
 		return c, err
 	}
-	s := &staged{}
+	reserved, err := sqlstore.Reserve(to.DB)
+	if err != nil {
+		return c, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, reserved.Discard())
+		} else {
+			err = reserved.Close()
+		}
+	}()
+	path = reserved.Path
+	s := &staged{found: map[string]blob.Blob{}}
 	defer func() { err = errors.Join(err, s.discard()) }()
 	if s.folder, err = os.MkdirTemp(filepath.Dir(path), ".restore-*"); err != nil {
 		return c, err
 	}
 	if to.Blobs != "" {
-		if err := os.MkdirAll(filepath.Dir(to.Blobs), 0o700); err != nil {
+		if err := made.make(filepath.Dir(to.Blobs)); err != nil {
 			return c, err
 		}
 		if s.blobs, err = os.MkdirTemp(filepath.Dir(to.Blobs), ".restore-*"); err != nil {
@@ -76,6 +94,8 @@ func vacant(path, blobs string) error {
 type staged struct {
 	folder string // with the database
 	blobs  string // the folder of the contents; "" for none
+	// found are the contents in it, by key.
+	found map[string]blob.Blob
 }
 
 func (s *staged) database() string { return filepath.Join(s.folder, databaseName) }
@@ -91,13 +111,13 @@ func (s *staged) discard() error {
 	return errors.Join(errs...)
 }
 
-// unpack reads an archive to its end.
+// unpack reads an archive to its end. Its names are another's, and quoted in errors: a terminal must not obey them.
 func (s *staged) unpack(ctx context.Context, r io.Reader) error {
 	packed, err := gzip.NewReader(r)
 	if err != nil {
 		return err
 	}
-	entries, complete := tar.NewReader(packed), false
+	entries, described, complete := tar.NewReader(packed), false, false
 	for {
 		header, err := entries.Next()
 		switch {
@@ -110,19 +130,24 @@ func (s *staged) unpack(ctx context.Context, r io.Reader) error {
 			return err
 		}
 		key, isBlob := strings.CutPrefix(header.Name, blobFolder)
-		switch {
-		case header.Name == manifestName:
+		switch isManifest := header.Name == manifestName; {
+		case isManifest && described, header.Name == databaseName && complete:
+			err = errors.New("it is there twice")
+		case isManifest:
+			described = true
 			err = checkManifest(entries, s.blobs != "")
+		case !described:
+			err = fmt.Errorf("it is not of a backup, which begins with %s", manifestName)
 		case header.Name == databaseName:
 			complete = true
 			err = s.write(ctx, entries)
 		case isBlob && s.blobs != "":
-			err = blob.Restore(ctx, s.blobs, key, entries)
+			s.found[key], err = blob.Restore(ctx, s.blobs, key, entries)
 		default:
 			err = errors.New("it is not of a backup")
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", header.Name, err)
+			return fmt.Errorf("%q: %w", header.Name, err)
 		}
 	}
 }
@@ -134,7 +159,9 @@ func checkManifest(r io.Reader, files bool) error {
 	}
 	switch {
 	case m.Format > format:
-		return fmt.Errorf("its format is %d, made by sessionsd %s; this program knows %d at most", m.Format, m.Program, format)
+		return fmt.Errorf("its format is %d, made by sessionsd %q; this program knows %d at most", m.Format, m.Program, format)
+	case m.Format < 1:
+		return fmt.Errorf("its format is %d; the least is 1", m.Format)
 	case m.Files && !files:
 		return errors.New("it has the contents of files; name a folder for them with --blobs")
 	}
@@ -154,7 +181,7 @@ func (s *staged) write(ctx context.Context, from io.Reader) error {
 	return errors.Join(err, file.Close(), ctx.Err())
 }
 
-// check returns an error for a database that is damaged, or that lacks the content of a file. It removes contents that no
+// check returns an error for a database that is damaged, or that lacks the content of a file or has another one. It removes contents that no
 // file has: those of files that were deleted while the backup was made.
 func (s *staged) check(ctx context.Context) (c Copied, err error) {
 	if err := sqlstore.CheckSnapshot(ctx, s.database()); err != nil {
@@ -171,12 +198,17 @@ func (s *staged) check(ctx context.Context) (c Copied, err error) {
 	needed := map[string]bool{}
 	err = sqlstore.SnapshotBlobs(ctx, s.database(), func(b sqlstore.BlobRef) error {
 		needed[b.Key] = true
-		info, err := os.Stat(filepath.Join(s.blobs, b.Key))
-		if err == nil && info.Size() != b.Size {
-			err = fmt.Errorf("the content %s has %d of %d bytes", b.Key, info.Size(), b.Size)
-		}
 		c.Files, c.Bytes = c.Files+1, c.Bytes+b.Size
-		return err
+		found, is := s.found[b.Key]
+		switch {
+		case !is:
+			return fmt.Errorf("the content %q is missing", b.Key)
+		case found.Size != b.Size:
+			return fmt.Errorf("the content %s has %d of %d bytes", b.Key, found.Size, b.Size)
+		case found.SHA256 != b.SHA256:
+			return fmt.Errorf("the content %s is not the file's: its SHA-256 is another", b.Key)
+		}
+		return nil
 	})
 	if err != nil {
 		return c, err
@@ -190,8 +222,11 @@ func (s *staged) check(ctx context.Context) (c Copied, err error) {
 	return c, err
 }
 
-// place gives the contents, and then the database, their names.
+// place gives the contents, and then the database, their names, unless something has appeared there.
 func (s *staged) place(path, blobs string) error {
+	if err := vacant(path, blobs); err != nil {
+		return err
+	}
 	if blobs != "" {
 		if err := os.Remove(blobs); err != nil && !errors.Is(err, fs.ErrNotExist) { // it is empty
 			return err
@@ -199,12 +234,15 @@ func (s *staged) place(path, blobs string) error {
 		if err := os.Rename(s.blobs, blobs); err != nil {
 			return err
 		}
+		if err := syncFolder(filepath.Dir(blobs)); err != nil {
+			return errors.Join(err, os.Rename(blobs, s.blobs))
+		}
 	}
-	if err := os.Rename(s.database(), path); err != nil {
+	if err := PlaceNew(s.database(), path); err != nil {
 		if blobs != "" {
 			err = errors.Join(err, os.Rename(blobs, s.blobs))
 		}
 		return err
 	}
-	return syncFolder(filepath.Dir(path))
+	return nil
 }

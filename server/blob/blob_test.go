@@ -297,14 +297,14 @@ func TestRestoreAcceptsKeysOnly(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, key := range []string{"", "x", "../blob-a", "blob-a/b", "new-blob-a", "blob-A", "blob-"} {
-		if err := blob.Restore(t.Context(), dir, key, strings.NewReader("x")); err == nil {
+		if _, err := blob.Restore(t.Context(), dir, key, strings.NewReader("x")); err == nil {
 			t.Errorf("%q is accepted", key)
 		}
 	}
-	if err := blob.Restore(t.Context(), dir, "blob-a", strings.NewReader("x")); err != nil {
+	if _, err := blob.Restore(t.Context(), dir, "blob-a", strings.NewReader("x")); err != nil {
 		t.Error(err)
 	}
-	if err := blob.Restore(t.Context(), dir, "blob-a", strings.NewReader("y")); err == nil {
+	if _, err := blob.Restore(t.Context(), dir, "blob-a", strings.NewReader("y")); err == nil {
 		t.Error("a blob is overwritten")
 	}
 }

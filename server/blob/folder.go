@@ -192,22 +192,23 @@ func (f *folder) Close() error {
 // validKey is what a key of a blob looks like, as newKey makes it.
 var validKey = regexp.MustCompile(`^blob-[a-z0-9]{1,100}$`)
 
-// Restore stores what r yields under the key that the blob had where it was copied from, durably, in a folder. It refuses
-// a key that the folder has already.
-func Restore(ctx context.Context, path, key string, r io.Reader) error {
+// Restore stores what r yields under the key that the blob had where it was copied from, durably, in a folder, and describes
+// what it stored. It refuses a key that the folder has already.
+func Restore(ctx context.Context, path, key string, r io.Reader) (Blob, error) {
 	if !validKey.MatchString(key) {
-		return fmt.Errorf("blob: %q is not a key of a blob", key)
+		return Blob{}, fmt.Errorf("blob: %q is not a key of a blob", key)
 	}
 	f, err := openFolder(path)
 	if err != nil {
-		return err
+		return Blob{}, err
 	}
-	err = f.write(ctx, key, r)
+	from := newSource(r)
+	err = f.write(ctx, key, from)
 	if err == nil {
 		err = f.sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("blob: %w", err)
+		return Blob{}, fmt.Errorf("blob: %w", err)
 	}
-	return nil
+	return from.blob(key), nil
 }

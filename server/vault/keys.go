@@ -66,7 +66,6 @@ func (k *keys) with(id string) (*seal.Ring, error) {
 //
 // With dry it changes neither the database nor the file, and finds only what is wrong.
 func openKeys(ctx context.Context, s store.Vaults, c KeyConfig, dry bool) (*keys, error) {
-	k := &keys{}
 	current, err := s.VaultKey(ctx)
 	if err != nil {
 		return nil, err
@@ -76,7 +75,31 @@ func openKeys(ctx context.Context, s store.Vaults, c KeyConfig, dry bool) (*keys
 		return nil, err
 	}
 	empty := current == store.Sealed{} || len(sealed) == 0
-	from := "$SESSIONSD_VAULT_KEY"
+	k, from, err := findRing(c, empty, dry)
+	if err != nil || k.ring == nil {
+		return k, err
+	}
+	accept := func(stored store.Sealed) (store.Sealed, error) {
+		switch {
+		case stored == store.Sealed{} || empty && !k.ring.Has(stored.Key):
+			return checkText(k.ring, k.ring.Primary())
+		case !fits(k.ring, stored):
+			return stored, fmt.Errorf("the vault key in %s is not the one that this database's secrets are encrypted with (key %s, not %s); "+
+				"start with the right key, or with none: then only what needs the secrets fails", from, stored.Key, strings.Join(k.ring.IDs(), ", "))
+		}
+		return stored, nil
+	}
+	if dry {
+		_, err := accept(current)
+		return k, err
+	}
+	return k, s.SetVaultKey(ctx, accept)
+}
+
+// findRing reads the ring, which is nil where there is none, and says where it is from. empty is whether nothing is sealed
+// yet: then a key file that is missing may be created, except with dry.
+func findRing(c KeyConfig, empty, dry bool) (k *keys, from string, err error) {
+	k, from = &keys{}, "$SESSIONSD_VAULT_KEY"
 	switch {
 	case c.Text != "":
 		if k.ring, err = seal.Parse([]byte(c.Text)); err != nil {
@@ -97,26 +120,9 @@ func openKeys(ctx context.Context, s store.Vaults, c KeyConfig, dry bool) (*keys
 		k.ring, err = seal.New()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the vault key: %w", err)
+		return nil, from, fmt.Errorf("the vault key: %w", err)
 	}
-	if k.ring == nil {
-		return k, nil
-	}
-	accept := func(stored store.Sealed) (store.Sealed, error) {
-		switch {
-		case stored == store.Sealed{} || empty && !k.ring.Has(stored.Key):
-			return checkText(k.ring, k.ring.Primary())
-		case !fits(k.ring, stored):
-			return stored, fmt.Errorf("the vault key in %s is not the one that this database's secrets are encrypted with (key %s, not %s); "+
-				"start with the right key, or with none: then only what needs the secrets fails", from, stored.Key, strings.Join(k.ring.IDs(), ", "))
-		}
-		return stored, nil
-	}
-	if dry {
-		_, err := accept(current)
-		return k, err
-	}
-	return k, s.SetVaultKey(ctx, accept)
+	return k, from, nil
 }
 
 // absent is for a key file that does not exist: it returns a fresh ring, written to the file, or nil.

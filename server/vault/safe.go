@@ -81,6 +81,12 @@ func Check(ctx context.Context, s store.Vaults, c KeyConfig) error {
 	return err
 }
 
+// CheckNew is Check for a database that does not exist yet.
+func CheckNew(c KeyConfig) error {
+	_, _, err := findRing(c, true, true)
+	return err
+}
+
 // Available reports whether there is a key.
 func (s *Safe) Available() bool {
 	s.keys.mu.Lock()

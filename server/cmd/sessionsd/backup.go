@@ -92,7 +92,7 @@ func writeNew(path string, write func(w io.Writer, folder string) error) (err er
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name()) // unless it was renamed
+	defer os.Remove(file.Name()) // it has another name by then, or none
 	err = write(file, filepath.Dir(path))
 	if err == nil {
 		err = file.Sync()
@@ -100,7 +100,7 @@ func writeNew(path string, write func(w io.Writer, folder string) error) (err er
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	return os.Rename(file.Name(), path)
+	return backup.PlaceNew(file.Name(), path)
 }
 
 func restoreCommand() *cobra.Command {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,8 @@ the address, and a SQLite file.`,
 			if err != nil {
 				return err
 			}
-			return server.Check(cmd.Context(), config, func(sentence string) { fmt.Fprintln(cmd.OutOrStdout(), sentence) })
+			err = server.Check(cmd.Context(), config, func(sentence string) { fmt.Fprintln(cmd.OutOrStdout(), sentence) })
+			return errors.Join(err, checkProfiles(flags.pprofAddr))
 		},
 	}
 	flags.register(cmd.Flags())

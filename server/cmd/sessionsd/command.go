@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -39,7 +40,7 @@ Every flag has an environment variable, which its help names; the flag wins over
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())
+		return fmt.Errorf("%w; see '%s --help'", plainValue(err), cmd.CommandPath())
 	})
 	root.AddCommand(serveCommand(), tokenCommand(), vaultCommand(), checkCommand(), healthcheckCommand(), backupCommand(), restoreCommand(), compactCommand(), versionCommand())
 	return root
@@ -65,10 +66,44 @@ func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) e
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
-			first = fmt.Errorf("$%s: %w", environmentName(f.Name), err)
+			first = fmt.Errorf("$%s: %w", environmentName(f.Name), plainValue(err))
 		}
 	})
 	return first
+}
+
+// plainValue says what a flag's value must be, where the error of a value tells how Go parses it.
+func plainValue(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	flag, must := invalid.GetFlag(), ""
+	switch flag.Value.Type() {
+	case "int", "int64":
+		must = "a whole number, such as " + flag.DefValue
+	case "duration":
+		must = "a duration, such as 30s or 5m"
+	case "bool":
+		must = "true or false"
+	default:
+		return err
+	}
+	return fmt.Errorf("%q is not a value of --%s, which must be %s", invalid.GetValue(), flag.Name, must)
+}
+
+// messages returns the sentences of an error, one for each that was joined, without the names of this program's packages.
+func messages(err error) (all []string) {
+	if joined, is := err.(interface{ Unwrap() []error }); is {
+		parts := joined.Unwrap()
+		if same := errors.Join(parts...); same != nil && same.Error() == err.Error() {
+			for _, part := range parts {
+				all = append(all, messages(part)...)
+			}
+			return all
+		}
+	}
+	return []string{strings.NewReplacer("sqlstore: ", "", "blob: ", "").Replace(err.Error())}
 }
 
 func versionCommand() *cobra.Command {

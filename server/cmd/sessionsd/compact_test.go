@@ -28,8 +28,8 @@ func TestOneServerPerFile(t *testing.T) {
 		return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 	}
 	first := serve(t, nil, "--db", "sqlite:"+path)
-	refusal := "sessionsd: sqlstore: another process serves the database file " + path +
-		"; stop it first, or choose another file (several servers can share a PostgreSQL)\n"
+	refusal := "sessionsd: another process serves the database file " + path +
+		", or restores it; stop it first, or choose another file (several servers can share a PostgreSQL)\n"
 	for _, name := range []string{path, link} {
 		for _, args := range [][]string{{"serve", "--addr", "127.0.0.1:0"}, {"compact"}} {
 			if code, stdout, stderr := run(append(args, "--db", "sqlite:"+name)...); code != 1 || stdout != "" || stderr != refusal {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -68,6 +69,9 @@ func reachable(addr string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
+// wantsHTTPS is in the response of net/http to a request without TLS, at a port with it.
+const wantsHTTPS = "HTTP request to an HTTPS server"
+
 // askHealth returns an error unless the response is a 200.
 func askHealth(ctx context.Context, url string) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -82,6 +86,9 @@ func askHealth(ctx context.Context, url string) error {
 	}
 	defer res.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<10))
+	if res.StatusCode == http.StatusBadRequest && bytes.Contains(body, []byte(wantsHTTPS)) {
+		return fmt.Errorf("%s: the server serves HTTPS; add --tls-cert", url)
+	}
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s: %s %s", url, res.Status, body)
 	}

@@ -13,7 +13,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the first signal drains; a second one ends the program at once
 	if err := command(os.Stdout, os.Stderr).ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "sessionsd:", err)
+		for _, message := range messages(err) {
+			fmt.Fprintln(os.Stderr, "sessionsd:", message)
+		}
 		os.Exit(1)
 	}
 }

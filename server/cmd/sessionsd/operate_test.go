@@ -5,6 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -142,6 +146,35 @@ func TestABackupGoesThroughAPipe(t *testing.T) {
 	}
 }
 
+// TestBackupsHaveRelativeNames backs up to, and restores at, names that are relative to the working folder.
+func TestBackupsHaveRelativeNames(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "work")
+	for _, folder := range []string{"sub", "../other"} {
+		if err := os.MkdirAll(filepath.Join(dir, folder), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(args ...string) {
+		t.Helper()
+		cmd := program(t, nil, args...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v: %v: %s", args, err, out)
+		}
+	}
+	run("token", "create", "--account", "acme", "--db", "sqlite:x.db")
+	for i, name := range []string{"b.tar.gz", "./c.tar.gz", "sub/b", "../other/b"} {
+		db := fmt.Sprint("sqlite:", []string{"", "./", "sub/", "../other/"}[i], "restored", i, ".db")
+		run("backup", name, "--db", "sqlite:x.db")
+		run("restore", name, "--db", db)
+		run("token", "list", "--db", db)
+		if i == 0 {
+			run("restore", name, "--db", "sqlite:new/deep.db", "--blobs", "files/of/it")
+		}
+	}
+}
+
 // TestCheck checks what a start would accept and refuse, and that the check creates and changes nothing.
 func TestCheck(t *testing.T) {
 	t.Parallel()
@@ -188,8 +221,22 @@ func TestCheck(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	check(0, "--vault-key-file", other) // nothing is encrypted yet
+	readable := filepath.Join(dir, "readable-key")
+	if code, _, stderr := runProgram(t, nil, "vault", "new-key", "--vault-key-file", readable); code != 0 {
+		t.Fatal(stderr)
+	}
+	if err := os.Chmod(readable, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	said = check(1, "--db", "sqlite:"+filepath.Join(dir, "new.db"), "--vault-key-file", readable, "--pprof-addr", "0.0.0.0:6060", "--blobs", "s3://")
+	for _, want := range []string{"sessionsd: the vault key: ", "sessionsd: --pprof-addr: ", "sessionsd: open the bucket: "} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%q is missing in %s", want, said)
+		}
+	}
 	for want, args := range map[string][]string{
 		"unknown log format":     {"--log-format", "xml"},
+		"address of loopback":    {"--pprof-addr", "x"},
 		"needs --script":         {"--runner", "script"},
 		"unknown feature":        {"--features", "m4"},
 		"is not a host":          {"--mcp-allow", "https://a"},
@@ -253,6 +300,20 @@ func TestHealthcheck(t *testing.T) {
 	}
 	if code, _, stderr := runProgram(t, env, "healthcheck", "--tls-cert", "x"); code != 1 || !strings.Contains(stderr, "HTTP response to HTTPS client") {
 		t.Errorf("HTTPS: %d %s", code, stderr)
+	}
+}
+
+// TestHealthcheckOfHTTPS asks a server that serves HTTPS without --tls-cert.
+func TestHealthcheckOfHTTPS(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	defer s.Close()
+	addr := s.Listener.Addr().String()
+	code, _, stderr := runProgram(t, nil, "healthcheck", "--addr", addr)
+	if want := "sessionsd: http://" + addr + "/readyz: the server serves HTTPS; add --tls-cert\n"; code != 1 || stderr != want {
+		t.Errorf("%d %s", code, stderr)
 	}
 }
 

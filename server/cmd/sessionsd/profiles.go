@@ -16,12 +16,9 @@ func serveProfiles(addr string, log *slog.Logger) (stop func(), err error) {
 	if addr == "" {
 		return func() {}, nil
 	}
-	if host, _, err := net.SplitHostPort(addr); err != nil || !isLoopback(host) {
-		return nil, fmt.Errorf("--pprof-addr: %q is not an address of loopback, such as 127.0.0.1:6060; profiles are for this machine only", addr)
-	}
-	listener, err := net.Listen("tcp", addr)
+	listener, err := listenForProfiles(addr)
 	if err != nil {
-		return nil, fmt.Errorf("--pprof-addr: %w", err)
+		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
@@ -33,6 +30,30 @@ func serveProfiles(addr string, log *slog.Logger) (stop func(), err error) {
 	go func() { _ = web.Serve(listener) }()
 	log.Info("serving profiles", "address", "http://"+listener.Addr().String()+"/debug/pprof/")
 	return func() { _ = web.Close() }, nil
+}
+
+// listenForProfiles listens at an address of loopback, and refuses any other one.
+func listenForProfiles(addr string) (net.Listener, error) {
+	if host, _, err := net.SplitHostPort(addr); err != nil || !isLoopback(host) {
+		return nil, fmt.Errorf("--pprof-addr: %q is not an address of loopback, such as 127.0.0.1:6060; profiles are for this machine only", addr)
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("--pprof-addr: %w", err)
+	}
+	return listener, nil
+}
+
+// checkProfiles returns the error that serveProfiles would return.
+func checkProfiles(addr string) error {
+	if addr == "" {
+		return nil
+	}
+	listener, err := listenForProfiles(addr)
+	if err != nil {
+		return err
+	}
+	return listener.Close()
 }
 
 // forLoopback refuses requests that name another host: a page from elsewhere can make a browser send such requests here,

@@ -100,6 +100,9 @@ file and requests give the same faults again.`,
 // open reads the files that the flags name, and returns the configuration.
 func (f *serveFlags) open(logs io.Writer) (config server.Config, err error) {
 	config = f.config
+	if err := f.checkBounds(); err != nil {
+		return config, err
+	}
 	if config.Logger, err = newLogger(logs, f.logFormat); err != nil {
 		return config, err
 	}
@@ -117,6 +120,24 @@ func (f *serveFlags) open(logs io.Writer) (config server.Config, err error) {
 		config.DemoToken = os.Getenv("QODER_PAT")
 	}
 	return config, nil
+}
+
+// checkBounds refuses bounds under which nothing could be served. In a Config, 0 stands for the default.
+func (f *serveFlags) checkBounds() error {
+	for _, bound := range []struct {
+		flag  string
+		value int64
+	}{
+		{"workers", int64(f.config.Workers)}, {"max-turns", int64(f.config.MaxTurns)}, {"max-streams", int64(f.config.MaxStreams)},
+		{"max-memory-bytes", f.config.MaxMemoryBytes}, {"max-key-bytes", f.config.MaxKeyBytes},
+		{"max-file-bytes", f.config.MaxFileBytes}, {"max-account-file-bytes", f.config.MaxAccountFileBytes},
+		{"db-max-conns", int64(f.db.maxConns)},
+	} {
+		if bound.value < 1 {
+			return fmt.Errorf("--%s is %d; it must be at least 1", bound.flag, bound.value)
+		}
+	}
+	return nil
 }
 
 func (f *serveFlags) register(flags *pflag.FlagSet) {

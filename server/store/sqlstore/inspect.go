@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
@@ -44,6 +45,8 @@ func Inspect(ctx context.Context, dsn string, opts Options) (s Schema, err error
 type BlobRef struct {
 	Key  string
 	Size int64 // in bytes
+	// SHA256 is the hash of the content, in 64 lower-case hexadecimal digits.
+	SHA256 string
 }
 
 // Snapshot writes a copy of the SQLite file that dsn names, as it is at one moment, to the file at target, which is empty or
@@ -58,6 +61,10 @@ func Snapshot(ctx context.Context, dsn, target string) error {
 
 // CheckSnapshot returns an error for a copy that is damaged, or that is not a database of this program.
 func CheckSnapshot(ctx context.Context, path string) error {
+	path, err := filepath.Abs(path) // a relative one might begin with ~ or file:
+	if err != nil {
+		return err
+	}
 	if err := sqliteengine.Check(ctx, path); err != nil {
 		return err
 	}
@@ -80,12 +87,25 @@ func SnapshotBlobs(ctx context.Context, path string, each func(BlobRef) error) e
 	if err != nil || old {
 		return err
 	}
-	const query = `SELECT blob, size FROM files WHERE deleted_at IS NULL AND blob <> '' ORDER BY blob`
+	const query = `SELECT blob, size, sha256 FROM files WHERE deleted_at IS NULL AND blob <> '' ORDER BY blob`
 	return sqliteengine.ReadFile(ctx, path, query, func(row engine.Scanner) error {
 		var b BlobRef
-		if err := row.Scan(&b.Key, &b.Size); err != nil {
+		if err := row.Scan(&b.Key, &b.Size, &b.SHA256); err != nil {
 			return err
 		}
 		return each(b)
 	})
+}
+
+// Reservation is the name of a SQLite file that this process keeps for itself.
+type Reservation = sqliteengine.Reservation
+
+// Reserve keeps the SQLite file that dsn names for this process, as Open does with Options.Serve, without creating it. It
+// creates the file's folder. It fails while another process serves or restores the file.
+func Reserve(dsn string) (*Reservation, error) {
+	name, onSQLite := strings.CutPrefix(dsn, "sqlite:")
+	if !onSQLite {
+		return nil, errors.New("sqlstore: only a SQLite file is reserved")
+	}
+	return sqliteengine.Reserve(name)
 }

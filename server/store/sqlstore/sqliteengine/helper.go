@@ -21,6 +21,8 @@ var errLocked = errors.New("the file is locked")
 type helper struct {
 	path  string
 	serve bool
+	// made is whether the file did not exist before.
+	made bool
 
 	mu   sync.Mutex // serializes renew and close
 	file atomic.Pointer[os.File]
@@ -28,9 +30,22 @@ type helper struct {
 
 // openHelper opens the file, and creates it if it is absent. With serve it also locks it, or fails with errLocked.
 func openHelper(path string, serve bool) (*helper, error) {
-	h := &helper{path: path, serve: serve}
+	_, err := os.Lstat(path)
+	h := &helper{path: path, serve: serve, made: errors.Is(err, fs.ErrNotExist)}
 	if err := h.renew(); err != nil {
 		return nil, err
+	}
+	return h, nil
+}
+
+// openHelperOf opens the helper of the database file at path, with errors for an operator.
+func openHelperOf(path string, serve bool) (*helper, error) {
+	h, err := openHelper(path+"-revocations", serve)
+	switch {
+	case errors.Is(err, errLocked):
+		return nil, fmt.Errorf("sqlstore: %w", served(path))
+	case err != nil:
+		return nil, fmt.Errorf("sqlstore: open the helper file of the database: %w", err)
 	}
 	return h, nil
 }
@@ -124,4 +139,16 @@ func (h *helper) close() error {
 		return nil
 	}
 	return err
+}
+
+// discard closes the helper, and removes its file if openHelper made it.
+func (h *helper) discard() error {
+	if !h.made {
+		return h.close()
+	}
+	err := os.Remove(h.path) // while it is locked: who waits for the lock opens another file
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, h.close())
 }

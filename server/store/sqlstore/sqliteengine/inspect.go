@@ -80,6 +80,10 @@ func onReader(ctx context.Context, path string, run func(c *rawConn) error) erro
 
 // onFile calls run with a connection to a file, next to those of a server.
 func onFile(ctx context.Context, path string, options url.Values, run func(c *rawConn) error) (err error) {
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return err
+	}
 	f := &files{path: path}
 	pool, err := openPool(fileDSN(path, options), 1, f)
 	if err != nil {

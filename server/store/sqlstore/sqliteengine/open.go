@@ -57,15 +57,13 @@ func Open(ctx context.Context, name string, options Options) (engine.Database, e
 	return db, nil
 }
 
-// openPools opens a file and its helper. Where the name turns out to be no database, it leaves no helper behind.
+// openPools opens a file and its helper. Where the name turns out to be no database, it leaves no helper behind. A process
+// that serves takes the lock before it creates the file: another one may be restoring it.
 func openPools(ctx context.Context, name string, options Options) (_ *pools, err error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
 	path, err := resolve(name)
-	if err == nil {
-		err = makeFile(path)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: open the database file: %w", err)
 	}
@@ -79,7 +77,18 @@ func openPools(ctx context.Context, name string, options Options) (_ *pools, err
 		for _, c := range slices.Backward(opened) {
 			err = errors.Join(err, c.Close())
 		}
+		if e.helper != nil {
+			err = errors.Join(err, e.helper.discard())
+		}
 	}()
+	if options.Serve {
+		if e.helper, err = openHelperOf(path, true); err != nil {
+			return nil, err
+		}
+	}
+	if err := makeFile(path); err != nil {
+		return nil, fmt.Errorf("sqlstore: open the database file: %w", err)
+	}
 	if e.writers, err = openPool(fileDSN(path, url.Values{"_txlock": {"immediate"}, "_auto_vacuum": {"incremental"}}), 1, e.files); err != nil {
 		return nil, err
 	}
@@ -91,10 +100,10 @@ func openPools(ctx context.Context, name string, options Options) (_ *pools, err
 	if err := e.connect(ctx); err != nil {
 		return nil, e.failure(ctx, err)
 	}
-	if e.helper, err = openHelper(path+"-revocations", options.Serve); errors.Is(err, errLocked) {
-		return nil, fmt.Errorf("sqlstore: %w", served(path))
-	} else if err != nil {
-		return nil, fmt.Errorf("sqlstore: open the helper file of the database: %w", err)
+	if !options.Serve {
+		if e.helper, err = openHelperOf(path, false); err != nil {
+			return nil, err
+		}
 	}
 	e.observe(options.OnCommit)
 	if options.Serve {
@@ -124,7 +133,7 @@ func (e *pools) connect(ctx context.Context) error {
 
 // served is why a database cannot be served.
 func served(path string) error {
-	return fmt.Errorf("another process serves the database file %s; stop it first, or choose another file (several servers can share a PostgreSQL)", path)
+	return fmt.Errorf("another process serves the database file %s, or restores it; stop it first, or choose another file (several servers can share a PostgreSQL)", path)
 }
 
 // openMemory uses one connection for everything: the connection is the database. It starts as a copy of a database
@@ -212,7 +221,7 @@ func openPool(dsn string, size int, f *files) (*sql.DB, error) {
 
 // fileDSN puts every setting into the DSN, since each new connection of a pool needs them. synchronous is FULL
 // because in WAL mode anything less may lose a committed transaction when the power fails. secure_delete overwrites what is
-// deleted with zeros.
+// deleted with zeros. path is absolute.
 func fileDSN(path string, options url.Values) string {
 	options["_pragma"] = []string{
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
