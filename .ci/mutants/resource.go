@@ -325,8 +325,8 @@ var resourceMutants = []mutant{
 	{
 		name:     "work: a token of an earlier delivery begins the lease",
 		in:       "server/work/work.go",
-		before:   "case !held || outdated:",
-		after:    "case !held || outdated && owner:",
+		before:   "case !held || outdated || foreign:",
+		after:    "case !held || outdated && owner || foreign:",
 		packages: "server/work",
 		tests:    "TestHeartbeats",
 	},
@@ -449,5 +449,21 @@ var resourceMutants = []mutant{
 		after:    "o.PartSizeBytes, o.Concurrency = partBytes, 1",
 		packages: "server/blob",
 		tests:    "TestPartsAreSmall",
+	},
+	{
+		name:     "work: a key takes a worker's item by a heartbeat",
+		in:       "server/work/work.go",
+		before:   "|| outdated || foreign:",
+		after:    "|| outdated:",
+		packages: "server/work",
+		tests:    "TestHeartbeatsWithAKey",
+	},
+	{
+		name:     "work: a heartbeat with a key is taken for one of the account",
+		in:       "server/operations/work.go",
+		before:   "beat.ByKey = byKey(ctx)",
+		after:    "beat.ByKey = byKey(ctx) && false",
+		packages: "server",
+		tests:    "TestAKeyTakesNoItem",
 	},
 }
