@@ -55,6 +55,12 @@ func TestPreflights(t *testing.T) {
 		{"https://app.example.com.evil.example", "POST", "authorization", false},
 		{"http://app.example.com", "POST", "authorization", false},
 		{"https://apps.example", "POST", "authorization", false},
+		{"https://evil.example/.apps.example", "POST", "authorization", false},
+		{"https://evil.example?.apps.example", "POST", "authorization", false},
+		{"https://user@one.apps.example", "POST", "authorization", false},
+		{"https://.apps.example", "POST", "authorization", false},
+		{"https://one.apps.example:8443", "POST", "authorization", false},
+		{"https://one.two.apps.example", "PUT", "authorization", true},
 		{"null", "POST", "authorization", false},
 	} {
 		got := preflight(h, c.origin, c.method, c.headers)

@@ -182,6 +182,21 @@ func TestResources(t *testing.T) {
 	expect(t, h.get(path+"/"+first), 200, map[string]any{"id": first})
 	taken := conflict("Session '"+id+"' has a resource at '/two' already.", "")
 	h.expectRefusal(t, request{method: "POST", path: path, body: `{"type":"file","file_id":"` + files[3] + `","mount_path":"/two"}`}, taken)
+	for at, other := range map[string]string{"/two/a": "/two", "/mnt/session": "/mnt/session/uploads/" + files[0]} {
+		around := conflict("Session '"+id+"' has a resource at '"+other+"', and one at '"+at+"' would lie in it or around it; choose another path.", "")
+		h.expectRefusal(t, request{method: "POST", path: path, body: `{"type":"file","file_id":"` + files[3] + `","mount_path":"` + at + `"}`}, around)
+	}
+	for _, at := range []string{"/mnt", "/mnt/memory", "/mnt/memory/m1", "/mnt/memory/m1/a.md"} {
+		reserved := badRequest("resources[0].mount_path", "Field 'resources[0].mount_path' must be neither in nor above /mnt/memory, the folder of memory stores.")
+		body := `{"type":"file","file_id":"` + files[3] + `","mount_path":"` + at + `"}`
+		h.expectRefusal(t, request{method: "POST", path: path, body: body}, reserved)
+		h.expectRefusal(t, request{method: "POST", path: "/sessions", body: h.createBody(map[string]any{"resources": json.RawMessage("[" + body + "]")})}, reserved)
+	}
+	for _, paths := range [][2]string{{"/a/b", "/a/b/c"}, {"/a/b/c", "/a/b"}} {
+		h.expectRefusal(t, request{method: "POST", path: "/sessions", body: h.createBody(map[string]any{"resources": []any{
+			map[string]any{"type": "file", "file_id": files[3], "mount_path": paths[0]}, map[string]any{"type": "file", "file_id": files[4], "mount_path": paths[1]},
+		}})}, badRequest("resources", "One of the resources at '"+paths[0]+"' and '"+paths[1]+"' would lie in the other; choose another path."))
+	}
 	h.expectRefusal(t, request{method: "POST", path: path, body: `{"type":"file","file_id":"` + files[0] + `","mount_path":"/else"}`},
 		refusal{409, "invalid_request_error", "", "The session has file '" + files[0] + "' already; a session has a file once."})
 	h.expectRefusal(t, request{method: "POST", path: path, body: `{"resources":[{"type":"file","file_id":"` + files[4] + `"},{"type":"file","file_id":"file_x"}]}`},

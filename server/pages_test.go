@@ -40,7 +40,8 @@ func TestPagesAreSecure(t *testing.T) {
 // The root is a page for a browser; for a program it is what it was, an unknown path.
 func TestTheRoot(t *testing.T) {
 	h := start(t)
-	for accept, want := range map[string]int{"text/html,application/xhtml+xml,*/*;q=0.8": http.StatusOK, "*/*": http.StatusNotFound, "application/json": http.StatusNotFound, "": http.StatusNotFound} {
+	for accept, want := range map[string]int{"text/html,application/xhtml+xml,*/*;q=0.8": http.StatusOK, "*/*": http.StatusNotFound, "application/json": http.StatusNotFound, "": http.StatusNotFound,
+		"TEXT/HTML": http.StatusOK, "text/html;q=0": http.StatusNotFound, "*/*, text/html;q=0.0": http.StatusNotFound} {
 		got := h.do(request{method: http.MethodGet, path: "//", token: "-", header: map[string]string{"Accept": accept}})
 		if got.status != want || got.header.Get("Vary") != "Accept" {
 			t.Errorf("%q: %d %v", accept, got.status, got.header)

@@ -325,6 +325,19 @@ func TestWorkThatIsRefused(t *testing.T) {
 	}
 }
 
+// The key of the environment does not take an item from the worker that has it by its session token.
+func TestAKeyTakesNoItem(t *testing.T) {
+	q := start(t).workQueue(t)
+	_, id, token, last := q.served()
+	for _, query := range []string{"", "?desired_ttl_seconds=600", "?expected_last_heartbeat=" + url.QueryEscape(last)} {
+		got := q.post("/"+id+"/heartbeat"+query, q.key)
+		if state := got.field("error", "details", "current_state", "ttl_seconds"); got.status != http.StatusPreconditionFailed || state != 30.0 {
+			t.Errorf("%q: %d %s", query, got.status, got.body)
+		}
+	}
+	q.beats(id, last, token, http.StatusOK)
+}
+
 // A deleted or expired key opens nothing. A key is shown once.
 func TestKeys(t *testing.T) {
 	h := start(t)

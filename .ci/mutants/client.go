@@ -360,7 +360,7 @@ var clientMutants = []mutant{
 		before:   "; !l.store {",
 		after:    "; !l.store || l.store {",
 		packages: "client/cmd/sessions/worker",
-		tests:    "TestResourcesOfASession",
+		tests:    "TestFilesInMemoryStores",
 	},
 	{
 		name:     "worker: the links of a sandbox hide the system",

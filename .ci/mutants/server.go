@@ -355,8 +355,8 @@ var serverMutants = []mutant{
 	{
 		name:     "files: a session has a file twice",
 		in:       "server/operations",
-		before:   "if taken[r.FileID] {",
-		after:    "if false {",
+		before:   "case other.FileID == r.FileID:",
+		after:    "case false:",
 		packages: "server",
 		tests:    "TestResources",
 	},

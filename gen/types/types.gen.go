@@ -2105,7 +2105,8 @@ type AddSessionResourcesRequest struct {
 
 	// MountPath Path of a file in the session's container, at most 512 bytes without `.`, `..` and empty segments, control
 	// characters, and characters that are invisible or change the direction of text; `/mnt/session/uploads/<file_id>`
-	// by default. `path` is another name of `mount_path`; if both are sent they are equal.
+	// by default. It is neither in nor above `/mnt/memory`, the folder of memory stores, nor in or above another file of the
+	// session. `path` is another name of `mount_path`; if both are sent they are equal.
 	//
 	//
 	// Example: /mnt/session/uploads/report.csv
@@ -2113,7 +2114,8 @@ type AddSessionResourcesRequest struct {
 
 	// Path Path of a file in the session's container, at most 512 bytes without `.`, `..` and empty segments, control
 	// characters, and characters that are invisible or change the direction of text; `/mnt/session/uploads/<file_id>`
-	// by default. `path` is another name of `mount_path`; if both are sent they are equal.
+	// by default. It is neither in nor above `/mnt/memory`, the folder of memory stores, nor in or above another file of the
+	// session. `path` is another name of `mount_path`; if both are sent they are equal.
 	//
 	//
 	// Example: /mnt/session/uploads/report.csv
@@ -3858,7 +3860,8 @@ type FileResourceInput struct {
 
 	// MountPath Path of a file in the session's container, at most 512 bytes without `.`, `..` and empty segments, control
 	// characters, and characters that are invisible or change the direction of text; `/mnt/session/uploads/<file_id>`
-	// by default. `path` is another name of `mount_path`; if both are sent they are equal.
+	// by default. It is neither in nor above `/mnt/memory`, the folder of memory stores, nor in or above another file of the
+	// session. `path` is another name of `mount_path`; if both are sent they are equal.
 	//
 	//
 	// Example: /mnt/session/uploads/report.csv
@@ -3866,7 +3869,8 @@ type FileResourceInput struct {
 
 	// Path Path of a file in the session's container, at most 512 bytes without `.`, `..` and empty segments, control
 	// characters, and characters that are invisible or change the direction of text; `/mnt/session/uploads/<file_id>`
-	// by default. `path` is another name of `mount_path`; if both are sent they are equal.
+	// by default. It is neither in nor above `/mnt/memory`, the folder of memory stores, nor in or above another file of the
+	// session. `path` is another name of `mount_path`; if both are sent they are equal.
 	//
 	//
 	// Example: /mnt/session/uploads/report.csv
@@ -4784,7 +4788,8 @@ type ModelSource string
 
 // MountPath Path of a file in the session's container, at most 512 bytes without `.`, `..` and empty segments, control
 // characters, and characters that are invisible or change the direction of text; `/mnt/session/uploads/<file_id>`
-// by default. `path` is another name of `mount_path`; if both are sent they are equal.
+// by default. It is neither in nor above `/mnt/memory`, the folder of memory stores, nor in or above another file of the
+// session. `path` is another name of `mount_path`; if both are sent they are equal.
 //
 // Example: /mnt/session/uploads/report.csv
 type MountPath = string

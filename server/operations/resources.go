@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/cloud-sessions/sessions/api/contract"
@@ -114,6 +115,8 @@ func fileResource(i int, file types.FileResourceInput) (store.ResourceSpec, erro
 		return store.ResourceSpec{}, invalid("path", "is another name of 'mount_path'; send one of them.")
 	case at != "" && !isMountPath(at):
 		return store.ResourceSpec{}, invalid("mount_path", "must be an absolute path of at most 512 bytes without '.' or '..' segments, empty segments, control or format characters.")
+	case at != "" && overlap(at, store.MemoryFolder):
+		return store.ResourceSpec{}, invalid("mount_path", "must be neither in nor above "+store.MemoryFolder+", the folder of memory stores.")
 	}
 	return store.ResourceSpec{FileID: file.FileID, MountPath: at}, nil
 }
@@ -160,30 +163,44 @@ func addedResources(body *types.AddSessionResourcesRequest, session types.Sessio
 	return types.NewAddedSessionResources(session)
 }
 
-// checkResources returns an error for more files than the contract allows a session, for a file that it has twice, and for
-// two files at one path.
+// checkResources returns an error for more files than the contract allows a session, for a file that it has twice, and for a
+// new file at, above or below the path of another file. Those of memory stores are in store.MemoryFolder, where no file is.
 func (h *handler) checkResources(s *store.Session) error {
 	files := make([]types.FileResourceInput, 0, len(s.Resources))
-	taken := map[string]bool{}
 	for _, r := range s.Resources {
 		if r.Memory != nil {
 			continue
 		}
 		path := cmp.Or(r.MountPath, store.DefaultMountPath(r.FileID))
-		if taken[r.FileID] {
-			return &attachedError{r.FileID}
+		for _, other := range files {
+			switch {
+			case other.FileID == r.FileID:
+				return &attachedError{r.FileID}
+			case r.ID == "" && overlap(path, *other.MountPath):
+				return pathInUse(s.ID, path, *other.MountPath)
+			}
 		}
-		taken[r.FileID] = true
-		switch {
-		case taken[path] && s.ID == "":
-			return &contract.RequestError{Param: "resources", Message: fmt.Sprintf("Two resources have the path '%s'; give each its own.", path)}
-		case taken[path]:
-			return &store.StateError{Noun: store.NounSession, ID: s.ID, Reason: fmt.Sprintf("has a resource at '%s' already.", path)}
-		}
-		taken[path] = true
 		files = append(files, types.FileResourceInput{Type: types.FileResourceInputTypeFile, FileID: r.FileID, MountPath: &path})
 	}
 	return h.checkChange("resources", "FileResourceInputs", files)
+}
+
+// overlap reports whether two paths are equal, or one of them lies below the other.
+func overlap(a, b string) bool {
+	return a == b || strings.HasPrefix(a, b+"/") || strings.HasPrefix(b, a+"/")
+}
+
+// pathInUse is the error of a path that overlaps another one, of the session with that id, or of the same request for "".
+func pathInUse(session, path, other string) error {
+	switch {
+	case session == "" && path == other:
+		return &contract.RequestError{Param: "resources", Message: fmt.Sprintf("Two resources have the path '%s'; give each its own.", path)}
+	case session == "":
+		return &contract.RequestError{Param: "resources", Message: fmt.Sprintf("One of the resources at '%s' and '%s' would lie in the other; choose another path.", other, path)}
+	case path == other:
+		return &store.StateError{Noun: store.NounSession, ID: session, Reason: fmt.Sprintf("has a resource at '%s' already.", path)}
+	}
+	return &store.StateError{Noun: store.NounSession, ID: session, Reason: fmt.Sprintf("has a resource at '%s', and one at '%s' would lie in it or around it; choose another path.", other, path)}
 }
 
 // addResources adds a new session's files and memory stores to its spec. A memory store that memory_store_ids names as well

@@ -128,6 +128,7 @@ func (h *handler) HeartbeatWork(ctx context.Context, req echoserver.HeartbeatWor
 	if err != nil {
 		return nil, err
 	}
+	beat.ByKey = byKey(ctx)
 	if info := request.From(ctx); info.Scope.WorkID != "" {
 		beat.Token = info.Token
 	}
@@ -145,12 +146,16 @@ func (h *handler) HeartbeatWork(ctx context.Context, req echoserver.HeartbeatWor
 
 func (h *handler) StopWork(ctx context.Context, req echoserver.StopWorkRequestObject) (echoserver.StopWorkResponseObject, error) {
 	force := req.Body != nil && value(req.Body.Force)
-	scope := request.From(ctx).Scope
-	byKey := !scope.Whole() && scope.WorkID == ""
 	wire, err := h.changeWork(ctx, req.EnvironmentID, req.WorkID, func(w *store.WorkItem) error {
-		return work.Stop(w, force, byKey, h.now())
+		return work.Stop(w, force, byKey(ctx), h.now())
 	})
 	return echoserver.StopWork200JSONResponse{Body: wire}, err
+}
+
+// byKey reports whether a request on a work item comes with the key of an environment.
+func byKey(ctx context.Context) bool {
+	scope := request.From(ctx).Scope
+	return !scope.Whole() && scope.WorkID == ""
 }
 
 // changeWork changes a work item.

@@ -4,7 +4,8 @@ import (
 	_ "embed"
 	"net/http"
 	"strconv"
-	"strings"
+
+	"github.com/cloud-sessions/sessions/server/coding"
 )
 
 //go:embed index.html
@@ -19,8 +20,8 @@ var icon []byte
 // indexPolicy lets the page at the root load its style sheet and its icon and nothing else.
 const indexPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// WantsPage reports whether a request comes from a browser that opens a page, rather than from a program.
-func WantsPage(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
+// WantsPage reports whether a request comes from a browser that opens a page, rather than from a program: it names text/html.
+func WantsPage(r *http.Request) bool { return coding.Names(r.Header.Values("Accept"), "text/html") }
 
 // Index serves the page at the server's root, which says what the server is and where its other pages are.
 func Index(w http.ResponseWriter, _ *http.Request) { serveText(w, "text/html; charset=utf-8", index) }

@@ -111,7 +111,7 @@ func (s *Site) serve(w http.ResponseWriter, r *http.Request, f file) {
 	header.Add("Vary", "Accept-Encoding")
 	header.Set("Cache-Control", "no-cache")
 	header.Set("ETag", tag)
-	if strings.Contains(r.Header.Get("If-None-Match"), tag) {
+	if matches(r.Header.Values("If-None-Match"), tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
@@ -129,6 +129,18 @@ func (s *Site) serve(w http.ResponseWriter, r *http.Request, f file) {
 	if r.Method == http.MethodGet {
 		_, _ = io.Copy(w, content)
 	}
+}
+
+// matches reports whether If-None-Match headers have an entity tag, strong or weak, or stand for any (RFC 9110, section
+// 13.1.2). http.ServeContent would need content that can be read from any place.
+func matches(headers []string, tag string) bool {
+	for element := range strings.SplitSeq(strings.Join(headers, ","), ",") {
+		element = strings.TrimSpace(element)
+		if element == "*" || strings.TrimPrefix(element, "W/") == tag {
+			return true
+		}
+	}
+	return false
 }
 
 // open returns the content of a file, compressed or not. Files of a program need not be closed.

@@ -65,6 +65,14 @@ func TestSite(t *testing.T) {
 	if again.Code != http.StatusNotModified || again.Body.Len() > 0 {
 		t.Errorf("%d %s", again.Code, again.Body)
 	}
+	tag := plain.Header().Get("ETag")
+	for match, want := range map[string]int{
+		"*": 304, "W/" + tag: 304, `"a,b",W/"x" , ` + tag: 304, strings.Trim(tag, `"`): 200, `"x` + tag[1:]: 200, `"x` + tag: 200, tag + `"`: 200, zipped.Header().Get("ETag"): 200, "": 200,
+	} {
+		if got := ask(site, "GET", "/", "If-None-Match", match); got.Code != want {
+			t.Errorf("If-None-Match: %s: %d", match, got.Code)
+		}
+	}
 	if got := ask(site, "GET", "/", "Accept-Encoding", "gzip;q=0"); got.Header().Get("Content-Encoding") != "" {
 		t.Errorf("gzip was refused: %v", got.Header())
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 	"github.com/rs/cors"
@@ -42,11 +43,27 @@ func crossOrigin(c *contract.Contract, origins []string, next http.Handler) http
 		methods = append(methods, op.Method)
 	}
 	slices.Sort(methods)
-	return cors.New(cors.Options{
+	options := cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: append(slices.Compact(methods), http.MethodHead),
 		AllowedHeaders: append(c.RequestHeaders(), echo.HeaderAuthorization, echo.HeaderContentType, echo.HeaderXRequestID),
 		ExposedHeaders: c.ResponseHeaders(),
 		MaxAge:         corsMaxAge,
-	}).Handler(next)
+	}
+	if !slices.Contains(origins, "*") { // whose responses do not repeat the origin
+		options.AllowOriginFunc = func(origin string) bool { return allowsOrigin(origins, origin) }
+	}
+	return cors.New(options).Handler(next)
+}
+
+// allowsOrigin reports whether a value of the Origin header is an origin, and one of those allowed. The library's own wildcards
+// match what is not an origin as well, such as "https://evil.example/.apps.example".
+func allowsOrigin(allowed []string, origin string) bool {
+	if !originPattern.MatchString(origin) {
+		return false
+	}
+	return slices.ContainsFunc(allowed, func(allowed string) bool {
+		before, after, wild := strings.Cut(allowed, "*")
+		return origin == allowed || wild && strings.HasPrefix(origin, before) && strings.HasSuffix(origin, after) && len(origin) > len(allowed)
+	})
 }

@@ -220,15 +220,18 @@ type MemoryMount struct {
 	Name, Description string
 }
 
+// MemoryFolder is the folder of a session's container in which its memory stores appear, and nothing else.
+const MemoryFolder = "/mnt/memory"
+
 // MemoryMountPath returns where a memory store appears in a session's container, given the paths that are taken: below
-// /mnt/memory, by its name in lower case with a hyphen for each run of what is not a letter or digit of ASCII, or else by
+// MemoryFolder, by its name in lower case with a hyphen for each run of what is not a letter or digit of ASCII, or else by
 // its id.
 func MemoryMountPath(name, id string, taken map[string]bool) string {
 	const most = 64
 	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
 	slug := strings.Join(words, "-")
-	if path := "/mnt/memory/" + slug; slug != "" && len(slug) <= most && !taken[path] {
+	if path := MemoryFolder + "/" + slug; slug != "" && len(slug) <= most && !taken[path] {
 		return path
 	}
-	return "/mnt/memory/" + id
+	return MemoryFolder + "/" + id
 }

@@ -88,24 +88,28 @@ type Heartbeat struct {
 	At time.Time
 	// Token is the hash of the token of a delivery, if the caller has one; otherwise "".
 	Token string
+	// ByKey is whether the request comes with the key of an environment.
+	ByKey bool
 	// TTL is the length of the lease that the worker asks for; 0 for the default.
 	TTL time.Duration
 }
 
 // Beat extends the lease of the worker that has the item. The first heartbeat that expects NoHeartbeat makes its worker the
 // one that has the item. It is a LeaseLostError for another worker's heartbeat, and for an item that nobody has. Then a
-// heartbeat that expects nothing is a StateError.
+// heartbeat that expects nothing is a StateError. With the key of an environment, a heartbeat is another worker's as soon as
+// one came with the token of the delivery, whatever it expects.
 //
 // A worker repeats a heartbeat whose response was lost. So a heartbeat that expects the one before the latest has no effect
 // if it comes with the token of the delivery, which only that worker has.
 func Beat(w *store.WorkItem, h Heartbeat, now time.Time, ttl time.Duration) error {
 	owner := h.Token != "" && h.Token == w.Lease.Token
 	outdated := h.Token != "" && !owner
+	foreign := h.ByKey && w.Lease.ByToken
 	held := w.State == store.WorkStarting || w.State == store.WorkActive || w.State == store.WorkStopping
 	switch {
 	case !held && h.Expected == "":
 		return &StateError{w.ID, fmt.Sprintf("is %s; acknowledge an item before its first heartbeat.", w.State)}
-	case !held || outdated:
+	case !held || outdated || foreign:
 		return lost(w)
 	case h.Expected == "" || h.meets(w.HeartbeatAt):
 	case owner && w.HeartbeatAt != nil && h.meets(w.Lease.PreviousAt):

@@ -112,6 +112,29 @@ func TestRepeatedHeartbeats(t *testing.T) {
 	}
 }
 
+// The key of an environment cannot take an item from a worker that has it by a session token, nor change its lease.
+func TestHeartbeatsWithAKey(t *testing.T) {
+	t.Parallel()
+	for _, state := range []store.WorkState{store.WorkActive, store.WorkStopping} {
+		w := item(t, state)
+		before, latest := w.Lease, *w.HeartbeatAt
+		for _, h := range []work.Heartbeat{
+			{}, {Expected: work.NoHeartbeat}, {Expected: latest.Format(time.RFC3339Nano), At: latest},
+		} {
+			h.ByKey, h.TTL = true, time.Minute
+			if got := kind(work.Beat(w, h, began.Add(time.Second), lease)); got != "412" || w.Lease != before || !w.HeartbeatAt.Equal(latest) {
+				t.Errorf("%s, expecting %q: %q and %+v", state, h.Expected, got, w.Lease)
+			}
+		}
+	}
+	w := item(t, store.WorkStarting)
+	for range 2 {
+		if err := work.Beat(w, work.Heartbeat{ByKey: true}, began.Add(time.Second), lease); err != nil {
+			t.Errorf("a worker that uses the key only: %v", err)
+		}
+	}
+}
+
 func TestLeases(t *testing.T) {
 	t.Parallel()
 	for asked, want := range map[time.Duration]time.Duration{0: lease, time.Second: 10 * time.Second, time.Minute: time.Minute, time.Hour: 10 * time.Minute} {

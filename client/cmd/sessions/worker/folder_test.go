@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/cloud-sessions/sessions/client"
 )
 
 // gives returns a download of a content.
@@ -241,5 +243,22 @@ func TestMounts(t *testing.T) {
 	}
 	if got, want := strings.Join(seen, " "), "/mnt/session/uploads /data/in /top.txt /mnt/memory/notes"; got != want {
 		t.Errorf("in a sandbox: %s, want %s", got, want)
+	}
+}
+
+// A file whose path lies in a memory store is not downloaded, whatever server allows that.
+func TestFilesInMemoryStores(t *testing.T) {
+	t.Parallel()
+	api, err := client.New(client.WithBaseURL("http://127.0.0.1:1"), client.WithToken("t"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, dir := testFolder(t)
+	i := &item{Worker: &Worker{Dir: dir, folder: f}, session: "sess_1", api: api, mounts: newMounts(dir), tried: map[string]client.FileID{}}
+	i.mounts.add(link{at: "/mnt/memory/notes", name: "mnt/memory/notes-work_1", store: true})
+	const at = "/mnt/memory/notes/inside.md"
+	i.fetch(t.Context(), client.FileResource{FileID: "file_1", MountPath: at})
+	if got := i.mounts.failed[at]; got != "its path lies in a memory store" {
+		t.Errorf("%q", got)
 	}
 }

@@ -154,14 +154,13 @@ func TestResourcesOfASession(t *testing.T) {
 	p.must(err)
 	_, err = p.MemoryStores.Memories.Create(t.Context(), store.ID, &client.CreateMemoryRequest{Path: "a/b.md", Content: "remembered"})
 	p.must(err)
-	first, taken, inside := p.file("first"), p.file("taken"), p.file("inside")
+	first, taken := p.file("first"), p.file("taken")
 	p.must(os.WriteFile(filepath.Join(p.dir, "own.txt"), []byte("of the user"), 0o600))
 	session, err := p.Sessions.Create(t.Context(), &client.CreateSessionRequest{
 		Agent: client.AgentRef{ID: p.agent}, EnvironmentID: p.environment, MemoryStoreIDs: []client.MemoryStoreID{store.ID},
 		Resources: []client.SessionResourceInput{
 			client.NewSessionResourceInput(client.FileResourceInput{FileID: first}),
 			client.NewSessionResourceInput(client.FileResourceInput{FileID: taken, MountPath: new("/own.txt")}),
-			client.NewSessionResourceInput(client.FileResourceInput{FileID: inside, MountPath: new("/mnt/memory/notes/inside.md")}),
 		},
 	})
 	p.must(err)
@@ -172,7 +171,6 @@ func TestResourcesOfASession(t *testing.T) {
 		{reads("/mnt/memory/notes/a/b.md"), "remembered|"},
 		{reads("/own.txt"), "The file at /own.txt is not on this machine: another file is there, which the worker does not overwrite.|"},
 		{reads("own.txt"), "of the user|"},
-		{reads("/mnt/memory/notes/inside.md"), "The file at /mnt/memory/notes/inside.md is not on this machine: its path lies in a memory store.|"},
 		{`[{"tool":"edit","input":{"file_path":"` + uploaded + `","old_string":"first","new_string":"edited"}}]`, "edited mnt/session/uploads/" + first + " (1 replacement(s))|"},
 		{reads(uploaded), "edited|"},
 		{`[{"tool":"write","input":{"file_path":"/mnt/memory/notes/new.md","content":"by the agent"}}]`, "wrote 12 bytes to mnt/memory/notes/new.md|"},
