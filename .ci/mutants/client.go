@@ -458,4 +458,20 @@ var clientMutants = []mutant{
 		packages: "client/cmd/sessions",
 		tests:    "TestLoginOnATerminal",
 	},
+	{
+		name:     "records: a field that a request does not set is sent",
+		in:       "client/cmd/sessions",
+		before:   "				delete(value, key)\n				dropped[at] = true",
+		after:    "				dropped[at] = true",
+		packages: "client/cmd/sessions",
+		tests:    "TestRecordsAreRequests",
+	},
+	{
+		name:     "records: fields are ignored that neither a request nor a record has",
+		in:       "client/cmd/sessions",
+		before:   "			case shown[key] == nil:\n",
+		after:    "",
+		packages: "client/cmd/sessions",
+		tests:    "TestMistakes",
+	},
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"net/http"
 	"net/url"
@@ -119,15 +120,22 @@ func suggestFlag(cmd *cobra.Command, unknown *pflag.NotExistError) error {
 	if unknown.GetSpecifiedShortnames() != "" {
 		return unknown
 	}
-	flags := &cobra.Command{SuggestionsMinimumDistance: 2} // which suggests commands: each flag is one here
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		flags.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
-	})
-	near := flags.SuggestionsFor(unknown.GetSpecifiedName())
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	near := similar(unknown.GetSpecifiedName(), slices.Values(names))
 	if len(near) == 0 {
 		return unknown
 	}
 	return fmt.Errorf("%w; did you mean --%s", unknown, strings.Join(near, " or --"))
+}
+
+// similar returns the names that are similar to one that was given, sorted.
+func similar(given string, names iter.Seq[string]) []string {
+	commands := &cobra.Command{SuggestionsMinimumDistance: 2} // each name is a command here, which cobra suggests
+	for name := range names {
+		commands.AddCommand(&cobra.Command{Use: name, Run: func(*cobra.Command, []string) {}})
+	}
+	return slices.Sorted(slices.Values(commands.SuggestionsFor(given)))
 }
 
 // exclusive says in plain words what cobra says of flags that exclude each other, and leaves other texts.
