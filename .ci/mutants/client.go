@@ -474,4 +474,12 @@ var clientMutants = []mutant{
 		packages: "client/cmd/sessions",
 		tests:    "TestMistakes",
 	},
+	{
+		name:     "tables: a column is left out that could be narrower",
+		in:       "client/cmd/sessions",
+		before:   "		if columns[last].least > leastWidth {",
+		after:    "		if false {",
+		packages: "client/cmd/sessions",
+		tests:    "TestNarrowTablesShowWhatMatters",
+	},
 }
