@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -73,6 +76,24 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// A wrong scheme and a certificate that is not trusted are answered with what to change.
+func TestHTTPSMistakes(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewUnstartedServer(http.NotFoundHandler())
+	web.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that fail, as they must
+	web.StartTLS()
+	t.Cleanup(web.Close)
+	for baseURL, want := range map[string]string{
+		strings.Replace(web.URL, "https:", "http:", 1) + "/v1": "the server speaks HTTPS; use https:// in the base URL",
+		web.URL + "/v1": "if you trust it, set SSL_CERT_FILE to a file with its certificate or that of its authority",
+	} {
+		p := prepare(t, baseURL, "models", "list", "--retries", "0")
+		if code := p.end(t); code != exitFailure || !strings.Contains(p.said(), "; "+want) {
+			t.Errorf("%s: exit code %d: %s", baseURL, code, &p.err)
+		}
+	}
+}
+
 // unused is an address of loopback where nobody listens.
 func unused(t *testing.T) string {
 	t.Helper()
@@ -120,6 +141,8 @@ func TestMistakes(t *testing.T) {
 		{"create", "", "agent and environment_id are missing; give --agent and --environment, or --file"},
 		{"create " + agent, "", "environment_id is missing; give --environment, or --file"},
 		{"create -f FILE " + agent, `{"title":"t"}`, "environment_id is missing; give --environment, or --file"},
+		{"environments create --name own", "", "config is missing; give --type, or --file"},
+		{"chat sess_1 --agent a", "", "--environment must be given as well; see 'sessions chat --help'"},
 		{"create " + both + "@x", "", "Field 'environment_id' must be 'env_' followed by 1 to 64 lower-case letters or digits; change --environment" + rejected},
 		{"create " + agent + "@x", "", `"x" is not a version of an agent; versions are numbers from 1; change --agent`},
 		{"create " + both + " --metadata a", "", `"a" is not KEY=VALUE; change --metadata`},

@@ -74,7 +74,11 @@ func required[T any](cmd *cobra.Command, doc map[string]any) error {
 			continue
 		}
 		missing = append(missing, name)
-		for _, flag := range flagsFor(cmd, name) {
+		flags := flagsFor(cmd, name)
+		if len(flags) == 0 {
+			flags = flagsFor(cmd, name+".type") // the kind of an object is what it needs
+		}
+		for _, flag := range flags {
 			hints = append(hints, "--"+flag.Name)
 		}
 	}
