@@ -512,6 +512,6 @@ var clientMutants = []mutant{
 		before:   "	if _, err := a.connectWith(client.WithBaseURL(p.BaseURL), client.WithToken(\"none\")); err != nil {",
 		after:    "	if _, err := a.connectWith(client.WithBaseURL(p.BaseURL), client.WithToken(\"none\")); false {",
 		packages: "client/cmd/sessions",
-		tests:    "TestLogin$",
+		tests:    "TestLogin",
 	},
 }

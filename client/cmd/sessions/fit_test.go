@@ -104,8 +104,9 @@ func TestTimesOnATerminal(t *testing.T) {
 // A narrow terminal shows what happened, and the state or the name rather than the environment that the command names.
 func TestNarrowTablesShowWhatMatters(t *testing.T) {
 	t.Parallel()
-	event := client.Event{ID: "evt_019e3bb1e8c171fd9abbb1477ffb84cc", Type: client.EventTypeAgentMessage, CreatedAt: time.Unix(0, 0)}
-	if got := narrow(t, 60, eventView(), event); !strings.Contains(got, "WHAT") || strings.Contains(got, "ID") {
+	event := client.Event{ID: "evt_019e3bb1e8c171fd9abbb1477ffb84cc", Type: client.EventTypeSpanModelRequestStart, CreatedAt: time.Unix(0, 0),
+		Value: client.SpanModelRequestStartEvent{Model: strings.Repeat("model", 10)}}
+	if got := narrow(t, 60, eventView(), event); !strings.Contains(got, "modelmodel") || strings.Contains(got, "ID") {
 		t.Errorf("events: %s", got)
 	}
 	const environment = "env_019e2590d33f711fabf42f2857cecd8a"
