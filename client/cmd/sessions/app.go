@@ -31,6 +31,7 @@ type app struct {
 	tokenFile string
 	profile   string
 	server    string // the base URL that is used
+	refusal   string // what to do about a refused token, "" for what fits most commands
 	timeout   time.Duration
 	retries   int
 	verbose   bool

@@ -47,7 +47,7 @@ session keeps the conversation.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		person := a.typed && a.err.terminal
 		if len(args) == 1 && agent != "" || len(args) == 0 && agent == "" && !person {
-			return usageError{errors.New("name a SESSION, or set --agent and --environment to create one")}
+			return usageError{errors.New("use 'sessions chat SESSION', or 'sessions chat --agent ID --environment ID' for a new session; 'sessions list', 'sessions agents list' and 'sessions environments list' show the ids")}
 		}
 		c, err := a.connect(cmd.Context())
 		if err != nil {

@@ -20,8 +20,8 @@ func (a *app) contract() *cobra.Command {
 		Long: `check validates a server against the contract that this program was built with, and reports on each operation.
 It sends the contract's examples, and every read with every parameter.
 
-It creates two agents, two environments and two sessions and sends two short messages, whose turns the account
-pays for. At the end it deletes everything it created. With --read-only it creates nothing and tries only reads.
+It creates records of every kind, such as agents, sessions, files and vaults, and sends short messages, whose turns the
+account pays for. At the end it deletes everything it created. With --read-only it creates nothing and tries only reads.
 
 It exits with 1 if an operation drifts. In JSON and YAML every violation includes its location and its rule.`,
 		Example: `  sessions contract check
@@ -55,19 +55,21 @@ func (a *app) showResults(results []*contractcheck.Result) error {
 	if err := showAll(a, resultView(), records); err != nil {
 		return err
 	}
-	drifting := 0
+	counts := map[contractcheck.Verdict]int{}
 	for _, r := range results {
-		if r.Verdict == contractcheck.Drifts {
-			drifting++
-		}
+		counts[r.Verdict]++
 		for _, b := range r.Violations {
 			if a.form() == formatTable { // whose lines are cut on a terminal
 				fmt.Fprintln(a.out, "\n"+b.Error())
 			}
 		}
 	}
-	if drifting > 0 {
+	if drifting := counts[contractcheck.Drifts]; drifting > 0 {
 		return fmt.Errorf("%d of %d operations drift from the contract", drifting, len(results))
+	}
+	if !a.out.terminal {
+		conforming := counts[contractcheck.Conforms]
+		a.remark(fmt.Sprintf("%d of %d operations conform to the contract, none drifts, %d were not checked.", conforming, len(results), len(results)-conforming))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -17,12 +18,19 @@ import (
 func TestContractCheck(t *testing.T) {
 	t.Parallel()
 	api := demo(t, func(c *server.Config) { c.Features = []string{server.FeatureM3} })
-	table := ok(t, api, "contract", "check", "-o", "table")
+	checked := func(args ...string) string {
+		p := prepare(t, api, append([]string{"contract", "check"}, args...)...)
+		if code := p.end(t); code != exitOK || !regexp.MustCompile(`^\d+ of \d+ operations conform to the contract, none drifts, \d+ were not checked\.\n$`).MatchString(p.said()) {
+			t.Errorf("%s: exit code %d, %s", args, code, &p.err)
+		}
+		return p.out.String()
+	}
+	table := checked("-o", "table")
 	if !strings.Contains(table, "\ncreateSession ") || strings.Contains(table, "drifts") || strings.Contains(table, "unchecked") {
 		t.Errorf("table: %s", table)
 	}
 	var results []contractcheck.Result
-	if err := json.Unmarshal([]byte(ok(t, api, "contract", "check", "--read-only")), &results); err != nil || len(results) == 0 {
+	if err := json.Unmarshal([]byte(checked("--read-only")), &results); err != nil || len(results) == 0 {
 		t.Fatal(err)
 	}
 	for _, r := range results {

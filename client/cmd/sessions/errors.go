@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"net/http"
 	"net/url"
@@ -119,21 +121,32 @@ func suggestFlag(cmd *cobra.Command, unknown *pflag.NotExistError) error {
 	if unknown.GetSpecifiedShortnames() != "" {
 		return unknown
 	}
-	flags := &cobra.Command{SuggestionsMinimumDistance: 2} // which suggests commands: each flag is one here
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		flags.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
-	})
-	near := flags.SuggestionsFor(unknown.GetSpecifiedName())
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	near := similar(unknown.GetSpecifiedName(), slices.Values(names))
 	if len(near) == 0 {
 		return unknown
 	}
 	return fmt.Errorf("%w; did you mean --%s", unknown, strings.Join(near, " or --"))
 }
 
-// exclusive says in plain words what cobra says of flags that exclude each other, and leaves other texts.
+// similar returns the names that are similar to one that was given, sorted.
+func similar(given string, names iter.Seq[string]) []string {
+	commands := &cobra.Command{SuggestionsMinimumDistance: 2} // each name is a command here, which cobra suggests
+	for name := range names {
+		commands.AddCommand(&cobra.Command{Use: name, Run: func(*cobra.Command, []string) {}})
+	}
+	return slices.Sorted(slices.Values(commands.SuggestionsFor(given)))
+}
+
+// exclusive says in plain words what cobra says of flags that exclude or need each other, and leaves other texts.
 func exclusive(text string) string {
 	if !strings.HasPrefix(text, "if any flags in the group [") {
 		return text
+	}
+	if _, missing, found := strings.Cut(text, "; missing ["); found {
+		flags := strings.Fields(strings.TrimSuffix(missing, "]"))
+		return "--" + strings.Join(flags, " and --") + " must be given as well"
 	}
 	_, given, _ := strings.Cut(text, "; [")
 	flags := strings.Fields(strings.TrimSuffix(given, "] were all set"))
@@ -167,6 +180,18 @@ func isWrongPath(e *client.Error) bool {
 	return e.Status == http.StatusNotFound && (strings.HasPrefix(e.Message, "Unknown path") || e.Type == client.ErrUnexpectedResponse)
 }
 
+// isWrongScheme reports whether an HTTPS server was asked without TLS. Go, nginx and Apache say so in such words.
+func isWrongScheme(e *client.Error) bool {
+	return e.Status == http.StatusBadRequest && e.Type == client.ErrUnexpectedResponse &&
+		strings.Contains(e.Message, "HTTP") && strings.Contains(e.Message, "HTTPS")
+}
+
+// isUntrusted reports whether nobody whom this machine trusts vouches for the server's certificate.
+func isUntrusted(e *client.Error) bool {
+	_, unknown := errors.AsType[x509.UnknownAuthorityError](e)
+	return unknown
+}
+
 // pathHint says how to change a base URL below which there is no API.
 func pathHint(baseURL string) string {
 	if u, err := url.Parse(baseURL); err == nil && u.Host != "" && strings.Trim(u.Path, "/") == "" {
@@ -182,7 +207,11 @@ func (a *app) describe(cmd *cobra.Command, e *client.Error) string {
 	case e.Type == client.ErrAuthentication && e.Status == 0:
 		message = "no token: run 'sessions login', or set QODER_PAT or --token-file"
 	case e.Type == client.ErrAuthentication:
-		hint = "check QODER_PAT, --token-file or the profile"
+		hint = cmp.Or(a.refusal, "check QODER_PAT, --token-file or the profile")
+	case isWrongScheme(e):
+		hint = "the server speaks HTTPS; use https:// in the base URL"
+	case isUntrusted(e):
+		hint = "if you trust it, set SSL_CERT_FILE to a file with its certificate or that of its authority"
 	case e.Type == "" && e.Status == 0:
 		hint = "check that the server is running and --base-url is right"
 	case isWrongPath(e):

@@ -22,7 +22,7 @@ const (
 )
 
 // fit makes a table as wide as a terminal at most, 0 for a width that is not known. First it leaves out columns, if it may
-// and if there is no other way, then it cuts the widest ones.
+// and if there is no other way, then it cuts the widest ones. A column that may become narrower is not left out before.
 func fit(columns []heading, width int, mayDrop bool) {
 	for i := range columns {
 		columns[i].shown = columns[i].width
@@ -34,11 +34,15 @@ func fit(columns []heading, width int, mayDrop bool) {
 		return
 	}
 	for mayDrop && rowWidth(columns, heading.narrowest) > width {
-		if last := leastImportant(columns); last > 0 {
-			columns[last].dropped = true
-		} else {
+		last := leastImportant(columns)
+		if last == 0 {
 			break
 		}
+		if columns[last].least > leastWidth { // it becomes narrow before it is left out
+			columns[last].least = leastWidth
+			continue
+		}
+		columns[last].dropped = true
 	}
 	for rowWidth(columns, func(h heading) int { return h.shown }) > width {
 		cut := widestOf(columns)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/cloud-sessions/sessions/client"
 )
 
 // A table is as wide as the terminal at most: the widest columns are cut, the least important ones are left out, ids and
@@ -97,4 +99,34 @@ func TestTimesOnATerminal(t *testing.T) {
 	if got := a.whenOfTable(true)(&at) + a.whenOfSheet(&at); got != "2026-05-18 10:00:00Z2026-05-18 10:00:00Z" {
 		t.Errorf("in a pipe: %s", got)
 	}
+}
+
+// A narrow terminal shows what happened, and the state or the name rather than the environment that the command names.
+func TestNarrowTablesShowWhatMatters(t *testing.T) {
+	t.Parallel()
+	event := client.Event{ID: "evt_019e3bb1e8c171fd9abbb1477ffb84cc", Type: client.EventTypeSpanModelRequestStart, CreatedAt: time.Unix(0, 0),
+		Value: client.SpanModelRequestStartEvent{Model: strings.Repeat("model", 10)}}
+	if got := narrow(t, 60, eventView(), event); !strings.Contains(got, "modelmodel") || strings.Contains(got, "ID") {
+		t.Errorf("events: %s", got)
+	}
+	const environment = "env_019e2590d33f711fabf42f2857cecd8a"
+	work := client.Work{ID: "work_019e3bb1e8c171fd9abbb1477ffb84cc", EnvironmentID: environment, State: "queued"}
+	if got := narrow(t, 80, viewOf[client.Work](), work); !strings.Contains(got, "queued") || strings.Contains(got, environment) {
+		t.Errorf("work: %s", got)
+	}
+	key := client.EnvironmentKey{ID: "envkey_019e3bb1e8c171fd9abbb1477ffb84cc", EnvironmentID: environment, Name: "laptop"}
+	if got := narrow(t, 80, viewOf[client.EnvironmentKey](), key); !strings.Contains(got, "laptop") || strings.Contains(got, environment) {
+		t.Errorf("keys: %s", got)
+	}
+}
+
+// narrow is the table of a record on a terminal of a width.
+func narrow[T any](t *testing.T, width int, v view[T], record T) string {
+	t.Helper()
+	var out strings.Builder
+	a := &app{now: time.Now, out: stream{to: &out, terminal: true, width: width}}
+	if err := showAll(a, v, []T{record}); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
 }

@@ -19,7 +19,9 @@ type input struct {
 	cmd   *cobra.Command
 	body  bool // the request is a body, which may come from a document
 	patch bool // the request changes something: it must not be empty
-	parts []part
+	// record is the type of the response; a document may be one.
+	record reflect.Type
+	parts  []part
 }
 
 // part is a flag that sets a part of the request.
@@ -203,6 +205,7 @@ func (in *input) read(t reflect.Type) (map[string]any, error) {
 		if doc, err = in.a.readDocument(in.cmd.Context(), name, t); err != nil {
 			return nil, usageError{fmt.Errorf("--file: %w", err)}
 		}
+		in.drop(doc, t)
 	}
 	for _, p := range in.parts {
 		if in.cmd.Flags().Changed(p.flag) {
@@ -215,4 +218,14 @@ func (in *input) read(t reflect.Type) (map[string]any, error) {
 		return nil, usageError{fmt.Errorf("nothing to change: set a flag or --file; see '%s --help'", in.cmd.CommandPath())}
 	}
 	return doc, nil
+}
+
+// drop removes from a document what only records have, and says so.
+func (in *input) drop(doc map[string]any, t reflect.Type) {
+	if in.record == nil {
+		return
+	}
+	if dropped := dropRecordFields(doc, t, in.record); len(dropped) > 0 {
+		in.a.remark(fmt.Sprintf("Ignored in --file, because '%s' does not set them: %s.", in.cmd.CommandPath(), strings.Join(dropped, ", ")))
+	}
 }

@@ -73,6 +73,9 @@ func (a *app) askProfile(ctx context.Context, before profile) (p profile, err er
 		p.BaseURL = strings.TrimSpace(reply)
 	}
 	p.BaseURL = cmp.Or(p.BaseURL, suggested)
+	if _, err := a.connectWith(client.WithBaseURL(p.BaseURL), client.WithToken("none")); err != nil {
+		return p, err // before the token is asked for
+	}
 	if p.Token, err = a.readToken(ctx); err != nil || p.Token != "" {
 		return p, err
 	}
@@ -144,6 +147,7 @@ func (a *app) readSecret(ctx context.Context, question string) ([]byte, error) {
 // try asks the server of a profile whether it accepts the token.
 func (a *app) try(ctx context.Context, p profile) error {
 	a.server = p.BaseURL
+	a.refusal = "check the token and the server; nothing was stored"
 	c, err := a.connectWith(client.WithBaseURL(p.BaseURL), client.WithToken(p.Token))
 	if err != nil {
 		return err
@@ -171,7 +175,7 @@ operator of the server can revoke it.`,
 			if p, err := stored.get(name); err != nil {
 				return err
 			} else if p == nil {
-				return usageError{errors.New("there is no current profile; name one with --profile")}
+				return usageError{errors.New("there is no current profile; name one with --profile, or choose one with 'sessions profiles use'")}
 			}
 			delete(stored.Named, name)
 			if stored.Current == name {
@@ -181,6 +185,9 @@ operator of the server can revoke it.`,
 				return err
 			}
 			fmt.Fprintf(a.err, "Deleted the profile %s.\n", name)
+			if left := stored.names(); stored.Current == "" && len(left) > 0 {
+				fmt.Fprintf(a.err, "No profile is the current one; choose with 'sessions profiles use %s'.\n", left[0])
+			}
 			return nil
 		},
 	}

@@ -56,7 +56,8 @@ func TestLogin(t *testing.T) {
 	}{
 		{"profiles", "", exitOK, "[]\n"},
 		{"models list -o id", "", exitDenied, "sessions: no token: run 'sessions login', or set QODER_PAT or --token-file\n"},
-		{"login --base-url " + api, "pt-wrong\n", exitDenied, "sessions: Invalid API key or token; check QODER_PAT, --token-file or the profile (401 authentication_error, request id …)\n"},
+		{"login --base-url " + api, "pt-wrong\n", exitDenied, "sessions: Invalid API key or token; check the token and the server; nothing was stored (401 authentication_error, request id …)\n"},
+		{"login --base-url localhost:1", "", exitUsage, "sessions: base URL \"localhost:1\" is malformed: want http or https, a host and a path, such as " + client.DefaultBaseURL + "; change --base-url\n"},
 		{"login --base-url " + api, " \n", exitUsage, "sessions: the token is empty; nothing was stored\n"},
 		{"login --profile a/b --base-url " + api, token, exitUsage, "sessions: --profile: \"a/b\" is not a name; use 1 to 64 letters, digits, '.', '_' and '-'\n"},
 		{"profiles", "", exitOK, "[]\n"},
@@ -69,8 +70,8 @@ func TestLogin(t *testing.T) {
 		{"profiles -o jsonl", "", exitOK, `{"name":"default","base_url":"` + api + `/","current":false}` + "\n" + `{"name":"second","base_url":"` + api + `","current":true}` + "\n"},
 		{"profiles use third", "", exitUsage, "sessions: there is no profile \"third\"; 'sessions profiles' lists them, 'sessions login --profile third' makes one\n"},
 		{"profiles use default", "", exitOK, ""},
-		{"logout", "", exitOK, "Deleted the profile default.\n"},
-		{"logout", "", exitUsage, "sessions: there is no current profile; name one with --profile\n"},
+		{"logout", "", exitOK, "Deleted the profile default.\nNo profile is the current one; choose with 'sessions profiles use second'.\n"},
+		{"logout", "", exitUsage, "sessions: there is no current profile; name one with --profile, or choose one with 'sessions profiles use'\n"},
 		{"list", "", exitDenied, "sessions: no token: run 'sessions login', or set QODER_PAT or --token-file\n"},
 		{"list --profile second", "", exitOK, "[]\n"},
 	} {
@@ -86,6 +87,30 @@ func TestLogin(t *testing.T) {
 	}
 	if code, text := h.run(t, "", "list", "--profile", "second"); code != exitFailure || !strings.Contains(text, "others can read the tokens in ") {
 		t.Errorf("exit code %d, %s", code, text)
+	}
+}
+
+// A file of profiles that is a link, as of a folder of dotfiles, remains one.
+func TestLoginKeepsALink(t *testing.T) {
+	t.Parallel()
+	api, h := demo(t), home{t.TempDir()}
+	login := []string{"login", "--base-url", api}
+	if code, text := h.run(t, token, login...); code != exitOK {
+		t.Fatal(text)
+	}
+	link, target := h.file(t), filepath.Join(t.TempDir(), "kept.json")
+	if err := os.Rename(link, target); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+	if code, text := h.run(t, token, append(login, "--profile", "second")...); code != exitOK {
+		t.Fatal(text)
+	}
+	data, err := os.ReadFile(target)
+	if info, statErr := os.Lstat(link); err != nil || statErr != nil || info.Mode()&os.ModeSymlink == 0 || !strings.Contains(string(data), `"second"`) {
+		t.Errorf("%v %v: %d bytes, the link has the mode %v", err, statErr, len(data), info.Mode())
 	}
 }
 

@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -73,6 +76,24 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// A wrong scheme and a certificate that is not trusted are answered with what to change.
+func TestHTTPSMistakes(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewUnstartedServer(http.NotFoundHandler())
+	web.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that fail, as they must
+	web.StartTLS()
+	t.Cleanup(web.Close)
+	for baseURL, want := range map[string]string{
+		strings.Replace(web.URL, "https:", "http:", 1) + "/v1": "the server speaks HTTPS; use https:// in the base URL",
+		web.URL + "/v1": "if you trust it, set SSL_CERT_FILE to a file with its certificate or that of its authority",
+	} {
+		p := prepare(t, baseURL, "models", "list", "--retries", "0")
+		if code := p.end(t); code != exitFailure || !strings.Contains(p.said(), "; "+want) {
+			t.Errorf("%s: exit code %d: %s", baseURL, code, &p.err)
+		}
+	}
+}
+
 // unused is an address of loopback where nobody listens.
 func unused(t *testing.T) string {
 	t.Helper()
@@ -120,6 +141,8 @@ func TestMistakes(t *testing.T) {
 		{"create", "", "agent and environment_id are missing; give --agent and --environment, or --file"},
 		{"create " + agent, "", "environment_id is missing; give --environment, or --file"},
 		{"create -f FILE " + agent, `{"title":"t"}`, "environment_id is missing; give --environment, or --file"},
+		{"environments create --name own", "", "config is missing; give --type, or --file"},
+		{"chat sess_1 --agent a", "", "--environment must be given as well; see 'sessions chat --help'"},
 		{"create " + both + "@x", "", "Field 'environment_id' must be 'env_' followed by 1 to 64 lower-case letters or digits; change --environment" + rejected},
 		{"create " + agent + "@x", "", `"x" is not a version of an agent; versions are numbers from 1; change --agent`},
 		{"create " + both + " --metadata a", "", `"a" is not KEY=VALUE; change --metadata`},
@@ -132,7 +155,7 @@ func TestMistakes(t *testing.T) {
 		{"create " + both + " -f FILE", `{"metadata":{"a":"` + long + `"}}`, "Field 'metadata.a' must be a string of at most 512 characters; change metadata.a in --file FILE" + rejected},
 		{"create " + both + " -f FILE", `{"metadata":{"a":1}}`, "metadata.a must be a string, not a number; change metadata.a in --file FILE"},
 		{"create " + both + " -f FILE --metadata a=1", `{"metadata":[]}`, "metadata is not an object; change --metadata"},
-		{"create " + both + " -f FILE", `{"titel":"t"}`, `--file: unknown field "titel"` + see},
+		{"create " + both + " -f FILE", `{"titel":"t"}`, `--file: unknown field "titel"; did you mean title` + see},
 		{"create " + both + " -f FILE", `[]`, `--file: FILE must contain one object, such as {"name": "notes"}`},
 		{"create " + both + " -f FILE", `{} {}`, `--file: FILE: the file must be only one document`},
 		{"create " + both + " -f FILE", "title: a\n---\ntitle: b", `--file: FILE:2:1: the file must be only one document; a second one begins here`},
@@ -140,7 +163,7 @@ func TestMistakes(t *testing.T) {
 		{"create " + both + " -f FILE", "", `--file: FILE: the file is empty`},
 		{"create " + both + " -f FILE", "# nothing", `--file: FILE: the file is empty`},
 		{"create " + both + " -f FILE", "title: a\ntitle: b", `--file: FILE:2: not valid YAML: mapping key "title" already defined at line 1`},
-		{"create " + both + " -f FILE", "titel: 1.10", `--file: unknown field "titel"` + see},
+		{"create " + both + " -f FILE", "titel: 1.10", `--file: unknown field "titel"; did you mean title` + see},
 		{"create " + both + " -f FILE", "title: [a]", "title must be a string, not a list; change title in --file FILE"},
 		{"create " + both + " -f FILE", "? [a]\n: b", "--file: FILE:1:3: a key must be a text, not a list"},
 		{"create " + both + " -f FILE", "title: {x: -.inf}", "--file: FILE:1:12: JSON has no number -.inf"},

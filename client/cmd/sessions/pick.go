@@ -35,11 +35,17 @@ func (t *talk) pickSession(ctx context.Context) (client.SessionID, error) {
 	return t.a.newSession(ctx, t.c, agent.ID, environment)
 }
 
+// creations are commands that create the first record of a kind.
+var creations = map[string]string{
+	"agent":       "sessions agents create --name helper --model ultimate",
+	"environment": "sessions environments create --name main --type cloud",
+}
+
 // pick asks which of some records to use, by its number or one of its names; the only one is not asked about.
 func pick[T any](ctx context.Context, t *talk, kind string, v view[T], records []T, names func(*T) []string) (*T, error) {
 	switch len(records) {
 	case 0:
-		return nil, missingError{fmt.Errorf("there is no %s yet; create one with 'sessions %ss create'", kind, kind)}
+		return nil, missingError{fmt.Errorf("there is no %s yet; create one with '%s'", kind, creations[kind])}
 	case 1:
 		return &records[0], nil
 	}

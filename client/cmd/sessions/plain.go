@@ -63,6 +63,7 @@ func (a *app) newCommand(op operation) (*cobra.Command, *input) {
 // single returns a command that makes one call and shows the response.
 func single[In, T any](a *app, op operation, v view[T], call func(ctx context.Context, c *client.Client, args []string, in *In, opts ...client.Option) (*T, error)) *cobra.Command {
 	cmd, in := a.newCommand(op)
+	in.record = reflect.TypeFor[T]()
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		doc, err := in.read(reflect.TypeFor[In]())
 		if err != nil {

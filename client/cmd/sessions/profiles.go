@@ -80,6 +80,9 @@ func (p *profiles) write(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return pathError("write", err)
 	}
+	if target, err := filepath.EvalSymlinks(path); err == nil { // a link remains one
+		path = target
+	}
 	return save(ctx, path, true, func(_ context.Context, to io.Writer) error {
 		data, err := encodeJSON(p, "", "  ")
 		if err == nil {

@@ -44,6 +44,27 @@ func TestTheReadmesCommands(t *testing.T) {
 	}
 }
 
+// TestTheReadmesFirstChat runs what the README says to do after a deployment.
+func TestTheReadmesFirstChat(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(readme), "\nThen, with the token that was printed")
+	_, commands, begun := strings.Cut(section, "```sh\n")
+	commands, _, ended := strings.Cut(commands, "```")
+	if !found || !begun || !ended {
+		t.Fatal("the README has no commands")
+	}
+	p := prepare(t, demo(t))
+	sh := exec.CommandContext(t.Context(), "sh", "-euc", commands)
+	sh.Dir, sh.Env = p.Dir, append(p.Env, "PATH="+onPath(t)+":"+os.Getenv("PATH"))
+	if out, err := sh.CombinedOutput(); err != nil || !strings.Contains(string(out), "You said: Hello\n") {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
 // TestTheReadmesWorker runs what the README says of tools that run.
 func TestTheReadmesWorker(t *testing.T) {
 	t.Parallel()

@@ -47,13 +47,22 @@ func decode[T any](cmd *cobra.Command, doc map[string]any) (*T, error) {
 		return req, nil
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return nil, usageError{fmt.Errorf("--file: unknown field %s; see '%s --help'", name, cmd.CommandPath())}
+		return nil, usageError{fmt.Errorf("--file: unknown field %s%s; see '%s --help'", name, suggestField[T](name), cmd.CommandPath())}
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		param := wrong.Field + culprit(doc[wrong.Field], wrong.Type)
 		return nil, &fieldError{param, fmt.Sprintf("%s must be %s, not %s", param, kindName(wrong.Type), valueName(wrong.Value))}
 	}
 	return nil, usageError{fmt.Errorf("the request is malformed: %w", err)}
+}
+
+// suggestField names the fields of a T whose names are similar to a quoted one.
+func suggestField[T any](quoted string) string {
+	near := similar(strings.Trim(quoted, `"`), maps.Keys(fieldTypes(reflect.TypeFor[T]())))
+	if len(near) == 0 {
+		return ""
+	}
+	return "; did you mean " + strings.Join(near, " or ")
 }
 
 // required returns an error unless the fields that every T has are set.
@@ -65,7 +74,11 @@ func required[T any](cmd *cobra.Command, doc map[string]any) error {
 			continue
 		}
 		missing = append(missing, name)
-		for _, flag := range flagsFor(cmd, name) {
+		flags := flagsFor(cmd, name)
+		if len(flags) == 0 {
+			flags = flagsFor(cmd, name+".type") // the kind of an object is what it needs
+		}
+		for _, flag := range flags {
 			hints = append(hints, "--"+flag.Name)
 		}
 	}

@@ -226,7 +226,8 @@ func TestChatInAPipe(t *testing.T) {
 	}
 	for _, args := range [][]string{{"chat"}, {"chat", session, "--agent", "agent_1", "--environment", "env_1"}} {
 		p := prepare(t, api, args...)
-		if code := p.end(t); code != exitUsage || p.said() != "sessions: name a SESSION, or set --agent and --environment to create one\n" {
+		if code := p.end(t); code != exitUsage || p.said() != "sessions: use 'sessions chat SESSION', or 'sessions chat --agent ID --environment ID' for a new session; "+
+			"'sessions list', 'sessions agents list' and 'sessions environments list' show the ids\n" {
 			t.Errorf("%s: exit code %d, %s", args, code, &p.err)
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -26,7 +27,7 @@ func viewOf[T any]() view[T] {
 }
 
 // plainView shows the fields that hold a text, a number, a boolean or a time, in their order. It leaves out the field type,
-// which is the same for all records of a kind. Lists have no secrets.
+// which is the same for all records of a kind. Lists have no secrets, and not the environment, which their commands name.
 func plainView[T any]() view[T] {
 	v := view[T]{id: func(*T) string { return "" }}
 	for field := range reflect.TypeFor[T]().Fields() {
@@ -35,7 +36,7 @@ func plainView[T any]() view[T] {
 			continue
 		}
 		value := func(record *T) reflect.Value { return reflect.ValueOf(record).Elem().FieldByIndex(field.Index) }
-		c := column[T]{name: strings.ToUpper(strings.ReplaceAll(strings.TrimSuffix(name, "_at"), "_", " ")), detail: name == "secret" || name == "key"}
+		c := column[T]{name: strings.ToUpper(strings.ReplaceAll(strings.TrimSuffix(name, "_at"), "_", " ")), detail: slices.Contains([]string{"secret", "key", "environment_id"}, name)}
 		if isTime(field.Type) {
 			c.at = func(record *T) *time.Time { return timeOf(value(record)) }
 		} else {
