@@ -425,10 +425,13 @@ func TestALostVaultKey(t *testing.T) {
 	if log := away.log.String(); !strings.Contains(log, "restore it from a backup, or name its place with --vault-key-file") || !strings.Contains(log, "file="+file) {
 		t.Errorf("the log names neither the file nor the flag: %s", log)
 	}
-	want := refusal{503, "overloaded_error", "", "This server does not have the key that the vaults' secrets are encrypted with, which its operator has to provide."}
+	want := refusal{501, "feature_not_available", "", "This server does not have the key that the vaults' secrets are encrypted with; its operator has to restore the key file, and restart the server with 'sessionsd serve --vault-key-file FILE'."}
 	rotate := request{method: "POST", path: one, body: `{"auth":{"type":"static_bearer","token":"new"}}`}
 	away.expectRefusal(t, rotate, want)
 	away.expectRefusal(t, request{method: "POST", path: path, body: `{"auth":{"type":"environment_variable","secret_name":"A","secret_value":"x"}}`}, want)
+	if got := away.do(rotate); got.header.Get("X-Should-Retry") != "false" || got.header.Get("Retry-After") != "" || got.field("error", "feature") != "vaults" {
+		t.Errorf("%s %v", got.body, got.header)
+	}
 	away.send(t, "GET", one, "", 200)
 	away.send(t, "POST", one, `{"metadata":{"a":"c"}}`, 200)
 	if _, err := os.Stat(file); err == nil {

@@ -490,4 +490,12 @@ var resourceMutants = []mutant{
 		packages: "server",
 		tests:    "TestResources",
 	},
+	{
+		name:     "vaults: a request that needs a lost key is to be repeated",
+		in:       "server/vault",
+		before:   "return errors.Is(e.cause, errNoRing)",
+		after:    "return errors.Is(e.cause, nil)",
+		packages: "server/vault",
+		tests:    "TestKeysThatAreAway",
+	},
 }

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,15 +27,25 @@ func (e *noKeyError) Problem() problem.Problem {
 // keyAwayError is a secret whose key the server does not have. The cause is for logs.
 type keyAwayError struct{ cause error }
 
-func (*keyAwayError) Error() string {
+func (e *keyAwayError) Error() string {
+	if e.lost() {
+		return "This server does not have the key that the vaults' secrets are encrypted with; its operator has to restore the key file, and restart the server with 'sessionsd serve --vault-key-file FILE'."
+	}
 	return "This server does not have the key that the vaults' secrets are encrypted with, which its operator has to provide."
 }
 
 // Unwrap returns the cause.
 func (e *keyAwayError) Unwrap() error { return e.cause }
 
+// lost reports whether the server has no key at all, which stays so until it is restarted. A single key that is unknown may
+// come: the server reads the key file again when it needs it.
+func (e *keyAwayError) lost() bool { return errors.Is(e.cause, errNoRing) }
+
 // Problem implements problem.Error.
 func (e *keyAwayError) Problem() problem.Problem {
+	if e.lost() {
+		return problem.Problem{Type: types.ErrorTypeFeatureNotAvailable, Message: e.Error(), Feature: Feature}
+	}
 	return problem.Problem{Type: types.ErrorTypeOverloadedError, Message: e.Error(), RetryAfter: time.Minute}
 }
 
