@@ -664,4 +664,12 @@ var turnMutants = []mutant{
 		packages: "server",
 		tests:    "TestALargeResultIsCut",
 	},
+	{
+		name:     "sink: attempts to store do not wait longer",
+		in:       "server/turn/dispatch/sink.go",
+		before:   "s.storeAfter(min(2*wait, storeLater))",
+		after:    "s.storeAfter(min(wait, storeLater))",
+		packages: "server/turn/dispatch",
+		tests:    "TestStoringSoonBacksOff",
+	},
 }

@@ -73,13 +73,19 @@ func (s *sink) start() {
 	s.storeSoon()
 }
 
+// storeLater is the longest wait between attempts to store what is owed while the database is not available.
+const storeLater = time.Second
+
 // storeSoon stores what is owed within storeWithin, unless an event that must be stored at once takes it along. s.mu is locked.
-func (s *sink) storeSoon() {
+func (s *sink) storeSoon() { s.storeAfter(storeWithin) }
+
+// storeAfter is storeSoon with another wait, which doubles from attempt to attempt while the database is not available.
+func (s *sink) storeAfter(wait time.Duration) {
 	if s.soon != nil || len(s.owed) == 0 {
 		return
 	}
 	s.flushing.Add(1)
-	s.soon = time.AfterFunc(storeWithin, func() {
+	s.soon = time.AfterFunc(wait, func() {
 		defer s.flushing.Done()
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -89,7 +95,7 @@ func (s *sink) storeSoon() {
 		s.soon = nil
 		switch err := s.store(s.hard, nil, unchanged); {
 		case errors.Is(err, store.ErrUnavailable):
-			s.storeSoon()
+			s.storeAfter(min(2*wait, storeLater))
 		case err != nil:
 			s.late = err
 		case s.message != nil:
