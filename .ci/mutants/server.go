@@ -748,7 +748,7 @@ var serverMutants = []mutant{
 		name:     "check: the address of profiles passes",
 		in:       "server/cmd/sessionsd",
 		before:   "errors.Join(err, checkProfiles(flags.pprofAddr))",
-		after:    "err",
+		after:    "errors.Join(err)",
 		packages: "server/cmd/sessionsd",
 		tests:    "TestCheck",
 	},
