@@ -458,4 +458,12 @@ var clientMutants = []mutant{
 		packages: "client/cmd/sessions",
 		tests:    "TestLoginOnATerminal",
 	},
+	{
+		name:     "worker: the key goes to the hosted server, whatever the profile",
+		in:       "client/cmd/sessions/worker.go",
+		before:   "			o.BaseURL = a.server\n",
+		after:    "			o.BaseURL = client.DefaultBaseURL\n",
+		packages: "client/cmd/sessions",
+		tests:    "TestWorkersServer",
+	},
 }
