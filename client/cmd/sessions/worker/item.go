@@ -123,7 +123,7 @@ func (i *item) exchange(r *http.Request, next option.MiddlewareNext) (*http.Resp
 }
 
 // moveStores returns a session whose memory stores have paths in the worker's folder: on this machine the paths that the
-// agent knows may be somebody else's, or not writable.
+// agent knows may be somebody else's, or not writable. A store that cannot be there is left out, and told the agent.
 func (i *item) moveStores(session []byte) ([]byte, error) {
 	var fields map[string]json.RawMessage
 	var resources []map[string]any
@@ -133,23 +133,24 @@ func (i *item) moveStores(session []byte) ([]byte, error) {
 	if err := json.Unmarshal(fields["resources"], &resources); err != nil {
 		return nil, err
 	}
+	mounted := resources[:0]
 	for _, r := range resources {
 		at, _ := r["mount_path"].(string)
 		if r["type"] != "memory_store" || at == "" {
+			mounted = append(mounted, r)
 			continue
 		}
-		to, err := i.folder.reserve(strings.TrimPrefix(at, "/"), "-"+i.work.ID)
-		if err != nil {
-			return nil, fmt.Errorf("memory store %v: %w", r["memory_store_id"], err)
+		name, err := i.folder.reserve(strings.TrimPrefix(at, "/"), "-"+i.work.ID)
+		if err != nil { // the turn goes on without it
+			i.mounts.failed[at] = err.Error()
+			i.report("%s (%v) was not mounted: %v", at, r["memory_store_id"], err)
+			continue
 		}
-		name, err := filepath.Rel(i.Dir, to)
-		if err != nil {
-			return nil, err
-		}
-		i.mounts.add(link{at, filepath.ToSlash(name), true})
-		r["mount_path"] = to
+		i.mounts.add(link{at, name, true})
+		r["mount_path"] = filepath.Join(i.Dir, filepath.FromSlash(name))
+		mounted = append(mounted, r)
 	}
-	changed, err := json.Marshal(resources)
+	changed, err := json.Marshal(mounted)
 	if err != nil {
 		return nil, err
 	}

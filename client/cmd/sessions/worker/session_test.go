@@ -209,6 +209,27 @@ func TestResourcesOfASession(t *testing.T) {
 	}
 }
 
+// TestAnAgentTakesTheFolderOfStores makes a file where the memory stores of later sessions go: they are elsewhere then.
+func TestAnAgentTakesTheFolderOfStores(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, usesTools)
+	store, err := p.MemoryStores.Create(t.Context(), &client.CreateMemoryStoreRequest{Name: "Notes"})
+	p.must(err)
+	_, err = p.MemoryStores.Memories.Create(t.Context(), store.ID, &client.CreateMemoryRequest{Path: "a.md", Content: "remembered"})
+	p.must(err)
+	p.must(os.WriteFile(filepath.Join(p.dir, "mnt"), []byte("by the agent of another session"), 0o600))
+	session, err := p.Sessions.Create(t.Context(), &client.CreateSessionRequest{
+		Agent: client.AgentRef{ID: p.agent}, EnvironmentID: p.environment, MemoryStoreIDs: []client.MemoryStoreID{store.ID},
+	})
+	p.must(err)
+	stop, wait := p.work(worker.NoBash)
+	if got := p.says(session.ID, reads("/mnt/memory/notes/a.md")); got != "remembered|" {
+		t.Errorf("%q", got)
+	}
+	stop()
+	wait()
+}
+
 // TestAWorkerEndsBetweenCalls stops a worker while it runs one of two calls: the result of that one is sent, the other one is
 // left to the next worker.
 func TestAWorkerEndsBetweenCalls(t *testing.T) {
