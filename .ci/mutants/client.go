@@ -482,4 +482,20 @@ var clientMutants = []mutant{
 		packages: "client/cmd/sessions/worker",
 		tests:    "TestAStoreThatCannotBeMounted",
 	},
+	{
+		name:     "worker: a session without a turn keeps the worker from others",
+		in:       "client/cmd/sessions/worker/item.go",
+		before:   "	if err != nil || len(page.Data) == 0 {\n		return \"\", true, err",
+		after:    "	if err != nil || len(page.Data) == 0 {\n		return \"\", false, err",
+		packages: "client/cmd/sessions/worker",
+		tests:    "TestASessionWithoutATurnIsLeft",
+	},
+	{
+		name:     "worker: a session whose turn waits for a tool is left",
+		in:       "client/cmd/sessions/worker/item.go",
+		before:   "ended && status.StopReason.Type != client.StopReasonTypeRequiresAction, nil",
+		after:    "ended && status.StopReason.Type != \"\", nil",
+		packages: "client/cmd/sessions/worker",
+		tests:    "TestASessionWithoutATurnIsLeft",
+	},
 }

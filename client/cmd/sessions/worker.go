@@ -90,7 +90,7 @@ $QODER_BASE_URL or the current profile.`,
 	flags.BoolVar(&sandbox, "sandbox", false, "run commands in a sandbox of bubblewrap")
 	flags.BoolVar(&noSandbox, "no-sandbox", false, "run commands without a sandbox: they may do everything that you may")
 	flags.StringVar(&keyFile, "key-file", "", "read the key of the environment from `FILE`, or from standard input if it is -")
-	flags.DurationVar(&o.MaxIdle, "max-idle", worker.DefaultMaxIdle, "how long to stay with a session after a turn, while others wait")
+	flags.DurationVar(&o.MaxIdle, "max-idle", worker.DefaultMaxIdle, "how long to stay with a session that is in no turn, while others wait")
 	cmd.MarkFlagsMutuallyExclusive("sandbox", "no-sandbox")
 	_ = cmd.MarkFlagDirname("dir")
 	_ = cmd.MarkFlagFilename("key-file")

@@ -63,10 +63,55 @@ func (w *Worker) do(ctx context.Context, work *anthropic.BetaSelfHostedWork) err
 	})
 	i.report("began")
 	defer i.report("ended")
-	return worker.HandleItem(running, environments.HandleItemOptions{
+	var leaving sync.WaitGroup
+	defer leaving.Wait()
+	defer cancel()
+	leaving.Go(func() { i.leave(running, idle+idle/4) })
+	err = worker.HandleItem(running, environments.HandleItemOptions{
 		WorkID: work.ID, EnvironmentID: w.options.EnvironmentID, SessionID: work.Data.ID, WorkSecret: work.Secret,
 		EnvironmentKey: w.options.Key, ExpectedLastHeartbeat: "NO_HEARTBEAT",
 	})
+	if running.Err() != nil {
+		return nil // it was ended
+	}
+	return err
+}
+
+// leave ends the item when its session has not been in a turn for a time. The official worker does so only after a turn, so
+// that a session without one would keep the worker from others. A session that begins a turn later gets a new item.
+func (i *item) leave(ctx context.Context, after time.Duration) {
+	ticks := time.NewTicker(after)
+	defer ticks.Stop()
+	for seen := client.EventID(""); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		end, idle, err := i.lastTurn(ctx)
+		switch {
+		case err != nil || !idle: // the official worker notices what does not pass
+		case end == seen:
+			i.calls.end()
+			return
+		default:
+			seen = end
+		}
+	}
+}
+
+// lastTurn returns the end of the session's last turn, "" without a turn, and whether no turn runs now.
+func (i *item) lastTurn(ctx context.Context) (end client.EventID, idle bool, err error) {
+	page, err := i.api.Sessions.Events.List(ctx, i.session, &client.ListEventsParams{
+		Limit: new(int32(1)), Order: new(client.EventOrderDesc), Types: []client.EventType{
+			client.EventTypeSessionStatusIdle, client.EventTypeSessionStatusRunning, client.EventTypeSessionStatusRescheduled,
+		},
+	}, client.WithMaxRetries(0))
+	if err != nil || len(page.Data) == 0 {
+		return "", true, err
+	}
+	status, ended := page.Data[0].Value.(client.SessionStatusIdleEvent)
+	return page.Data[0].ID, ended && status.StopReason.Type != client.StopReasonTypeRequiresAction, nil
 }
 
 // report reports what happens in the session.
