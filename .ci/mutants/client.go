@@ -498,4 +498,12 @@ var clientMutants = []mutant{
 		packages: "client/cmd/sessions/worker",
 		tests:    "TestASessionWithoutATurnIsLeft",
 	},
+	{
+		name:     "send: it waits for a worker that has the work",
+		in:       "client/cmd/sessions/turn.go",
+		before:   "			if served || ctx.Err() != nil {",
+		after:    "			if ctx.Err() != nil {",
+		packages: "client/cmd/sessions",
+		tests:    "TestATurnWaitsForAWorker",
+	},
 }
