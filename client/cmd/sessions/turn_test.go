@@ -1,14 +1,18 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cloud-sessions/sessions/client"
+	"github.com/cloud-sessions/sessions/server"
+	turns "github.com/cloud-sessions/sessions/server/turn"
 )
 
 // TestATurnWaitsForAWorker tests that a turn says that it waits for a worker only while no worker has its work.
@@ -48,4 +52,42 @@ func TestATurnWaitsForAWorker(t *testing.T) {
 	if said.String() != "sessions: waiting for a worker of env_1\n" || asked != len(states) {
 		t.Errorf("%q after %d questions", &said, asked)
 	}
+}
+
+// TestSendWaitsForAWorker sends where no worker is, and stops the turn once it says so.
+func TestSendWaitsForAWorker(t *testing.T) {
+	t.Parallel()
+	const name = "../../../server/turn/testdata/worker.yaml"
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := turns.ParseScript(name, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := demo(t, func(c *server.Config) { c.Runner = script.Runner(nil) })
+	environment := id(t, api, "environments", "create", "--name", "own", "--type", "self_hosted")
+	p := prepare(t, api, "agents", "create", "--file", "-", "-o", "id")
+	p.Stdin = strings.NewReader("{name: coder, model: ultimate, tools: [{type: agent_toolset_20260401}]}")
+	agent := strings.TrimSpace(okWith(t, p))
+	p = prepare(t, api, "send", id(t, api, "create", "--agent", agent, "--environment", environment), "Write a program.")
+	p.Stderr = nil
+	pipe, err := p.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(pipe)
+	if !lines.Scan() || lines.Text() != "sessions: waiting for a worker of "+environment {
+		t.Errorf("%q", lines.Text())
+	}
+	if err := p.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	for lines.Scan() {
+	}
+	_ = p.end(t)
 }
