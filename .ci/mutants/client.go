@@ -472,7 +472,7 @@ var clientMutants = []mutant{
 		before:   "	if f.root.MkdirAll(name, 0o700) != nil {\n		return false\n	}",
 		after:    "	if f.root.MkdirAll(name, 0o700) != nil {\n		return true\n	}",
 		packages: "client/cmd/sessions/worker",
-		tests:    "TestAnAgentTakesTheFolderOfStores",
+		tests:    "TestNothingLeavesTheFolder",
 	},
 	{
 		name:     "worker: a memory store that cannot be mounted is not told",
@@ -502,7 +502,7 @@ var clientMutants = []mutant{
 		name:     "send: it waits for a worker that has the work",
 		in:       "client/cmd/sessions/turn.go",
 		before:   "			if served || ctx.Err() != nil {",
-		after:    "			if ctx.Err() != nil {",
+		after:    "			if served && patience < 0 || ctx.Err() != nil {",
 		packages: "client/cmd/sessions",
 		tests:    "TestATurnWaitsForAWorker",
 	},
