@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cloud-sessions/sessions/client"
 )
@@ -25,6 +26,7 @@ type turn struct {
 	uses    map[client.EventID]any    // of tools
 	failure string                    // what the server said of a turn that failed
 	waits   bool                      // for a worker, which was said
+	settle  func()                    // ends what waitForWorker began
 	spinner func()
 }
 
@@ -46,11 +48,13 @@ func (t *turn) run(ctx context.Context, events []client.EventInput, each func(co
 	})
 	defer done()
 	t.wait()
-	defer func() { t.spinner() }()
+	t.settle = func() {}
+	defer func() { t.settle(); t.spinner() }()
 	var stop client.StopReason
 	idle := false
 	params := &client.RunParams{Deltas: []client.DeltaType{client.DeltaTypeAgentMessage}}
 	for event, err := range t.c.Sessions.RunEvents(ctx, t.session, events, params, t.opts...) {
+		t.settle()
 		if err != nil {
 			return client.StopReason{}, err
 		}
@@ -69,7 +73,7 @@ func (t *turn) run(ctx context.Context, events []client.EventInput, each func(co
 			t.uses[v.ID] = v
 		case client.SessionStatusIdleEvent:
 			stop, idle = v.StopReason, true // unless a worker continues the turn
-			t.waitForWorker(ctx, v.StopReason)
+			t.waitForWorker(ctx, v.StopReason, workerPatience)
 		case client.SessionDeletedEvent:
 			return client.StopReason{}, errors.New("the session was deleted")
 		}
@@ -83,19 +87,49 @@ func (t *turn) run(ctx context.Context, events []client.EventInput, each func(co
 // wait shows that the agent works, until something is printed.
 func (t *turn) wait() { t.spinner = t.a.err.spin("the agent works; Ctrl-C stops it") }
 
-// waitForWorker says once in a turn, on standard error, that the turn waits for a worker to run a tool, if it does.
-func (t *turn) waitForWorker(ctx context.Context, stop client.StopReason) {
+// workerPatience is how long a turn waits for the result of a worker before it looks for the worker.
+const workerPatience = 2 * time.Second
+
+// waitForWorker says once in a turn, on standard error, that the turn waits for a worker to run a tool, if no worker has come
+// after a time. It goes on in the background until t.settle is called, which must be before the next event is handled.
+func (t *turn) waitForWorker(ctx context.Context, stop client.StopReason, patience time.Duration) {
 	if t.waits || stop.Type != client.StopReasonTypeRequiresAction || !slices.ContainsFunc(stop.EventIDs, t.byWorker) {
 		return
 	}
-	t.waits = true
-	environment := "its environment"
-	if session, err := t.c.Sessions.Get(ctx, t.session, t.opts...); err == nil {
-		environment = session.EnvironmentID
+	ctx, cancel := context.WithCancel(ctx)
+	var waiting sync.WaitGroup
+	t.settle = func() { cancel(); waiting.Wait() }
+	waiting.Go(func() {
+		ticks := time.NewTicker(patience)
+		defer ticks.Stop()
+		for !t.waits {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticks.C:
+			}
+			environment, served := t.served(ctx)
+			if served || ctx.Err() != nil {
+				continue
+			}
+			t.waits = true
+			t.spinner()
+			fmt.Fprintln(t.a.err, "sessions: waiting for a worker of", environment)
+			t.wait()
+		}
+	})
+}
+
+// served returns the environment of the session, and whether a worker has the session's work, as far as that is known.
+func (t *turn) served(ctx context.Context) (environment string, served bool) {
+	session, err := t.c.Sessions.Get(ctx, t.session, t.opts...)
+	if err != nil {
+		return "its environment", false
 	}
-	t.spinner()
-	fmt.Fprintln(t.a.err, "sessions: waiting for a worker of", environment)
-	t.wait()
+	work, err := t.c.Environments.Work.List(ctx, session.EnvironmentID, nil, t.opts...)
+	return session.EnvironmentID, err == nil && slices.ContainsFunc(work.Data, func(w client.Work) bool {
+		return w.Data.ID == t.session && w.State == client.WorkStateActive
+	})
 }
 
 // byWorker reports whether a worker runs the use of a tool.

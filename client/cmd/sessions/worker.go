@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +42,8 @@ Ctrl-C stops the worker after the tool that runs, whose result is sent; another 
 stops it at once: another worker runs the tool again.
 
 The key of the environment is read from ` + keyVariable + `, or from --key-file. 'sessions keys create'
-makes one. A worker needs no other token.`,
+makes one. A worker needs no other token. The server is that of the other commands: --base-url, --profile,
+$QODER_BASE_URL or the current profile.`,
 		Example: `  environment=$(sessions environments create --name own --type self_hosted -o id)
   export ` + keyVariable + `=$(sessions keys create $environment --name laptop -o json | jq -r .key)
   mkdir -p ~/agents
@@ -55,7 +55,10 @@ makes one. A worker needs no other token.`,
 				return usageError{err}
 			}
 			o.EnvironmentID, o.Key = args[0], key
-			o.BaseURL = cmp.Or(a.baseURL, os.Getenv("QODER_BASE_URL"), client.DefaultBaseURL)
+			if _, err := a.access(cmd.Context()); err != nil { // it finds the server; the key takes the place of its token
+				return err
+			}
+			o.BaseURL = a.server
 			o.Log = slog.New(slog.NewTextHandler(a.err, nil))
 			o.Report = func(line string) { fmt.Fprintln(a.err, "sessions: "+line) }
 			switch {
@@ -87,7 +90,7 @@ makes one. A worker needs no other token.`,
 	flags.BoolVar(&sandbox, "sandbox", false, "run commands in a sandbox of bubblewrap")
 	flags.BoolVar(&noSandbox, "no-sandbox", false, "run commands without a sandbox: they may do everything that you may")
 	flags.StringVar(&keyFile, "key-file", "", "read the key of the environment from `FILE`, or from standard input if it is -")
-	flags.DurationVar(&o.MaxIdle, "max-idle", worker.DefaultMaxIdle, "how long to stay with a session after a turn, while others wait")
+	flags.DurationVar(&o.MaxIdle, "max-idle", worker.DefaultMaxIdle, "how long to stay with a session that is in no turn, while others wait")
 	cmd.MarkFlagsMutuallyExclusive("sandbox", "no-sandbox")
 	_ = cmd.MarkFlagDirname("dir")
 	_ = cmd.MarkFlagFilename("key-file")

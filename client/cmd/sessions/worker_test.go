@@ -3,9 +3,12 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -115,4 +118,55 @@ func newKey(t *testing.T, api, environment string) (keyID, key string) {
 		t.Fatalf("%v: %s", err, text)
 	}
 	return made.ID, made.Key
+}
+
+// refusing is a server that refuses every key, and what it gets.
+func refusing(t *testing.T) (api string, seen *atomic.Value) {
+	t.Helper()
+	seen = &atomic.Value{}
+	return serve(t, func(w http.ResponseWriter, r *http.Request) {
+		seen.Store(r.Header.Get("Authorization"))
+		answer(http.StatusUnauthorized, `{"error":{"message":"No."}}`)(w, r)
+	}), seen
+}
+
+// TestWorkersServer tests that the key goes to the server that the other commands use, and to no other.
+func TestWorkersServer(t *testing.T) {
+	t.Parallel()
+	current, currentSeen := refusing(t)
+	other, otherSeen := refusing(t)
+	h := home{t.TempDir()}
+	if err := os.MkdirAll(filepath.Join(h.dir, "cloud-sessions"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	stored := fmt.Sprintf(`{"current":"a","profiles":{"a":{"base_url":%q,"token":"pt-a"},"b":{"base_url":%q,"token":"pt-b"}}}`, current, other)
+	if err := os.WriteFile(filepath.Join(h.dir, "cloud-sessions", "profiles.json"), []byte(stored), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(h.dir, "key")
+	if err := os.WriteFile(key, []byte("pt-env-1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name, args, env string
+		other           bool
+	}{
+		{"the current profile", "", "", false},
+		{"--profile", "--profile b", "", true},
+		{"--profile over the variable", "--profile b", "QODER_BASE_URL=" + current, true},
+		{"the variable", "", "QODER_BASE_URL=" + other, true},
+		{"the flag", "--base-url " + other, "", true},
+	} {
+		currentSeen.Store("")
+		otherSeen.Store("")
+		p := h.prepare(t, append([]string{"worker", "env_1", "--key-file", key}, strings.Fields(tc.args)...)...)
+		p.Env = append(p.Env, tc.env)
+		code, sent := p.end(t), [2]any{"Bearer pt-env-1", ""}
+		if tc.other {
+			sent = [2]any{"", "Bearer pt-env-1"}
+		}
+		if got := [2]any{currentSeen.Load(), otherSeen.Load()}; code != exitDenied || got != sent {
+			t.Errorf("%s: exit code %d, sent %q, want %q: %s", tc.name, code, got, sent, &p.err)
+		}
+	}
 }

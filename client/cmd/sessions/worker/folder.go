@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -58,26 +59,37 @@ func (f *folder) place(ctx context.Context, session, name, file string, get func
 		f.placed[name] = before
 		return nil
 	}
-	there := err == nil
 	temporary, err := f.download(ctx, path.Dir(name), get)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.root.Remove(temporary) }() // unless it was renamed
-	switch {
-	case !there, known && before.unchanged(info):
-		err = f.root.Rename(temporary, name)
-	case !f.same(temporary, name): // the one that is there may be from before the worker was started
-		err = errTaken
-	}
-	if err == nil {
-		info, err = f.root.Lstat(name)
-	}
-	if err != nil {
+	if info, err = f.appear(temporary, name, before); err != nil {
 		return plain(err)
 	}
 	f.placed[name] = placed{file, session, info.Size(), info.ModTime()}
 	return nil
+}
+
+// appear gives a downloaded file its name, if nothing is there, or what was placed there before and is unchanged, or the same
+// content. A download takes long, so it looks at what is there now. It needs a file system with hard links.
+func (f *folder) appear(temporary, name string, before placed) (fs.FileInfo, error) {
+	info, err := f.root.Lstat(temporary)
+	if err != nil {
+		return nil, err
+	}
+	there, err := f.root.Lstat(name)
+	if err == nil && before.file != "" && before.unchanged(there) {
+		return info, f.root.Rename(temporary, name)
+	}
+	err = f.root.Link(temporary, name) // which replaces nothing
+	if !errors.Is(err, fs.ErrExist) {
+		return info, err
+	}
+	if there, err = f.root.Lstat(name); err == nil && !f.same(temporary, name) { // it may be from before the worker was started
+		err = errTaken
+	}
+	return there, err
 }
 
 // download writes a content into a new file of a folder, which it creates, and returns the file's name.
@@ -163,23 +175,29 @@ func (p placed) unchanged(info fs.FileInfo) bool {
 	return info.Mode().IsRegular() && info.Size() == p.size && info.ModTime().Equal(p.modified)
 }
 
-// reserve returns the absolute path of a new folder of that name, or of the name with a suffix if something is there, for
-// others to create. Its parent exists then, and no symbolic link is on the way: the agents of earlier sessions could have made one.
+// reserve returns the name of a new folder: that one, or with a suffix if something is there, for others to create. Its parent exists then, and no symbolic link is on the way. The agents of earlier sessions could have made
+// one, or a file: then the new folder is at the top, where the suffix, which they do not know, keeps its name free.
 func (f *folder) reserve(name, suffix string) (string, error) {
 	if !filepath.IsLocal(filepath.FromSlash(name)) {
 		return "", fmt.Errorf("the path %q is not one of this system", name)
 	}
-	if err := f.root.MkdirAll(path.Dir(name), 0o700); err != nil {
-		return "", plain(err)
-	}
-	parent := filepath.Join(f.root.Name(), filepath.FromSlash(path.Dir(name)))
-	if real, err := filepath.EvalSymlinks(parent); err != nil || real != parent {
-		return "", fmt.Errorf("a symbolic link is on the way to %s", name)
+	if !f.canHold(path.Dir(name)) {
+		name = strings.ReplaceAll(name, "/", "-") + suffix
 	}
 	if _, err := f.root.Lstat(name); err == nil { // left by a worker that died, or in use by another one
 		name += suffix
 	}
-	return filepath.Join(f.root.Name(), filepath.FromSlash(name)), nil
+	return name, nil
+}
+
+// canHold reports whether a name is a folder, which it creates, without a symbolic link on the way to it.
+func (f *folder) canHold(name string) bool {
+	if f.root.MkdirAll(name, 0o700) != nil {
+		return false
+	}
+	at := filepath.Join(f.root.Name(), filepath.FromSlash(name))
+	real, err := filepath.EvalSymlinks(at)
+	return err == nil && real == at
 }
 
 // plain returns the cause of an error of the file system, without paths of this machine.

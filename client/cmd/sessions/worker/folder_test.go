@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -13,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/cloud-sessions/sessions/client"
+
+	anthropic "github.com/anthropics/anthropic-sdk-go"
 )
 
 // gives returns a download of a content.
@@ -126,14 +129,41 @@ func TestNothingLeavesTheFolder(t *testing.T) {
 	if err := os.Symlink("sub", filepath.Join(dir, "in")); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"out/store", "../store", "in/store", ""} {
-		if at, err := f.reserve(name, "-1"); err == nil {
-			t.Errorf("%q is at %s", name, at)
+	for name, want := range map[string]string{
+		"../store": "", "": "", "out/store": "out-store-1", "in/store": "in-store-1", "sub/x/store": "sub-x-store-1", "sub/store": "sub/store",
+	} {
+		if at, err := f.reserve(name, "-1"); at != want || (err == nil) != (want != "") {
+			t.Errorf("%q is at %q, want %q: %v", name, at, want, err)
 		}
 	}
 	entries, err := os.ReadDir(outside)
 	if err != nil || len(entries) > 0 {
 		t.Errorf("outside: %v %v", entries, err)
+	}
+}
+
+// TestAFileThatAppearsDuringADownload writes a file of the user while the worker downloads one of the same name.
+func TestAFileThatAppearsDuringADownload(t *testing.T) {
+	t.Parallel()
+	for what, before := range map[string]func(f *folder){
+		"where none was":              func(*folder) {},
+		"where the worker placed one": func(f *folder) { placeIt(t, f, "mnt/a.txt", "file_0", "old") },
+	} {
+		f, dir := testFolder(t)
+		before(f)
+		own := filepath.Join(dir, "mnt", "a.txt")
+		err := f.place(t.Context(), "sess_1", "mnt/a.txt", "file_1", func(ctx context.Context, to io.Writer) error {
+			write(t, own, "of the user")
+			return gives("new")(ctx, to)
+		})
+		if !errors.Is(err, errTaken) || contentOf(t, own) != "of the user" {
+			t.Errorf("%s: %q, %v", what, contentOf(t, own), err)
+		}
+		f.removeExcept("sess_1", nil)
+		f.removeExcept("sess_0", nil)
+		if contentOf(t, own) != "of the user" {
+			t.Errorf("%s: it was removed", what)
+		}
 	}
 }
 
@@ -179,10 +209,10 @@ func TestReservedFolders(t *testing.T) {
 	t.Parallel()
 	f, dir := testFolder(t)
 	first, err := f.reserve("mnt/memory/notes", "-1")
-	if err != nil || first != filepath.Join(dir, "mnt", "memory", "notes") {
+	if err != nil || first != "mnt/memory/notes" {
 		t.Errorf("%s %v", first, err)
 	}
-	write(t, filepath.Join(first, "a"), "a")
+	write(t, filepath.Join(dir, first, "a"), "a")
 	if second, err := f.reserve("mnt/memory/notes", "-1"); err != nil || second != first+"-1" {
 		t.Errorf("%s %v", second, err)
 	}
@@ -215,6 +245,25 @@ func TestNoResultOfACallThatDidNotRun(t *testing.T) {
 	}
 	if send() != http.StatusServiceUnavailable || sent != 0 || send() != http.StatusOK || sent != 1 || ended != 1 {
 		t.Errorf("%d sent, %d ended", sent, ended)
+	}
+}
+
+// TestAStoreThatCannotBeMounted leaves out one of two stores: the agent is told, and the other one is there.
+func TestAStoreThatCannotBeMounted(t *testing.T) {
+	t.Parallel()
+	f, dir := testFolder(t)
+	i := &item{
+		Worker: &Worker{Dir: dir, folder: f}, work: &anthropic.BetaSelfHostedWork{ID: "work_1"}, session: "sess_1", mounts: newMounts(dir),
+	}
+	session, err := i.moveStores([]byte(`{"resources":[{"type":"memory_store","mount_path":"/../a"},{"type":"memory_store","mount_path":"/mnt/memory/b"}]}`))
+	want := fmt.Sprintf(`{"resources":[{"mount_path":%q,"type":"memory_store"}]}`, filepath.Join(dir, "mnt", "memory", "b"))
+	if err != nil || string(session) != want {
+		t.Errorf("%s %v, want %s", session, err, want)
+	}
+	for at, missing := range map[string]bool{"/../a": true, "/../a/b.md": true, "/../ab": false, "/mnt/memory/b/c.md": false} {
+		if why := i.mounts.missing(at); (why != "") != missing {
+			t.Errorf("%s: %q", at, why)
+		}
 	}
 }
 

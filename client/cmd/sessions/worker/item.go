@@ -63,10 +63,55 @@ func (w *Worker) do(ctx context.Context, work *anthropic.BetaSelfHostedWork) err
 	})
 	i.report("began")
 	defer i.report("ended")
-	return worker.HandleItem(running, environments.HandleItemOptions{
+	var leaving sync.WaitGroup
+	defer leaving.Wait()
+	defer cancel()
+	leaving.Go(func() { i.leave(running, idle+idle/4) })
+	err = worker.HandleItem(running, environments.HandleItemOptions{
 		WorkID: work.ID, EnvironmentID: w.options.EnvironmentID, SessionID: work.Data.ID, WorkSecret: work.Secret,
 		EnvironmentKey: w.options.Key, ExpectedLastHeartbeat: "NO_HEARTBEAT",
 	})
+	if running.Err() != nil {
+		return nil // it was ended
+	}
+	return err
+}
+
+// leave ends the item when its session has not been in a turn for a time. The official worker does so only after a turn, so
+// that a session without one would keep the worker from others. A session that begins a turn later gets a new item.
+func (i *item) leave(ctx context.Context, after time.Duration) {
+	ticks := time.NewTicker(after)
+	defer ticks.Stop()
+	for seen := client.EventID(""); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		end, idle, err := i.lastTurn(ctx)
+		switch {
+		case err != nil || !idle: // the official worker notices what does not pass
+		case end == seen:
+			i.calls.end()
+			return
+		default:
+			seen = end
+		}
+	}
+}
+
+// lastTurn returns the end of the session's last turn, "" without a turn, and whether no turn runs now.
+func (i *item) lastTurn(ctx context.Context) (end client.EventID, idle bool, err error) {
+	page, err := i.api.Sessions.Events.List(ctx, i.session, &client.ListEventsParams{
+		Limit: new(int32(1)), Order: new(client.EventOrderDesc), Types: []client.EventType{
+			client.EventTypeSessionStatusIdle, client.EventTypeSessionStatusRunning, client.EventTypeSessionStatusRescheduled,
+		},
+	}, client.WithMaxRetries(0))
+	if err != nil || len(page.Data) == 0 {
+		return "", true, err
+	}
+	status, ended := page.Data[0].Value.(client.SessionStatusIdleEvent)
+	return page.Data[0].ID, ended && status.StopReason.Type != client.StopReasonTypeRequiresAction, nil
 }
 
 // report reports what happens in the session.
@@ -123,7 +168,7 @@ func (i *item) exchange(r *http.Request, next option.MiddlewareNext) (*http.Resp
 }
 
 // moveStores returns a session whose memory stores have paths in the worker's folder: on this machine the paths that the
-// agent knows may be somebody else's, or not writable.
+// agent knows may be somebody else's, or not writable. A store that cannot be there is left out, and told the agent.
 func (i *item) moveStores(session []byte) ([]byte, error) {
 	var fields map[string]json.RawMessage
 	var resources []map[string]any
@@ -133,23 +178,24 @@ func (i *item) moveStores(session []byte) ([]byte, error) {
 	if err := json.Unmarshal(fields["resources"], &resources); err != nil {
 		return nil, err
 	}
+	mounted := resources[:0]
 	for _, r := range resources {
 		at, _ := r["mount_path"].(string)
 		if r["type"] != "memory_store" || at == "" {
+			mounted = append(mounted, r)
 			continue
 		}
-		to, err := i.folder.reserve(strings.TrimPrefix(at, "/"), "-"+i.work.ID)
-		if err != nil {
-			return nil, fmt.Errorf("memory store %v: %w", r["memory_store_id"], err)
+		name, err := i.folder.reserve(strings.TrimPrefix(at, "/"), "-"+i.work.ID)
+		if err != nil { // the turn goes on without it
+			i.mounts.failed[at] = err.Error()
+			i.report("%s (%v) was not mounted: %v", at, r["memory_store_id"], err)
+			continue
 		}
-		name, err := filepath.Rel(i.Dir, to)
-		if err != nil {
-			return nil, err
-		}
-		i.mounts.add(link{at, filepath.ToSlash(name), true})
-		r["mount_path"] = to
+		i.mounts.add(link{at, name, true})
+		r["mount_path"] = filepath.Join(i.Dir, filepath.FromSlash(name))
+		mounted = append(mounted, r)
 	}
-	changed, err := json.Marshal(resources)
+	changed, err := json.Marshal(mounted)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ type link struct {
 type mounts struct {
 	dir    string // the folder's absolute path
 	links  []link
-	failed map[string]string // why a file is missing, by its path
+	failed map[string]string // why a file or a memory store is missing, by its path
 }
 
 func newMounts(dir string) *mounts {
@@ -59,6 +59,16 @@ func (m *mounts) of(at string) (found link, ok bool) {
 		}
 	}
 	return found, ok
+}
+
+// missing returns why the file at a path is missing, or the memory store that it is in; "" if neither is.
+func (m *mounts) missing(at string) string {
+	for failed, why := range m.failed {
+		if within(at, failed) {
+			return why
+		}
+	}
+	return ""
 }
 
 // inFolder returns the path of a file tool: below the folder for what is mapped, others unchanged. What a path of the folder

@@ -26,14 +26,15 @@ type place struct {
 	t                            *testing.T
 	environment, key, agent, dir string
 
-	mu    sync.Mutex
-	lines []string // what the workers reported
+	maxIdle time.Duration
+	mu      sync.Mutex
+	lines   []string // what the workers reported
 }
 
 func newPlace(t *testing.T, change ...func(*server.Config)) *place {
 	t.Helper()
 	s := servertest.New(t, append(change, func(c *server.Config) { c.Features = []string{"m3"} })...)
-	p := &place{Server: s, Client: s.Client(), t: t, dir: t.TempDir()}
+	p := &place{Server: s, Client: s.Client(), t: t, dir: t.TempDir(), maxIdle: time.Minute}
 	environment, err := p.Environments.Create(t.Context(), &client.CreateEnvironmentRequest{
 		Name: "own", Config: client.NewEnvironmentConfig(client.SelfHostedConfig{}),
 	})
@@ -68,7 +69,7 @@ func (p *place) work(bash worker.Bash) (stop, wait func()) {
 	p.t.Helper()
 	ctx, cancel := context.WithCancel(p.t.Context())
 	w, err := worker.New(ctx, worker.Options{
-		BaseURL: p.BaseURL, EnvironmentID: p.environment, Key: p.key, Dir: p.dir, Bash: bash, MaxIdle: time.Minute,
+		BaseURL: p.BaseURL, EnvironmentID: p.environment, Key: p.key, Dir: p.dir, Bash: bash, MaxIdle: p.maxIdle,
 		Log: slog.New(slog.NewTextHandler(p.t.Output(), nil)),
 		Report: func(line string) {
 			p.mu.Lock()
@@ -205,6 +206,51 @@ func TestResourcesOfASession(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(p.dir, "mnt", "memory", "notes")); !os.IsNotExist(err) {
 		t.Errorf("the memory store is left: %v", err)
 	}
+}
+
+// TestASessionWithoutATurnKeepsNoWorker runs a turn of one session while another one waits for its first message, and one of that
+// session afterwards.
+func TestASessionWithoutATurnKeepsNoWorker(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, usesTools)
+	p.maxIdle = 50 * time.Millisecond
+	p.must(os.WriteFile(filepath.Join(p.dir, "a.txt"), []byte("here"), 0o600))
+	var sessions []client.SessionID
+	for range 2 {
+		session, err := p.Sessions.Create(t.Context(), &client.CreateSessionRequest{Agent: client.AgentRef{ID: p.agent}, EnvironmentID: p.environment})
+		p.must(err)
+		sessions = append(sessions, session.ID)
+	}
+	stop, wait := p.work(worker.NoBash)
+	p.reports(sessions[0] + ": ended")
+	for _, session := range []client.SessionID{sessions[1], sessions[0]} {
+		if got := p.says(session, reads("a.txt")); got != "here|" {
+			t.Errorf("%q", got)
+		}
+	}
+	stop()
+	wait()
+}
+
+// TestAnAgentTakesTheFolderOfStores makes a file where the memory stores of later sessions go: they are elsewhere then.
+func TestAnAgentTakesTheFolderOfStores(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, usesTools)
+	store, err := p.MemoryStores.Create(t.Context(), &client.CreateMemoryStoreRequest{Name: "Notes"})
+	p.must(err)
+	_, err = p.MemoryStores.Memories.Create(t.Context(), store.ID, &client.CreateMemoryRequest{Path: "a.md", Content: "remembered"})
+	p.must(err)
+	p.must(os.WriteFile(filepath.Join(p.dir, "mnt"), []byte("by the agent of another session"), 0o600))
+	session, err := p.Sessions.Create(t.Context(), &client.CreateSessionRequest{
+		Agent: client.AgentRef{ID: p.agent}, EnvironmentID: p.environment, MemoryStoreIDs: []client.MemoryStoreID{store.ID},
+	})
+	p.must(err)
+	stop, wait := p.work(worker.NoBash)
+	if got := p.says(session.ID, reads("/mnt/memory/notes/a.md")); got != "remembered|" {
+		t.Errorf("%q", got)
+	}
+	stop()
+	wait()
 }
 
 // TestAWorkerEndsBetweenCalls stops a worker while it runs one of two calls: the result of that one is sent, the other one is

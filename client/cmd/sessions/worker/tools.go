@@ -29,7 +29,7 @@ func (t *mapped) Execute(ctx context.Context, raw json.RawMessage) ([]anthropic.
 		if json.Unmarshal(in[field], &at) != nil || at == "" {
 			continue
 		}
-		if why := t.mounts.failed[at]; why != "" {
+		if why := t.mounts.missing(at); why != "" {
 			return nil, &agenttoolset.ToolError{Content: fmt.Sprintf("The file at %s is not on this machine: %s.", at, strings.TrimSuffix(why, "."))}
 		}
 		in[field], _ = json.Marshal(t.mounts.inFolder(at)) // a string

@@ -43,7 +43,7 @@ type Options struct {
 	// Dir is the folder that the file tools are confined to, those of all sessions. It must exist.
 	Dir  string
 	Bash Bash
-	// MaxIdle is how long the worker stays with a session after the end of a turn, while other sessions wait; 0 for
+	// MaxIdle is about how long the worker stays with a session that is in no turn, while other sessions wait; 0 for
 	// DefaultMaxIdle.
 	MaxIdle time.Duration
 	// Report gets what the worker does, in lines without a line end; nil for nobody. Its calls come one after another.
