@@ -13,9 +13,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cloud-sessions/sessions/client"
-
 	anthropic "github.com/anthropics/anthropic-sdk-go"
+
+	"github.com/cloud-sessions/sessions/client"
 )
 
 // gives returns a download of a content.
