@@ -327,7 +327,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("the lease of work must be at least a second")
 	}
 	if min(c.Workers, c.MaxTurns, c.MaxStreams) < 0 || min(c.MaxKeyBytes, c.MaxMemoryBytes) < 0 {
-		return c, errors.New("Workers, MaxTurns, MaxStreams, MaxKeyBytes and MaxMemoryBytes must be positive")
+		return c, errors.New("the fields Workers, MaxTurns, MaxStreams, MaxKeyBytes and MaxMemoryBytes must be positive")
 	}
 	if c.MCPTimeout < 0 {
 		return c, errors.New("the time of an MCP server's tool must be positive")

@@ -50,7 +50,7 @@ func (f *folder) place(ctx context.Context, session, name, file string, get func
 		return errors.New("its path is not one of this system")
 	}
 	before, known := f.placed[name]
-	info, err := f.root.Lstat(name)
+	_, err := f.root.Lstat(name)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return plain(err)
@@ -64,7 +64,8 @@ func (f *folder) place(ctx context.Context, session, name, file string, get func
 		return err
 	}
 	defer func() { _ = f.root.Remove(temporary) }() // unless it was renamed
-	if info, err = f.appear(temporary, name, before); err != nil {
+	info, err := f.appear(temporary, name, before)
+	if err != nil {
 		return plain(err)
 	}
 	f.placed[name] = placed{file, session, info.Size(), info.ModTime()}
