@@ -636,7 +636,7 @@ var serverMutants = []mutant{
 		name:     "profiles: a page from elsewhere can read them",
 		in:       "server",
 		before:   "		if !isLoopback(host) {\n			http.Error",
-		after:    "		if false {\n			http.Error",
+		after:    "		if !isLoopback(host) && false {\n			http.Error",
 		packages: "server/cmd/sessionsd",
 		tests:    "TestProfiles",
 	},
