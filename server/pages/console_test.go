@@ -115,7 +115,7 @@ func TestConsole(t *testing.T) {
 		return false;
 	})()`)
 	b.shows("Please clean up")
-	if n := b.count(".item"); n < 250 {
+	if n := b.count(".item"); n < 150 { // as many as the page keeps at least of a log that has more
 		t.Errorf("%d entries", n)
 	}
 	b.press("Latest ↓")
