@@ -87,7 +87,7 @@ func checkBlobs(ctx context.Context, c Config) (string, error) {
 		return "files in a bucket, which was not asked", bucket.Close()
 	}
 	if err := folder.Writable(place); err != nil {
-		return "", fmt.Errorf("blob: %w", err)
+		return "", err
 	}
 	return "files in " + place, nil
 }

@@ -14,4 +14,5 @@ var list = slices.Concat(
 	turnMutants,
 	resourceMutants,
 	serverMutants,
+	programMutants,
 )

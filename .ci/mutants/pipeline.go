@@ -579,7 +579,7 @@ var pipelineMutants = []mutant{
 		tests:    "TestSite",
 	},
 	{
-		name:     "pages: any tag is no tag",
+		name:     "pages: a star matches no entity tag",
 		in:       "server/pages/site.go",
 		before:   "element == \"*\" || ",
 		after:    "",

@@ -3,7 +3,7 @@ package main
 // storeMutants break the store.
 var storeMutants = []mutant{
 	{
-		name:     "tenancy: a row is read whoever owns it",
+		name:     "tenancy: a row is read by any account",
 		in:       "server/store/sqlstore",
 		before:   "` WHERE r.account_id = $1 AND r.id = $2 AND +r.deleted_at IS NULL`",
 		after:    "` WHERE $1 <> '' AND r.id = $2 AND +r.deleted_at IS NULL`",
@@ -19,7 +19,7 @@ var storeMutants = []mutant{
 		tests:    "TestEveryOperationKeepsAccountsApart TestAnotherAccountSeesNothing",
 	},
 	{
-		name:     "tenancy: a session's log is read whoever owns it",
+		name:     "tenancy: a session's log is read by any account",
 		in:       "server/store/sqlstore",
 		before:   "SELECT id FROM sessions WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL",
 		after:    "SELECT id FROM sessions WHERE $1 <> '' AND id = $2 AND +deleted_at IS NULL",

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/cloud-sessions/sessions/server/internal/folder"
 )
 
 // PlaceNew gives the complete file at from, in the same folder or file system, the name to, durably, unless something has that
@@ -19,7 +21,7 @@ func PlaceNew(from, to string) error {
 			return err
 		}
 	}
-	if err := syncFolder(filepath.Dir(to)); err != nil {
+	if err := folder.Sync(os.Open, filepath.Dir(to)); err != nil {
 		return errors.Join(err, os.Remove(to))
 	}
 	return nil

@@ -14,11 +14,13 @@ import (
 	"strings"
 
 	"github.com/cloud-sessions/sessions/server/blob"
+	"github.com/cloud-sessions/sessions/server/internal/folder"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 )
 
 // Restore restores an archive, at a place that has neither a database nor files: nothing is overwritten. Meanwhile no process
-// can serve the place. The database appears last. Whatever fails, nothing is left. The place may have no folder for files only when the archive has none.
+// can serve the place. The database appears last. Whatever fails, nothing is left. The place may have no folder for files
+// only when the archive has none.
 func Restore(ctx context.Context, r io.Reader, to Place) (c Copied, err error) {
 	path, err := onlySQLite(to.DB)
 	if err != nil {
@@ -181,8 +183,8 @@ func (s *staged) write(ctx context.Context, from io.Reader) error {
 	return errors.Join(err, file.Close(), ctx.Err())
 }
 
-// check returns an error for a database that is damaged, or that lacks the content of a file or has another one. It removes contents that no
-// file has: those of files that were deleted while the backup was made.
+// check returns an error for a database that is damaged, or that lacks the content of a file or has another one. It removes
+// contents that no file has: those of files that were deleted while the backup was made.
 func (s *staged) check(ctx context.Context) (c Copied, err error) {
 	if err := sqlstore.CheckSnapshot(ctx, s.database()); err != nil {
 		return c, err
@@ -234,7 +236,7 @@ func (s *staged) place(path, blobs string) error {
 		if err := os.Rename(s.blobs, blobs); err != nil {
 			return err
 		}
-		if err := syncFolder(filepath.Dir(blobs)); err != nil {
+		if err := folder.Sync(os.Open, filepath.Dir(blobs)); err != nil {
 			return errors.Join(err, os.Rename(blobs, s.blobs))
 		}
 	}

@@ -8,9 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
-	"runtime"
 	"strings"
 	"time"
+
+	osfolder "github.com/cloud-sessions/sessions/server/internal/folder"
 )
 
 // folder stores blobs as files of one folder.
@@ -60,7 +61,7 @@ func (f *folder) Create(ctx context.Context, r io.Reader) (Blob, error) {
 		err = f.root.Rename(unfinished+key, key)
 	}
 	if err == nil {
-		err = f.sync()
+		err = osfolder.Sync(f.root.Open, ".")
 	}
 	if err != nil {
 		_ = f.root.Remove(unfinished + key)
@@ -80,18 +81,6 @@ func (f *folder) write(ctx context.Context, name string, from io.Reader) error {
 		err = file.Sync()
 	}
 	return errors.Join(err, file.Close())
-}
-
-// sync makes the names in the folder durable. Windows does that by itself and does not sync folders.
-func (f *folder) sync() error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	dir, err := f.root.Open(".")
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // untilDone is a reader that fails once ctx has ended.
@@ -205,7 +194,7 @@ func Restore(ctx context.Context, path, key string, r io.Reader) (Blob, error) {
 	from := newSource(r)
 	err = f.write(ctx, key, from)
 	if err == nil {
-		err = f.sync()
+		err = osfolder.Sync(f.root.Open, ".")
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return Blob{}, fmt.Errorf("blob: %w", err)

@@ -192,10 +192,8 @@ func TestTheUnit(t *testing.T) {
 func TestTheImage(t *testing.T) {
 	t.Parallel()
 	needs.Program(t, "buildah")
-	program, err := os.ReadFile("../../bin/sessionsd")
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skip("skipped, since it needs bin/sessionsd, which make build builds")
-	} else if err != nil {
+	program, err := os.ReadFile(needs.Program(t, "../../bin/sessionsd"))
+	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
@@ -238,9 +236,7 @@ func TestCompose(t *testing.T) {
 	if err := yaml.Unmarshal([]byte(read(t, "compose.yaml")), &file); err != nil {
 		t.Fatal(err)
 	}
-	if err := exec.CommandContext(t.Context(), "docker", "compose", "version").Run(); err != nil {
-		t.Skip("skipped, since it needs docker compose")
-	}
+	needs.Compose(t)
 	cmd := exec.CommandContext(t.Context(), "docker", "compose", "--file", "compose.yaml", "config", "--quiet")
 	cmd.Env = append(os.Environ(), "POSTGRES_PASSWORD=x")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -12,8 +12,8 @@ import (
 )
 
 // checkTools checks what the contract's schemas cannot express about an agent's tools: names of MCP servers and of
-// custom tools are unique, a toolset configures each tool once, the URLs of servers have a host and no password, and an MCP toolset names one of the servers,
-// which no other toolset names.
+// custom tools are unique, a toolset configures each tool once, the URLs of servers have a host and no password, and an MCP
+// toolset names one of the servers, which no other toolset names.
 func checkTools(spec store.AgentSpec) error {
 	var tools []types.AgentTool
 	var servers []struct{ Name, URL string }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/cloud-sessions/sessions/server/internal/folder"
 )
 
 // largestFile bounds a key file, in bytes: a ring of many keys is far smaller.
@@ -73,17 +75,5 @@ func (r *Ring) ReplaceFile(path string) error {
 	if err := os.Rename(file.Name(), path); err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(path))
-}
-
-// syncFolder makes the names in a folder durable, where the system can.
-func syncFolder(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return folder.Sync(os.Open, filepath.Dir(path))
 }

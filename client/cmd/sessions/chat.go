@@ -98,8 +98,8 @@ type talk struct {
 	lines  <-chan string // instead of the editor
 }
 
-// readLines reads lines until the end of r, without a byte order mark. A read that waits for a person cannot be ended: it is left behind, which
-// is for a program that exits then.
+// readLines reads lines until the end of r, without a byte order mark. A read that waits for a person cannot be ended: it is
+// left behind, which is for a program that exits then.
 func readLines(r io.Reader) <-chan string {
 	lines := make(chan string)
 	go func() {

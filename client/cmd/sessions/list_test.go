@@ -99,13 +99,7 @@ func TestListsAreStreamed(t *testing.T) {
 			})
 			p := prepare(t, api, "agents", "list", "--all", "-o", form)
 			p.Stdout = nil
-			out, err := p.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := p.Start(); err != nil {
-				t.Fatal(err)
-			}
+			out := p.start(t, p.StdoutPipe)
 			reader := bufio.NewReader(out)
 			line, err := reader.ReadString('\n')
 			if err != nil || !strings.HasPrefix(line, begin) {

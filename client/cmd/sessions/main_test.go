@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -50,6 +51,19 @@ func prepare(t *testing.T, baseURL string, args ...string) *program {
 	p.Env = append(p.Env, "HOME="+p.Dir, "XDG_CONFIG_HOME="+filepath.Join(p.Dir, "config"))
 	p.Stdout, p.Stderr = &p.out, &p.err
 	return p
+}
+
+// start starts a process and returns what comes from it through a pipe: p.StdoutPipe, or p.StderrPipe.
+func (p *program) start(t *testing.T, pipe func() (io.ReadCloser, error)) io.Reader {
+	t.Helper()
+	from, err := pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return from
 }
 
 // end waits for a process, or runs it, and returns its exit code.

@@ -250,7 +250,7 @@ func bomb() string {
 	return text
 }
 
-// A byte order mark is no part of what a file or a pipe has.
+// A byte order mark is skipped in files and pipes.
 func TestByteOrderMarks(t *testing.T) {
 	t.Parallel()
 	api := demo(t, scripted(t))

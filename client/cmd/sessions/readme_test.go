@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,23 +16,8 @@ import (
 // TestTheReadmesCommands runs what the README says of the command line, against a real server.
 func TestTheReadmesCommands(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, found := strings.Cut(string(readme), "\n## The command line\n")
-	_, commands, begun := strings.Cut(section, "```sh\n")
-	commands, _, ended := strings.Cut(commands, "```")
-	if !found || !begun || !ended {
-		t.Fatal("the README has no commands")
-	}
 	p := prepare(t, demo(t))
-	sh := exec.CommandContext(t.Context(), "sh", "-euc", commands)
-	sh.Dir, sh.Env = p.Dir, append(p.Env, "PATH="+onPath(t)+":"+os.Getenv("PATH"))
-	out, err := sh.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	out := p.shell(t, fenced(t, after(t, "\n## The command line\n"), 0))
 	for _, want := range []string{
 		"(?m)^You said: What do you do\\?$", "(?m)^You said: And then\\?\nYou said: Thanks\\.$", "agent\\.message +You said: Thanks\\.", `"ticket": "T-1029"`, `(?m)^\{"id":"sess_`,
 	} {
@@ -47,38 +33,18 @@ func TestTheReadmesCommands(t *testing.T) {
 // TestTheReadmesFirstChat runs what the README says to do after a deployment.
 func TestTheReadmesFirstChat(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, found := strings.Cut(string(readme), "\nThen, with the token that was printed")
-	_, commands, begun := strings.Cut(section, "```sh\n")
-	commands, _, ended := strings.Cut(commands, "```")
-	if !found || !begun || !ended {
-		t.Fatal("the README has no commands")
-	}
-	p := prepare(t, demo(t))
-	sh := exec.CommandContext(t.Context(), "sh", "-euc", commands)
-	sh.Dir, sh.Env = p.Dir, append(p.Env, "PATH="+onPath(t)+":"+os.Getenv("PATH"))
-	if out, err := sh.CombinedOutput(); err != nil || !strings.Contains(string(out), "You said: Hello\n") {
-		t.Fatalf("%v: %s", err, out)
+	out := prepare(t, demo(t)).shell(t, fenced(t, after(t, "\nThen, with the token that was printed"), 0))
+	if !bytes.Contains(out, []byte("You said: Hello\n")) {
+		t.Fatalf("%s", out)
 	}
 }
 
 // TestTheReadmesWorker runs what the README says of tools that run.
 func TestTheReadmesWorker(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, found := strings.Cut(string(readme), "\n## Tools that run\n")
-	parts := strings.SplitN(section, "```", 5) // text, the server's command, text, the steps, text
-	if !found || len(parts) < 5 {
-		t.Fatal("the README has no commands")
-	}
-	commands := strings.TrimPrefix(parts[3], "sh\n")
-	_, name, found := strings.Cut(strings.TrimSpace(parts[1]), " --script ")
+	section := after(t, "\n## Tools that run\n")
+	serve, steps := fenced(t, section, 0), fenced(t, section, 1)
+	_, name, found := strings.Cut(strings.TrimSpace(serve), " --script ")
 	data, err := os.ReadFile(filepath.Join("../../..", name))
 	if !found || err != nil {
 		t.Fatal(found, err)
@@ -88,12 +54,7 @@ func TestTheReadmesWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := prepare(t, demo(t, func(c *server.Config) { c.Runner = script.Runner(nil) }))
-	sh := exec.CommandContext(t.Context(), "sh", "-euc", commands)
-	sh.Dir, sh.Env = p.Dir, append(p.Env, "PATH="+onPath(t)+":"+os.Getenv("PATH"))
-	out, err := sh.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	out := p.shell(t, steps)
 	if text, err := os.ReadFile(filepath.Join(p.Dir, "agents", "hello.sh")); err != nil || string(text) != "echo Hello from a file" {
 		t.Errorf("%q %v: %s", text, err, out)
 	}
@@ -103,6 +64,43 @@ func TestTheReadmesWorker(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(p.Dir, "worker.key")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v: others can read the key, %v", err, info)
 	}
+}
+
+// after returns what follows a text in the README.
+func after(t *testing.T, text string) string {
+	t.Helper()
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(readme), text)
+	if !found {
+		t.Fatalf("the README has no %q", text)
+	}
+	return section
+}
+
+// fenced returns the n-th block of commands of a section, from 0.
+func fenced(t *testing.T, section string, n int) string {
+	t.Helper()
+	parts := strings.SplitN(section, "```", 2*n+3) // text, a block, text, ...
+	commands, isShell := strings.CutPrefix(parts[min(2*n+1, len(parts)-1)], "sh\n")
+	if !isShell || len(parts) < 2*n+3 {
+		t.Fatal("the README has no commands")
+	}
+	return commands
+}
+
+// shell runs commands in the folder of a program that is not started, with sessions on the path, and returns what they write.
+func (p *program) shell(t *testing.T, commands string) []byte {
+	t.Helper()
+	sh := exec.CommandContext(t.Context(), "sh", "-euc", commands)
+	sh.Dir, sh.Env = p.Dir, append(p.Env, "PATH="+onPath(t)+":"+os.Getenv("PATH"))
+	out, err := sh.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return out
 }
 
 // onPath is a folder that has the program under its name.

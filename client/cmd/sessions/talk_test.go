@@ -151,13 +151,7 @@ func TestTail(t *testing.T) {
 	ok(t, api, "send", session, "hello")
 	p := prepare(t, api, "tail", session, "--lines", "2", "--deltas")
 	p.Stdout = nil
-	out, err := p.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
+	out := p.start(t, p.StdoutPipe)
 	lines := bufio.NewReader(out)
 	next := func() string {
 		t.Helper()

@@ -359,13 +359,7 @@ func TestStoppingATurn(t *testing.T) {
 	session := newSession(t, api)
 	p := prepare(t, api, "send", session, "wait")
 	p.Stdout = nil
-	out, err := p.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
+	out := p.start(t, p.StdoutPipe)
 	said := make([]byte, len("I wait."))
 	if _, err := io.ReadFull(out, said); err != nil {
 		t.Fatal(err)

@@ -73,13 +73,7 @@ func TestSendWaitsForAWorker(t *testing.T) {
 	agent := strings.TrimSpace(okWith(t, p))
 	p = prepare(t, api, "send", id(t, api, "create", "--agent", agent, "--environment", environment), "Write a program.")
 	p.Stderr = nil
-	pipe, err := p.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
+	pipe := p.start(t, p.StderrPipe)
 	lines := bufio.NewScanner(pipe)
 	if !lines.Scan() || lines.Text() != "sessions: waiting for a worker of "+environment {
 		t.Errorf("%q", lines.Text())

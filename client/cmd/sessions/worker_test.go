@@ -59,13 +59,7 @@ func TestAKeyThatIsRevoked(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Stderr = nil
-	pipe, err := p.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
+	pipe := p.start(t, p.StderrPipe)
 	revoked, said := false, ""
 	for lines := bufio.NewScanner(pipe); lines.Scan(); {
 		said += lines.Text() + "\n"
@@ -88,13 +82,7 @@ func TestAWorkerIsInterrupted(t *testing.T) {
 	p := prepare(t, api, "worker", environment)
 	p.Env = append(p.Env, keyVariable+"="+key)
 	p.Stderr = nil
-	pipe, err := p.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
+	pipe := p.start(t, p.StderrPipe)
 	said := ""
 	for lines := bufio.NewScanner(pipe); lines.Scan(); {
 		said += lines.Text() + "\n"

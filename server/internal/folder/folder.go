@@ -1,4 +1,4 @@
-// Package folder asks about folders, without changing them.
+// Package folder has what several packages do with folders.
 package folder
 
 import (
@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // Writable returns an error unless files can be created in a folder, or the folder itself can be created. It creates an
@@ -33,4 +34,17 @@ func Writable(path string) error {
 		}
 		return errors.Join(file.Close(), os.Remove(file.Name()))
 	}
+}
+
+// Sync makes the names in the folder that open opens by its path durable: os.Open, or the method of an os.Root. Windows does
+// that by itself and does not sync folders.
+func Sync(open func(path string) (*os.File, error), path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	dir, err := open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }

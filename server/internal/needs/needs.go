@@ -20,3 +20,11 @@ func Program(t testing.TB, name string) string {
 	}
 	return path
 }
+
+// Compose skips the test where Docker Compose is not installed. CI does without it.
+func Compose(t testing.TB) {
+	t.Helper()
+	if exec.CommandContext(t.Context(), "docker", "compose", "version").Run() != nil {
+		t.Skip("skipped, since it needs docker compose")
+	}
+}

@@ -272,15 +272,16 @@ func (w *work) finish(ctx context.Context) error {
 		if continues = stop.Type == types.StopReasonTypeRequiresAction && len(stop.EventIDs) == 0; continues {
 			return w.nextRequest(left, span), nil
 		}
+		var failed []event.New
 		if stop.Type != types.StopReasonTypeRequiresAction {
-			left = append(left[:len(left):len(left)], event.FailedUses(s, slices.Concat(w.sink.open, s.Turn.Pending), whyStopped(stop))...)
+			failed = event.FailedUses(s, slices.Concat(w.sink.open, s.Turn.Pending), whyStopped(stop))
 			s.Turn.ID, s.Turn.Pending = "", nil
 		}
 		if err := lifecycle.Advance(s, lifecycle.OnTurnEnded, w.Now()); err != nil {
 			return nil, err
 		}
 		s.Usage = s.Usage.Add(w.sink.used).Within(w.Log.Usage())
-		return w.lastEvents(left, stop), nil
+		return w.lastEvents(left, failed, stop), nil
 	})
 	if err == nil && continues {
 		w.session, w.span, w.spent, w.ref.Again, w.unstored, w.reason = s, span, w.sink.used, false, nil, ""
@@ -389,9 +390,10 @@ func (w *work) stopReason(s store.Session) types.StopReason {
 	return types.StopReason{Type: types.StopReasonTypeEndTurn}
 }
 
-// lastEvents returns the events that end the work on a turn, after those that are left to store.
-func (w *work) lastEvents(left []event.New, stop types.StopReason) []event.New {
-	events := slices.Clone(left)
+// lastEvents returns the events that end the work on a turn, after those that are left to store and the results of uses that
+// failed with it.
+func (w *work) lastEvents(left, results []event.New, stop types.StopReason) []event.New {
+	events := slices.Concat(left, results)
 	for i := range events {
 		events[i].TurnID = w.ref.TurnID
 	}

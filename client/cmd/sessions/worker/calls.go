@@ -88,8 +88,11 @@ func (c *call) Execute(ctx context.Context, raw json.RawMessage) ([]anthropic.Be
 }
 
 // Close implements io.Closer.
-func (c *call) Close() error {
-	if closer, ok := c.BetaTool.(io.Closer); ok {
+func (c *call) Close() error { return closeTool(c.BetaTool) }
+
+// closeTool closes a tool that can be closed, as bash can.
+func closeTool(t anthropic.BetaTool) error {
+	if closer, ok := t.(io.Closer); ok {
 		return closer.Close()
 	}
 	return nil

@@ -176,8 +176,9 @@ func (p placed) unchanged(info fs.FileInfo) bool {
 	return info.Mode().IsRegular() && info.Size() == p.size && info.ModTime().Equal(p.modified)
 }
 
-// reserve returns the name of a new folder: that one, or with a suffix if something is there, for others to create. Its parent exists then, and no symbolic link is on the way. The agents of earlier sessions could have made
-// one, or a file: then the new folder is at the top, where the suffix, which they do not know, keeps its name free.
+// reserve returns the name of a new folder for others to create: that one, or with a suffix if something is there. Its parent
+// exists then, and no symbolic link is on the way. The agents of earlier sessions could have made one, or a file: then the new
+// folder is at the top, where the suffix, which they do not know, keeps its name free.
 func (f *folder) reserve(name, suffix string) (string, error) {
 	if !filepath.IsLocal(filepath.FromSlash(name)) {
 		return "", fmt.Errorf("the path %q is not one of this system", name)

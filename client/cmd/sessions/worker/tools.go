@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -68,12 +67,7 @@ func (t *hinted) Execute(ctx context.Context, raw json.RawMessage) ([]anthropic.
 }
 
 // Close implements io.Closer.
-func (t *hinted) Close() error {
-	if closer, ok := t.BetaTool.(io.Closer); ok {
-		return closer.Close()
-	}
-	return nil
-}
+func (t *hinted) Close() error { return closeTool(t.BetaTool) }
 
 // kept are the variables of the worker's environment that commands get. All others may hold secrets, the key for one.
 var kept = []string{"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "USER", "LOGNAME", "SHELL"}

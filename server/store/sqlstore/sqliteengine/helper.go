@@ -38,9 +38,12 @@ func openHelper(path string, serve bool) (*helper, error) {
 	return h, nil
 }
 
+// helperSuffix ends the name of a helper, which begins with that of its database file.
+const helperSuffix = "-revocations"
+
 // openHelperOf opens the helper of the database file at path, with errors for an operator.
 func openHelperOf(path string, serve bool) (*helper, error) {
-	h, err := openHelper(path+"-revocations", serve)
+	h, err := openHelper(path+helperSuffix, serve)
 	switch {
 	case errors.Is(err, errLocked):
 		return nil, fmt.Errorf("sqlstore: %w", served(path))

@@ -28,10 +28,7 @@ func Version(ctx context.Context, name string) (int64, error) {
 	} else if err == nil && info.Size() == 0 {
 		return 0, nil
 	}
-	path, err := filepath.EvalSymlinks(name)
-	if err == nil {
-		path, err = filepath.Abs(path)
-	}
+	path, err := existing(name)
 	if err != nil {
 		return 0, fmt.Errorf("sqlstore: open the database file: %w", err)
 	}
@@ -59,7 +56,7 @@ func writable(path string) error {
 
 // checkServed returns an error when a process serves the database.
 func checkServed(path string) error {
-	file, err := os.OpenFile(path+"-revocations", os.O_RDWR, 0)
+	file, err := os.OpenFile(path+helperSuffix, os.O_RDWR, 0)
 	if err != nil { // a start creates it
 		return nil
 	}
@@ -108,10 +105,7 @@ func Snapshot(ctx context.Context, name, target string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	path, err := filepath.EvalSymlinks(name)
-	if err == nil {
-		path, err = filepath.Abs(path)
-	}
+	path, err := existing(name)
 	if err != nil { // a file that does not exist would be created
 		return fmt.Errorf("sqlstore: there is no database file to copy: %w", err)
 	}

@@ -55,6 +55,15 @@ func expanded(name string) string {
 	return filepath.ToSlash(filepath.Join(home, rest))
 }
 
+// existing returns the absolute path of a file that exists, without symbolic links. It creates nothing.
+func existing(path string) (string, error) {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(path)
+}
+
 // maxLinks bounds the symbolic links that lead to a file, as systems do.
 const maxLinks = 40
 
