@@ -205,8 +205,8 @@ var resourceMutants = []mutant{
 	{
 		name:     "vaults: refreshed tokens are lost with their caller",
 		in:       "server/vault/bearer.go",
-		before:   "context.WithTimeout(context.WithoutCancel(ctx), refreshTime/2)",
-		after:    "context.WithTimeout(ctx, refreshTime/2)",
+		before:   "kept, stop := context.WithTimeout(context.WithoutCancel(ctx), refreshTime/2)",
+		after:    "kept, stop := context.WithTimeout(ctx, refreshTime/2)",
 		packages: "server/vault",
 		tests:    "TestRefreshOutlivesItsCaller",
 	},
@@ -497,5 +497,21 @@ var resourceMutants = []mutant{
 		after:    "return errors.Is(e.cause, nil)",
 		packages: "server/vault",
 		tests:    "TestKeysThatAreAway",
+	},
+	{
+		name:     "vaults: a refresh token that another process has used is used again",
+		in:       "server/vault/bearer.go",
+		before:   "	o, err := s.current(ctx, account, read)\n	switch {",
+		after:    "	o, err := read, error(nil)\n	switch {",
+		packages: "server/vault",
+		tests:    "TestRefreshedBeforeTheClaim",
+	},
+	{
+		name:     "vaults: a claim that is not needed keeps others from refreshing",
+		in:       "server/vault/bearer.go",
+		before:   "	s.release(ctx, account, read, until)\n	return token, err",
+		after:    "	return token, err",
+		packages: "server/vault",
+		tests:    "TestRefreshedBeforeTheClaim",
 	},
 }

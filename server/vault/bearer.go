@@ -92,23 +92,53 @@ func (s *Safe) refreshed(ctx context.Context, account string, o opened, refused 
 				return "", errUnreadable
 			}
 			if claimed {
-				return s.refresh(ctx, account, o, until)
+				return s.claimed(ctx, account, o, refused, until)
 			}
 		}
 		if err := pause(ctx, refreshPoll); err != nil {
 			return "", err
 		}
-		c, err := s.store.GetCredential(ctx, account, o.VaultID, o.ID)
-		if err != nil {
-			return "", errUnreadable
-		}
-		if o, err = s.opened(account, c); err != nil {
+		var err error
+		if o, err = s.current(ctx, account, o); err != nil {
 			return "", err
 		}
-		if o.oauth != nil && o.fresh(s.now(), refused) {
+		if o.fresh(s.now(), refused) {
 			return o.secret.Token, nil
 		}
 	}
+}
+
+// current returns a credential as it is now.
+func (s *Safe) current(ctx context.Context, account string, o opened) (opened, error) {
+	c, err := s.store.GetCredential(ctx, account, o.VaultID, o.ID)
+	if err != nil {
+		return opened{}, errUnreadable
+	}
+	return s.opened(account, c)
+}
+
+// claimed returns a fresh token, given that no other process refreshes before a time. Between the read of the credential and
+// the claim another one may have begun and ended a refresh: its token is fresh then, and the refresh token that was read used.
+func (s *Safe) claimed(ctx context.Context, account string, read opened, refused string, until time.Time) (token string, err error) {
+	o, err := s.current(ctx, account, read)
+	switch {
+	case err != nil:
+	case o.fresh(s.now(), refused):
+		token = o.secret.Token
+	case o.oauth == nil || o.oauth.Refresh == nil:
+		err = errNoRefresh
+	default:
+		return s.refresh(ctx, account, o, until)
+	}
+	s.release(ctx, account, read, until)
+	return token, err
+}
+
+// release lets other processes refresh. When it fails, the claim ends by itself.
+func (s *Safe) release(ctx context.Context, account string, o opened, until time.Time) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTime/2)
+	defer cancel()
+	_, _ = s.store.SetRefreshing(ctx, account, o.VaultID, o.ID, until, time.Time{})
 }
 
 // errUnreadable stands for an error of the database.
@@ -120,12 +150,12 @@ func (s *Safe) refresh(ctx context.Context, account string, o opened, until time
 	exchange, cancel := context.WithTimeout(ctx, refreshTime/2)
 	defer cancel()
 	tokens, err := s.exchange(exchange, *o.oauth.Refresh, o.secret)
-	kept, stop := context.WithTimeout(context.WithoutCancel(ctx), refreshTime/2)
-	defer stop()
 	if err != nil {
-		_, _ = s.store.SetRefreshing(kept, account, o.VaultID, o.ID, until, time.Time{}) // otherwise it is abandoned later
+		s.release(ctx, account, o, until)
 		return "", err
 	}
+	kept, stop := context.WithTimeout(context.WithoutCancel(ctx), refreshTime/2)
+	defer stop()
 	token := tokens.AccessToken
 	_, err = s.Update(kept, account, o.VaultID, o.ID, func(spec *store.CredentialSpec, secret *Secret) error {
 		if *secret != o.secret { // a caller has replaced it meanwhile, which counts

@@ -280,15 +280,22 @@ func TestOneRefreshAtATime(t *testing.T) {
 	}
 }
 
-// otherFirst is a store in which another process always begins a refresh first, and has ended it soon after.
+// otherFirst is a store in which another process always begins a refresh first, and ends it after the credential was read
+// once more.
 type otherFirst struct {
 	store.Store
+	once    sync.Once
 	refresh func()
 }
 
 func (s *otherFirst) SetRefreshing(context.Context, string, string, string, time.Time, time.Time) (bool, error) {
-	s.refresh()
 	return false, nil
+}
+
+func (s *otherFirst) GetCredential(ctx context.Context, account, vault, id string) (store.Credential, error) {
+	c, err := s.Store.GetCredential(ctx, account, vault, id)
+	s.once.Do(s.refresh)
+	return c, err
 }
 
 // TestAnotherProcessRefreshes returns the token that the other process has stored, and leaves the refresh token alone.
@@ -313,6 +320,44 @@ func TestAnotherProcessRefreshes(t *testing.T) {
 	check(t, err)
 	if got, err := late.Bearer(t.Context(), account, []string{b.vault}, server, ""); err != nil || got != "others" {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// refreshedBefore is a store in which another process begins and ends a refresh just before the first claim.
+type refreshedBefore struct {
+	store.Store
+	once    sync.Once
+	refresh func()
+}
+
+func (s *refreshedBefore) SetRefreshing(ctx context.Context, account, vault, id string, from, until time.Time) (bool, error) {
+	s.once.Do(s.refresh)
+	return s.Store.SetRefreshing(ctx, account, vault, id, from, until)
+}
+
+// TestRefreshedBeforeTheClaim: a process that read the credential before another one refreshed it claims the refresh after that
+// one has ended it. It returns the other's token, does not use a refresh token again, and lets others refresh later.
+func TestRefreshedBeforeTheClaim(t *testing.T) {
+	var calls atomic.Int32
+	http := endpoint(func(*http.Request, string) (int, string, error) {
+		calls.Add(1)
+		return 200, `{"access_token":"new","expires_in":3600,"refresh_token":"refresh-2"}`, nil
+	})
+	b := newBed(t, http)
+	c := b.oauth()
+	late, err := vault.Open(t.Context(), vault.Options{
+		Store: &refreshedBefore{Store: b.store, refresh: func() { b.gives("new", []string{b.vault}, server, "") }},
+		Key:   vault.KeyConfig{File: b.file}, MaxToken: 100, HTTP: http,
+	})
+	check(t, err)
+	if got, err := late.Bearer(t.Context(), account, []string{b.vault}, server, ""); err != nil || got != "new" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if n := calls.Load(); n != 1 {
+		t.Errorf("refresh tokens were used %d times", n)
+	}
+	if c, err := b.store.GetCredential(t.Context(), account, b.vault, c.ID); err != nil || !c.RefreshingUntil.IsZero() {
+		t.Errorf("claimed until %v, %v", c.RefreshingUntil, err)
 	}
 }
 
