@@ -68,8 +68,8 @@ func vary(value any, yield func(any) bool) bool {
 			changed[name] = member
 			return changed
 		}
-		for name, member := range v {
-			without := maps.Clone(v)
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			member, without := v[name], maps.Clone(v)
 			delete(without, name)
 			if !yield(without) || !vary(member, func(other any) bool { return yield(with(name, other)) }) {
 				return false
@@ -184,7 +184,11 @@ func TestFramesOfOpenAPI32(t *testing.T) {
 			if wrong := (sse.Event{ID: "evt_0", Type: kind, Data: []byte(text)}); id == "" && agree(wrong) {
 				t.Error("an id of an event that is not stored is accepted")
 			}
-			for changed := range variations(value) {
+			n := 0
+			for changed := range variations(value) { // a part of them: the test of the schemas has them all
+				if n++; n%20 != 0 {
+					continue
+				}
 				agree(sse.Event{ID: id, Type: kind, Data: []byte(exampleJSON(t, changed))})
 			}
 		})
