@@ -70,9 +70,12 @@ func (c *comparison) content(place string, before, after openapi3.Content, sent 
 
 func (c *comparison) response(place string, before, after *openapi3.Response) {
 	for _, name := range slices.Sorted(maps.Keys(after.Headers)) {
-		old := before.Headers[name]
-		if after.Headers[name].Value.Required && (old == nil || !old.Value.Required) {
-			c.add(place, "the header %s is required now: responses of existing servers lack it", name)
+		old, header, where := before.Headers[name], after.Headers[name], place
+		if component, ok := strings.CutPrefix(header.Ref, "#/components/headers/"); ok && old != nil && old.Ref == header.Ref {
+			where = "header " + component
+		}
+		if header.Value.Required && (old == nil || !old.Value.Required) {
+			c.add(where, "the header %s is required now: responses of existing servers lack it", name)
 		}
 	}
 	c.content(place, before.Content, after.Content, false)

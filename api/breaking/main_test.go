@@ -40,9 +40,15 @@ paths:
           headers:
             X-Given: {required: true, schema: {type: string}}
             X-Maybe: {schema: {type: string}}
+            X-Common: {$ref: '#/components/headers/Common'}
           content:
             application/json: {schema: {$ref: '#/components/schemas/Thing'}}
+        '404':
+          description: d
+          headers: {X-Common: {$ref: '#/components/headers/Common'}}
 components:
+  headers:
+    Common: {schema: {type: string}}
   schemas:
     Thing:
       type: object
@@ -82,6 +88,7 @@ func TestCompare(t *testing.T) {
 		"a default in a union is changed":           {"default: x", "default: y", []string{"schema A.x: the default was x and is y: a request without the value means something else"}},
 		"a default of a response is changed":        {"default: 1", "default: 2", nil},
 		"a header becomes required":                 {"X-Maybe: {schema", "X-Maybe: {required: true, schema", []string{"POST /things/{id}: response 200: the header X-Maybe is required now: responses of existing servers lack it"}},
+		"a header of many responses is required":    {"Common: {schema", "Common: {required: true, schema", []string{"header Common: the header X-Common is required now: responses of existing servers lack it"}},
 		"a required header is added":                {"            X-Maybe", "            X-New: {required: true, schema: {type: string}}\n            X-Maybe", []string{"POST /things/{id}: response 200: the header X-New is required now: responses of existing servers lack it"}},
 		"an optional header is added":               {"            X-Maybe", "            X-New: {schema: {type: string}}\n            X-Maybe", nil},
 		"an optional field of responses is removed": {"        note: {type: string}\n", "", []string{"schema Thing.note: responses no longer have the field"}},
