@@ -36,7 +36,7 @@ func serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the API until interrupted",
 		Long: `Serves the API at /api/v1/cloud and at /v1, alongside /healthz, /readyz, /metrics,
-/openapi.yaml and /openapi.json, and the pages / (for browsers), /console and /docs. Once it accepts connections it prints the line
+/openapi.yaml, /openapi.json and /openapi-3.2.json, and the pages / (for browsers), /console and /docs. Once it accepts connections it prints the line
 
   listening on http://HOST:PORT
 
