@@ -594,4 +594,20 @@ var pipelineMutants = []mutant{
 		packages: "server",
 		tests:    "TestPreflights",
 	},
+	{
+		name:     "streams: a slow reader over HTTP/2 is not counted",
+		in:       "server/pipeline/paced.go",
+		before:   "	return fmt.Errorf(\"%w: %w\", os.ErrDeadlineExceeded, err)",
+		after:    "	return fmt.Errorf(\"%v: %w\", os.ErrDeadlineExceeded, err)",
+		packages: "server/pipeline",
+		tests:    "TestALateWriteIsToldFromABrokenOne",
+	},
+	{
+		name:     "streams: a caller that leaves counts as a slow reader",
+		in:       "server/pipeline/paced.go",
+		before:   "time.Since(began) < w.patience",
+		after:    "time.Since(began) < 0",
+		packages: "server/pipeline",
+		tests:    "TestALateWriteIsToldFromABrokenOne",
+	},
 }

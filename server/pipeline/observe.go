@@ -12,6 +12,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/internal/panics"
 	"github.com/cloud-sessions/sessions/server/internal/text"
 	"github.com/cloud-sessions/sessions/server/request"
+	"github.com/cloud-sessions/sessions/server/tracing"
 )
 
 // statusHungUp is the status that the log and the metrics have for a request whose caller closed the connection before
@@ -36,10 +37,7 @@ func (p *Pipeline) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := recovered(func() error { return next(c) }); err != nil {
 			p.writeError(c, err)
 		}
-		elapsed, status := time.Since(start), c.Response().Status
-		if info.HungUp {
-			status = statusHungUp
-		}
+		elapsed, status := time.Since(start), statusOf(c, info)
 		p.metrics.request(info.Operation, status, elapsed)
 		if info.Log == nil || info.Head {
 			info.Log = p.operationLog(r.Method, info.Operation)
@@ -48,7 +46,11 @@ func (p *Pipeline) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if info.Operation == "" && status < http.StatusBadRequest { // a probe that found nothing wrong
 			level = slog.LevelDebug
 		}
-		info.Log.LogAttrs(r.Context(), level, "request", slog.String("request_id", info.ID),
+		log := info.Log
+		if trace := tracing.ID(info.Context); trace != "" {
+			log = log.With("trace_id", trace)
+		}
+		log.LogAttrs(r.Context(), level, "request", slog.String("request_id", info.ID),
 			slog.Int("status", status), slog.Duration("duration", elapsed), slog.String("account", info.Account),
 			slog.String("path", text.Cut(r.URL.Path, longestPath)), slog.String("remote", c.RealIP()))
 		return nil

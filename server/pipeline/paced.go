@@ -1,7 +1,10 @@
 package pipeline
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -20,9 +23,10 @@ func (w *pacedWriter) Write(p []byte) (written int, err error) {
 	out := http.NewResponseController(w.ResponseWriter)
 	for first := true; first || len(p) > 0 && err == nil; first = false {
 		piece := p[:min(len(p), pieceBytes)]
-		w.extend(out)
+		began := w.extend(out)
 		var n int
 		n, err = w.ResponseWriter.Write(piece)
+		err = w.late(began, err)
 		written, p = written+n, p[len(piece):]
 	}
 	return written, err
@@ -31,15 +35,26 @@ func (w *pacedWriter) Write(p []byte) (written int, err error) {
 // FlushError sends what is buffered; http.ResponseController calls it.
 func (w *pacedWriter) FlushError() error {
 	out := http.NewResponseController(w.ResponseWriter)
-	w.extend(out)
-	return out.Flush()
+	began := w.extend(out)
+	return w.late(began, out.Flush())
 }
 
-// extend gives the caller time for the next piece.
-func (w *pacedWriter) extend(out *http.ResponseController) {
+// extend gives the caller time for the next piece, from the time that it returns.
+func (w *pacedWriter) extend(out *http.ResponseController) (now time.Time) {
+	now = time.Now()
 	if w.patience > 0 {
-		_ = out.SetWriteDeadline(time.Now().Add(w.patience)) // not every writer has deadlines
+		_ = out.SetWriteDeadline(now.Add(w.patience)) // not every writer has deadlines
 	}
+	return now
+}
+
+// late makes the error of a write that has taken all of its time an os.ErrDeadlineExceeded. Over HTTP/2 it is another one: at
+// the deadline the stream is reset.
+func (w *pacedWriter) late(began time.Time, err error) error {
+	if err == nil || w.patience <= 0 || time.Since(began) < w.patience || errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", os.ErrDeadlineExceeded, err)
 }
 
 // Unwrap returns the wrapped writer, for http.ResponseController.

@@ -17,6 +17,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/faults"
 	"github.com/cloud-sessions/sessions/server/form"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/tracing"
 )
 
 // Store is what the pipeline uses of the store: idempotency keys, and whether the database responds.
@@ -53,6 +54,8 @@ type Options struct {
 	Forms *form.Receiver
 	// Budget bounds the memory that requests and responses hold; nil does not.
 	Budget *budget.Budget
+	// Tracer starts the spans of requests; nil starts none.
+	Tracer *tracing.Tracer
 }
 
 // Pipeline serves the API over HTTP. Create it with New, and call Serve before it gets requests.
