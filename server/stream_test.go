@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -105,9 +106,10 @@ func TestASlowReaderIsDropped(t *testing.T) {
 	}
 }
 
-// TestASlowReaderIsDroppedOverHTTP2 does the same over HTTP/2, where a reader that does not read blocks its stream alone.
+// TestASlowReaderIsDroppedOverHTTP2 does the same over HTTP/2, where a reader that does not read blocks its stream alone. Before
+// that nothing happens for longer than a reader may take: such a stream stays open.
 func TestASlowReaderIsDroppedOverHTTP2(t *testing.T) {
-	h := start(t, func(c *server.Config) { c.StreamPatience, c.MaxStreams = 50*time.Millisecond, 2 })
+	h := start(t, func(c *server.Config) { c.StreamPatience, c.Heartbeat = time.Second, 1200*time.Millisecond })
 	path := h.session()
 	web := httptest.NewUnstartedServer(h.server)
 	web.EnableHTTP2 = true
@@ -124,6 +126,9 @@ func TestASlowReaderIsDroppedOverHTTP2(t *testing.T) {
 	defer res.Body.Close()
 	if res.ProtoMajor != 2 {
 		t.Fatal(res.Proto)
+	}
+	if line, err := bufio.NewReader(res.Body).ReadString('\n'); err != nil || line != ": heartbeat\n" {
+		t.Fatalf("%q, %v", line, err)
 	}
 	text := strings.Repeat("x", 900_000)
 	for range 5 { // 9 MB: more than the client lets the server send ahead

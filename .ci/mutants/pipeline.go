@@ -605,9 +605,17 @@ var pipelineMutants = []mutant{
 	{
 		name:     "streams: a caller that leaves counts as a slow reader",
 		in:       "server/pipeline/paced.go",
-		before:   "time.Since(began) < w.patience",
-		after:    "time.Since(began) < 0",
+		before:   "!w.passed && time.Now().Before(w.deadline)",
+		after:    "false",
 		packages: "server/pipeline",
 		tests:    "TestALateWriteIsToldFromABrokenOne",
+	},
+	{
+		name:     "streams: over HTTP/2 a silent stream is reset",
+		in:       "server/pipeline/paced.go",
+		before:   "	if err == nil && w.http2 {",
+		after:    "	if err != nil && w.http2 {",
+		packages: "server",
+		tests:    "TestASlowReaderIsDroppedOverHTTP2",
 	},
 }

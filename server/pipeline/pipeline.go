@@ -99,7 +99,7 @@ func (p *Pipeline) Serve(operations echoserver.StrictServerInterface, responses 
 // ServeHTTP serves the API at /api/v1/cloud and at /v1, and next to it /healthz, /readyz, /metrics, /openapi.yaml and
 // /openapi.json, and the pages for people: /, /console and /docs.
 func (p *Pipeline) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p.handler.ServeHTTP(&pacedWriter{ResponseWriter: w, patience: p.opts.Patience}, withPlainPath(r))
+	p.handler.ServeHTTP(&pacedWriter{ResponseWriter: w, patience: p.opts.Patience, http2: r.ProtoMajor == 2}, withPlainPath(r))
 }
 
 // Drain turns /readyz red and asks the callers of further requests to close their connections.
