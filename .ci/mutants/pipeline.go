@@ -213,8 +213,8 @@ var pipelineMutants = []mutant{
 	{
 		name:     "bytes: a response waits for its reader for ever",
 		in:       "server/pipeline",
-		before:   "if w.patience > 0 {",
-		after:    "if false {",
+		before:   "if w.patience <= 0 {",
+		after:    "if true {",
 		packages: "server",
 		tests:    "TestAResponseThatNobodyReadsIsDropped",
 	},

@@ -19,8 +19,11 @@ import (
 // there was a response: the failure of such a request is not the server's. Nginx made the number customary.
 const statusHungUp = 499
 
-// longestPath is how much of a request's path the log has, in bytes.
+// longestPath is how much of a request's path the log and the traces have, in bytes.
 const longestPath = 256
+
+// pathOf returns a request's path, as the log and the traces have it.
+func pathOf(r *http.Request) string { return text.Cut(r.URL.Path, longestPath) }
 
 // observe gives every request its id, turns panics and errors into responses, and writes one log line and one metric.
 func (p *Pipeline) observe(next echo.HandlerFunc) echo.HandlerFunc {
@@ -52,7 +55,7 @@ func (p *Pipeline) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		log.LogAttrs(r.Context(), level, "request", slog.String("request_id", info.ID),
 			slog.Int("status", status), slog.Duration("duration", elapsed), slog.String("account", info.Account),
-			slog.String("path", text.Cut(r.URL.Path, longestPath)), slog.String("remote", c.RealIP()))
+			slog.String("path", pathOf(r)), slog.String("remote", c.RealIP()))
 		return nil
 	}
 }

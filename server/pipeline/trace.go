@@ -14,7 +14,7 @@ import (
 func (p *Pipeline) trace(c echo.Context, op *contract.Operation, info *request.Info) (end func()) {
 	mount := strings.TrimSuffix(c.Path(), op.RouterPath())
 	ctx, span := p.opts.Tracer.Request(info.Context, c.Request(), tracing.Request{
-		Operation: op.ID, Route: mount + op.Path, ID: info.ID, Session: c.Param("session_id"),
+		Operation: op.ID, Route: mount + op.Path, Path: pathOf(c.Request()), ID: info.ID, Session: c.Param("session_id"),
 	})
 	info.Context = ctx
 	return func() { span.EndRequest(statusOf(c, info), info.Account) }

@@ -8,8 +8,6 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.41.0"
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/cloud-sessions/sessions/server/internal/text"
 )
 
 // The attributes that no convention has.
@@ -25,12 +23,11 @@ const (
 type Request struct {
 	// Operation is the operationId, and Route the path of the operation with its parameters in braces.
 	Operation, Route string
+	// Path is the request's path, as much of it as is to be recorded.
+	Path string
 	// ID is the request's id, and Session the session that it is about; "" for none.
 	ID, Session string
 }
-
-// longestPath is how much of a request's path is recorded, in bytes.
-const longestPath = 256
 
 // Request starts the span of a request, in the trace that the request's headers name, if any.
 func (t *Tracer) Request(ctx context.Context, r *http.Request, op Request) (context.Context, Span) {
@@ -44,7 +41,7 @@ func (t *Tracer) Request(ctx context.Context, r *http.Request, op Request) (cont
 	}
 	ctx, span := t.tracer.Start(ctx, op.Operation, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
 		semconv.HTTPRequestMethodKey.String(r.Method), semconv.HTTPRoute(op.Route), semconv.URLScheme(scheme),
-		semconv.URLPath(text.Cut(r.URL.Path, longestPath)), semconv.NetworkProtocolVersion(strconv.Itoa(r.ProtoMajor)),
+		semconv.URLPath(op.Path), semconv.NetworkProtocolVersion(strconv.Itoa(r.ProtoMajor)),
 	))
 	s := spanOf(span)
 	if s.recorded() {
