@@ -17,8 +17,10 @@ import (
 	"github.com/cloud-sessions/sessions/server/tracing/otlp"
 )
 
-// memoryLimit is the soft limit of the process's memory, as a multiple of what requests and responses may reserve.
-const memoryLimit = 3
+// memoryLimit is the soft limit of the process's memory, as a multiple of what requests and responses may reserve, and turns
+// once more. With three, garbage beside what is reserved took a server on PostgreSQL past 2 GiB of address space, of which Go
+// has reserved more than one before it allocates anything.
+const memoryLimit = 2
 
 // serveFlags are the flags of serve, which check has too.
 type serveFlags struct {
