@@ -71,7 +71,7 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 		TurnID    TurnID    `json:"turn_id"`
 		CreatedAt time.Time `json:"created_at"`
 	}
-	if err := json.Unmarshal(data, &head); err != nil {
+	if err := unmarshal(data, &head); err != nil {
 		return err
 	}
 	value, err := eventValue(data, head.Type)
@@ -94,7 +94,7 @@ func eventValue(data []byte, kind EventType) (any, error) {
 // decodeEvent decodes an event that is a T.
 func decodeEvent[T any](data []byte) (any, error) {
 	var v T
-	err := json.Unmarshal(data, &v)
+	err := unmarshal(data, &v)
 	return v, err
 }
 
@@ -110,6 +110,9 @@ func NewInterrupt() EventInput { return NewEventInput(UserInterruptInput{}) }
 // [SessionService.Run] to read the events that follow. It returns [ErrNotFound] when the session does not exist,
 // [ErrInvalidRequest] when an event is invalid or, with status 409, the session is already processing a turn,
 // [ErrConflict] when it is archived, and [ErrRateLimit] when the account has too many running turns.
+//
+// A server that does not follow the contract may accept events with a 202 and no body. They are returned as they were sent
+// then, without ids.
 //
 // Operation sendEvents: POST /sessions/{session_id}/events.
 func (s *EventService) Send(ctx context.Context, id SessionID, events []EventInput, opts ...Option) ([]Event, error) {
@@ -143,20 +146,65 @@ func (s *EventService) sendOne(ctx context.Context, op string, id SessionID, eve
 
 // send sends events, at least one, for the method op.
 func (s *EventService) send(ctx context.Context, op string, id SessionID, events []EventInput, opts []Option) ([]Event, error) {
-	sent, err := call[struct{ Data []Event }](ctx, s.c, op, opts, func(server string) (*http.Request, error) {
+	sent, err := call[*struct{ Data []Event }](ctx, s.c, op, opts, func(server string) (*http.Request, error) {
 		if err := checkID("session_id", id); err != nil {
 			return nil, err
 		}
 		if len(events) == 0 {
-			return nil, &Error{Type: ErrInvalidRequest, Message: "events is empty", Param: "events"}
+			return nil, invalid("events", "events is empty")
 		}
 		return httpclient.NewSendEventsRequest(server, id, nil, types.SendEventsRequest{Events: events})
 	})
 	if err != nil {
 		return nil, err
 	}
-	if len(sent.Data) != len(events) {
+	if *sent == nil {
+		return unstored(events)
+	}
+	stored := (*sent).Data
+	if len(stored) != len(events) {
 		return nil, &Error{Op: op, Type: ErrUnexpectedResponse, Message: "the response does not have the events that were sent"}
 	}
-	return sent.Data, nil
+	return stored, nil
+}
+
+// unstored returns events as they were sent, for a server that does not say how it stored them.
+func unstored(events []EventInput) (sent []Event, err error) {
+	data, err := json.Marshal(events)
+	if err == nil {
+		err = json.Unmarshal(data, &sent)
+	}
+	return sent, err
+}
+
+// find returns the newest event of a session's log that says the same as one that was sent and accepted, for a server that
+// does not say how it stored it. It looks as often as a call is attempted.
+func (s *EventService) find(ctx context.Context, op string, id SessionID, sent Event, opts []Option) (Event, error) {
+	cfg, err := s.c.config.with(opts)
+	if err != nil {
+		return Event{}, cfg.finish(op, err)
+	}
+	for n := 1; ; n++ {
+		var newest Event
+		for event, err := range s.All(ctx, id, &ListEventsParams{Types: []EventType{sent.Type}}, opts...) {
+			if failure, ok := err.(*Error); ok {
+				failure.Op = op
+				return Event{}, failure
+			}
+			if event.Type == sent.Type && event.Text() == sent.Text() && !event.CreatedAt.Before(newest.CreatedAt) {
+				newest = event
+			}
+		}
+		if newest.ID != "" {
+			return newest, nil
+		}
+		wait, worth := cfg.clock.wait(ctx, n, nil)
+		if n > cfg.retries || !worth {
+			return Event{}, &Error{Op: op, Status: http.StatusAccepted, Type: ErrUnexpectedResponse, Attempts: n,
+				Message: "the server has accepted the event without saying its id, and the log of the session does not have it"}
+		}
+		if cfg.clock.sleep(ctx, wait) != nil {
+			return Event{}, cfg.finish(op, ended(ctx, &Error{}))
+		}
+	}
 }
