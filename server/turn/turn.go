@@ -31,6 +31,8 @@ type Runner interface {
 
 // Input is what a turn starts from. A runner only reads it.
 type Input struct {
+	// Account owns the session.
+	Account           string
 	SessionID, TurnID string
 	Agent             Agent
 	// History reads the conversation before the turn; nil for none. Past calls it.
