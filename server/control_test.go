@@ -183,9 +183,9 @@ func TestForms(t *testing.T) {
 	h := start(t, withControl)
 	a := h.testAccount()
 	for body, want := range map[string]string{
-		`"rules: [{steps: [{say: Hello.}]}]"`:                                 "Hello.",
+		`"rules: [{steps: [{say: Hello.}]}]"`:                                    "Hello.",
 		`{"rules":[{"steps":[{"say":"\ud83d\uDE00 caf\u00e9 \\ud83d \/ \""}]}]}`: `😀 café \ud83d / "`,
-		"{\n\t\"rules\": [\n\t\t{\"steps\": [{\"say\": \"Tabs.\"}]}\n\t]\n}": "Tabs.",
+		"{\n\t\"rules\": [\n\t\t{\"steps\": [{\"say\": \"Tabs.\"}]}\n\t]\n}":     "Tabs.",
 	} {
 		a.sets("PUT", "script", body)
 		if got := a.replies("Hi"); got != want {

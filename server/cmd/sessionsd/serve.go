@@ -118,6 +118,9 @@ func (f *serveFlags) open(logs io.Writer) (config server.Config, err error) {
 	if config.Faults, err = openFaults(f.faultFile, config.Demo); err != nil {
 		return config, err
 	}
+	if config.Control && !config.Demo {
+		return config, errors.New("--control lets tests change what the server does; add --demo")
+	}
 	config.DB, config.DBMaxConns = f.db.name, f.db.maxConns
 	config.DBStatementTimeout, config.DBConnectTimeout = f.db.statementTimeout, f.db.connectTimeout
 	config.ResponseCheck = server.ResponseCheck(f.check)
