@@ -14,7 +14,7 @@ import (
 // record and in an event.
 func unmarshal(data []byte, into any) error {
 	err := json.Unmarshal(data, into)
-	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok || mismatch.Type.Kind() != reflect.String {
+	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok || mismatch.Value != "object" || mismatch.Type.Kind() != reflect.String {
 		return err
 	}
 	return json.Unmarshal(shortened(data, reflect.TypeOf(into)), into)

@@ -195,7 +195,7 @@ func TestForms(t *testing.T) {
 	for path, bodies := range map[string]map[string]string{
 		"script": {
 			``: "script", `{}`: "rules", `[]`: "script", `{"rules":[{"steps":[{"shout":"Hi"}]}]}`: "script:1:22", `"rules:\n- steps: [{shout: Hi}]"`: "script:2:",
-			`{"rules":`: "JSON", `rules: []`: "JSON", `"` + strings.Repeat("a", 1<<20) + `"`: "at most 1048576 bytes",
+			`{"rules":`: "JSON", `rules: []`: "JSON", `"` + strings.Repeat("a", 1<<20) + `"`: "at most 262144 bytes",
 		},
 		"faults": {`{}`: "rules", `{"rules":[{"answer":{"status":503}}],"sed":1}`: "seed", `{"rules":[{"operations":"listAgent","answer":{"status":503}}]}`: "listAgent"},
 	} {

@@ -566,7 +566,7 @@ var clientMutants = []mutant{
 		name:     "tolerance: a list whose end is unknown ends silently",
 		in:       "client",
 		before:   "\tknown = len(p.Data) < max(limit, 1)",
-		after:    "\tknown = true",
+		after:    "\tknown = len(p.Data) <= max(limit, 1)",
 		packages: "client",
 		tests:    "TestPagesWithoutHasMore",
 	},

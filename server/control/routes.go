@@ -21,7 +21,7 @@ import (
 )
 
 // maxText is the most bytes of a script or a fault file.
-const maxText = 1 << 20
+const maxText = 256 << 10
 
 // call is an admitted request.
 type call struct {
