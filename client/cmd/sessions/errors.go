@@ -159,6 +159,9 @@ func exitCode(e *client.Error) int {
 	if isWrongPath(e) {
 		return exitUsage
 	}
+	if isWrongScheme(e) {
+		return exitFailure
+	}
 	switch e.Type {
 	case client.ErrInvalidRequest:
 		return exitUsage
