@@ -16,7 +16,7 @@ type Base struct {
 	Faults *faults.Injector
 }
 
-// Stage is what one test controls of a server: who runs its turns, which of its requests fail, and which it has sent. It is
+// Stage is what one test controls of a server: the runner of its turns, which of its requests fail, and which were sent. It is
 // safe for concurrent use.
 type Stage struct {
 	base   Base
