@@ -35,9 +35,15 @@ type responseShape struct {
 type fields map[string]*field
 
 type field struct {
-	parent string // the path of the object or array that it is in
+	parent string // what seen returned for the object or the array that it is in
 	types  map[string]bool
 	kinds  map[string]bool // of an object
+}
+
+// seen notes that there was an object, or an array that was not empty, at a path with its bracket. That is no field.
+func (f fields) seen(path string) string {
+	f[path] = &field{parent: path}
+	return path
 }
 
 // typeNames lists the types, except for null.
@@ -172,7 +178,7 @@ func (s *shape) walk(to fields, parent, path, name string, value any) {
 	case []any:
 		f.types["array"] = true
 		for _, item := range v {
-			s.walk(to, path, path+"[]", "", item)
+			s.walk(to, to.seen(path+"["), path+"[]", "", item)
 		}
 	case map[string]any:
 		f.types["object"] = true
@@ -183,14 +189,14 @@ func (s *shape) walk(to fields, parent, path, name string, value any) {
 		if kind, ok := v["type"].(string); ok {
 			f.kinds[kind] = true
 			inside += "(" + kind + ")"
-			to[inside] = &field{parent: inside} // it has been seen; itself it is no field
 		}
+		seen := to.seen(inside + "{")
 		for name, item := range v {
 			child := inside + "." + name
 			if inside == root {
 				child = name
 			}
-			s.walk(to, inside, child, name, item)
+			s.walk(to, seen, child, name, item)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/api/problem"
@@ -42,8 +43,8 @@ func (p *Proxy) modifyResponse(resp *http.Response) error {
 // validate validates the response of an operation.
 func (p *Proxy) validate(e *exchange, resp *http.Response, passing *passing) error {
 	v := &validation{exchange: e, status: resp.StatusCode, head: resp.Header.Clone()}
-	if err := v.judge(e.operation.CheckHead(v.status, v.head)); err != nil {
-		return err
+	if err := v.judge(e.operation.CheckHead(v.status, v.head)); err != nil || !slices.Contains(e.operation.Statuses, v.status) {
+		return err // nothing is known about the body of another status
 	}
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	schema := e.operation.Stream(v.status)
