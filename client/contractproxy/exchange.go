@@ -128,6 +128,9 @@ func (e *exchange) refuse(p problem.Problem) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("X-Request-Id", id)
+	if p.Type == types.ErrorTypeFeatureNotAvailable {
+		h.Set("X-Should-Retry", "false")
+	}
 	e.out.WriteHeader(p.HTTPStatus())
 	_, _ = e.out.Write(body)
 }

@@ -201,12 +201,18 @@ func (b *punctual) Read(p []byte) (int, error) {
 	return 0, err
 }
 
-// handleError responds in place of an upstream that cannot be reached, or whose response was refused. When the upstream
+// handleError responds in place of an upstream that cannot be reached, or whose response was refused, and for a transport
+// whose error says itself what callers get. When the upstream
 // was reached but did not respond, the caller's connection is closed, as it would have been without a proxy.
 func (p *Proxy) handleError(_ http.ResponseWriter, r *http.Request, err error) {
 	e := exchangeOf(r)
 	if refused, ok := errors.AsType[*refusedError](err); ok {
 		e.refuse(violationProblem(refused))
+		return
+	}
+	if known, ok := errors.AsType[problem.Error](err); ok {
+		e.found(Failure, 0, known.Error())
+		e.refuse(known.Problem())
 		return
 	}
 	if r.Context().Err() != nil {

@@ -14,17 +14,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/client/recording"
 )
 
 func redactor(t testing.TB) *recording.Redactor {
 	t.Helper()
-	c, err := contract.Load()
+	r, err := recording.NewRedactor()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return recording.NewRedactor(c)
+	return r
 }
 
 // create creates a recording in a folder of its own.

@@ -19,13 +19,17 @@ type Redactor struct {
 	secrets map[string][]string // the names of properties by operationId; "" is for requests outside of the contract
 }
 
-// NewRedactor returns what removes the secrets of a contract.
-func NewRedactor(c *contract.Contract) *Redactor {
+// NewRedactor returns what removes the secrets of the contract that this module was built with.
+func NewRedactor() (*Redactor, error) {
+	c, err := contract.Load()
+	if err != nil {
+		return nil, err
+	}
 	r := &Redactor{secrets: map[string][]string{"": c.Secrets()}}
 	for op := range c.Operations() {
 		r.secrets[op.ID] = op.Secrets()
 	}
-	return r
+	return r, nil
 }
 
 // secretWords are what names of headers and of parameters in URLs contain when their values are secrets: the access to an

@@ -29,10 +29,13 @@ import (
 // Options configure a Transport.
 type Options struct {
 	// InOrder accepts requests only in the order in which they were recorded. By default a request gets the first exchange
-	// with its operation, path, query and body that has not been served; a GET gets the last one again after that.
+	// with its method, path and query that has not been served, the first with its body as well if there is one; after that a
+	// GET gets the last one again. Parameters that the operation does not have do not count.
 	InOrder bool
 	// RealTime lets responses and the frames of streams take the time that they took. By default they take none.
 	RealTime bool
+	// Errors returns a *MissingError in place of a 501, for a proxy that responds itself.
+	Errors bool
 	// Redactor is that of the recording, so that what it removed from the recorded requests is not compared; nil for none.
 	Redactor *recording.Redactor
 }
@@ -61,8 +64,12 @@ type key struct {
 	// of the contract.
 	what  string
 	query string
-	body  string
+	// body is that of JSON. Requests that differ in it alone may mean the same.
+	body string
 }
+
+// like reports whether two requests are the same, except for their bodies.
+func (k key) like(other key) bool { return k.what == other.what && k.query == other.query }
 
 // New returns a transport that serves a recording.
 func New(rec *recording.Recording, o Options) (*Transport, error) {
@@ -154,7 +161,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	began := time.Now()
 	e, missing := t.choose(t.key(req.Method, req.URL, req.Header, body))
-	if missing != "" {
+	switch {
+	case missing != nil && t.options.Errors:
+		return nil, missing
+	case missing != nil:
 		return t.refuse(req, missing), nil
 	}
 	if t.options.RealTime && !sleepUntil(req.Context(), began.Add(e.After)) {
@@ -179,19 +189,36 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// choose returns the exchange for a request and marks it as served, or a sentence that tells why there is none.
-func (t *Transport) choose(k key) (e *entry, missing string) {
+// MissingError is a request that the recording does not have.
+type MissingError struct {
+	// Message is one sentence that tells what the recording has instead.
+	Message string
+}
+
+// Error returns the message.
+func (e *MissingError) Error() string { return e.Message }
+
+// Problem implements problem.Error.
+func (e *MissingError) Problem() problem.Problem {
+	const longest = 1000 // of the 1,024 characters that a message may have
+	message := []rune(strings.ToValidUTF8(e.Message, ""))
+	return problem.Problem{Type: types.ErrorTypeFeatureNotAvailable, Message: string(message[:min(len(message), longest)])}
+}
+
+// choose returns the exchange for a request and marks it as served, or tells why there is none.
+func (t *Transport) choose(k key) (*entry, *MissingError) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	choose := t.match
 	if t.options.InOrder {
-		e, missing = t.nextInOrder(k)
-	} else {
-		e, missing = t.match(k)
+		choose = t.nextInOrder
 	}
-	if e != nil {
-		e.served = true
+	e, missing := choose(k)
+	if e == nil {
+		return nil, &MissingError{missing}
 	}
-	return e, missing
+	e.served = true
+	return e, nil
 }
 
 func (t *Transport) nextInOrder(k key) (*entry, string) {
@@ -199,25 +226,29 @@ func (t *Transport) nextInOrder(k key) (*entry, string) {
 	switch {
 	case i < 0:
 		return nil, fmt.Sprintf("All %d exchanges of the recording were served.", len(t.all))
-	case t.all[i].key != k:
+	case !t.all[i].key.like(k):
 		return nil, fmt.Sprintf("The next exchange of the recording is %d, %s; %s is not: %s.", t.all[i].Number, t.all[i].key.what, k.what, difference(k, t.all[i].key))
 	}
 	return t.all[i], ""
 }
 
 func (t *Transport) match(k key) (*entry, string) {
-	var last, near *entry
+	var first, last, near *entry
 	for _, e := range t.all {
 		switch {
 		case e.key == k && !e.served:
 			return e, ""
-		case e.key == k:
+		case e.key.like(k) && !e.served && first == nil:
+			first = e
+		case e.key.like(k):
 			last = e
 		case e.key.what == k.what && near == nil:
 			near = e
 		}
 	}
 	switch {
+	case first != nil:
+		return first, ""
 	case last != nil && (strings.HasPrefix(k.what, http.MethodGet) || strings.HasPrefix(k.what, http.MethodHead)):
 		return last, ""
 	case last != nil:
@@ -230,26 +261,19 @@ func (t *Transport) match(k key) (*entry, string) {
 
 // difference tells what two requests differ in.
 func difference(a, b key) string {
-	switch {
-	case a.what != b.what:
+	if a.what != b.what {
 		return "it is another request"
-	case a.query != b.query:
-		return "it has another query"
 	}
-	return "it has another body"
+	return "it has another query"
 }
 
 // refuse returns a 501, which clients do not retry.
-func (t *Transport) refuse(req *http.Request, message string) *http.Response {
+func (t *Transport) refuse(req *http.Request, missing *MissingError) *http.Response {
 	id := req.Header.Get("X-Request-Id")
 	if !t.contract.Accepts("RequestID", id) {
 		id = "replay"
 	}
-	const longest = 1000
-	if len(message) > longest {
-		message = message[:longest] + "…"
-	}
-	p := problem.Problem{Type: types.ErrorTypeFeatureNotAvailable, Message: strings.ToValidUTF8(message, "")}
+	p := missing.Problem()
 	body := p.Envelope(id)
 	return &http.Response{
 		StatusCode: p.HTTPStatus(), Status: fmt.Sprintf("%d %s", p.HTTPStatus(), http.StatusText(p.HTTPStatus())),

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"testing"
 
-	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/client"
 	"github.com/cloud-sessions/sessions/client/contractproxy"
 	"github.com/cloud-sessions/sessions/client/recording"
@@ -33,11 +32,11 @@ func Replay(t testing.TB, path string, change ...func(*replay.Options)) *Recorde
 	if err != nil {
 		t.Fatalf("servertest: %v", err)
 	}
-	compiled, err := contract.Load()
+	redact, err := recording.NewRedactor()
 	if err != nil {
 		t.Fatalf("servertest: %v", err)
 	}
-	o := replay.Options{Redactor: recording.NewRedactor(compiled)}
+	o := replay.Options{Redactor: redact, Errors: true}
 	for _, c := range change {
 		c(&o)
 	}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/client/contractproxy"
 	"github.com/cloud-sessions/sessions/client/recording"
 	"github.com/cloud-sessions/sessions/client/replay"
@@ -62,8 +61,9 @@ The bytes of files are never held.
 
 --record writes the exchanges with the server to a text file, which only you can read, without tokens and other secrets:
 those in headers, in URLs, and in what the contract marks as a secret. --replay responds from such a file in place of a
-server, with streams at once or in --timing real. A request gets the exchange that was recorded for the same request,
-or with --match order the next one; any other request gets a 501.
+server, with streams at once or in --timing real. A request gets the next exchange that was recorded for its method, path and
+query, the one with its body if there are several; a read gets the last one again. With --match order it gets the next exchange
+of all, which must be for it. Any other request gets a 501.
 
 It exits with 1 if there was a violation.`,
 		Example: `  sessions contract proxy --upstream http://127.0.0.1:8080 --listen 127.0.0.1:9090
@@ -79,7 +79,7 @@ It exits with 1 if there was a violation.`,
 	flags.StringVar(&f.record, "record", "", "write the exchanges to a new `FILE`")
 	flags.BoolVar(&f.keepSecrets, "keep-secrets", false, "record tokens and other secrets as well")
 	flags.StringVar(&f.replay, "replay", "", "respond from the recording in `FILE`")
-	flags.Var(&f.match, "match", "which exchange of a recording a request gets: request (the same one) or order (the next one)")
+	flags.Var(&f.match, "match", "which exchange of a recording a request gets: request (one like it) or order (the next one)")
 	flags.Var(&f.timing, "timing", "how long the responses of a recording take: none or real")
 	cmd.MarkFlagsOneRequired("upstream", "replay")
 	cmd.MarkFlagsMutuallyExclusive("upstream", "replay")
@@ -156,7 +156,7 @@ func (a *app) proxyOptions(f *proxyFlags) (*contractproxy.Options, error) {
 	}
 	o.Upstream = &url.URL{Scheme: "http", Host: "recording"}
 	o.Transport, err = replay.New(recorded, replay.Options{
-		InOrder: f.match.value == matchOrder, RealTime: f.timing.value == timingReal, Redactor: redact,
+		InOrder: f.match.value == matchOrder, RealTime: f.timing.value == timingReal, Errors: true, Redactor: redact,
 	})
 	return o, err
 }
@@ -166,11 +166,7 @@ func redactor(keep bool) (*recording.Redactor, error) {
 	if keep {
 		return nil, nil
 	}
-	compiled, err := contract.Load()
-	if err != nil {
-		return nil, err
-	}
-	return recording.NewRedactor(compiled), nil
+	return recording.NewRedactor()
 }
 
 // summarize says what has passed, and fails when there were violations.
