@@ -306,13 +306,15 @@ func TestSecrets(t *testing.T) {
 // TestMemory tests that what a recorder holds does not grow with a body, and that the file is written as the exchange goes on.
 func TestMemory(t *testing.T) {
 	r, path := create(t, redactor(t))
-	for _, media := range []string{"application/json", "application/octet-stream", "text/event-stream"} {
-		piece := []byte(strings.Repeat(`{"a":[1,"text"]},`, 1000))
-		if media == "text/event-stream" {
-			piece = append(piece, "\n\n"...)
-		}
-		tape := r.Begin("streamEvents", request("GET", "/v1/x"))
-		tape.Response(200, header("Content-Type: "+media))
+	values, text := strings.Repeat(`{"a":[1,"text"]},`, 1000), strings.Repeat("x", 17_000)
+	for _, tc := range [][3]string{
+		{"application/json", "[", values}, {"application/json", `"`, text}, {"application/json", `{"secret":"`, text},
+		{"application/octet-stream", "", text}, {"text/event-stream", "", "data: " + text + "\n\n"}, {"text/event-stream", "data: ", text},
+	} {
+		media, piece := tc[0]+" "+tc[1], []byte(tc[2])
+		tape := r.Begin("pollWork", request("GET", "/v1/x"))
+		tape.Response(200, header("Content-Type: "+tc[0]))
+		tape.Body([]byte(tc[1]))
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		held := before.HeapAlloc
@@ -323,6 +325,10 @@ func TestMemory(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		if grown := int64(after.HeapAlloc) - int64(held); grown > 2<<20 {
 			t.Errorf("%s: %d bytes are held of 5 MB", media, grown)
+		}
+		if strings.Contains(tc[1], "secret") {
+			tape.End(recording.Complete)
+			continue // nothing is written of it
 		}
 		parts, err := filepath.Glob(path + ".*.part")
 		if err != nil || len(parts) != 1 {

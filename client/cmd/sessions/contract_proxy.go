@@ -70,7 +70,14 @@ It exits with 1 if there was a violation.`,
   sessions contract proxy --upstream https://openapi.qoder.sh/api/v1/cloud --record session.txt
   sessions contract proxy --replay session.txt --timing real`,
 		Args: arguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.runProxy(cmd.Context(), &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for name, needed := range map[string]string{"match": "replay", "timing": "replay", "keep-secrets": "record"} {
+				if cmd.Flags().Changed(name) && !cmd.Flags().Changed(needed) {
+					return usageError{fmt.Errorf("--%s needs --%s", name, needed)}
+				}
+			}
+			return a.runProxy(cmd.Context(), &f)
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.upstream, "upstream", "", "`URL` of the server")

@@ -119,8 +119,10 @@ func TestContractProxyMistakes(t *testing.T) {
 		"--replay: wild.txt:3: a line \"exchange NUMBER at TIME OPERATION\" must come here, not \"more\"":            {"proxy", "--replay", wild},
 		"--replay: cannot read " + filepath.Join(folder, "none") + ": no such file or directory":                     {"proxy", "--replay", filepath.Join(folder, "none")},
 		"wild.txt:3: a line \"exchange NUMBER at TIME OPERATION\" must come here, not \"more\"":                      {"drift", wild},
-		"missing argument BEFORE; see 'sessions contract drift --help'":                                              {"drift"},
-		"--listen nowhere: listen tcp: address nowhere: missing port in address":                                     {"proxy", "--upstream", "http://a", "--listen", "nowhere"},
+		"--timing needs --replay":                                                {"proxy", "--upstream", "http://a", "--timing", "real"},
+		"--keep-secrets needs --record":                                          {"proxy", "--upstream", "http://a", "--keep-secrets"},
+		"missing argument BEFORE; see 'sessions contract drift --help'":          {"drift"},
+		"--listen nowhere: listen tcp: address nowhere: missing port in address": {"proxy", "--upstream", "http://a", "--listen", "nowhere"},
 	} {
 		p := prepare(t, "http://127.0.0.1:1/v1", append([]string{"contract"}, args...)...)
 		if code := p.end(t); code != exitUsage || p.said() != "sessions: "+want+"\n" {
