@@ -627,12 +627,12 @@ var clientMutants = []mutant{
 		tests:    "TestMemory",
 	},
 	{
-		name:     "recordings: a secret is held in memory",
+		name:     "recordings: a long secret is kept",
 		in:       "client/recording",
 		before:   "\tcase w.dropped:\n\t\tw.text = w.text[:1]\n",
 		after:    "",
 		packages: "client/recording",
-		tests:    "TestMemory",
+		tests:    "TestSecrets",
 	},
 	{
 		name:     "recordings: a body of bytes is held in memory",

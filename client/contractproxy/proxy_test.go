@@ -354,7 +354,7 @@ func TestUpstreamDies(t *testing.T) {
 	} {
 		for name, mode := range modes {
 			h := start(t, broken(t, tc.text), mode)
-			got := raw(t, h.url, "GET "+tc.path+" HTTP/1.1\r\nHost: a\r\n\r\n")
+			got := raw(t, h.url, "GET "+tc.path+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 			if found := h.found(); !slices.Equal(found, []string{tc.found}) {
 				t.Errorf("%s, %s: found %q, want %q", what, name, found, tc.found)
 			}
