@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -17,6 +18,9 @@ import (
 	"github.com/cloud-sessions/sessions/server/turn/openai"
 )
 
+// endpointKeyVariable is the environment variable with the key of the openai runner's endpoint.
+const endpointKeyVariable = "OPENAI_API_KEY"
+
 // runnerFlags choose what runs turns.
 type runnerFlags struct {
 	runner    string
@@ -24,6 +28,7 @@ type runnerFlags struct {
 	script    string
 	echoDelay time.Duration
 	endpoint  openai.Options
+	asks      *openai.Runner // that open has created; nil for none
 }
 
 func (f *runnerFlags) register(flags *pflag.FlagSet) {
@@ -68,7 +73,7 @@ func (f *runnerFlags) open(logger *slog.Logger) (turn.Runner, error) {
 		if err != nil {
 			return nil, err
 		}
-		runners["openai"] = runner
+		runners["openai"], f.asks = runner, runner
 	}
 	byModel, err := turn.NewByModel(f.routes, runners, f.runner)
 	if err != nil {
@@ -83,12 +88,48 @@ func (f *runnerFlags) openEndpoint(logger *slog.Logger) (*openai.Runner, error) 
 		return nil, errors.New("the openai runner needs --openai-base-url URL")
 	}
 	options := f.endpoint
-	options.APIKey, options.MaxRetries, options.Logger = os.Getenv("OPENAI_API_KEY"), 2, logger
+	options.APIKey, options.MaxRetries, options.Logger = os.Getenv(endpointKeyVariable), 2, logger
 	runner, err := openai.New(options)
 	if err != nil {
 		return nil, fmt.Errorf("the openai runner: %w", err)
 	}
 	return runner, nil
+}
+
+// notes are sentences about what an operator of the openai runner may have forgotten. models is the file that --models names.
+func (f *runnerFlags) notes(models string) (sentences []string) {
+	if !f.wants("openai") {
+		return nil
+	}
+	if os.Getenv(endpointKeyVariable) == "" {
+		sentences = append(sentences, "$"+endpointKeyVariable+" is not set: requests to the model endpoint carry no key.")
+	}
+	if f.endpoint.Model == "" && models == "" {
+		sentences = append(sentences, "The model endpoint is asked for each agent's own model, and GET /models lists the built-in ones: "+
+			"set --openai-model to a model of the endpoint, or --models to a file that lists its models.")
+	}
+	return sentences
+}
+
+// endpointPatience is how long checkEndpoint waits for the model endpoint.
+const endpointPatience = 10 * time.Second
+
+// checkEndpoint asks the model endpoint for its models and reports in a sentence what came of it: an endpoint that is away, or
+// that has no such list, does not keep a server from starting.
+func (f *runnerFlags) checkEndpoint(ctx context.Context) (sentence string) {
+	if f.asks == nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, endpointPatience)
+	defer cancel()
+	models, err := f.asks.Models(ctx)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("note: %s; turns of the openai runner may fail", strings.TrimSuffix(err.Error(), "."))
+	case f.endpoint.Model != "" && !slices.Contains(models, f.endpoint.Model):
+		return fmt.Sprintf("note: the model endpoint does not list --openai-model %s; it lists %d models", f.endpoint.Model, len(models))
+	}
+	return fmt.Sprintf("model endpoint with %d models", len(models))
 }
 
 func knownRunners() []string { return []string{"echo", "script", "openai"} }

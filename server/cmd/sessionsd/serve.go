@@ -58,7 +58,9 @@ model.
 
 With --faults, requests fail as a YAML file says, so that programs can rehearse the failures of networks and
 gateways: responses in the server's place such as a 429, latency, dropped connections, cut streams. The same
-file and requests give the same faults again.`,
+file and requests give the same faults again.
+
+` + describeVariables(),
 		Example: `  sessionsd serve --demo
   sessionsd serve --addr 0.0.0.0:8080 --db sqlite:/var/lib/sessions/sessions.db --log-format json
   SESSIONSD_DB=postgres://sessions:secret@db.example/sessions sessionsd serve --addr 0.0.0.0:8080
@@ -85,7 +87,7 @@ file and requests give the same faults again.`,
 			}
 			defer stopProfiles()
 			return s.Run(cmd.Context(), func(baseURL string) {
-				announce(cmd.OutOrStdout(), s, baseURL)
+				announce(cmd.OutOrStdout(), s, baseURL, append(s.Lacks(), flags.runner.notes(config.Models)...))
 				if !cmd.Flags().Changed("db") {
 					fmt.Fprintf(cmd.OutOrStdout(), "The database is %s; --db names another one.\n", config.DB)
 				}
@@ -117,7 +119,7 @@ func (f *serveFlags) open(logs io.Writer) (config server.Config, err error) {
 	config.ResponseCheck = server.ResponseCheck(f.check)
 	config.VaultKey = os.Getenv(vaultKeyVariable)
 	if config.Demo {
-		config.DemoToken = os.Getenv("QODER_PAT")
+		config.DemoToken = os.Getenv(demoTokenVariable)
 	}
 	return config, nil
 }
@@ -166,6 +168,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.Int64Var(&config.MaxFileBytes, "max-file-bytes", 64<<20, "bytes that a file may have")
 	flags.Int64Var(&config.MaxAccountFileBytes, "max-account-file-bytes", 10<<30, "bytes that the files of an account may have together")
 	flags.StringVar(&config.Models, "models", "", "YAML file with the models to list; a built-in list by default")
+	flags.BoolVar(&config.ListedModelsOnly, "listed-models-only", false, "refuse agents with a model that is not in the list of models, or is not enabled there; by default they may have any")
 	flags.StringSliceVar(&config.CORSOrigins, "cors-origin", nil, "origins of pages that may use the API from a browser, comma-separated: SCHEME://HOST[:PORT], https://*.HOST, or * for every page. None by default")
 	flags.StringSliceVar(&config.Features, "features", nil, "features to switch on, comma-separated: m3 (resources, vault_ids)")
 	flags.StringVar(&f.check, "response-check", string(server.Enforce), "what to do with a response that violates the contract: enforce (respond 500) or report (log it)")
@@ -208,10 +211,10 @@ func inSeconds(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// announce prints the server's address and the demo's curl.
-func announce(w io.Writer, s *server.Server, baseURL string) {
+// announce prints the server's address, what its operator should know, and the demo's curl.
+func announce(w io.Writer, s *server.Server, baseURL string, sentences []string) {
 	fmt.Fprintf(w, "listening on %s\n", baseURL)
-	for _, sentence := range s.Lacks() {
+	for _, sentence := range sentences {
 		fmt.Fprintln(w, sentence)
 	}
 	if demo := s.Demo(); demo != nil {
