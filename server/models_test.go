@@ -68,7 +68,6 @@ func TestModelsComeFromAFile(t *testing.T) {
 
 // TestListedModelsOnly creates and changes agents on a server that refuses models that it does not list.
 func TestListedModelsOnly(t *testing.T) {
-	t.Parallel()
 	builtin, err := os.ReadFile("operations/models.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -88,9 +87,9 @@ func TestListedModelsOnly(t *testing.T) {
 	}
 	refused := badRequest("model", "Field 'model' must be one of: ultimate, echo.")
 	for body, want := range map[string]refusal{
-		`{"name": "a", "model": "of-the-endpoint"}`:          refused,
-		`{"name": "a", "model": {"id": "auto"}}`:             refused,
-		`{"name": "a", "model": "Ultimate"}`:                 refused,
+		`{"name": "a", "model": "of-the-endpoint"}`:           refused,
+		`{"name": "a", "model": {"id": "auto"}}`:              refused,
+		`{"name": "a", "model": "Ultimate"}`:                  refused,
 		`{"name": "a", "model": {"id": "echo"}, "tools": []}`: {Status: 201},
 	} {
 		if got := refusalOf(h.post("/agents", body)); got != want {

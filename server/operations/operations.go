@@ -78,9 +78,9 @@ type handler struct {
 	models       types.ModelList
 	// listedModelsOnly refuses agents with other models.
 	listedModelsOnly bool
-	features     []string // that are switched on
-	maxTurns     int      // queued or running, for each account
-	vaults       *vault.Safe
+	features         []string // that are switched on
+	maxTurns         int      // queued or running, for each account
+	vaults           *vault.Safe
 	// maxCredentials is how many a vault may have.
 	maxCredentials int
 	maxAgent       int // bytes of JSON

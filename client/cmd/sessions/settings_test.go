@@ -57,7 +57,9 @@ func settings() string {
 			}
 		})
 	})
-	byName := func(x, y setting) int { return cmp.Or(strings.Compare(x.flag, y.flag), strings.Compare(x.usage, y.usage)) }
+	byName := func(x, y setting) int {
+		return cmp.Or(strings.Compare(x.flag, y.flag), strings.Compare(x.usage, y.usage))
+	}
 	for _, s := range slices.SortedFunc(maps.Keys(commands), byName) {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", s.flag, strings.Join(commands[s], ", "), s.usage)
 	}

@@ -20,7 +20,7 @@ func variables() []variable {
 		{"NO_COLOR", "no colors if it is set"},
 		{"XDG_CONFIG_HOME", "folder of profiles and history, on Linux"},
 		{"HTTPS_PROXY, NO_PROXY", "proxy for requests to the server"},
-		{"SSL_CERT_FILE", "authorities to trust instead of the system's, on Linux"},
+		{"SSL_CERT_FILE", "authorities instead of the system's, on Linux"},
 	}
 }
 

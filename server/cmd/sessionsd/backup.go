@@ -19,8 +19,8 @@ import (
 type placeFlags struct{ db, blobs string }
 
 func (f *placeFlags) register(cmd *cobra.Command) {
-	registerDB(cmd.Flags(), &f.db, "database: sqlite:PATH")
-	cmd.Flags().StringVar(&f.blobs, "blobs", "", "where the contents of files are stored, as for serve; by default a folder beside the SQLite file")
+	registerDB(cmd.Flags(), &f.db, "`DATABASE`: sqlite:PATH")
+	cmd.Flags().StringVar(&f.blobs, "blobs", "", "`FOLDER` where the contents of files are stored, as for serve; by default a folder beside the SQLite file")
 }
 
 // place returns where the data is, without a bucket: that is backed up by its own means. inBucket reports one.

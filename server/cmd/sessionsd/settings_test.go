@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -90,6 +91,9 @@ func defaultOf(f *pflag.Flag) string {
 	}
 	if f.Name == "db" {
 		return "" // it depends on the machine
+	}
+	if bytes, err := strconv.ParseInt(f.DefValue, 10, 64); err == nil && bytes >= 1<<20 {
+		return fmt.Sprintf("`%s` (%d MiB)", f.DefValue, bytes>>20)
 	}
 	return "`" + f.DefValue + "`"
 }

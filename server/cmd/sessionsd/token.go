@@ -117,9 +117,9 @@ workers of that self-hosted environment, which opens the environment's work and 
 		},
 	}
 	flags.register(cmd)
-	cmd.Flags().StringVar(&account, "account", "", "account that the token acts for; required")
-	cmd.Flags().StringVar(&name, "name", "", "what the token is for")
-	cmd.Flags().StringVar(&environment, "environment", "", "self-hosted environment that the token is a key for; without it the token opens everything of the account")
+	cmd.Flags().StringVar(&account, "account", "", "`ACCOUNT` that the token acts for; required")
+	cmd.Flags().StringVar(&name, "name", "", "`NAME` that tells what the token is for")
+	cmd.Flags().StringVar(&environment, "environment", "", "`ID` of the self-hosted environment that the token is a key for; without it the token opens everything of the account")
 	cmd.Flags().DurationVar(&expiresIn, "expires-in", 0, "how long the token works, such as 720h; forever by default")
 	return describeEnvironment(cmd)
 }
@@ -181,7 +181,7 @@ func tokenListCommand() *cobra.Command {
 		},
 	}
 	flags.register(cmd)
-	cmd.Flags().StringVar(&account, "account", "", "list only the tokens of this account")
+	cmd.Flags().StringVar(&account, "account", "", "list only the tokens of this `ACCOUNT`")
 	return describeEnvironment(cmd)
 }
 
