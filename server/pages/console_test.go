@@ -169,6 +169,7 @@ func TestConsoleTellsWhoIsAwaited(t *testing.T) {
 	}
 	b.press("Interrupt")
 	b.until(`document.querySelector("article .status").innerText === "Idle"`)
+	b.until(`document.querySelector(".item.end").innerText.startsWith("Waited for a worker")`)
 	b.sent(c, session.ID, "How is the weather?")
 	b.until(`document.querySelector("article .status").innerText === "Waits for you"`)
 	b.shows("Needs a result")

@@ -32,7 +32,7 @@ const Entry = memo(({ item, send }: { item: Item; send: Send; lang: string }) =>
 /** sameState reports whether two items of one event show the same of other events. */
 function sameState(a: Item, b: Item): boolean {
   if (a.kind === "tool" && b.kind === "tool") return a.result === b.result && a.confirmation === b.confirmation && a.waits === b.waits && a.over === b.over;
-  return a.kind !== "end" || b.kind !== "end" || a.awaited === b.awaited;
+  return a.kind !== "end" || b.kind !== "end" || a.awaited === b.awaited && a.past === b.past;
 }
 
 function Message({ item, name, text }: { item: Item; name: string; text: string }) {
@@ -50,11 +50,16 @@ function Note({ item, children }: { item: Item; children: ComponentChildren }) {
 
 function End({ item }: { item: Extract<Item, { kind: "end" }> }) {
   const { usage, stop_reason } = item.event;
-  const waitsForWorker = item.awaited === "worker";
-  const parts = [waitsForWorker ? t("waitsForWorker") : t(`stop_${stop_reason.type}` as Text)];
+  const waits = stop_reason.type === "requires_action";
+  const parts = [waits ? t(textOfWait(item)) : t(`stop_${stop_reason.type}` as Text)];
   if (usage && usage.input_tokens + usage.output_tokens > 0) parts.push(`${formatNumber(usage.input_tokens)} ${t("tokensIn")}`, `${formatNumber(usage.output_tokens)} ${t("tokensOut")}`);
   if (usage?.credits) parts.push(`${formatNumber(usage.credits)} ${t("credits")}`);
-  return <div class={`item end ${waitsForWorker ? "" : stop_reason.type}`}><span>{parts.join(" · ")}</span><Raw item={item} /></div>;
+  return <div class={`item end ${waits && (item.past || item.awaited === "worker") ? "" : stop_reason.type}`}><span>{parts.join(" · ")}</span><Raw item={item} /></div>;
+}
+
+function textOfWait({ awaited, past }: Extract<Item, { kind: "end" }>): Text {
+  if (awaited === "worker") return past ? "waitedForWorker" : "waitsForWorker";
+  return past ? "waited" : "stop_requires_action";
 }
 
 /** Raw shows an entry's event as the server has sent it, on demand. */

@@ -16,7 +16,7 @@ export type Item =
   | { kind: "tool"; event: ToolUse; result?: ToolResult; confirmation?: Of<"user.tool_confirmation">; waits: Need; over: boolean }
   | { kind: "note"; event: Of<"user.interrupt"> | Of<"session.status_rescheduled"> }
   | { kind: "error"; event: Of<"session.error"> }
-  | { kind: "end"; event: Of<"session.status_idle">; awaited: Awaited };
+  | { kind: "end"; event: Of<"session.status_idle">; awaited: Awaited; past: boolean };
 
 /** Need is what a tool waits for: a confirmation or a result of the user, or a worker that runs it. */
 export type Need = "" | "confirmation" | "result" | "worker";
@@ -40,6 +40,7 @@ export function read(events: Event[]): Transcript {
   const tools = new Map<string, Tool>();
   let waiting = new Map<Tool, Need>();
   let running: boolean | undefined;
+  let end: Extract<Item, { kind: "end" }> | undefined;
   for (const event of events) {
     switch (event.type) {
       case "user.message": items.push({ kind: "user", event }); break;
@@ -62,6 +63,7 @@ export function read(events: Event[]): Transcript {
       case "session.status_running":
         running = true;
         waiting = new Map();
+        if (end) end.past = true;
         break;
       case "session.status_rescheduled":
       case "user.interrupt": items.push({ kind: "note", event }); break;
@@ -72,7 +74,9 @@ export function read(events: Event[]): Transcript {
         const ids = event.stop_reason.event_ids ?? [];
         for (const id of ids) set(id, (tool) => { waiting.set(tool, needOf(tool)); });
         if (ids.length === 0) tools.forEach((tool) => { tool.over = true; });
-        items.push({ kind: "end", event, awaited: awaitedOf([...waiting.values()]) });
+        if (end) end.past = true;
+        end = { kind: "end", event, awaited: awaitedOf([...waiting.values()]), past: false };
+        items.push(end);
         break;
       }
       default: break; // of requests to the model: shown in the list of events only
