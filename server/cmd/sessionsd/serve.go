@@ -16,8 +16,10 @@ import (
 	"github.com/cloud-sessions/sessions/server/faults"
 )
 
-// memoryLimit is the soft limit of the process's memory, as a multiple of what requests and responses may reserve.
-const memoryLimit = 3
+// memoryLimit returns the soft limit of a process's memory, where requests and responses may reserve that many bytes and
+// turns as many: beyond it garbage is collected at once. With a limit of three times as many, the address space of a server
+// on PostgreSQL grew past 2 GiB, of which Go reserves more than one before it starts.
+func memoryLimit(inFlight int64) int64 { return inFlight * 5 / 2 }
 
 // serveFlags are the flags of serve, which check has too.
 type serveFlags struct {
@@ -74,7 +76,7 @@ file and requests give the same faults again.
 				return err
 			}
 			if os.Getenv("GOMEMLIMIT") == "" { // so that garbage is collected before it takes as much again
-				debug.SetMemoryLimit(memoryLimit * config.MaxBytesInFlight)
+				debug.SetMemoryLimit(memoryLimit(config.MaxBytesInFlight))
 			}
 			s, err := server.New(cmd.Context(), config)
 			if err != nil {
