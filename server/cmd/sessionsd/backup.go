@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,6 +88,9 @@ For PostgreSQL use pg_dump and pg_restore.`,
 func writeNew(path string, write func(w io.Writer, folder string) error) (err error) {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("%s exists, and is not overwritten; choose another name", path)
+	}
+	if _, err := os.Stat(filepath.Dir(path)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the folder of %s does not exist", path)
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), ".backup-*.tar.gz") // mode 0600
 	if err != nil {

@@ -146,6 +146,21 @@ func TestABackupGoesThroughAPipe(t *testing.T) {
 	}
 }
 
+// TestBackupMistakes names what is missing.
+func TestBackupMistakes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db := "sqlite:" + filepath.Join(dir, "x.db")
+	for _, tc := range []struct{ to, want string }{
+		{"-", "there is no database file " + filepath.Join(dir, "x.db") + " to copy"},
+		{filepath.Join(dir, "absent", "b"), "the folder of " + filepath.Join(dir, "absent", "b") + " does not exist"},
+	} {
+		if code, _, stderr := runProgram(t, nil, "backup", tc.to, "--db", db); code != 1 || !strings.Contains(stderr, tc.want) {
+			t.Errorf("%s: %d %s", tc.to, code, stderr)
+		}
+	}
+}
+
 // TestBackupsHaveRelativeNames backs up to, and restores at, names that are relative to the working folder.
 func TestBackupsHaveRelativeNames(t *testing.T) {
 	t.Parallel()

@@ -112,6 +112,9 @@ workers of that self-hosted environment, which opens the environment's work and 
 				}
 				view := viewOf(token)
 				view.Token = secret
+				if !cmd.Flags().Changed("db") {
+					fmt.Fprintf(cmd.ErrOrStderr(), "The token is for a server with the database %s; --db names another one.\n", flags.db.name)
+				}
 				return flags.print(cmd.OutOrStdout(), view, secret+"\n")
 			})
 		},

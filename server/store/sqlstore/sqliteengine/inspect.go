@@ -122,8 +122,11 @@ func Snapshot(ctx context.Context, name, target string) error {
 		return err
 	}
 	path, err := existing(name)
-	if err != nil { // a file that does not exist would be created
-		return fmt.Errorf("sqlstore: there is no database file to copy: %w", err)
+	switch { // a file that does not exist would be created
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("sqlstore: there is no database file %s to copy", name)
+	case err != nil:
+		return fmt.Errorf("sqlstore: the database file cannot be copied: %w", err)
 	}
 	return onFile(ctx, path, url.Values{}, func(c *rawConn) error { // query_only would refuse to write the copy
 		_, err := c.run(ctx, "VACUUM INTO ?", []any{target})
