@@ -2,7 +2,6 @@ package contractcheck
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 
@@ -17,28 +16,14 @@ type streamChecks struct {
 	schema *contract.Schema
 }
 
-// event validates an event: its data, then its id and name, which repeat parts of it.
+// event validates an event.
 func (c *streamChecks) event(f sse.Event) error {
-	if b := c.schema.Check(f.Data); b != nil {
-		b.Status = c.status
-		return c.found(b)
+	v := c.schema.CheckFrame(f)
+	if v == nil {
+		return nil
 	}
-	var data struct {
-		Type string
-		ID   string // of stored events; increments have none
-	}
-	if err := json.Unmarshal(f.Data, &data); err != nil {
-		return err // never: it was checked
-	}
-	switch {
-	case f.Type != data.Type:
-		return c.broken("event", "the event name is not the type of the event, "+data.Type)
-	case f.ID != data.ID && data.ID == "":
-		return c.broken("event", "an event of type "+data.Type+" is not stored and must not have an id line")
-	case f.ID != data.ID:
-		return c.broken("event", "the id line of an event of type "+data.Type+" is not its id")
-	}
-	return nil
+	v.Status = c.status
+	return c.found(v)
 }
 
 func (c *streamChecks) broken(rule, reason string) error {

@@ -16,10 +16,10 @@ import (
 	"github.com/cloud-sessions/sessions/server/faults"
 )
 
-// memoryLimit returns the soft limit of a process's memory, where requests and responses may reserve that many bytes and
-// turns as many: beyond it garbage is collected at once. With a limit of three times as many, the address space of a server
-// on PostgreSQL grew past 2 GiB, of which Go reserves more than one before it starts.
-func memoryLimit(inFlight int64) int64 { return inFlight * 5 / 2 }
+// memoryLimit is the soft limit of the process's memory, as a multiple of what requests and responses may reserve, and turns
+// once more. With three, garbage beside what is reserved took a server on PostgreSQL past 2 GiB of address space, of which Go
+// has reserved more than one before it allocates anything.
+const memoryLimit = 2
 
 // serveFlags are the flags of serve, which check has too.
 type serveFlags struct {
@@ -36,7 +36,7 @@ func serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the API until interrupted",
 		Long: `Serves the API at /api/v1/cloud and at /v1, alongside /healthz, /readyz, /metrics,
-/openapi.yaml and /openapi.json, and the pages / (for browsers), /console and /docs. Once it accepts connections it prints the line
+/openapi.yaml, /openapi.json and /openapi-3.2.json, and the pages / (for browsers), /console and /docs. Once it accepts connections it prints the line
 
   listening on http://HOST:PORT
 
@@ -76,7 +76,7 @@ file and requests give the same faults again.
 				return err
 			}
 			if os.Getenv("GOMEMLIMIT") == "" { // so that garbage is collected before it takes as much again
-				debug.SetMemoryLimit(memoryLimit(config.MaxBytesInFlight))
+				debug.SetMemoryLimit(memoryLimit * config.MaxBytesInFlight)
 			}
 			s, err := server.New(cmd.Context(), config)
 			if err != nil {
