@@ -267,6 +267,22 @@ var programMutants = []mutant{
 		tests:    "TestHealthcheckOfHTTPS",
 	},
 	{
+		name:     "traces: each error of an exporter is logged",
+		in:       "server/tracing/otlp/otlp.go",
+		before:   "now.Sub(r.last) < r.every",
+		after:    "now.Sub(r.last) < 0",
+		packages: "server/tracing/otlp",
+		tests:    "TestErrorsAreLoggedOnceInAWhile",
+	},
+	{
+		name:     "traces: spans are sent although nobody asked",
+		in:       "server/tracing/otlp/otlp.go",
+		before:   "exporter.value == \"\" && endpoint.value == \"\":",
+		after:    "exporter.value == \"off\":",
+		packages: "server/tracing/otlp",
+		tests:    "TestAsked",
+	},
+	{
 		name:     "check: a key file in a folder that does not exist passes",
 		in:       "server/vault/keys.go",
 		before:   "case dry && c.Create && empty:\n\t\t\terr = creatable(c)",

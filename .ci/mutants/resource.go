@@ -515,6 +515,14 @@ var resourceMutants = []mutant{
 		tests:    "TestRefreshedBeforeTheClaim",
 	},
 	{
+		name:     "egress: every public host counts as one that the operator knows",
+		in:       "server/egress/egress.go",
+		before:   "port(u)) == named }",
+		after:    "port(u)) != none }",
+		packages: "server/egress",
+		tests:    "TestNamed",
+	},
+	{
 		name:     "models: an agent with a model that is not listed is created",
 		in:       "server/operations/models.go",
 		before:   "if !h.listedModelsOnly {",
