@@ -769,6 +769,8 @@ var clientMutants = []mutant{
 		after:    "\tcase p.exchange.End == recording.Cut:\n\t\treturn io.EOF",
 		packages: "client/replay",
 		tests:    "TestEnds",
+	},
+	{
 		name:     "tolerance: a list whose end is unknown ends silently",
 		in:       "client",
 		before:   "\tknown = len(p.Data) < max(limit, 1)",
