@@ -67,11 +67,11 @@ func ExampleRun() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	results, err := contractcheck.Run(ctx, c, contractcheck.Options{ReadOnly: true})
+	report, err := contractcheck.Run(ctx, c, contractcheck.Options{ReadOnly: true})
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, r := range results[:3] {
+	for _, r := range report.Operations[:3] {
 		fmt.Printf("%s %s: %d requests\n", r.Operation, r.Verdict, r.Requests)
 	}
 	// Output:

@@ -17,30 +17,42 @@ type streamChecks struct {
 	schema *contract.Schema
 }
 
-// event validates an event: its data, then its id and name, which repeat parts of it.
+// event validates an event.
 func (c *streamChecks) event(f sse.Event) error {
-	if b := c.schema.Check(f.Data); b != nil {
-		b.Status = c.status
-		return c.found(b)
+	all := frameViolations(c.schema, f.ID, f.Type, f.Data)
+	for _, v := range all {
+		v.Status = c.status
 	}
-	var data struct {
+	return c.foundAll(all)
+}
+
+// frameViolations returns the violations of an event: of its data, or else of its id and name, which repeat parts of it.
+func frameViolations(schema *contract.Schema, id, kind string, data []byte) []*contract.Violation {
+	if all := schema.Violations(data); all != nil {
+		return all
+	}
+	var event struct {
 		Type string
 		ID   string // of stored events; increments have none
 	}
-	if err := json.Unmarshal(f.Data, &data); err != nil {
-		return err // never: it was checked
+	if json.Unmarshal(data, &event) != nil {
+		return nil // never: it was validated
 	}
+	reason := ""
 	switch {
-	case f.Type != data.Type:
-		return c.broken("event", "the event name is not the type of the event, "+data.Type)
-	case f.ID != data.ID && data.ID == "":
-		return c.broken("event", "an event of type "+data.Type+" is not stored and must not have an id line")
-	case f.ID != data.ID:
-		return c.broken("event", "the id line of an event of type "+data.Type+" is not its id")
+	case kind != event.Type:
+		reason = "the event name is not the type of the event, " + event.Type
+	case id != event.ID && event.ID == "":
+		reason = "an event of type " + event.Type + " is not stored and must not have an id line"
+	case id != event.ID:
+		reason = "the id line of an event of type " + event.Type + " is not its id"
+	default:
+		return nil
 	}
-	return nil
+	return []*contract.Violation{{Rule: "event", Reason: reason}}
 }
 
+// broken passes a violation that the contract itself does not check to the judge.
 func (c *streamChecks) broken(rule, reason string) error {
 	return c.responseViolation(c.status, rule, reason)
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/client"
+	"github.com/cloud-sessions/sessions/client/contractcheck"
+	"github.com/cloud-sessions/sessions/server/servertest"
 )
 
 // variant is this module's server with one thing broken on purpose, and the check that must report it for the operation.
@@ -133,6 +135,27 @@ func TestVariantsAreComplete(t *testing.T) {
 	}
 	if len(names) < 30 {
 		t.Errorf("%d variants", len(names))
+	}
+}
+
+// TestEveryVariantIsFound tests that each breach is found by the check that it is for, in the operation that has it.
+func TestEveryVariantIsFound(t *testing.T) {
+	t.Parallel()
+	for _, v := range variants() {
+		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
+			s := servertest.New(t, open)
+			broken := &http.Client{Transport: v.breaks(http.DefaultTransport.RoundTrip)}
+			report, err := contractcheck.Run(t.Context(), s.Client(client.WithHTTPClient(broken)), contractcheck.Options{Only: append(v.with, v.operation, v.check)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(report.Violations(), func(found *contractcheck.Violation) bool {
+				return found.Check == v.check && found.Operation == v.operation
+			}) {
+				t.Errorf("want a violation of %s by %s, got %v", v.check, v.operation, report.Violations())
+			}
+		})
 	}
 }
 
