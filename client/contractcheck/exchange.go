@@ -105,7 +105,11 @@ func (r *run) exchange(ctx context.Context, q request, opened func(), until func
 			}
 			body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 			_ = resp.Body.Close()
-			if err != nil {
+			switch {
+			case err != nil && until != nil: // a stream that does not say that it is one does not end
+				got.body = body
+				return nil, client.Permanent(errRead)
+			case err != nil:
 				got.status = 0
 				return nil, err
 			}

@@ -107,6 +107,7 @@ func (r *run) remove(ctx context.Context, path string) bool {
 	if op == nil {
 		return true // it goes with what it belongs to
 	}
+	idle := 0 // how often there was no turn to stop
 	for interval := settleInterval / 10; ; interval = min(2*interval, 10*settleInterval) {
 		got := r.exchange(ctx, request{op: op, method: http.MethodDelete, path: path, retry: true}, nil, nil)
 		if got.ok() || got.status == http.StatusNotFound {
@@ -114,10 +115,12 @@ func (r *run) remove(ctx context.Context, path string) bool {
 			return true
 		}
 		cancel, _ := r.contract.Find(http.MethodPost, path+"/cancel")
-		if got.status != http.StatusConflict || cancel == nil {
+		if got.status != http.StatusConflict || cancel == nil || idle > 3 {
 			return false
 		}
-		r.exchange(ctx, request{op: cancel, method: http.MethodPost, path: path + "/cancel"}, nil, nil)
+		if r.exchange(ctx, request{op: cancel, method: http.MethodPost, path: path + "/cancel"}, nil, nil).status != http.StatusAccepted {
+			idle++
+		}
 		select {
 		case <-time.After(interval):
 		case <-ctx.Done():

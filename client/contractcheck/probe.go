@@ -45,10 +45,20 @@ func (p *probe) read(path string) (q request, ok bool) {
 // send sends a request and examines the response by the rules that all responses have. Its error ends the run.
 func (p *probe) send(q request) (*reply, error) { return p.stream(p.ctx, q, nil) }
 
-// stream is send for a response that may be a stream, which it reads until until or the end of ctx.
+// stream is send for a response that may be a stream, which it reads until until, the end of ctx, or a silence of
+// streamPatience.
 func (p *probe) stream(ctx context.Context, q request, until func([]frame) bool) (*reply, error) {
 	if p.ctx.Err() != nil {
 		return nil, p.ctx.Err()
+	}
+	if until != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		quiet := time.AfterFunc(streamPatience, cancel)
+		defer quiet.Stop()
+		enough := until
+		until = func(frames []frame) bool { quiet.Reset(streamPatience); return enough(frames) }
 	}
 	if q.method != http.MethodGet && q.method != http.MethodHead { // its response says what was created, whatever ends the run
 		var cancel context.CancelFunc
@@ -231,7 +241,7 @@ func (p *probe) want(q request, got *reply, why string, statuses ...int) bool {
 		p.passed(p.check, p.ID)
 		return true
 	}
-	if got.status == http.StatusNotImplemented && q.op != nil && slices.Contains(q.op.Statuses, got.status) {
+	if got.status == http.StatusNotImplemented && q.op != nil && slices.Contains(q.op.Statuses, got.status) || p.otherKind(q, got) {
 		return false
 	}
 	var texts []string
@@ -256,8 +266,21 @@ func (p *probe) wantSuccess(q request, got *reply) bool {
 		p.off(q.op.ID)
 		return false
 	}
-	p.note(q, got, "", "want a success"+said(got))
+	if !p.otherKind(q, got) {
+		p.note(q, got, "", "want a success"+said(got))
+	}
 	return false
+}
+
+// otherKind reports whether a request was refused because what was there before the run is of another kind than the operation is
+// for.
+func (r *run) otherKind(q request, got *reply) bool {
+	var sent struct{ Error struct{ Param string } }
+	if got.status != http.StatusBadRequest || json.Unmarshal(got.body, &sent) != nil {
+		return false
+	}
+	id := r.seen[sent.Error.Param]
+	return id != "" && len(r.made[sent.Error.Param]) == 0 && strings.Contains(q.path+"/", "/"+id+"/")
 }
 
 // said returns what a response that is not a success says, for a reason.

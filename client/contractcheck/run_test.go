@@ -105,7 +105,7 @@ func TestClosedGate(t *testing.T) {
 		case "deleteSessionResource":
 			want = contractcheck.Unchecked
 		case "addSessionResources", "listSessionResources", "getSessionResource":
-			if diff := cmp.Diff([]int{http.StatusNotImplemented}, r.Statuses); diff != "" {
+			if !slices.Contains(r.Statuses, http.StatusNotImplemented) || slices.Contains(r.Statuses, http.StatusOK) {
 				t.Errorf("%s: %v", r.Operation, r.Statuses)
 			}
 		}
@@ -138,7 +138,7 @@ func TestReadOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, req := range s.Requests()[before:] {
-			if req.Method != http.MethodGet {
+			if req.Method != http.MethodGet && req.Method != http.MethodHead {
 				t.Errorf("%s %s", req.Method, req.Path)
 			}
 		}
@@ -194,17 +194,15 @@ func TestCutShort(t *testing.T) {
 	defer cancel()
 	c := s.Client(client.WithMiddleware(func(next client.RoundTripFunc) client.RoundTripFunc {
 		return func(req *http.Request) (*http.Response, error) {
-			if strings.HasSuffix(req.URL.Path, "/stream") {
+			resp, err := next(req)
+			if err == nil && resp.StatusCode == http.StatusOK && req.Method == http.MethodPost && strings.HasSuffix(req.URL.Path, "/events") {
 				cancel()
 			}
-			return next(req)
+			return resp, err
 		}
 	}))
-	if _, err := contractcheck.Run(ctx, c, contractcheck.Options{}); !errors.Is(err, context.Canceled) {
+	if _, err := contractcheck.Run(ctx, c, contractcheck.Options{Skip: []string{"idempotency"}}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
-	}
-	if len(s.Requests("sendEvents")) != 1 {
-		t.Error("no message was sent")
 	}
 	if after := count(t, s); after != before {
 		t.Errorf("the account has %d things, before %d", after, before)

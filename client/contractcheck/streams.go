@@ -1,6 +1,7 @@
 package contractcheck
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -92,9 +93,7 @@ func (p *probe) open(at place, after string, n int) (request, *reply, error) {
 	if after != "" {
 		q.header["Last-Event-ID"] = []string{after}
 	}
-	ctx, cancel := p.later(streamPatience)
-	defer cancel()
-	got, err := p.stream(ctx, q, func(frames []frame) bool { return len(stored(frames)) >= n })
+	got, err := p.stream(p.ctx, q, func(frames []frame) bool { return len(stored(frames)) >= n })
 	return q, got, err
 }
 
@@ -266,12 +265,12 @@ func (p *probe) cutAt(at place, whole []string, cut int) (right bool, err error)
 	} else {
 		q.header["Last-Event-ID"] = []string{last}
 	}
-	patience := streamPatience
-	if cut == len(whole) {
-		patience = silence // nothing may come
+	ctx := p.ctx
+	if cut == len(whole) { // nothing may come
+		var cancel context.CancelFunc
+		ctx, cancel = p.later(silence)
+		defer cancel()
 	}
-	ctx, cancel := p.later(patience)
-	defer cancel()
 	rest := max(len(whole)-len(before), 1)
 	got, err := p.stream(ctx, q, func(frames []frame) bool { return len(stored(frames)) >= rest })
 	if err != nil {
@@ -301,9 +300,7 @@ func (p *probe) precedence(at place, whole []string) error {
 	q := p.request(at)
 	q.header = http.Header{"Accept": {"text/event-stream"}, "Last-Event-Id": {whole[len(whole)-2]}}
 	q.query = url.Values{"after_id": {whole[0]}}
-	ctx, cancel := p.later(streamPatience)
-	defer cancel()
-	got, err := p.stream(ctx, q, func(frames []frame) bool { return len(stored(frames)) >= 1 })
+	got, err := p.stream(p.ctx, q, func(frames []frame) bool { return len(stored(frames)) >= 1 })
 	if err == nil && got.ok() && len(got.frames) > 0 && got.frames[0].id != whole[len(whole)-1] {
 		p.note(q, got, "", "Last-Event-ID does not take precedence over after_id")
 	}
