@@ -25,6 +25,18 @@ func (e *UnknownNameError) Error() string {
 	return text
 }
 
+// Names returns what [Options] can name: the checks, and the operations in the order in which they are tried.
+func Names() []string {
+	var names []string
+	for _, c := range checks() {
+		names = append(names, c.Name)
+	}
+	for _, s := range plan {
+		names = append(names, s.operation)
+	}
+	return names
+}
+
 // selection is what a run is about: the operations and the checks that were selected, without those that were skipped.
 type selection struct {
 	operations map[string]bool
