@@ -76,7 +76,7 @@ func (c *collector) collect(s *schema, text string, at []step) {
 	case objectKind:
 		c.object(s, text, at)
 	case arrayKind:
-		c.array(s, text, at)
+		c.array(s, text, first, at)
 	default:
 		c.add(first, at)
 	}
@@ -122,22 +122,22 @@ func (c *collector) object(s *schema, text string, at []step) {
 	}
 }
 
-func (c *collector) array(s *schema, text string, at []step) {
+// array adds the violations of an array whose first mistake is first.
+func (c *collector) array(s *schema, text string, first *mistake, at []step) {
 	var items []json.RawMessage
 	if json.Unmarshal([]byte(text), &items) != nil {
 		return // never: it was walked
-	}
-	before := len(c.found)
-	for i, value := range items {
-		c.collect(s.items, string(value), append(slices.Clone(at), item(i)))
 	}
 	switch {
 	case s.size.under(len(items)):
 		c.add(s.mistake("minItems"), at)
 	case s.size.over(len(items)):
 		c.add(s.mistake("maxItems"), at)
-	case len(c.found) == before: // an array with a mistake whose items have none
+	case len(first.at) == 0 && first.rule == "uniqueItems":
 		c.add(s.mistake("uniqueItems"), at)
+	}
+	for i, value := range items {
+		c.collect(s.items, string(value), append(slices.Clone(at), item(i)))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -200,17 +201,39 @@ func (s *schema) anyExtra(object map[string]any) any {
 	return "x"
 }
 
-// example returns the schema's own example, as JSON decodes it.
+// example returns a valid value: the schema's own example, or a simple one; ok is false if neither is known.
 func (s *schema) example() (value any, ok bool) {
 	doc := s.doc.Example
-	if doc == nil && len(s.text.enum) > 0 {
-		doc = s.text.enum[0]
-	}
 	if doc == nil {
-		return nil, false
+		doc = s.simple()
 	}
 	text, err := json.Marshal(doc)
-	return value, err == nil && json.Unmarshal(text, &value) == nil
+	if err != nil || check(s, string(text), math.MaxInt) != nil {
+		return nil, false
+	}
+	return value, json.Unmarshal(text, &value) == nil
+}
+
+// simple returns a value of the schema's kind, which may be invalid; nil for objects and unions.
+func (s *schema) simple() any {
+	switch s.kind {
+	case stringKind:
+		if len(s.text.enum) > 0 {
+			return s.text.enum[0]
+		}
+		return strings.Repeat("x", max(s.size.least, 1))
+	case integerKind:
+		return s.whole.least
+	case numberKind:
+		return s.float.least
+	case booleanKind:
+		return true
+	case arrayKind:
+		if item, ok := s.items.example(); ok {
+			return []any{item}
+		}
+	}
+	return nil
 }
 
 // wrong returns values that may violate the keywords of s in the place of a value.
