@@ -257,6 +257,9 @@ func (s *schema) wrong(value any) []any {
 		if len(items) > 0 && s.size.most >= 0 && s.size.most <= mostInvalidItems {
 			all = append(all, slices.Repeat(items[:1], s.size.most+1), append(slices.Clone(items), items[0]))
 		}
+		if len(items) > 0 {
+			all = append(all, append(slices.Clone(items), json.Number("7"))) // a valid item and an invalid one
+		}
 	}
 	return all
 }

@@ -63,6 +63,9 @@ func checks() []*check {
 
 		{Check{checkExamples, "The contract's examples of requests and parameters succeed.", "contract"}, true, nil, nil, (*probe).examples},
 
+		{Check{"updates", "An update changes the fields that it names and no others; updated_at does not go back, a version grows by one.", "Metadata"}, false, nil, isUpdate, (*probe).updates},
+		{Check{"scopes", "The key of an environment opens nothing that belongs to the account.", "Tokens of workers"}, false, nil, func(t target) bool { return t.holds == "key_id" && t.Method == http.MethodPost }, (*probe).scopes},
+		{Check{"extras", "Unknown query parameters and headers are ignored.", "Request validation"}, true, nil, isGet, (*probe).extras},
 		{Check{"request-ids", "The caller's X-Request-Id is that of the response.", "Request id"}, true, nil, isGet, (*probe).requestIDs},
 		{Check{"head", "HEAD has the status of GET.", "HEAD"}, true, nil, isGet, (*probe).head},
 		{Check{"methods", "A method that a path does not have is a 405 with Allow, an unknown path a 404.", "Error types"}, false, nil, func(t target) bool { return t.first }, (*probe).methods},

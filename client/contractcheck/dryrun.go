@@ -44,6 +44,9 @@ func isItem(op target) bool {
 // more returns how many records the checks of lists create in addition, or of streams send.
 func (r *run) more(op target) int {
 	n := 0
+	if op.holds == "key_id" && r.selected.runs(checkNamed("scopes"), op.ID) {
+		n++
+	}
 	for _, s := range plan {
 		other := r.target(s)
 		for name, records := range map[string]int{"paging": extraRecords + 1, "order": 2, "filters": 2} {

@@ -138,7 +138,46 @@ func (p *probe) paging() error {
 	if err := p.backwards(at, whole); err != nil {
 		return err
 	}
+	if err := p.twoCursors(at, whole); err != nil {
+		return err
+	}
+	if err := p.deletedCursor(at, mine); err != nil {
+		return err
+	}
 	return p.unknownCursor(at)
+}
+
+// twoCursors reads a page with cursors that exclude each other.
+func (p *probe) twoCursors(at place, whole *page) error {
+	names := p.Parameters("query")
+	if !slices.Contains(names, "after_id") || !slices.Contains(names, "before_id") {
+		return nil
+	}
+	q := p.request(at)
+	q.query = url.Values{"after_id": {text(whole.FirstID)}, "before_id": {text(whole.LastID)}}
+	return p.refuse(q, "after_id and before_id exclude each other", "", http.StatusBadRequest)
+}
+
+// deletedCursor reads the page after a record that was deleted meanwhile.
+func (p *probe) deletedCursor(at place, mine []string) error {
+	if len(mine) == 0 {
+		return nil
+	}
+	path := at.fill(p.Path) + "/" + url.PathEscape(mine[0])
+	op, _ := p.contract.Find(http.MethodDelete, path)
+	if op == nil {
+		return nil
+	}
+	if got, err := p.send(request{op: op, method: http.MethodDelete, path: path}); err != nil || !got.ok() {
+		return err
+	}
+	q := p.request(at)
+	q.query = url.Values{"after_id": {mine[0]}}
+	got, err := p.send(q)
+	if err == nil {
+		p.want(q, got, "the id of a deleted record is still a cursor", http.StatusOK)
+	}
+	return err
 }
 
 // walk reads the list to its end, or until it has all that is wanted, and creates a record after the first page if grow.

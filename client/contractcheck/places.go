@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -105,6 +106,7 @@ func (r *run) learn(op target, at place, response []byte) {
 	type record struct {
 		ID      string      `json:"id"`
 		Version json.Number `json:"version"`
+		Hash    string      `json:"content_sha256"`
 	}
 	var got struct {
 		record
@@ -131,6 +133,9 @@ func (r *run) learn(op target, at place, response []byte) {
 	}
 	if got.Version != "" && got.ID == r.id("agent_id") {
 		r.version = got.Version
+	}
+	if got.Hash != "" && got.ID == r.id("memory_id") {
+		r.hash = got.Hash
 	}
 }
 
@@ -179,7 +184,7 @@ func form(content string) body {
 	return body{data.Bytes(), w.FormDataContentType()}
 }
 
-// fit replaces the ids and the version of an example by those of what exists.
+// fit replaces the ids of an example, and the state that a change is based on, by those of what exists.
 func (r *run) fit(text string) []byte {
 	for name, example := range exampleIDs {
 		if id := r.id(name); id != "" {
@@ -197,10 +202,14 @@ func (r *run) fit(text string) []byte {
 		}
 	}
 	var fields map[string]json.RawMessage
-	if r.version == "" || json.Unmarshal([]byte(text), &fields) != nil || fields["version"] == nil {
+	if json.Unmarshal([]byte(text), &fields) != nil {
 		return []byte(text)
 	}
-	fields["version"] = json.RawMessage(r.version)
+	for name, now := range map[string]string{"version": r.version.String(), "content_sha256": strconv.Quote(r.hash)} {
+		if fields[name] != nil && strings.Trim(now, `"`) != "" {
+			fields[name] = json.RawMessage(now)
+		}
+	}
 	changed, _ := json.Marshal(fields) // it was JSON before
 	return changed
 }

@@ -167,7 +167,12 @@ func (p *probe) invalidJSON() error {
 func (p *probe) contentTypes() error {
 	q := p.valid(p.somewhere())
 	q.media = "text/plain"
-	if err := p.refuse(q, "the content type is not that of JSON", "Content-Type", http.StatusBadRequest); err != nil || !slices.Contains(p.Statuses, http.StatusUnsupportedMediaType) {
+	if err := p.refuse(q, "the content type is not that of JSON", "Content-Type", http.StatusBadRequest); err != nil {
+		return err
+	}
+	q.media = "Application/JSON; charset=utf-8" // which is JSON, so that the body is what is wrong
+	q.body = append([]byte(`{"x_unknown":1,`), bytes.TrimPrefix(q.body, []byte("{"))...)
+	if err := p.refuse(q, "the content type is that of JSON, and the field is unknown", "x_unknown", http.StatusBadRequest); err != nil || !slices.Contains(p.Statuses, http.StatusUnsupportedMediaType) {
 		return err
 	}
 	q = p.valid(p.somewhere())

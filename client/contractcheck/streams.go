@@ -22,6 +22,7 @@ type event struct {
 	ID         string
 	Type       string
 	TurnID     string          `json:"turn_id"`
+	CreatedAt  string          `json:"created_at"`
 	StopReason json.RawMessage `json:"stop_reason"`
 	Content    []block
 	Event      struct{ ID string } // of a start
@@ -37,6 +38,31 @@ func (f frame) event() (e event) {
 	_ = json.Unmarshal(f.data, &e) // what is not JSON is a violation of the schema
 	e.data = f.data
 	return e
+}
+
+// text returns the text of a message.
+func (e event) text() (text string) {
+	for _, b := range e.Content {
+		text += b.Text
+	}
+	return text
+}
+
+// messageIn returns the text of the message in the body of a request that sends events.
+func messageIn(body []byte) string {
+	var sent struct {
+		Events []struct{ Content json.RawMessage }
+	}
+	if json.Unmarshal(body, &sent) != nil || len(sent.Events) == 0 {
+		return ""
+	}
+	var text string
+	if json.Unmarshal(sent.Events[0].Content, &text) == nil {
+		return text
+	}
+	var e event
+	_ = json.Unmarshal(sent.Events[0].Content, &e.Content) // the other form
+	return e.text()
 }
 
 // stored returns the frames of events that are in the log: those with an id.
@@ -153,6 +179,15 @@ func (p *probe) turnsOn(q request, got *reply) {
 		}
 		of[e.TurnID] = append(of[e.TurnID], e)
 	}
+	var texts []string
+	for _, f := range stored(got.frames) {
+		if e := f.event(); e.Type == string(client.EventTypeUserMessage) {
+			texts = append(texts, e.text())
+		}
+	}
+	if len(p.messages) > len(texts) || !slices.Equal(texts[:len(p.messages)], p.messages) {
+		p.note(q, got, "", "the messages of the user are not those that were sent")
+	}
 	if len(turns) < p.turns {
 		p.note(q, got, "", fmt.Sprintf("it has the events of %d turns, want %d", len(turns), p.turns))
 	}
@@ -196,8 +231,14 @@ func (p *probe) history() error {
 	if err != nil || !got.ok() {
 		return err
 	}
+	if !strings.Contains(got.header.Get("Cache-Control"), "no-store") {
+		p.note(q, got, "", "want Cache-Control: no-store, since proxies hold back what they can store")
+	}
 	frames := stored(got.frames)
 	for i, want := range log {
+		if i > 0 && earlier(want.CreatedAt, log[i-1].CreatedAt) {
+			p.note(q, got, "/created_at", "an event is earlier than the one before it")
+		}
 		if i >= len(frames) {
 			p.note(q, got, "", "an event of the list is missing: "+want.Type)
 			return nil
@@ -395,11 +436,7 @@ func (p *probe) pieces(plain request, without *reply, q request, with *reply) {
 			}
 			begun[e.EventID] += e.Delta.Content.Text
 		default:
-			text := ""
-			for _, b := range e.Content {
-				text += b.Text
-			}
-			if joined, ok := begun[e.ID]; ok && joined != text {
+			if joined, ok := begun[e.ID]; ok && joined != e.text() {
 				p.note(q, with, "", "the increments joined are not the event")
 				return
 			}

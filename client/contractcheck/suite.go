@@ -107,16 +107,18 @@ type run struct {
 	options  Options
 	selected *selection
 
-	results []*Result
-	made    map[string][]string // ids of what the run has created for the steps that follow, by path parameter
-	seen    map[string]string   // ids of what was there before
-	ledger  []string            // paths of all that was created and may still exist, oldest first
-	left    []string            // what could not be deleted
-	version json.Number         // of the agent that is used
-	turns   int                 // messages that were accepted
-	secrets []string            // texts that no response may have
-	varied  map[string]int      // which change makes a second record possible, by operation
-	names   int                 // how many texts were made up
+	results  []*Result
+	made     map[string][]string // ids of what the run has created for the steps that follow, by path parameter
+	seen     map[string]string   // ids of what was there before
+	ledger   []string            // paths of all that was created and may still exist, oldest first
+	left     []string            // what could not be deleted
+	version  json.Number         // of the agent that is used
+	hash     string              // of the content of the memory that is used
+	turns    int                 // messages that were accepted
+	messages []string            // their texts
+	secrets  []string            // texts that no response may have
+	varied   map[string]int      // which change makes a second record possible, by operation
+	names    int                 // how many texts were made up
 }
 
 // all takes the steps.
@@ -248,6 +250,7 @@ func (p *probe) examplesAt(at place) error {
 		p.learn(p.target, at, got.body)
 		if p.ID == "sendEvents" {
 			p.turns++
+			p.messages = append(p.messages, messageIn(body.data))
 			if err := p.settle(at.ids["session_id"]); err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package contractcheck_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -97,6 +98,19 @@ func variants() []variant {
 		{"the archived can be changed", "archives", "archiveVault", nil, responses("updateVault", only(409, becomes(200, `{}`)))},
 		{"the deleted can be read", "deletions", "deleteMemoryStore", nil, remembers("getMemoryStore")},
 		{"a deletion can be repeated", "deletions", "deleteFile", nil, responses("deleteFile", only(404, becomes(200, `{"id":"file_0","type":"file_deleted"}`)))},
+		{"an action cannot be repeated", "repeats", "archiveAgent", nil, secondTime("archiveAgent", becomes(404, envelope("not_found_error")))},
+		{"an update changes more than it names", "updates", "updateMemoryStore", nil, requests("updateMemoryStore", func(r *http.Request) {
+			inBody(`"metadata":`, `"name":"`+rand.Text()+`","metadata":`)(r)
+		})},
+		{"a worker's key opens the account", "scopes", "createEnvironmentKey", nil, unauthenticated("listAgents", "Bearer ")},
+		{"unknown parameters are refused", "extras", "getAgent", nil, responses("getAgent", func(r *http.Response) {
+			if r.Request.URL.Query().Has("beta") {
+				becomes(400, envelope("invalid_request_error"))(r)
+			}
+		})},
+		{"one name of the key is ignored", "idempotency", "createVault", nil, requests("createVault", func(r *http.Request) { r.Header.Del("X-Idempotency-Key") })},
+		{"a message is changed", "turns", "streamEvents", nil, requests("sendEvents", inBody(`你好`, `hello`))},
+		{"a deleted cursor is unknown", "paging", "listMemoryStores", nil, deletedCursors("memory_stores")},
 		{"a secret is in a response", "secrets", "createVaultCredential", nil, leaks("createVaultCredential")},
 		{"contents change", "contents", "getFileContent", nil, responses("getFileContent", text(func(content string) string { return strings.ToUpper(content) }))},
 
@@ -447,6 +461,41 @@ func laterPage(change func([]any) []any) func(*http.Response) {
 				v["first_id"] = v["data"].([]any)[0].(map[string]any)["id"]
 			}
 		})(r)
+	}
+}
+
+// secondTime changes the successes of an operation but for the first.
+func secondTime(operation string, change func(*http.Response)) wrapper {
+	return func(next client.RoundTripFunc) client.RoundTripFunc {
+		var mu sync.Mutex
+		n := map[string]int{}
+		return responses(operation, func(r *http.Response) {
+			mu.Lock()
+			defer mu.Unlock()
+			if n[r.Request.URL.Path]++; r.StatusCode == 200 && n[r.Request.URL.Path] > 1 {
+				change(r)
+			}
+		})(next)
+	}
+}
+
+// deletedCursors refuses the ids of what was deleted as cursors.
+func deletedCursors(collection string) wrapper {
+	return func(next client.RoundTripFunc) client.RoundTripFunc {
+		var mu sync.Mutex
+		deleted := map[string]bool{}
+		return func(r *http.Request) (*http.Response, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			resp, err := next(r)
+			if err == nil && r.Method == http.MethodDelete && strings.Contains(r.URL.Path, collection) {
+				deleted[r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]] = true
+			}
+			if err == nil && deleted[r.URL.Query().Get("after_id")] {
+				becomes(400, envelope("invalid_request_error"))(resp)
+			}
+			return resp, err
+		}
 	}
 }
 

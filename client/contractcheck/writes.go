@@ -92,12 +92,21 @@ func (p *probe) repeat(q request, first *reply, before []string) error {
 	default:
 		p.passed(p.check, p.ID)
 	}
+	alias := q
+	alias.header = http.Header{"Idempotency-Key": nil, "X-Idempotency-Key": q.header["Idempotency-Key"]}
+	if slices.Contains(p.Parameters("header"), "X-Idempotency-Key") {
+		if got, err := p.send(alias); err != nil {
+			return err
+		} else if got.ok() && p.replayed(got.status) && got.header.Get("Idempotent-Replayed") != "true" {
+			p.note(alias, got, "", "want the first response, since X-Idempotency-Key is the key of a request that succeeded")
+		}
+	}
 	if err := p.once(q, again, before); err != nil {
 		return err
 	}
 	other := q
 	other.retry = false
-	if other.body = p.changed(q.body); other.body == nil {
+	if other.body = p.changed(q.body); other.body == nil || q.body == nil {
 		return nil
 	}
 	return p.refuse(other, "the key belongs to a request with another body", "", http.StatusConflict)
@@ -390,6 +399,7 @@ func (p *probe) delete(at place, full bool) error {
 	q := p.request(at)
 	q.retry = true
 	gone := p.as(checkDeletions)
+	keyed := full && p.selected.has(checkIdempotency, p.ID) && slices.Contains(p.Parameters("header"), "Idempotency-Key")
 	full = full && p.selected.has(checkDeletions, p.ID)
 	read, readable := p.read(q.path)
 	if full && readable {
@@ -397,11 +407,20 @@ func (p *probe) delete(at place, full bool) error {
 			return err
 		}
 	}
+	if keyed {
+		q.header = http.Header{"Idempotency-Key": {rand.Text()}}
+	}
 	got, err := p.send(q)
 	if err != nil || !p.wantSuccess(q, got) {
 		return err
 	}
 	p.learn(p.target, at, got.body)
+	if keyed {
+		if err := p.as(checkIdempotency).repeat(q, got, nil); err != nil {
+			return err
+		}
+		q.header = nil
+	}
 	if !full {
 		return nil
 	}
@@ -470,10 +489,11 @@ func (p *probe) archives() error {
 	}
 	for _, s := range plan {
 		op := p.run.target(s)
-		if op.Path != template || op.Method == http.MethodGet || op.Method == http.MethodDelete {
+		child, below := strings.CutPrefix(op.Path, template)
+		if !below || strings.Count(child, "/") > 1 || strings.Contains(child, "{") || !takesBody(op) || op.holds == "key_id" { // its sessions continue, and workers need keys
 			continue
 		}
-		change := request{op: op.Operation, method: op.Method, path: item, body: p.bodiesOf(op)[0].data, media: "application/json"}
+		change := request{op: op.Operation, method: op.Method, path: item + child, body: p.bodiesOf(op)[0].data, media: "application/json"}
 		if err := p.refuse(change, "what was archived cannot be changed", "", http.StatusConflict); err != nil {
 			return err
 		}
