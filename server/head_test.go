@@ -66,7 +66,7 @@ func TestEveryReadHasItsHead(t *testing.T) {
 			}
 		}
 	})
-	for _, path := range []string{"//healthz", "//readyz", "//metrics", "//openapi.yaml", "//openapi.json"} {
+	for _, path := range []string{"//healthz", "//readyz", "//metrics", "//openapi.yaml", "//openapi.json", "//openapi-3.2.json"} {
 		if got := h.do(request{method: http.MethodHead, path: path, token: "-"}); got.status != http.StatusOK || len(got.body) > 0 {
 			t.Errorf("%s: %d %s", path, got.status, got.body)
 		}

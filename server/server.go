@@ -366,8 +366,8 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// ServeHTTP serves the API at /api/v1/cloud and at /v1, and next to it /healthz, /readyz, /metrics, /openapi.yaml and
-// /openapi.json, and the pages for people: /, /console and /docs.
+// ServeHTTP serves the API at /api/v1/cloud and at /v1, and next to it /healthz, /readyz, /metrics, the contract
+// (/openapi.yaml, /openapi.json, and /openapi-3.2.json as OpenAPI 3.2), and the pages for people: /, /console and /docs.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.pipeline.ServeHTTP(w, r) }
 
 // OperationID returns the operationId that a request is for; "" for a request outside the contract.

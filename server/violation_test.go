@@ -100,6 +100,7 @@ func TestProbesAndDocuments(t *testing.T) {
 	for path, want := range map[string]string{
 		"//healthz": `{"status":"ok"}`, "//readyz": `{"status":"ok"}`,
 		"//openapi.yaml": "openapi: 3.0.3", "//openapi.json": `"openapi":"3.0.3"`,
+		"//openapi-3.2.json": `"itemSchema":`,
 	} {
 		if got := h.do(request{method: "GET", path: path, token: "-"}); got.status != 200 || !strings.Contains(string(got.body), want) {
 			t.Errorf("GET %s: %d %.200s", path, got.status, got.body)

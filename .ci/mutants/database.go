@@ -346,4 +346,12 @@ var databaseMutants = []mutant{
 		packages: "server/store/sqlstore",
 		tests:    "TestPostgresKeys",
 	},
+	{
+		name:     "PostgreSQL: a large text is copied twice",
+		in:       "server/store/sqlstore/columns.go",
+		before:   "func (c fromJSON) ScanBytes(",
+		after:    "func (c fromJSON) ScansBytes(",
+		packages: "server/store/sqlstore",
+		tests:    "TestPostgresCopiesLargeTextOnce",
+	},
 }

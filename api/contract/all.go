@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/cloud-sessions/sessions/api/sse"
 )
 
 // MaxViolations is the most violations that ResponseViolations and Schema.Violations return.
@@ -47,6 +49,17 @@ func (s *Schema) Violations(data []byte) []*Violation {
 	}
 	c.collect(s.root, string(data), nil)
 	return c.found
+}
+
+// FrameViolations validates a server-sent event as CheckFrame does, and returns all violations of its data instead of the first.
+func (s *Schema) FrameViolations(f sse.Event) []*Violation {
+	if all := s.Violations(f.Data); len(all) > 0 {
+		return all
+	}
+	if v := s.CheckFrame(f); v != nil {
+		return []*Violation{v}
+	}
+	return nil
 }
 
 // collector collects the violations of a text that is valid JSON. It walks a value into its parts only where there is a

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/api/problem"
+	"github.com/cloud-sessions/sessions/api/sse"
 	"github.com/cloud-sessions/sessions/client"
 )
 
@@ -112,7 +113,7 @@ func (p *probe) judge(q request, got *reply) {
 	}
 	if schema := q.op.Stream(got.status); schema != nil {
 		for _, f := range got.frames {
-			for _, v := range frameViolations(schema, f.id, f.kind, f.data) {
+			for _, v := range schema.FrameViolations(sse.Event{ID: f.id, Type: f.kind, Data: f.data}) {
 				v.Status = got.status
 				note(v)
 			}

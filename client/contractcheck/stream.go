@@ -2,7 +2,6 @@ package contractcheck
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 
@@ -19,37 +18,11 @@ type streamChecks struct {
 
 // event validates an event.
 func (c *streamChecks) event(f sse.Event) error {
-	all := frameViolations(c.schema, f.ID, f.Type, f.Data)
+	all := c.schema.FrameViolations(f)
 	for _, v := range all {
 		v.Status = c.status
 	}
 	return c.foundAll(all)
-}
-
-// frameViolations returns the violations of an event: of its data, or else of its id and name, which repeat parts of it.
-func frameViolations(schema *contract.Schema, id, kind string, data []byte) []*contract.Violation {
-	if all := schema.Violations(data); all != nil {
-		return all
-	}
-	var event struct {
-		Type string
-		ID   string // of stored events; increments have none
-	}
-	if json.Unmarshal(data, &event) != nil {
-		return nil // never: it was validated
-	}
-	reason := ""
-	switch {
-	case kind != event.Type:
-		reason = "the event name is not the type of the event, " + event.Type
-	case id != event.ID && event.ID == "":
-		reason = "an event of type " + event.Type + " is not stored and must not have an id line"
-	case id != event.ID:
-		reason = "the id line of an event of type " + event.Type + " is not its id"
-	default:
-		return nil
-	}
-	return []*contract.Violation{{Rule: "event", Reason: reason}}
 }
 
 // broken passes a violation that the contract itself does not check to the judge.

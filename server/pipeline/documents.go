@@ -53,6 +53,10 @@ var (
 		data, err := api.JSON()
 		return newDocument(echo.MIMEApplicationJSON, data), err
 	})
+	openAPI32JSON = sync.OnceValues(func() (*document, error) {
+		data, err := api.JSON32()
+		return newDocument(echo.MIMEApplicationJSON, data), err
+	})
 )
 
 // serveDocument returns the handler of a document.

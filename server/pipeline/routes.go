@@ -67,6 +67,7 @@ func (p *Pipeline) routes(operations echoserver.StrictServerInterface) (http.Han
 	reads.GET("/metrics", echo.WrapHandler(p.metrics.handler()))
 	reads.GET("/openapi.yaml", serveDocument(openAPIYAML))
 	reads.GET("/openapi.json", serveDocument(openAPIJSON))
+	reads.GET("/openapi-3.2.json", serveDocument(openAPI32JSON))
 	p.pages(reads)
 	beside := len(e.Routes())
 

@@ -8,7 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -80,10 +80,14 @@ func (a *app) check(ctx context.Context, o contractcheck.Options, junit string) 
 	if err != nil {
 		return err
 	}
-	line := &checkLine{out: a.err, now: a.now, next: a.now().Add(patience)}
-	o.Progress = line.show
+	var progress atomic.Value
+	progress.Store("trying the operations")
+	o.Progress = func(operation string, done, all int) {
+		progress.Store(fmt.Sprintf("tried %d of %d operations, now %s", done, all, operation))
+	}
+	stop := a.err.spinOn(func() string { return progress.Load().(string) })
 	report, err := contractcheck.Run(ctx, c, o)
-	line.end()
+	stop()
 	if report != nil {
 		for _, path := range report.Left {
 			fmt.Fprintf(a.err, "could not delete %s\n", visible(path))
@@ -114,28 +118,6 @@ func writeJUnit(name string, report *contractcheck.Conformance) error {
 		return pathError("write", err)
 	}
 	return errors.Join(report.WriteJUnit(f), f.Close())
-}
-
-// checkLine shows on a terminal which operation is tried, once that takes longer than patience.
-type checkLine struct {
-	out   stream
-	now   func() time.Time
-	next  time.Time
-	shown bool
-}
-
-func (l *checkLine) show(operation string, done, all int) {
-	if now := l.now(); l.out.ansi && !now.Before(l.next) {
-		l.next, l.shown = now.Add(patience/10), true
-		fmt.Fprintf(l.out.to, "\rtried %d of %d operations, now %s\x1b[K", done, all, operation)
-	}
-}
-
-// end removes the line.
-func (l *checkLine) end() {
-	if l.shown {
-		fmt.Fprint(l.out.to, "\r\x1b[K")
-	}
 }
 
 // showConformance writes what was found, and fails when there is drift.

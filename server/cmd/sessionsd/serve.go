@@ -16,8 +16,10 @@ import (
 	"github.com/cloud-sessions/sessions/server/faults"
 )
 
-// memoryLimit is the soft limit of the process's memory, as a multiple of what requests and responses may reserve.
-const memoryLimit = 3
+// memoryLimit is the soft limit of the process's memory, as a multiple of what requests and responses may reserve, and turns
+// once more. With three, garbage beside what is reserved took a server on PostgreSQL past 2 GiB of address space, of which Go
+// has reserved more than one before it allocates anything.
+const memoryLimit = 2
 
 // serveFlags are the flags of serve, which check has too.
 type serveFlags struct {
@@ -34,7 +36,7 @@ func serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the API until interrupted",
 		Long: `Serves the API at /api/v1/cloud and at /v1, alongside /healthz, /readyz, /metrics,
-/openapi.yaml and /openapi.json, and the pages / (for browsers), /console and /docs. Once it accepts connections it prints the line
+/openapi.yaml, /openapi.json and /openapi-3.2.json, and the pages / (for browsers), /console and /docs. Once it accepts connections it prints the line
 
   listening on http://HOST:PORT
 

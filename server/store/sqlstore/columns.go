@@ -1,7 +1,9 @@
 package sqlstore
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -100,6 +102,22 @@ func (c fromJSON) Scan(src any) error {
 	if !ok {
 		return fmt.Errorf("JSON is stored as %T", src)
 	}
+	return c.read(text)
+}
+
+// ScanBytes implements pgx's BytesScanner, which is preferred to Scan: a large text is copied once, not twice.
+func (c fromJSON) ScanBytes(text []byte) error {
+	if text == nil {
+		return errors.New("JSON is stored as NULL")
+	}
+	if v, ok := c.v.(*json.RawMessage); ok {
+		*v = bytes.Clone(text)
+		return nil
+	}
+	return c.read(string(text))
+}
+
+func (c fromJSON) read(text string) error {
 	switch v := c.v.(type) {
 	case *json.RawMessage:
 		*v = json.RawMessage(text)

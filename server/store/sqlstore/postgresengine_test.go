@@ -3,8 +3,11 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
+	"math"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -461,5 +464,30 @@ func TestPostgresNetwork(t *testing.T) {
 	got := environmentNames(t, s)
 	if diff := cmp.Diff(append(kept, "late"), got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestPostgresCopiesLargeTextOnce tests that a large JSON value is copied from the connection's buffer and nowhere else.
+func TestPostgresCopiesLargeTextOnce(t *testing.T) {
+	db := openPostgresTest(t, pgtest.Database(t))
+	const size = 8_000_000 // the buffer of a connection is a power of two
+	tools := json.RawMessage(`["` + strings.Repeat("a", size-4) + `"]`)
+	agent, err := db.CreateAgent(t.Context(), "acct_1", store.AgentSpec{Name: "a", Model: "m", Tools: tools, MCPServers: json.RawMessage("[]"), Skills: json.RawMessage("[]")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	least := uint64(math.MaxUint64)
+	for range 5 { // something else may allocate too, and a buffer may be new
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		read, err := db.GetAgent(t.Context(), "acct_1", agent.ID, 0)
+		if err != nil || len(read.Tools) != size {
+			t.Fatal(len(read.Tools), err)
+		}
+		runtime.ReadMemStats(&after)
+		least = min(least, after.TotalAlloc-before.TotalAlloc)
+	}
+	if least < size || 2*least > 3*size {
+		t.Errorf("a value of %d bytes took %d", size, least)
 	}
 }

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,11 +15,11 @@ import (
 // away is a store whose database is not available.
 type away struct {
 	store.Store
-	attempts int
+	attempts atomic.Int32
 }
 
 func (a *away) Atomically(context.Context, func(context.Context) error) error {
-	a.attempts++
+	a.attempts.Add(1)
 	return store.ErrUnavailable
 }
 
@@ -34,9 +35,9 @@ func TestStoringSoonBacksOff(t *testing.T) {
 		s := newSink(w, 0, func() {})
 		s.start()
 		time.Sleep(time.Second)
-		first := db.attempts
+		first := db.attempts.Load()
 		time.Sleep(10 * time.Second)
-		later := db.attempts - first
+		later := db.attempts.Load() - first
 		s.close()
 		if first < 5 || first > 8 || later < 9 || later > 11 {
 			t.Errorf("%d attempts in a second, %d in ten more", first, later)
