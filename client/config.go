@@ -98,7 +98,7 @@ func secretHeaders() []string {
 
 // authenticates reports whether requests have something that authenticates: a token, or a header in its place.
 func (c *config) authenticates() bool {
-	return c.token != "" || slices.ContainsFunc([]string{"Authorization", "Cookie", "X-Api-Key"}, func(name string) bool { return c.header.Get(name) != "" })
+	return c.token != "" || slices.ContainsFunc([]string{"Authorization", "X-Api-Key", "Cookie"}, func(name string) bool { return c.header.Get(name) != "" })
 }
 
 // secrets lists what must not appear in any text.

@@ -514,4 +514,20 @@ var resourceMutants = []mutant{
 		packages: "server/vault",
 		tests:    "TestRefreshedBeforeTheClaim",
 	},
+	{
+		name:     "keys: a deleted key can be deleted again",
+		in:       "server/operations/keys.go",
+		before:   "return t.ID == req.KeyID && isLive(t) })",
+		after:    "return t.ID == req.KeyID })",
+		packages: "server",
+		tests:    "TestKeys",
+	},
+	{
+		name:     "keys: a repeat shows a deleted key",
+		in:       "server/operations/recorded.go",
+		before:   "if key.ID == ref.Key && isLive(key) {",
+		after:    "if key.ID == ref.Key {",
+		packages: "server",
+		tests:    "TestKeys",
+	},
 }

@@ -4,7 +4,24 @@
 //
 //	c, err := client.New(contractcheck.Report(func(v *contractcheck.Violation) { log.Print(v) }))
 //
-// [Report] lets everything pass, [Strict] fails what violates the contract, [Run] tries all operations of a server.
+// [Report] lets everything pass, [Strict] fails what violates the contract.
+//
+// [Run] is a conformance suite for servers, in any language, by [Checks]. In a test of one's own server:
+//
+//	func TestConformance(t *testing.T) {
+//		c, err := client.New(client.WithBaseURL(baseURL), client.WithToken(token))
+//		if err != nil {
+//			t.Fatal(err)
+//		}
+//		report, err := contractcheck.Run(t.Context(), c, contractcheck.Options{})
+//		if err != nil {
+//			t.Fatal(err)
+//		}
+//		for _, v := range report.Violations() {
+//			t.Errorf("%s: %v", v.Check, v)
+//		}
+//	}
+//
 // Package client does not import this package, which imports the contract and an OpenAPI library.
 package contractcheck
 
