@@ -2,6 +2,7 @@ package contract
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -50,8 +51,14 @@ func TestAllViolations(t *testing.T) {
 		}
 	}
 	many := `{"data":[` + strings.Repeat("1,", 5000) + `1],"has_more":false}`
-	if got := op.ResponseViolations(200, http.Header{"Content-Type": {"application/json"}}, []byte(many)); len(got) != MaxViolations+1 {
-		t.Errorf("%d violations, want those of the body up to the bound, and one of a header", len(got))
+	wide := `{"data":[],"has_more":false`
+	for i := range 500 {
+		wide += fmt.Sprintf(`,"x%d":1`, i)
+	}
+	for _, body := range []string{many, wide + "}"} {
+		if got := op.ResponseViolations(200, http.Header{"Content-Type": {"application/json"}}, []byte(body)); len(got) != MaxViolations+1 {
+			t.Errorf("%d violations, want those of the body up to the bound, and one of a header", len(got))
+		}
 	}
 }
 
