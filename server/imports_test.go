@@ -35,7 +35,7 @@ var importRules = []importRule{
 	{
 		why:     "the OpenAPI document is read once, by the contract",
 		imports: []string{"github.com/getkin/kin-openapi"},
-		except:  []string{"api/spec.go", "api/contract"},
+		except:  []string{"api/spec.go", "api/contract", "api/breaking"},
 		tests:   []string{"api", "api/prismtest", "client", "client/cmd/sessions", "server", "server/pipeline"},
 	},
 	{
@@ -84,6 +84,19 @@ var importRules = []importRule{
 		by:      "server",
 		except:  []string{"server/servertest"},
 		tests:   []string{"*"},
+	},
+	{
+		why:     "programs without OpenTelemetry do not carry it in the client",
+		imports: []string{"go.opentelemetry.io"},
+		by:      "client",
+		except:  []string{"client/otelclient"},
+	},
+	{
+		why:     "spans have one home; the server's configuration names its provider",
+		imports: []string{"go.opentelemetry.io"},
+		by:      "server",
+		except:  []string{"server/tracing", "server/tracing/otlp", "server/server.go"},
+		tests:   []string{"server/cmd/sessionsd"},
 	},
 	{
 		why:     "client and server stand above the contract",
@@ -216,6 +229,10 @@ func TestImportRules(t *testing.T) {
 		{"client/run.go", module + "server", true},
 		{"client/run_test.go", module + "server/servertest", false},
 		{"client/contractcheck/run.go", module + "server/faults", true},
+		{"client/transport.go", "go.opentelemetry.io/otel", true},
+		{"client/otelclient/otelclient.go", "go.opentelemetry.io/otel", false},
+		{"server/operations/send.go", "go.opentelemetry.io/otel/trace", true},
+		{"server/cmd/sessionsd/serve.go", "go.opentelemetry.io/otel/sdk/trace", true},
 		{"server/faults/faults.go", module + "client", true},
 		{"server/servertest/servertest.go", module + "client", false},
 		{"api/contract/walk.go", module + "server/problem", true},

@@ -14,12 +14,15 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/blob"
 	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/budget"
+	"github.com/cloud-sessions/sessions/server/control"
 	"github.com/cloud-sessions/sessions/server/egress"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/faults"
@@ -33,6 +36,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/tools/filetools"
 	"github.com/cloud-sessions/sessions/server/tools/mcptools"
 	"github.com/cloud-sessions/sessions/server/tools/memorytools"
+	"github.com/cloud-sessions/sessions/server/tracing"
 	"github.com/cloud-sessions/sessions/server/turn"
 	"github.com/cloud-sessions/sessions/server/turn/dispatch"
 	"github.com/cloud-sessions/sessions/server/vault"
@@ -132,6 +136,8 @@ type Config struct {
 	Features []string
 	// Faults makes some requests fail on purpose, for rehearsals; it needs Demo. Nil, the default, injects no faults.
 	Faults *faults.Injector
+	// Control serves package control below /control, for tests in any language; it needs Demo and an Addr on loopback.
+	Control bool
 	// ResponseCheck is Enforce by default.
 	ResponseCheck ResponseCheck
 	// OnViolation is called with each violation of the contract by a response or a stream's frame, from the goroutine that
@@ -142,6 +148,9 @@ type Config struct {
 	DrainDelay time.Duration
 	// ShutdownTimeout bounds how long Run waits for requests in progress; 10 seconds by default.
 	ShutdownTimeout time.Duration
+	// Traces records what requests and turns do, as spans of OpenTelemetry; nil, the default, records nothing and costs
+	// nothing. The server does not close it. See package tracing, and package otlp for one that the environment configures.
+	Traces trace.TracerProvider
 	// Logger gets a line for each request and each failure; discarded by default.
 	Logger *slog.Logger
 	// Now is the clock; time.Now by default.
@@ -163,6 +172,7 @@ type Server struct {
 	egress   *egress.Client
 	mcp      *mcptools.Source
 	pipeline *pipeline.Pipeline
+	handler  http.Handler // the pipeline, and what records its requests
 	budgets  []*budget.Budget
 	blobs    blob.Store   // nil without a place for files
 	tls      *certificate // nil for HTTP
@@ -209,6 +219,10 @@ func (c Config) storeOptions(serve bool) sqlstore.Options {
 
 // assemble builds the server over open stores, which it does not close when it fails.
 func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Store, measured *metrics) (*Server, error) {
+	tracer := tracing.New(config.Traces)
+	if tracer != nil {
+		db = tracing.Store(db)
+	}
 	s := &Server{config: config, store: db, blobs: blobs, log: config.Logger}
 	var err error
 	if s.egress, err = openEgress(config); err != nil {
@@ -227,16 +241,30 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 		return nil, err
 	}
 	s.memory = memory.New(api, config.MaxMemoryBytes)
+	tokens := auth.New(db, config.Now)
+	controls := config.openControl(db, tokens)
 	events := event.NewLog(db, api)
 	bytes, turnBytes := budget.New(config.MaxBytesInFlight), budget.New(config.MaxBytesInFlight)
 	s.budgets = []*budget.Budget{bytes, turnBytes}
-	s.pipeline = pipeline.New(pipeline.Options{
-		Contract: api, Auth: auth.New(db, config.Now), Store: db, Log: config.Logger,
+	options := pipeline.Options{
+		Contract: api, Auth: tokens, Store: db, Log: config.Logger,
 		ReportOnly: config.ResponseCheck == Report, OnViolation: config.OnViolation,
-		Faults: config.Faults, Sleep: config.Clock.Sleep, Origins: config.CORSOrigins,
+		Sleep: config.Clock.Sleep, Origins: config.CORSOrigins,
 		MaxKeyBytes: config.MaxKeyBytes, Heartbeat: config.Heartbeat, Patience: config.StreamPatience, Budget: bytes,
-		Forms: &form.Receiver{Blobs: blobs, MaxBytes: config.MaxFileBytes, MaxAccountBytes: config.MaxAccountFileBytes, Used: db.FileBytes},
-	})
+		Forms:  &form.Receiver{Blobs: blobs, MaxBytes: config.MaxFileBytes, MaxAccountBytes: config.MaxAccountFileBytes, Used: db.FileBytes},
+		Tracer: tracer,
+	}
+	switch {
+	case controls != nil:
+		options.Control, options.Faults, config.Runner = controls.Serve, controls.Fault, controls
+	case config.Faults != nil:
+		options.Faults = func(_ *http.Request, operation string) faults.Fault { return config.Faults.Next(operation) }
+	}
+	s.pipeline = pipeline.New(options)
+	s.handler = s.pipeline
+	if controls != nil {
+		s.handler = control.Record(s.pipeline, s.pipeline.OperationID, controls.StageOf)
+	}
 	s.broker = broker.New(db, broker.Options{
 		MaxReaders: config.MaxStreams, Now: config.Now, NewID: db.NewID, Budget: bytes,
 		Check: func(data []byte) error {
@@ -248,7 +276,7 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 	})
 	models, err := operations.LoadModels(config.Models, api)
 	if err == nil {
-		err = s.serve(api, events, models)
+		err = s.serve(api, events, models, tracer)
 	}
 	if err != nil {
 		s.broker.Close()
@@ -261,19 +289,19 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 		WorkPatience: config.WorkPatience, TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
 		Tools:   []dispatch.ToolSource{builtintools.Source(config.Logger), filetools.Source(db, blobs), memorytools.Source(db, s.memory), s.mcp.Open},
 		Budget:  turnBytes, // of its own: turns last
-		Observe: measured.stopped,
+		Observe: measured.stopped, Tracer: tracer,
 	})
 	s.registerMetrics(measured, bytes, turnBytes)
 	return s, nil
 }
 
 // serve gives the pipeline its operations.
-func (s *Server) serve(api *contract.Contract, events *event.Log, models types.ModelList) error {
+func (s *Server) serve(api *contract.Contract, events *event.Log, models types.ModelList, tracer *tracing.Tracer) error {
 	ops := operations.New(operations.Options{
 		Store: s.store, Contract: api, Vaults: s.vaults, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
 		Files:  operations.Files{Blobs: s.blobs, MaxAccountBytes: s.config.MaxAccountFileBytes, Content: s.fileContent},
 		Memory: s.memory, Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
-		WorkLease: s.config.WorkLease,
+		WorkLease: s.config.WorkLease, Tracer: tracer,
 	})
 	return s.pipeline.Serve(ops, ops)
 }
@@ -351,6 +379,9 @@ func (c Config) withDefaults() (Config, error) {
 			return c, err
 		}
 	}
+	if err := c.checkControl(); err != nil {
+		return c, err
+	}
 	if c.Faults != nil && !c.Demo {
 		return c, errors.New("faults are for rehearsals; they need a demo server")
 	}
@@ -368,7 +399,8 @@ func (c Config) withDefaults() (Config, error) {
 
 // ServeHTTP serves the API at /api/v1/cloud and at /v1, and next to it /healthz, /readyz, /metrics, the contract
 // (/openapi.yaml, /openapi.json, and /openapi-3.2.json as OpenAPI 3.2), and the pages for people: /, /console and /docs.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.pipeline.ServeHTTP(w, r) }
+// With Config.Control it also serves /control.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
 // OperationID returns the operationId that a request is for; "" for a request outside the contract.
 func (s *Server) OperationID(r *http.Request) string { return s.pipeline.OperationID(r) }

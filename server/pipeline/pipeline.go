@@ -17,6 +17,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/faults"
 	"github.com/cloud-sessions/sessions/server/form"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/tracing"
 )
 
 // Store is what the pipeline uses of the store: idempotency keys, and whether the database responds.
@@ -37,8 +38,10 @@ type Options struct {
 	ReportOnly bool
 	// OnViolation is called with each violation, from the goroutine that serves the request. It may be nil.
 	OnViolation func(*contract.Violation)
-	// Faults fail some requests on purpose; nil fails none.
-	Faults *faults.Injector
+	// Faults returns what happens to a request for an operation on purpose; nil is nothing.
+	Faults func(r *http.Request, operation string) faults.Fault
+	// Control serves what is below /control, and returns an error to send; nil serves nothing there.
+	Control func(http.ResponseWriter, *http.Request) error
 	// Sleep passes the latency of injected faults.
 	Sleep func(context.Context, time.Duration) error
 	// MaxKeyBytes is how many bytes the idempotency keys of an account may occupy.
@@ -53,6 +56,8 @@ type Options struct {
 	Forms *form.Receiver
 	// Budget bounds the memory that requests and responses hold; nil does not.
 	Budget *budget.Budget
+	// Tracer starts the spans of requests; nil starts none.
+	Tracer *tracing.Tracer
 }
 
 // Pipeline serves the API over HTTP. Create it with New, and call Serve before it gets requests.
@@ -90,13 +95,16 @@ func (p *Pipeline) Serve(operations echoserver.StrictServerInterface, responses 
 		handler = p.rehearse(p.opts.Faults, handler)
 	}
 	p.handler = crossOrigin(p.contract, p.opts.Origins, linger(handler))
+	if p.opts.Control != nil {
+		p.handler = withoutOrigins(linger(handler), p.handler)
+	}
 	return nil
 }
 
 // ServeHTTP serves the API at /api/v1/cloud and at /v1, and next to it /healthz, /readyz, /metrics, the contract
 // (/openapi.yaml, /openapi.json, and /openapi-3.2.json as OpenAPI 3.2), and the pages for people: /, /console and /docs.
 func (p *Pipeline) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p.handler.ServeHTTP(&pacedWriter{ResponseWriter: w, patience: p.opts.Patience}, withPlainPath(r))
+	p.handler.ServeHTTP(&pacedWriter{ResponseWriter: w, patience: p.opts.Patience, http2: r.ProtoMajor == 2}, withPlainPath(r))
 }
 
 // Drain turns /readyz red and asks the callers of further requests to close their connections.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/server"
 	"github.com/cloud-sessions/sessions/server/faults"
+	"github.com/cloud-sessions/sessions/server/tracing/otlp"
 )
 
 // memoryLimit is the soft limit of the process's memory, as a multiple of what requests and responses may reserve, and turns
@@ -28,6 +29,7 @@ type serveFlags struct {
 	db                          databaseFlags
 	logFormat, check, faultFile string
 	pprofAddr                   string
+	traced                      bool // the environment asks for traces
 }
 
 func serveCommand() *cobra.Command {
@@ -60,12 +62,21 @@ model.
 
 With --faults, requests fail as a YAML file says, so that programs can rehearse the failures of networks and
 gateways: responses in the server's place such as a 429, latency, dropped connections, cut streams. The same
-file and requests give the same faults again.`,
+file and requests give the same faults again.
+
+With --control, test suites in any language do that for each test: POST /control/accounts with the demo's
+token gives a test an account of its own, and with that account's token PUT /control/script and /control/faults
+set what happens to it, and GET /control/requests returns what it has sent. GET /control lists the operations.
+It needs --demo and an --addr on loopback.
+
+Traces are sent by OTLP over HTTP if the standard variables of OpenTelemetry ask for it:
+OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318, for one.`,
 		Example: `  sessionsd serve --demo
   sessionsd serve --addr 0.0.0.0:8080 --db sqlite:/var/lib/sessions/sessions.db --log-format json
   SESSIONSD_DB=postgres://sessions:secret@db.example/sessions sessionsd serve --addr 0.0.0.0:8080
   SESSIONSD_FEATURES=m3 sessionsd serve
   sessionsd serve --demo --faults faults.yaml --script answers.yaml
+  sessionsd serve --demo --control --db sqlite::memory:
   OPENAI_API_KEY=... sessionsd serve --route 'gpt-*=openai' --openai-base-url https://api.openai.com/v1`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -75,6 +86,14 @@ file and requests give the same faults again.`,
 			}
 			if os.Getenv("GOMEMLIMIT") == "" { // so that garbage is collected before it takes as much again
 				debug.SetMemoryLimit(memoryLimit * config.MaxBytesInFlight)
+			}
+			if flags.traced {
+				provider, stop, err := otlp.Open(cmd.Context(), config.Logger)
+				if err != nil {
+					return err
+				}
+				defer stop()
+				config.Traces = provider
 			}
 			s, err := server.New(cmd.Context(), config)
 			if err != nil {
@@ -111,8 +130,14 @@ func (f *serveFlags) open(logs io.Writer) (config server.Config, err error) {
 	if config.Runner, err = f.runner.open(config.Logger); err != nil {
 		return config, err
 	}
+	if f.traced, err = otlp.Asked(os.Getenv); err != nil {
+		return config, err
+	}
 	if config.Faults, err = openFaults(f.faultFile, config.Demo); err != nil {
 		return config, err
+	}
+	if config.Control && !config.Demo {
+		return config, errors.New("--control lets tests change what the server does; add --demo")
 	}
 	config.DB, config.DBMaxConns = f.db.name, f.db.maxConns
 	config.DBStatementTimeout, config.DBConnectTimeout = f.db.statementTimeout, f.db.connectTimeout
@@ -152,6 +177,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&config.Demo, "demo", false, "create the agent and the environment of the documentation, and a token")
 	f.runner.register(flags)
 	flags.StringVar(&f.faultFile, "faults", "", "YAML file that says which requests fail, and how; with --demo only")
+	flags.BoolVar(&config.Control, "control", false, "serve /control, where tests on this machine set scripts and faults and read their requests; with --demo only")
 	flags.IntVar(&config.Workers, "workers", 256, "turns to run at the same time")
 	flags.IntVar(&config.MaxTurns, "max-turns", 1000, "turns that an account may have queued or running; more are refused with 429")
 	flags.DurationVar(&config.TurnTimeout, "turn-timeout", time.Hour, "how long a turn may run, without the time in which it waits for a worker, a confirmation or a tool's result")
