@@ -29,9 +29,11 @@ type app struct {
 	baseURL   string
 	token     string
 	tokenFile string
+	caFile    string
 	profile   string
 	headers   []string
 	server    string // the base URL that is used
+	authority string // the file with certificates that are trusted for it, "" for none
 	refusal   string // what to do about a refused token, "" for what fits most commands
 	timeout   time.Duration
 	retries   int
@@ -71,6 +73,7 @@ func (a *app) register(root *cobra.Command) {
 	flags.StringVar(&a.baseURL, "base-url", "", "base `URL` of the API [$QODER_BASE_URL, or "+client.DefaultBaseURL+"]")
 	flags.StringVar(&a.token, "token", "", "access `TOKEN`; visible to others in the process list, so prefer the environment variable [$QODER_PAT]")
 	flags.StringVar(&a.tokenFile, "token-file", "", "read the access token from `FILE`, or from standard input if it is -")
+	flags.StringVar(&a.caFile, "ca-file", "", "trust the certificates of authorities in `FILE`, in PEM, in addition to the system's [$"+caFileVariable+"]")
 	flags.StringVar(&a.profile, "profile", "", "use the server and the token that 'sessions login' has stored under this `NAME`")
 	flags.StringArrayVar(&a.headers, "header", nil, "send this `'NAME: VALUE'` with every request, such as that of another authentication; repeatable")
 	flags.VarP(&a.format, "output", "o", "output format: "+strings.Join(formats(), ", ")+" (default: table on a terminal, json otherwise)")
@@ -79,6 +82,7 @@ func (a *app) register(root *cobra.Command) {
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log requests and responses on standard error")
 	root.MarkFlagsMutuallyExclusive("token", "token-file")
 	_ = root.MarkPersistentFlagFilename("token-file")
+	_ = root.MarkPersistentFlagFilename("ca-file")
 	_ = root.RegisterFlagCompletionFunc("profile", suggestProfiles)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp))
 }
@@ -104,7 +108,11 @@ func (a *app) connectWith(opts ...client.Option) (*client.Client, error) {
 		}
 		opts = append(opts, client.WithHeader(strings.TrimSpace(name), strings.TrimSpace(value)))
 	}
-	opts = append(opts, client.WithUserAgent("cloud-sessions-cli/1"), client.WithTimeout(a.timeout), client.WithMaxRetries(a.retries))
+	hc, err := trusting(a.authority)
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts, client.WithHTTPClient(hc), client.WithUserAgent("cloud-sessions-cli/1"), client.WithTimeout(a.timeout), client.WithMaxRetries(a.retries))
 	if a.verbose {
 		opts = append(opts, client.WithMiddleware(trace(a.err, a.now)))
 	}
