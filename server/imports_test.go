@@ -79,6 +79,11 @@ var importRules = []importRule{
 		tests:   []string{"*"},
 	},
 	{
+		why:     "recordings know nothing of what writes, serves and compares them",
+		imports: []string{module + "client/contractproxy", module + "client/replay", module + "client/contractdrift"},
+		by:      "client/recording",
+	},
+	{
 		why:     "only servers for other people's tests come with a client",
 		imports: []string{module + "client"},
 		by:      "server",
@@ -233,6 +238,9 @@ func TestImportRules(t *testing.T) {
 		{"client/otelclient/otelclient.go", "go.opentelemetry.io/otel", false},
 		{"server/operations/send.go", "go.opentelemetry.io/otel/trace", true},
 		{"server/cmd/sessionsd/serve.go", "go.opentelemetry.io/otel/sdk/trace", true},
+		{"client/contractproxy/proxy.go", module + "server/faults", true},
+		{"client/contractproxy/proxy.go", module + "client/recording", false},
+		{"client/recording/body.go", module + "client/replay", true},
 		{"server/faults/faults.go", module + "client", true},
 		{"server/servertest/servertest.go", module + "client", false},
 		{"api/contract/walk.go", module + "server/problem", true},

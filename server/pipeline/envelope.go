@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -71,13 +70,7 @@ func (p *Pipeline) writeError(c echo.Context, err error) {
 	if pr.RetryAfter > 0 {
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(int(pr.RetryAfter.Seconds())))
 	}
-	detail := types.ErrorDetail{Type: pr.Type, Message: pr.Message, Param: optional(pr.Param), Feature: optional(pr.Feature)}
-	if pr.Lease != nil {
-		detail.Details = &types.LeaseDetails{CurrentState: *pr.Lease}
-	}
-	body := types.Error{Type: types.ErrorEnvelopeTypeError, Error: detail, RequestID: info.ID}
-	data, _ := json.Marshal(body) // text always marshals
-	data = append(data, '\n')
+	data := pr.Envelope(info.ID)
 	header.Set(echo.HeaderContentLength, strconv.Itoa(len(data))) // the response is complete before linger ends
 	if err := c.JSONBlob(pr.HTTPStatus(), data); err != nil {
 		p.log.WarnContext(ctx, "error not sent", "request_id", info.ID, "error", err)
@@ -100,12 +93,4 @@ func (p *Pipeline) logError(ctx context.Context, info *request.Info, pr problem.
 	case pr.Type == types.ErrorTypeOverloadedError:
 		p.log.WarnContext(ctx, "request refused", append(attrs, "error", err)...)
 	}
-}
-
-// optional returns nil for "".
-func optional(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
 }
