@@ -47,7 +47,9 @@ func WithBaseURL(baseURL string) Option {
 }
 
 // WithHTTPClient sets the client that sends requests; its Transport, Jar and Timeout are used. Its CheckRedirect is not:
-// only reads follow redirects, and only within one scheme and host. Prefer [WithTimeout] to its Timeout.
+// only reads follow redirects, and only within one scheme and host. Prefer [WithTimeout] to its Timeout. For a server with a
+// certificate of a private authority, its Transport is an [http.Transport] whose TLSClientConfig has that authority in
+// RootCAs.
 func WithHTTPClient(hc *http.Client) Option {
 	return func(c *config) error {
 		if hc == nil {

@@ -83,6 +83,9 @@ type Config struct {
 	MaxFileBytes, MaxAccountFileBytes int64
 	// Models is a YAML file of the models that GET /models lists; a built-in list by default.
 	Models string
+	// ListedModelsOnly refuses to create an agent, or to change an agent's model, with a model that is not in that list or is
+	// not enabled. By default agents may have any model.
+	ListedModelsOnly bool
 	// VaultKey is the text of the key ring that secrets of vaults are encrypted under, VaultKeyFile a file with it, which
 	// others must not be able to read; see seal.Parse. At most one of them may be set. On SQLite a file that is missing is
 	// created, next to the database by default, unless the database has secrets already; sqlite::memory: has a key of its
@@ -300,7 +303,7 @@ func (s *Server) serve(api *contract.Contract, events *event.Log, models types.M
 	ops := operations.New(operations.Options{
 		Store: s.store, Contract: api, Vaults: s.vaults, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
 		Files:  operations.Files{Blobs: s.blobs, MaxAccountBytes: s.config.MaxAccountFileBytes, Content: s.fileContent},
-		Memory: s.memory, Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
+		Memory: s.memory, Models: models, ListedModelsOnly: s.config.ListedModelsOnly, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
 		WorkLease: s.config.WorkLease, Tracer: tracer,
 	})
 	return s.pipeline.Serve(ops, ops)

@@ -818,4 +818,20 @@ var clientMutants = []mutant{
 		packages: "client/replay",
 		tests:    "TestEnds",
 	},
+	{
+		name:     "confirm: archiving does not ask",
+		in:       "client/cmd/sessions/confirm.go",
+		before:   "case \"archive\", \"redact\":",
+		after:    "case \"redact\":",
+		packages: "client/cmd/sessions",
+		tests:    "TestFinalCommandsAsk",
+	},
+	{
+		name:     "ca-file: a file without a certificate is accepted",
+		in:       "client/cmd/sessions/authorities.go",
+		before:   "if !pool.AppendCertsFromPEM(data) {",
+		after:    "if !pool.AppendCertsFromPEM(data) && len(data) == 0 {",
+		packages: "client/cmd/sessions",
+		tests:    "TestCAFile",
+	},
 }

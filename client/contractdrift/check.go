@@ -71,7 +71,7 @@ func (c *checks) exchange(e *recording.Exchange) error {
 	violated(op.CheckHead(e.Status, e.Header))
 	if schema := op.Stream(e.Status); schema != nil {
 		for _, event := range eventsOf(e) {
-			if v := schema.CheckEvent(event); v != nil {
+			if v := schema.CheckFrame(event); v != nil {
 				violated(v)
 			}
 		}

@@ -60,7 +60,7 @@ func (s *events) add(p []byte, end bool) error {
 		case len(event.Data) == 0:
 			continue
 		}
-		if v := s.schema.CheckEvent(event); v != nil {
+		if v := s.schema.CheckFrame(event); v != nil {
 			return s.judge(v)
 		}
 	}

@@ -407,3 +407,46 @@ func TestNoUpstream(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestBodiesAreNotHeldBack tests that while nothing is enforced, the beginning of a body passes before its end has come, both
+// ways, and that it is validated at its end nevertheless.
+func TestBodiesAreNotHeldBack(t *testing.T) {
+	t.Parallel()
+	const begin, end = `{"events":[{"type":"user.message",`, `"content":"hi"}],"more":1}`
+	got, more := make(chan string), make(chan struct{})
+	h := start(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
+		half := make([]byte, len(begin))
+		_, _ = io.ReadFull(r.Body, half)
+		got <- string(half)
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Request-Id", "req_1")
+		_, _ = io.WriteString(w, `{"data":`)
+		_ = http.NewResponseController(w).Flush()
+		<-more
+		_, _ = io.WriteString(w, `[],"other":1}`)
+	}))
+	conn := dial(t, h.url)
+	_, _ = fmt.Fprintf(conn, "POST /v1/sessions/sess_1/events HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(begin)+len(end), begin)
+	if half := <-got; half != begin {
+		t.Errorf("%q arrived", half)
+	}
+	_, _ = io.WriteString(conn, end)
+	in := bufio.NewReader(conn)
+	for line := ""; !strings.HasPrefix(line, `{"data":`); {
+		var err error
+		if line, err = in.ReadString(':'); err != nil {
+			t.Fatal(err)
+		}
+		line = line[strings.LastIndexByte(line, '\n')+1:]
+	}
+	close(more)
+	_, _ = io.ReadAll(in)
+	want := []string{
+		"POST /v1/sessions/sess_1/events sendEvents request: Unknown field 'more'. (more)",
+		"POST /v1/sessions/sess_1/events sendEvents 200: additionalProperties at '/other': unknown property",
+	}
+	if !slices.Equal(h.found(), want) {
+		t.Errorf("found %q, want %q", h.found(), want)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -31,7 +32,7 @@ func problemOf(err error) problem.Problem {
 	if errors.As(err, &routing) {
 		switch routing.Code {
 		case http.StatusNotFound:
-			return problem.Problem{Type: types.ErrorTypeNotFoundError, Message: "Unknown path; see /openapi.yaml for the paths of the API."}
+			return problem.Problem{Type: types.ErrorTypeNotFoundError, Message: unknownPath}
 		case http.StatusMethodNotAllowed:
 			return problem.Problem{
 				Type: types.ErrorTypeInvalidRequestError, Status: http.StatusMethodNotAllowed,
@@ -42,6 +43,12 @@ func problemOf(err error) problem.Problem {
 	return problem.Problem{Type: types.ErrorTypeAPIError, Message: "The server failed to answer. Try again with the same idempotency key."}
 }
 
+// The messages of paths that the API does not have.
+const (
+	unknownPath = "Unknown path; see /openapi.yaml for the paths of the API."
+	trailedPath = "Unknown path; the paths of the API do not end in a slash."
+)
+
 // writeError is the only writer of error envelopes. It logs what the caller does not see, and does nothing once the
 // response has been sent.
 func (p *Pipeline) writeError(c echo.Context, err error) {
@@ -51,6 +58,9 @@ func (p *Pipeline) writeError(c echo.Context, err error) {
 	ctx := c.Request().Context()
 	info := request.From(ctx)
 	pr := problemOf(err)
+	if path := c.Request().URL.Path; pr.Message == unknownPath && len(path) > 1 && strings.HasSuffix(path, "/") {
+		pr.Message = trailedPath
+	}
 	info.HungUp = errors.Is(err, context.Canceled) && ctx.Err() != nil
 	p.logError(ctx, info, pr, err)
 	header := c.Response().Header()

@@ -50,8 +50,8 @@ func (a *app) contractProxy() *cobra.Command {
 		Use:   "proxy",
 		Short: "Validate what passes between a client and a server, record it, and replay it",
 		Long: `proxy passes requests to the server at --upstream and its responses back, and validates both, and each event of a stream,
-against the contract that this program was built with. It prints a line for each violation, and a summary after Ctrl-C. The
-path of a request is added to that of --upstream. Responses are not compressed.
+against the contract that this program was built with. It prints a line for each violation (-o jsonl: a record), and a summary
+after Ctrl-C. The path of a request is added to that of --upstream. Responses are not compressed.
 
 With --mode report everything passes unchanged and at once. With --mode enforce an invalid request gets a 400 and does not
 reach the server, an invalid response becomes a 502, and a stream ends before an invalid event with an event of the type
@@ -144,7 +144,7 @@ func (a *app) runProxy(ctx context.Context, f *proxyFlags) (err error) {
 // proxyOptions makes options of flags.
 func (a *app) proxyOptions(f *proxyFlags) (*contractproxy.Options, error) {
 	o := &contractproxy.Options{Enforce: f.mode.value == modeEnforce}
-	o.Report = func(found contractproxy.Finding) { fmt.Fprintln(a.out, found) }
+	o.Report = a.showFinding
 	if f.replay == "" {
 		upstream, err := url.Parse(f.upstream)
 		if err != nil || upstream.Scheme != "http" && upstream.Scheme != "https" || upstream.Host == "" || upstream.RawQuery != "" || upstream.User != nil {
@@ -166,6 +166,16 @@ func (a *app) proxyOptions(f *proxyFlags) (*contractproxy.Options, error) {
 		InOrder: f.match.value == matchOrder, RealTime: f.timing.value == timingReal, Errors: true, Redactor: redact,
 	})
 	return o, err
+}
+
+// showFinding writes a finding as it comes: as a line, or as a record where JSON was asked for.
+func (a *app) showFinding(found contractproxy.Finding) {
+	if a.format.value == formatLines {
+		line, _ := encodeJSON(found, "", "") // text always encodes
+		_ = a.out.writeExact(append(line, '\n'))
+		return
+	}
+	fmt.Fprintln(a.out, found)
 }
 
 // redactor returns what removes secrets from recordings; nil keeps them.

@@ -96,6 +96,14 @@ func TestContractProxyReports(t *testing.T) {
 			t.Errorf("no %q in %s", want, &p.out)
 		}
 	}
+	records := prepare(t, upstream, "contract", "proxy", "--upstream", upstream, "-o", "jsonl")
+	address, stop = proxied(t, records)
+	if resp, err := http.Get(address + "/nothing"); err != nil || resp.Body.Close() != nil {
+		t.Fatal(resp, err)
+	}
+	if code := stop(); code != exitFailure || !strings.HasPrefix(records.out.String(), `{"kind":"violation","method":"GET","path":"/nothing","message":"The contract has no such operation."}`+"\n") {
+		t.Errorf("exit code %d, %s", code, &records.out)
+	}
 	drift := prepare(t, upstream, "contract", "drift", filepath.Join(p.Dir, "r.txt"), "-o", "table")
 	if code := drift.end(t); code != exitFailure || !strings.Contains(drift.out.String(), "listModels  200     header: X-Request-Id is missing") || drift.said() != "sessions: 1 difference\n" {
 		t.Errorf("exit code %d, %s%s", code, &drift.out, drift.said())

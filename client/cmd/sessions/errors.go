@@ -216,7 +216,7 @@ func (a *app) describe(cmd *cobra.Command, e *client.Error) string {
 	case isWrongScheme(e):
 		hint = "the server speaks HTTPS; use https:// in the base URL"
 	case isUntrusted(e):
-		hint = "if you trust it, set SSL_CERT_FILE to a file with its certificate or that of its authority"
+		hint = "if you trust it, name a file with its certificate, or that of its authority, with --ca-file"
 	case e.Type == "" && e.Status == 0:
 		hint = "check that the server is running and --base-url is right"
 	case isWrongPath(e):

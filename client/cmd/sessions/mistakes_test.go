@@ -85,7 +85,7 @@ func TestHTTPSMistakes(t *testing.T) {
 	t.Cleanup(web.Close)
 	for baseURL, want := range map[string]string{
 		strings.Replace(web.URL, "https:", "http:", 1) + "/v1": "the server speaks HTTPS; use https:// in the base URL",
-		web.URL + "/v1": "if you trust it, set SSL_CERT_FILE to a file with its certificate or that of its authority",
+		web.URL + "/v1": "if you trust it, name a file with its certificate, or that of its authority, with --ca-file",
 	} {
 		p := prepare(t, baseURL, "models", "list", "--retries", "0")
 		if code := p.end(t); code != exitFailure || !strings.Contains(p.said(), "; "+want) {

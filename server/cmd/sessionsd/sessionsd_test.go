@@ -253,13 +253,13 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		"sessionsd: TLS needs both a certificate and its key: set --tls-cert and --tls-key\n":                       {"serve", "--tls-cert", "x.crt"},
 		"sessionsd: --addr: address 8080: missing port in address\n":                                                {"healthcheck", "--addr", "8080"},
 		"sessionsd: only a SQLite file is backed up by this program; PostgreSQL has pg_dump and pg_restore (pg_dump --format=custom --file=FILE DATABASE), and the files have the means of their place\n": {"backup", "x", "--db", "postgres://h/db"},
-		"sessionsd: open nothing.tar.gz: no such file or directory\n":                                                                          {"restore", "nothing.tar.gz"},
-		"sessionsd: unknown flag: --port; see 'sessionsd serve --help'\n":                                                                      {"serve", "--port", "1"},
-		"sessionsd: unknown command \"srve\" for \"sessionsd\"\n\nDid you mean this?\n\tserve\n\n":                                             {"srve"},
-		"sessionsd: $SESSIONSD_SHUTDOWN_TIMEOUT: \"soon\" is not a value of --shutdown-timeout, which must be a duration, such as 30s or 5m\n": {"serve"},
-		"sessionsd: \"abc\" is not a value of --workers, which must be a whole number, such as 256; see 'sessionsd serve --help'\n":            {"serve", "--workers", "abc"},
-		"sessionsd: --workers is -5; it must be at least 1\n":                                                                                  {"serve", "--workers", "-5"},
-		"sessionsd: --max-streams is 0; it must be at least 1\n":                                                                               {"check", "--max-streams", "0"},
+		"sessionsd: open nothing.tar.gz: no such file or directory\n":                                                                                {"restore", "nothing.tar.gz"},
+		"sessionsd: unknown flag: --port; see 'sessionsd serve --help'\n":                                                                            {"serve", "--port", "1"},
+		"sessionsd: unknown command \"srve\" for \"sessionsd\"\n\nDid you mean this?\n\tserve\n\n":                                                   {"srve"},
+		"sessionsd: $SESSIONSD_SHUTDOWN_TIMEOUT: \"soon\" is not a value of --shutdown-timeout, which must be a duration, such as 30s, 5m or 720h\n": {"serve"},
+		"sessionsd: \"abc\" is not a value of --workers, which must be a whole number, such as 256; see 'sessionsd serve --help'\n":                  {"serve", "--workers", "abc"},
+		"sessionsd: --workers is -5; it must be at least 1\n":                                                                                        {"serve", "--workers", "-5"},
+		"sessionsd: --max-streams is 0; it must be at least 1\n":                                                                                     {"check", "--max-streams", "0"},
 	} {
 		var env []string
 		if strings.Contains(want, "$SESSIONSD_SHUTDOWN_TIMEOUT") {
