@@ -74,6 +74,11 @@
 // Every failed call returns an [*Error]. Match types with errors.Is(err, client.ErrNotFound) and read the details with
 // errors.As; [Error.Raw] is the body of the response. No error contains the token.
 //
+// # Traces
+//
+// The package otelclient traces calls with OpenTelemetry, so that the server's spans are in the trace of the program.
+// [WithPropagation] alone names the trace to the server, by whatever library the program uses.
+//
 // # Imports
 //
 // The package builds on gen/httpclient and gen/types. It imports no server framework, no OpenAPI library and no database

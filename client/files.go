@@ -198,7 +198,7 @@ func (s *FileService) Download(ctx context.Context, fileID FileID, to io.Writer,
 	if err != nil {
 		return 0, cfg.finish(op, err)
 	}
-	d := &download{ctx: ctx, cfg: cfg, id: fileID, to: to}
+	d := &download{ctx: cfg.named(ctx, op), cfg: cfg, id: fileID, to: to}
 	if err := d.run(); err != nil {
 		return d.written, cfg.finish(op, err)
 	}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -144,6 +145,28 @@ func WithMiddleware(middleware ...Middleware) Option {
 		}
 		c.middleware = append(c.middleware, middleware...)
 		return nil
+	}
+}
+
+// WithPropagation calls propagate with the context of the call and the headers of every attempt, to which it may add those that
+// name the caller's trace: of OpenTelemetry,
+//
+//	client.WithPropagation(func(ctx context.Context, header http.Header) {
+//		otel.GetTextMapPropagator().Inject(ctx, propagation.HeaderCarrier(header))
+//	})
+//
+// The package otelclient does this, and gives each attempt a span.
+func WithPropagation(propagate func(ctx context.Context, header http.Header)) Option {
+	return func(c *config) error {
+		if propagate == nil {
+			return errors.New("WithPropagation: the function is nil")
+		}
+		return WithMiddleware(func(next RoundTripFunc) RoundTripFunc {
+			return func(req *http.Request) (*http.Response, error) {
+				propagate(req.Context(), req.Header)
+				return next(req)
+			}
+		})(c)
 	}
 }
 

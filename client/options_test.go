@@ -1,6 +1,8 @@
 package client_test
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -101,4 +103,30 @@ func TestConcurrentCalls(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+// TestPropagation names the caller's trace in the headers of each attempt, by the context of the call.
+func TestPropagation(t *testing.T) {
+	type trace struct{}
+	var methods []string
+	c, rec := scripted(t, []client.RoundTripFunc{answer(503, "{}"), answer(200, sessionJSON)}, client.WithPropagation(func(ctx context.Context, header http.Header) {
+		header.Set("Traceparent", ctx.Value(trace{}).(string))
+		methods = append(methods, client.MethodOf(ctx))
+	}))
+	if err := get(context.WithValue(t.Context(), trace{}, "00-1"), c); err != nil {
+		t.Fatal(err)
+	}
+	var sent []string
+	for _, r := range rec.requests {
+		sent = append(sent, r.Header.Get("Traceparent"))
+	}
+	if diff := cmp.Diff([]string{"00-1", "00-1", "Sessions.Get", "Sessions.Get"}, append(sent, methods...)); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := client.New(client.WithPropagation(nil)); !errors.Is(err, client.ErrInvalidRequest) {
+		t.Error(err)
+	}
+	if got := client.MethodOf(t.Context()); got != "" {
+		t.Errorf("%q", got)
+	}
 }

@@ -52,7 +52,7 @@ func (s *EventService) stream(ctx context.Context, op string, id SessionID, para
 	params.Deltas = slices.Clone(params.Deltas)
 	return func(yield func(Event, error) bool) {
 		cfg, err := s.c.config.with(opts)
-		st := &stream{ctx: ctx, cfg: cfg, id: id, cursor: params.AfterID, deltas: params.Deltas}
+		st := &stream{ctx: cfg.named(ctx, op), cfg: cfg, id: id, cursor: params.AfterID, deltas: params.Deltas}
 		defer st.close()
 		for {
 			var event Event

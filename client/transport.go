@@ -46,7 +46,7 @@ func callStatus[T any](ctx context.Context, c *Client, op string, opts []Option,
 	if err != nil {
 		return nil, 0, cfg.finish(op, err)
 	}
-	resp, err := cfg.send(ctx, build)
+	resp, err := cfg.send(cfg.named(ctx, op), build)
 	if err != nil {
 		return nil, 0, cfg.finish(op, err)
 	}
@@ -55,6 +55,24 @@ func callStatus[T any](ctx context.Context, c *Client, op string, opts []Option,
 		return nil, 0, cfg.finish(op, err)
 	}
 	return out, resp.status, nil
+}
+
+// methodKey is the key of the name of a call's method in the context of its requests.
+type methodKey struct{}
+
+// named returns ctx with the name of the call's method, for its middleware.
+func (c *config) named(ctx context.Context, method string) context.Context {
+	if ctx == nil || len(c.middleware) == 0 {
+		return ctx
+	}
+	return context.WithValue(ctx, methodKey{}, method)
+}
+
+// MethodOf returns the name of the method that a [Middleware] sees a request of, such as "Sessions.Create", from the context of
+// the request; "" for another context.
+func MethodOf(ctx context.Context) string {
+	method, _ := ctx.Value(methodKey{}).(string)
+	return method
 }
 
 // send makes attempts until one succeeds or another one is not worth it.

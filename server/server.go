@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/auth"
@@ -33,6 +35,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/tools/filetools"
 	"github.com/cloud-sessions/sessions/server/tools/mcptools"
 	"github.com/cloud-sessions/sessions/server/tools/memorytools"
+	"github.com/cloud-sessions/sessions/server/tracing"
 	"github.com/cloud-sessions/sessions/server/turn"
 	"github.com/cloud-sessions/sessions/server/turn/dispatch"
 	"github.com/cloud-sessions/sessions/server/vault"
@@ -142,6 +145,9 @@ type Config struct {
 	DrainDelay time.Duration
 	// ShutdownTimeout bounds how long Run waits for requests in progress; 10 seconds by default.
 	ShutdownTimeout time.Duration
+	// Traces records what requests and turns do, as spans of OpenTelemetry; nil, the default, records nothing and costs
+	// nothing. The server does not close it. See package tracing, and package otlp for one that the environment configures.
+	Traces trace.TracerProvider
 	// Logger gets a line for each request and each failure; discarded by default.
 	Logger *slog.Logger
 	// Now is the clock; time.Now by default.
@@ -209,6 +215,10 @@ func (c Config) storeOptions(serve bool) sqlstore.Options {
 
 // assemble builds the server over open stores, which it does not close when it fails.
 func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Store, measured *metrics) (*Server, error) {
+	tracer := tracing.New(config.Traces)
+	if tracer != nil {
+		db = tracing.Store(db)
+	}
 	s := &Server{config: config, store: db, blobs: blobs, log: config.Logger}
 	var err error
 	if s.egress, err = openEgress(config); err != nil {
@@ -235,7 +245,8 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 		ReportOnly: config.ResponseCheck == Report, OnViolation: config.OnViolation,
 		Faults: config.Faults, Sleep: config.Clock.Sleep, Origins: config.CORSOrigins,
 		MaxKeyBytes: config.MaxKeyBytes, Heartbeat: config.Heartbeat, Patience: config.StreamPatience, Budget: bytes,
-		Forms: &form.Receiver{Blobs: blobs, MaxBytes: config.MaxFileBytes, MaxAccountBytes: config.MaxAccountFileBytes, Used: db.FileBytes},
+		Forms:  &form.Receiver{Blobs: blobs, MaxBytes: config.MaxFileBytes, MaxAccountBytes: config.MaxAccountFileBytes, Used: db.FileBytes},
+		Tracer: tracer,
 	})
 	s.broker = broker.New(db, broker.Options{
 		MaxReaders: config.MaxStreams, Now: config.Now, NewID: db.NewID, Budget: bytes,
@@ -248,7 +259,7 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 	})
 	models, err := operations.LoadModels(config.Models, api)
 	if err == nil {
-		err = s.serve(api, events, models)
+		err = s.serve(api, events, models, tracer)
 	}
 	if err != nil {
 		s.broker.Close()
@@ -261,19 +272,19 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 		WorkPatience: config.WorkPatience, TurnTimeout: config.TurnTimeout, SilenceTimeout: config.TurnSilenceTimeout, MaxText: config.MaxTurnText,
 		Tools:   []dispatch.ToolSource{builtintools.Source(config.Logger), filetools.Source(db, blobs), memorytools.Source(db, s.memory), s.mcp.Open},
 		Budget:  turnBytes, // of its own: turns last
-		Observe: measured.stopped,
+		Observe: measured.stopped, Tracer: tracer,
 	})
 	s.registerMetrics(measured, bytes, turnBytes)
 	return s, nil
 }
 
 // serve gives the pipeline its operations.
-func (s *Server) serve(api *contract.Contract, events *event.Log, models types.ModelList) error {
+func (s *Server) serve(api *contract.Contract, events *event.Log, models types.ModelList, tracer *tracing.Tracer) error {
 	ops := operations.New(operations.Options{
 		Store: s.store, Contract: api, Vaults: s.vaults, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
 		Files:  operations.Files{Blobs: s.blobs, MaxAccountBytes: s.config.MaxAccountFileBytes, Content: s.fileContent},
 		Memory: s.memory, Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
-		WorkLease: s.config.WorkLease,
+		WorkLease: s.config.WorkLease, Tracer: tracer,
 	})
 	return s.pipeline.Serve(ops, ops)
 }

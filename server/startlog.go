@@ -12,7 +12,7 @@ import (
 func (s *Server) logStart(addr string) {
 	c, built := s.config, build.Read()
 	s.log.Info("serving", "address", addr, "tls", s.tls != nil, "version", built.Version, "commit", built.Commit, "go", built.Go,
-		"database", withoutSecrets(c.DB), "files", BlobsOf(c.DB, c.Blobs), "runner", turn.NameOf(c.Runner, ""), "features", c.Features, "demo", c.Demo,
+		"database", withoutSecrets(c.DB), "files", BlobsOf(c.DB, c.Blobs), "runner", turn.NameOf(c.Runner, ""), "features", c.Features, "demo", c.Demo, "traces", c.Traces != nil,
 		"workers", c.Workers, "max_turns", c.MaxTurns, "max_streams", c.MaxStreams, "max_bytes_in_flight", c.MaxBytesInFlight)
 }
 

@@ -1,11 +1,14 @@
 package server_test
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -90,6 +93,45 @@ func TestASlowReaderIsDropped(t *testing.T) {
 	fmt.Fprintf(conn, "GET /v1%s/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", path, aliceToken)
 	text := strings.Repeat("x", 900_000)
 	for range 5 { // 9 MB: more than a connection holds
+		h.say(path, text)
+		h.settled(path)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if h.metric("sessions_open_streams") == 0 && h.metric("sessions_stream_readers_dropped_total") == 1 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the slow reader is still there, or was not counted")
+		}
+	}
+}
+
+// TestASlowReaderIsDroppedOverHTTP2 does the same over HTTP/2, where a reader that does not read blocks its stream alone. Before
+// that nothing happens for longer than a reader may take: such a stream stays open.
+func TestASlowReaderIsDroppedOverHTTP2(t *testing.T) {
+	h := start(t, func(c *server.Config) { c.StreamPatience, c.Heartbeat = time.Second, 1200*time.Millisecond })
+	path := h.session()
+	web := httptest.NewUnstartedServer(h.server)
+	web.EnableHTTP2 = true
+	web.StartTLS()
+	t.Cleanup(web.Close)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, web.URL+"/v1"+path+"/events/stream", nil)
+	req.Header.Set("Authorization", "Bearer "+aliceToken)
+	res, err := web.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.ProtoMajor != 2 {
+		t.Fatal(res.Proto)
+	}
+	if line, err := bufio.NewReader(res.Body).ReadString('\n'); err != nil || line != ": heartbeat\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	text := strings.Repeat("x", 900_000)
+	for range 5 { // 9 MB: more than the client lets the server send ahead
 		h.say(path, text)
 		h.settled(path)
 	}

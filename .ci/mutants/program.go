@@ -266,4 +266,20 @@ var programMutants = []mutant{
 		packages: "server/cmd/sessionsd",
 		tests:    "TestHealthcheckOfHTTPS",
 	},
+	{
+		name:     "traces: each error of an exporter is logged",
+		in:       "server/tracing/otlp/otlp.go",
+		before:   "now.Sub(r.last) < r.every",
+		after:    "now.Sub(r.last) < 0",
+		packages: "server/tracing/otlp",
+		tests:    "TestErrorsAreLoggedOnceInAWhile",
+	},
+	{
+		name:     "traces: spans are sent although nobody asked",
+		in:       "server/tracing/otlp/otlp.go",
+		before:   "exporter.value == \"\" && endpoint.value == \"\":",
+		after:    "exporter.value == \"off\":",
+		packages: "server/tracing/otlp",
+		tests:    "TestAsked",
+	},
 }

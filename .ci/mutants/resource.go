@@ -514,4 +514,12 @@ var resourceMutants = []mutant{
 		packages: "server/vault",
 		tests:    "TestRefreshedBeforeTheClaim",
 	},
+	{
+		name:     "egress: every public host counts as one that the operator knows",
+		in:       "server/egress/egress.go",
+		before:   "port(u)) == named }",
+		after:    "port(u)) != none }",
+		packages: "server/egress",
+		tests:    "TestNamed",
+	},
 }

@@ -118,6 +118,9 @@ func (c *Client) CheckSecret(u *url.URL) error {
 	return refused("A credential is sent over https only; use an https URL.")
 }
 
+// Named reports whether the operator names a URL's host, rather than allowing it with every public one.
+func (c *Client) Named(u *url.URL) bool { return c.hosts.access(u.Hostname(), port(u)) == named }
+
 func isLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")

@@ -309,3 +309,24 @@ func TestProxiesAreNotUsed(t *testing.T) {
 		t.Error("the client has a proxy, a jar or the wrong timeouts")
 	}
 }
+
+func TestNamed(t *testing.T) {
+	t.Parallel()
+	hosts, err := ParseHosts([]string{"*", "tools.example", "*.own.example:8443"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := New(hosts)
+	defer c.Close()
+	for address, want := range map[string]bool{
+		"https://tools.example/mcp": true, "https://a.own.example:8443": true, "https://a.own.example": false, "https://other.example": false,
+	} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Named(u); got != want {
+			t.Errorf("%s: %v", address, got)
+		}
+	}
+}

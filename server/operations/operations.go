@@ -14,6 +14,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/memory"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/tracing"
 	"github.com/cloud-sessions/sessions/server/vault"
 )
 
@@ -41,6 +42,8 @@ type Options struct {
 	WorkLease time.Duration
 	// Now is the clock.
 	Now func() time.Time
+	// Tracer starts spans; nil starts none.
+	Tracer *tracing.Tracer
 }
 
 // Operations are the operations, with what they know of their responses.
@@ -58,7 +61,7 @@ func New(o Options) Operations {
 		files:  o.Files,
 		memory: o.Memory, models: o.Models, features: o.Features, maxTurns: o.MaxTurns,
 		vaults: o.Vaults, maxCredentials: o.Contract.Schema("CreateVaultRequest").At("credentials").MaxItems(),
-		maxAgent: o.Contract.Schema("CreateAgentRequest").MaxBytes(), now: o.Now, workLease: o.WorkLease,
+		maxAgent: o.Contract.Schema("CreateAgentRequest").MaxBytes(), now: o.Now, workLease: o.WorkLease, tracer: o.Tracer,
 	}
 }
 
@@ -82,6 +85,7 @@ type handler struct {
 	maxAgent       int // bytes of JSON
 	now            func() time.Time
 	workLease      time.Duration
+	tracer         *tracing.Tracer
 }
 
 // value returns what a pointer points to, or the zero value for nil.

@@ -16,6 +16,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/tracing"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
@@ -56,9 +57,17 @@ func (h *handler) send(ctx context.Context, session store.SessionRef, inputs []t
 func (h *handler) append(ctx context.Context, session store.SessionRef, inputs []types.EventInput, repeated map[int]event.Stored) ([]event.Stored, error) {
 	var accepted []acceptedEvent
 	s, appended, err := h.events.Append(ctx, session, func(s *store.Session) (events []event.New, err error) {
+		before := s.Turn
 		accepted, err = h.accept(request.From(ctx).Scope, s, inputs, repeated)
 		for _, e := range accepted {
 			events = append(events, e.New)
+			switch {
+			case e.Type != event.StatusRunning:
+			case s.Turn.ID == before.ID:
+				s.Turn.Origin = tracing.Continued(ctx, before.Origin)
+			default:
+				s.Turn.Origin = tracing.Started(ctx)
+			}
 		}
 		return events, err
 	})
@@ -245,7 +254,7 @@ func (h *handler) interrupt(s *store.Session, e event.New) ([]event.New, error) 
 			Status: types.SessionStatusIdleEventStatusIdle, StopReason: &types.StopReason{Type: types.StopReasonTypeInterrupted},
 			Usage: &types.EventUsage{},
 		}})
-		s.Turn.ID, s.Turn.Pending = "", nil
+		s.Turn.End()
 	}
 	return inTurn(id, events), nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/tracing"
 	"github.com/cloud-sessions/sessions/server/validated"
 	"github.com/cloud-sessions/sessions/server/work"
 )
@@ -35,7 +36,21 @@ func (h *handler) PollWork(ctx context.Context, req echoserver.PollWorkRequestOb
 	if err != nil || item == nil {
 		return noWork, err
 	}
+	h.traceDelivery(ctx, *item, worker)
 	return polledWork(*item, token)
+}
+
+// traceDelivery records the delivery of a work item in the trace of the session's turn.
+func (h *handler) traceDelivery(ctx context.Context, w store.WorkItem, worker string) {
+	if h.tracer == nil {
+		return
+	}
+	session, err := h.store.GetSession(ctx, request.Account(ctx), w.SessionID)
+	if err == nil {
+		h.tracer.Delivered(ctx, tracing.Delivery{
+			ID: w.ID, Environment: w.EnvironmentID, Session: w.SessionID, Worker: worker, Origin: tracing.ReadOrigin(session.Turn.Origin),
+		})
+	}
 }
 
 // awaitWork delivers a work item, with the token of the delivery, or nil when none is there within block. While it waits it

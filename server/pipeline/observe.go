@@ -12,14 +12,18 @@ import (
 	"github.com/cloud-sessions/sessions/server/internal/panics"
 	"github.com/cloud-sessions/sessions/server/internal/text"
 	"github.com/cloud-sessions/sessions/server/request"
+	"github.com/cloud-sessions/sessions/server/tracing"
 )
 
 // statusHungUp is the status that the log and the metrics have for a request whose caller closed the connection before
 // there was a response: the failure of such a request is not the server's. Nginx made the number customary.
 const statusHungUp = 499
 
-// longestPath is how much of a request's path the log has, in bytes.
+// longestPath is how much of a request's path the log and the traces have, in bytes.
 const longestPath = 256
+
+// pathOf returns a request's path, as the log and the traces have it.
+func pathOf(r *http.Request) string { return text.Cut(r.URL.Path, longestPath) }
 
 // observe gives every request its id, turns panics and errors into responses, and writes one log line and one metric.
 func (p *Pipeline) observe(next echo.HandlerFunc) echo.HandlerFunc {
@@ -36,10 +40,7 @@ func (p *Pipeline) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := recovered(func() error { return next(c) }); err != nil {
 			p.writeError(c, err)
 		}
-		elapsed, status := time.Since(start), c.Response().Status
-		if info.HungUp {
-			status = statusHungUp
-		}
+		elapsed, status := time.Since(start), statusOf(c, info)
 		p.metrics.request(info.Operation, status, elapsed)
 		if info.Log == nil || info.Head {
 			info.Log = p.operationLog(r.Method, info.Operation)
@@ -48,9 +49,13 @@ func (p *Pipeline) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if info.Operation == "" && status < http.StatusBadRequest { // a probe that found nothing wrong
 			level = slog.LevelDebug
 		}
-		info.Log.LogAttrs(r.Context(), level, "request", slog.String("request_id", info.ID),
+		log := info.Log
+		if trace := tracing.ID(info.Context); trace != "" {
+			log = log.With("trace_id", trace)
+		}
+		log.LogAttrs(r.Context(), level, "request", slog.String("request_id", info.ID),
 			slog.Int("status", status), slog.Duration("duration", elapsed), slog.String("account", info.Account),
-			slog.String("path", text.Cut(r.URL.Path, longestPath)), slog.String("remote", c.RealIP()))
+			slog.String("path", pathOf(r)), slog.String("remote", c.RealIP()))
 		return nil
 	}
 }

@@ -19,6 +19,9 @@ func (p *Pipeline) operation(op *contract.Operation) echo.MiddlewareFunc {
 		return func(c echo.Context) error {
 			info := request.From(c.Request().Context())
 			info.Operation, info.Log = op.ID, log
+			if p.opts.Tracer != nil {
+				defer p.trace(c, op, info)()
+			}
 			grant := p.opts.Budget.Open("")
 			defer grant.Close()
 			info.Grant = grant

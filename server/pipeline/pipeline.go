@@ -17,6 +17,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/faults"
 	"github.com/cloud-sessions/sessions/server/form"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/tracing"
 )
 
 // Store is what the pipeline uses of the store: idempotency keys, and whether the database responds.
@@ -53,6 +54,8 @@ type Options struct {
 	Forms *form.Receiver
 	// Budget bounds the memory that requests and responses hold; nil does not.
 	Budget *budget.Budget
+	// Tracer starts the spans of requests; nil starts none.
+	Tracer *tracing.Tracer
 }
 
 // Pipeline serves the API over HTTP. Create it with New, and call Serve before it gets requests.
@@ -96,7 +99,7 @@ func (p *Pipeline) Serve(operations echoserver.StrictServerInterface, responses 
 // ServeHTTP serves the API at /api/v1/cloud and at /v1, and next to it /healthz, /readyz, /metrics, the contract
 // (/openapi.yaml, /openapi.json, and /openapi-3.2.json as OpenAPI 3.2), and the pages for people: /, /console and /docs.
 func (p *Pipeline) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p.handler.ServeHTTP(&pacedWriter{ResponseWriter: w, patience: p.opts.Patience}, withPlainPath(r))
+	p.handler.ServeHTTP(&pacedWriter{ResponseWriter: w, patience: p.opts.Patience, http2: r.ProtoMajor == 2}, withPlainPath(r))
 }
 
 // Drain turns /readyz red and asks the callers of further requests to close their connections.

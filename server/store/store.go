@@ -496,7 +496,13 @@ type Turn struct {
 	Lease int64
 	// Pending are the tool uses that wait, also of a turn that still runs; nil for none.
 	Pending []PendingAction
+	// Origin says where the turn comes from, for logs and traces, in the form of package tracing; "" for nothing. It has less
+	// than 2 KiB.
+	Origin string
 }
+
+// End makes it the turn of a session without one. The lease counts on.
+func (t *Turn) End() { t.ID, t.Pending, t.Origin = "", nil, "" }
 
 // PendingAction is a tool use that waits: for the caller's result, a confirmation, or a worker's result.
 type PendingAction struct {

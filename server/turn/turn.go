@@ -32,7 +32,9 @@ type Runner interface {
 // Input is what a turn starts from. A runner only reads it.
 type Input struct {
 	SessionID, TurnID string
-	Agent             Agent
+	// RequestID is the id of the request that started or continued the turn, for logs; "" when it is not known.
+	RequestID string
+	Agent     Agent
 	// History reads the conversation before the turn; nil for none. Past calls it.
 	History func(ctx context.Context) ([]Entry, error)
 	// Entries is the turn itself so far, oldest first. It starts with what the user sent: a UserMessage

@@ -25,6 +25,7 @@ type cluster struct {
 	*testing.T
 	database string
 	args     []string
+	env      []string // in addition
 	replicas []*served
 	balancer *balancer
 }
@@ -38,9 +39,20 @@ func startCluster(t *testing.T, replicas int, args ...string) *cluster {
 // startClusterOn is startCluster for a database; on SQLite there is one replica.
 func startClusterOn(t *testing.T, database string, replicas int, args ...string) *cluster {
 	t.Helper()
-	c := &cluster{T: t, database: database, args: append([]string{"--demo", "--log-format", "json"}, args...)}
+	return (&cluster{T: t, database: database, args: args}).start(replicas)
+}
+
+// startTracedCluster starts two replicas, with a worker each, that send their spans to a collector.
+func startTracedCluster(t *testing.T, to *collector) *cluster {
+	t.Helper()
+	return (&cluster{T: t, database: pgtest.NewDatabase(t), args: []string{"--workers", "1", "--echo-delay", "20ms"}, env: to.environment()}).start(2)
+}
+
+func (c *cluster) start(replicas int) *cluster {
+	c.Helper()
+	c.args = append([]string{"--demo", "--log-format", "json"}, c.args...)
 	c.balancer = &balancer{addresses: make([]string, replicas), web: &http.Transport{MaxIdleConnsPerHost: 20}}
-	t.Cleanup(c.balancer.web.CloseIdleConnections)
+	c.Cleanup(c.balancer.web.CloseIdleConnections)
 	for range replicas {
 		c.replicas = append(c.replicas, c.launch())
 	}
@@ -52,7 +64,7 @@ func startClusterOn(t *testing.T, database string, replicas int, args ...string)
 
 func (c *cluster) launch() *served {
 	c.Helper()
-	return launch(c.T, []string{"QODER_PAT=" + clusterToken, "SESSIONSD_DB=" + c.database}, c.args...)
+	return launch(c.T, append([]string{"QODER_PAT=" + clusterToken, "SESSIONSD_DB=" + c.database}, c.env...), c.args...)
 }
 
 // join sends a replica requests once it serves.

@@ -85,7 +85,7 @@ func TestLogs(t *testing.T) {
 	if start["database"] != "sqlite:x.db" || start["runner"] != "echo" || start["version"] == "" || start["workers"] != 256.0 {
 		t.Errorf("start: %v", start)
 	}
-	if queued["request_id"] == "" || queued["session"] != session.ID || queued["turn"] != stopped["turn"] {
+	if queued["request_id"] == "" || queued["session"] != session.ID || queued["turn"] != stopped["turn"] || queued["request_id"] != stopped["request_id"] {
 		t.Errorf("queued %v, stopped %v", queued, stopped)
 	}
 	if seconds, ok := stopped["duration_seconds"].(float64); !ok || seconds <= 0 || seconds > 60 || stopped["reason"] != "end_turn" || stopped["session"] != session.ID {

@@ -14,12 +14,13 @@ import (
 
 	"github.com/cloud-sessions/sessions/server"
 	"github.com/cloud-sessions/sessions/server/faults"
+	"github.com/cloud-sessions/sessions/server/tracing/otlp"
 )
 
-// memoryLimit returns the soft limit of a process's memory, where requests and responses may reserve that many bytes and
-// turns as many: beyond it garbage is collected at once. With a limit of three times as many, the address space of a server
-// on PostgreSQL grew past 2 GiB, of which Go reserves more than one before it starts.
-func memoryLimit(inFlight int64) int64 { return inFlight * 5 / 2 }
+// memoryLimit is the soft limit of the process's memory, as a multiple of what requests and responses may reserve, and turns
+// once more. With three, garbage beside what is reserved took a server on PostgreSQL past 2 GiB of address space, of which Go
+// has reserved more than one before it allocates anything.
+const memoryLimit = 2
 
 // serveFlags are the flags of serve, which check has too.
 type serveFlags struct {
@@ -28,6 +29,7 @@ type serveFlags struct {
 	db                          databaseFlags
 	logFormat, check, faultFile string
 	pprofAddr                   string
+	traced                      bool // the environment asks for traces
 }
 
 func serveCommand() *cobra.Command {
@@ -60,7 +62,10 @@ model.
 
 With --faults, requests fail as a YAML file says, so that programs can rehearse the failures of networks and
 gateways: responses in the server's place such as a 429, latency, dropped connections, cut streams. The same
-file and requests give the same faults again.`,
+file and requests give the same faults again.
+
+Traces are sent by OTLP over HTTP if the standard variables of OpenTelemetry ask for it:
+OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318, for one.`,
 		Example: `  sessionsd serve --demo
   sessionsd serve --addr 0.0.0.0:8080 --db sqlite:/var/lib/sessions/sessions.db --log-format json
   SESSIONSD_DB=postgres://sessions:secret@db.example/sessions sessionsd serve --addr 0.0.0.0:8080
@@ -74,7 +79,15 @@ file and requests give the same faults again.`,
 				return err
 			}
 			if os.Getenv("GOMEMLIMIT") == "" { // so that garbage is collected before it takes as much again
-				debug.SetMemoryLimit(memoryLimit(config.MaxBytesInFlight))
+				debug.SetMemoryLimit(memoryLimit * config.MaxBytesInFlight)
+			}
+			if flags.traced {
+				provider, stop, err := otlp.Open(cmd.Context(), config.Logger)
+				if err != nil {
+					return err
+				}
+				defer stop()
+				config.Traces = provider
 			}
 			s, err := server.New(cmd.Context(), config)
 			if err != nil {
@@ -109,6 +122,9 @@ func (f *serveFlags) open(logs io.Writer) (config server.Config, err error) {
 		return config, err
 	}
 	if config.Runner, err = f.runner.open(config.Logger); err != nil {
+		return config, err
+	}
+	if f.traced, err = otlp.Asked(os.Getenv); err != nil {
 		return config, err
 	}
 	if config.Faults, err = openFaults(f.faultFile, config.Demo); err != nil {

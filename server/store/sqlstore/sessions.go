@@ -18,7 +18,7 @@ func sessionRows() rows[store.Session] {
 				r.metadata, r.environment_variables,
 				r.delta_flush_interval, r.memory_store_ids, r.vault_ids, r.resources,
 				r.input_tokens, r.output_tokens, r.cache_read_input_tokens,
-				r.cache_creation_5m, r.cache_creation_1h, r.credit_cents, r.turn_id, r.turn_lease, r.turn_pending,
+				r.cache_creation_5m, r.cache_creation_1h, r.credit_cents, r.turn_id, r.turn_lease, r.turn_pending, r.turn_origin,
 				r.created_at, r.updated_at, r.archived_at
 			FROM sessions r`,
 		scan: scanSession,
@@ -40,7 +40,7 @@ func scanSession(row engine.Scanner) (store.Session, error) {
 		&flushMicros, fromJSON{&v.MemoryStoreIDs}, fromJSON{&v.VaultIDs}, fromJSON{&resources},
 		&v.Usage.InputTokens, &v.Usage.OutputTokens, &v.Usage.CacheReadInputTokens,
 		&v.Usage.CacheCreation5m, &v.Usage.CacheCreation1h, &v.Usage.CreditCents,
-		&v.Turn.ID, &v.Turn.Lease, fromJSON{&v.Turn.Pending},
+		&v.Turn.ID, &v.Turn.Lease, fromJSON{&v.Turn.Pending}, &v.Turn.Origin,
 		timeTo{&v.CreatedAt}, timeTo{&v.UpdatedAt}, timeOrNilTo{&v.ArchivedAt},
 	)
 	v.SelfHosted = selfHosted != 0

@@ -91,7 +91,7 @@ func (s *Store) DeleteSession(ctx context.Context, account, id string, allow fun
 				environment_variables = '{}', delta_flush_interval = 0, memory_store_ids = '[]', vault_ids = '[]',
 				resources = '[]', input_tokens = 0, output_tokens = 0, cache_read_input_tokens = 0,
 				cache_creation_5m = 0, cache_creation_1h = 0, credit_cents = 0, status = 'idle',
-				turn_id = '', turn_lease = 0, turn_pending = '[]', revision = revision + 1
+				turn_id = '', turn_lease = 0, turn_pending = '[]', turn_origin = '', revision = revision + 1
 			WHERE account_id = $2 AND id = $3`, toMicros(s.now()), account, id)
 		if err != nil {
 			return err
@@ -113,6 +113,7 @@ func (s *Store) DeleteSession(ctx context.Context, account, id string, allow fun
 type sessionState struct {
 	progress
 	title, metadata, resources string
+	turnOrigin                 string
 	usage                      store.Usage
 	archivedAt                 sql.NullInt64
 }
@@ -127,6 +128,7 @@ func stateOf(v store.Session) sessionState {
 	state := sessionState{
 		progress: progress{string(v.Status), v.Turn.ID, toJSON(v.Turn.Pending), v.Turn.Lease},
 		title:    v.Title, metadata: toJSON(orEmpty(v.Metadata)), resources: resourcesText(v.Resources), usage: v.Usage,
+		turnOrigin: v.Turn.Origin,
 	}
 	if v.ArchivedAt != nil {
 		state.archivedAt = sql.NullInt64{Int64: toMicros(*v.ArchivedAt), Valid: true}
@@ -138,12 +140,12 @@ func setSession(account, id string, state sessionState, updatedAt time.Time) eng
 	return write(`UPDATE sessions SET title = $1, status = $2, metadata = $3, resources = $4,
 			input_tokens = $5, output_tokens = $6, cache_read_input_tokens = $7,
 			cache_creation_5m = $8, cache_creation_1h = $9, credit_cents = $10, archived_at = $11, updated_at = $12,
-			turn_id = $13, turn_lease = $14, turn_pending = $15, revision = revision + 1
-		WHERE account_id = $16 AND id = $17`,
+			turn_id = $13, turn_lease = $14, turn_pending = $15, turn_origin = $16, revision = revision + 1
+		WHERE account_id = $17 AND id = $18`,
 		state.title, state.status, state.metadata, state.resources,
 		state.usage.InputTokens, state.usage.OutputTokens, state.usage.CacheReadInputTokens,
 		state.usage.CacheCreation5m, state.usage.CacheCreation1h, state.usage.CreditCents,
-		state.archivedAt, toMicros(updatedAt), state.turnID, state.turnLease, state.turnPending, account, id)
+		state.archivedAt, toMicros(updatedAt), state.turnID, state.turnLease, state.turnPending, state.turnOrigin, account, id)
 }
 
 // withIDs returns the resources, and completes those that have no id.

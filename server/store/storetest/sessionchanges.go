@@ -32,6 +32,7 @@ func (suite) SessionChanges() map[string]test {
 				func(v *store.Session) { v.Usage.CreditCents = 6 },
 				func(v *store.Session) { v.Turn.ID = "turn_1" },
 				func(v *store.Session) { v.Turn.Lease = 7 },
+				func(v *store.Session) { v.Turn.Origin = `{"request_id":"req 1"}` },
 				func(v *store.Session) {
 					v.Turn.Pending = []store.PendingAction{{EventID: "evt_1", Type: "a"}, {EventID: "evt_2", Type: "b"}}
 				},

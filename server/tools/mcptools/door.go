@@ -12,6 +12,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/egress"
+	"github.com/cloud-sessions/sessions/server/tracing"
 )
 
 // door is the http.RoundTripper to one MCP server. It adds the credential, sends nothing to another origin, and notes what
@@ -89,6 +90,9 @@ func (d *door) attempt(r *http.Request, token string) (*http.Response, error) {
 	}
 	if token != "" {
 		attempt.Header.Set("Authorization", "Bearer "+token)
+	}
+	if d.egress.Named(r.URL) { // the operator knows the server
+		tracing.Inject(r.Context(), attempt.Header)
 	}
 	resp, err := d.egress.RoundTrip(attempt)
 	if err == nil && resp.StatusCode != http.StatusUnauthorized {

@@ -21,6 +21,9 @@ type sentence string
 // Error implements error.
 func (s sentence) Error() string { return string(s) }
 
+// ErrorType names the error in traces.
+func (s sentence) ErrorType() string { return "mcp_error" }
+
 // rejected is the code of errors that the MCP client makes up when a request got no response, or a temporary status. The
 // session lives on.
 const rejected = -32005

@@ -12,6 +12,7 @@ import (
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/internal/text"
+	"github.com/cloud-sessions/sessions/server/tracing"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
@@ -71,7 +72,7 @@ func (l list) footprint(key listKey) int {
 }
 
 // list returns the server's tools, of which another turn may have asked. An error is a sentence for callers.
-func (s *server) list(ctx context.Context) (list, error) {
+func (s *server) list(ctx context.Context) (l list, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.ListTimeout)
 	defer cancel()
 	ctx, note := s.noted(ctx)
@@ -84,11 +85,13 @@ func (s *server) list(ctx context.Context) (list, error) {
 	if l, ok := s.lists.Get(key); ok && s.Now().Before(l.until) {
 		return l, nil
 	}
+	ctx, span := tracing.MCP(ctx, "tools/list", "", s.url)
+	defer func() { span.Fail(err); span.End() }()
 	session, err := s.connected(ctx)
 	if err != nil {
 		return list{}, err
 	}
-	l, err := s.bounds.read(ctx, session)
+	l, err = s.bounds.read(ctx, session)
 	if err != nil {
 		s.drop(session)
 		return list{}, reason(ctx, note, err)

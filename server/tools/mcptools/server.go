@@ -10,6 +10,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/cloud-sessions/sessions/server/egress"
+	"github.com/cloud-sessions/sessions/server/tracing"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
@@ -156,18 +157,26 @@ func (s *server) call(ctx context.Context, t listed, input json.RawMessage) (tur
 }
 
 // attempt calls a tool once.
-func (s *server) attempt(ctx context.Context, t listed, input json.RawMessage) (*mcp.CallToolResult, fate) {
+func (s *server) attempt(ctx context.Context, t listed, input json.RawMessage) (result *mcp.CallToolResult, f fate) {
+	ctx, span := tracing.MCP(ctx, "tools/call", t.name, s.url)
+	defer func() {
+		if result != nil && result.IsError {
+			span.FailTool()
+		}
+		span.Fail(f.reason)
+		span.End()
+	}()
 	session, err := s.connected(ctx)
 	if err != nil {
 		return nil, fate{reason: err}
 	}
 	noting, note := s.noted(ctx)
 	defer note.release()
-	result, err := session.CallTool(noting, &mcp.CallToolParams{Name: t.name, Arguments: input})
+	result, err = session.CallTool(noting, &mcp.CallToolParams{Name: t.name, Arguments: input})
 	if err == nil {
 		return result, fate{}
 	}
-	f := fateOf(ctx, note, err)
+	f = fateOf(ctx, note, err)
 	if f.dead {
 		s.drop(session)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/tracing"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
@@ -53,6 +54,8 @@ type Options struct {
 	Tools []ToolSource
 	// Budget bounds the memory of what runners start from; nil, the default, does not.
 	Budget *budget.Budget
+	// Tracer starts the spans of turns; nil, the default, starts none.
+	Tracer *tracing.Tracer
 }
 
 // Stopped is a turn that has ended, or that waits for the caller or a worker.
@@ -165,11 +168,15 @@ func (d *Dispatcher) work(ctx context.Context, t store.TurnRef) (done bool) {
 		}
 	}()
 
-	w := &work{Dispatcher: d, ref: t, began: time.Now()}
-	err := d.untilDone(ctx, t, w.claim)
+	w := &work{Dispatcher: d, ref: t, began: time.Now(), hard: d.hard}
+	err := w.untilDone(ctx, w.claim)
+	if err == nil {
+		ctx = w.trace(ctx)
+		defer w.span.End()
+	}
 	for err == nil {
 		if err = w.play(ctx, poke); err == nil {
-			err = d.untilDone(d.hard, t, w.finish)
+			err = w.untilDone(w.hard, w.finish)
 		}
 		if !errors.Is(err, errContinues) {
 			break
@@ -195,7 +202,8 @@ func (w *work) stopped() {
 		Runner: turn.NameOf(w.Runner, w.session.Agent.Model), Reason: w.reason, Ran: time.Since(w.began), First: w.first, Used: w.sink.used,
 	}
 	w.sink.mu.Unlock()
-	w.Logger.Info("turn stopped", "session", w.ref.Session.ID, "turn", w.ref.TurnID, "runner", s.Runner, "reason", s.Reason,
+	w.span.Stopped(string(s.Reason), s.Used, w.failure)
+	w.log().Info("turn stopped", "runner", s.Runner, "reason", s.Reason,
 		"duration", s.Ran, "first_piece", s.First, "input_tokens", s.Used.InputTokens, "output_tokens", s.Used.OutputTokens)
 	if w.Observe != nil {
 		w.Observe(s)
@@ -214,13 +222,13 @@ const (
 )
 
 // untilDone repeats a step while the database is not available, as long as ctx lasts.
-func (d *Dispatcher) untilDone(ctx context.Context, t store.TurnRef, step func(ctx context.Context) error) error {
+func (w *work) untilDone(ctx context.Context, step func(ctx context.Context) error) error {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		err := step(ctx)
 		if !errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil {
 			return err
 		}
-		d.Logger.Warn("a turn's step failed", "session", t.Session.ID, "turn", t.TurnID, "error", err)
+		w.log().Warn("a turn's step failed", "error", err)
 		if (turn.WallClock{}).Sleep(ctx, wait) != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ func (d *Dispatcher) endOverdue(ctx context.Context, turn store.OverdueTurn, o s
 		for i := range events {
 			events[i].TurnID = s.Turn.ID
 		}
-		s.Turn.ID, s.Turn.Pending = "", nil
+		s.Turn.End()
 		return events, nil
 	})
 	return err

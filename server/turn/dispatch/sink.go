@@ -208,7 +208,7 @@ func (s *sink) EndRequest(ctx context.Context) error {
 		return err
 	}
 	defer s.mu.Unlock()
-	if s.span == "" {
+	if s.request == "" {
 		return nil
 	}
 	if err := s.reserve(eventSize); err != nil {
@@ -217,7 +217,7 @@ func (s *sink) EndRequest(ctx context.Context) error {
 	if err := s.write(ctx, event.New{Type: event.RequestEnd, Payload: s.requestEnd(false)}); err != nil {
 		return err
 	}
-	s.span = ""
+	s.request = ""
 	return nil
 }
 
@@ -227,14 +227,14 @@ func (s *sink) BeginRequest(ctx context.Context) error {
 		return err
 	}
 	defer s.mu.Unlock()
-	if s.span != "" {
+	if s.request != "" {
 		return errors.New("a request to the model is under way")
 	}
 	if err := s.reserve(eventSize); err != nil {
 		return err
 	}
-	s.span, s.requested = s.Store.NewID("evt"), turn.Usage{}
-	s.owed = append(s.owed, event.New{Type: event.RequestStart, Payload: event.Payload{Model: s.session.Agent.Model}, ID: s.span})
+	s.request, s.requested = s.Store.NewID("evt"), turn.Usage{}
+	s.owed = append(s.owed, event.New{Type: event.RequestStart, Payload: event.Payload{Model: s.session.Agent.Model}, ID: s.request})
 	return nil
 }
 
@@ -254,7 +254,7 @@ func (s *sink) Problem(ctx context.Context, message string) error {
 	if err := s.reserve(eventSize + len(message)); err != nil {
 		return err
 	}
-	s.Logger.Warn("a turn has a problem", "session", s.ref.Session.ID, "turn", s.ref.TurnID, "problem", message)
+	s.log().Warn("a turn has a problem", "problem", message)
 	s.problems[message] = true
 	return s.write(ctx, event.New{Type: event.SessionError, Payload: event.Payload{Error: &types.SessionErrorDetail{
 		Type: types.ErrorTypeAPIError, Message: message,
@@ -389,7 +389,7 @@ func (s *sink) begin(ctx context.Context) {
 func (s *sink) flush(ctx context.Context) {
 	for _, inc := range s.rest() {
 		if err := s.Store.Publish(ctx, inc); err != nil {
-			s.Logger.Warn("an increment was not published", "session", s.ref.Session.ID, "error", err)
+			s.log().Warn("an increment was not published", "error", err)
 		}
 		s.message.flushed += len(inc.Text)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/cloud-sessions/sessions/server/internal/panics"
+	"github.com/cloud-sessions/sessions/server/tracing"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
@@ -62,7 +63,15 @@ func (w *work) runTool(ctx context.Context, t turn.Tool, input json.RawMessage) 
 	if limit <= 0 {
 		limit = turn.DefaultTimeLimit
 	}
-	limited, cancel := context.WithTimeout(ctx, limit)
+	traced, span := tracing.Tool(ctx, t.Name, t.MCPServer)
+	defer func() {
+		if got.Failed {
+			span.FailTool()
+		}
+		span.Fail(err)
+		span.End()
+	}()
+	limited, cancel := context.WithTimeout(traced, limit)
 	defer cancel()
 	w.sink.aliveFor(limit)
 	defer w.sink.Alive()
@@ -75,7 +84,7 @@ func (w *work) runTool(ctx context.Context, t turn.Tool, input json.RawMessage) 
 	case ctx.Err() != nil:
 		return turn.Output{}, ctx.Err()
 	case errors.As(err, &panicked):
-		w.Logger.Error("a tool panicked", "session", w.ref.Session.ID, "turn", w.ref.TurnID, "tool", t.Name, "mcp_server", t.MCPServer,
+		w.log().Error("a tool panicked", "tool", t.Name, "mcp_server", t.MCPServer,
 			"error", err, "stack", string(panicked.Stack))
 		return turn.Output{Text: toolPanicked, Failed: true}, nil
 	case errors.Is(limited.Err(), context.DeadlineExceeded) && (err != nil || got.Failed):

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"slices"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/internal/panics"
 	"github.com/cloud-sessions/sessions/server/lifecycle"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/tracing"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
@@ -23,7 +25,7 @@ type work struct {
 	session  store.Session // as it was claimed
 	claimed  bool
 	unstored []event.New   // of the claim
-	span     string        // the event of the request to the model that is under way; "" for none
+	request  string        // the event of the request to the model that is under way; "" for none
 	ran      time.Duration // how long the turn ran before it last waited for the caller
 	sink     *sink
 	spent    turn.Usage // before the sink began
@@ -32,6 +34,37 @@ type work struct {
 	began    time.Time
 	first    time.Duration        // until the first piece, 0 for none; sink.mu guards it
 	reason   types.StopReasonType // why it has stopped; "" while it runs
+	span     tracing.Span
+	hard     context.Context // Dispatcher.hard, with the span
+}
+
+// trace starts the span of a claimed turn, and returns ctx with it.
+func (w *work) trace(ctx context.Context) context.Context {
+	if w.Tracer == nil {
+		return ctx
+	}
+	agent := w.session.Agent
+	ctx, w.span = w.Tracer.Turn(ctx, tracing.Turn{
+		ID: w.ref.TurnID, Session: w.session.ID, AgentID: agent.ID, AgentName: agent.Name, AgentVersion: agent.Version, Model: agent.Model,
+		Runner: turn.NameOf(w.Runner, agent.Model), Origin: tracing.ReadOrigin(w.session.Turn.Origin),
+	})
+	w.hard = w.span.Into(w.hard)
+	return ctx
+}
+
+// requestID returns the id of the request that started or continued the turn; "" before the turn is claimed.
+func (w *work) requestID() string { return tracing.ReadOrigin(w.session.Turn.Origin).RequestID }
+
+// log returns the log of a turn, whose lines name the turn, its session, and the request that started or continued it.
+func (w *work) log() *slog.Logger {
+	log := w.Logger.With("session", w.ref.Session.ID, "turn", w.ref.TurnID)
+	if id := w.requestID(); id != "" {
+		log = log.With("request_id", id)
+	}
+	if trace := tracing.ID(w.hard); trace != "" {
+		log = log.With("trace_id", trace)
+	}
+	return log
 }
 
 // ours returns an error unless this worker has the session's turn.
@@ -89,8 +122,8 @@ func (w *work) take(ctx context.Context) error {
 
 // requestStart begins a request to the model.
 func (w *work) requestStart(s *store.Session) event.New {
-	w.span = w.Store.NewID("evt")
-	return event.New{Type: event.RequestStart, TurnID: w.ref.TurnID, Payload: event.Payload{Model: s.Agent.Model}, ID: w.span}
+	w.request = w.Store.NewID("evt")
+	return event.New{Type: event.RequestStart, TurnID: w.ref.TurnID, Payload: event.Payload{Model: s.Agent.Model}, ID: w.request}
 }
 
 // errLost is a turn that was running when the server stopped.
@@ -137,7 +170,7 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	abandoned := w.await(running, stop, ran, poke)
 	w.sink.close()
 	if abandoned {
-		w.Logger.Warn("a runner did not stop", "session", w.ref.Session.ID, "turn", w.ref.TurnID, "patience", w.Patience)
+		w.log().Warn("a runner did not stop", "patience", w.Patience)
 	}
 	var expired *turn.Failure
 	switch {
@@ -160,7 +193,7 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 func (w *work) input(entries []turn.Entry, c *conversation) turn.Input {
 	agent := w.session.Agent
 	return turn.Input{
-		SessionID: w.session.ID, TurnID: w.session.Turn.ID, Entries: entries, History: c.history,
+		SessionID: w.session.ID, TurnID: w.session.Turn.ID, RequestID: w.requestID(), Entries: entries, History: c.history,
 		Agent: turn.Agent{
 			ID: agent.ID, Version: agent.Version, Name: agent.Name, Model: agent.Model, System: agent.System, Tools: agent.Tools,
 			MaxInputTokens: w.MaxInputTokens[agent.Model],
@@ -275,7 +308,7 @@ func (w *work) finish(ctx context.Context) error {
 		var failed []event.New
 		if stop.Type != types.StopReasonTypeRequiresAction {
 			failed = event.FailedUses(s, slices.Concat(w.sink.open, s.Turn.Pending), whyStopped(stop))
-			s.Turn.ID, s.Turn.Pending = "", nil
+			s.Turn.End()
 		}
 		if err := lifecycle.Advance(s, lifecycle.OnTurnEnded, w.Now()); err != nil {
 			return nil, err
@@ -284,7 +317,7 @@ func (w *work) finish(ctx context.Context) error {
 		return w.lastEvents(left, failed, stop), nil
 	})
 	if err == nil && continues {
-		w.session, w.span, w.spent, w.ref.Again, w.unstored, w.reason = s, span, w.sink.used, false, nil, ""
+		w.session, w.request, w.spent, w.ref.Again, w.unstored, w.reason = s, span, w.sink.used, false, nil, ""
 		return errContinues
 	}
 	return err
@@ -312,7 +345,7 @@ func (w *work) append(ctx context.Context, said []store.Increment, change func(s
 // gets an id.
 func (w *work) nextRequest(left []event.New, id string) []event.New {
 	events := slices.Clone(left)
-	if w.span != "" {
+	if w.request != "" {
 		events = append(events, event.New{Type: event.RequestEnd, TurnID: w.ref.TurnID, Payload: w.requestEnd(false)})
 	}
 	return append(events, event.New{
@@ -335,13 +368,13 @@ const endings = 5
 // reported or that is stored.
 func (w *work) endAnyhow(cause error) (err error) {
 	w.reason = types.StopReasonTypeError
-	w.Logger.Error("a turn could not end as it should", "session", w.ref.Session.ID, "turn", w.ref.TurnID, "error", cause)
+	w.log().Error("a turn could not end as it should", "error", cause)
 	for wait, attempt := firstRetry, 0; attempt < endings; wait, attempt = 2*wait, attempt+1 {
-		if err = w.untilDone(w.hard, w.ref, w.end); !cannotPass(err) || (turn.WallClock{}).Sleep(w.hard, wait) != nil {
+		if err = w.untilDone(w.hard, w.end); !cannotPass(err) || (turn.WallClock{}).Sleep(w.hard, wait) != nil {
 			return err
 		}
 	}
-	w.Logger.Error("a turn could not be ended", "session", w.ref.Session.ID, "turn", w.ref.TurnID, "error", err)
+	w.log().Error("a turn could not be ended", "error", err)
 	return nil // trying again would not help, and would keep the worker from others
 }
 
@@ -351,7 +384,7 @@ func (w *work) end(ctx context.Context) error {
 		if err := w.ours(s); err != nil {
 			return nil, err
 		}
-		s.Turn.ID, s.Turn.Pending = "", nil
+		s.Turn.End()
 		if err := lifecycle.Advance(s, lifecycle.OnTurnEnded, w.Now()); err != nil {
 			return nil, err
 		}
@@ -406,7 +439,7 @@ func (w *work) lastEvents(left, results []event.New, stop types.StopReason) []ev
 			Type: types.ErrorTypeAPIError, Message: w.publicMessage(),
 		}})
 	}
-	if w.span != "" {
+	if w.request != "" {
 		add(event.RequestEnd, w.requestEnd(failed))
 	}
 	usage := event.Usage(w.sink.used, w.Log.Usage())
@@ -416,18 +449,18 @@ func (w *work) lastEvents(left, results []event.New, stop types.StopReason) []ev
 
 // requestEnd is the end of the request to the model that is under way.
 func (w *work) requestEnd(failed bool) event.Payload {
-	return event.Payload{RequestStartID: w.span, IsError: &failed, ModelUsage: event.Usage(w.sink.requested, w.Log.Usage())}
+	return event.Payload{RequestStartID: w.request, IsError: &failed, ModelUsage: event.Usage(w.sink.requested, w.Log.Usage())}
 }
 
 // publicMessage returns the failure's text for callers: its own if it has one that is meant for them. The log of the
 // process gets the complete error.
 func (w *work) publicMessage() string {
-	attrs := []any{"session", w.ref.Session.ID, "turn", w.ref.TurnID, "error", w.failure}
+	attrs := []any{"error", w.failure}
 	var panicked *panics.Error
 	if errors.As(w.failure, &panicked) {
 		attrs = append(attrs, "stack", string(panicked.Stack))
 	}
-	w.Logger.Error("a turn failed", attrs...)
+	w.log().Error("a turn failed", attrs...)
 	var violation *contract.Violation
 	if errors.As(w.failure, &violation) {
 		return "The agent produced an event that the API does not allow."

@@ -43,6 +43,9 @@ func (e *EndpointError) Error() string {
 	return text
 }
 
+// ErrorType is the status, which traces have.
+func (e *EndpointError) ErrorType() string { return strconv.Itoa(e.Status) }
+
 // Public returns the same for callers, and advises them to repeat the message where that can help.
 func (e *EndpointError) Public() string {
 	text := "T" + e.Error()[1:]

@@ -18,6 +18,7 @@ import (
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 
+	"github.com/cloud-sessions/sessions/server/tracing"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
@@ -202,14 +203,14 @@ func (r *Runner) converse(ctx context.Context, in turn.Input, tools turn.Offers,
 		}
 		known := names(tools)
 		got.calls.knows = func(start string) bool { return begun(known, start) }
-		err = r.ask(ctx, body, got)
+		err = r.ask(ctx, r.modelOf(in), body, got)
 		var refusal *EndpointError
 		if !errors.As(err, &refusal) {
 			if err == nil {
 				r.profiles.remember(r.modelOf(in), p.learned(s.bytes, got.prompt))
 			}
 			if leftOut > 0 {
-				r.logger.Info("old turns were left out of a request", "session", in.SessionID, "turn", in.TurnID,
+				r.logger.Info("old turns were left out of a request", "session", in.SessionID, "turn", in.TurnID, "request_id", in.RequestID,
 					"left_out", leftOut, "kept", s.turns)
 			}
 			return got, err
@@ -218,7 +219,7 @@ func (r *Runner) converse(ctx context.Context, in turn.Input, tools turn.Offers,
 		if !ok || attempt == maxAttempts || got.said > 0 || len(got.calls.list) > 0 {
 			return got, err
 		}
-		r.logger.Info("a request is repeated in another form", "session", in.SessionID, "turn", in.TurnID,
+		r.logger.Info("a request is repeated in another form", "session", in.SessionID, "turn", in.TurnID, "request_id", in.RequestID,
 			"refusal", r.clean(refusal.Error()))
 		p = next
 	}
@@ -235,9 +236,15 @@ func begun(names map[string]string, start string) bool {
 }
 
 // ask sends a request and reads the response.
-func (r *Runner) ask(ctx context.Context, body []byte, got *response) error {
+func (r *Runner) ask(ctx context.Context, model string, body []byte, got *response) (err error) {
+	ctx, span := tracing.Model(ctx, "openai", model, r.baseURL)
+	got.traced = span.Wants()
+	defer func() {
+		span.Replied(tracing.Reply{ID: got.id, Model: got.model, Reason: got.reason, Used: got.usage}, err)
+		span.End()
+	}()
 	var answered *http.Response
-	err := r.client.Post(ctx, "chat/completions", body, &answered)
+	err = r.client.Post(ctx, "chat/completions", body, &answered)
 	if answered != nil {
 		defer answered.Body.Close()
 	}

@@ -23,6 +23,9 @@ const (
 	maxStray = 64 << 10
 )
 
+// maxLabel is how many characters are recorded of an id or a name that the endpoint sends.
+const maxLabel = 128
+
 // response is what one completion had, and reads it: as a stream of events or as one JSON value, whatever its
 // Content-Type says.
 type response struct {
@@ -44,6 +47,9 @@ type response struct {
 	refused error    // of the sink, which the runner returns unchanged
 	stray   []byte   // lines that are no events
 	unknown string   // the words of the last event that was not understood
+
+	traced    bool // id and model are wanted
+	id, model string
 }
 
 // read reads a response to its end.
@@ -236,6 +242,9 @@ func (r *response) value(ctx context.Context, kindOfEvent string, raw json.RawMe
 	if chunk == nil {
 		r.unknown = words(raw)
 		return nil
+	}
+	if r.traced && r.id == "" {
+		r.id, r.model = clip(asText(chunk["id"]), maxLabel), clip(asText(chunk["model"]), maxLabel)
 	}
 	understood, err := r.choices(ctx, chunk["choices"])
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+
+	"github.com/cloud-sessions/sessions/server/tracing"
 )
 
 // The bounds of what is read of one HTTP response, in bytes: of a refusal, and of all else, where most of it is not text.
@@ -15,12 +17,12 @@ const (
 // errTooMuch ends a response that is longer than any that makes sense.
 var errTooMuch = errors.New("the response is too long")
 
-// bounded is a transport whose responses end.
+// bounded is a transport whose responses end, and whose requests name the trace that they are in, if any.
 type bounded struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
 func (b bounded) RoundTrip(request *http.Request) (*http.Response, error) {
-	response, err := b.next.RoundTrip(request)
+	response, err := b.next.RoundTrip(tracing.Outgoing(request))
 	if err != nil {
 		return nil, err
 	}
