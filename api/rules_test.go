@@ -274,8 +274,9 @@ func idRule(doc object) (findings []string) {
 }
 
 func formatRule(doc object) (findings []string) {
-	// Package contract validates these formats, or streams the bytes of a binary; any other would not be checked.
-	known := map[string][]string{"string": {"date-time", "binary"}, "integer": {"int32", "int64"}, "number": {"double"}}
+	// Package contract validates these formats, or streams the bytes of a binary; a password may be any string. Any other would
+	// not be checked.
+	known := map[string][]string{"string": {"date-time", "binary", "password"}, "integer": {"int32", "int64"}, "number": {"double"}}
 	for at, s := range schemas(doc) {
 		if format := text(s, "format"); format != "" && !slices.Contains(known[text(s, "type")], format) {
 			findings = append(findings, fmt.Sprintf("%s: format %s of a %s is not validated by package contract", at, format, text(s, "type")))

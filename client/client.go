@@ -1,9 +1,6 @@
 package client
 
-import (
-	"errors"
-	"os"
-)
+import "os"
 
 // New returns a client. Without options the token is the environment variable QODER_PAT, the base URL is QODER_BASE_URL or
 // else [DefaultBaseURL], a call is attempted three times and an attempt may take a minute. New reads the environment once.
@@ -16,7 +13,7 @@ func New(opts ...Option) (*Client, error) {
 		err = cfg.fromEnvironment(os.Getenv)
 	}
 	if err == nil && cfg.key != "" {
-		err = errors.New("WithIdempotencyKey is for one call: a key shared by all calls would refuse the second")
+		err = saying("WithIdempotencyKey is for one call: a key shared by all calls would refuse the second")
 	}
 	if err != nil {
 		return nil, cfg.finish("client.New", err)

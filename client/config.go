@@ -1,7 +1,6 @@
 package client
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -120,14 +119,14 @@ func parseBaseURL(raw string) (string, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case raw == "":
-		return "", errors.New("base URL is empty")
+		return "", saying("base URL is empty")
 	case err != nil, u.Host == "", u.Scheme != "http" && u.Scheme != "https":
-		return "", fmt.Errorf("base URL%s is malformed: want http or https, a host and a path, such as %s",
+		return "", saying("base URL%s is malformed: want http or https, a host and a path, such as %s",
 			quoted, DefaultBaseURL)
 	case u.User != nil:
-		return "", errors.New("base URL must not contain a user name or password: use WithToken")
+		return "", saying("base URL must not contain a user name or password: use WithToken")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return "", errors.New("base URL must not contain a query or a fragment")
+		return "", saying("base URL must not contain a query or a fragment")
 	}
 	return strings.TrimRight(u.String(), "/") + "/", nil
 }

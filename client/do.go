@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -23,27 +22,27 @@ func (c *Client) Do(ctx context.Context, method, path string, body, out any, opt
 	if err != nil || out == nil {
 		return err
 	}
-	if err := json.Unmarshal(*raw, out); err != nil {
-		return c.config.finish(op, unexpected("the response's JSON is not what was asked for: "+err.Error()))
+	if err := unmarshal(*raw, out); err != nil {
+		return c.config.finish(op, unexpected(http.StatusOK, "the response's JSON is not what was asked for: %s", err.Error()))
 	}
 	return nil
 }
 
 func newRequest(server, method, path string, body any) (*http.Request, error) {
 	if !strings.HasPrefix(path, "/") {
-		return nil, fmt.Errorf("the path %q does not begin with a slash", path)
+		return nil, saying("the path %q does not begin with a slash", path)
 	}
 	var data io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
-			return nil, fmt.Errorf("the body cannot be written as JSON: %w", err)
+			return nil, because("the body cannot be written as JSON", err)
 		}
 		data = bytes.NewReader(text)
 	}
 	req, err := http.NewRequest(method, server+path[1:], data) // each attempt gets its context
 	if err != nil {
-		return nil, fmt.Errorf("the method %q or the path %q is malformed", method, path)
+		return nil, saying("the method %q or the path %q is malformed", method, path)
 	}
 	if data != nil {
 		req.Header.Set("Content-Type", "application/json")

@@ -79,6 +79,15 @@
 // The package otelclient traces calls with OpenTelemetry, so that the server's spans are in the trace of the program.
 // [WithPropagation] alone names the trace to the server, by whatever library the program uses.
 //
+// # Other servers
+//
+// The client accepts more than the contract has, so that it works with other servers of this API. An object with an id is read
+// where the contract has a string, such as {"id": "ultimate"} for a model. A page without has_more is followed by next_page;
+// if it has neither, and as many records as the request's limit or no limit was set, the list ends with an error, since more
+// records may follow. An error has the type of its status, whatever its body is. Events that a server accepts with a 202 and
+// no body count as sent: [SessionService.Run] looks for them in the log. When the response to a create cannot be read,
+// [Error.ResourceID] is the id of what was created, and [Error.Raw] the body. Package contractcheck reports the differences.
+//
 // # Imports
 //
 // The package builds on gen/httpclient and gen/types. It imports no server framework, no OpenAPI library and no database

@@ -39,7 +39,8 @@ const (
 	// ErrOverloaded is a server that is temporarily unavailable (503); see [Error.RetryAfter].
 	ErrOverloaded = types.ErrorTypeOverloadedError
 	// ErrUnexpectedResponse is a response that the contract does not have: without JSON, truncated, empty, larger than
-	// 72 MiB, or a redirect. Only the client uses it, never the server.
+	// 72 MiB, or a redirect. Only the client uses it, never the server. An error whose status is known but whose body is not
+	// the contract's, such as a gateway's 404, has the type of its status and matches this one as well.
 	ErrUnexpectedResponse ErrorType = "unexpected_response"
 )
 
@@ -63,14 +64,20 @@ type Error struct {
 	AvailableFrom string
 	// RequestID identifies the request in the server's log; may be "".
 	RequestID string
+	// ResourceID is the id in the body of a success that could not be read, "" when there is none: what a create has created
+	// has this id.
+	ResourceID string
 	// RetryAfter is the wait before the next attempt that the server asked for, 0 for none.
 	RetryAfter time.Duration
 	// Attempts is how often the request was sent; may be 0.
 	Attempts int
-	// Raw is the body of the response as the server sent it, except for credentials, up to 64 KiB; nil without a response.
+	// Raw is the body of the response as the server sent it, as far as it arrived and except for credentials, up to 64 KiB; nil
+	// without a response.
 	Raw []byte
 
-	cause error
+	words   *words // Message before it is complete; nil for one that is from elsewhere
+	foreign bool   // the body is not the contract's, whatever the status
+	cause   error
 }
 
 // Error returns one line: the method, the status and type if any, the message, and what else helps to find the cause,
@@ -91,7 +98,7 @@ func (e *Error) Error() string {
 	}
 	b.WriteString(e.Message)
 	var notes []string
-	for _, note := range [][2]string{{"param", e.Param}, {"feature", e.Feature}, {"request id", e.RequestID}} {
+	for _, note := range [][2]string{{"param", e.Param}, {"feature", e.Feature}, {"id", e.ResourceID}, {"request id", e.RequestID}} {
 		if note[1] != "" {
 			notes = append(notes, note[0]+" "+note[1])
 		}
@@ -108,10 +115,10 @@ func (e *Error) Error() string {
 // GoString returns the same as Error: %#v must not print the cause's fields.
 func (e *Error) GoString() string { return e.Error() }
 
-// Is reports whether target is the error's type.
+// Is reports whether target is the error's type, or [ErrUnexpectedResponse] and the body is not the contract's.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(ErrorType)
-	return ok && t != "" && t == e.Type
+	return ok && t != "" && (t == e.Type || t == ErrUnexpectedResponse && e.foreign)
 }
 
 // Unwrap returns the cause of an error without a response, such as a *net.OpError or the error of the context; otherwise
@@ -129,25 +136,37 @@ func (m *masked) GoString() string     { return m.text }
 func (m *masked) Is(target error) bool { return errors.Is(m.cause, target) }
 
 // finish returns err as the error of op, without secrets in any text. An err that is not an *Error comes from an invalid
-// option or request.
+// option or request. The client's own words have no secrets, even where a short token is a part of one of them.
 func (c *config) finish(op string, err error) error {
 	e, ok := err.(*Error)
 	if !ok {
-		e = &Error{Type: ErrInvalidRequest, Message: err.Error()}
+		e = failed(err)
+		e.Type, e.cause = ErrInvalidRequest, nil
 	}
 	var pairs []string
 	for _, secret := range c.secrets() {
 		pairs = append(pairs, secret, "[redacted]")
 	}
 	scrub := strings.NewReplacer(pairs...).Replace
-	for _, s := range []*string{&e.Message, &e.Param, &e.Feature, &e.AvailableFrom, &e.RequestID} {
+	if e.words != nil {
+		e.Message, e.words = clip(e.words.with(scrub)), nil
+	} else {
+		e.Message = clip(scrub(e.Message))
+	}
+	if e.Status != 0 { // otherwise the parameter is the client's
+		e.Param = clip(scrub(e.Param))
+	}
+	if e.Type != ErrUnexpectedResponse && !e.Type.Valid() {
+		e.Type = ErrorType(clip(scrub(string(e.Type))))
+	}
+	for _, s := range []*string{&e.Feature, &e.AvailableFrom, &e.RequestID, &e.ResourceID} {
 		*s = clip(scrub(*s))
 	}
 	if e.Raw != nil {
 		raw := scrub(string(e.Raw[:min(len(e.Raw), 2*maxRaw)])) // so that no half of a secret is left at the end
 		e.Raw = []byte(raw[:min(len(raw), maxRaw)])
 	}
-	e.Op, e.Type = op, ErrorType(clip(scrub(string(e.Type))))
+	e.Op = op
 	for link := e.cause; link != nil; link = errors.Unwrap(link) {
 		if text := link.Error(); scrub(text) != text {
 			e.cause = &masked{scrub(e.cause.Error()), e.cause}

@@ -71,7 +71,7 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 		TurnID    TurnID    `json:"turn_id"`
 		CreatedAt time.Time `json:"created_at"`
 	}
-	if err := json.Unmarshal(data, &head); err != nil {
+	if err := unmarshal(data, &head); err != nil {
 		return err
 	}
 	value, err := eventValue(data, head.Type)
@@ -94,7 +94,7 @@ func eventValue(data []byte, kind EventType) (any, error) {
 // decodeEvent decodes an event that is a T.
 func decodeEvent[T any](data []byte) (any, error) {
 	var v T
-	err := json.Unmarshal(data, &v)
+	err := unmarshal(data, &v)
 	return v, err
 }
 
@@ -110,6 +110,9 @@ func NewInterrupt() EventInput { return NewEventInput(UserInterruptInput{}) }
 // [SessionService.Run] to read the events that follow. It returns [ErrNotFound] when the session does not exist,
 // [ErrInvalidRequest] when an event is invalid or, with status 409, the session is already processing a turn,
 // [ErrConflict] when it is archived, and [ErrRateLimit] when the account has too many running turns.
+//
+// A server that does not follow the contract may accept events with a 202 and no body. They are returned as they were sent
+// then, without ids.
 //
 // Operation sendEvents: POST /sessions/{session_id}/events.
 func (s *EventService) Send(ctx context.Context, id SessionID, events []EventInput, opts ...Option) ([]Event, error) {
@@ -143,20 +146,24 @@ func (s *EventService) sendOne(ctx context.Context, op string, id SessionID, eve
 
 // send sends events, at least one, for the method op.
 func (s *EventService) send(ctx context.Context, op string, id SessionID, events []EventInput, opts []Option) ([]Event, error) {
-	sent, err := call[struct{ Data []Event }](ctx, s.c, op, opts, func(server string) (*http.Request, error) {
+	sent, err := call[*struct{ Data []Event }](ctx, s.c, op, opts, func(server string) (*http.Request, error) {
 		if err := checkID("session_id", id); err != nil {
 			return nil, err
 		}
 		if len(events) == 0 {
-			return nil, &Error{Type: ErrInvalidRequest, Message: "events is empty", Param: "events"}
+			return nil, invalid("events", "events is empty")
 		}
 		return httpclient.NewSendEventsRequest(server, id, nil, types.SendEventsRequest{Events: events})
 	})
 	if err != nil {
 		return nil, err
 	}
-	if len(sent.Data) != len(events) {
+	if *sent == nil {
+		return unstored(events)
+	}
+	stored := (*sent).Data
+	if len(stored) != len(events) {
 		return nil, &Error{Op: op, Type: ErrUnexpectedResponse, Message: "the response does not have the events that were sent"}
 	}
-	return sent.Data, nil
+	return stored, nil
 }

@@ -48,10 +48,10 @@ func (s *FileService) Upload(ctx context.Context, content io.Reader, file FileUp
 	defer source.end()
 	return call[File](ctx, s.c, "Files.Upload", untimed(opts), func(server string) (*http.Request, error) {
 		if content == nil {
-			return nil, errors.New("the content is nil")
+			return nil, saying("the content is nil")
 		}
 		if file.Name == "" {
-			return nil, &Error{Type: ErrInvalidRequest, Message: "the file has no name", Param: "name"}
+			return nil, invalid("name", "the file has no name")
 		}
 		form, err := newForm(file)
 		if err != nil {
@@ -231,7 +231,7 @@ func (d *download) run() error {
 		case d.ctx != nil && d.ctx.Err() != nil:
 			return ended(d.ctx, &Error{})
 		case !errors.As(err, &known):
-			known = &Error{Message: err.Error(), cause: err}
+			known = failed(err)
 		}
 		known.Attempts = failures
 		if failures > d.cfg.retries || !d.again(resp, err) {
@@ -271,7 +271,8 @@ func (d *download) attempt() (*response, error) {
 	if err != nil {
 		var known *Error
 		if !errors.As(err, &known) {
-			known = &Error{Type: ErrInvalidRequest, Message: err.Error()}
+			known = failed(err)
+			known.Type, known.cause = ErrInvalidRequest, nil
 		}
 		return nil, Permanent(known)
 	}
@@ -298,7 +299,7 @@ func (d *download) attempt() (*response, error) {
 	case resp.status == want:
 		return nil, d.copy(in)
 	case resp.status/100 == 2:
-		return nil, Permanent(&Error{Status: resp.status, Type: ErrUnexpectedResponse, Message: "the content has changed in the meantime"})
+		return nil, Permanent(unexpected(resp.status, "the content has changed in the meantime"))
 	}
 	resp.body, _ = io.ReadAll(io.LimitReader(in.Body, maxError))
 	return resp, responseError(resp, d.cfg.clock.now())
@@ -314,9 +315,9 @@ func (d *download) copy(in *http.Response) error {
 	case to.err != nil:
 		return Permanent(to.err)
 	case err != nil && d.tag == "": // nothing says that the rest would belong to this
-		return Permanent(fmt.Errorf("the content was cut off: %w", err))
+		return Permanent(because("the content was cut off", err))
 	case err != nil:
-		return fmt.Errorf("the content was cut off: %w", err)
+		return because("the content was cut off", err)
 	}
 	return nil
 }

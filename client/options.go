@@ -31,7 +31,7 @@ func WithToken(token string) Option {
 	return func(c *config) error {
 		c.token, c.tokenSet = strings.TrimSpace(token), true
 		if !printable(c.token) || strings.Contains(c.token, " ") {
-			return errors.New("token must be printable ASCII without spaces")
+			return saying("token must be printable ASCII without spaces")
 		}
 		return nil
 	}
@@ -47,11 +47,13 @@ func WithBaseURL(baseURL string) Option {
 }
 
 // WithHTTPClient sets the client that sends requests; its Transport, Jar and Timeout are used. Its CheckRedirect is not:
-// only reads follow redirects, and only within one scheme and host. Prefer [WithTimeout] to its Timeout.
+// only reads follow redirects, and only within one scheme and host. Prefer [WithTimeout] to its Timeout. For a server with a
+// certificate of a private authority, its Transport is an [http.Transport] whose TLSClientConfig has that authority in
+// RootCAs.
 func WithHTTPClient(hc *http.Client) Option {
 	return func(c *config) error {
 		if hc == nil {
-			return errors.New("WithHTTPClient: the client is nil")
+			return saying("WithHTTPClient: the client is nil")
 		}
 		own := *hc
 		own.CheckRedirect = checkRedirect
@@ -72,10 +74,10 @@ func WithHeader(name, value string) Option {
 			c.header = http.Header{}
 		}
 		if !headerName(name) {
-			return fmt.Errorf("WithHeader: %q is not a header name", name)
+			return saying("WithHeader: %q is not a header name", name)
 		}
 		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-			return fmt.Errorf("WithHeader: the value of %s contains a control character", name)
+			return saying("WithHeader: the value of %s contains a control character", name)
 		}
 		c.header.Set(name, value)
 		return nil
@@ -91,7 +93,7 @@ var idempotencyKey = regexp.MustCompile(idempotencyKeyPattern)
 func WithIdempotencyKey(key string) Option {
 	return func(c *config) error {
 		if !idempotencyKey.MatchString(key) {
-			return errors.New("idempotency key " + idempotencyKeyRule)
+			return saying("idempotency key " + idempotencyKeyRule)
 		}
 		c.key = key
 		return nil
@@ -103,7 +105,7 @@ func WithIdempotencyKey(key string) Option {
 func WithMaxRetries(n int) Option {
 	return func(c *config) error {
 		if n < 0 {
-			return fmt.Errorf("WithMaxRetries: %d is negative", n)
+			return saying(fmt.Sprintf("WithMaxRetries: %d is negative", n))
 		}
 		c.retries = n
 		return nil
@@ -116,7 +118,7 @@ func WithMaxRetries(n int) Option {
 func WithMaxReconnects(n int) Option {
 	return func(c *config) error {
 		if n < 0 {
-			return fmt.Errorf("WithMaxReconnects: %d is negative", n)
+			return saying(fmt.Sprintf("WithMaxReconnects: %d is negative", n))
 		}
 		c.reconnects = n
 		return nil
@@ -129,7 +131,7 @@ func WithMaxReconnects(n int) Option {
 func WithTimeout(d time.Duration) Option {
 	return func(c *config) error {
 		if d < 0 {
-			return fmt.Errorf("WithTimeout: %v is negative", d)
+			return saying(fmt.Sprintf("WithTimeout: %v is negative", d))
 		}
 		c.timeout = d
 		return nil
@@ -141,7 +143,7 @@ func WithTimeout(d time.Duration) Option {
 func WithMiddleware(middleware ...Middleware) Option {
 	return func(c *config) error {
 		if slices.ContainsFunc(middleware, func(m Middleware) bool { return m == nil }) {
-			return errors.New("WithMiddleware: a middleware is nil")
+			return saying("WithMiddleware: a middleware is nil")
 		}
 		c.middleware = append(c.middleware, middleware...)
 		return nil
@@ -174,7 +176,7 @@ func WithPropagation(propagate func(ctx context.Context, header http.Header)) Op
 func WithUserAgent(userAgent string) Option {
 	return func(c *config) error {
 		if userAgent == "" || !printable(userAgent) {
-			return errors.New("WithUserAgent: want printable ASCII")
+			return saying("WithUserAgent: want printable ASCII")
 		}
 		c.userAgent = userAgent
 		return nil

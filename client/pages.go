@@ -5,6 +5,8 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"net/url"
+	"strconv"
 )
 
 // Page is one page of a list.
@@ -15,7 +17,8 @@ type Page[T any] struct {
 	FirstID string `json:"first_id"`
 	// LastID is the id of the last record, "" without one.
 	LastID string `json:"last_id"`
-	// HasMore reports whether [Page.Next] has another page.
+	// HasMore reports whether [Page.Next] has another page, or an error, because the response of a server that does not follow
+	// the contract leaves open whether records follow.
 	HasMore bool `json:"has_more"`
 	// NextPage is the Page parameter of the next page, "" on the last one and when paging backward.
 	NextPage string `json:"next_page"`
@@ -40,15 +43,54 @@ func (c cursor) values() [3]string {
 	return [3]string{value(c.page), value(c.after), value(c.before)}
 }
 
+// wirePage is a page as servers send it. Some leave has_more out.
+type wirePage[T any] struct {
+	Data     []T              `json:"data"`
+	FirstID  string           `json:"first_id"`
+	LastID   string           `json:"last_id"`
+	HasMore  *bool            `json:"has_more"`
+	NextPage Nullable[string] `json:"next_page"`
+}
+
+// more reports whether records follow the page, and whether the response, with what was asked for, says that. Without
+// has_more, next_page says it; the last page of a list that is read by next_page may lack that too. A page with neither is
+// the last one when it has fewer records than the request's limit, or none.
+func (p *wirePage[T]) more(asked url.Values) (more, known bool) {
+	next, _ := p.NextPage.Get()
+	limit, _ := strconv.Atoi(asked.Get("limit")) // 0 when the server chooses it
+	switch {
+	case p.HasMore != nil:
+		return *p.HasMore, true
+	case p.NextPage.IsSpecified() || asked.Has("page"):
+		return next != "", true
+	}
+	known = len(p.Data) < max(limit, 1)
+	return !known, known
+}
+
 // list fetches the page at a cursor. build returns the request for it.
 func list[T any](ctx context.Context, c *Client, op string, opts []Option, at cursor, build func(server string, at cursor) (*http.Request, error)) (*Page[T], error) {
-	page, err := call[Page[T]](ctx, c, op, opts, func(server string) (*http.Request, error) { return build(server, at) })
+	var asked url.Values
+	wire, err := call[wirePage[T]](ctx, c, op, opts, func(server string) (*http.Request, error) {
+		req, err := build(server, at)
+		if err == nil {
+			asked = req.URL.Query()
+		}
+		return req, err
+	})
 	if err != nil {
 		return nil, err
 	}
+	more, known := wire.more(asked)
+	page := &Page[T]{Data: wire.Data, FirstID: wire.FirstID, LastID: wire.LastID, HasMore: more}
+	page.NextPage, _ = wire.NextPage.Get()
 	next := page.following(at)
 	page.next = func(ctx context.Context) (*Page[T], error) {
-		if next.values() == [3]string{} || next.values() == at.values() {
+		switch {
+		case !known:
+			return nil, &Error{Op: op, Type: ErrUnexpectedResponse, Message: "the response has neither has_more nor next_page, " +
+				"so that more records may follow; set Limit to more than there can be"}
+		case next.values() == [3]string{} || next.values() == at.values():
 			return nil, &Error{Op: op, Type: ErrUnexpectedResponse, Message: "has_more is true but the response has no cursor for the next page"}
 		}
 		return list[T](ctx, c, op, opts, next, build)

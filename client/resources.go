@@ -37,7 +37,7 @@ func (s *SessionResourceService) AddAll(ctx context.Context, sessionID SessionID
 			return nil, err
 		}
 		if len(files) == 0 { // the body would be empty, which asks for one file
-			return nil, &Error{Type: ErrInvalidRequest, Message: "files is empty", Param: "resources"}
+			return nil, invalid("resources", "files is empty")
 		}
 		files = slices.Clone(files)
 		for i := range files {

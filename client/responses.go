@@ -2,8 +2,8 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
-	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
@@ -16,32 +16,38 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 )
 
-// decode decodes a success. Fields and enum values that this version does not know are not errors.
+// decode decodes a success. Fields and enum values that this version does not know are not errors, nor is what unmarshal
+// accepts. A 202 without a body is null where T is a pointer.
 func decode[T any](resp *response) (*T, error) {
-	fail := func(message string) (*T, error) {
-		return nil, &Error{
-			Status: resp.status, Type: ErrUnexpectedResponse, Message: message, RequestID: resp.header.Get("X-Request-Id"), Raw: resp.body,
-		}
+	fail := func(own string, foreign ...any) (*T, error) {
+		e := unexpected(resp.status, own, foreign...)
+		e.RequestID, e.ResourceID, e.Raw = requestID(resp), firstID(resp.body), resp.body
+		return nil, e
+	}
+	body := resp.body
+	if len(bytes.TrimSpace(body)) == 0 && resp.status == http.StatusAccepted && reflect.TypeFor[T]().Kind() == reflect.Pointer {
+		body = []byte("null")
 	}
 	if resp.tooLarge {
 		return fail("the response is larger than 72 MiB")
 	}
-	if len(bytes.TrimSpace(resp.body)) == 0 {
+	if len(bytes.TrimSpace(body)) == 0 {
 		return fail("the response is empty")
 	}
 	var out *T
-	if err := json.Unmarshal(resp.body, &out); err != nil {
+	if err := unmarshal(body, &out); err != nil {
 		if jsonMedia(mediaType(resp)) {
-			return fail("the response is not the contract's JSON: " + err.Error())
+			return fail("the response is not the contract's JSON: %s", err.Error())
 		}
-		return fail(describe(resp) + "; is the base URL right?")
+		text := describe(resp)
+		return fail(text.own+"; is the base URL right?", text.foreign...)
 	}
 	if out == nil && !acceptsNull[T]() {
 		return fail("the response is null")
 	}
 	if out == nil {
 		out = new(T)
-		return out, json.Unmarshal(resp.body, out)
+		return out, json.Unmarshal(body, out)
 	}
 	return out, nil
 }
@@ -55,11 +61,12 @@ func acceptsNull[T any]() bool {
 // responseError turns a response that is not a success into an error.
 func responseError(resp *response, now time.Time) *Error {
 	var wire types.Error
-	e := &Error{Status: resp.status, RequestID: resp.header.Get("X-Request-Id"), Raw: resp.body}
+	e := &Error{Status: resp.status, RequestID: requestID(resp), Raw: resp.body}
 	e.RetryAfter, _ = retryAfter(resp.header, now)
 	switch {
 	case resp.status < 400:
-		e.Type, e.Message = ErrUnexpectedResponse, "the server redirects"+target(resp)+" and the client does not follow; is the base URL right?"
+		e.Type = ErrUnexpectedResponse
+		e.words = saying("the server redirects%s and the client does not follow; is the base URL right?", target(resp))
 	case json.Unmarshal(resp.body, &wire) == nil && wire.Error.Type != "":
 		e.Type, e.Message = wire.Error.Type, wire.Error.Message
 		e.Param, e.Feature = value(wire.Error.Param), value(wire.Error.Feature)
@@ -68,37 +75,49 @@ func responseError(resp *response, now time.Time) *Error {
 			e.RequestID = wire.RequestID
 		}
 	default:
-		e.Type, e.Message = statusType(resp.status), describe(resp)
+		e.Type, e.words, e.foreign = statusType(resp.status), describe(resp), true
+	}
+	if e.words != nil {
+		e.Message = e.words.Error()
 	}
 	return e
 }
 
-// statusType returns the type of an error whose response does not have the contract's body, such as one of a proxy. A bare
-// 404 is not ErrNotFound: a wrong base URL is more likely than a missing resource.
+// requestID returns the id of a request from the headers of its response. Some servers call it Request-Id.
+func requestID(resp *response) string {
+	return cmp.Or(resp.header.Get("X-Request-Id"), resp.header.Get("Request-Id"))
+}
+
+// statusType returns the type of an error whose response does not have the contract's body, such as one of a proxy or of
+// another server.
 func statusType(status int) ErrorType {
 	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return problem.TypeOf(status)
+	case http.StatusGone:
+		return ErrNotFound
+	case http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+		http.StatusRequestedRangeNotSatisfiable, http.StatusUnprocessableEntity:
+		return ErrInvalidRequest
 	}
-	if status >= 500 {
+	kind := problem.TypeOf(status)
+	if kind == "" && status >= 500 {
 		return ErrAPI
 	}
-	return ErrUnexpectedResponse
+	return cmp.Or(kind, ErrUnexpectedResponse)
 }
 
 // describe describes a body that is not the contract's, with its beginning.
-func describe(resp *response) string {
-	const most = 200
-	text := strings.Join(strings.Fields(string(resp.body[:min(len(resp.body), most)])), " ")
+func describe(resp *response) *words {
+	const enough = 4096 // for the beginning, whatever is redacted
+	text := beginning(strings.Join(strings.Fields(string(resp.body[:min(len(resp.body), enough)])), " "))
 	switch media := mediaType(resp); {
 	case text == "":
-		return "the response is empty"
+		return saying("the response is empty")
 	case media == "":
-		return fmt.Sprintf("the response has no content type and is not the contract's: %q", text)
+		return saying("the response has no content type and is not the contract's: %q", text)
 	case !jsonMedia(media):
-		return fmt.Sprintf("the response is %s, not JSON: %q", media, text)
+		return saying("the response is %s, not JSON: %q", media, text)
 	}
-	return fmt.Sprintf("the response is not the contract's: %q", text)
+	return saying("the response is not the contract's: %q", text)
 }
 
 // mediaType returns the media type of a response without parameters; "" when it has none.

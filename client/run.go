@@ -55,6 +55,12 @@ func (s *SessionService) run(ctx context.Context, op string, id SessionID, event
 			return
 		}
 		last := sent[len(sent)-1]
+		if last.ID == "" {
+			if last, err = s.Events.find(ctx, op, id, last, later); err != nil {
+				yield(Event{}, err)
+				return
+			}
+		}
 		uses := map[EventID]any{}
 		for event, err := range s.Events.stream(ctx, op, id, StreamParams{last.ID, p.Deltas}, later) {
 			if !yield(event, err) || err != nil {
@@ -71,7 +77,7 @@ func (s *SessionService) run(ctx context.Context, op string, id SessionID, event
 			case AgentMCPToolUseEvent:
 				uses[v.ID] = v
 			case SessionStatusIdleEvent:
-				if v.TurnID != last.TurnID {
+				if v.TurnID != last.TurnID && v.TurnID != "" && last.TurnID != "" {
 					continue
 				}
 				continues, err := s.resolve(ctx, op, id, v, uses, p, later)

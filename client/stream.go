@@ -137,7 +137,7 @@ func (s *stream) take(frame sse.Event) (event Event, ok bool, err error) {
 		return Event{}, false, nil
 	}
 	if err := json.Unmarshal(frame.Data, &event); err != nil {
-		return Event{}, false, unexpected("an event of the stream is not the contract's: " + err.Error())
+		return Event{}, false, unexpected(http.StatusOK, "an event of the stream is not the contract's: %s", err.Error())
 	}
 	if event.Type == "" {
 		event.Type = EventType(frame.Type)
@@ -173,16 +173,11 @@ const errorEvent = "error"
 func eventError(data []byte) *Error {
 	var wire types.Error
 	if err := json.Unmarshal(data, &wire); err != nil || wire.Error.Type == "" {
-		return unexpected("the stream ended with an error that is not the contract's")
+		return unexpected(http.StatusOK, "the stream ended with an error that is not the contract's")
 	}
 	return &Error{
 		Status: http.StatusOK, Type: wire.Error.Type, Message: wire.Error.Message, Param: value(wire.Error.Param), RequestID: wire.RequestID, Raw: data,
 	}
-}
-
-// unexpected returns an error for a response that the contract does not have.
-func unexpected(message string) *Error {
-	return &Error{Status: http.StatusOK, Type: ErrUnexpectedResponse, Message: message}
 }
 
 // lost closes a connection and waits until it is time for the next one. It returns an error when there is to be none.
@@ -196,15 +191,17 @@ func (s *stream) lost(err error) error {
 	s.close()
 	switch {
 	case errors.Is(err, sse.ErrTooLong):
-		return unexpected("an event of the stream is larger than 32 MiB")
+		return unexpected(http.StatusOK, "an event of the stream is larger than 32 MiB")
 	case isPermanent(err):
-		return &Error{Message: err.Error(), cause: err}
+		return failed(err)
 	case silent:
 		err = errSilence
 	case err == io.EOF:
 		err = io.ErrUnexpectedEOF // only its last event ends a stream
 	}
-	return s.again(nil, &Error{Message: "the stream was cut off: " + err.Error(), cause: err})
+	failure := failed(because("the stream was cut off", err))
+	failure.cause = err
+	return s.again(nil, failure)
 }
 
 // again counts a failure and waits for the next attempt. It returns failure when there is to be none.
@@ -258,13 +255,16 @@ func (s *stream) connect() error {
 			s.opened = true
 			return nil
 		case resp != nil && resp.status/100 == 2:
-			return &Error{Status: resp.status, Type: ErrUnexpectedResponse, Message: describe(resp) + "; is the base URL right?", Raw: resp.body}
+			text := describe(resp)
+			failure := unexpected(resp.status, text.own+"; is the base URL right?", text.foreign...)
+			failure.Raw = resp.body
+			return failure
 		}
-		failure := &Error{cause: err}
+		var failure *Error
 		if resp != nil {
 			failure = responseError(resp, s.cfg.clock.now())
 		} else {
-			failure.Message = err.Error()
+			failure = failed(err)
 		}
 		if !retryable(req, resp, err) {
 			failure.Attempts = 1
@@ -287,7 +287,7 @@ func (s *stream) open(req *http.Request) (*response, error) {
 	if err != nil {
 		defer cancel(nil)
 		if context.Cause(ctx) == errSilence {
-			err = fmt.Errorf("no response within %v: %w", s.cfg.timeout, context.DeadlineExceeded)
+			err = because(fmt.Sprintf("no response within %v", s.cfg.timeout), context.DeadlineExceeded)
 		}
 		return nil, err
 	}

@@ -95,7 +95,10 @@ func (c *config) send(ctx context.Context, build builder) (*response, error) {
 		case ctx.Err() != nil:
 			return nil, ended(ctx, &Error{Attempts: n})
 		default:
-			failure = &Error{Message: err.Error(), cause: err}
+			failure = failed(err)
+			if cut, ok := errors.AsType[*cutOff](err); ok {
+				failure.ResourceID, failure.Raw = firstID(cut.arrived), cut.arrived
+			}
 		}
 		failure.Attempts = n
 		if n > c.retries || !retryable(req, resp, err) {
@@ -117,24 +120,27 @@ func ended(ctx context.Context, last *Error) *Error {
 	if why := context.Cause(ctx); why != cause {
 		cause = fmt.Errorf("%w: %w", cause, why)
 	}
-	if last.Message != "" {
-		last.Message = "; the last attempt: " + last.Message
+	text := saying("%s", cause.Error())
+	if last.words != nil {
+		text = saying("%s; the last attempt: "+last.words.own, append([]any{cause.Error()}, last.words.foreign...)...)
+	} else if last.Message != "" {
+		text = saying("%s; the last attempt: %s", cause.Error(), last.Message)
 	}
-	last.Message, last.cause = cause.Error()+last.Message, cause
+	last.Message, last.words, last.cause = text.Error(), text, cause
 	return last
 }
 
 // request builds the request. Every attempt sends a copy of it.
 func (c *config) request(ctx context.Context, build builder) (*http.Request, error) {
 	if ctx == nil {
-		return nil, errors.New("the context is nil")
+		return nil, saying("the context is nil")
 	}
 	req, err := build(c.baseURL)
 	if err != nil {
 		return nil, err
 	}
 	if c.token == "" && c.header.Get("Authorization") == "" {
-		return nil, &Error{Type: ErrAuthentication, Message: "no token: set QODER_PAT or use client.WithToken"}
+		return nil, &Error{Type: ErrAuthentication, words: saying("no token: set QODER_PAT or use client.WithToken")}
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
@@ -162,7 +168,7 @@ func (c *config) attempt(parent context.Context, req *http.Request) (*response, 
 	defer cancel()
 	resp, err := c.exchange(ctx, req)
 	if err != nil && ctx.Err() != nil && parent.Err() == nil {
-		return nil, fmt.Errorf("no complete response within %v: %w", c.timeout, context.DeadlineExceeded)
+		return nil, because(fmt.Sprintf("no complete response within %v", c.timeout), context.DeadlineExceeded)
 	}
 	return resp, err
 }
@@ -199,10 +205,10 @@ func (c *config) roundTrip(ctx context.Context, req *http.Request) (*http.Respon
 		if isPermanent(err) {
 			return nil, err
 		}
-		return nil, fmt.Errorf("no response: %w", err)
+		return nil, because("no response", err)
 	}
 	if resp == nil || resp.Body == nil {
-		return nil, errors.New("a middleware returned no response and no error")
+		return nil, saying("a middleware returned no response and no error")
 	}
 	return resp, nil
 }
@@ -221,12 +227,21 @@ func read(in *http.Response) (*response, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(in.Body, limit+1))
 	if err != nil && success {
-		return nil, fmt.Errorf("the response was cut off: %w", err)
+		return nil, because("the response was cut off", &cutOff{err, body})
 	}
 	resp.tooLarge = int64(len(body)) > limit
 	resp.body = body[:min(int64(len(body)), limit)]
 	return resp, nil
 }
+
+// cutOff is a broken connection, and what had arrived of a success.
+type cutOff struct {
+	error
+	arrived []byte
+}
+
+// Unwrap returns why the connection broke.
+func (c *cutOff) Unwrap() error { return c.error }
 
 // checkRedirect follows redirects of reads within one scheme, host and port, at most ten: the token belongs to one
 // server, and a write must neither be sent twice nor turn into a read.
@@ -242,7 +257,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 // checkID rejects an id that would turn the path into that of another operation.
 func checkID(param, id string) error {
 	if id == "" || id == "." || id == ".." {
-		return &Error{Type: ErrInvalidRequest, Message: fmt.Sprintf("%q is not an id", id), Param: param}
+		return invalid(param, "%q is not an id", id)
 	}
 	return nil
 }
@@ -250,7 +265,7 @@ func checkID(param, id string) error {
 // checkBody rejects a nil request.
 func checkBody[T any](body *T) error {
 	if body == nil {
-		return errors.New("the request is nil")
+		return saying("the request is nil")
 	}
 	return nil
 }

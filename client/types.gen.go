@@ -105,7 +105,7 @@ type (
 	CacheCreationUsage = types.CacheCreationUsage
 	// ModelRef: Model, as its id or as an object with its id.
 	ModelRef = types.ModelRef
-	// ModelID: Identifier of a model.
+	// ModelID: Identifier of a model. listModels has those that the operator announces; an operator may refuse others.
 	ModelID = types.ModelID
 	// CreateAgentRequest is the request of [AgentService.Create].
 	//

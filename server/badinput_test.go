@@ -255,6 +255,7 @@ func TestCreateSessionRefusesBadEnvelopes(t *testing.T) {
 		"33 MiB, no length":  {request{raw: io.LimitReader(zeros{}, 33<<20)}, badRequest("body", "The request body must be at most 33554432 bytes long.")},
 		"idempotency key":    {request{body: good, header: map[string]string{"Idempotency-Key": strings.Repeat("k", 256)}}, badRequest("Idempotency-Key", "Header 'Idempotency-Key' must be 1 to 255 printable ASCII characters.")},
 		"x-idempotency key":  {request{body: good, header: map[string]string{"X-Idempotency-Key": "schlüssel"}}, badRequest("X-Idempotency-Key", "Header 'X-Idempotency-Key' must be 1 to 255 printable ASCII characters.")},
+		"a slash at the end": {request{method: "GET", path: "/sessions/"}, refusal{404, "not_found_error", "", "Unknown path; the paths of the API do not end in a slash."}},
 		"unknown route":      {request{path: "/session", body: good}, refusal{404, "not_found_error", "", "Unknown path; see /openapi.yaml for the paths of the API."}},
 		"unknown at root":    {request{path: "//unknown", body: good}, refusal{404, "not_found_error", "", "Unknown path; see /openapi.yaml for the paths of the API."}},
 		"wrong method":       {request{method: "DELETE", body: good}, refusal{405, "invalid_request_error", "", "Method not allowed; the header Allow lists the methods of the path."}},

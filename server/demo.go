@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/auth"
+	"github.com/cloud-sessions/sessions/server/control"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -75,11 +75,7 @@ func loopback(addr string) bool {
 	if err != nil {
 		return false
 	}
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
+	return control.Loopback(host)
 }
 
 // seedDemo creates the demo account's agent, environment and memory store, unless they exist, and its token: the given one, or a new one
@@ -87,14 +83,7 @@ func loopback(addr string) bool {
 func seedDemo(ctx context.Context, db store.Store, token string, now func() time.Time) (*Demo, error) {
 	demo := &Demo{Token: cmp.Or(token, auth.Mint())}
 	err := db.Atomically(ctx, func(ctx context.Context) error {
-		_, err := db.SeedAgent(ctx, DemoAccount, demoAgent())
-		if err != nil {
-			return err
-		}
-		if _, err := db.SeedEnvironment(ctx, DemoAccount, demoEnvironment()); err != nil {
-			return err
-		}
-		if _, err := db.SeedMemoryStore(ctx, DemoAccount, demoMemoryStore()); err != nil {
+		if err := seedAccount(ctx, db, DemoAccount); err != nil {
 			return err
 		}
 		admitted, err := admitDemo(ctx, db, auth.Hash(demo.Token), now())
@@ -102,6 +91,18 @@ func seedDemo(ctx context.Context, db store.Store, token string, now func() time
 		return err
 	})
 	return demo, err
+}
+
+// seedAccount creates the demo's agent, environment and memory store in an account, unless they exist.
+func seedAccount(ctx context.Context, db store.Store, account string) error {
+	if _, err := db.SeedAgent(ctx, account, demoAgent()); err != nil {
+		return err
+	}
+	if _, err := db.SeedEnvironment(ctx, account, demoEnvironment()); err != nil {
+		return err
+	}
+	_, err := db.SeedMemoryStore(ctx, account, demoMemoryStore())
+	return err
 }
 
 // admitDemo makes the token with that hash valid for the demo account, or returns an error when it cannot be.

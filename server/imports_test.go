@@ -35,7 +35,7 @@ var importRules = []importRule{
 	{
 		why:     "the OpenAPI document is read once, by the contract",
 		imports: []string{"github.com/getkin/kin-openapi"},
-		except:  []string{"api/spec.go", "api/contract"},
+		except:  []string{"api/spec.go", "api/contract", "api/breaking"},
 		tests:   []string{"api", "api/prismtest", "client", "client/cmd/sessions", "server", "server/pipeline"},
 	},
 	{
@@ -77,6 +77,11 @@ var importRules = []importRule{
 		imports: []string{module + "server"},
 		by:      "client",
 		tests:   []string{"*"},
+	},
+	{
+		why:     "recordings know nothing of what writes, serves and compares them",
+		imports: []string{module + "client/contractproxy", module + "client/replay", module + "client/contractdrift"},
+		by:      "client/recording",
 	},
 	{
 		why:     "only servers for other people's tests come with a client",
@@ -233,6 +238,9 @@ func TestImportRules(t *testing.T) {
 		{"client/otelclient/otelclient.go", "go.opentelemetry.io/otel", false},
 		{"server/operations/send.go", "go.opentelemetry.io/otel/trace", true},
 		{"server/cmd/sessionsd/serve.go", "go.opentelemetry.io/otel/sdk/trace", true},
+		{"client/contractproxy/proxy.go", module + "server/faults", true},
+		{"client/contractproxy/proxy.go", module + "client/recording", false},
+		{"client/recording/body.go", module + "client/replay", true},
 		{"server/faults/faults.go", module + "client", true},
 		{"server/servertest/servertest.go", module + "client", false},
 		{"api/contract/walk.go", module + "server/problem", true},

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/store"
 )
 
 func TestModelsComeFromAFile(t *testing.T) {
@@ -62,6 +63,53 @@ func TestModelsComeFromAFile(t *testing.T) {
 	h := start(t, func(c *server.Config) { c.Models = file })
 	if diff := cmp.Diff(ids, h.get("/models").ids()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestListedModelsOnly creates and changes agents on a server that refuses models that it does not list.
+func TestListedModelsOnly(t *testing.T) {
+	builtin, err := os.ReadFile("operations/models.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "models.yaml")
+	list, auto, _ := strings.Cut(string(builtin), "- id: auto")
+	list += "- id: auto" + strings.Replace(auto, "is_enabled: true", "is_enabled: false", 1)
+	if err := os.WriteFile(file, []byte(list), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := start(t, func(c *server.Config) { c.Models, c.ListedModelsOnly = file, true })
+	old, err := h.db.CreateAgent(t.Context(), "alice", store.AgentSpec{
+		Name: "old", Model: "of-the-endpoint", Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := badRequest("model", "Field 'model' must be one of: ultimate, echo.")
+	for body, want := range map[string]refusal{
+		`{"name": "a", "model": "of-the-endpoint"}`:           refused,
+		`{"name": "a", "model": {"id": "auto"}}`:              refused,
+		`{"name": "a", "model": "Ultimate"}`:                  refused,
+		`{"name": "a", "model": {"id": "echo"}, "tools": []}`: {Status: 201},
+	} {
+		if got := refusalOf(h.post("/agents", body)); got != want {
+			t.Errorf("%s: %v", body, got)
+		}
+	}
+	for _, change := range []struct {
+		fields string
+		want   refusal
+	}{
+		{`"name": "renamed"`, refusal{Status: 200}}, // it keeps what it has
+		{`"name": "renamed", "model": "of-the-endpoint"`, refusal{Status: 200}},
+		{`"model": "another"`, refused},
+		{`"model": "echo"`, refusal{Status: 200}},
+		{`"model": "of-the-endpoint"`, refused},
+	} {
+		body := fmt.Sprintf(`{"version": %v, %s}`, h.get("/agents/"+old.ID).field("version"), change.fields)
+		if got := refusalOf(h.post("/agents/"+old.ID, body)); got != change.want {
+			t.Errorf("%s: %v", body, got)
+		}
 	}
 }
 

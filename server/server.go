@@ -22,6 +22,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/blob"
 	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/budget"
+	"github.com/cloud-sessions/sessions/server/control"
 	"github.com/cloud-sessions/sessions/server/egress"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/faults"
@@ -82,6 +83,9 @@ type Config struct {
 	MaxFileBytes, MaxAccountFileBytes int64
 	// Models is a YAML file of the models that GET /models lists; a built-in list by default.
 	Models string
+	// ListedModelsOnly refuses to create an agent, or to change an agent's model, with a model that is not in that list or is
+	// not enabled. By default agents may have any model.
+	ListedModelsOnly bool
 	// VaultKey is the text of the key ring that secrets of vaults are encrypted under, VaultKeyFile a file with it, which
 	// others must not be able to read; see seal.Parse. At most one of them may be set. On SQLite a file that is missing is
 	// created, next to the database by default, unless the database has secrets already; sqlite::memory: has a key of its
@@ -135,6 +139,8 @@ type Config struct {
 	Features []string
 	// Faults makes some requests fail on purpose, for rehearsals; it needs Demo. Nil, the default, injects no faults.
 	Faults *faults.Injector
+	// Control serves package control below /control, for tests in any language; it needs Demo and an Addr on loopback.
+	Control bool
 	// ResponseCheck is Enforce by default.
 	ResponseCheck ResponseCheck
 	// OnViolation is called with each violation of the contract by a response or a stream's frame, from the goroutine that
@@ -169,6 +175,7 @@ type Server struct {
 	egress   *egress.Client
 	mcp      *mcptools.Source
 	pipeline *pipeline.Pipeline
+	handler  http.Handler // the pipeline, and what records its requests
 	budgets  []*budget.Budget
 	blobs    blob.Store   // nil without a place for files
 	tls      *certificate // nil for HTTP
@@ -237,17 +244,30 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 		return nil, err
 	}
 	s.memory = memory.New(api, config.MaxMemoryBytes)
+	tokens := auth.New(db, config.Now)
+	controls := config.openControl(db, tokens)
 	events := event.NewLog(db, api)
 	bytes, turnBytes := budget.New(config.MaxBytesInFlight), budget.New(config.MaxBytesInFlight)
 	s.budgets = []*budget.Budget{bytes, turnBytes}
-	s.pipeline = pipeline.New(pipeline.Options{
-		Contract: api, Auth: auth.New(db, config.Now), Store: db, Log: config.Logger,
+	options := pipeline.Options{
+		Contract: api, Auth: tokens, Store: db, Log: config.Logger,
 		ReportOnly: config.ResponseCheck == Report, OnViolation: config.OnViolation,
-		Faults: config.Faults, Sleep: config.Clock.Sleep, Origins: config.CORSOrigins,
+		Sleep: config.Clock.Sleep, Origins: config.CORSOrigins,
 		MaxKeyBytes: config.MaxKeyBytes, Heartbeat: config.Heartbeat, Patience: config.StreamPatience, Budget: bytes,
 		Forms:  &form.Receiver{Blobs: blobs, MaxBytes: config.MaxFileBytes, MaxAccountBytes: config.MaxAccountFileBytes, Used: db.FileBytes},
 		Tracer: tracer,
-	})
+	}
+	switch {
+	case controls != nil:
+		options.Control, options.Faults, config.Runner = controls.Serve, controls.Fault, controls
+	case config.Faults != nil:
+		options.Faults = func(_ *http.Request, operation string) faults.Fault { return config.Faults.Next(operation) }
+	}
+	s.pipeline = pipeline.New(options)
+	s.handler = s.pipeline
+	if controls != nil {
+		s.handler = control.Record(s.pipeline, s.pipeline.OperationID, controls.StageOf)
+	}
 	s.broker = broker.New(db, broker.Options{
 		MaxReaders: config.MaxStreams, Now: config.Now, NewID: db.NewID, Budget: bytes,
 		Check: func(data []byte) error {
@@ -283,7 +303,7 @@ func (s *Server) serve(api *contract.Contract, events *event.Log, models types.M
 	ops := operations.New(operations.Options{
 		Store: s.store, Contract: api, Vaults: s.vaults, Events: events, Broker: s.broker, EventStream: s.pipeline.EventStream,
 		Files:  operations.Files{Blobs: s.blobs, MaxAccountBytes: s.config.MaxAccountFileBytes, Content: s.fileContent},
-		Memory: s.memory, Models: models, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
+		Memory: s.memory, Models: models, ListedModelsOnly: s.config.ListedModelsOnly, Features: s.config.Features, MaxTurns: s.config.MaxTurns, Now: s.config.Now,
 		WorkLease: s.config.WorkLease, Tracer: tracer,
 	})
 	return s.pipeline.Serve(ops, ops)
@@ -362,6 +382,9 @@ func (c Config) withDefaults() (Config, error) {
 			return c, err
 		}
 	}
+	if err := c.checkControl(); err != nil {
+		return c, err
+	}
 	if c.Faults != nil && !c.Demo {
 		return c, errors.New("faults are for rehearsals; they need a demo server")
 	}
@@ -379,7 +402,8 @@ func (c Config) withDefaults() (Config, error) {
 
 // ServeHTTP serves the API at /api/v1/cloud and at /v1, and next to it /healthz, /readyz, /metrics, the contract
 // (/openapi.yaml, /openapi.json, and /openapi-3.2.json as OpenAPI 3.2), and the pages for people: /, /console and /docs.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.pipeline.ServeHTTP(w, r) }
+// With Config.Control it also serves /control.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
 // OperationID returns the operationId that a request is for; "" for a request outside the contract.
 func (s *Server) OperationID(r *http.Request) string { return s.pipeline.OperationID(r) }

@@ -282,4 +282,20 @@ var programMutants = []mutant{
 		packages: "server/tracing/otlp",
 		tests:    "TestAsked",
 	},
+	{
+		name:     "check: a key file in a folder that does not exist passes",
+		in:       "server/vault/keys.go",
+		before:   "case dry && c.Create && empty:\n\t\t\terr = creatable(c)",
+		after:    "case dry && c.Create && empty:\n\t\t\terr = nil",
+		packages: "server/cmd/sessionsd",
+		tests:    "TestCheckNamesPathsThatDoNotExist",
+	},
+	{
+		name:     "check: a model endpoint that refuses the key passes without a note",
+		in:       "server/turn/openai/models.go",
+		before:   "case answered != nil && answered.StatusCode >= http.StatusBadRequest:",
+		after:    "case answered != nil && answered.StatusCode >= 1000:",
+		packages: "server/cmd/sessionsd",
+		tests:    "TestCheckAsksTheModelEndpoint",
+	},
 }

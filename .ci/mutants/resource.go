@@ -522,4 +522,28 @@ var resourceMutants = []mutant{
 		packages: "server/egress",
 		tests:    "TestNamed",
 	},
+	{
+		name:     "models: an agent with a model that is not listed is created",
+		in:       "server/operations/models.go",
+		before:   "if !h.listedModelsOnly {",
+		after:    "if !h.listedModelsOnly || model == \"of-the-endpoint\" {",
+		packages: "server",
+		tests:    "TestListedModelsOnly",
+	},
+	{
+		name:     "models: an agent gets a model that is not enabled",
+		in:       "server/operations/models.go",
+		before:   "\t\tcase !m.IsEnabled:\n",
+		after:    "",
+		packages: "server",
+		tests:    "TestListedModelsOnly",
+	},
+	{
+		name:     "models: an agent is changed to a model that is not listed",
+		in:       "server/operations/agents.go",
+		before:   "if spec.Model != model {",
+		after:    "if spec.Model != model && model == \"\" {",
+		packages: "server",
+		tests:    "TestListedModelsOnly",
+	},
 }

@@ -100,7 +100,7 @@ func (d *document) bounds(s *schema) string {
 	s = d.schema(s)
 	var parts []string
 	switch {
-	case s.MaxLength != nil && s.Format == "":
+	case s.MaxLength != nil && (s.Format == "" || s.Format == "password"):
 		parts = append(parts, between(s.MinLength, *s.MaxLength, "characters"))
 	case s.MaxItems != nil:
 		parts = append(parts, between(s.MinItems, *s.MaxItems, "entries"))

@@ -96,6 +96,14 @@ func (v *Violation) Error() string {
 	return fmt.Sprintf("%s violates the contract: %s at '%s': %s", subject, v.Rule, v.Pointer, v.Reason)
 }
 
+// Finding says what violates the contract, and where in the body, without the operation.
+func (v *Violation) Finding() string {
+	if v.Pointer == "" {
+		return v.Rule + ": " + v.Reason
+	}
+	return v.Rule + " at '" + v.Pointer + "': " + v.Reason
+}
+
 // Load returns the compiled contract of package api. It is compiled once per process and never changed.
 func Load() (*Contract, error) { return embedded() }
 

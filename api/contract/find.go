@@ -27,6 +27,17 @@ func (c *Contract) Find(method, path string) (*Operation, func(name string) stri
 	}
 }
 
+// FindBelow is Find for a path that begins with that of a server URL. No id is the name of a collection, so the shortest end
+// of the path that belongs to an operation is the right one.
+func (c *Contract) FindBelow(method, path string) (*Operation, func(name string) string) {
+	for slash := strings.LastIndexByte(path, '/'); slash >= 0; slash = strings.LastIndexByte(path[:slash], '/') {
+		if op, pathParam := c.Find(method, path[slash:]); op != nil {
+			return op, pathParam
+		}
+	}
+	return nil, nil
+}
+
 // fits reports whether a path matches the operation's template, and how many segments match literally.
 func (o *Operation) fits(path []string) (literal int, ok bool) {
 	if len(path) != len(o.segments) {

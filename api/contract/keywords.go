@@ -21,7 +21,7 @@ func kindOf(doc *openapi3.Schema) (kind, error) {
 	case doc.Type.Is(openapi3.TypeString):
 		kind = stringKind
 		rest.Type, rest.Default, rest.Enum, rest.MinLength, rest.MaxLength, rest.Pattern = nil, nil, nil, 0, nil, ""
-		takeFormat(&rest, "date-time", "binary")
+		takeFormat(&rest, "date-time", "binary", passwordFormat)
 	case doc.Type.Is(openapi3.TypeInteger):
 		kind = integerKind
 		rest.Type, rest.Default = nil, nil

@@ -4,6 +4,7 @@
 package problem
 
 import (
+	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
@@ -37,6 +38,24 @@ func (p Problem) HTTPStatus() int {
 		return p.Status
 	}
 	return StatusOf(p.Type)
+}
+
+// Envelope returns the body of the response that reports the problem, with a line feed at its end.
+func (p Problem) Envelope(requestID string) []byte {
+	detail := types.ErrorDetail{Type: p.Type, Message: p.Message, Param: optional(p.Param), Feature: optional(p.Feature)}
+	if p.Lease != nil {
+		detail.Details = &types.LeaseDetails{CurrentState: *p.Lease}
+	}
+	body, _ := json.Marshal(types.Error{Type: types.ErrorEnvelopeTypeError, Error: detail, RequestID: requestID}) // text always marshals
+	return append(body, '\n')
+}
+
+// optional returns nil for "".
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 // Error is an error that callers may see. Error returns the text for logs, Problem what a caller gets.

@@ -2153,7 +2153,7 @@ type Agent struct {
 	// Example: E2E 测试用 Agent
 	Description Description `json:"description"`
 
-	// Model Identifier of a model.
+	// Model Identifier of a model. listModels has those that the operator announces; an operator may refuse others.
 	//
 	// Example: ultimate
 	Model ModelID `json:"model"`
@@ -4697,7 +4697,7 @@ type MetadataPatch = map[string]*string
 //
 // Example: {"available_context_windows":[200000,1000000],"default_context_window":200000,"default_effort":"high","display_name":"Ultimate","efforts":["low","medium","high"],"id":"ultimate","is_enabled":true,"is_new":false,"max_input_tokens":1000000,"price_factor":1.6,"source":"system","type":"model"}
 type Model struct {
-	// ID Identifier of a model.
+	// ID Identifier of a model. listModels has those that the operator announces; an operator may refuse others.
 	//
 	// Example: ultimate
 	ID ModelID `json:"id"`
@@ -4754,7 +4754,7 @@ type ModelType string
 // Example: high
 type ModelEffort = string
 
-// ModelID Identifier of a model.
+// ModelID Identifier of a model. listModels has those that the operator announces; an operator may refuse others.
 //
 // Example: ultimate
 type ModelID = string
@@ -4774,7 +4774,7 @@ type ModelList struct {
 //
 // Example: {"id":"ultimate"}
 type ModelObject struct {
-	// ID Identifier of a model.
+	// ID Identifier of a model. listModels has those that the operator announces; an operator may refuse others.
 	//
 	// Example: ultimate
 	ID ModelID `json:"id"`
@@ -5805,7 +5805,7 @@ type SpanModelRequestStartEvent struct {
 	// Type Always `span.model_request_start`.
 	Type SpanModelRequestStartEventType `json:"type"`
 
-	// Model Identifier of a model.
+	// Model Identifier of a model. listModels has those that the operator announces; an operator may refuse others.
 	//
 	// Example: ultimate
 	Model ModelID `json:"model"`

@@ -20,6 +20,9 @@ func (h *handler) CreateAgent(ctx context.Context, req echoserver.CreateAgentReq
 	if err := checkTools(spec); err != nil {
 		return nil, err
 	}
+	if err := h.checkModel(spec.Model); err != nil {
+		return nil, err
+	}
 	agent, err := h.store.CreateAgent(ctx, request.Account(ctx), spec)
 	if err != nil {
 		return nil, err
@@ -61,12 +64,17 @@ func (h *handler) PutAgent(ctx context.Context, req echoserver.PutAgentRequestOb
 
 func (h *handler) updateAgent(ctx context.Context, id string, body *types.UpdateAgentRequest) (types.Agent, error) {
 	agent, err := h.store.UpdateAgent(ctx, request.Account(ctx), id, body.Version, func(spec *store.AgentSpec) (err error) {
-		before := specBytes(*spec)
+		before, model := specBytes(*spec), spec.Model
 		if err := patchAgent(spec, body); err != nil {
 			return err
 		}
 		if spec.Metadata, err = h.patched(spec.Metadata, body.Metadata); err != nil {
 			return err
+		}
+		if spec.Model != model { // an agent of a time when its model was listed can be changed otherwise
+			if err := h.checkModel(spec.Model); err != nil {
+				return err
+			}
 		}
 		if after := specBytes(*spec); after > before && after > h.maxAgent {
 			return &contract.RequestError{Param: "body", Message: fmt.Sprintf("After the change, the agent must be at most %d bytes of JSON.", h.maxAgent)}

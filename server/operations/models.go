@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"strings"
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/api/yamlfile"
@@ -20,6 +21,31 @@ var builtinModels []byte
 func (h *handler) ListModels(context.Context, echoserver.ListModelsRequestObject) (echoserver.ListModelsResponseObject, error) {
 	return echoserver.ListModels200JSONResponse{Body: h.models}, nil
 }
+
+// checkModel returns an error for a model that the list does not have, or that is not enabled, where the operator refuses those.
+func (h *handler) checkModel(model string) error {
+	if !h.listedModelsOnly {
+		return nil
+	}
+	var listed []string
+	for _, m := range h.models.Data {
+		switch {
+		case !m.IsEnabled:
+		case string(m.ID) == model:
+			return nil
+		default:
+			listed = append(listed, string(m.ID))
+		}
+	}
+	message := "Field 'model' must be an enabled model of GET /models."
+	if n := len(listed); n > 0 && n <= shownModels {
+		message = "Field 'model' must be one of: " + strings.Join(listed, ", ") + "."
+	}
+	return &contract.RequestError{Param: "model", Message: message}
+}
+
+// shownModels is how many models an error names at most.
+const shownModels = 20
 
 // LoadModels reads the list of models from a YAML file, or the built-in list for "". A list that violates the
 // contract is an error that names the place of the mistake.

@@ -34,6 +34,8 @@ type Options struct {
 	Memory *memory.Rules
 	// Models is what listModels returns, see LoadModels.
 	Models types.ModelList
+	// ListedModelsOnly refuses agents whose model is not in Models.
+	ListedModelsOnly bool
 	// Features are those that are switched on; there may be none.
 	Features []string
 	// MaxTurns is how many turns of an account may be queued or running.
@@ -59,7 +61,7 @@ func New(o Options) Operations {
 		store: o.Store, contract: o.Contract, events: o.Events, broker: o.Broker, eventStream: o.EventStream,
 		cached: newCachedSessions(o.Store, o.Contract), cachedEvents: newCachedEvents(o.Store),
 		files:  o.Files,
-		memory: o.Memory, models: o.Models, features: o.Features, maxTurns: o.MaxTurns,
+		memory: o.Memory, models: o.Models, listedModelsOnly: o.ListedModelsOnly, features: o.Features, maxTurns: o.MaxTurns,
 		vaults: o.Vaults, maxCredentials: o.Contract.Schema("CreateVaultRequest").At("credentials").MaxItems(),
 		maxAgent: o.Contract.Schema("CreateAgentRequest").MaxBytes(), now: o.Now, workLease: o.WorkLease, tracer: o.Tracer,
 	}
@@ -77,9 +79,11 @@ type handler struct {
 	cachedEvents *cachedEvents
 	memory       *memory.Rules
 	models       types.ModelList
-	features     []string // that are switched on
-	maxTurns     int      // queued or running, for each account
-	vaults       *vault.Safe
+	// listedModelsOnly refuses agents with other models.
+	listedModelsOnly bool
+	features         []string // that are switched on
+	maxTurns         int      // queued or running, for each account
+	vaults           *vault.Safe
 	// maxCredentials is how many a vault may have.
 	maxCredentials int
 	maxAgent       int // bytes of JSON

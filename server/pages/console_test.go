@@ -34,6 +34,8 @@ rules:
     steps:
       - custom_tool: {name: get_weather, input: {city: 杭州}}
       - say: "The weather: {{result}}."
+  - match: {contains: program}
+    steps: [{use: {tool: write, input: {file_path: hello.sh, content: echo}}}, {say: Written.}]
   - match: {contains: HTML}
     steps: [{say: "<img src=x onerror=alert(1)><b>bold</b>"}]
   - match: {contains: fail}
@@ -132,6 +134,45 @@ func TestConsole(t *testing.T) {
 	b.press("退出")
 	b.shows("访问令牌")
 	b.quiet(net.URL, "status of 401", "net::ERR_")
+}
+
+// TestConsoleTellsWhoIsAwaited shows a session that waits for a worker: the user has nothing to answer, and can interrupt.
+func TestConsoleTellsWhoIsAwaited(t *testing.T) {
+	t.Parallel()
+	b := openBrowser(t, 1280, 800)
+	s := servertest.New(t)
+	s.Script(script)
+	c := s.Client()
+	agent, err := c.Agents.Create(t.Context(), &client.CreateAgentRequest{
+		Name: "coder", Model: "ultimate", Tools: []client.AgentTool{client.NewAgentTool(client.BuiltinToolset{})},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	environment, err := c.Environments.Create(t.Context(), &client.CreateEnvironmentRequest{
+		Name: "own", Config: client.NewEnvironmentConfig(client.SelfHostedConfig{}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := c.Sessions.Create(t.Context(), &client.CreateSessionRequest{Agent: client.AgentRef{ID: agent.ID}, EnvironmentID: environment.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.sent(c, session.ID, "Write a program.")
+	b.do(chromedp.Navigate(s.URL+"/console/#/sessions/"+session.ID), chromedp.SendKeys(chromedp.CSS("input[name=token]"), s.Token+kb.Enter))
+	b.until(`document.querySelector("article .status").innerText === "Waits for a worker"`)
+	b.until(`document.querySelector(".item.end").innerText.startsWith("Waits for a worker")`)
+	b.shows("The agent waits for a worker that runs its tool.")
+	if n := b.count(".item.tool.waits, .item.end.requires_action, .answer"); n != 0 {
+		t.Errorf("%d entries ask the user", n)
+	}
+	b.press("Interrupt")
+	b.until(`document.querySelector("article .status").innerText === "Idle"`)
+	b.until(`document.querySelector(".item.end").innerText.startsWith("Waited for a worker")`)
+	b.sent(c, session.ID, "How is the weather?")
+	b.until(`document.querySelector("article .status").innerText === "Waits for you"`)
+	b.shows("Needs a result")
 }
 
 // sent sends a message as another program.

@@ -16,7 +16,7 @@ func TestReference(t *testing.T) {
 	b := openBrowser(t, 1280, 800)
 	s := servertest.New(t)
 	b.do(chromedp.Navigate(s.URL))
-	b.shows("Every request needs an access token.")
+	b.shows("Every request needs an access token")
 	b.do(chromedp.Click(chromedp.CSS(`a[href="docs/"]`), chromedp.NodeVisible))
 	b.shows("Create a session")
 	b.shows("Cloud Sessions API")

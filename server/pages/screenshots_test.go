@@ -16,7 +16,7 @@ import (
 // screenshotsVariable names the folder that TestScreenshots writes to; make screenshots sets it.
 const screenshotsVariable = "SESSIONS_SCREENSHOTS"
 
-// TestScreenshots writes two pictures of the console for each theme.
+// TestScreenshots writes pictures of the pages for each theme.
 func TestScreenshots(t *testing.T) {
 	folder := os.Getenv(screenshotsVariable)
 	if folder == "" {
@@ -37,6 +37,15 @@ func TestScreenshots(t *testing.T) {
 	}
 	b := openBrowser(t, 1280, 800)
 	b.sent(c, sessions[3].ID, "How is the weather?")
+	b.do(chromedp.Navigate(s.URL + "/"))
+	b.theme(folder, "index")
+	b.do(chromedp.Navigate(s.URL + "/docs/"))
+	b.shows("Cloud Sessions API")
+	b.shows("Idempotency")
+	b.theme(folder, "docs")
+	b.do(chromedp.Navigate(s.URL + "/console/"))
+	b.shows("Access token")
+	b.theme(folder, "signin")
 	b.do(chromedp.Navigate(s.URL+"/console/"), chromedp.SendKeys(chromedp.CSS("input[name=token]"), s.Token+kb.Enter))
 	b.do(chromedp.Click(chromedp.CSS(".list a"), chromedp.NodeVisible))
 	b.shows("Live")

@@ -2,10 +2,10 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -32,7 +32,7 @@ func problemOf(err error) problem.Problem {
 	if errors.As(err, &routing) {
 		switch routing.Code {
 		case http.StatusNotFound:
-			return problem.Problem{Type: types.ErrorTypeNotFoundError, Message: "Unknown path; see /openapi.yaml for the paths of the API."}
+			return problem.Problem{Type: types.ErrorTypeNotFoundError, Message: unknownPath}
 		case http.StatusMethodNotAllowed:
 			return problem.Problem{
 				Type: types.ErrorTypeInvalidRequestError, Status: http.StatusMethodNotAllowed,
@@ -43,6 +43,12 @@ func problemOf(err error) problem.Problem {
 	return problem.Problem{Type: types.ErrorTypeAPIError, Message: "The server failed to answer. Try again with the same idempotency key."}
 }
 
+// The messages of paths that the API does not have.
+const (
+	unknownPath = "Unknown path; see /openapi.yaml for the paths of the API."
+	trailedPath = "Unknown path; the paths of the API do not end in a slash."
+)
+
 // writeError is the only writer of error envelopes. It logs what the caller does not see, and does nothing once the
 // response has been sent.
 func (p *Pipeline) writeError(c echo.Context, err error) {
@@ -52,6 +58,9 @@ func (p *Pipeline) writeError(c echo.Context, err error) {
 	ctx := c.Request().Context()
 	info := request.From(ctx)
 	pr := problemOf(err)
+	if path := c.Request().URL.Path; pr.Message == unknownPath && len(path) > 1 && strings.HasSuffix(path, "/") {
+		pr.Message = trailedPath
+	}
 	info.HungUp = errors.Is(err, context.Canceled) && ctx.Err() != nil
 	p.logError(ctx, info, pr, err)
 	header := c.Response().Header()
@@ -71,13 +80,7 @@ func (p *Pipeline) writeError(c echo.Context, err error) {
 	if pr.RetryAfter > 0 {
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(int(pr.RetryAfter.Seconds())))
 	}
-	detail := types.ErrorDetail{Type: pr.Type, Message: pr.Message, Param: optional(pr.Param), Feature: optional(pr.Feature)}
-	if pr.Lease != nil {
-		detail.Details = &types.LeaseDetails{CurrentState: *pr.Lease}
-	}
-	body := types.Error{Type: types.ErrorEnvelopeTypeError, Error: detail, RequestID: info.ID}
-	data, _ := json.Marshal(body) // text always marshals
-	data = append(data, '\n')
+	data := pr.Envelope(info.ID)
 	header.Set(echo.HeaderContentLength, strconv.Itoa(len(data))) // the response is complete before linger ends
 	if err := c.JSONBlob(pr.HTTPStatus(), data); err != nil {
 		p.log.WarnContext(ctx, "error not sent", "request_id", info.ID, "error", err)
@@ -100,12 +103,4 @@ func (p *Pipeline) logError(ctx context.Context, info *request.Info, pr problem.
 	case pr.Type == types.ErrorTypeOverloadedError:
 		p.log.WarnContext(ctx, "request refused", append(attrs, "error", err)...)
 	}
-}
-
-// optional returns nil for "".
-func optional(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
 }

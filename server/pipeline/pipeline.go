@@ -38,8 +38,10 @@ type Options struct {
 	ReportOnly bool
 	// OnViolation is called with each violation, from the goroutine that serves the request. It may be nil.
 	OnViolation func(*contract.Violation)
-	// Faults fail some requests on purpose; nil fails none.
-	Faults *faults.Injector
+	// Faults returns what happens to a request for an operation on purpose; nil is nothing.
+	Faults func(r *http.Request, operation string) faults.Fault
+	// Control serves what is below /control, and returns an error to send; nil serves nothing there.
+	Control func(http.ResponseWriter, *http.Request) error
 	// Sleep passes the latency of injected faults.
 	Sleep func(context.Context, time.Duration) error
 	// MaxKeyBytes is how many bytes the idempotency keys of an account may occupy.
@@ -93,6 +95,9 @@ func (p *Pipeline) Serve(operations echoserver.StrictServerInterface, responses 
 		handler = p.rehearse(p.opts.Faults, handler)
 	}
 	p.handler = crossOrigin(p.contract, p.opts.Origins, linger(handler))
+	if p.opts.Control != nil {
+		p.handler = withoutOrigins(linger(handler), p.handler)
+	}
 	return nil
 }
 

@@ -27,12 +27,12 @@ type rehearsalKey struct{}
 // validation, the request log and the requests' metrics, as theirs do. Those of the server itself happen in operation:
 // like its own errors they are logged and counted, come after authentication and validation, and are not recorded for
 // an idempotency key.
-func (p *Pipeline) rehearse(injector *faults.Injector, next http.Handler) http.Handler {
+func (p *Pipeline) rehearse(faultOf func(*http.Request, string) faults.Fault, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		operation := p.OperationID(r)
 		var f faults.Fault
 		if operation != "" {
-			f = injector.Next(operation)
+			f = faultOf(r, operation)
 		}
 		if f.None() {
 			next.ServeHTTP(w, r)

@@ -8,11 +8,23 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/cloud-sessions/sessions/gen/echoserver"
+	"github.com/cloud-sessions/sessions/server/control"
 	"github.com/cloud-sessions/sessions/server/request"
 )
 
 // mounts are where the operations are served: the path of the documentation's curl, and that of its heading.
 var mounts = [...]string{"/api/v1/cloud", "/v1"}
+
+// withoutOrigins lets no page of another origin control a demo, whatever origins may use the API.
+func withoutOrigins(controls, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if control.IsPath(r.URL.Path) {
+			controls.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
 
 // OperationID returns the operationId that a request is for; "" for a request outside the contract.
 func (p *Pipeline) OperationID(r *http.Request) string {
@@ -69,6 +81,7 @@ func (p *Pipeline) routes(operations echoserver.StrictServerInterface) (http.Han
 	reads.GET("/openapi.json", serveDocument(openAPIJSON))
 	reads.GET("/openapi-3.2.json", serveDocument(openAPI32JSON))
 	p.pages(reads)
+	p.controls(e)
 	beside := len(e.Routes())
 
 	around := map[string][]echo.MiddlewareFunc{}
@@ -87,6 +100,16 @@ func (p *Pipeline) routes(operations echoserver.StrictServerInterface) (http.Han
 		})
 	}
 	return e, p.checkRoutes(e, beside)
+}
+
+// controls serves the control of a demo, if there is one, next to the API.
+func (p *Pipeline) controls(e *echo.Echo) {
+	if p.opts.Control == nil {
+		return
+	}
+	serve := func(c echo.Context) error { return p.opts.Control(c.Response(), c.Request()) }
+	e.Any(control.Path, serve)
+	e.Any(control.Path+"/*", serve)
 }
 
 // checkRoutes returns an error unless each operation has a route at each mount, reads have one for HEAD too, and nothing

@@ -3,30 +3,21 @@ package sdktest_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cloud-sessions/sessions/api"
-	"github.com/cloud-sessions/sessions/server/internal/needs"
 	"github.com/cloud-sessions/sessions/server/servertest"
 )
 
 // TestTypeScriptExample generates the types of client/examples/typescript, compiles it and runs it. Its stream breaks twice.
 func TestTypeScriptExample(t *testing.T) {
 	t.Parallel()
-	npm := needs.Program(t, "npm")
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const example = "client/examples/typescript"
-	folder := filepath.Join(t.TempDir(), example)
-	if err := os.CopyFS(folder, os.DirFS(filepath.Join(root, example))); err != nil {
-		t.Fatal(err)
-	}
+	s := servertest.New(t)
+	s.Faults("rules: [{operations: streamEvents, first: 2, cut: {events: 3}}]")
+	folder, run := npmExample(t, s, "typescript")
 	contract := filepath.Join(folder, "../../../api")
 	if err := os.MkdirAll(contract, 0o700); err != nil {
 		t.Fatal(err)
@@ -34,20 +25,6 @@ func TestTypeScriptExample(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(contract, "openapi.yaml"), api.Spec(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := servertest.New(t)
-	s.Faults("rules: [{operations: streamEvents, first: 2, cut: {events: 3}}]")
-	run := func(args ...string) string {
-		cmd := exec.CommandContext(t.Context(), npm, args...)
-		cmd.Dir = folder
-		cmd.Env = append(os.Environ(), "QODER_BASE_URL="+s.BaseURL, "QODER_PAT="+s.Token)
-		var out, log strings.Builder
-		cmd.Stdout, cmd.Stderr = &out, &log
-		if err := cmd.Run(); err != nil {
-			t.Fatalf("npm %s: %v\n%s%s", strings.Join(args, " "), err, &out, &log)
-		}
-		return out.String()
-	}
-	run("ci", "--no-audit", "--no-fund", "--loglevel=error")
 	run("run", "generate")
 	run("run", "build")
 	printed := strings.Split(strings.TrimSpace(run("start", "--silent")), "\n")

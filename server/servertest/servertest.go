@@ -4,16 +4,16 @@
 package servertest
 
 import (
-	"context"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
-	"sync/atomic"
 	"testing"
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/client"
 	"github.com/cloud-sessions/sessions/server"
+	"github.com/cloud-sessions/sessions/server/control"
 	"github.com/cloud-sessions/sessions/server/faults"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
@@ -30,23 +30,27 @@ type Server struct {
 	// AgentID and EnvironmentID are the account's agent and environment, for new sessions.
 	AgentID, EnvironmentID string
 
-	t      testing.TB
-	web    *httptest.Server
-	record *recorder
-	runner *switchRunner
-	faults *faults.Injector
+	t     testing.TB
+	web   *httptest.Server
+	stage *control.Stage
 }
+
+// Request is a request as it arrived, and the status of its response.
+type Request = control.Request
+
+// maxRecorded is how many bytes the requests that a server keeps occupy.
+const maxRecorded = 64 << 20
 
 // New starts a server that stops at the end of the test. A response that violates the contract fails the test, unless a
 // fault was injected; failures inside the server are in the test's log. MCP servers on loopback are allowed. The agent repeats the messages that it gets until
 // Script tells it what to say. Each change is applied to the server's configuration before it starts.
 func New(t testing.TB, change ...func(*server.Config)) *Server {
 	t.Helper()
-	s := &Server{t: t, AgentID: server.DemoAgent, EnvironmentID: server.DemoEnvironment, runner: &switchRunner{}, faults: &faults.Injector{}}
+	s := &Server{t: t, AgentID: server.DemoAgent, EnvironmentID: server.DemoEnvironment, stage: control.NewStage(control.Base{}, maxRecorded)}
 	config := server.Config{
 		Demo:        true,
 		Blobs:       filepath.Join(t.TempDir(), "blobs"),
-		Faults:      s.faults,
+		Faults:      s.stage.Injector(),
 		MCPAllow:    []string{"127.0.0.1", "::1", "localhost"},
 		Logger:      slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		OnViolation: func(b *contract.Violation) { t.Errorf("servertest: %v", b) },
@@ -54,14 +58,13 @@ func New(t testing.TB, change ...func(*server.Config)) *Server {
 	for _, c := range change {
 		c(&config)
 	}
-	s.runner.set(config.Runner)
-	config.Runner = s.runner
+	s.stage.Play(config.Runner)
+	config.Runner = s.stage
 	api, err := server.New(t.Context(), config)
 	if err != nil {
 		t.Fatalf("servertest: %v", err)
 	}
-	s.record = &recorder{next: api}
-	s.web = httptest.NewServer(s.record)
+	s.web = httptest.NewServer(control.Record(api, api.OperationID, func(*http.Request) *control.Stage { return s.stage }))
 	t.Cleanup(func() {
 		s.web.CloseClientConnections() // closes streams, which Close would wait for
 		s.web.Close()
@@ -108,7 +111,7 @@ func (s *Server) play(script *turn.Script, err error) {
 }
 
 // Runner makes r run the turns, for what a script cannot express; nil repeats the messages.
-func (s *Server) Runner(r turn.Runner) { s.runner.set(r) }
+func (s *Server) Runner(r turn.Runner) { s.stage.Play(r) }
 
 // Inject replaces the rules by which requests fail and counts requests from now on; without rules none fail.
 // Probabilities have the seed 0. A malformed rule ends the test.
@@ -134,24 +137,9 @@ func (s *Server) fail(plan *faults.Plan, err error) {
 	if err != nil {
 		s.t.Fatalf("servertest: %v", err)
 	}
-	s.faults.Use(plan)
+	s.stage.Fail(plan)
 }
 
 // Requests returns the requests that the server got, oldest first: all of them, or those of the named operations. The
-// server keeps the last 1,000.
-func (s *Server) Requests(operations ...string) []Request { return s.record.list(operations) }
-
-// switchRunner is a runner that passes each turn to another one, which can be replaced.
-type switchRunner struct{ runner atomic.Pointer[turn.Runner] }
-
-func (a *switchRunner) set(r turn.Runner) {
-	if r == nil {
-		r = turn.NewEcho(turn.EchoOptions{})
-	}
-	a.runner.Store(&r)
-}
-
-// Run implements turn.Runner.
-func (a *switchRunner) Run(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
-	return (*a.runner.Load()).Run(ctx, in, out)
-}
+// server keeps the last 1,000, and 64 MiB of them.
+func (s *Server) Requests(operations ...string) []Request { return s.stage.Requests(operations...) }

@@ -31,6 +31,8 @@ type Runner interface {
 
 // Input is what a turn starts from. A runner only reads it.
 type Input struct {
+	// Account owns the session.
+	Account           string
 	SessionID, TurnID string
 	// RequestID is the id of the request that started or continued the turn, for logs; "" when it is not known.
 	RequestID string

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 
+	"github.com/cloud-sessions/sessions/server/internal/folder"
 	"github.com/cloud-sessions/sessions/server/seal"
 	"github.com/cloud-sessions/sessions/server/store"
 )
@@ -112,7 +115,7 @@ func findRing(c KeyConfig, empty, dry bool) (k *keys, from string, err error) {
 		switch {
 		case !errors.Is(err, fs.ErrNotExist):
 		case dry && c.Create && empty:
-			err = nil // a start creates it
+			err = creatable(c)
 		default:
 			k.ring, err = absent(c, empty)
 		}
@@ -129,6 +132,9 @@ func findRing(c KeyConfig, empty, dry bool) (k *keys, from string, err error) {
 func absent(c KeyConfig, empty bool) (*seal.Ring, error) {
 	switch {
 	case c.Create && empty:
+		if err := creatable(c); err != nil {
+			return nil, err
+		}
 		ring, err := seal.New()
 		if err != nil {
 			return nil, err
@@ -141,6 +147,19 @@ func absent(c KeyConfig, empty bool) (*seal.Ring, error) {
 		return nil, fmt.Errorf("the key file %s does not exist; create it with 'sessionsd vault new-key'", c.File)
 	}
 	return nil, nil
+}
+
+// creatable returns an error where the key file cannot be created. The folder of a file that was named must exist: it may be a
+// volume that is not mounted yet. The default file is next to the database, whose folder a start creates.
+func creatable(c KeyConfig) error {
+	dir := filepath.Dir(c.File)
+	if !c.Required {
+		return folder.Writable(dir)
+	}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the folder of the key file %s does not exist; create it, or name another file", c.File)
+	}
+	return folder.WritableNow(dir)
 }
 
 // checkText seals the known text under a key.

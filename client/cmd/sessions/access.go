@@ -17,11 +17,15 @@ const (
 )
 
 // access returns the options for the server and its token: those of the flags, then of the profile that --profile names,
-// then of the environment, then of the current profile. The token of a profile goes to the server of the profile alone.
+// then of the environment, then of the current profile. The token of a profile goes to the server of the profile alone,
+// and its --ca-file is for that server.
 func (a *app) access(ctx context.Context) ([]client.Option, error) {
 	token, err := a.readToken(ctx)
 	if err != nil {
 		return nil, usageError{err}
+	}
+	if a.authority, err = a.givenCAFile(); err != nil {
+		return nil, err
 	}
 	baseURL := a.baseURL
 	a.server = cmp.Or(baseURL, os.Getenv(baseURLVariable), client.DefaultBaseURL)
@@ -41,6 +45,7 @@ func (a *app) access(ctx context.Context) ([]client.Option, error) {
 		case p == nil:
 		case baseURL == "" || p.isFor(baseURL):
 			baseURL, token = p.BaseURL, cmp.Or(token, p.Token)
+			a.authority = cmp.Or(a.authority, p.CAFile)
 		case a.profile != "" && token == "":
 			return nil, usageError{fmt.Errorf("the token of the profile %s is for %s only; leave out --base-url or --profile", a.profile, p.BaseURL)}
 		}

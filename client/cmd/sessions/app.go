@@ -29,8 +29,10 @@ type app struct {
 	baseURL   string
 	token     string
 	tokenFile string
+	caFile    string
 	profile   string
 	server    string // the base URL that is used
+	authority string // the file with certificates that are trusted for it, "" for none
 	refusal   string // what to do about a refused token, "" for what fits most commands
 	timeout   time.Duration
 	retries   int
@@ -70,6 +72,7 @@ func (a *app) register(root *cobra.Command) {
 	flags.StringVar(&a.baseURL, "base-url", "", "base `URL` of the API [$QODER_BASE_URL, or "+client.DefaultBaseURL+"]")
 	flags.StringVar(&a.token, "token", "", "access `TOKEN`; visible to others in the process list, so prefer the environment variable [$QODER_PAT]")
 	flags.StringVar(&a.tokenFile, "token-file", "", "read the access token from `FILE`, or from standard input if it is -")
+	flags.StringVar(&a.caFile, "ca-file", "", "trust the certificates of authorities in `FILE`, in PEM, in addition to the system's [$"+caFileVariable+"]")
 	flags.StringVar(&a.profile, "profile", "", "use the server and the token that 'sessions login' has stored under this `NAME`")
 	flags.VarP(&a.format, "output", "o", "output format: "+strings.Join(formats(), ", ")+" (default: table on a terminal, json otherwise)")
 	flags.DurationVar(&a.timeout, "timeout", client.DefaultTimeout, "time limit of one attempt; 0 means none")
@@ -77,6 +80,7 @@ func (a *app) register(root *cobra.Command) {
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log requests and responses on standard error")
 	root.MarkFlagsMutuallyExclusive("token", "token-file")
 	_ = root.MarkPersistentFlagFilename("token-file")
+	_ = root.MarkPersistentFlagFilename("ca-file")
 	_ = root.RegisterFlagCompletionFunc("profile", suggestProfiles)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp))
 }
@@ -95,7 +99,11 @@ func (a *app) connectWith(opts ...client.Option) (*client.Client, error) {
 	if a.timeout < 0 || a.retries < 0 {
 		return nil, usageError{errors.New("--timeout and --retries must not be negative")}
 	}
-	opts = append(opts, client.WithUserAgent("cloud-sessions-cli/1"), client.WithTimeout(a.timeout), client.WithMaxRetries(a.retries))
+	hc, err := trusting(a.authority)
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts, client.WithHTTPClient(hc), client.WithUserAgent("cloud-sessions-cli/1"), client.WithTimeout(a.timeout), client.WithMaxRetries(a.retries))
 	if a.verbose {
 		opts = append(opts, client.WithMiddleware(trace(a.err, a.now)))
 	}

@@ -28,7 +28,7 @@ It reads the access token from QODER_PAT and the server's URL from QODER_BASE_UR
 The output is a table on a terminal and JSON in a pipe; -o selects another format. With -o json a list is one
 array, with -o jsonl one record per line. Both are written as the records arrive.
 
-` + exitCodes,
+` + describeVariables() + "\n\n" + exitCodes,
 		Example: `  sessions create --agent agent_019e390add9f7bac9b6cc806db46fcbd --environment env_019e2590d33f711fabf42f2857cecd8a
   sessions list --status idle --created-after 24h
   sessions list --all -o id | xargs -n 1 sessions archive

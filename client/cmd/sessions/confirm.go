@@ -8,11 +8,20 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// yesFlag is the flag of a deletion that is not to be asked about.
+// yesFlag is the flag of a command that is not to be asked about.
 const yesFlag = "yes"
 
-// isDeletion reports whether a command removes something for good.
-func isDeletion(cmd *cobra.Command) bool { return cmd.Name() == "delete" || cmd.Name() == "redact" }
+// isFinal reports whether a command does what no other command undoes: nothing archived or deleted comes back. Such commands
+// ask, and no others.
+func isFinal(cmd *cobra.Command) bool {
+	switch cmd.Name() {
+	case "archive", "redact":
+		return true
+	case "delete":
+		return cmd.Annotations[operationAnnotation] != "deleteSessionResource" // the file can be added again
+	}
+	return false
+}
 
 // addYes gives cmd the flag that answers the question of confirm.
 func addYes(cmd *cobra.Command) {
@@ -22,13 +31,12 @@ func addYes(cmd *cobra.Command) {
 // errDeclined is an action that was not confirmed.
 var errDeclined = errors.New("not confirmed; nothing was changed")
 
-// confirm asks a person at a terminal whether to run a deletion.
+// confirm asks a person at a terminal whether to run a command that is final.
 func (a *app) confirm(cmd *cobra.Command, args []string) error {
-	if yes, _ := cmd.Flags().GetBool(yesFlag); yes || !isDeletion(cmd) || !a.typed || !a.err.terminal {
+	if yes, _ := cmd.Flags().GetBool(yesFlag); yes || !isFinal(cmd) || !a.typed || !a.err.terminal {
 		return nil
 	}
-	action := strings.TrimSuffix(cmd.Short, " permanently")
-	reply, _, err := a.ask(cmd.Context(), readLines(a.in), action+": "+strings.Join(args, " ")+"? [y/N] ")
+	reply, _, err := a.ask(cmd.Context(), readLines(a.in), cmd.Short+": "+strings.Join(args, " ")+"? [y/N] ")
 	if err != nil {
 		return err
 	}

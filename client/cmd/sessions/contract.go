@@ -43,7 +43,7 @@ It exits with 1 if an operation drifts. In JSON and YAML every violation include
 		},
 	}
 	cmd.Flags().BoolVar(&o.ReadOnly, "read-only", false, "create nothing; try only reads, with the records of the account")
-	return group("contract", "Validate a server against the contract", cmd)
+	return group("contract", "Validate servers and recordings against the contract", cmd, a.contractProxy(), a.contractDrift())
 }
 
 // showResults writes what was found, and fails when there is drift.

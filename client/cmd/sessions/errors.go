@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -158,6 +159,9 @@ func exitCode(e *client.Error) int {
 	if isWrongPath(e) {
 		return exitUsage
 	}
+	if isWrongScheme(e) {
+		return exitFailure
+	}
 	switch e.Type {
 	case client.ErrInvalidRequest:
 		return exitUsage
@@ -175,14 +179,15 @@ func exitCode(e *client.Error) int {
 	return exitFailure
 }
 
-// isWrongPath reports whether the server does not have the API below the base URL.
+// isWrongPath reports whether the server does not have the API below the base URL. A 404 of another server of the API is at
+// least JSON.
 func isWrongPath(e *client.Error) bool {
-	return e.Status == http.StatusNotFound && (strings.HasPrefix(e.Message, "Unknown path") || e.Type == client.ErrUnexpectedResponse)
+	return e.Status == http.StatusNotFound && (strings.HasPrefix(e.Message, "Unknown path") || e.Is(client.ErrUnexpectedResponse) && !json.Valid(e.Raw))
 }
 
 // isWrongScheme reports whether an HTTPS server was asked without TLS. Go, nginx and Apache say so in such words.
 func isWrongScheme(e *client.Error) bool {
-	return e.Status == http.StatusBadRequest && e.Type == client.ErrUnexpectedResponse &&
+	return e.Status == http.StatusBadRequest && e.Is(client.ErrUnexpectedResponse) &&
 		strings.Contains(e.Message, "HTTP") && strings.Contains(e.Message, "HTTPS")
 }
 
@@ -211,7 +216,7 @@ func (a *app) describe(cmd *cobra.Command, e *client.Error) string {
 	case isWrongScheme(e):
 		hint = "the server speaks HTTPS; use https:// in the base URL"
 	case isUntrusted(e):
-		hint = "if you trust it, set SSL_CERT_FILE to a file with its certificate or that of its authority"
+		hint = "if you trust it, name a file with its certificate, or that of its authority, with --ca-file"
 	case e.Type == "" && e.Status == 0:
 		hint = "check that the server is running and --base-url is right"
 	case isWrongPath(e):

@@ -24,10 +24,13 @@ func (a *app) login() *cobra.Command {
 use from then on. The token is read from the terminal without showing it, from a pipe, or from --token-file. The server
 must accept it, or nothing is stored.
 
+With --ca-file the profile keeps the path of that file, for a server whose certificate is from a private authority.
+
 Profiles are in a file that only you can read, profiles.json in the folder cloud-sessions of your configuration. The
 token of a profile is sent to its server only. QODER_PAT wins over the current profile, --profile over both.`,
 		Example: `  sessions login
   sessions login --profile local --base-url http://127.0.0.1:8080/v1
+  sessions login --base-url https://sessions.corp.example/v1 --ca-file /etc/ssl/corp.pem
   pass show sessions | sessions login --base-url https://sessions.example/v1
   sessions list --profile local`,
 		Args: arguments,
@@ -73,6 +76,13 @@ func (a *app) askProfile(ctx context.Context, before profile) (p profile, err er
 		p.BaseURL = strings.TrimSpace(reply)
 	}
 	p.BaseURL = cmp.Or(p.BaseURL, suggested)
+	if p.CAFile, err = a.givenCAFile(); err != nil {
+		return p, err
+	}
+	if before.isFor(p.BaseURL) {
+		p.CAFile = cmp.Or(p.CAFile, before.CAFile)
+	}
+	a.authority = p.CAFile
 	if _, err := a.connectWith(client.WithBaseURL(p.BaseURL), client.WithToken("none")); err != nil {
 		return p, err // before the token is asked for
 	}
@@ -198,6 +208,7 @@ type profileRecord struct {
 	Name    string `json:"name"`
 	BaseURL string `json:"base_url"`
 	Current bool   `json:"current"`
+	CAFile  string `json:"ca_file,omitempty"`
 }
 
 func profileView() view[profileRecord] {
@@ -245,7 +256,7 @@ func (a *app) profiles() *cobra.Command {
 		}
 		var records []profileRecord
 		for _, name := range stored.names() {
-			records = append(records, profileRecord{Name: name, BaseURL: stored.Named[name].BaseURL, Current: name == stored.Current})
+			records = append(records, profileRecord{Name: name, BaseURL: stored.Named[name].BaseURL, Current: name == stored.Current, CAFile: stored.Named[name].CAFile})
 		}
 		return showAll(a, profileView(), records)
 	}

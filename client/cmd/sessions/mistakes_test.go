@@ -48,7 +48,7 @@ func TestExitCodes(t *testing.T) {
 		{"base URL without its path", strings.TrimSuffix(api, "/v1"), "get " + session, exitUsage,
 			"Unknown path; see /openapi.yaml for the paths of the API; the base URL lacks the path of the API; try --base-url " + api + " (404 not_found_error, request id …)"},
 		{"a server without the API", serve(t, http.NotFound) + "/v1", "get " + session, exitUsage,
-			`the response is text/plain, not JSON: "404 page not found"; check --base-url, which ends in /v1 or /api/v1/cloud (404 unexpected_response)`},
+			`the response is text/plain, not JSON: "404 page not found"; check --base-url, which ends in /v1 or /api/v1/cloud (404 not_found_error)`},
 		{"not found", api, "get sess_1", exitNotFound, "Session 'sess_1' was not found. (404 not_found_error, request id …)"},
 		{"wrong token", api, "models list --token pt-wrong", exitDenied, "Invalid API key or token; check QODER_PAT, --token-file or the profile (401 authentication_error, request id …)"},
 		{"not allowed", busy(403, "permission_error"), "models list", exitDenied, "Try later. (403 permission_error, request id r1)"},
@@ -85,7 +85,7 @@ func TestHTTPSMistakes(t *testing.T) {
 	t.Cleanup(web.Close)
 	for baseURL, want := range map[string]string{
 		strings.Replace(web.URL, "https:", "http:", 1) + "/v1": "the server speaks HTTPS; use https:// in the base URL",
-		web.URL + "/v1": "if you trust it, set SSL_CERT_FILE to a file with its certificate or that of its authority",
+		web.URL + "/v1": "if you trust it, name a file with its certificate, or that of its authority, with --ca-file",
 	} {
 		p := prepare(t, baseURL, "models", "list", "--retries", "0")
 		if code := p.end(t); code != exitFailure || !strings.Contains(p.said(), "; "+want) {

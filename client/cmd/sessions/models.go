@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,6 +28,26 @@ func listModels(ctx context.Context, c *client.Client, opts ...client.Option) ([
 		return nil, err
 	}
 	return list.Data, nil
+}
+
+// remarkOnModel says that the server does not list the model of an agent, or that it is not enabled. The server may know the
+// model all the same. Where the models cannot be listed it says nothing.
+func remarkOnModel(ctx context.Context, a *app, c *client.Client, record any) {
+	agent, ok := record.(*client.Agent)
+	if !ok {
+		return
+	}
+	models, err := listModels(ctx, c, client.WithMaxRetries(0))
+	if err != nil {
+		return
+	}
+	at := slices.IndexFunc(models, func(m client.Model) bool { return m.ID == agent.Model })
+	switch {
+	case at < 0:
+		fmt.Fprintln(a.err, "sessions:", oneLine(fmt.Sprintf("the server does not list the model %q, so that turns of the agent may fail; 'sessions models list' shows the models", agent.Model)))
+	case !models[at].IsEnabled:
+		fmt.Fprintln(a.err, "sessions:", oneLine(fmt.Sprintf("the model %q is not enabled, so that turns of the agent may fail; 'sessions models list' shows the models", agent.Model)))
+	}
 }
 
 func modelView() view[client.Model] {

@@ -28,6 +28,12 @@ var fills = map[string]func(ctx context.Context, c *client.Client, id string, do
 	"updateAgent": latestVersion,
 }
 
+// remarks say of a record that a command has written what its caller may not have meant, on standard error, by the operation.
+var remarks = map[string]func(ctx context.Context, a *app, c *client.Client, record any){
+	"createAgent": remarkOnModel,
+	"updateAgent": remarkOnModel,
+}
+
 // shortNames are other names of verbs.
 var shortNames = map[string][]string{"list": {"ls"}, "delete": {"rm"}}
 
@@ -48,7 +54,7 @@ func (a *app) newCommand(op operation) (*cobra.Command, *input) {
 	if op.writes {
 		addKey(cmd)
 	}
-	if isDeletion(cmd) {
+	if isFinal(cmd) {
 		addYes(cmd)
 	}
 	in := a.newInput(cmd, op.body, verb == "update")
@@ -72,7 +78,9 @@ func single[In, T any](a *app, op operation, v view[T], call func(ctx context.Co
 		if err := a.confirm(cmd, args); err != nil {
 			return err
 		}
-		return perform(a, cmd, v, func(ctx context.Context, c *client.Client, opts ...client.Option) (*T, error) {
+		var used *client.Client
+		record, err := response(a, cmd, func(ctx context.Context, c *client.Client, opts ...client.Option) (*T, error) {
+			used = c
 			if fill := fills[op.id]; fill != nil {
 				if err := fill(ctx, c, args[0], doc); err != nil {
 					return nil, err
@@ -84,6 +92,13 @@ func single[In, T any](a *app, op operation, v view[T], call func(ctx context.Co
 			}
 			return call(ctx, c, args, req, opts...)
 		})
+		if err != nil {
+			return err
+		}
+		if remark := remarks[op.id]; remark != nil {
+			remark(cmd.Context(), a, used, record)
+		}
+		return show(a, v, record)
 	}
 	return cmd
 }

@@ -20,6 +20,8 @@ import (
 type profile struct {
 	BaseURL string `json:"base_url"`
 	Token   string `json:"token"`
+	// CAFile is the absolute path of a file with certificates that are trusted for the server, "" for none.
+	CAFile string `json:"ca_file,omitempty"`
 }
 
 // profiles are what login has stored, by name.

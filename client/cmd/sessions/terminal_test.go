@@ -5,9 +5,11 @@ package main
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/mattn/go-runewidth"
+	"github.com/spf13/cobra"
 
 	"github.com/cloud-sessions/sessions/server"
 )
@@ -410,6 +413,35 @@ func TestListsOnANarrowTerminal(t *testing.T) {
 	}
 }
 
+// The commands that ask are those whose effect no other command undoes.
+func TestFinalCommandsAsk(t *testing.T) {
+	t.Parallel()
+	asks := map[string]bool{}
+	walk(newApp(nil).command(), func(cmd *cobra.Command) {
+		if cmd.Flags().Lookup(yesFlag) != nil {
+			asks[strings.TrimPrefix(cmd.CommandPath(), "sessions ")] = true
+		}
+	})
+	want := "agents archive, agents delete, archive, credentials archive, credentials delete, delete, environments archive, environments delete, " +
+		"files delete, keys delete, memory delete, memory stores archive, memory stores delete, memory versions redact, vaults archive, vaults delete"
+	if got := strings.Join(slices.Sorted(maps.Keys(asks)), ", "); got != want {
+		t.Errorf("%s", got)
+	}
+	api := demo(t)
+	session := newSession(t, api)
+	p := prepare(t, api, "archive", session)
+	terminal := p.onTerminal(t)
+	terminal.wait(t, "Archive a session permanently: "+session+`\? \[y/N\] $`)
+	terminal.say(t, "n")
+	if terminal.rest(t, p); p.ProcessState.ExitCode() != exitFailure {
+		t.Errorf("exit code %d", p.ProcessState.ExitCode())
+	}
+	p = prepare(t, api, "archive", session) // in a pipe
+	if code := p.end(t); code != exitOK {
+		t.Errorf("exit code %d: %s", code, p.said())
+	}
+}
+
 // On a terminal a deletion is confirmed, unless --yes is given.
 func TestDeletionsAsk(t *testing.T) {
 	t.Parallel()
@@ -432,7 +464,7 @@ func TestDeletionsAsk(t *testing.T) {
 		}
 		terminal := p.onTerminal(t)
 		if tc.reply != "--yes" {
-			terminal.wait(t, "Delete a session and its events: "+session+`\? \[y/N\] $`)
+			terminal.wait(t, "Delete a session and its events permanently: "+session+`\? \[y/N\] $`)
 			terminal.say(t, tc.reply)
 		}
 		got := spinner.ReplaceAllString(terminal.rest(t, p), "")

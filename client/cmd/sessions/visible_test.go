@@ -191,7 +191,7 @@ func TestNoServerActsOnTheTerminal(t *testing.T) {
 			example, _, _ := strings.Cut(cmd.Example, "\n")
 			args = strings.TrimPrefix(strings.TrimSpace(example), "sessions ")
 		}
-		if isDeletion(cmd) {
+		if isFinal(cmd) {
 			args += " --yes"
 		}
 		t.Run(strings.ReplaceAll(cmd.CommandPath(), " ", "_"), func(t *testing.T) {

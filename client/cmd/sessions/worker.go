@@ -43,7 +43,7 @@ stops it at once: another worker runs the tool again.
 
 The key of the environment is read from ` + keyVariable + `, or from --key-file. 'sessions keys create'
 makes one. A worker needs no other token. The server is that of the other commands: --base-url, --profile,
-$QODER_BASE_URL or the current profile.`,
+$QODER_BASE_URL or the current profile; so is --ca-file.`,
 		Example: `  environment=$(sessions environments create --name own --type self_hosted -o id)
   export ` + keyVariable + `=$(sessions keys create $environment --name laptop -o json | jq -r .key)
   mkdir -p ~/agents
@@ -59,6 +59,9 @@ $QODER_BASE_URL or the current profile.`,
 				return err
 			}
 			o.BaseURL = a.server
+			if o.HTTP, err = trusting(a.authority); err != nil {
+				return err
+			}
 			o.Log = slog.New(slog.NewTextHandler(a.err, nil))
 			o.Report = func(line string) { fmt.Fprintln(a.err, "sessions: "+line) }
 			switch {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,8 +20,8 @@ import (
 type placeFlags struct{ db, blobs string }
 
 func (f *placeFlags) register(cmd *cobra.Command) {
-	registerDB(cmd.Flags(), &f.db, "database: sqlite:PATH")
-	cmd.Flags().StringVar(&f.blobs, "blobs", "", "where the contents of files are stored, as for serve; by default a folder beside the SQLite file")
+	registerDB(cmd.Flags(), &f.db, "`DATABASE`: sqlite:PATH")
+	cmd.Flags().StringVar(&f.blobs, "blobs", "", "`FOLDER` where the contents of files are stored, as for serve; by default a folder beside the SQLite file")
 }
 
 // place returns where the data is, without a bucket: that is backed up by its own means. inBucket reports one.
@@ -87,6 +88,9 @@ For PostgreSQL use pg_dump and pg_restore.`,
 func writeNew(path string, write func(w io.Writer, folder string) error) (err error) {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("%s exists, and is not overwritten; choose another name", path)
+	}
+	if _, err := os.Stat(filepath.Dir(path)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the folder of %s does not exist", path)
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), ".backup-*.tar.gz") // mode 0600
 	if err != nil {

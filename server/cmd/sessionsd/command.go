@@ -83,7 +83,7 @@ func plainValue(err error) error {
 	case "int", "int64":
 		must = "a whole number, such as " + flag.DefValue
 	case "duration":
-		must = "a duration, such as 30s or 5m"
+		must = "a duration, such as 30s, 5m or 720h"
 	case "bool":
 		must = "true or false"
 	default:

@@ -37,7 +37,7 @@ file's folder and in the folder for temporary files ($SQLITE_TMPDIR or $TMPDIR),
 			return err
 		},
 	}
-	registerDB(cmd.Flags(), &db, "database to compact: sqlite:PATH")
+	registerDB(cmd.Flags(), &db, "`DATABASE` to compact: sqlite:PATH")
 	return describeEnvironment(cmd)
 }
 

@@ -20,7 +20,7 @@ type databaseFlags struct {
 }
 
 func (f *databaseFlags) register(flags *pflag.FlagSet) {
-	registerDB(flags, &f.name, "database: sqlite:PATH, whose folder is created if missing, or postgres://USER@HOST:PORT/NAME")
+	registerDB(flags, &f.name, "`DATABASE`: sqlite:PATH, whose folder is created if missing, or postgres://USER@HOST:PORT/NAME")
 	flags.IntVar(&f.maxConns, "db-max-conns", sqlstore.DefaultMaxConns, "maximum number of open connections to PostgreSQL")
 	flags.DurationVar(&f.statementTimeout, "db-statement-timeout", sqlstore.DefaultStatementTimeout, "how long a statement may take in PostgreSQL, including waiting for locks")
 	flags.DurationVar(&f.connectTimeout, "db-connect-timeout", sqlstore.DefaultConnectTimeout, "how long to wait for a connection to PostgreSQL")

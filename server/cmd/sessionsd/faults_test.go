@@ -78,3 +78,12 @@ func scrape(t *testing.T, baseURL string) string {
 	}
 	return string(text)
 }
+
+// TestControl tests that the demo's token opens the control of a demo that has one.
+func TestControl(t *testing.T) {
+	t.Parallel()
+	s := serve(t, []string{"QODER_PAT=pt-control"}, "--demo", "--control", "--db", "sqlite::memory:")
+	if got := status(t, s.baseURL+"/control/requests", "pt-control"); got != http.StatusOK {
+		t.Errorf("%d", got)
+	}
+}

@@ -45,8 +45,8 @@ nothing that is secret.`,
 			return askHealth(ctx, scheme+"://"+address+path)
 		},
 	}
-	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:8080", "address that the server listens on")
-	cmd.Flags().StringVar(&cert, "tls-cert", "", "certificate of the server, if it serves HTTPS; only whether it is set counts")
+	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:8080", "`HOST:PORT` that the server listens on")
+	cmd.Flags().StringVar(&cert, "tls-cert", "", "`FILE` of the server's certificate, if it serves HTTPS; only whether it is set counts")
 	cmd.Flags().BoolVar(&live, "live", false, "ask only whether the process lives (/healthz), not whether its database does")
 	cmd.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "how long to wait for the response")
 	return describeEnvironment(cmd)

@@ -146,6 +146,21 @@ func TestABackupGoesThroughAPipe(t *testing.T) {
 	}
 }
 
+// TestBackupMistakes names what is missing.
+func TestBackupMistakes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db := "sqlite:" + filepath.Join(dir, "x.db")
+	for _, tc := range []struct{ to, want string }{
+		{"-", "there is no database file " + filepath.Join(dir, "x.db") + " to copy"},
+		{filepath.Join(dir, "absent", "b"), "the folder of " + filepath.Join(dir, "absent", "b") + " does not exist"},
+	} {
+		if code, _, stderr := runProgram(t, nil, "backup", tc.to, "--db", db); code != 1 || !strings.Contains(stderr, tc.want) {
+			t.Errorf("%s: %d %s", tc.to, code, stderr)
+		}
+	}
+}
+
 // TestBackupsHaveRelativeNames backs up to, and restores at, names that are relative to the working folder.
 func TestBackupsHaveRelativeNames(t *testing.T) {
 	t.Parallel()
@@ -248,6 +263,71 @@ func TestCheck(t *testing.T) {
 		code, _, stderr := runProgram(t, env, append([]string{"check", "--addr", "127.0.0.1:0", "--db", db}, args...)...)
 		if code != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("%v: %d %s", args, code, stderr)
+		}
+	}
+}
+
+// TestCheckNamesPathsThatDoNotExist checks files and folders that a start could not use.
+func TestCheckNamesPathsThatDoNotExist(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	absent := filepath.Join(dir, "absent", "x")
+	cases := []struct{ args, want string }{
+		{"--vault-key-file " + absent, "the vault key: the folder of the key file " + absent + " does not exist"},
+		{"--vault-key-file " + file + "/x", "file/x"},
+		{"--vault-key-file " + dir, "is not a regular file"},
+		{"--db sqlite:" + dir, "is a folder; name a file in it"},
+		{"--db sqlite:" + file + "/x.db", "not a directory"},
+		{"--blobs " + file, "not a "},
+		{"--tls-cert " + absent + " --tls-key " + absent, "the TLS certificate: open " + absent},
+		{"--models " + absent, "models: open " + absent},
+		{"--script " + absent, "open " + absent},
+		{"--demo --faults " + absent, "open " + absent},
+	}
+	for _, command := range []string{"check", "serve"} { // a check says what a start says
+		for _, tc := range cases {
+			args := append([]string{command, "--addr", "127.0.0.1:0"}, strings.Fields(tc.args)...)
+			if !strings.Contains(tc.args, "--db") {
+				args = append(args, "--db", "sqlite:"+filepath.Join(dir, "x.db"))
+			}
+			if code, _, stderr := runProgram(t, nil, args...); code != 1 || !strings.Contains(stderr, tc.want) {
+				t.Errorf("%s %s: %d %s", command, tc.args, code, stderr)
+			}
+		}
+		if left, err := os.ReadDir(dir); command == "check" && (err != nil || len(left) != 1) {
+			t.Errorf("the checks left %v, %v", left, err)
+		}
+	}
+}
+
+// TestCheckAsksTheModelEndpoint checks endpoints that know the model, do not, refuse the key, and are away.
+func TestCheckAsksTheModelEndpoint(t *testing.T) {
+	t.Parallel()
+	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v1/models" || r.Header.Get("Authorization") != "Bearer sk-right" {
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, `{"error": {"message": "Incorrect API key provided."}}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"data": [{"id": "small"}, {"id": "large"}]}`)
+	}))
+	defer endpoint.Close()
+	for _, tc := range []struct{ key, url, model, want string }{
+		{"sk-right", endpoint.URL, "small", "model endpoint with 2 models\n"},
+		{"sk-right", endpoint.URL, "", "note: The model endpoint is asked for each agent's own model"},
+		{"sk-right", endpoint.URL, "medium", "note: the model endpoint does not list --openai-model medium; it lists 2 models\n"},
+		{"sk-wrong", endpoint.URL, "small", "note: the model endpoint returned 401 Unauthorized: Incorrect API key provided; turns of the openai runner may fail\n"},
+		{"", endpoint.URL, "small", "note: $OPENAI_API_KEY is not set"},
+		{"sk-right", "http://127.0.0.1:1", "small", "note: the connection to the model endpoint failed: "},
+	} {
+		code, stdout, stderr := runProgram(t, []string{"OPENAI_API_KEY=" + tc.key}, "check", "--addr", "127.0.0.1:0",
+			"--runner", "openai", "--openai-base-url", tc.url+"/v1", "--openai-model", tc.model)
+		if code != 0 || stderr != "" || !strings.Contains(stdout, tc.want) || strings.Contains(stdout, "sk-") {
+			t.Errorf("%v: %d %s%s", tc, code, stdout, stderr)
 		}
 	}
 }

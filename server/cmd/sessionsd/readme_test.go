@@ -56,6 +56,16 @@ func TestTheReadmesTour(t *testing.T) {
 	}
 }
 
+func TestTheReadmesControl(t *testing.T) {
+	t.Parallel()
+	s := serve(t, []string{"QODER_PAT=pt-test"}, "--demo", "--control", "--db", "sqlite::memory:")
+	sh := exec.CommandContext(t.Context(), "sh", "-euc", snippets(t, "Test against it")[0])
+	sh.Env = append(os.Environ(), "CONTROL="+s.baseURL+"/control")
+	if out, err := sh.CombinedOutput(); err != nil || string(out) != `{"requests":[]}`+"\n" {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestTheReadmesCommands(t *testing.T) {
 	t.Parallel()
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))

@@ -64,13 +64,21 @@ With --faults, requests fail as a YAML file says, so that programs can rehearse 
 gateways: responses in the server's place such as a 429, latency, dropped connections, cut streams. The same
 file and requests give the same faults again.
 
+With --control, test suites in any language do that for each test: POST /control/accounts with the demo's
+token gives a test an account of its own, and with that account's token PUT /control/script and /control/faults
+set what happens to it, and GET /control/requests returns what it has sent. GET /control lists the operations.
+It needs --demo and an --addr on loopback.
+
 Traces are sent by OTLP over HTTP if the standard variables of OpenTelemetry ask for it:
-OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318, for one.`,
+OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318, for one.
+
+` + describeVariables(),
 		Example: `  sessionsd serve --demo
   sessionsd serve --addr 0.0.0.0:8080 --db sqlite:/var/lib/sessions/sessions.db --log-format json
   SESSIONSD_DB=postgres://sessions:secret@db.example/sessions sessionsd serve --addr 0.0.0.0:8080
   SESSIONSD_FEATURES=m3 sessionsd serve
   sessionsd serve --demo --faults faults.yaml --script answers.yaml
+  sessionsd serve --demo --control --db sqlite::memory:
   OPENAI_API_KEY=... sessionsd serve --route 'gpt-*=openai' --openai-base-url https://api.openai.com/v1`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -100,7 +108,7 @@ OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318, for one.`,
 			}
 			defer stopProfiles()
 			return s.Run(cmd.Context(), func(baseURL string) {
-				announce(cmd.OutOrStdout(), s, baseURL)
+				announce(cmd.OutOrStdout(), s, baseURL, append(s.Lacks(), flags.runner.notes(config.Models)...))
 				if !cmd.Flags().Changed("db") {
 					fmt.Fprintf(cmd.OutOrStdout(), "The database is %s; --db names another one.\n", config.DB)
 				}
@@ -130,12 +138,15 @@ func (f *serveFlags) open(logs io.Writer) (config server.Config, err error) {
 	if config.Faults, err = openFaults(f.faultFile, config.Demo); err != nil {
 		return config, err
 	}
+	if config.Control && !config.Demo {
+		return config, errors.New("--control lets tests change what the server does; add --demo")
+	}
 	config.DB, config.DBMaxConns = f.db.name, f.db.maxConns
 	config.DBStatementTimeout, config.DBConnectTimeout = f.db.statementTimeout, f.db.connectTimeout
 	config.ResponseCheck = server.ResponseCheck(f.check)
 	config.VaultKey = os.Getenv(vaultKeyVariable)
 	if config.Demo {
-		config.DemoToken = os.Getenv("QODER_PAT")
+		config.DemoToken = os.Getenv(demoTokenVariable)
 	}
 	return config, nil
 }
@@ -160,35 +171,37 @@ func (f *serveFlags) checkBounds() error {
 
 func (f *serveFlags) register(flags *pflag.FlagSet) {
 	config := &f.config
-	flags.StringVar(&config.Addr, "addr", "127.0.0.1:8080", "address to listen on, HOST:PORT; port 0 selects a free one")
+	flags.StringVar(&config.Addr, "addr", "127.0.0.1:8080", "address to listen on, `HOST:PORT`; port 0 selects a free one")
 	flags.StringVar(&config.TLSCert, "tls-cert", "", "`FILE` with the certificate chain in PEM, to serve HTTPS; it is read again when it changes")
 	flags.StringVar(&config.TLSKey, "tls-key", "", "`FILE` with the private key of --tls-cert")
 	f.db.register(flags)
 	registerKeyFile(flags, &config.VaultKeyFile)
 	flags.BoolVar(&config.Demo, "demo", false, "create the agent and the environment of the documentation, and a token")
 	f.runner.register(flags)
-	flags.StringVar(&f.faultFile, "faults", "", "YAML file that says which requests fail, and how; with --demo only")
+	flags.StringVar(&f.faultFile, "faults", "", "YAML `FILE` that says which requests fail, and how; with --demo only")
+	flags.BoolVar(&config.Control, "control", false, "serve /control, where tests on this machine set scripts and faults and read their requests; with --demo only")
 	flags.IntVar(&config.Workers, "workers", 256, "turns to run at the same time")
 	flags.IntVar(&config.MaxTurns, "max-turns", 1000, "turns that an account may have queued or running; more are refused with 429")
 	flags.DurationVar(&config.TurnTimeout, "turn-timeout", time.Hour, "how long a turn may run, without the time in which it waits for a worker, a confirmation or a tool's result")
 	flags.DurationVar(&config.TurnSilenceTimeout, "turn-silence-timeout", 10*time.Minute, "how long the runner of a turn may do nothing; keep-alive comments of an endpoint count as life")
 	flags.DurationVar(&config.WorkPatience, "work-patience", 2*time.Minute, "how long a turn waits while its self-hosted environment has no worker; if its workers are busy it waits for --turn-timeout")
-	flags.StringSliceVar(&config.MCPAllow, "mcp-allow", nil, "hosts that requests to agents' MCP servers may go to, comma-separated: HOST, *.HOST or an address, each with an optional :PORT, also private ones; * for every public host. None by default")
+	flags.StringSliceVar(&config.MCPAllow, "mcp-allow", nil, "`HOSTS` that requests to agents' MCP servers may go to, comma-separated: HOST, *.HOST or an address, each with an optional :PORT, also private ones; * for every public host. None by default")
 	flags.DurationVar(&config.MCPTimeout, "mcp-timeout", 2*time.Minute, "how long a call of a tool of an MCP server may take")
 	flags.DurationVar(&config.WorkLease, "work-lease", 30*time.Second, "how long a worker has a work item of a self-hosted environment after a heartbeat; then another worker gets it")
 	flags.IntVar(&config.MaxStreams, "max-streams", 1000, "event streams that an account may have open on all replicas together; more are refused with 429")
 	flags.Int64Var(&config.MaxMemoryBytes, "max-memory-bytes", 1<<30, "bytes that the memories of an account may occupy with their versions; writes beyond it are refused with 409")
 	flags.Int64Var(&config.MaxKeyBytes, "max-key-bytes", 1<<30, "bytes that the idempotency keys of an account may occupy in 24 hours; requests with more keys are refused with 429")
 	flags.Int64Var(&config.MaxBytesInFlight, "max-bytes-in-flight", 256<<20, "bytes of memory for requests and responses under way; an account may use a quarter. Larger ones are refused with 429, or 503 when all accounts together use it up")
-	flags.StringVar(&config.Blobs, "blobs", "", "where the contents of files are stored: a folder, s3://BUCKET?region=REGION, or none; by default a folder beside the SQLite file")
+	flags.StringVar(&config.Blobs, "blobs", "", "where the contents of files are stored: a `FOLDER`, s3://BUCKET?region=REGION, or none; by default a folder beside the SQLite file")
 	flags.Int64Var(&config.MaxFileBytes, "max-file-bytes", 64<<20, "bytes that a file may have")
 	flags.Int64Var(&config.MaxAccountFileBytes, "max-account-file-bytes", 10<<30, "bytes that the files of an account may have together")
-	flags.StringVar(&config.Models, "models", "", "YAML file with the models to list; a built-in list by default")
-	flags.StringSliceVar(&config.CORSOrigins, "cors-origin", nil, "origins of pages that may use the API from a browser, comma-separated: SCHEME://HOST[:PORT], https://*.HOST, or * for every page. None by default")
-	flags.StringSliceVar(&config.Features, "features", nil, "features to switch on, comma-separated: m3 (resources, vault_ids)")
-	flags.StringVar(&f.check, "response-check", string(server.Enforce), "what to do with a response that violates the contract: enforce (respond 500) or report (log it)")
-	flags.StringVar(&f.logFormat, "log-format", "text", "format of the logs: text or json")
-	flags.StringVar(&f.pprofAddr, "pprof-addr", "", "address of this machine, such as 127.0.0.1:6060, to serve profiles at /debug/pprof/; by default they are not served")
+	flags.StringVar(&config.Models, "models", "", "YAML `FILE` with the models to list; a built-in list by default")
+	flags.BoolVar(&config.ListedModelsOnly, "listed-models-only", false, "refuse agents with a model that is not in the list of models, or is not enabled there; by default they may have any")
+	flags.StringSliceVar(&config.CORSOrigins, "cors-origin", nil, "`ORIGINS` of pages that may use the API from a browser, comma-separated: SCHEME://HOST[:PORT], https://*.HOST, or * for every page. None by default")
+	flags.StringSliceVar(&config.Features, "features", nil, "`FEATURES` to switch on, comma-separated: m3 (resources, vault_ids)")
+	flags.StringVar(&f.check, "response-check", string(server.Enforce), "`MODE` of responses that violate the contract: enforce (respond 500) or report (log it)")
+	flags.StringVar(&f.logFormat, "log-format", "text", "`FORMAT` of the logs: text or json")
+	flags.StringVar(&f.pprofAddr, "pprof-addr", "", "`HOST:PORT` of this machine, such as 127.0.0.1:6060, to serve profiles at /debug/pprof/; by default they are not served")
 	flags.DurationVar(&config.DrainDelay, "drain-delay", 0, "how long to continue serving, with /readyz red, before stopping; must exceed the time that a load balancer takes to notice")
 	flags.DurationVar(&config.ShutdownTimeout, "shutdown-timeout", 10*time.Second, "how long to wait for requests under way when stopping")
 }
@@ -226,10 +239,10 @@ func inSeconds(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// announce prints the server's address and the demo's curl.
-func announce(w io.Writer, s *server.Server, baseURL string) {
+// announce prints the server's address, what its operator should know, and the demo's curl.
+func announce(w io.Writer, s *server.Server, baseURL string, sentences []string) {
 	fmt.Fprintf(w, "listening on %s\n", baseURL)
-	for _, sentence := range s.Lacks() {
+	for _, sentence := range sentences {
 		fmt.Fprintln(w, sentence)
 	}
 	if demo := s.Demo(); demo != nil {

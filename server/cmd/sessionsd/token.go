@@ -112,14 +112,17 @@ workers of that self-hosted environment, which opens the environment's work and 
 				}
 				view := viewOf(token)
 				view.Token = secret
+				if !cmd.Flags().Changed("db") {
+					fmt.Fprintf(cmd.ErrOrStderr(), "The token is for a server with the database %s; --db names another one.\n", flags.db.name)
+				}
 				return flags.print(cmd.OutOrStdout(), view, secret+"\n")
 			})
 		},
 	}
 	flags.register(cmd)
-	cmd.Flags().StringVar(&account, "account", "", "account that the token acts for; required")
-	cmd.Flags().StringVar(&name, "name", "", "what the token is for")
-	cmd.Flags().StringVar(&environment, "environment", "", "self-hosted environment that the token is a key for; without it the token opens everything of the account")
+	cmd.Flags().StringVar(&account, "account", "", "`ACCOUNT` that the token acts for; required")
+	cmd.Flags().StringVar(&name, "name", "", "`NAME` that tells what the token is for")
+	cmd.Flags().StringVar(&environment, "environment", "", "`ID` of the self-hosted environment that the token is a key for; without it the token opens everything of the account")
 	cmd.Flags().DurationVar(&expiresIn, "expires-in", 0, "how long the token works, such as 720h; forever by default")
 	return describeEnvironment(cmd)
 }
@@ -181,7 +184,7 @@ func tokenListCommand() *cobra.Command {
 		},
 	}
 	flags.register(cmd)
-	cmd.Flags().StringVar(&account, "account", "", "list only the tokens of this account")
+	cmd.Flags().StringVar(&account, "account", "", "list only the tokens of this `ACCOUNT`")
 	return describeEnvironment(cmd)
 }
 

@@ -27,10 +27,12 @@ const Entry = memo(({ item, send }: { item: Item; send: Send; lang: string }) =>
     case "end": return <End item={item} />;
     case "tool": return <Tool item={item} send={send} />;
   }
-}, (a, b) => a.lang === b.lang && a.item.event === b.item.event && (a.item.kind !== "tool" || b.item.kind !== "tool" || sameTool(a.item, b.item)));
+}, (a, b) => a.lang === b.lang && a.item.event === b.item.event && sameState(a.item, b.item));
 
-function sameTool(a: ToolItem, b: ToolItem): boolean {
-  return a.result === b.result && a.confirmation === b.confirmation && a.waits === b.waits && a.over === b.over;
+/** sameState reports whether two items of one event show the same of other events. */
+function sameState(a: Item, b: Item): boolean {
+  if (a.kind === "tool" && b.kind === "tool") return a.result === b.result && a.confirmation === b.confirmation && a.waits === b.waits && a.over === b.over;
+  return a.kind !== "end" || b.kind !== "end" || a.awaited === b.awaited && a.past === b.past;
 }
 
 function Message({ item, name, text }: { item: Item; name: string; text: string }) {
@@ -48,10 +50,16 @@ function Note({ item, children }: { item: Item; children: ComponentChildren }) {
 
 function End({ item }: { item: Extract<Item, { kind: "end" }> }) {
   const { usage, stop_reason } = item.event;
-  const parts = [t(`stop_${stop_reason.type}` as Text)];
+  const waits = stop_reason.type === "requires_action";
+  const parts = [waits ? t(textOfWait(item)) : t(`stop_${stop_reason.type}` as Text)];
   if (usage && usage.input_tokens + usage.output_tokens > 0) parts.push(`${formatNumber(usage.input_tokens)} ${t("tokensIn")}`, `${formatNumber(usage.output_tokens)} ${t("tokensOut")}`);
   if (usage?.credits) parts.push(`${formatNumber(usage.credits)} ${t("credits")}`);
-  return <div class={`item end ${stop_reason.type}`}><span>{parts.join(" · ")}</span><Raw item={item} /></div>;
+  return <div class={`item end ${waits && (item.past || item.awaited === "worker") ? "" : stop_reason.type}`}><span>{parts.join(" · ")}</span><Raw item={item} /></div>;
+}
+
+function textOfWait({ awaited, past }: Extract<Item, { kind: "end" }>): Text {
+  if (awaited === "worker") return past ? "waitedForWorker" : "waitsForWorker";
+  return past ? "waited" : "stop_requires_action";
 }
 
 /** Raw shows an entry's event as the server has sent it, on demand. */
@@ -74,6 +82,7 @@ function Raw({ item }: { item: Item }) {
 function stateOf(item: ToolItem): { name: Text; style: string } {
   if (item.waits === "confirmation") return { name: "needsConfirmation", style: "waits" };
   if (item.waits === "result") return { name: "needsResult", style: "waits" };
+  if (item.waits === "worker") return { name: "waitsForWorker", style: "running" };
   if (item.confirmation?.result === "deny") return { name: "denied", style: "failed" };
   if (item.result) return item.result.is_error ? { name: "failed", style: "failed" } : { name: "done", style: "done" };
   return item.over ? { name: "noResult", style: "" } : { name: "running", style: "running" };
@@ -88,13 +97,14 @@ function summaryOf(input: object): string {
 function Tool({ item, send }: { item: ToolItem; send: Send }) {
   const { event, result, waits } = item;
   const [opened, setOpened] = useState(false);
+  const asks = waits === "confirmation" || waits === "result";
   const state = stateOf(item);
   const name = event.type === "agent.mcp_tool_use" ? `${event.mcp_server_name} / ${event.name}` : event.name;
   return (
     <section class={`item tool ${state.style}`} aria-label={name}>
-      <details open={opened || waits !== ""}>
+      <details open={opened || asks}>
         <summary onClick={(e) => {
-          e.preventDefault(); // it is open because the user wants that, or because the agent waits
+          e.preventDefault(); // it is open because the user wants that, or because the agent asks
           setOpened(!opened);
         }}>
           <code class="name">{name}</code>

@@ -4,12 +4,18 @@ import type { ComponentChildren } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { Failure, type Session } from "./api";
 import { formatFullTime, formatTime, t } from "./i18n";
+import type { Awaited } from "./transcript";
 
 export function Time({ at, precise }: { at: string; precise?: boolean }) {
   return <time dateTime={at} title={formatFullTime(at)}>{precise ? formatFullTime(at) : formatTime(at)}</time>;
 }
 
-export function Status({ session }: { session: Session }) {
+/** Status shows the state of a session, and who it waits for where that is known. */
+export function Status({ session, awaited }: { session: Session; awaited?: Awaited }) {
+  if (session.status === "idle" && !session.archived_at) {
+    if (awaited === "user") return <span class="status waits">{t("stop_requires_action")}</span>;
+    if (awaited === "worker") return <span class="status">{t("waitsForWorker")}</span>;
+  }
   const status = session.archived_at ? "archived" : session.status;
   return <span class={`status ${status}`}>{t(status)}</span>;
 }

@@ -8,7 +8,7 @@ import { ItemView } from "./items";
 import { asFailure, Facts, Json, Problem, Status, Time } from "./parts";
 import { link } from "./route";
 import { follow, type Connection } from "./stream";
-import { read } from "./transcript";
+import { read, type Awaited } from "./transcript";
 
 /** Piece is a part of an event that is not complete yet. */
 type Piece = { id: string; type: "agent.message" | "agent.thinking"; text: string };
@@ -62,7 +62,7 @@ export function SessionView({ id, changed }: { id: string; changed: (s: Session)
         <div class="headline">
           <a class="back" href={link("sessions")}>{t("back")}</a>
           <h2 id="session-title" ref={heading} tabIndex={-1}>{session ? session.title || t("untitled") : t("loading")}</h2>
-          {session && <Status session={session} />}
+          {session && <Status session={session} awaited={transcript.awaited} />}
         </div>
         {session && (
           <p class="quiet byline">
@@ -97,7 +97,7 @@ export function SessionView({ id, changed }: { id: string; changed: (s: Session)
       {view === "details" && <div class="scroll">{session && <SessionDetails session={session} />}</div>}
       {session?.archived_at
         ? <p class="quiet composer">{t("archivedHint")}</p>
-        : <Composer key={`${id}-composer`} session={id} running={running} waits={transcript.waits} send={send} />}
+        : <Composer key={`${id}-composer`} session={id} running={running} awaited={transcript.awaited} send={send} />}
     </article>
   );
 }
@@ -284,7 +284,7 @@ function Window(props: {
   );
 }
 
-function Composer({ session, running, waits, send }: { session: string; running: boolean; waits: boolean; send: (events: EventInput[], key: string) => Promise<void> }) {
+function Composer({ session, running, awaited, send }: { session: string; running: boolean; awaited: Awaited; send: (events: EventInput[], key: string) => Promise<void> }) {
   const [text, setText] = useState("");
   const [failure, setFailure] = useState<Failure>();
   const [busy, setBusy] = useState(false);
@@ -319,7 +319,7 @@ function Composer({ session, running, waits, send }: { session: string; running:
       void submit();
     }}>
       <Problem failure={failure} />
-      {waits && <p class="quiet">{t("waitsHint")}</p>}
+      {awaited && <p class="quiet">{t(awaited === "user" ? "waitsHint" : "workerHint")}</p>}
       <div class="field">
         <textarea ref={field} aria-label={t("message")} placeholder={t("messagePlaceholder")} rows={Math.min(8, text.split("\n").length)} value={text}
           onInput={(e) => setText(e.currentTarget.value)}
@@ -331,7 +331,7 @@ function Composer({ session, running, waits, send }: { session: string; running:
           }} />
         <div class="actions">
           <span class="quiet hint">{t("sendHint")}</span>
-          {running && <button type="button" onClick={() => void act(() => send([{ type: "user.interrupt" }], newKey()))}>{t("interrupt")}</button>}
+          {(running || awaited === "worker") && <button type="button" onClick={() => void act(() => send([{ type: "user.interrupt" }], newKey()))}>{t("interrupt")}</button>}
           {running && <button type="button" onClick={() => void act(() => cancelSession(session))}>{t("cancelTurn")}</button>}
           <button class="primary" disabled={busy || running || !text.trim()}>{t("send")}</button>
         </div>

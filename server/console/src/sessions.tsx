@@ -138,6 +138,7 @@ function NewSession({ close, created }: { close: () => void; created: (s: Sessio
         <label><span>{t("title")} ({t("optional")})</span><input name="title" maxLength={256} autoFocus /></label>
         <label>{t("agent")}<select name="agent" required>{choices?.agents.map((a) => <option key={a.id} value={a.id}>{a.name}</option>)}</select></label>
         <label>{t("environment")}<select name="environment" required>{choices?.environments.map((v) => <option key={v.id} value={v.id}>{v.name}</option>)}</select></label>
+        {choices && (choices.agents.length === 0 || choices.environments.length === 0) && <p class="quiet">{t("nothingToChoose")}</p>}
         <Problem failure={failure} />
         <div class="actions">
           <button type="button" onClick={close}>{t("cancel")}</button>

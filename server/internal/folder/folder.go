@@ -28,12 +28,17 @@ func Writable(path string) error {
 		case !info.IsDir():
 			return fmt.Errorf("%s is not a folder", path)
 		}
-		file, err := os.CreateTemp(path, ".writable-*")
-		if err != nil {
-			return err
-		}
-		return errors.Join(file.Close(), os.Remove(file.Name()))
+		return WritableNow(path)
 	}
+}
+
+// WritableNow is Writable for a folder that nothing would create.
+func WritableNow(path string) error {
+	file, err := os.CreateTemp(path, ".writable-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Close(), os.Remove(file.Name()))
 }
 
 // Sync makes the names in the folder that open opens by its path durable: os.Open, or the method of an os.Root. Windows does

@@ -193,7 +193,8 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 func (w *work) input(entries []turn.Entry, c *conversation) turn.Input {
 	agent := w.session.Agent
 	return turn.Input{
-		SessionID: w.session.ID, TurnID: w.session.Turn.ID, RequestID: w.requestID(), Entries: entries, History: c.history,
+		Account: w.ref.Session.Account, SessionID: w.session.ID, TurnID: w.session.Turn.ID, RequestID: w.requestID(),
+		Entries: entries, History: c.history,
 		Agent: turn.Agent{
 			ID: agent.ID, Version: agent.Version, Name: agent.Name, Model: agent.Model, System: agent.System, Tools: agent.Tools,
 			MaxInputTokens: w.MaxInputTokens[agent.Model],

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -46,6 +47,8 @@ type Options struct {
 	// MaxIdle is about how long the worker stays with a session that is in no turn, while other sessions wait; 0 for
 	// DefaultMaxIdle.
 	MaxIdle time.Duration
+	// HTTP sends the requests; http.DefaultClient for nil.
+	HTTP *http.Client
 	// Report gets what the worker does, in lines without a line end; nil for nobody. Its calls come one after another.
 	Report func(line string)
 	// Log gets what goes wrong.
@@ -84,7 +87,7 @@ func New(ctx context.Context, o Options) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := anthropic.NewClient(option.WithBaseURL(root), option.WithAPIKey("unused"))
+	client := anthropic.NewClient(option.WithBaseURL(root), option.WithAPIKey("unused"), option.WithHTTPClient(cmp.Or(o.HTTP, http.DefaultClient)))
 	return &Worker{Dir: dir, options: o, client: client, folder: folder}, nil
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // Version returns the version of a file's schema, 0 for a file that does not exist or is empty. It refuses a file that a
-// process serves, and one that could not be created. It creates nothing.
+// process serves, and one that could not be created or written to. It creates nothing.
 func Version(ctx context.Context, name string) (int64, error) {
 	if name == memory {
 		return 0, nil
@@ -23,10 +23,11 @@ func Version(ctx context.Context, name string) (int64, error) {
 	if err := checkName(name); err != nil {
 		return 0, err
 	}
-	if info, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+	switch info, err := os.Stat(name); {
+	case errors.Is(err, fs.ErrNotExist):
 		return 0, writable(filepath.Dir(name))
-	} else if err == nil && info.Size() == 0 {
-		return 0, nil
+	case err == nil && info.IsDir():
+		return 0, fmt.Errorf("sqlstore: open the database file: %w", isFolder(name))
 	}
 	path, err := existing(name)
 	if err != nil {
@@ -34,6 +35,12 @@ func Version(ctx context.Context, name string) (int64, error) {
 	}
 	if err := checkServed(path); err != nil {
 		return 0, err
+	}
+	if err := canWrite(path); err != nil {
+		return 0, fmt.Errorf("sqlstore: open the database file: %w", err)
+	}
+	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
+		return 0, nil
 	}
 	version := int64(0)
 	err = onReader(ctx, path, func(c *rawConn) error {
@@ -52,6 +59,15 @@ func writable(path string) error {
 		return fmt.Errorf("sqlstore: make the database file: %w", err)
 	}
 	return nil
+}
+
+// canWrite returns an error unless this process may write to a database file, which nobody serves, and create others next to it.
+func canWrite(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Close(), folder.WritableNow(filepath.Dir(path)))
 }
 
 // checkServed returns an error when a process serves the database.
@@ -106,8 +122,11 @@ func Snapshot(ctx context.Context, name, target string) error {
 		return err
 	}
 	path, err := existing(name)
-	if err != nil { // a file that does not exist would be created
-		return fmt.Errorf("sqlstore: there is no database file to copy: %w", err)
+	switch { // a file that does not exist would be created
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("sqlstore: there is no database file %s to copy", name)
+	case err != nil:
+		return fmt.Errorf("sqlstore: the database file cannot be copied: %w", err)
 	}
 	return onFile(ctx, path, url.Values{}, func(c *rawConn) error { // query_only would refuse to write the copy
 		_, err := c.run(ctx, "VACUUM INTO ?", []any{target})

@@ -90,7 +90,7 @@ func resolve(path string) (string, error) {
 		case err != nil:
 			return "", err
 		case info.IsDir():
-			return "", fmt.Errorf("%s is a folder; name a file in it", path)
+			return "", isFolder(path)
 		case info.Mode()&fs.ModeSymlink == 0:
 			return path, nil
 		}
@@ -125,3 +125,6 @@ func makeFile(path string) error {
 	_ = os.Link(empty.Name(), path) // also fails when another process was faster
 	return nil
 }
+
+// isFolder is the error for the name of a folder.
+func isFolder(path string) error { return fmt.Errorf("%s is a folder; name a file in it", path) }

@@ -1,0 +1,121 @@
+package recording
+
+import (
+	"bytes"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/cloud-sessions/sessions/api/contract"
+)
+
+// Redacted takes the place of secrets.
+const Redacted = "redacted"
+
+// Redactor removes secrets: the headers and the parameters in URLs whose names say that they are secrets, and the properties
+// that the contract marks as such. A nil Redactor removes none.
+type Redactor struct {
+	secrets map[string][]string // the names of properties by operationId; "" is for requests outside of the contract
+}
+
+// NewRedactor returns what removes the secrets of the contract that this module was built with.
+func NewRedactor() (*Redactor, error) {
+	c, err := contract.Load()
+	if err != nil {
+		return nil, err
+	}
+	r := &Redactor{secrets: map[string][]string{"": c.Secrets()}}
+	for op := range c.Operations() {
+		r.secrets[op.ID] = op.Secrets()
+	}
+	return r, nil
+}
+
+// secretWords are what names of headers and of parameters in URLs contain when their values are secrets: the access to an
+// account, or the signature of a URL that needs no other access.
+var secretWords = []string{"authorization", "cookie", "token", "secret", "password", "signature", "credential", "api-key", "api_key", "apikey"}
+
+// isSecretName reports whether the value of a header, or of a parameter in a URL, is a secret. The ids of secrets are none.
+func isSecretName(name string) bool {
+	name = strings.ToLower(name)
+	if strings.HasSuffix(name, "_id") {
+		return false
+	}
+	return name == "sig" || slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(name, word) })
+}
+
+// Header returns a header without secrets. Of an Authorization it keeps the scheme.
+func (r *Redactor) Header(h http.Header) http.Header {
+	clean := http.Header{}
+	for name, values := range h {
+		for _, value := range values {
+			switch {
+			case r == nil:
+			case isSecretName(name):
+				scheme, _, found := strings.Cut(value, " ")
+				value = Redacted
+				if found && strings.HasSuffix(strings.ToLower(name), "authorization") {
+					value = scheme + " " + Redacted
+				}
+			default:
+				value = r.Text(value)
+			}
+			clean[name] = append(clean[name], value)
+		}
+	}
+	return clean
+}
+
+// parameter is a name and a value in the query of a URL, also where JSON has escaped the ampersand.
+var parameter = regexp.MustCompile(`([?&]|\\u0026)([A-Za-z0-9_.%\[\]-]+)=([^&#"'\\\s<>]*)`)
+
+// Text returns a text without the secrets in its URLs, such as signatures.
+func (r *Redactor) Text(text string) string {
+	if r == nil || !strings.Contains(text, "=") {
+		return text
+	}
+	return parameter.ReplaceAllStringFunc(text, func(found string) string {
+		parts := parameter.FindStringSubmatch(found)
+		if parts[3] == "" || !isSecretName(parts[2]) {
+			return found
+		}
+		return parts[1] + parts[2] + "=" + Redacted
+	})
+}
+
+// JSON returns a JSON text without the secrets of an operation, and without white space between its tokens.
+func (r *Redactor) JSON(operation string, data []byte) []byte {
+	var lines bytes.Buffer
+	w := newJSONWriter(&lines, r, operation)
+	w.write(data)
+	w.end()
+	return joinJSON(bytes.Split(lines.Bytes(), []byte("\n")))
+}
+
+// properties returns the names of the secrets of an operation.
+func (r *Redactor) properties(operation string) []string {
+	if r == nil {
+		return nil
+	}
+	return r.secrets[operation]
+}
+
+// joinJSON returns the JSON text of lines, without white space between its tokens.
+func joinJSON(lines [][]byte) []byte {
+	var text []byte
+	inside, escaped := false, false
+	for _, line := range lines {
+		for _, c := range line {
+			if !inside && c == ' ' {
+				continue
+			}
+			text = append(text, c)
+			if c == '"' && !escaped {
+				inside = !inside
+			}
+			escaped = inside && c == '\\' && !escaped
+		}
+	}
+	return text
+}
