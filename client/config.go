@@ -90,13 +90,23 @@ func (c *config) fromEnvironment(getenv func(string) string) error {
 	return WithBaseURL(DefaultBaseURL)(c)
 }
 
+// secretHeaders lists the headers that hold secrets.
+func secretHeaders() []string {
+	return []string{"Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key"}
+}
+
+// authenticates reports whether requests have something that authenticates: a token, or a header in its place.
+func (c *config) authenticates() bool {
+	return c.token != "" || slices.ContainsFunc([]string{"Authorization", "X-Api-Key", "Cookie"}, func(name string) bool { return c.header.Get(name) != "" })
+}
+
 // secrets lists what must not appear in any text.
 func (c *config) secrets() []string {
 	var all []string
 	if c.token != "" {
 		all = append(all, c.token)
 	}
-	for _, name := range []string{"Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key"} {
+	for _, name := range secretHeaders() {
 		for _, value := range c.header.Values(name) {
 			if _, credentials, ok := strings.Cut(value, " "); ok && credentials != "" {
 				all = append(all, credentials)

@@ -63,7 +63,7 @@ func WithHTTPClient(hc *http.Client) Option {
 }
 
 // WithHeader sends a header with every request, instead of another one of the same name. Authorization replaces the
-// token; Idempotency-Key is the same as [WithIdempotencyKey].
+// token; with X-Api-Key or Cookie there need not be one. Idempotency-Key is the same as [WithIdempotencyKey].
 func WithHeader(name, value string) Option {
 	return func(c *config) error {
 		name := http.CanonicalHeaderKey(name)

@@ -139,12 +139,14 @@ func (c *config) request(ctx context.Context, build builder) (*http.Request, err
 	if err != nil {
 		return nil, err
 	}
-	if c.token == "" && c.header.Get("Authorization") == "" {
+	if !c.authenticates() {
 		return nil, &Error{Type: ErrAuthentication, words: saying("no token: set QODER_PAT or use client.WithToken")}
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
-	req.Header.Set("Authorization", "Bearer "+c.token)
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	for name, values := range c.header {
 		req.Header[name] = values
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/control"
 	"github.com/cloud-sessions/sessions/server/store"
@@ -27,23 +28,20 @@ func (c Config) checkControl() error {
 }
 
 // openControl returns the control of a demo, whose accounts begin with the configured runner and faults; nil if there is none.
-func (c Config) openControl(db store.Store, tokens *auth.Authenticator) *control.Control {
+func (c Config) openControl(api *contract.Contract, db store.Store, tokens *auth.Authenticator) *control.Control {
 	if !c.Control {
 		return nil
 	}
 	return control.New(control.Options{
 		Auth: tokens, Accounts: testAccounts{db}, Demo: DemoAccount, Now: c.Now,
-		Base:    control.Base{Runner: c.Runner, Faults: c.Faults},
-		Secrets: secretsOf,
+		Base: control.Base{Runner: c.Runner, Faults: c.Faults},
+		Secrets: func(operation string) []string {
+			if operation == "" { // a path that the contract does not have
+				return nil
+			}
+			return api.Operation(operation).Secrets()
+		},
 	})
-}
-
-// secretsOf returns the names of the properties of an operation's body that are secrets.
-func secretsOf(operation string) []string {
-	if !strings.Contains(operation, "Vault") {
-		return nil
-	}
-	return []string{"token", "access_token", "refresh_token", "client_secret", "secret_value"}
 }
 
 // testAccounts are the accounts that tests create.

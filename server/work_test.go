@@ -362,6 +362,9 @@ func TestKeys(t *testing.T) {
 	if got := refusalOf(h.do(request{method: "DELETE", path: keys + "/" + id})); got.Status != http.StatusNotFound {
 		t.Errorf("deleted again: %+v", got)
 	}
+	if after := h.do(request{method: "GET", path: keys + "?after_id=" + id}); after.status != http.StatusOK || strings.Contains(string(after.body), `"`+id+`"`) || after.field("first_id") != list.field("last_id") {
+		t.Errorf("after the deleted key: %d %s", after.status, after.body)
+	}
 	if got := h.do(create); got.status != http.StatusConflict {
 		t.Errorf("a repeat after the deletion: %d %s", got.status, got.body)
 	}

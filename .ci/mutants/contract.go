@@ -173,4 +173,12 @@ var contractMutants = []mutant{
 		packages: "api/contract",
 		tests:    "TestFramesOfOpenAPI32",
 	},
+	{
+		name:     "contract: all violations of a response are without a bound",
+		in:       "api/contract/all.go",
+		before:   "	if len(c.found) < MaxViolations {",
+		after:    "	if len(c.found) >= 0 {",
+		packages: "api/contract",
+		tests:    "TestAllViolations",
+	},
 }

@@ -515,6 +515,22 @@ var resourceMutants = []mutant{
 		tests:    "TestRefreshedBeforeTheClaim",
 	},
 	{
+		name:     "keys: a deleted key can be deleted again",
+		in:       "server/operations/keys.go",
+		before:   "return t.ID == req.KeyID && isLive(t) })",
+		after:    "return t.ID == req.KeyID })",
+		packages: "server",
+		tests:    "TestKeys",
+	},
+	{
+		name:     "keys: a repeat shows a deleted key",
+		in:       "server/operations/recorded.go",
+		before:   "if key.ID == ref.Key && isLive(key) {",
+		after:    "if key.ID == ref.Key {",
+		packages: "server",
+		tests:    "TestKeys",
+	},
+	{
 		name:     "egress: every public host counts as one that the operator knows",
 		in:       "server/egress/egress.go",
 		before:   "port(u)) == named }",

@@ -33,3 +33,9 @@ func (c *Contract) ResponseHeaders() []string {
 	}
 	return slices.Sorted(maps.Keys(names))
 }
+
+// DeclaresHeader reports whether the response of a status has a header of that name.
+func (o *Operation) DeclaresHeader(status int, name string) bool {
+	r := o.responses[status]
+	return r != nil && slices.ContainsFunc(r.headers, func(h header) bool { return h.name == name })
+}

@@ -110,17 +110,17 @@ func conform(t *testing.T, server, proxy string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	results, err := contractcheck.Run(t.Context(), c, contractcheck.Options{})
+	report, err := contractcheck.Run(t.Context(), c, contractcheck.Options{Only: []string{"examples", "unknown-ids"}}) // whose requests are valid
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range results {
+	for _, r := range report.Operations {
 		if r.Verdict != contractcheck.Conforms {
 			t.Errorf("%s: %s %s %v", r.Operation, r.Verdict, r.Reason, r.Violations)
 		}
 	}
-	if seen < len(results) {
-		t.Errorf("only %d requests of a conformance run of %d operations went through Prism", seen, len(results))
+	if seen < len(report.Operations) {
+		t.Errorf("only %d requests of a conformance run of %d operations went through Prism", seen, len(report.Operations))
 	}
 }
 

@@ -4,7 +4,24 @@
 //
 //	c, err := client.New(contractcheck.Report(func(v *contractcheck.Violation) { log.Print(v) }))
 //
-// [Report] lets everything pass, [Strict] fails what violates the contract, [Run] tries all operations of a server.
+// [Report] lets everything pass, [Strict] fails what violates the contract.
+//
+// [Run] is a conformance suite for servers, in any language, by [Checks]. In a test of one's own server:
+//
+//	func TestConformance(t *testing.T) {
+//		c, err := client.New(client.WithBaseURL(baseURL), client.WithToken(token))
+//		if err != nil {
+//			t.Fatal(err)
+//		}
+//		report, err := contractcheck.Run(t.Context(), c, contractcheck.Options{})
+//		if err != nil {
+//			t.Fatal(err)
+//		}
+//		for _, v := range report.Violations() {
+//			t.Errorf("%s: %v", v.Check, v)
+//		}
+//	}
+//
 // Package client does not import this package, which imports the contract and an OpenAPI library.
 package contractcheck
 
@@ -16,9 +33,11 @@ import (
 	"github.com/cloud-sessions/sessions/client"
 )
 
-// Violation is the first violation of the contract in a request, a response or an event of a stream. It quotes neither
+// Violation is a violation of the contract in a request, a response or an event of a stream. It quotes neither
 // bodies nor headers.
 type Violation struct {
+	// Check is the check of [Run] that found it; "" outside of a run.
+	Check string `json:"check,omitempty"`
 	// Operation is the operationId; "" when the contract has no operation at Method and Path.
 	Operation string `json:"operation,omitempty"`
 	// Method and Path are the request's; the path is percent-encoded, as it was sent.
@@ -30,7 +49,7 @@ type Violation struct {
 	// statuses.
 	Pointer string `json:"pointer"`
 	// Rule is the violated keyword, such as type, required or enum, or one of: operation, security, content, header, status,
-	// json, redirect, size, event; or, by Run only, outcome: a status that is wrong in its place.
+	// json, redirect, size, event; or, by Run only, outcome: what the contract allows, but not in its place.
 	Rule string `json:"rule"`
 	// Reason describes the violation.
 	Reason string `json:"reason"`
@@ -60,8 +79,8 @@ func (v *Violation) Error() string {
 	return text
 }
 
-// Report returns an option for a client, or a call, that passes every violation to report and changes nothing. Every
-// attempt of a call is validated. The goroutine that makes the call, or reads the stream, calls report; a client that
+// Report returns an option for a client, or a call, that passes every violation to report and changes nothing: of a request
+// the first one, of a response all, those of the body before those of the headers. Every attempt of a call is validated. The goroutine that makes the call, or reads the stream, calls report; a client that
 // several goroutines use calls it from each of them.
 func Report(report func(*Violation)) client.Option {
 	return client.WithMiddleware(middleware(func(v *Violation) error { report(v); return nil }))

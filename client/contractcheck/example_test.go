@@ -67,15 +67,19 @@ func ExampleRun() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	results, err := contractcheck.Run(ctx, c, contractcheck.Options{ReadOnly: true})
+	report, err := contractcheck.Run(ctx, c, contractcheck.Options{Only: []string{"listModels", "createAgent", "authentication", "idempotency"}})
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, r := range results[:3] {
-		fmt.Printf("%s %s: %d requests\n", r.Operation, r.Verdict, r.Requests)
+	for _, r := range report.Operations {
+		fmt.Println(r.Operation, r.Verdict)
 	}
+	for _, v := range report.Violations() {
+		fmt.Println(v)
+	}
+	fmt.Printf("%d %%, %d left\n", report.Score.Percent, len(report.Left))
 	// Output:
-	// listModels conforms: 1 requests
-	// createAgent unchecked: 0 requests
-	// updateAgent unchecked: 0 requests
+	// listModels conforms
+	// createAgent conforms
+	// 100 %, 0 left
 }

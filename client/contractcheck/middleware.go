@@ -85,6 +85,16 @@ func (e *exchange) found(err error) error {
 	return e.judge(e.violation().fill(violation))
 }
 
+// foundAll passes violations to the judge until it fails one.
+func (e *exchange) foundAll(all []*contract.Violation) error {
+	for _, v := range all {
+		if err := e.found(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // responseViolation passes a violation that the contract itself does not check to the judge.
 func (e *exchange) responseViolation(status int, rule, reason string) error {
 	return e.found(&contract.Violation{Status: status, Rule: rule, Reason: reason})
@@ -116,7 +126,7 @@ func (e *exchange) response(resp *http.Response) error {
 	}
 	if schema := e.operation.Stream(resp.StatusCode); schema != nil {
 		// A stream may not end, so its body is not read here.
-		if err := e.found(e.operation.CheckResponse(resp.StatusCode, resp.Header, nil)); err != nil {
+		if err := e.foundAll(e.operation.ResponseViolations(resp.StatusCode, resp.Header, nil)); err != nil {
 			return err
 		}
 		if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); media == "text/event-stream" {
@@ -125,7 +135,7 @@ func (e *exchange) response(resp *http.Response) error {
 		return nil
 	}
 	if e.operation.Bytes(resp.StatusCode) {
-		return e.found(e.operation.CheckResponse(resp.StatusCode, resp.Header, nil))
+		return e.foundAll(e.operation.ResponseViolations(resp.StatusCode, resp.Header, nil))
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	rest := io.Reader(resp.Body)
@@ -142,7 +152,7 @@ func (e *exchange) response(resp *http.Response) error {
 	case len(body) > maxResponse:
 		return e.responseViolation(resp.StatusCode, "size", tooLarge)
 	}
-	return e.found(e.operation.CheckResponse(resp.StatusCode, resp.Header, body))
+	return e.foundAll(e.operation.ResponseViolations(resp.StatusCode, resp.Header, body))
 }
 
 // failing is the rest of a body that could not be read.

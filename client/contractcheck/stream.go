@@ -18,14 +18,14 @@ type streamChecks struct {
 
 // event validates an event.
 func (c *streamChecks) event(f sse.Event) error {
-	v := c.schema.CheckFrame(f)
-	if v == nil {
-		return nil
+	all := c.schema.FrameViolations(f)
+	for _, v := range all {
+		v.Status = c.status
 	}
-	v.Status = c.status
-	return c.found(v)
+	return c.foundAll(all)
 }
 
+// broken passes a violation that the contract itself does not check to the judge.
 func (c *streamChecks) broken(rule, reason string) error {
 	return c.responseViolation(c.status, rule, reason)
 }

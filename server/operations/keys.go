@@ -34,7 +34,7 @@ func (h *handler) ListEnvironmentKeys(ctx context.Context, req echoserver.ListEn
 	}
 	p, id := req.Params, func(t store.Token) string { return t.ID }
 	list, err := listed(ctx, listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, nil},
-		func(page store.Page) (store.List[store.Token], error) { return pageOf(keys, id, page) }, wireKey, id)
+		func(page store.Page) (store.List[store.Token], error) { return pageOf(keys, id, isLive, page) }, wireKey, id)
 	return echoserver.ListEnvironmentKeys200JSONResponse{Body: types.EnvironmentKeyList(list)}, err
 }
 
@@ -43,14 +43,14 @@ func (h *handler) DeleteEnvironmentKey(ctx context.Context, req echoserver.Delet
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(keys, func(t store.Token) bool { return t.ID == req.KeyID }) {
+	if !slices.ContainsFunc(keys, func(t store.Token) bool { return t.ID == req.KeyID && isLive(t) }) {
 		return nil, &store.MissingError{Noun: store.NounKey, ID: req.KeyID}
 	}
 	_, err = h.store.RevokeToken(ctx, req.KeyID)
 	return echoserver.DeleteEnvironmentKey200JSONResponse{Body: types.DeletedEnvironmentKey{ID: req.KeyID, Type: types.DeletedEnvironmentKeyTypeEnvironmentKeyDeleted}}, err
 }
 
-// keysOf returns the keys of an environment that were not deleted, oldest first.
+// keysOf returns the keys of an environment, with those that were deleted, oldest first.
 func (h *handler) keysOf(ctx context.Context, environment string) ([]store.Token, error) {
 	if _, err := h.store.GetEnvironment(ctx, request.Account(ctx), environment); err != nil {
 		return nil, err
@@ -60,10 +60,11 @@ func (h *handler) keysOf(ctx context.Context, environment string) ([]store.Token
 		return nil, err
 	}
 	slices.Reverse(tokens)
-	return slices.DeleteFunc(tokens, func(t store.Token) bool {
-		return t.Scope.EnvironmentID != environment || t.RevokedAt != nil
-	}), nil
+	return slices.DeleteFunc(tokens, func(t store.Token) bool { return t.Scope.EnvironmentID != environment }), nil
 }
+
+// isLive reports whether a key was not deleted.
+func isLive(t store.Token) bool { return t.RevokedAt == nil }
 
 func wireKey(t store.Token) (types.EnvironmentKey, error) {
 	return types.EnvironmentKey{

@@ -159,29 +159,27 @@ func aliases(afterID, after, beforeID, before *string) (from, to *string, err er
 	return from, to, err
 }
 
-// pageOf returns a page of rows that are in memory, oldest first.
-func pageOf[Row any](rows []Row, id func(Row) string, page store.Page) (store.List[Row], error) {
+// pageOf returns a page of the rows in memory, oldest first, that shown accepts; the others are still cursors.
+func pageOf[Row any](rows []Row, id func(Row) string, shown func(Row) bool, page store.Page) (store.List[Row], error) {
 	ordered := slices.Clone(rows)
 	if !page.Ascending {
 		slices.Reverse(ordered)
 	}
-	from, to := 0, len(ordered)
 	if page.Cursor != "" {
 		at := slices.IndexFunc(ordered, func(r Row) bool { return id(r) == page.Cursor })
 		switch {
 		case at < 0:
 			return store.List[Row]{}, store.ErrUnknownCursor
 		case page.Backward:
-			to = at
+			ordered = ordered[:at]
 		default:
-			from = at + 1
+			ordered = ordered[at+1:]
 		}
 	}
-	hasMore := to-from > page.Limit
+	ordered = slices.DeleteFunc(ordered, func(r Row) bool { return !shown(r) })
+	from, to := 0, min(len(ordered), page.Limit)
 	if page.Backward {
-		from = max(from, to-page.Limit)
-	} else {
-		to = min(to, from+page.Limit)
+		from, to = max(0, len(ordered)-page.Limit), len(ordered)
 	}
-	return store.List[Row]{Items: ordered[from:to], HasMore: hasMore}, nil
+	return store.List[Row]{Items: ordered[from:to], HasMore: len(ordered) > page.Limit}, nil
 }

@@ -161,7 +161,7 @@ func (h *handler) rebuiltKey(ctx context.Context, ref reference) ([]byte, error)
 		return nil, err
 	}
 	for _, key := range keys {
-		if key.ID == ref.Key {
+		if key.ID == ref.Key && isLive(key) {
 			return encoded(key, nil, wireKey)
 		}
 	}

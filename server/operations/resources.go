@@ -43,7 +43,7 @@ func (h *handler) ListSessionResources(ctx context.Context, req echoserver.ListS
 	id := func(r store.Resource) string { return r.ID }
 	list, err := listed(ctx, listQuery{p.Limit, p.AfterID, p.BeforeID, p.Page, p.Order, nil},
 		func(page store.Page) (store.List[store.Resource], error) {
-			return pageOf(session.Resources, id, page)
+			return pageOf(session.Resources, id, func(store.Resource) bool { return true }, page)
 		},
 		func(r store.Resource) (types.SessionResource, error) { return wireResource(r), nil }, id)
 	return echoserver.ListSessionResources200JSONResponse{Body: types.SessionResourceList(list)}, err

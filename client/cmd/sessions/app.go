@@ -31,6 +31,7 @@ type app struct {
 	tokenFile string
 	caFile    string
 	profile   string
+	headers   []string
 	server    string // the base URL that is used
 	authority string // the file with certificates that are trusted for it, "" for none
 	refusal   string // what to do about a refused token, "" for what fits most commands
@@ -74,6 +75,7 @@ func (a *app) register(root *cobra.Command) {
 	flags.StringVar(&a.tokenFile, "token-file", "", "read the access token from `FILE`, or from standard input if it is -")
 	flags.StringVar(&a.caFile, "ca-file", "", "trust the certificates of authorities in `FILE`, in PEM, in addition to the system's [$"+caFileVariable+"]")
 	flags.StringVar(&a.profile, "profile", "", "use the server and the token that 'sessions login' has stored under this `NAME`")
+	flags.StringArrayVar(&a.headers, "header", nil, "send this `'NAME: VALUE'` with every request, such as that of another authentication; repeatable")
 	flags.VarP(&a.format, "output", "o", "output format: "+strings.Join(formats(), ", ")+" (default: table on a terminal, json otherwise)")
 	flags.DurationVar(&a.timeout, "timeout", client.DefaultTimeout, "time limit of one attempt; 0 means none")
 	flags.IntVar(&a.retries, "retries", client.DefaultMaxRetries, "retry failed requests up to this many `TIMES`")
@@ -98,6 +100,13 @@ func (a *app) connect(ctx context.Context) (*client.Client, error) {
 func (a *app) connectWith(opts ...client.Option) (*client.Client, error) {
 	if a.timeout < 0 || a.retries < 0 {
 		return nil, usageError{errors.New("--timeout and --retries must not be negative")}
+	}
+	for _, header := range a.headers {
+		name, value, ok := strings.Cut(header, ":")
+		if !ok {
+			return nil, usageError{fmt.Errorf("--header: %q has no colon; use 'NAME: VALUE'", name)}
+		}
+		opts = append(opts, client.WithHeader(strings.TrimSpace(name), strings.TrimSpace(value)))
 	}
 	hc, err := trusting(a.authority)
 	if err != nil {

@@ -31,7 +31,7 @@ func TestHelp(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), b.String()); diff != "" {
-		t.Errorf("run go test -run TestHelp -update . and read what changed: %s", diff)
+		t.Errorf("run go test ./client/cmd/sessions -run TestHelp -update and read what changed: %s", diff)
 	}
 }
 

@@ -29,14 +29,14 @@ func TestSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := diff.Diff(string(want), got); diff != "" {
-		t.Errorf("run go test -run TestSettings -update ./client/cmd/sessions and read what changed: %s", diff)
+		t.Errorf("run go test ./client/cmd/sessions -run TestSettings -update and read what changed: %s", diff)
 	}
 }
 
 // settings are the tables of settings.md.
 func settings() string {
 	var b strings.Builder
-	b.WriteString("# Settings of sessions\n\n`go test -run TestSettings -update ./client/cmd/sessions` writes this file.\n")
+	b.WriteString("# Settings of sessions\n\n`go test ./client/cmd/sessions -run TestSettings -update` writes this file.\n")
 	root := newApp(nil).command()
 	b.WriteString("\n## Flags of all commands\n\n| flag | default | meaning |\n| --- | --- | --- |\n")
 	root.PersistentFlags().VisitAll(func(f *pflag.Flag) {

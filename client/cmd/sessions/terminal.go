@@ -85,7 +85,10 @@ const patience = time.Second
 
 // spin shows on a terminal that the program waits, once patience is over, until stop is called. The line
 // is gone when stop has returned; stop may be called again.
-func (s stream) spin(text string) (stop func()) {
+func (s stream) spin(text string) (stop func()) { return s.spinOn(func() string { return text }) }
+
+// spinOn is spin for a text that changes. It is called from another goroutine.
+func (s stream) spinOn(text func() string) (stop func()) {
 	if !s.ansi {
 		return func() {}
 	}
@@ -103,7 +106,7 @@ func (s stream) spin(text string) (stop func()) {
 				}
 				return
 			case <-timer.C:
-				fmt.Fprintf(s.to, "\r%c %s", frames[i%len(frames)], visible(text))
+				fmt.Fprintf(s.to, "\r%c %s\x1b[K", frames[i%len(frames)], visible(text()))
 				timer.Reset(100 * time.Millisecond)
 			}
 		}

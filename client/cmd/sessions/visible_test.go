@@ -128,7 +128,7 @@ var terminalCommands = map[string]string{
 }
 
 // ownSequences are what the program itself makes a terminal do.
-var ownSequences = regexp.MustCompile(`\r[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] (?:waiting for the server|the agent works; Ctrl-C stops it|trying the operations)|\x1b\[(?:0|1|2|32|33)m|\r\x1b\[K`)
+var ownSequences = regexp.MustCompile(`\r[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] (?:waiting for the server|the agent works; Ctrl-C stops it|trying the operations|tried \d+ of \d+ operations, now [A-Za-z]+)\x1b\[K|\x1b\[(?:0|1|2|32|33)m|\r\x1b\[K`)
 
 // editorSequences are what the prompt of a chat makes a terminal do.
 var editorSequences = regexp.MustCompile(`\x1b\[\?202[67]\$p|\x1b\[\?5W|\x1b\[\?2004[hl]|\x1b\[>4(?:;2)?m|\x1b\[[<>]1u|\x1b\[\?u|\x1b\[[02] q|\x1b\[[JKm]|\x1b\[\?(?:25|7)[hl]|\x1b\[\d*[ABCDG]|[\r\x08]`)

@@ -31,14 +31,14 @@ func TestSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("run go test -run TestSettings -update ./server/cmd/sessionsd and read what changed: %s", diff)
+		t.Errorf("run go test ./server/cmd/sessionsd -run TestSettings -update and read what changed: %s", diff)
 	}
 }
 
 // settings are the tables of settings.md.
 func settings() string {
 	var b strings.Builder
-	b.WriteString("# Settings of sessionsd\n\nEvery flag is also a variable; the flag wins. `go test -run TestSettings -update ./server/cmd/sessionsd` writes this file.\n")
+	b.WriteString("# Settings of sessionsd\n\nEvery flag is also a variable; the flag wins. `go test ./server/cmd/sessionsd -run TestSettings -update` writes this file.\n")
 	root := command(io.Discard, io.Discard)
 	served := map[string]bool{}
 	serve, _, _ := root.Find([]string{"serve"})

@@ -1,20 +1,23 @@
 package contractcheck
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"io"
 	"maps"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // place is where an operation is tried.
 type place struct {
-	ids     map[string]string // of path parameters
-	unknown bool              // nothing exists there
+	ids map[string]string // of path parameters
 }
 
 // fill returns the path of a template.
@@ -36,43 +39,53 @@ func pathParameters(template string) []string {
 	return names
 }
 
-// places returns where an operation is tried: a read on something that exists and on something that does not, an archive
-// or a deletion on everything that was created, any other operation on one of it. ok is false when there is nothing to
-// change.
-func (r *run) places(op target) (places []place, ok bool) {
+// places returns where an operation succeeds: a read on something that exists, an archive or a deletion on everything that was
+// created, any other operation on one of it; none when nothing exists.
+func (r *run) places(op target) (places []place) {
 	names := pathParameters(op.Path)
 	if len(names) == 0 {
-		return []place{{}}, true
+		return []place{{}}
 	}
 	known, last := place{ids: map[string]string{}}, names[len(names)-1]
 	for _, name := range names {
 		known.ids[name] = r.id(name)
-		if op.Method != http.MethodGet && len(r.made[name]) == 0 {
-			return nil, false
+		if known.ids[name] == "" || op.Method != http.MethodGet && len(r.made[name]) == 0 {
+			return nil
 		}
-	}
-	if op.Method == http.MethodGet {
-		unknown := place{ids: maps.Clone(known.ids), unknown: true}
-		for _, name := range names {
-			if name == last || unknown.ids[name] == "" {
-				unknown.ids[name] = prefix(name) + "0"
-			}
-		}
-		if slices.Contains(slices.Collect(maps.Values(known.ids)), "") {
-			return []place{unknown}, true
-		}
-		return []place{known, unknown}, true
 	}
 	if op.Method != http.MethodDelete && !strings.HasSuffix(op.Path, "/archive") {
-		return []place{known}, true
+		return []place{known}
 	}
 	for _, id := range r.made[last] {
-		one := place{ids: maps.Clone(known.ids)}
-		one.ids[last] = id
-		places = append(places, one)
+		places = append(places, known.with(last, id))
 	}
-	return places, true
+	return places
 }
+
+// with returns the place with another id.
+func (p place) with(name, id string) place {
+	ids := maps.Clone(p.ids)
+	ids[name] = id
+	return place{ids: ids}
+}
+
+// unknown returns places where one of an operation's path parameters names nothing, for each of them.
+func (r *run) unknown(op target) (places []place, names []string) {
+	names = pathParameters(op.Path)
+	known := place{ids: map[string]string{}}
+	for _, name := range names {
+		if known.ids[name] = r.id(name); known.ids[name] == "" {
+			known.ids[name] = unknownID(name)
+		}
+	}
+	for _, name := range names {
+		places = append(places, known.with(name, unknownID(name)))
+	}
+	return places, names
+}
+
+// unknownID returns an id that is well-formed and names nothing.
+func unknownID(name string) string { return prefix(name) + "0" }
 
 // id is what a path parameter is tried with: what the run has created, or else what was there before; "" for nothing.
 func (r *run) id(name string) string {
@@ -89,18 +102,17 @@ func prefix(name string) string {
 }
 
 // learn keeps the ids in a successful response: of what was created, exists, or was deleted.
-func (r *run) learn(op target, at place, response json.RawMessage) {
+func (r *run) learn(op target, at place, response []byte) {
 	type record struct {
 		ID      string      `json:"id"`
 		Version json.Number `json:"version"`
+		Hash    string      `json:"content_sha256"`
 	}
 	var got struct {
 		record
 		Data []record `json:"data"`
 	}
-	if response == nil || json.Unmarshal(response, &got) != nil {
-		return
-	}
+	_ = json.Unmarshal(response, &got) // what else it is has no ids
 	names := pathParameters(op.Path)
 	if op.Method == http.MethodDelete || strings.HasSuffix(op.Path, "/redact") { // which can be done once
 		last := names[len(names)-1]
@@ -108,9 +120,10 @@ func (r *run) learn(op target, at place, response json.RawMessage) {
 		return
 	}
 	if name := op.holds; name != "" {
+		got.ID = createdID(response)
 		for _, rec := range append(got.Data, got.record) {
 			switch {
-			case !strings.HasPrefix(rec.ID, prefix(name)) || slices.Contains(r.made[name], rec.ID):
+			case rec.ID == "" || r.isKnown(rec.ID) || strings.HasSuffix(op.Path, "/redact"):
 			case op.Method == http.MethodPost, r.own(names, at):
 				r.made[name] = append(r.made[name], rec.ID)
 			default:
@@ -120,6 +133,9 @@ func (r *run) learn(op target, at place, response json.RawMessage) {
 	}
 	if got.Version != "" && got.ID == r.id("agent_id") {
 		r.version = got.Version
+	}
+	if got.Hash != "" && got.ID == r.id("memory_id") {
+		r.hash = got.Hash
 	}
 }
 
@@ -133,23 +149,43 @@ func (r *run) own(names []string, at place) bool {
 	return len(names) > 0
 }
 
-// bodies are the contract's examples of an operation's body, changed to fit what exists; nil alone where it has none.
-func (r *run) bodies(op target) []json.RawMessage {
+// body is the body of a request; data is nil for none.
+type body struct {
+	data  []byte
+	media string
+}
+
+// bodiesOf are the contract's examples of an operation's body, changed to fit what exists; one without data where it has none.
+func (r *run) bodiesOf(op target) []body {
 	switch {
 	case op.TakesForm(): // examples with several files need as many
-		return []json.RawMessage{nil, nil}
+		return []body{form(fileContent), form(fileContent)}
 	case len(op.bodies) == 0:
-		return []json.RawMessage{nil}
+		return []body{{}}
 	}
-	var all []json.RawMessage
-	for _, body := range op.bodies {
-		all = append(all, r.fit(body))
+	var all []body
+	for _, text := range op.bodies {
+		all = append(all, body{r.fit(text), "application/json"})
 	}
 	return all
 }
 
-// fit replaces the ids and the version of an example by those of what exists.
-func (r *run) fit(text string) json.RawMessage {
+// fileContent is the content of the files that are uploaded.
+const fileContent = "# Plan\n"
+
+// form returns a form with a file.
+func form(content string) body {
+	var data bytes.Buffer
+	w := multipart.NewWriter(&data)
+	_ = w.SetBoundary("contractcheck0000000000000000000000") // the same bytes each time, for idempotency keys
+	file, _ := w.CreateFormFile("file", "plan.md")
+	_, _ = io.WriteString(file, content) // a buffer takes everything
+	_ = w.Close()
+	return body{data.Bytes(), w.FormDataContentType()}
+}
+
+// fit replaces the ids of an example, and the state that a change is based on, by those of what exists.
+func (r *run) fit(text string) []byte {
 	for name, example := range exampleIDs {
 		if id := r.id(name); id != "" {
 			text = strings.ReplaceAll(text, example, id)
@@ -166,17 +202,21 @@ func (r *run) fit(text string) json.RawMessage {
 		}
 	}
 	var fields map[string]json.RawMessage
-	if r.version == "" || json.Unmarshal([]byte(text), &fields) != nil || fields["version"] == nil {
-		return json.RawMessage(text)
+	if json.Unmarshal([]byte(text), &fields) != nil {
+		return []byte(text)
 	}
-	fields["version"] = json.RawMessage(r.version)
+	for name, now := range map[string]string{"version": r.version.String(), "content_sha256": strconv.Quote(r.hash)} {
+		if fields[name] != nil && strings.Trim(now, `"`) != "" {
+			fields[name] = json.RawMessage(now)
+		}
+	}
 	changed, _ := json.Marshal(fields) // it was JSON before
 	return changed
 }
 
-// queries are queries with one of a read's parameters each, with the contract's example of it or, for what names
+// queriesOf are queries with one of a read's parameters each, with the contract's example of it or, for what names
 // something, with what exists.
-func (r *run) queries(op target, response json.RawMessage) (all []url.Values) {
+func (r *run) queriesOf(op target, response []byte) (all []url.Values) {
 	var page struct {
 		FirstID  string `json:"first_id"`
 		LastID   string `json:"last_id"`
