@@ -19,7 +19,7 @@ REDOCLY := @redocly/cli@2.77.0
 SPEC := api/openapi.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help gen gen-check contract-lint contract-diff contract-gate build image run run-worker run-cluster console console-check screenshots test test-cluster-long fuzz mutants bench bench-scale hostile lint prism cross ci clean
+.PHONY: help gen gen-check contract-lint contract-diff contract-gate build image run run-worker run-cluster console console-check screenshots test test-cluster-long fuzz mutants bench bench-scale hostile lint tools prism cross ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -125,13 +125,17 @@ bench-scale: ## measure create, get and list at 1,000, 100,000 and 1,000,000 ses
 hostile: ## measure what a hostile account costs the others (HOSTILE='--db postgres --for 30m': on PostgreSQL, for longer)
 	CGO_ENABLED=0 go run ./server/internal/hostile $(HOSTILE)
 
-lint: ## gofmt, go vet, staticcheck, a tidy go.mod, and mutants that still apply
+tools: ## run what reads OpenAPI documents on the contract, and write api/tools.md (some minutes; needs npm, Java and Chromium)
+	go run ./.ci/tools
+
+lint: ## gofmt, go vet, staticcheck, a tidy go.mod, mutants that still apply, and an api/tools.md of this contract
 	@unformatted=$$(find . -name '*.go' -not -path './gen/*' -not -path './.git/*' -exec gofmt -l {} +) && \
 	if [ -n "$$unformatted" ]; then printf 'lint: run gofmt -w on\n%s\n' "$$unformatted"; exit 1; fi
-	go vet ./... ./.ci/mutants
-	go run $(STATICCHECK) ./... ./.ci/mutants
+	go vet ./... ./.ci/mutants ./.ci/tools
+	go run $(STATICCHECK) ./... ./.ci/mutants ./.ci/tools
 	go mod tidy -diff
 	go run ./.ci/mutants -check
+	go run ./.ci/tools -check
 
 prism: build ## replay valid and invalid requests through Prism and fail on a response that violates the contract
 	@.ci/prism

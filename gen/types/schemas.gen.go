@@ -576,6 +576,8 @@ func ForSchema(name string) any {
 		return new(EventList)
 	case "Error":
 		return new(Error)
+	case "ErrorEnvelopeType":
+		return new(ErrorEnvelopeType)
 	case "ErrorDetail":
 		return new(ErrorDetail)
 	case "LeaseDetails":

@@ -3545,6 +3545,8 @@ type EnvironmentVariables = map[string]string
 // Example: {"error":{"message":"Agent 'agent_nonexistent' was not found.","type":"not_found_error"},"request_id":"019e3bb1-e8c1-71fd-9abb-b1477ffb84cc","type":"error"}
 type Error struct {
 	// Type Always `error`.
+	//
+	// Example: error
 	Type ErrorEnvelopeType `json:"type"`
 
 	// Error Details of an error.
@@ -3557,9 +3559,6 @@ type Error struct {
 	// Example: 019e3bb1-e8c1-71fd-9abb-b1477ffb84cc
 	RequestID RequestID `json:"request_id"`
 }
-
-// ErrorEnvelopeType Always `error`.
-type ErrorEnvelopeType string
 
 // ErrorDetail Details of an error.
 //
@@ -3587,6 +3586,11 @@ type ErrorDetail struct {
 	// Example: {"current_state":{"last_heartbeat":"2026-07-20T09:00:05.123456Z","state":"active","ttl_seconds":30}}
 	Details *LeaseDetails `json:"details,omitempty"`
 }
+
+// ErrorEnvelopeType Always `error`.
+//
+// Example: error
+type ErrorEnvelopeType string
 
 // ErrorType Kind of an error, one for each status; a 405 and the 409 of a busy session are `invalid_request_error`.
 //
