@@ -181,7 +181,7 @@ func TestProgress(t *testing.T) {
 	terminal := p.onTerminal(t)
 	terminal.wait(t, "\r[⠋⠙] waiting for the server")
 	close(seen)
-	if got := terminal.rest(t, p); !strings.Contains(got, "waiting for the server\r\x1b[K\x1b[1mID") {
+	if got := terminal.rest(t, p); !strings.Contains(got, "waiting for the server\x1b[K\r\x1b[K\x1b[1mID") {
 		t.Errorf("%q", got)
 	}
 }
