@@ -161,8 +161,8 @@ cross: ## build the programs for other systems, and vet all packages for macOS a
 # their summary ends the output.
 ci: ## run all checks, with a tenth of the mutants
 	@for target in gen-check console-check lint contract-lint contract-gate cross prism mutants test; do \
-		echo "== $$target"; \
-		$(MAKE) --no-print-directory $$target MUTANTS='$(or $(MUTANTS),-tenth)' || exit 1; \
+		echo "== $$target ($$(date +%T))"; \
+		$(MAKE) --no-print-directory $$target MUTANTS='$(or $(MUTANTS),-tenth -tested)' || exit 1; \
 	done
 
 clean: ## delete bin/

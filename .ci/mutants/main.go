@@ -8,6 +8,7 @@
 //	go run ./.ci/mutants -check       only whether each of them still applies and its tests still exist
 //	go run ./.ci/mutants -tenth       a tenth of them, chosen by the hash of the commit
 //	go run ./.ci/mutants -only auth   those whose name matches a regular expression
+//	go run ./.ci/mutants -tested      without a run of their tests on the code as it is, which `make ci` makes anyway
 package main
 
 import (
@@ -34,17 +35,18 @@ func main() {
 	check := flag.Bool("check", false, "only check that every mutant applies and that its tests exist")
 	tenth := flag.Bool("tenth", false, "run a tenth of the mutants, chosen by the hash of the commit")
 	only := flag.String("only", "", "run the mutants whose name matches this regular expression")
+	tested := flag.Bool("tested", false, "do not run the tests without a mutant first: something else does")
 	parallel := flag.Int("parallel", 2, "number of mutants to run at a time")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *check, *tenth, *only, *parallel); err != nil {
+	if err := run(ctx, *check, *tenth, *tested, *only, *parallel); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, check, tenth bool, only string, parallel int) error {
+func run(ctx context.Context, check, tenth, tested bool, only string, parallel int) error {
 	pattern, err := regexp.Compile(only)
 	if err != nil {
 		return fmt.Errorf("-only: %w", err)
@@ -67,9 +69,11 @@ func run(ctx context.Context, check, tenth bool, only string, parallel int) erro
 	if len(named) == 0 {
 		return errors.New("no mutant has such a name")
 	}
-	fmt.Printf("mutants: %d; first their tests without a mutant\n", len(named))
-	if err := passUnchanged(ctx, named); err != nil {
-		return err
+	if !tested {
+		fmt.Printf("mutants: %d; first their tests without a mutant\n", len(named))
+		if err := passUnchanged(ctx, named); err != nil {
+			return err
+		}
 	}
 	return runAll(ctx, named, parallel)
 }
