@@ -151,7 +151,8 @@ func (a *app) proxyOptions(f *proxyFlags) (*contractproxy.Options, error) {
 			return nil, errors.New("--upstream must be a URL such as http://127.0.0.1:8080, without a user and a query")
 		}
 		o.Upstream = upstream
-		return o, nil
+		o.Transport, err = a.upstreamTransport()
+		return o, err
 	}
 	recorded, err := recording.Load(f.replay)
 	if err != nil {
@@ -166,6 +167,16 @@ func (a *app) proxyOptions(f *proxyFlags) (*contractproxy.Options, error) {
 		InOrder: f.match.value == matchOrder, RealTime: f.timing.value == timingReal, Errors: true, Redactor: redact,
 	})
 	return o, err
+}
+
+// upstreamTransport returns what sends requests to the upstream, which trusts the certificates of --ca-file.
+func (a *app) upstreamTransport() (*http.Transport, error) {
+	transport := contractproxy.NewTransport()
+	file, err := a.givenCAFile()
+	if err == nil && file != "" {
+		err = trust(transport, file)
+	}
+	return transport, err
 }
 
 // showFinding writes a finding as it comes: as a line, or as a record where JSON was asked for.
