@@ -51,7 +51,8 @@ func (a *app) contractProxy() *cobra.Command {
 		Short: "Validate what passes between a client and a server, record it, and replay it",
 		Long: `proxy passes requests to the server at --upstream and its responses back, and validates both, and each event of a stream,
 against the contract that this program was built with. It prints a line for each violation (-o jsonl: a record), and a summary
-after Ctrl-C. The path of a request is added to that of --upstream. Responses are not compressed.
+after Ctrl-C. The path of a request is added to that of --upstream, whose certificate --ca-file can name. Responses are not
+compressed.
 
 With --mode report everything passes unchanged and at once. With --mode enforce an invalid request gets a 400 and does not
 reach the server, an invalid response becomes a 502, and a stream ends before an invalid event with an event of the type
