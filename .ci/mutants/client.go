@@ -874,4 +874,12 @@ var clientMutants = []mutant{
 		packages: "client/cmd/sessions",
 		tests:    "TestCAFile",
 	},
+	{
+		name:     "contract proxy: the upstream's certificate is judged without --ca-file",
+		in:       "client/cmd/sessions/contract_proxy.go",
+		before:   "err = trust(transport, file)",
+		after:    "err = trust(contractproxy.NewTransport(), file)",
+		packages: "client/cmd/sessions",
+		tests:    "TestContractProxyTrusts",
+	},
 }

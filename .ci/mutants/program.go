@@ -298,4 +298,20 @@ var programMutants = []mutant{
 		packages: "server/cmd/sessionsd",
 		tests:    "TestCheckAsksTheModelEndpoint",
 	},
+	{
+		name:     "traces: a sampler that does not exist records everything",
+		in:       "server/tracing/otlp/otlp.go",
+		before:   "case !slices.Contains(samplers, name):",
+		after:    "case !slices.Contains(samplers, name) && name == \"\":",
+		packages: "server/tracing/otlp",
+		tests:    "TestAsked",
+	},
+	{
+		name:     "traces: a ratio that is not one records everything",
+		in:       "server/tracing/otlp/otlp.go",
+		before:   "!(number >= 0 && number <= 1)",
+		after:    "number < 0",
+		packages: "server/tracing/otlp",
+		tests:    "TestAsked",
+	},
 }

@@ -409,29 +409,6 @@ func (s *schema) variants() []*schema {
 	return all
 }
 
-// Mentions returns the names of all properties in a schema, at any depth.
-func (s *Schema) Mentions() map[string]bool {
-	names, seen := map[string]bool{}, map[*schema]bool{}
-	var visit func(s *schema)
-	visit = func(s *schema) {
-		if s == nil || seen[s] {
-			return
-		}
-		seen[s] = true
-		for _, p := range s.properties {
-			names[p.name] = true
-			visit(p.schema)
-		}
-		visit(s.items)
-		visit(s.extra)
-		for _, v := range s.variants() {
-			visit(v)
-		}
-	}
-	visit(s.root)
-	return names
-}
-
 // Values returns the values that a parameter of strings may have, each alone where it is an array; nil when it has no enum.
 func (s *Schema) Values() []string {
 	if s.root.kind == arrayKind {

@@ -46,34 +46,46 @@ func (o *Operation) QueryParameters() []string {
 
 // propertyNames returns the names of the properties in the operation's requests and responses whose schema is chosen, sorted.
 func (o *Operation) propertyNames(chosen func(*schema) bool) []string {
-	names, seen := map[string]bool{}, map[*schema]bool{}
-	var visit func(s *schema)
-	visit = func(s *schema) {
+	roots := []*schema{o.body, o.form}
+	for _, r := range o.responses {
+		roots = append(roots, slices.Collect(maps.Values(r.content))...)
+	}
+	names := map[string]bool{}
+	eachProperty(roots, func(p *property) {
+		if p.schema != nil && chosen(p.schema) {
+			names[p.name] = true
+		}
+	})
+	return slices.Sorted(maps.Keys(names))
+}
+
+// Mentions returns the names of all properties in a schema, at any depth.
+func (s *Schema) Mentions() map[string]bool {
+	names := map[string]bool{}
+	eachProperty([]*schema{s.root}, func(p *property) { names[p.name] = true })
+	return names
+}
+
+// eachProperty visits the properties in schemas, at any depth, those of each schema once. Schemas may be nil.
+func eachProperty(roots []*schema, visit func(*property)) {
+	seen := map[*schema]bool{}
+	var walk func(s *schema)
+	walk = func(s *schema) {
 		if s == nil || seen[s] {
 			return
 		}
 		seen[s] = true
-		for _, p := range s.properties {
-			if p.schema != nil && chosen(p.schema) {
-				names[p.name] = true
-			}
-			visit(p.schema)
+		for i := range s.properties {
+			visit(&s.properties[i])
+			walk(s.properties[i].schema)
 		}
-		visit(s.items)
-		visit(s.extra)
-		for _, variant := range s.byValue {
-			visit(variant)
-		}
-		for _, variant := range s.byKind {
-			visit(variant)
+		walk(s.items)
+		walk(s.extra)
+		for _, variant := range s.variants() {
+			walk(variant)
 		}
 	}
-	visit(o.body)
-	visit(o.form)
-	for _, r := range o.responses {
-		for _, s := range r.content {
-			visit(s)
-		}
+	for _, s := range roots {
+		walk(s)
 	}
-	return slices.Sorted(maps.Keys(names))
 }

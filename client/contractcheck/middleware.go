@@ -6,7 +6,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strings"
 
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/client"
@@ -31,7 +30,7 @@ func middleware(judge judge) client.Middleware {
 			}
 			e := &exchange{judge: judge, method: req.Method, path: req.URL.EscapedPath()}
 			var pathParam func(string) string
-			e.operation, pathParam = find(compiled, e.method, e.path)
+			e.operation, pathParam = compiled.FindBelow(e.method, e.path)
 			if err := e.request(req, pathParam); err != nil {
 				return nil, err
 			}
@@ -46,17 +45,6 @@ func middleware(judge judge) client.Middleware {
 			return resp, nil
 		}
 	}
-}
-
-// find returns the operation of the end of a path: the beginning is the base URL's. No id is the name of a collection, so
-// the shortest end is the right one.
-func find(c *contract.Contract, method, path string) (*contract.Operation, func(string) string) {
-	for slash := strings.LastIndexByte(path, '/'); slash >= 0; slash = strings.LastIndexByte(path[:slash], '/') {
-		if op, pathParam := c.Find(method, path[slash:]); op != nil {
-			return op, pathParam
-		}
-	}
-	return nil, nil
 }
 
 // exchange is one attempt.

@@ -35,16 +35,15 @@ type streamBody struct {
 	io.ReadCloser
 	checks *streamChecks
 
-	events *sse.Reader  // of complete events
-	whole  bytes.Buffer // what arrived since the end of the last event
-	blank  bool         // the current line has no text so far
-	cr     bool         // the last byte was a CR, so that an LF belongs to it
-	gone   bool         // an event is too long: what follows is not checked
-	err    error
+	events   *sse.Reader  // of complete events
+	whole    bytes.Buffer // what arrived since the end of the last event
+	boundary sse.Boundary
+	gone     bool // an event is too long: what follows is not checked
+	err      error
 }
 
 func newStreamBody(in io.ReadCloser, checks *streamChecks) *streamBody {
-	s := &streamBody{ReadCloser: in, checks: checks, blank: true}
+	s := &streamBody{ReadCloser: in, checks: checks}
 	s.events = sse.NewReader(&s.whole, maxResponse)
 	return s
 }
@@ -55,44 +54,22 @@ func (s *streamBody) Read(p []byte) (int, error) {
 		return 0, s.err
 	}
 	n, err := s.ReadCloser.Read(p)
-	passed := 0 // the end of what was validated
-	for i, c := range p[:n] {
-		if s.gone {
-			break
-		}
-		s.whole.WriteByte(c)
-		ends := s.ends(c)
+	for passed := 0; passed < n && !s.gone; { // passed is the end of what was validated
+		length, ended := s.boundary.Find(p[passed:n])
+		s.whole.Write(p[passed : passed+length])
 		switch {
-		case ends:
-			s.err = s.checkWhole()
 		case s.whole.Len() > maxResponse:
 			s.gone, s.whole = true, bytes.Buffer{}
 			s.err = s.checks.broken("size", tooLarge)
+		case ended:
+			s.err = s.checkWhole()
 		}
 		if s.err != nil {
 			return passed, s.err
 		}
-		if ends {
-			passed = i + 1
-		}
+		passed += length
 	}
 	return n, err
-}
-
-// ends reports whether c ends an event, which a blank line does.
-func (s *streamBody) ends(c byte) bool {
-	second := s.cr && c == '\n' // of a line's end that has been seen
-	s.cr = c == '\r'
-	switch {
-	case second:
-		return false
-	case c == '\r' || c == '\n':
-		was := s.blank
-		s.blank = true
-		return was
-	}
-	s.blank = false
-	return false
 }
 
 // checkWhole validates the complete events.

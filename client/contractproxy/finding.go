@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Kind is the kind of a finding.
+// Kind says what was found.
 type Kind string
 
 // The kinds.
@@ -20,7 +20,8 @@ const (
 
 // Finding is what was found in an exchange. It quotes neither bodies nor headers nor queries.
 type Finding struct {
-	Kind   Kind   `json:"kind"`
+	Kind Kind `json:"kind"`
+	// Method is that of the request.
 	Method string `json:"method"`
 	// Path is percent-encoded, as it was sent.
 	Path string `json:"path"`

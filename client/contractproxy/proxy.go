@@ -28,7 +28,7 @@ const DefaultMaxBody = 16 << 20
 type Options struct {
 	// Upstream is the URL that requests go to; their paths are added to its path.
 	Upstream *url.URL
-	// Transport sends the requests; nil for one that knows the proxies of the environment.
+	// Transport sends the requests; nil for that of NewTransport.
 	Transport http.RoundTripper
 	// Enforce refuses what violates the contract: a request gets a 400, which the server does not see, a response becomes a 502,
 	// a stream ends with an event of the type error. By default everything passes.
@@ -66,10 +66,7 @@ func New(o Options) (*Proxy, error) {
 		o.MaxBody = DefaultMaxBody
 	}
 	if o.Transport == nil {
-		own := http.DefaultTransport.(*http.Transport).Clone()
-		own.MaxIdleConns, own.MaxIdleConnsPerHost = 0, 256 // there is one host
-		own.DisableCompression = true
-		o.Transport = own
+		o.Transport = NewTransport()
 	}
 	p := &Proxy{options: o, contract: compiled, summary: Summary{Violations: map[string]int{}}}
 	p.reverse = &httputil.ReverseProxy{
@@ -77,6 +74,15 @@ func New(o Options) (*Proxy, error) {
 		Transport: o.Transport, BufferPool: &buffers{}, ErrorLog: log.New(discard{}, "", 0),
 	}
 	return p, nil
+}
+
+// NewTransport returns what sends requests by default, for callers that change something of it: a transport for one host,
+// through the proxy that the environment names, which passes compressed bodies on unchanged.
+func NewTransport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, 256
+	t.DisableCompression = true
+	return t
 }
 
 // discard is where ReverseProxy's log goes: exchanges report what it says.

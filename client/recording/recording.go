@@ -56,19 +56,22 @@ type Exchange struct {
 	Operation string
 	Method    string
 	// Target is the path and the query, percent-encoded as they were sent.
-	Target        string
+	Target string
+	// RequestHeader and RequestBody are what the caller sent, without the secrets that were redacted.
 	RequestHeader http.Header
 	RequestBody   []byte
 	// Status is the status of the response; 0 when there was none.
 	Status int
 	// After is how long the response took to begin, EndAfter how long the exchange took.
 	After, EndAfter time.Duration
-	Header          http.Header
+	// Header is that of the response, without the secrets that were redacted.
+	Header http.Header
 	// Body is the body of the response, unless it is a stream.
 	Body []byte
 	// Frames are the pieces of a stream.
 	Frames []Frame
-	End    End
+	// End is how the exchange ended.
+	End End
 }
 
 // Frame is a piece of a stream: an event with the blank line that ends it, or a part of one.
@@ -94,6 +97,7 @@ const (
 
 // FileError tells what is wrong in a file, and where.
 type FileError struct {
+	// File is the name of the file.
 	File string
 	// Line counts from 1.
 	Line int

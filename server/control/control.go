@@ -16,12 +16,16 @@ import (
 
 // Account is an account of a test, and what new sessions need of it.
 type Account struct {
-	ID            string    `json:"account"`
-	Token         string    `json:"token"`
-	ExpiresAt     time.Time `json:"expires_at"`
-	AgentID       string    `json:"agent_id"`
-	EnvironmentID string    `json:"environment_id"`
-	MemoryStoreID string    `json:"memory_store_id"`
+	// ID is the name of the account, as in the server's log.
+	ID string `json:"account"`
+	// Token authorizes the requests of the program under test, and those of the test to the routes of its stage.
+	Token string `json:"token"`
+	// ExpiresAt is when Token becomes invalid.
+	ExpiresAt time.Time `json:"expires_at"`
+	// AgentID, EnvironmentID and MemoryStoreID identify the records that the account has from the start.
+	AgentID       string `json:"agent_id"`
+	EnvironmentID string `json:"environment_id"`
+	MemoryStoreID string `json:"memory_store_id"`
 
 	// TokenID names the token, to revoke it.
 	TokenID string `json:"-"`
@@ -38,7 +42,9 @@ type Accounts interface {
 
 // Options configure a Control. All of them are required.
 type Options struct {
-	Auth     *auth.Authenticator
+	// Auth finds the account of a request's token.
+	Auth *auth.Authenticator
+	// Accounts create and end the accounts of tests.
 	Accounts Accounts
 	// Demo is the demo's account, whose token creates the others.
 	Demo string
@@ -46,7 +52,8 @@ type Options struct {
 	Base Base
 	// Secrets returns the names of the properties of an operation's body that are secrets.
 	Secrets func(operation string) []string
-	Now     func() time.Time
+	// Now returns the time that tokens expire by.
+	Now func() time.Time
 }
 
 // The bounds of the accounts of tests.

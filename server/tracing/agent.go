@@ -24,6 +24,7 @@ type Turn struct {
 	Model              string
 	// Runner is the name of the runner.
 	Runner string
+	// Origin is where the turn comes from.
 	Origin Origin
 }
 
@@ -102,7 +103,8 @@ func (s Span) server(baseURL string) {
 type Reply struct {
 	// ID and Model are the endpoint's, Reason is why the response ended.
 	ID, Model, Reason string
-	Used              usage.Usage
+	// Used is what the response cost, in tokens.
+	Used usage.Usage
 }
 
 // Wants reports whether the span records a Reply: it is costly to find out what no span records.

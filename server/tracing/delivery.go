@@ -11,7 +11,8 @@ import (
 type Delivery struct {
 	// ID is the item's, Worker the id that the worker gave; "" for none.
 	ID, Environment, Session, Worker string
-	Origin                           Origin
+	// Origin is that of the session's turn.
+	Origin Origin
 }
 
 // Delivered records that the request in ctx has delivered a work item, in the trace of the session's turn. The span is linked to

@@ -51,7 +51,8 @@ func (a *app) contractProxy() *cobra.Command {
 		Short: "Validate what passes between a client and a server, record it, and replay it",
 		Long: `proxy passes requests to the server at --upstream and its responses back, and validates both, and each event of a stream,
 against the contract that this program was built with. It prints a line for each violation (-o jsonl: a record), and a summary
-after Ctrl-C. The path of a request is added to that of --upstream. Responses are not compressed.
+after Ctrl-C. The path of a request is added to that of --upstream, whose certificate --ca-file can name. Responses are not
+compressed.
 
 With --mode report everything passes unchanged and at once. With --mode enforce an invalid request gets a 400 and does not
 reach the server, an invalid response becomes a 502, and a stream ends before an invalid event with an event of the type
@@ -151,7 +152,8 @@ func (a *app) proxyOptions(f *proxyFlags) (*contractproxy.Options, error) {
 			return nil, errors.New("--upstream must be a URL such as http://127.0.0.1:8080, without a user and a query")
 		}
 		o.Upstream = upstream
-		return o, nil
+		o.Transport, err = a.upstreamTransport()
+		return o, err
 	}
 	recorded, err := recording.Load(f.replay)
 	if err != nil {
@@ -166,6 +168,16 @@ func (a *app) proxyOptions(f *proxyFlags) (*contractproxy.Options, error) {
 		InOrder: f.match.value == matchOrder, RealTime: f.timing.value == timingReal, Errors: true, Redactor: redact,
 	})
 	return o, err
+}
+
+// upstreamTransport returns what sends requests to the upstream, which trusts the certificates of --ca-file.
+func (a *app) upstreamTransport() (*http.Transport, error) {
+	transport := contractproxy.NewTransport()
+	file, err := a.givenCAFile()
+	if err == nil && file != "" {
+		err = trust(transport, file)
+	}
+	return transport, err
 }
 
 // showFinding writes a finding as it comes: as a line, or as a record where JSON was asked for.

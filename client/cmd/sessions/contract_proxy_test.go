@@ -110,6 +110,40 @@ func TestContractProxyReports(t *testing.T) {
 	}
 }
 
+// TestContractProxyTrusts checks that --ca-file, and its variable, are for the upstream.
+func TestContractProxyTrusts(t *testing.T) {
+	t.Parallel()
+	api, file := privately(t, "../../../server/turn/testdata/worker.yaml")
+	for _, tc := range []struct {
+		name           string
+		flag, variable string
+		want           int
+	}{
+		{"flag", file, "", http.StatusOK},
+		{"variable", "", file, http.StatusOK},
+		{"neither", "", "", http.StatusBadGateway},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			p := prepare(t, api, "contract", "proxy", "--upstream", strings.TrimSuffix(api, "/v1"), "--ca-file", tc.flag)
+			p.Env = append(p.Env, caFileVariable+"="+tc.variable)
+			address, stop := proxied(t, p)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/v1/models", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Authorization", "Bearer "+token)
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil || resp.Body.Close() != nil || resp.StatusCode != tc.want {
+				t.Errorf("%v %v, want %d", resp, err, tc.want)
+			}
+			if code := stop(); code != exitOK {
+				t.Errorf("exit code %d, %s%s", code, &p.out, &p.err)
+			}
+		})
+	}
+}
+
 func TestContractProxyMistakes(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -130,6 +164,7 @@ func TestContractProxyMistakes(t *testing.T) {
 		"--timing needs --replay":                                                {"proxy", "--upstream", "http://a", "--timing", "real"},
 		"--keep-secrets needs --record":                                          {"proxy", "--upstream", "http://a", "--keep-secrets"},
 		"missing argument BEFORE; see 'sessions contract drift --help'":          {"drift"},
+		"--ca-file: " + wild + " has no certificate in PEM":                      {"proxy", "--upstream", "https://a", "--ca-file", wild},
 		"--listen nowhere: listen tcp: address nowhere: missing port in address": {"proxy", "--upstream", "http://a", "--listen", "nowhere"},
 	} {
 		p := prepare(t, "http://127.0.0.1:1/v1", append([]string{"contract"}, args...)...)

@@ -1,4 +1,4 @@
-// A conversation without an SDK: the types come from the contract. Beside a server that `make run` has started:
+// A conversation without an SDK: the types come from the contract. Next to a server that `make run` has started:
 //
 //   npm ci && npm run generate && npm run build && QODER_PAT=pt-... npm start
 import { setTimeout as sleep } from "node:timers/promises";

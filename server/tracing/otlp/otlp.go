@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -41,9 +43,33 @@ func Asked(getenv func(string) string) (bool, error) {
 	}
 	switch protocol.value {
 	case "", "http/protobuf", "http/json":
-		return true, nil
+		err := checkSampler(getenv)
+		return err == nil, err
 	}
 	return false, protocol.invalid("use http/protobuf or http/json")
+}
+
+// samplers are the values of OTEL_TRACES_SAMPLER that the SDK knows.
+var samplers = []string{
+	"always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio",
+}
+
+// checkSampler returns an error for a sampler that the SDK would replace by one that records everything.
+func checkSampler(getenv func(string) string) error {
+	sampler := variable{"OTEL_TRACES_SAMPLER", strings.TrimSpace(getenv("OTEL_TRACES_SAMPLER"))}
+	ratio := variable{"OTEL_TRACES_SAMPLER_ARG", strings.TrimSpace(getenv("OTEL_TRACES_SAMPLER_ARG"))}
+	switch name := strings.ToLower(sampler.value); {
+	case name == "":
+		return nil
+	case !slices.Contains(samplers, name):
+		return sampler.invalid("use one of " + strings.Join(samplers, ", "))
+	case ratio.value == "" || !strings.HasSuffix(name, "traceidratio"):
+		return nil
+	}
+	if number, err := strconv.ParseFloat(ratio.value, 64); err != nil || !(number >= 0 && number <= 1) {
+		return ratio.invalid("use a number from 0 to 1")
+	}
+	return nil
 }
 
 // variable is a variable of the environment.
