@@ -53,7 +53,7 @@ func checks() []*check {
 		{Check{checkDeletions, "What was deleted is not found, not listed, and cannot be deleted again.", "Delete"}, false, nil, nil, nil},
 
 		{Check{"authentication", "A request with a missing or unknown token is a 401.", "Tokens"}, true, nil, func(t target) bool { return t.Secured }, (*probe).authentication},
-		{Check{"unknown-ids", "An id that does not exist is a 404, in paths and in bodies.", "Identifiers"}, true, nil, func(t target) bool { return len(pathParameters(t.Path)) > 0 || len(t.needs) > 0 }, (*probe).unknownIDs},
+		{Check{"unknown-ids", "An id that does not exist is a 404, in paths and in bodies, and so is one that belongs to another parent than that of the path.", "Identifiers"}, true, nil, func(t target) bool { return len(pathParameters(t.Path)) > 0 || len(t.needs) > 0 }, (*probe).unknownIDs},
 		{Check{"malformed-ids", "An id in a path with the wrong form is a 400.", "Identifiers"}, true, nil, hasPathParameters, (*probe).malformedIDs},
 		{Check{"invalid-parameters", "A query parameter or header that violates the contract is a 400.", "Request validation"}, true, nil, nil, (*probe).invalidParameters},
 		{Check{"invalid-bodies", "A body that violates the contract in one way, for each way, is a 400.", "Request validation"}, false, nil, takesBody, (*probe).invalidBodies},
@@ -64,6 +64,7 @@ func checks() []*check {
 		{Check{checkExamples, "The contract's examples of requests and parameters succeed.", "contract"}, true, nil, nil, (*probe).examples},
 
 		{Check{"updates", "An update changes the fields that it names and no others; updated_at does not go back, a version grows by one.", "Metadata"}, false, nil, isUpdate, (*probe).updates},
+		{Check{"texts", "Texts are returned as they were sent, with every character: markup, both forms of a letter, and those beyond U+FFFF.", "contract"}, false, nil, func(t target) bool { return takesBody(t) && (t.holds != "" || isUpdate(t)) }, (*probe).texts},
 		{Check{"scopes", "The key of an environment opens nothing that belongs to the account.", "Tokens of workers"}, false, nil, func(t target) bool { return t.holds == "key_id" && t.Method == http.MethodPost }, (*probe).scopes},
 		{Check{"extras", "Unknown query parameters and headers are ignored.", "Request validation"}, true, nil, isGet, (*probe).extras},
 		{Check{"request-ids", "The caller's X-Request-Id is that of the response.", "Request id"}, true, nil, isGet, (*probe).requestIDs},
@@ -71,9 +72,9 @@ func checks() []*check {
 		{Check{"methods", "A method that a path does not have is a 405 with Allow, an unknown path a 404.", "Error types"}, false, nil, func(t target) bool { return t.first }, (*probe).methods},
 		{Check{"paging", "Pages have every record once, also when others are created meanwhile; limits and cursors are those of the page.", "List envelope"}, true, nil, isList, (*probe).paging},
 		{Check{"order", "Lists are in the requested order of creation.", "List envelope"}, true, nil, isList, (*probe).order},
-		{Check{"filters", "A filter returns the records that match, all of them and no others.", "contract"}, true, nil, isList, (*probe).filters},
+		{Check{"filters", "A filter returns the records that match, all of them and no others, also after a cursor.", "contract"}, true, nil, isList, (*probe).filters},
 		{Check{"archives", "What was archived is readable, leaves the default list, and cannot be changed.", "Archive"}, false, nil, func(t target) bool { return strings.HasSuffix(t.Path, "/archive") }, (*probe).archives},
-		{Check{"repeats", "An action that is taken again has no effect, or is a 409 or a 412.", "Archive"}, false, nil, isAction, (*probe).repeats},
+		{Check{"repeats", "An action that is taken again leaves the record as it is, or is a 409 or a 412.", "Archive"}, false, nil, isAction, (*probe).repeats},
 		{Check{"contents", "The content of a file is what was uploaded; ranges are parts of it.", "File contents"}, true, nil, func(t target) bool { return t.Bytes(http.StatusOK) }, (*probe).contents},
 		{Check{"turns", "A turn begins with session.status_running and ends with exactly one session.status_idle; the session is idle then.", "Order of a turn"}, false, nil, isStream, (*probe).turn},
 		{Check{"stream-history", "A stream without a cursor begins with the events that the list has.", "Event stream"}, true, nil, isStream, (*probe).history},

@@ -1,6 +1,7 @@
 package contractcheck
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 )
@@ -18,7 +19,7 @@ func (p *probe) contents() error {
 		return err
 	}
 	if string(got.body) != fileContent {
-		p.note(q, got, "", "it is not the content that was uploaded")
+		p.note(q, got, "", "it is not the content that was uploaded, "+difference(got.body, fileContent))
 	}
 	if slices.Contains(p.Statuses, http.StatusNotModified) {
 		q.header = http.Header{"Accept": {"*/*"}, "If-None-Match": {got.header.Get("ETag")}}
@@ -46,4 +47,16 @@ func (p *probe) contents() error {
 		}
 	}
 	return nil
+}
+
+// difference says where a content differs from what was uploaded.
+func difference(got []byte, want string) string {
+	n := 0
+	for n < len(got) && n < len(want) && got[n] == want[n] {
+		n++
+	}
+	if n == len(got) || n == len(want) {
+		return fmt.Sprintf("which has %d bytes, and this has %d", len(want), len(got))
+	}
+	return fmt.Sprintf("whose byte %d is 0x%02x, and here it is 0x%02x: contents are bytes, which need not be text", n, want[n], got[n])
 }

@@ -3,6 +3,7 @@ package contractcheck
 import (
 	"context"
 	"net/http"
+	"slices"
 )
 
 // Planned is what [Run] would create by an operation.
@@ -41,10 +42,19 @@ func isItem(op target) bool {
 	return op.holds == "" && op.ID != "sendEvents" || len(names) > 0 && op.Path[len(op.Path)-1] == '}'
 }
 
-// more returns how many records the checks of lists create in addition, or of streams send.
+// more returns how many records other checks than that of the examples create in addition, or send to a stream.
 func (r *run) more(op target) int {
 	n := 0
 	if op.holds == "key_id" && r.selected.runs(checkNamed("scopes"), op.ID) {
+		n++
+	}
+	if texts := checkNamed("texts"); op.holds != "" && texts.applies(op) && r.selected.runs(texts, op.ID) && (&probe{run: r, target: op}).hardened(r.bodiesOf(op)[0].data) != nil {
+		n++
+	}
+	if creator, ok := r.creatorOf(op.holds); ok && creator.ID == op.ID && len(r.bodiesOf(op)) == 1 && slices.ContainsFunc(plan, func(s step) bool {
+		parent, below := parentOf(r.target(s))
+		return below && parent == op.holds && r.selected.runs(checkNamed("unknown-ids"), s.operation)
+	}) {
 		n++
 	}
 	for _, s := range plan {

@@ -3,6 +3,7 @@ package contractcheck
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -79,13 +80,15 @@ func lastSegment(location string) string {
 	return u.Path[strings.LastIndexByte(u.Path, '/')+1:]
 }
 
-// sweep deletes what was created since mark, when that is not for the steps that follow.
+// sweep deletes what was created since mark, except for what is used by the steps that follow.
 func (r *run) sweep(mark int) {
 	if mark < len(r.ledger) && r.ctx.Err() == nil {
 		ctx, cancel := context.WithTimeout(r.ctx, endPatience)
 		defer cancel()
 		for _, path := range slices.Backward(slices.Clone(r.ledger[mark:])) {
-			r.remove(ctx, path)
+			if id, _ := url.PathUnescape(lastSegment(path)); !slices.Contains(slices.Collect(maps.Values(r.seconds)), id) {
+				r.remove(ctx, path)
+			}
 		}
 	}
 }

@@ -469,5 +469,35 @@ func (p *probe) filtered(at place, f filter, value string, whole *page) error {
 		}
 	}
 	p.passed(p.check, p.ID)
+	return p.filteredPages(at, f, value, whole)
+}
+
+// filteredPages examines what follows the first record of a filtered list, by both names of the cursor, where the unfiltered
+// list has records that do not match.
+func (p *probe) filteredPages(at place, f filter, value string, whole *page) error {
+	first := slices.IndexFunc(whole.Data, func(rec map[string]any) bool { return f.matches(rec, value) })
+	if first < 0 || !slices.ContainsFunc(whole.Data[first:], func(rec map[string]any) bool { return !f.matches(rec, value) }) {
+		return nil
+	}
+	query := url.Values{f.parameter: {value}, "limit": {"1"}}
+	_, _, one, err := p.page(at, query)
+	if err != nil || one == nil {
+		return err
+	}
+	for name, cursor := range map[string]any{"after_id": one.LastID, "page": one.NextPage} {
+		if cursor == nil || !slices.Contains(p.Parameters("query"), name) {
+			continue
+		}
+		query := longest(p.Operation)
+		query.Set(f.parameter, value)
+		query.Set(name, text(cursor))
+		q, got, l, err := p.page(at, query)
+		if err != nil || l == nil {
+			return err
+		}
+		if slices.ContainsFunc(l.Data, func(rec map[string]any) bool { return !f.matches(rec, value) }) {
+			p.note(q, got, "/data", "after the cursor "+name+" a record does not match the filter "+f.parameter)
+		}
+	}
 	return nil
 }

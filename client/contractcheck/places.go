@@ -170,8 +170,8 @@ func (r *run) bodiesOf(op target) []body {
 	return all
 }
 
-// fileContent is the content of the files that are uploaded.
-const fileContent = "# Plan\n"
+// fileContent is the content of the files that are uploaded: bytes that programs change which take them for text.
+const fileContent = "# Plan\r\n\x00\xff\xc3\x28 e\u0301 \u00e9\n"
 
 // form returns a form with a file.
 func form(content string) body {

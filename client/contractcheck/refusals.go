@@ -62,6 +62,9 @@ func (p *probe) unknownIDs() error {
 			return err
 		}
 	}
+	if err := p.otherParent(); err != nil {
+		return err
+	}
 	for _, name := range p.needs {
 		q := p.valid(p.somewhere())
 		known := []byte(p.id(name))
@@ -74,6 +77,61 @@ func (p *probe) unknownIDs() error {
 		}
 	}
 	return nil
+}
+
+// otherParent sends a request to a record that exists, in the path of another parent than its own.
+func (p *probe) otherParent() error {
+	parent, below := parentOf(p.target)
+	if !below || len(p.places) == 0 || p.options.ReadOnly {
+		return nil
+	}
+	other, err := p.second(parent)
+	if err != nil || other == "" {
+		return err
+	}
+	names := pathParameters(p.Path)
+	why := "the " + names[len(names)-1] + " belongs to another " + parent
+	return p.refuse(p.valid(p.places[0].with(parent, other)), why, "", http.StatusNotFound, http.StatusBadRequest) // which may be of another kind
+}
+
+// parentOf returns the path parameter of the parent of what an operation reads or changes; ok is false if it has none. What
+// can be done only once is left out: a server that does it below another parent would fail the checks that follow.
+func parentOf(op target) (parent string, ok bool) {
+	names := pathParameters(op.Path)
+	if len(names) < 2 || op.Method == http.MethodDelete || op.Method != http.MethodGet && !op.TakesBody() {
+		return "", false
+	}
+	return names[len(names)-2], true
+}
+
+// second returns the id of another record than that which a path parameter is tried with. It creates one if the examples
+// have not created two, which then stays until the end of the run.
+func (p *probe) second(name string) (string, error) {
+	if made := p.made[name]; len(made) > 1 {
+		return made[1], nil
+	}
+	if p.seconds[name] == "" {
+		op, ok := p.creatorOf(name)
+		if !ok {
+			return "", nil
+		}
+		id, err := p.create(op, place{})
+		if err != nil {
+			return "", err
+		}
+		p.seconds[name] = id
+	}
+	return p.seconds[name], nil
+}
+
+// creatorOf returns the operation that creates what a path parameter names.
+func (r *run) creatorOf(name string) (target, bool) {
+	for _, s := range plan {
+		if op := r.target(s); s.holds == name && op.Method == http.MethodPost && !hasPathParameters(op) {
+			return op, true
+		}
+	}
+	return target{}, false
 }
 
 // malformedIDs sends requests with path parameters that the contract does not allow.

@@ -69,7 +69,7 @@ func newRun(ctx context.Context, c *client.Client, o Options) (*run, error) {
 		return nil, err
 	}
 	return &run{
-		ctx: ctx, c: c, contract: compiled, options: o, selected: selected, made: map[string][]string{}, seen: map[string]string{}, varied: map[string]int{},
+		ctx: ctx, c: c, contract: compiled, options: o, selected: selected, made: map[string][]string{}, seen: map[string]string{}, varied: map[string]int{}, seconds: map[string]string{},
 	}, nil
 }
 
@@ -117,6 +117,7 @@ type run struct {
 	turns    int                 // messages that were accepted
 	messages []string            // their texts
 	secrets  []string            // texts that no response may have
+	seconds  map[string]string   // ids of what was created to be another parent, by path parameter
 	varied   map[string]int      // which change makes a second record possible, by operation
 	names    int                 // how many texts were made up
 }

@@ -129,6 +129,39 @@ func variants() []variant {
 		{"a resumed stream repeats the last event", "stream-resume", "streamEvents", nil, resumes(func(ids []string, at int) int { return at - 1 })},
 		{"a resumed stream omits an event", "stream-resume", "streamEvents", nil, resumes(func(ids []string, at int) int { return min(at+1, len(ids)-1) })},
 		{"a stream starts anew whatever the cursor", "stream-resume", "streamEvents", nil, resumes(func([]string, int) int { return -1 })},
+		// Faults that only a comparison of responses shows: each response of these servers has the right form.
+		{"a page before a record is the first page", "paging", "listVaults", nil, requests("listVaults", without("before_id"))},
+		{"a cursor forgets the filter", "filters", "listEvents", nil, requests("listEvents", func(r *http.Request) {
+			if r.URL.Query().Has("after_id") {
+				without("types[]")(r)
+			}
+		})},
+		{"a page forgets the filter", "filters", "listEvents", nil, requests("listEvents", func(r *http.Request) {
+			if r.URL.Query().Has("page") {
+				without("types[]")(r)
+			}
+		})},
+		{"PUT resets what it omits", "updates", "putEnvironment", nil, requests("putEnvironment", func(r *http.Request) {
+			if !bytes.Contains(sentBody(r), []byte(`"description"`)) {
+				inBody(`^\{"`, `{"description":"","`)(r)
+			}
+		})},
+		{"archiving again is another archiving", "repeats", "archiveVault", nil, archivesAgain("getVault")},
+		{"a session follows its agent", "round-trip", "createSession", nil, responses("getSession", field(func(v map[string]any) {
+			v["agent"].(map[string]any)["instructions"] = "as they are now"
+		}))},
+		{"contents pass through text", "contents", "getFileContent", nil, responses("getFileContent", text(func(content string) string {
+			return strings.ToValidUTF8(content, "\uFFFD")
+		}))},
+		{"the query precedes Last-Event-ID", "stream-resume", "streamEvents", nil, requests("streamEvents", func(r *http.Request) {
+			if r.URL.Query().Has("after_id") {
+				r.Header.Del("Last-Event-ID")
+			}
+		})},
+		{"a record is found below another parent", "unknown-ids", "getMemory", nil, anyParent},
+		{"a character has three bytes", "texts", "updateMemoryStore", nil, responses("updateMemoryStore", inResponse("[\U00010000-\U0010FFFF]", "?"))},
+		{"param is the body", "error-envelope", "createVault", []string{"invalid-bodies"}, responses("createVault", inResponse(`"param":"[^"]*"`, `"param":"body"`))},
+
 		{"increments come without being requested", "stream-increments", "streamEvents", nil, requests("streamEvents", inQuery("event_deltas[]", "agent.message"))},
 	}
 }
@@ -661,4 +694,49 @@ func resumes(position func(ids []string, at int) int) wrapper {
 		r.URL.RawQuery = query.Encode()
 		return next(r)
 	})
+}
+
+// archivesAgain gives the record another archived_at each time it is read, as if it had been archived in between.
+func archivesAgain(operation string) wrapper {
+	return func(next client.RoundTripFunc) client.RoundTripFunc {
+		var mu sync.Mutex
+		n := 0
+		return responses(operation, field(func(v map[string]any) {
+			if v["archived_at"] != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				n++
+				v["archived_at"] = fmt.Sprintf("2026-05-18T15:26:%02dZ", n%60)
+			}
+		}))(next)
+	}
+}
+
+// anyParent reads a memory by its own id alone, if the store that the path names exists.
+func anyParent(next client.RoundTripFunc) client.RoundTripFunc {
+	var mu sync.Mutex
+	home := map[string]string{} // the store of a memory
+	created := responses("createMemory", field(func(v map[string]any) {
+		mu.Lock()
+		defer mu.Unlock()
+		if id, ok := v["id"].(string); ok {
+			home[id] = v["memory_store_id"].(string)
+		}
+	}))(next)
+	return at("getMemory", func(r *http.Request, next client.RoundTripFunc) (*http.Response, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		store, id, _ := strings.Cut(r.URL.Path, "/memories/")
+		exists := r.Clone(r.Context())
+		exists.Method, exists.URL.Path = http.MethodGet, store
+		resp, err := next(exists)
+		if err != nil {
+			return nil, err
+		}
+		_ = resp.Body.Close()
+		if own := home[id]; own != "" && resp.StatusCode == http.StatusOK {
+			r.URL.Path = store[:strings.LastIndexByte(store, '/')+1] + own + "/memories/" + id
+		}
+		return next(r)
+	})(created)
 }

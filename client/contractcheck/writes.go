@@ -240,7 +240,7 @@ func (p *probe) roundTrip(q request, got *reply) error {
 		delete(sent, "type") // of the record in the response
 		e := echo{declared: p.Body().Mentions(), shown: p.Success().Mentions()}
 		if at, ok := e.find(sent, received, ""); !ok {
-			p.note(q, got, at, "it is not what the request has set")
+			p.note(q, got, at, "it is not what the request has set"+bothTexts(sent, received, at))
 		} else {
 			p.passed(p.check, p.ID)
 		}
@@ -266,6 +266,25 @@ func (p *probe) roundTrip(q request, got *reply) error {
 	p.same(read, again, again.body, got.body)
 	return nil
 }
+
+// bothTexts says which texts a pointer refers to in what was sent and received, in ASCII so that a difference shows; "" if they
+// are not texts.
+func bothTexts(sent, received any, pointer string) string {
+	for name := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		one, _ := sent.(map[string]any)
+		two, _ := received.(map[string]any)
+		sent, received = one[name], two[name]
+	}
+	one, isText := sent.(string)
+	two, areTexts := received.(string)
+	if !isText || !areTexts || len(one) > longestShown || len(two) > longestShown {
+		return ""
+	}
+	return fmt.Sprintf(": %+q was sent, %+q received", one, two)
+}
+
+// longestShown is the length in bytes up to which a text is in a sentence.
+const longestShown = 200
 
 // inList examines that what was created is in the list.
 func (p *probe) inList(q request, got *reply, id string) error {
@@ -507,11 +526,33 @@ func (p *probe) repeats() error {
 		return nil
 	}
 	q := p.request(p.places[0])
-	got, err := p.send(q)
-	if err == nil && !got.ok() {
-		p.want(q, got, "the action was taken before", http.StatusOK, http.StatusConflict, http.StatusPreconditionFailed)
-	} else if err == nil {
-		p.passed(p.check, p.ID)
+	read, readable := p.read(q.path[:strings.LastIndexByte(q.path, '/')])
+	var before *reply
+	var err error
+	if readable {
+		if before, err = p.send(read); err != nil {
+			return err
+		}
 	}
-	return err
+	got, err := p.send(q)
+	if err != nil {
+		return err
+	}
+	if !got.ok() {
+		p.want(q, got, "the action was taken before", http.StatusOK, http.StatusConflict, http.StatusPreconditionFailed)
+		return nil
+	}
+	p.passed(p.check, p.ID)
+	var was, is map[string]any
+	if !readable || !before.ok() || json.Unmarshal(before.body, &was) != nil || was["id"] != any(createdID(got.body)) {
+		return nil // a heartbeat, for example, whose response is not the record, has an effect each time
+	}
+	after, err := p.send(read)
+	if err != nil || !after.ok() || json.Unmarshal(after.body, &is) != nil {
+		return err
+	}
+	if at, same := within(was, is); !same {
+		p.note(read, after, at, "the action was taken before, and taking it again has changed this")
+	}
+	return nil
 }

@@ -137,8 +137,9 @@ func (a *app) showConformance(report *contractcheck.Conformance) error {
 		}
 		if form == formatTable { // whose lines are cut on a terminal
 			for _, v := range report.Violations() {
-				fmt.Fprintf(a.out, "\n%s (check %s)\n", v.Error(), v.Check)
+				fmt.Fprintf(a.out, "\n%s %s: %s (check %s)\n", v.Method, visible(v.Path), v.Error(), v.Check)
 			}
+			a.explainChecks(report)
 		}
 	}
 	score := fmt.Sprintf("%d of %d checks passed (%d %%), %d were not tried", report.Score.Passed, report.Score.Passed+report.Score.Failed, report.Score.Percent, report.Score.Unchecked)
@@ -147,6 +148,19 @@ func (a *app) showConformance(report *contractcheck.Conformance) error {
 	}
 	a.remark(score + ".")
 	return nil
+}
+
+// explainChecks writes what the checks prove that have found something, and where the rule is written.
+func (a *app) explainChecks(report *contractcheck.Conformance) {
+	for _, c := range contractcheck.Checks() {
+		if slices.ContainsFunc(report.Violations(), func(v *contractcheck.Violation) bool { return v.Check == c.Name }) {
+			source := "api/openapi.yaml"
+			if c.Source != "contract" {
+				source = fmt.Sprintf("api/decisions.md, %q", c.Source)
+			}
+			fmt.Fprintf(a.out, "\ncheck %s: %s See %s.\n", c.Name, c.Proves, source)
+		}
+	}
 }
 
 // drifting counts the operations that violate the contract.

@@ -104,7 +104,7 @@ func TestContractCheckFindsDrift(t *testing.T) {
 	t.Cleanup(proxy.Close)
 	said := regexp.MustCompile(`^sessions: 1 of 1 operations drift from the contract; \d+ of \d+ checks passed \(\d+ %\), 0 were not tried\n$`)
 	for form, want := range map[string]string{
-		"table": "\nlistModels: the response (200) violates the contract: content: the content type is not declared (request id ",
+		"table": "\nGET /models: listModels: the response (200) violates the contract: content: the content type is not declared (request id ",
 		"json":  `"rule": "content",`,
 		"yaml":  " rule: content\n",
 	} {
@@ -114,6 +114,9 @@ func TestContractCheckFindsDrift(t *testing.T) {
 		}
 		if !strings.Contains(p.out.String(), want) {
 			t.Errorf("no %q in %s", want, &p.out)
+		}
+		if rule := "\ncheck responses: Every response has a declared status"; form == "table" && !strings.Contains(p.out.String(), rule) {
+			t.Errorf("no %q in %s", rule, &p.out)
 		}
 	}
 }
