@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/control"
 	"github.com/cloud-sessions/sessions/server/store"
@@ -27,23 +28,24 @@ func (c Config) checkControl() error {
 }
 
 // openControl returns the control of a demo, whose accounts begin with the configured runner and faults; nil if there is none.
-func (c Config) openControl(db store.Store, tokens *auth.Authenticator) *control.Control {
+func (c Config) openControl(api *contract.Contract, db store.Store, tokens *auth.Authenticator) *control.Control {
 	if !c.Control {
 		return nil
 	}
 	return control.New(control.Options{
 		Auth: tokens, Accounts: testAccounts{db}, Demo: DemoAccount, Now: c.Now,
 		Base:    control.Base{Runner: c.Runner, Faults: c.Faults},
-		Secrets: secretsOf,
+		Secrets: secretsOf(api),
 	})
 }
 
-// secretsOf returns the names of the properties of an operation's body that are secrets.
-func secretsOf(operation string) []string {
-	if !strings.Contains(operation, "Vault") {
-		return nil
+// secretsOf returns the names of the properties of an operation's body that are secrets; of all, outside of the contract.
+func secretsOf(api *contract.Contract) func(operation string) []string {
+	known := map[string][]string{"": api.Secrets()}
+	for op := range api.Operations() {
+		known[op.ID] = op.Secrets()
 	}
-	return []string{"token", "access_token", "refresh_token", "client_secret", "secret_value"}
+	return func(operation string) []string { return known[operation] }
 }
 
 // testAccounts are the accounts that tests create.

@@ -242,7 +242,7 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 	}
 	s.memory = memory.New(api, config.MaxMemoryBytes)
 	tokens := auth.New(db, config.Now)
-	controls := config.openControl(db, tokens)
+	controls := config.openControl(api, db, tokens)
 	events := event.NewLog(db, api)
 	bytes, turnBytes := budget.New(config.MaxBytesInFlight), budget.New(config.MaxBytesInFlight)
 	s.budgets = []*budget.Budget{bytes, turnBytes}
