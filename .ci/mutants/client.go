@@ -898,4 +898,20 @@ var clientMutants = []mutant{
 		packages: "api/redact",
 		tests:    "TestText",
 	},
+	{
+		name:     "lists: the pages of a server go round in circles",
+		in:       "client",
+		before:   "t.remembered, t.until = next, 2*t.pages",
+		after:    "t.until = 2*t.pages",
+		packages: "client",
+		tests:    "TestListsWithoutEnd",
+	},
+	{
+		name:     "lists: empty pages have no end",
+		in:       "client",
+		before:   "case t.empty == maxEmptyPages:",
+		after:    "case false:",
+		packages: "client",
+		tests:    "TestListsWithoutEnd",
+	},
 }
