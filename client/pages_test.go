@@ -124,13 +124,12 @@ func TestAllStops(t *testing.T) {
 func TestListsWithoutEnd(t *testing.T) {
 	endless := func(next func(n int) string, records string) (requests int, err error) {
 		c := bare(t, func(r *http.Request) (*http.Response, error) {
-			requests++
+			if requests++; requests > 2000 {
+				return answer(404, "the list does not end")(r)
+			}
 			return answer(200, fmt.Sprintf(`{"data":[%s],"has_more":true,"next_page":%q}`, records, next(requests)))(r)
 		})
 		for _, err = range c.Agents.All(t.Context(), nil) {
-			if requests > 5000 {
-				return requests, errors.New("the list does not end")
-			}
 		}
 		return requests, err
 	}
