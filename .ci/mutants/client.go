@@ -914,4 +914,20 @@ var clientMutants = []mutant{
 		packages: "client",
 		tests:    "TestListsWithoutEnd",
 	},
+	{
+		name:     "drift: any number of fields is compared",
+		in:       "client/contractdrift",
+		before:   "*s.room -= len(path) + fieldSize\n\t\tf =",
+		after:    "f =",
+		packages: "client/contractdrift",
+		tests:    "TestWildFields",
+	},
+	{
+		name:     "drift: paths have any length",
+		in:       "client/contractdrift",
+		before:   "if len(path) > longestPath || *s.room < 0 {",
+		after:    "if *s.room < 0 {",
+		packages: "client/contractdrift",
+		tests:    "TestWildFields",
+	},
 }
