@@ -442,6 +442,25 @@ func TestWildFiles(t *testing.T) {
 	}
 }
 
+// TestManyLines tests that a file of short lines takes about as much memory as one of long lines.
+func TestManyLines(t *testing.T) { // not parallel: it counts what is allocated
+	const lines = 1_000_000
+	for _, line := range []string{"  \n", "  AAAA\n"} {
+		kind := map[bool]string{true: "text", false: "base64"}[line == "  \n"]
+		text := "sessions recording 1\nexchange 1 at 0s\nrequest GET /\nresponse 200 after 1ms\n" + kind + "\n" + strings.Repeat(line, lines) + "end after 1ms\n"
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		rec, err := recording.Read("f", strings.NewReader(text))
+		runtime.ReadMemStats(&after)
+		if err != nil || len(rec.Exchanges[0].Body) < lines-1 {
+			t.Fatal(err)
+		}
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 15*uint64(len(text)) {
+			t.Errorf("%s: %d bytes were allocated for %d", kind, grown, len(text))
+		}
+	}
+}
+
 // FuzzRead tests that any file is read or refused with a line that it has, and that what is read does not panic or take more
 // than its size.
 func FuzzRead(f *testing.F) {

@@ -67,7 +67,7 @@ func (r *Redactor) JSON(operation string, data []byte) []byte {
 	w := newJSONWriter(&lines, r, operation)
 	w.write(data)
 	w.end()
-	return joinJSON(bytes.Split(lines.Bytes(), []byte("\n")))
+	return joinJSON(lines.Bytes())
 }
 
 // properties returns the names of the secrets of an operation.
@@ -79,20 +79,18 @@ func (r *Redactor) properties(operation string) []string {
 }
 
 // joinJSON returns the JSON text of lines, without white space between its tokens.
-func joinJSON(lines [][]byte) []byte {
+func joinJSON(lines []byte) []byte {
 	var text []byte
 	inside, escaped := false, false
-	for _, line := range lines {
-		for _, c := range line {
-			if !inside && c == ' ' {
-				continue
-			}
-			text = append(text, c)
-			if c == '"' && !escaped {
-				inside = !inside
-			}
-			escaped = inside && c == '\\' && !escaped
+	for _, c := range lines {
+		if c == '\n' || !inside && c == ' ' {
+			continue
 		}
+		text = append(text, c)
+		if c == '"' && !escaped {
+			inside = !inside
+		}
+		escaped = inside && c == '\\' && !escaped
 	}
 	return text
 }
