@@ -68,8 +68,41 @@ func (p *wirePage[T]) more(asked url.Values) (more, known bool) {
 	return !known, known
 }
 
+// maxEmptyPages is how many pages without a record may follow each other: a list must end, even if its caller sees nothing of it.
+const maxEmptyPages = 1000
+
+// trail is how a list got to a page, so that it ends on a server whose pages do not. It remembers one of the cursors, and
+// takes another one after twice as many pages: a circle of any length comes back to it.
+type trail struct {
+	remembered   cursor
+	pages, until int
+	empty        int // pages without a record, the last ones
+}
+
+// to returns the trail to the page after one with so many records, and what is wrong with it; "" for nothing.
+func (t trail) to(next cursor, records int) (trail, string) {
+	if t.empty++; records > 0 {
+		t.empty = 0
+	}
+	switch {
+	case t.pages > 0 && next.values() == t.remembered.values():
+		return t, "the server has sent the cursor of the next page before, so that the list has no end"
+	case t.empty == maxEmptyPages:
+		return t, "has_more is true on " + strconv.Itoa(maxEmptyPages) + " pages in a row without a record"
+	}
+	if t.pages++; t.pages > t.until {
+		t.remembered, t.until = next, 2*t.pages
+	}
+	return t, ""
+}
+
 // list fetches the page at a cursor. build returns the request for it.
 func list[T any](ctx context.Context, c *Client, op string, opts []Option, at cursor, build func(server string, at cursor) (*http.Request, error)) (*Page[T], error) {
+	return listAfter[T](ctx, c, op, opts, at, trail{}, build)
+}
+
+// listAfter is list for a page that others led to.
+func listAfter[T any](ctx context.Context, c *Client, op string, opts []Option, at cursor, way trail, build func(server string, at cursor) (*http.Request, error)) (*Page[T], error) {
 	var asked url.Values
 	wire, err := call[wirePage[T]](ctx, c, op, opts, func(server string) (*http.Request, error) {
 		req, err := build(server, at)
@@ -93,7 +126,11 @@ func list[T any](ctx context.Context, c *Client, op string, opts []Option, at cu
 		case next.values() == [3]string{} || next.values() == at.values():
 			return nil, &Error{Op: op, Type: ErrUnexpectedResponse, Message: "has_more is true but the response has no cursor for the next page"}
 		}
-		return list[T](ctx, c, op, opts, next, build)
+		on, wrong := way.to(next, len(wire.Data))
+		if wrong != "" {
+			return nil, &Error{Op: op, Type: ErrUnexpectedResponse, Message: wrong}
+		}
+		return listAfter[T](ctx, c, op, opts, next, on, build)
 	}
 	return page, nil
 }

@@ -120,6 +120,33 @@ func TestAllStops(t *testing.T) {
 	}
 }
 
+// TestListsWithoutEnd tests that a list ends on a server whose pages do not, after few of them.
+func TestListsWithoutEnd(t *testing.T) {
+	endless := func(next func(n int) string, records string) (requests int, err error) {
+		c := bare(t, func(r *http.Request) (*http.Response, error) {
+			if requests++; requests > 2000 {
+				return answer(404, "the list does not end")(r)
+			}
+			return answer(200, fmt.Sprintf(`{"data":[%s],"has_more":true,"next_page":%q}`, records, next(requests)))(r)
+		})
+		for _, err = range c.Agents.All(t.Context(), nil) {
+		}
+		return requests, err
+	}
+	for _, length := range []int{2, 3, 7, 100} {
+		for _, records := range []string{"", `{"id":"agent_1"}`} {
+			n, err := endless(func(n int) string { return fmt.Sprint(n % length) }, records)
+			if !errors.Is(err, client.ErrUnexpectedResponse) || n > 5*length {
+				t.Errorf("a circle of %d pages, %q: %d requests, %v", length, records, n, err)
+			}
+		}
+	}
+	n, err := endless(func(n int) string { return fmt.Sprint(n) }, "")
+	if !errors.Is(err, client.ErrUnexpectedResponse) || n != 1000 {
+		t.Errorf("empty pages: %d requests, %v", n, err)
+	}
+}
+
 func TestPages(t *testing.T) {
 	c, rec := scripted(t, []client.RoundTripFunc{page(1, 2, true, `"p2"`), page(3, 3, false, "null")})
 	first, err := c.Agents.List(t.Context(), nil, client.WithHeader("X-Trace", "7"))

@@ -360,6 +360,8 @@ func TestRecordedRequests(t *testing.T) {
 	a.sets("PUT", "faults", `{"rules":[{"operations":"listModels","drop":"before"}]}`)
 	h.do(request{method: "GET", path: "/agents?limit=7&x=8&x=9", token: a.Token, header: map[string]string{"X-Api-Key": "pt-hidden", "Idempotency-Key": "k1"}})
 	h.do(request{method: "POST", path: "/nothing", token: a.Token, raw: strings.NewReader("\xff\xfe")})
+	h.do(request{method: "POST", path: "/vaults//credentials?api_key=hidden-2&X-Amz-Signature=hidden-3", token: a.Token,
+		header: map[string]string{"X-Auth-Token": "hidden-4"}, body: `{"auth":{"Token":"hidden-5"}}`})
 	h.do(request{method: "POST", path: "/vaults", token: a.Token, body: `{"display_name":"v","credentials":[{"auth":{"type":"static_bearer","mcp_server_url":"https://a.example","token":"hidden-1"}}]}`})
 	if _, err := http.Get(h.web.URL + "/v1/models"); err != nil {
 		t.Fatal(err)

@@ -712,4 +712,28 @@ var turnMutants = []mutant{
 		packages: "server",
 		tests:    "TestTheLinesOfATurnNameItsRequests",
 	},
+	{
+		name:     "traces: a text that is not UTF-8 is recorded",
+		in:       "server/tracing/tracing.go",
+		before:   "return strings.ToValidUTF8(text.Cut(s, longestText), \"\\uFFFD\")",
+		after:    "return strings.Clone(text.Cut(s, longestText))",
+		packages: "server/tracing",
+		tests:    "TestTextsOfCallers",
+	},
+	{
+		name:     "traces: a text of any length is recorded",
+		in:       "server/tracing/tracing.go",
+		before:   "text.Cut(s, longestText)",
+		after:    "text.Cut(s, longestText+len(s))",
+		packages: "server/tracing",
+		tests:    "TestTextsOfCallers",
+	},
+	{
+		name:     "traces: the path of a request is recorded as it is",
+		in:       "server/tracing/request.go",
+		before:   "semconv.URLPath(sendable(op.Path))",
+		after:    "semconv.URLPath(op.Path)",
+		packages: "server/tracing",
+		tests:    "TestTextsOfCallers",
+	},
 }

@@ -39,7 +39,14 @@ func Compare(before, after *recording.Recording) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, b := shapeOf(compiled, before), shapeOf(compiled, after)
+	a, err := shapeOf(compiled, before)
+	if err != nil {
+		return nil, err
+	}
+	b, err := shapeOf(compiled, after)
+	if err != nil {
+		return nil, err
+	}
 	var changes []Change
 	for _, name := range union(a, b) {
 		x, y := a[name], b[name]

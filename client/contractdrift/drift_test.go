@@ -1,6 +1,9 @@
 package contractdrift_test
 
 import (
+	"cmp"
+	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -94,6 +97,34 @@ func TestCompare(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// TestWildFields tests that what is compared does not grow with the depth or the number of the fields that a server sends.
+func TestWildFields(t *testing.T) { // not parallel: it counts what is allocated
+	body := func(json string) *recording.Recording {
+		return read(t, "\nexchange 1 at 0s listModels\nrequest GET /v1/models\nresponse 200 after 1ms\n  Content-Type: application/json\njson\n  "+json+"\nend after 1ms\n")
+	}
+	long := strings.Repeat("k", 1000)
+	var many strings.Builder
+	for i := range 300_000 {
+		fmt.Fprintf(&many, `,"%d":1`, i)
+	}
+	for name, tc := range map[string]struct{ json, err string }{
+		"long names":  {`{"` + strings.Repeat(long, 100) + `":{"a":1` + strings.Repeat(`,"`+long+`":1`, 1000) + `}}`, ""},
+		"deep":        {strings.Repeat(`{"type":"`+long+`","a":`, 1000) + "1" + strings.Repeat("}", 1000), ""},
+		"many fields": {"{" + many.String()[1:] + "}", "the recording has more fields than can be compared, in exchange 1; remove the exchange from the file"},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := contractdrift.Compare(body(tc.json), body(`{}`))
+		runtime.ReadMemStats(&after)
+		if text := fmt.Sprint(err); text != cmp.Or(tc.err, "<nil>") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 512<<20 {
+			t.Errorf("%s: %d MiB were allocated", name, grown>>20)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package contractdrift
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -14,11 +15,20 @@ import (
 	"github.com/cloud-sessions/sessions/client/recording"
 )
 
+const (
+	// longestPath bounds the paths of fields, in bytes. What is deeper is not compared.
+	longestPath = 1 << 10
+	// maxFields is about how many bytes the fields of a recording may take, and fieldSize is what one takes without its path.
+	maxFields = 64 << 20
+	fieldSize = 256
+)
+
 // shapes are the operations of a recording by their names.
 type shapes map[string]*shape
 
 // shape is what requests and responses of an operation look like.
 type shape struct {
+	room     *int // bytes that fields may take yet; negative when there was too little
 	request  fields
 	statuses map[int]*responseShape
 	maps     []string // the names of the properties whose content is not looked at
@@ -41,8 +51,11 @@ type field struct {
 }
 
 // seen notes that there was an object, or an array that was not empty, at a path with its bracket. That is no field.
-func (f fields) seen(path string) string {
-	f[path] = &field{parent: path}
+func (s *shape) seen(to fields, path string) string {
+	if to[path] == nil {
+		*s.room -= len(path) + fieldSize
+		to[path] = &field{parent: path}
+	}
 	return path
 }
 
@@ -83,43 +96,52 @@ func nameOf(op *contract.Operation, e *recording.Exchange) string {
 // ignored are headers that say nothing about an API.
 var ignored = []string{"Date", "Connection", "Keep-Alive", "Transfer-Encoding", "Content-Length"}
 
-func shapeOf(c *contract.Contract, rec *recording.Recording) shapes {
-	all := shapes{}
+// shapeOf returns the shapes of a recording. A response decides how many fields it has, so that there is a bound.
+func shapeOf(c *contract.Contract, rec *recording.Recording) (shapes, error) {
+	all, room := shapes{}, maxFields
 	for _, e := range rec.Exchanges {
 		op, _ := operationOf(c, e)
 		name := nameOf(op, e)
 		s := all[name]
 		if s == nil {
-			s = &shape{request: fields{}, statuses: map[int]*responseShape{}}
+			s = &shape{room: &room, request: fields{}, statuses: map[int]*responseShape{}}
 			if op != nil {
 				s.maps = op.Maps()
 			}
 			all[name] = s
 		}
-		s.add(s.request, e.RequestHeader, e.RequestBody)
-		if e.Status == 0 {
-			continue
-		}
-		r := s.statuses[e.Status]
-		if r == nil {
-			r = &responseShape{headers: map[string]bool{}, body: fields{}, events: map[string]fields{}}
-			s.statuses[e.Status] = r
-		}
-		for header := range e.Header {
-			if !slices.Contains(ignored, header) {
-				r.headers[header] = true
-			}
-		}
-		s.add(r.body, e.Header, e.Body)
-		for _, event := range eventsOf(e) {
-			kind := event.Type
-			if r.events[kind] == nil {
-				r.events[kind] = fields{}
-			}
-			s.addJSON(r.events[kind], event.Data)
+		s.addExchange(e)
+		if room < 0 {
+			return nil, fmt.Errorf("the recording has more fields than can be compared, in exchange %d; remove the exchange from the file", e.Number)
 		}
 	}
-	return all
+	return all, nil
+}
+
+// addExchange adds a request with its response.
+func (s *shape) addExchange(e *recording.Exchange) {
+	s.add(s.request, e.RequestHeader, e.RequestBody)
+	if e.Status == 0 {
+		return
+	}
+	r := s.statuses[e.Status]
+	if r == nil {
+		r = &responseShape{headers: map[string]bool{}, body: fields{}, events: map[string]fields{}}
+		s.statuses[e.Status] = r
+	}
+	for header := range e.Header {
+		if !slices.Contains(ignored, header) {
+			r.headers[header] = true
+		}
+	}
+	s.add(r.body, e.Header, e.Body)
+	for _, event := range eventsOf(e) {
+		kind := event.Type
+		if r.events[kind] == nil {
+			r.events[kind] = fields{}
+		}
+		s.addJSON(r.events[kind], event.Data)
+	}
 }
 
 // eventsOf returns the events of a stream that are complete.
@@ -164,7 +186,11 @@ func (s *shape) addJSON(to fields, data []byte) {
 // walk adds a value at a path, which is that of a property if name is not "".
 func (s *shape) walk(to fields, parent, path, name string, value any) {
 	f := to[path]
+	if len(path) > longestPath || *s.room < 0 {
+		return
+	}
 	if f == nil {
+		*s.room -= len(path) + fieldSize
 		f = &field{parent: parent, types: map[string]bool{}, kinds: map[string]bool{}}
 		to[path] = f
 	}
@@ -178,7 +204,7 @@ func (s *shape) walk(to fields, parent, path, name string, value any) {
 	case []any:
 		f.types["array"] = true
 		for _, item := range v {
-			s.walk(to, to.seen(path+"["), path+"[]", "", item)
+			s.walk(to, s.seen(to, path+"["), path+"[]", "", item)
 		}
 	case map[string]any:
 		f.types["object"] = true
@@ -186,11 +212,11 @@ func (s *shape) walk(to fields, parent, path, name string, value any) {
 			return
 		}
 		inside := path
-		if kind, ok := v["type"].(string); ok {
+		if kind, ok := v["type"].(string); ok && len(kind) <= longestPath {
 			f.kinds[kind] = true
 			inside += "(" + kind + ")"
 		}
-		seen := to.seen(inside + "{")
+		seen := s.seen(to, inside+"{")
 		for name, item := range v {
 			child := inside + "." + name
 			if inside == root {

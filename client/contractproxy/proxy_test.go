@@ -232,6 +232,31 @@ func TestResponseViolations(t *testing.T) {
 }
 
 // TestLargeResponses tests that a response beyond the bound passes, and that this is reported.
+// TestUpgrades tests that a connection that the upstream takes over is a violation, and that nothing passes behind it where the
+// contract is enforced.
+func TestUpgrades(t *testing.T) {
+	upstream := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\nbehind it")
+	})
+	const text = "GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n"
+	const finding = "GET /v1/models listModels 101: status: the status is not declared"
+	h := start(t, upstream)
+	if got := raw(t, h.url, text); !strings.HasPrefix(got, "HTTP/1.1 101 ") || !strings.HasSuffix(got, "behind it") || !slices.Equal(h.found(), []string{finding}) {
+		t.Errorf("%q, %q", got, h.found())
+	}
+	h = start(t, upstream, enforce)
+	closing := strings.Replace(text, "Connection: Upgrade", "Connection: Upgrade, close", 1)
+	if got := raw(t, h.url, closing); !strings.HasPrefix(got, "HTTP/1.1 502 ") || strings.Contains(got, "behind it") || !slices.Equal(h.found(), []string{finding}) {
+		t.Errorf("%q, %q", got, h.found())
+	}
+}
+
 func TestLargeResponses(t *testing.T) {
 	t.Parallel()
 	for name, mode := range modes {

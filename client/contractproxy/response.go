@@ -24,11 +24,15 @@ func (e *refusedError) Error() string { return e.message }
 func (p *Proxy) modifyResponse(resp *http.Response) error {
 	e := exchangeOf(resp.Request)
 	e.checkSent()
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		return nil
+	e.responded, e.requestID = resp.StatusCode, resp.Header.Get("X-Request-Id")
+	if resp.StatusCode == http.StatusSwitchingProtocols { // no operation does, and nothing could be validated behind it
+		if e.operation == nil {
+			return nil
+		}
+		v := &validation{exchange: e, status: resp.StatusCode}
+		return v.judge(e.operation.CheckHead(resp.StatusCode, resp.Header))
 	}
 	e.tape.Response(resp.StatusCode, resp.Header)
-	e.responded, e.requestID = resp.StatusCode, resp.Header.Get("X-Request-Id")
 	passing := &passing{ReadCloser: resp.Body, exchange: e}
 	resp.Body = passing
 	if e.operation != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -30,6 +31,8 @@ type body struct {
 	secrets   bool
 
 	isJSON bool
+	guess  bool        // it is JSON only if it begins like an object or an array
+	hidden bool        // it has secrets, perhaps, and nobody knows where
 	json   *jsonWriter // once it has begun
 	lines  indented
 	piece  bytes.Buffer // of JSON that was not written
@@ -46,15 +49,20 @@ type body struct {
 func newBody(to *spool, h http.Header, redact *Redactor, operation string, elapsed func() time.Duration) *body {
 	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
 	plain := h.Get("Content-Encoding") == ""
-	return &body{
+	b := &body{
 		to: to, redact: redact, operation: operation, secrets: len(redact.properties(operation)) > 0, lines: indented{to: to},
 		isJSON:   plain && (media == "application/json" || strings.HasSuffix(media, "+json")),
 		isStream: plain && media == "text/event-stream" && elapsed != nil, elapsed: elapsed,
 	}
+	b.guess = plain && b.secrets && !b.isJSON && !b.isStream // callers forget the content type
+	b.isJSON, b.hidden = b.isJSON || b.guess, b.secrets && !plain
+	return b
 }
 
 func (b *body) write(p []byte) {
 	switch {
+	case b.hidden:
+		b.raw = append(b.raw[:0], p[:min(len(p), 1)]...) // whether there is a body
 	case b.isStream:
 		b.frames(p)
 	case b.isJSON:
@@ -67,6 +75,8 @@ func (b *body) write(p []byte) {
 // end writes what is held.
 func (b *body) end() {
 	switch {
+	case b.hidden && len(b.raw) > 0:
+		b.section("text", []byte(Redacted))
 	case b.json != nil:
 		b.json.end()
 		b.passOn()
@@ -84,16 +94,20 @@ func (b *body) end() {
 	b.raw = nil
 }
 
-// writeJSON writes JSON, or what calls itself JSON and does not begin like it as any other body.
+// writeJSON writes JSON, or what does not begin like it as any other body. That of a request with secrets is not written.
 func (b *body) writeJSON(p []byte) {
 	if b.json == nil {
 		start := bytes.TrimLeft(p, " \t\r\n")
 		if len(start) == 0 {
 			return
 		}
-		if !strings.ContainsRune(`{["-0123456789tfn`, rune(start[0])) {
-			b.isJSON = false
-			b.other(p)
+		beginnings := `{["-0123456789tfn`
+		if b.guess {
+			beginnings = `{[`
+		}
+		if !strings.ContainsRune(beginnings, rune(start[0])) {
+			b.isJSON, b.hidden = false, b.secrets && b.operation != "" && b.elapsed == nil
+			b.write(p)
 			return
 		}
 		b.to.printf("json\n")
@@ -162,7 +176,7 @@ func (b *body) frame(raw []byte) {
 	}
 	if !isText(raw) {
 		b.to.printf("part base64 after %v\n", b.elapsed())
-		b.base64(raw)
+		b.base64(b.clean(raw))
 		return
 	}
 	keyword := "part"
@@ -182,8 +196,10 @@ func (b *body) clean(text []byte) []byte {
 	}
 	lines := bytes.Split(text, []byte("\n"))
 	for i, line := range lines {
-		if data, ok := bytes.CutPrefix(line, []byte("data: ")); ok && b.secrets && json.Valid(data) {
-			lines[i] = append([]byte("data: "), b.redact.JSON(b.operation, data)...)
+		field, data, ok := bytes.Cut(line, []byte(":"))
+		if ok && string(field) == "data" && b.secrets && json.Valid(data) {
+			start, end := len(line)-len(bytes.TrimLeft(data, " ")), len(bytes.TrimSuffix(line, []byte("\r")))
+			lines[i] = slices.Concat(line[:start], b.redact.JSON(b.operation, line[start:end]), line[end:])
 		} else {
 			lines[i] = []byte(b.redact.Text(string(line)))
 		}

@@ -31,6 +31,7 @@ type jsonWriter struct {
 	held     bool   // text is complete, and may be a name
 	streamed bool   // the string is longer than what is held
 	secret   bool   // the value that follows is a secret
+	within   int    // the depth of the brackets of a value that is a secret; 0 outside of one
 	dropped  bool   // the string is a secret
 }
 
@@ -43,7 +44,7 @@ func (w *jsonWriter) write(p []byte) {
 		switch {
 		case w.inside:
 			w.inString(c)
-		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
+		case c <= ' ' || c == 0x7f:
 		default:
 			w.outside(c)
 		}
@@ -72,13 +73,22 @@ func (w *jsonWriter) inString(c byte) {
 		w.text = w.text[:1]
 	case len(w.text) > longestHeld && !w.escaped:
 		w.streamed = true
-		end := bytes.LastIndexByte(w.text, ' ') + 1 // no URL is cut in two
-		if end == 0 {
-			end = len(w.text)
-		}
+		end := w.cut()
 		w.to.WriteString(w.redact.Text(string(w.text[:end])))
 		w.text = append(w.text[:0], w.text[end:]...)
 	}
+}
+
+// cut returns where a long string may be cut: in no URL or, in a longer one, before its last parameter.
+func (w *jsonWriter) cut() int {
+	if end := bytes.LastIndexByte(w.text, ' '); end >= 0 {
+		return end + 1
+	}
+	end := max(bytes.LastIndexAny(w.text, "?&"), bytes.LastIndex(w.text, []byte(`\u0026`)))
+	if end <= 0 {
+		return len(w.text)
+	}
+	return end
 }
 
 // closeString ends a string.
@@ -115,6 +125,9 @@ func (w *jsonWriter) outside(c byte) {
 	}
 	w.flush()
 	if c == '}' || c == ']' {
+		if w.depth == w.within {
+			w.within = 0
+		}
 		w.depth = max(w.depth-1, 0)
 		if !w.opened {
 			w.newLine()
@@ -129,12 +142,15 @@ func (w *jsonWriter) outside(c byte) {
 	}
 	switch c {
 	case '"':
-		w.inside, w.dropped = true, w.secret
+		w.inside, w.dropped = true, w.secret || w.within > 0
 		w.text = append(w.text[:0], '"')
 	case '{', '[':
 		w.to.WriteByte(c)
 		w.depth++
 		w.opened = true
+		if w.secret && w.within == 0 {
+			w.within = w.depth
+		}
 	case ',':
 		w.to.WriteByte(c)
 		w.newLine()
@@ -150,7 +166,7 @@ func (w *jsonWriter) isSecret() bool {
 		return false
 	}
 	var name string
-	return json.Unmarshal(w.text, &name) == nil && slices.Contains(w.secrets, name)
+	return json.Unmarshal(w.text, &name) == nil && slices.ContainsFunc(w.secrets, func(secret string) bool { return strings.EqualFold(secret, name) })
 }
 
 // indentation is that of the deepest level.

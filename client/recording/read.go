@@ -197,18 +197,21 @@ func (r *reader) end(e *Exchange) {
 	r.next()
 }
 
-// content returns the lines below the current one, and goes to what follows them.
-func (r *reader) content() [][]byte {
-	var lines [][]byte
-	for r.more {
+// content returns the lines below the current one, joined by line feeds, and goes to what follows them.
+func (r *reader) content() []byte {
+	var text []byte
+	for first := true; r.more; first = false {
 		line, ok := bytes.CutPrefix(r.line, []byte("  "))
 		if !ok {
 			break
 		}
-		lines = append(lines, line)
+		if !first {
+			text = append(text, '\n')
+		}
+		text = append(text, line...)
 		r.next()
 	}
-	return lines
+	return text
 }
 
 func (r *reader) header() http.Header {
@@ -239,7 +242,7 @@ func (r *reader) body() []byte {
 		return joinJSON(r.content())
 	case "text":
 		r.next()
-		return bytes.Join(r.content(), []byte("\n"))
+		return r.content()
 	case "base64":
 		r.next()
 		return r.base64()
@@ -250,13 +253,13 @@ func (r *reader) body() []byte {
 func (r *reader) base64() []byte {
 	first := r.at
 	var data []byte
-	for i, line := range r.content() {
+	for line := range bytes.SplitSeq(r.content(), []byte("\n")) {
 		part, err := base64.StdEncoding.AppendDecode(data, line)
 		if err != nil {
-			r.at = first + i
+			r.at = first
 			r.fail("the line is not base64")
 		}
-		data = part
+		data, first = part, first+1
 	}
 	return data
 }
@@ -268,7 +271,7 @@ func (r *reader) frame() Frame {
 	case len(words) == 3 && words[1] == "after":
 		f := Frame{After: r.duration(words[2])}
 		r.next()
-		f.Text = bytes.Join(r.content(), []byte("\n"))
+		f.Text = r.content()
 		if words[0] == "frame" {
 			f.Text = append(f.Text, "\n\n"...)
 		}

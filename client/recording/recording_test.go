@@ -2,6 +2,7 @@ package recording_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -304,6 +305,59 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// TestSecretsInOtherShapes tests that no secret is in a file when it is not sent as the contract says.
+func TestSecretsInOtherShapes(t *testing.T) {
+	t.Parallel()
+	const secret = "5ecre7"
+	value := `{"auth":{"type":"static_bearer","token":"` + secret + `","note":"kept"}}`
+	var zipped bytes.Buffer
+	zip := gzip.NewWriter(&zipped)
+	_, _ = zip.Write([]byte(value))
+	_ = zip.Close()
+	long := `{"url":"https://h/?` + strings.Repeat("a=b&", 2044) + "token=" + secret + "&" + strings.Repeat("a=b&", 5000) + `"}`
+	for name, tc := range map[string]struct {
+		operation, header, body string
+		kept                    string
+	}{
+		"another type":         {"createVaultCredential", "Content-Type: application/x-www-form-urlencoded", value, `"note": "kept"`},
+		"no type":              {"createVaultCredential", "X: y", value, `"note": "kept"`},
+		"a form":               {"createVaultCredential", "Content-Type: application/x-www-form-urlencoded", "token=" + secret, "text\n  redacted\n"},
+		"with a mark":          {"createVaultCredential", "Content-Type: application/json", "\ufeff" + value, "text\n  redacted\n"},
+		"encoded":              {"createVaultCredential", "Content-Encoding: gzip", zipped.String(), "text\n  redacted\n"},
+		"in capitals":          {"createVaultCredential", "Content-Type: application/json", `{"Token":"` + secret + `","note":"kept"}`, `"note": "kept"`},
+		"in an object":         {"createVaultCredential", "Content-Type: application/json", `{"token":{"a":["` + secret + `",{"b":"` + secret + `"}]},"note":"kept"}`, `"note": "kept"`},
+		"a form to elsewhere":  {"", "Content-Type: application/x-www-form-urlencoded", "token=" + secret + "&note=kept", "note=kept"},
+		"a long URL":           {"createSession", "Content-Type: application/json", long, "&token=redacted&a=b"},
+		"an escaped parameter": {"createSession", "Content-Type: application/json", `{"url":"https://h/?a\u003db\u0026token\u003d` + secret + `","note":"kept"}`, `"note": "kept"`},
+	} {
+		for _, size := range []int{1, 7, 100_000} {
+			r, path := create(t, redactor(t))
+			tape := r.Begin(tc.operation, request("POST", "/v1/x", tc.header))
+			chunked(tc.body, size, tape.RequestBody)
+			tape.End(recording.Cut)
+			text, rec := closed(t, r, path)
+			if got := text + string(rec.Exchanges[0].RequestBody); strings.Contains(got, secret) || !strings.Contains(text, tc.kept) {
+				t.Errorf("%s, %d at a time:\n%.3000s", name, size, got)
+			}
+		}
+	}
+	r, path := create(t, redactor(t))
+	tape := r.Begin("", request("GET", "/v2/other"))
+	tape.Response(200, header("Content-Type: text/event-stream"))
+	tape.Body([]byte("data:{\"secret\":\"" + secret + "\"}\n\n"))
+	tape.Body([]byte("data: {\"secret\":\"" + secret + "\"}\r\ndata: https://h/?token=" + secret + "\r\n\r\n"))
+	tape.End(recording.Complete)
+	_, rec := closed(t, r, path)
+	var got string
+	for _, f := range rec.Exchanges[0].Frames {
+		got += string(f.Text)
+	}
+	const want = "data:{\"secret\":\"redacted\"}\n\ndata: {\"secret\":\"redacted\"}\r\ndata: https://h/?token=redacted\r\n\r\n"
+	if got != want {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestMemory tests that what a recorder holds does not grow with a body, and that the file is written as the exchange goes on.
 func TestMemory(t *testing.T) {
 	r, path := create(t, redactor(t))
@@ -384,6 +438,25 @@ func TestWildFiles(t *testing.T) {
 	} {
 		if _, err := recording.Read("f", strings.NewReader(text)); err == nil || err.Error() != want {
 			t.Errorf("%q:\ngot  %v\nwant %s", text, err, want)
+		}
+	}
+}
+
+// TestManyLines tests that a file of short lines takes about as much memory as one of long lines.
+func TestManyLines(t *testing.T) { // not parallel: it counts what is allocated
+	const lines = 1_000_000
+	for _, line := range []string{"  \n", "  AAAA\n"} {
+		kind := map[bool]string{true: "text", false: "base64"}[line == "  \n"]
+		text := "sessions recording 1\nexchange 1 at 0s\nrequest GET /\nresponse 200 after 1ms\n" + kind + "\n" + strings.Repeat(line, lines) + "end after 1ms\n"
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		rec, err := recording.Read("f", strings.NewReader(text))
+		runtime.ReadMemStats(&after)
+		if err != nil || len(rec.Exchanges[0].Body) < lines-1 {
+			t.Fatal(err)
+		}
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 15*uint64(len(text)) {
+			t.Errorf("%s: %d bytes were allocated for %d", kind, grown, len(text))
 		}
 	}
 }

@@ -3,15 +3,14 @@ package recording
 import (
 	"bytes"
 	"net/http"
-	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/api/redact"
 )
 
 // Redacted takes the place of secrets.
-const Redacted = "redacted"
+const Redacted = redact.Redacted
 
 // Redactor removes secrets: the headers and the parameters in URLs whose names say that they are secrets, and the properties
 // that the contract marks as such. A nil Redactor removes none.
@@ -32,19 +31,6 @@ func NewRedactor() (*Redactor, error) {
 	return r, nil
 }
 
-// secretWords are what names of headers and of parameters in URLs contain when their values are secrets: the access to an
-// account, or the signature of a URL that needs no other access.
-var secretWords = []string{"authorization", "cookie", "token", "secret", "password", "signature", "credential", "api-key", "api_key", "apikey"}
-
-// isSecretName reports whether the value of a header, or of a parameter in a URL, is a secret. The ids of secrets are none.
-func isSecretName(name string) bool {
-	name = strings.ToLower(name)
-	if strings.HasSuffix(name, "_id") {
-		return false
-	}
-	return name == "sig" || slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(name, word) })
-}
-
 // Header returns a header without secrets. Of an Authorization it keeps the scheme.
 func (r *Redactor) Header(h http.Header) http.Header {
 	clean := http.Header{}
@@ -52,7 +38,7 @@ func (r *Redactor) Header(h http.Header) http.Header {
 		for _, value := range values {
 			switch {
 			case r == nil:
-			case isSecretName(name):
+			case redact.IsName(name):
 				scheme, _, found := strings.Cut(value, " ")
 				value = Redacted
 				if found && strings.HasSuffix(strings.ToLower(name), "authorization") {
@@ -67,21 +53,12 @@ func (r *Redactor) Header(h http.Header) http.Header {
 	return clean
 }
 
-// parameter is a name and a value in the query of a URL, also where JSON has escaped the ampersand.
-var parameter = regexp.MustCompile(`([?&]|\\u0026)([A-Za-z0-9_.%\[\]-]+)=([^&#"'\\\s<>]*)`)
-
 // Text returns a text without the secrets in its URLs, such as signatures.
 func (r *Redactor) Text(text string) string {
-	if r == nil || !strings.Contains(text, "=") {
+	if r == nil {
 		return text
 	}
-	return parameter.ReplaceAllStringFunc(text, func(found string) string {
-		parts := parameter.FindStringSubmatch(found)
-		if parts[3] == "" || !isSecretName(parts[2]) {
-			return found
-		}
-		return parts[1] + parts[2] + "=" + Redacted
-	})
+	return redact.Text(text)
 }
 
 // JSON returns a JSON text without the secrets of an operation, and without white space between its tokens.
@@ -90,7 +67,7 @@ func (r *Redactor) JSON(operation string, data []byte) []byte {
 	w := newJSONWriter(&lines, r, operation)
 	w.write(data)
 	w.end()
-	return joinJSON(bytes.Split(lines.Bytes(), []byte("\n")))
+	return joinJSON(lines.Bytes())
 }
 
 // properties returns the names of the secrets of an operation.
@@ -102,20 +79,18 @@ func (r *Redactor) properties(operation string) []string {
 }
 
 // joinJSON returns the JSON text of lines, without white space between its tokens.
-func joinJSON(lines [][]byte) []byte {
+func joinJSON(lines []byte) []byte {
 	var text []byte
 	inside, escaped := false, false
-	for _, line := range lines {
-		for _, c := range line {
-			if !inside && c == ' ' {
-				continue
-			}
-			text = append(text, c)
-			if c == '"' && !escaped {
-				inside = !inside
-			}
-			escaped = inside && c == '\\' && !escaped
+	for _, c := range lines {
+		if c == '\n' || !inside && c == ' ' {
+			continue
 		}
+		text = append(text, c)
+		if c == '"' && !escaped {
+			inside = !inside
+		}
+		escaped = inside && c == '\\' && !escaped
 	}
 	return text
 }

@@ -21,9 +21,9 @@ type Request struct {
 	Operation string
 	Method    string
 	// Path is the complete path, percent-encoded as it was sent.
-	Path  string
-	Query url.Values
-	// Header does not have the token and other secrets.
+	Path string
+	// Query and Header do not have the token and other secrets.
+	Query  url.Values
 	Header http.Header
 	// Body is at most the first 64 KiB; Cut is whether there was more.
 	Body []byte
@@ -109,9 +109,8 @@ func Record(next http.Handler, operation func(*http.Request) string, stageOf fun
 
 // read makes a Request of req, which keeps its body.
 func read(req *http.Request) *Request {
-	seen := &Request{Method: req.Method, Path: req.URL.EscapedPath(), Query: req.URL.Query(), Header: req.Header.Clone()}
-	for _, secret := range []string{"Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key"} {
-		seen.Header.Del(secret)
+	seen := &Request{
+		Method: req.Method, Path: req.URL.EscapedPath(), Query: withoutNamedSecrets(req.URL.Query()), Header: withoutNamedSecrets(req.Header),
 	}
 	start, err := io.ReadAll(io.LimitReader(req.Body, maxBody+1))
 	rest := req.Body

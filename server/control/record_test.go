@@ -65,7 +65,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 		`{"token":"a","b":"cut`: ``,
 		`token=a`:               ``,
 	} {
-		seen := shown(Request{Body: []byte(body)}, secrets)
+		seen := shown(Request{Operation: "createVault", Body: []byte(body)}, secrets)
 		got := ""
 		if seen.Body != nil {
 			got = *seen.Body

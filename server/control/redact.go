@@ -6,7 +6,10 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"unicode/utf8"
+
+	"github.com/cloud-sessions/sessions/api/redact"
 )
 
 // redacted stands for a secret.
@@ -32,7 +35,7 @@ func shown(r Request, secrets []string) recordedRequest {
 		Operation: r.Operation, Method: r.Method, Path: r.Path, Query: r.Query, Headers: r.Header, Cut: r.Cut, Status: r.Status,
 	}
 	body := r.Body
-	if len(secrets) > 0 {
+	if len(secrets) > 0 && (r.Operation != "" || startsJSON(body)) {
 		body = withoutSecrets(body, secrets)
 	}
 	switch {
@@ -43,6 +46,12 @@ func shown(r Request, secrets []string) recordedRequest {
 		seen.BodyBase64 = body
 	}
 	return seen
+}
+
+// startsJSON reports whether a body begins like a JSON object or array.
+func startsJSON(body []byte) bool {
+	start := bytes.TrimLeft(body, " \t\r\n")
+	return len(start) > 0 && (start[0] == '{' || start[0] == '[')
 }
 
 // withoutSecrets returns JSON without secrets; nothing of what is not JSON, where nobody knows what is a secret.
@@ -57,11 +66,23 @@ func withoutSecrets(body []byte, secrets []string) []byte {
 	return data
 }
 
+// withoutNamedSecrets returns the headers or the parameters of a request without those that are secrets by their names.
+func withoutNamedSecrets(values map[string][]string) map[string][]string {
+	shown := map[string][]string{}
+	for name, list := range values {
+		if !redact.IsName(name) {
+			shown[name] = list
+		}
+	}
+	return shown
+}
+
 func hide(v any, secrets []string) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for name, value := range v {
-			if v[name] = hide(value, secrets); slices.Contains(secrets, name) {
+			v[name] = hide(value, secrets)
+			if slices.ContainsFunc(secrets, func(secret string) bool { return strings.EqualFold(secret, name) }) {
 				v[name] = redacted
 			}
 		}

@@ -35,7 +35,7 @@ func (t *Tracer) Turn(ctx context.Context, turn Turn) (context.Context, Span) {
 	if t == nil {
 		return ctx, Span{}
 	}
-	ctx, span := t.tracer.Start(turn.Origin.into(ctx), "invoke_agent "+turn.AgentName,
+	ctx, span := t.tracer.Start(turn.Origin.into(ctx), sendable("invoke_agent "+turn.AgentName),
 		trace.WithSpanKind(trace.SpanKindInternal), trace.WithLinks(turn.Origin.links()...))
 	s := spanOf(span)
 	if s.recorded() {

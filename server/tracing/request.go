@@ -41,7 +41,7 @@ func (t *Tracer) Request(ctx context.Context, r *http.Request, op Request) (cont
 	}
 	ctx, span := t.tracer.Start(ctx, op.Operation, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
 		semconv.HTTPRequestMethodKey.String(r.Method), semconv.HTTPRoute(op.Route), semconv.URLScheme(scheme),
-		semconv.URLPath(op.Path), semconv.NetworkProtocolVersion(strconv.Itoa(r.ProtoMajor)),
+		semconv.URLPath(sendable(op.Path)), semconv.NetworkProtocolVersion(strconv.Itoa(r.ProtoMajor)),
 	))
 	s := spanOf(span)
 	if s.recorded() {

@@ -10,12 +10,15 @@ package tracing
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.41.0" // the last version that has generative AI and MCP
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/cloud-sessions/sessions/server/internal/text"
 )
 
 // scope names the instrumentation.
@@ -52,7 +55,21 @@ func spanOf(s trace.Span) Span {
 func (s Span) recorded() bool { return s.span != nil }
 
 // set sets attributes; call it only if the span is recorded, so that they cost nothing otherwise.
-func (s Span) set(attributes ...attribute.KeyValue) { s.span.SetAttributes(attributes...) }
+func (s Span) set(attributes ...attribute.KeyValue) {
+	for i, a := range attributes {
+		if a.Value.Type() == attribute.STRING {
+			attributes[i].Value = attribute.StringValue(sendable(a.Value.AsString()))
+		}
+	}
+	s.span.SetAttributes(attributes...)
+}
+
+// longestText is how much of a text a span has, in bytes: callers choose some of them.
+const longestText = 1024
+
+// sendable returns a text as a span can have it: the protocol allows UTF-8 only, and a collector gets none of the spans of
+// a batch in which one has another text.
+func sendable(s string) string { return strings.ToValidUTF8(text.Cut(s, longestText), "\uFFFD") }
 
 // Fail marks the span as failed with the type of an error. The error's text is not recorded: it may quote what was said.
 func (s Span) Fail(err error) {
@@ -93,7 +110,7 @@ func child(ctx context.Context, kind trace.SpanKind, operation, target string) (
 	if target != "" {
 		name += " " + target
 	}
-	ctx, span := tracerOf(parent.TracerProvider()).Start(ctx, name, trace.WithSpanKind(kind))
+	ctx, span := tracerOf(parent.TracerProvider()).Start(ctx, sendable(name), trace.WithSpanKind(kind))
 	return ctx, spanOf(span)
 }
 

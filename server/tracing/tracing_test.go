@@ -7,8 +7,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -168,5 +170,38 @@ func TestOrigins(t *testing.T) {
 	}
 	if got := tracing.ReadOrigin("no JSON"); got != (tracing.Origin{}) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestTextsOfCallers tests that no text that a caller has chosen makes a span one that cannot be sent: the protocol has UTF-8 only,
+// and a whole batch is lost with one span. Nor does a span have more than a part of a long one.
+func TestTextsOfCallers(t *testing.T) {
+	t.Parallel()
+	tracer, spans := recorded(t)
+	r, info := incoming(nil)
+	wild := "\xff" + strings.Repeat("é", 5000)
+	ctx, span := tracer.Request(info, r, tracing.Request{Operation: "getSession", Route: "/v1/x", Path: wild, ID: "req 1", Session: wild})
+	turn, run := tracer.Turn(ctx, tracing.Turn{ID: "turn_1", AgentName: wild, Model: wild})
+	chat, model := tracing.Model(turn, "openai", wild, "https://m.example/v1")
+	model.Replied(tracing.Reply{ID: wild, Model: wild}, nil)
+	_, tool := tracing.Tool(chat, wild, "")
+	tool.End()
+	model.End()
+	run.End()
+	span.EndRequest(200, "acme")
+	got := spans()
+	if len(got) != 4 {
+		t.Fatalf("%d spans", len(got))
+	}
+	const most = 1024 + 2 // U+FFFD is longer than the byte that it stands for
+	for _, s := range got {
+		if !utf8.ValidString(s.Name) || len(s.Name) > most {
+			t.Errorf("a name of %d bytes: %.40q", len(s.Name), s.Name)
+		}
+		for _, a := range s.Attributes {
+			if text := a.Value.AsString(); a.Value.Type() == attribute.STRING && (!utf8.ValidString(text) || len(text) > most) {
+				t.Errorf("%s has %d bytes: %.40q", a.Key, len(text), text)
+			}
+		}
 	}
 }
