@@ -148,7 +148,7 @@ func TestTypesOfStatuses(t *testing.T) {
 	}
 }
 
-// A short token is no reason to change the words of the client, however many of them contain it.
+// A short token does not change the words of the client, however many of them contain it.
 func TestOwnWordsAreNotRedacted(t *testing.T) {
 	cases := map[string]struct {
 		step client.RoundTripFunc

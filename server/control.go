@@ -35,17 +35,8 @@ func (c Config) openControl(api *contract.Contract, db store.Store, tokens *auth
 	return control.New(control.Options{
 		Auth: tokens, Accounts: testAccounts{db}, Demo: DemoAccount, Now: c.Now,
 		Base:    control.Base{Runner: c.Runner, Faults: c.Faults},
-		Secrets: secretsOf(api),
+		Secrets: api.SecretsByOperation(),
 	})
-}
-
-// secretsOf returns the names of the properties of an operation's body that are secrets; of all, outside of the contract.
-func secretsOf(api *contract.Contract) func(operation string) []string {
-	known := map[string][]string{"": api.Secrets()}
-	for op := range api.Operations() {
-		known[op.ID] = op.Secrets()
-	}
-	return func(operation string) []string { return known[operation] }
 }
 
 // testAccounts are the accounts that tests create.

@@ -318,6 +318,15 @@ func maxInputTokens(models types.ModelList) map[string]int64 {
 	return sizes
 }
 
+// DefaultMaxBytesInFlight is Config.MaxBytesInFlight by default.
+const DefaultMaxBytesInFlight = 256 << 20
+
+// MemoryLimit returns the soft limit of memory, in bytes, for a process that runs one server with that MaxBytesInFlight, as
+// debug.SetMemoryLimit accepts it: what requests and responses may reserve, and turns once more. With three times as much,
+// garbage beside what is reserved took a server on PostgreSQL past 2 GiB of address space, of which Go has reserved more than
+// one before it allocates anything.
+func MemoryLimit(maxBytesInFlight int64) int64 { return 2 * maxBytesInFlight }
+
 // leastInFlight is the least Config.MaxBytesInFlight: an account's share has room for one page of the broker.
 const leastInFlight = 16 << 20
 
@@ -335,7 +344,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxMemoryBytes = cmp.Or(c.MaxMemoryBytes, 1<<30)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamPatience = cmp.Or(c.StreamPatience, 10*time.Second)
-	c.MaxBytesInFlight = cmp.Or(c.MaxBytesInFlight, 256<<20)
+	c.MaxBytesInFlight = cmp.Or(c.MaxBytesInFlight, DefaultMaxBytesInFlight)
 	c.TurnTimeout = cmp.Or(c.TurnTimeout, time.Hour)
 	c.TurnSilenceTimeout = cmp.Or(c.TurnSilenceTimeout, 10*time.Minute)
 	c.MaxTurnText = cmp.Or(c.MaxTurnText, dispatch.DefaultMaxText)

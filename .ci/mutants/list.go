@@ -7,6 +7,8 @@ import "slices"
 var list = slices.Concat(
 	contractMutants,
 	clientMutants,
+	commandLineMutants,
+	conformanceMutants,
 	admissionMutants,
 	pipelineMutants,
 	databaseMutants,

@@ -62,8 +62,8 @@ func TestAllViolations(t *testing.T) {
 	}
 }
 
-// TestAllIncludesTheFirst tests with random schemas that all violations include the first one, and that there are none
-// exactly when there is no first one.
+// TestAllIncludesTheFirst tests with random schemas that all violations include the first one, and that the list is empty
+// exactly when no first one exists.
 func TestAllIncludesTheFirst(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(2000) {

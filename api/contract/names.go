@@ -21,6 +21,16 @@ func (c *Contract) Secrets() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
+// SecretsByOperation returns the names of the properties that hold a secret by operationId. The names for "", which stands for
+// requests outside of the contract, are those of all operations.
+func (c *Contract) SecretsByOperation() map[string][]string {
+	names := map[string][]string{"": c.Secrets()}
+	for o := range c.Operations() {
+		names[o.ID] = o.Secrets()
+	}
+	return names
+}
+
 // Secrets returns the names of the properties that hold a secret (format password) in requests or responses of the
 // operation, sorted.
 func (o *Operation) Secrets() []string {

@@ -24,6 +24,10 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, tc.got, tc.want)
 		}
 	}
+	secrets := c.SecretsByOperation()
+	if !slices.Equal(secrets[""], c.Secrets()) || !slices.Equal(secrets["createEnvironmentKey"], []string{"key"}) {
+		t.Errorf("secrets by operation: %q", secrets)
+	}
 	if maps := c.Operation("createSession").Maps(); !slices.Contains(maps, "metadata") || slices.Contains(maps, "agent") {
 		t.Errorf("maps: %q", maps)
 	}

@@ -25,6 +25,11 @@ func IsName(name string) bool {
 	return name == "sig" || slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(name, word) })
 }
 
+// IsProperty reports whether a property of JSON is one of those that hold secrets, in any letter case.
+func IsProperty(name string, secrets []string) bool {
+	return slices.ContainsFunc(secrets, func(secret string) bool { return strings.EqualFold(secret, name) })
+}
+
 // parameter is a name and a value in the query of a URL or in a form, also where JSON has escaped the ampersand and the equals
 // sign. user is a user name with a password in a URL.
 var (

@@ -165,8 +165,8 @@ func TestWhatIsLeftIsReported(t *testing.T) {
 	}
 }
 
-// TestEveryBreachOfAResponse tests that a report has all violations of a response, those of the body first.
-func TestEveryBreachOfAResponse(t *testing.T) {
+// TestEveryViolationOfAResponse tests that a report has all violations of a response, those of the body first.
+func TestEveryViolationOfAResponse(t *testing.T) {
 	t.Parallel()
 	_, c := startForeign(t, func(w http.ResponseWriter, n int) (string, string) {
 		w.Header().Set("Content-Type", "application/json")

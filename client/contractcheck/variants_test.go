@@ -24,7 +24,7 @@ import (
 type variant struct {
 	name             string
 	check, operation string
-	with             []string // other checks that send what shows the breach
+	with             []string // other checks that send what shows the violation
 	breaks           wrapper
 }
 
@@ -185,7 +185,7 @@ func TestVariantsAreComplete(t *testing.T) {
 	}
 }
 
-// TestEveryVariantIsFound tests that each breach is found by the check that it is for, in the operation that has it.
+// TestEveryVariantIsFound tests that each violation is found by the check that it is for, in the operation that has it.
 func TestEveryVariantIsFound(t *testing.T) {
 	t.Parallel()
 	for _, v := range variants() {
@@ -497,7 +497,7 @@ func laterPage(change func([]any) []any) func(*http.Response) {
 	}
 }
 
-// secondTime changes the successes of an operation but for the first.
+// secondTime changes the successes of an operation except the first.
 func secondTime(operation string, change func(*http.Response)) wrapper {
 	return func(next client.RoundTripFunc) client.RoundTripFunc {
 		var mu sync.Mutex

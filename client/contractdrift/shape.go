@@ -50,7 +50,7 @@ type field struct {
 	kinds  map[string]bool // of an object
 }
 
-// seen notes that there was an object, or an array that was not empty, at a path with its bracket. That is no field.
+// seen notes that there was an object, or an array that was not empty, at a path with its bracket. It is not a field.
 func (s *shape) seen(to fields, path string) string {
 	if to[path] == nil {
 		*s.room -= len(path) + fieldSize

@@ -411,7 +411,7 @@ func newChunked(body string) io.Reader {
 	return resp.Body
 }
 
-// TestUnreachable tests that a caller is told of an upstream that is not there.
+// TestUnreachable tests that a caller learns that an upstream cannot be reached.
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	for name, mode := range modes {

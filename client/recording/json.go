@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
+
+	"github.com/cloud-sessions/sessions/api/redact"
 )
 
 const (
@@ -166,7 +167,7 @@ func (w *jsonWriter) isSecret() bool {
 		return false
 	}
 	var name string
-	return json.Unmarshal(w.text, &name) == nil && slices.ContainsFunc(w.secrets, func(secret string) bool { return strings.EqualFold(secret, name) })
+	return json.Unmarshal(w.text, &name) == nil && redact.IsProperty(name, w.secrets)
 }
 
 // indentation is that of the deepest level.

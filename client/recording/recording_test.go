@@ -358,7 +358,7 @@ func TestSecretsInOtherShapes(t *testing.T) {
 	}
 }
 
-// TestMemory tests that what a recorder holds does not grow with a body, and that the file is written as the exchange goes on.
+// TestMemory tests that what a recorder holds does not grow with a body, and that the file is written while the exchange continues.
 func TestMemory(t *testing.T) {
 	r, path := create(t, redactor(t))
 	values, text := strings.Repeat(`{"a":[1,"text"]},`, 1000), strings.Repeat("x", 17_000)

@@ -24,11 +24,7 @@ func NewRedactor() (*Redactor, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Redactor{secrets: map[string][]string{"": c.Secrets()}}
-	for op := range c.Operations() {
-		r.secrets[op.ID] = op.Secrets()
-	}
-	return r, nil
+	return &Redactor{secrets: c.SecretsByOperation()}, nil
 }
 
 // Header returns a header without secrets. Of an Authorization it keeps the scheme.

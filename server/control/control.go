@@ -50,8 +50,8 @@ type Options struct {
 	Demo string
 	// Base is what the stages of all accounts begin with.
 	Base Base
-	// Secrets returns the names of the properties of an operation's body that are secrets.
-	Secrets func(operation string) []string
+	// Secrets are the names of the properties of bodies that are secrets, as Contract.SecretsByOperation returns them.
+	Secrets map[string][]string
 	// Now returns the time that tokens expire by.
 	Now func() time.Time
 }
@@ -168,7 +168,7 @@ func (c *Control) close(ctx context.Context, account string) error {
 func (c *Control) recorded(s *Stage, operations []string) []recordedRequest {
 	list := []recordedRequest{}
 	for _, r := range s.Requests(operations...) {
-		list = append(list, shown(r, c.opts.Secrets(r.Operation)))
+		list = append(list, shown(r, c.opts.Secrets[r.Operation]))
 	}
 	return list
 }

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/cloud-sessions/sessions/api/redact"
@@ -82,7 +80,7 @@ func hide(v any, secrets []string) any {
 	case map[string]any:
 		for name, value := range v {
 			v[name] = hide(value, secrets)
-			if slices.ContainsFunc(secrets, func(secret string) bool { return strings.EqualFold(secret, name) }) {
+			if redact.IsProperty(name, secrets) {
 				v[name] = redacted
 			}
 		}

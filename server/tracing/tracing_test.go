@@ -81,7 +81,7 @@ func TestOffCostsNothing(t *testing.T) {
 	}
 }
 
-// TestNotSampled continues a trace that its caller does not record: nothing is recorded, and the trace goes on.
+// TestNotSampled continues a trace that its caller does not record: nothing is recorded, and the trace continues.
 func TestNotSampled(t *testing.T) {
 	t.Parallel()
 	tracer, spans := recorded(t)

@@ -22,7 +22,7 @@ const (
 )
 
 // fit makes a table as wide as a terminal at most, 0 for a width that is not known. First it leaves out columns, if it may
-// and if there is no other way, then it cuts the widest ones. A column that may become narrower is not left out before.
+// and cuts the widest ones only when nothing else helps. A column that may become narrower is not left out before.
 func fit(columns []heading, width int, mayDrop bool) {
 	for i := range columns {
 		columns[i].shown = columns[i].width

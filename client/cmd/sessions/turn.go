@@ -91,7 +91,7 @@ func (t *turn) wait() { t.spinner = t.a.err.spin("the agent works; Ctrl-C stops 
 const workerPatience = 2 * time.Second
 
 // waitForWorker says once in a turn, on standard error, that the turn waits for a worker to run a tool, if no worker has come
-// after a time. It goes on in the background until t.settle is called, which must be before the next event is handled.
+// after a time. It continues in the background until t.settle is called, which must be before the next event is handled.
 func (t *turn) waitForWorker(ctx context.Context, stop client.StopReason, patience time.Duration) {
 	if t.waits || stop.Type != client.StopReasonTypeRequiresAction || !slices.ContainsFunc(stop.EventIDs, t.byWorker) {
 		return

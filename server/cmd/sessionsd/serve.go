@@ -17,11 +17,6 @@ import (
 	"github.com/cloud-sessions/sessions/server/tracing/otlp"
 )
 
-// memoryLimit is the soft limit of the process's memory, as a multiple of what requests and responses may reserve, and turns
-// once more. With three, garbage beside what is reserved took a server on PostgreSQL past 2 GiB of address space, of which Go
-// has reserved more than one before it allocates anything.
-const memoryLimit = 2
-
 // serveFlags are the flags of serve, which check has too.
 type serveFlags struct {
 	config                      server.Config
@@ -87,7 +82,7 @@ OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318, for one.
 				return err
 			}
 			if os.Getenv("GOMEMLIMIT") == "" { // so that garbage is collected before it takes as much again
-				debug.SetMemoryLimit(memoryLimit * config.MaxBytesInFlight)
+				debug.SetMemoryLimit(server.MemoryLimit(config.MaxBytesInFlight))
 			}
 			if flags.traced {
 				provider, stop, err := otlp.Open(cmd.Context(), config.Logger)
@@ -191,7 +186,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.IntVar(&config.MaxStreams, "max-streams", 1000, "event streams that an account may have open on all replicas together; more are refused with 429")
 	flags.Int64Var(&config.MaxMemoryBytes, "max-memory-bytes", 1<<30, "bytes that the memories of an account may occupy with their versions; writes beyond it are refused with 409")
 	flags.Int64Var(&config.MaxKeyBytes, "max-key-bytes", 1<<30, "bytes that the idempotency keys of an account may occupy in 24 hours; requests with more keys are refused with 429")
-	flags.Int64Var(&config.MaxBytesInFlight, "max-bytes-in-flight", 256<<20, "bytes of memory for requests and responses under way; an account may use a quarter. Larger ones are refused with 429, or 503 when all accounts together use it up")
+	flags.Int64Var(&config.MaxBytesInFlight, "max-bytes-in-flight", server.DefaultMaxBytesInFlight, "bytes of memory for requests and responses under way; an account may use a quarter. Larger ones are refused with 429, or 503 when all accounts together use it up")
 	flags.StringVar(&config.Blobs, "blobs", "", "where the contents of files are stored: a `FOLDER`, s3://BUCKET?region=REGION, or none; by default a folder beside the SQLite file")
 	flags.Int64Var(&config.MaxFileBytes, "max-file-bytes", 64<<20, "bytes that a file may have")
 	flags.Int64Var(&config.MaxAccountFileBytes, "max-account-file-bytes", 10<<30, "bytes that the files of an account may have together")

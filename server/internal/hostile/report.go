@@ -4,14 +4,14 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/cloud-sessions/sessions/server"
 )
 
 // The targets: what the friends may lose by hostile requests, compared with lawful ones of the same account.
 const (
 	maxRatio = 2
 	maxP95   = 50 * time.Millisecond
-	// budgetBytes is the server's bound on what requests and responses hold.
-	budgetBytes = 256 << 20
 	// maxFailures bounds how many failures of a phase are printed.
 	maxFailures = 10
 )
@@ -45,7 +45,7 @@ func (m *measurement) report(out io.Writer) (missed bool) {
 	ratio := float64(hostile) / float64(max(lawful, 1))
 	target("p95 beside hostile / beside lawful", fmt.Sprintf("%.2f", ratio), fmt.Sprintf("%d.00", maxRatio), ratio <= maxRatio)
 	target("p95 beside hostile", hostile.String(), maxP95.String(), hostile <= maxP95)
-	most := budgetBytes + m.base.resident
+	most := server.DefaultMaxBytesInFlight + m.base.resident
 	target(fmt.Sprintf("resident memory %s after", after), mib(m.rested.resident), mib(most), m.rested.resident <= most)
 	fmt.Fprintf(out, "\nmemory: %s resident before, %s at the peak, %s of address space\n", mib(m.base.resident), mib(m.rested.peak), mib(m.rested.space))
 	fmt.Fprintf(out, "this program's own timer was late by at most %s\n", m.late.Round(time.Millisecond))

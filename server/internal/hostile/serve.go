@@ -41,7 +41,7 @@ func serveJob(text string) (err error) {
 	if j.Pprof {
 		serveProfiles()
 	}
-	debug.SetMemoryLimit(2 * budgetBytes) // as sessionsd serve does
+	debug.SetMemoryLimit(server.MemoryLimit(server.DefaultMaxBytesInFlight)) // as sessionsd serve does
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	s, err := server.New(ctx, server.Config{DB: j.DB, Demo: true, DemoToken: enemyToken, ShutdownTimeout: 5 * time.Second})

@@ -186,7 +186,7 @@ func (i *item) moveStores(session []byte) ([]byte, error) {
 			continue
 		}
 		name, err := i.folder.reserve(strings.TrimPrefix(at, "/"), "-"+i.work.ID)
-		if err != nil { // the turn goes on without it
+		if err != nil { // the turn continues without it
 			i.mounts.failed[at] = err.Error()
 			i.report("%s (%v) was not mounted: %v", at, r["memory_store_id"], err)
 			continue
