@@ -66,11 +66,13 @@ func (e exchanges) measure(ctx context.Context, duration time.Duration) (sample,
 	return summarize(seen, duration, serverAfter-serverBefore, clientAfter-clientBefore)
 }
 
+var errNothing = errors.New("no request was answered within the time of a round")
+
 // summarize makes a sample of the latencies that each caller saw and of what the two processes used in that time.
 func summarize(seen [][]time.Duration, duration, server, client time.Duration) (sample, error) {
 	latencies := slices.Concat(seen...)
 	if len(latencies) == 0 {
-		return sample{}, errors.New("no request was answered within the time of a round")
+		return sample{}, errNothing
 	}
 	slices.Sort(latencies)
 	n := time.Duration(len(latencies))
