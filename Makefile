@@ -26,15 +26,15 @@ help: ## list the targets
 
 # The files that make gen writes, for find and for git.
 GENERATED := \( -path 'gen/*' -o -name '*.gen.go' -o -name '*_gen_test.go' \)
-GENERATED_GIT := gen ':(glob)client/**/*.gen.go' ':(glob)client/**/*_gen_test.go'
+GENERATED_GIT := gen ':(glob)api/**/*.gen.go' ':(glob)client/**/*.gen.go' ':(glob)client/**/*_gen_test.go'
 
-gen: ## generate gen/ and the generated files of the client from the contract
+gen: ## generate gen/, the compiled contract and the generated files of the client from the contract
 	go generate ./...
 
 gen-check: ## fail when a generated file differs from what the contract generates
 	@stamp=$$(mktemp) && trap 'rm -f "$$stamp"' EXIT && \
 	sleep 0.01 && $(MAKE) --no-print-directory gen && \
-	orphans=$$(find gen client -type f $(GENERATED) ! -newer "$$stamp") && \
+	orphans=$$(find gen api client -type f $(GENERATED) ! -newer "$$stamp") && \
 	new=$$(git ls-files --others --exclude-standard -- $(GENERATED_GIT)) && \
 	if ! git diff --exit-code --stat -- $(GENERATED_GIT) || [ -n "$$orphans$$new" ]; then \
 		[ -z "$$new" ] || printf 'not committed:\n%s\n' "$$new"; \

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
 	"github.com/pressly/goose/v3/lock"
 )
 
@@ -21,11 +22,47 @@ var files embed.FS
 
 // SQLite brings the schema of a SQLite database up to date.
 func SQLite(ctx context.Context, db *sql.DB) error {
+	if made, err := create(ctx, db); err != nil || made {
+		return err
+	}
 	provider, err := newProvider(goose.DialectSQLite3, db)
 	if err != nil {
 		return err
 	}
 	return migrate(ctx, provider)
+}
+
+// create makes the schema of an empty SQLite database in one transaction, in place of one for each migration, each of which
+// waits for the disk. It does nothing if the database has a schema.
+func create(ctx context.Context, db *sql.DB) (made bool, err error) {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = tx.Rollback() }() // it has no effect after a commit
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) = 0 FROM sqlite_schema`).Scan(&made); err != nil || !made {
+		return false, err
+	}
+	steps, err := stepsFor(goose.DialectSQLite3)
+	if err != nil {
+		return false, err
+	}
+	versions, err := database.NewStore(database.DialectSQLite3, VersionTable)
+	if err == nil {
+		err = versions.CreateVersionTable(ctx, tx)
+	}
+	if err == nil {
+		err = versions.Insert(ctx, tx, database.InsertRequest{Version: 0}) // as goose does
+	}
+	for i := 0; i < len(steps) && err == nil; i++ {
+		if err = steps[i].run(ctx, tx); err == nil {
+			err = versions.Insert(ctx, tx, database.InsertRequest{Version: steps[i].version})
+		}
+	}
+	if err != nil {
+		return false, fmt.Errorf("sqlstore: create the schema: %w", err)
+	}
+	return true, tx.Commit()
 }
 
 // Postgres brings the schema of a PostgreSQL database up to date. locker makes processes that migrate the same database
@@ -39,17 +76,33 @@ func Postgres(ctx context.Context, db *sql.DB, locker lock.SessionLocker) error 
 }
 
 func newProvider(dialect goose.Dialect, db *sql.DB, options ...goose.ProviderOption) (*goose.Provider, error) {
-	list, err := migrationsFor(dialect)
+	steps, err := stepsFor(dialect)
 	if err != nil {
 		return nil, err
+	}
+	var list []*goose.Migration
+	for _, s := range steps {
+		list = append(list, goose.NewGoMigration(s.version, &goose.GoFunc{RunTx: s.run}, nil))
 	}
 	options = append(options, goose.WithGoMigrations(list...), goose.WithDisableGlobalRegistry(true))
 	return goose.NewProvider(dialect, db, nil, options...)
 }
 
-// migrationsFor returns the migrations for a database. Each is one transaction and executes the text of its file as a whole:
-// both drivers take several statements at a time. Goose's own reader of files would allocate a buffer of 4 MiB for each line.
-func migrationsFor(dialect goose.Dialect) (list []*goose.Migration, err error) {
+// step is a migration for a database.
+type step struct {
+	version int64
+	text    string
+}
+
+// run executes the text as a whole: both drivers accept several statements at a time. Goose's own reader of files would
+// allocate a buffer of 4 MiB for each line.
+func (s step) run(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, s.text)
+	return err
+}
+
+// stepsFor returns the migrations for a database, in order.
+func stepsFor(dialect goose.Dialect) (steps []step, err error) {
 	names, err := fs.Glob(files, "*.sql")
 	if err != nil {
 		return nil, err
@@ -67,12 +120,9 @@ func migrationsFor(dialect goose.Dialect) (list []*goose.Migration, err error) {
 		if dialect == goose.DialectPostgres {
 			text = inPostgres(text)
 		}
-		list = append(list, goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, text)
-			return err
-		}}, nil))
+		steps = append(steps, step{version, text})
 	}
-	return list, nil
+	return steps, nil
 }
 
 // migrate applies the migrations that are missing.
