@@ -11,20 +11,31 @@ import (
 	"strings"
 
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/database"
 	"github.com/pressly/goose/v3/lock"
 )
 
-// Migrations only go forward, and are never changed once released.
+// The files are the migrations, which only go forward and are never changed once released, and the schema that they lead to.
 //
 //go:embed *.sql
 var files embed.FS
 
+const (
+	// pattern is that of the migrations' names.
+	pattern = "0*.sql"
+	// schema is what all migrations together make of an empty SQLite database, with their versions. schemagen writes it.
+	schema = "schema.gen.sql"
+)
+
 // SQLite brings the schema of a SQLite database up to date.
 func SQLite(ctx context.Context, db *sql.DB) error {
-	if made, err := create(ctx, db); err != nil || made {
+	if created, err := create(ctx, db); err != nil || created {
 		return err
 	}
+	return UpgradeSQLite(ctx, db)
+}
+
+// UpgradeSQLite is SQLite by the migrations alone, also for an empty database.
+func UpgradeSQLite(ctx context.Context, db *sql.DB) error {
 	provider, err := newProvider(goose.DialectSQLite3, db)
 	if err != nil {
 		return err
@@ -32,34 +43,22 @@ func SQLite(ctx context.Context, db *sql.DB) error {
 	return migrate(ctx, provider)
 }
 
-// create makes the schema of an empty SQLite database in one transaction, in place of one for each migration, each of which
-// waits for the disk. It does nothing if the database has a schema.
-func create(ctx context.Context, db *sql.DB) (made bool, err error) {
+// create gives an empty SQLite database the schema in one transaction, in place of one for each migration, which waits for the
+// disk and changes what the migrations before it made. It does nothing if the database has a schema.
+func create(ctx context.Context, db *sql.DB) (created bool, err error) {
+	text, err := files.ReadFile(schema)
+	if err != nil {
+		return false, nil // it is about to be generated
+	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return false, err
 	}
 	defer func() { _ = tx.Rollback() }() // it has no effect after a commit
-	if err := tx.QueryRowContext(ctx, `SELECT count(*) = 0 FROM sqlite_schema`).Scan(&made); err != nil || !made {
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) = 0 FROM sqlite_schema`).Scan(&created); err != nil || !created {
 		return false, err
 	}
-	steps, err := stepsFor(goose.DialectSQLite3)
-	if err != nil {
-		return false, err
-	}
-	versions, err := database.NewStore(database.DialectSQLite3, VersionTable)
-	if err == nil {
-		err = versions.CreateVersionTable(ctx, tx)
-	}
-	if err == nil {
-		err = versions.Insert(ctx, tx, database.InsertRequest{Version: 0}) // as goose does
-	}
-	for i := 0; i < len(steps) && err == nil; i++ {
-		if err = steps[i].run(ctx, tx); err == nil {
-			err = versions.Insert(ctx, tx, database.InsertRequest{Version: steps[i].version})
-		}
-	}
-	if err != nil {
+	if _, err := tx.ExecContext(ctx, string(text)); err != nil {
 		return false, fmt.Errorf("sqlstore: create the schema: %w", err)
 	}
 	return true, tx.Commit()
@@ -103,7 +102,7 @@ func (s step) run(ctx context.Context, tx *sql.Tx) error {
 
 // stepsFor returns the migrations for a database, in order.
 func stepsFor(dialect goose.Dialect) (steps []step, err error) {
-	names, err := fs.Glob(files, "*.sql")
+	names, err := fs.Glob(files, pattern)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +161,7 @@ func upgrade(ctx context.Context, provider *goose.Provider) error {
 
 // Latest returns the version of the schema that this program brings databases to.
 func Latest() (int64, error) {
-	names, err := fs.Glob(files, "*.sql")
+	names, err := fs.Glob(files, pattern)
 	if err != nil || len(names) == 0 {
 		return 0, fmt.Errorf("sqlstore: no migrations: %w", err)
 	}
