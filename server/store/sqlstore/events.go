@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,13 +43,12 @@ func (s *Store) AppendEvents(ctx context.Context, account, session string, chang
 			},
 			func() ([]engine.Step, error) {
 				appended = s.following(last, session, events)
-				added = make([]int, len(events))
-				return additions(account, appended, events, added), nil
+				return additions(account, appended, events, &added), nil
 			})
 		if err != nil {
 			return err
 		}
-		if slices.Contains(added, 0) {
+		if total(added) < len(events) {
 			return store.ErrExists
 		}
 		if moved || len(events) > 0 {
@@ -61,18 +61,23 @@ func (s *Store) AppendEvents(ctx context.Context, account, session string, chang
 	return v, appended, err
 }
 
+func total(numbers []int) (sum int) {
+	for _, n := range numbers {
+		sum += n
+	}
+	return sum
+}
+
 const selectLastEvent = `SELECT position, created_at FROM events
 	WHERE account_id = $1 AND session_id = $2 ORDER BY position DESC LIMIT 1`
 
 // lockSession locks a session and returns it, with the position and time of its last event; these are zero when the log is
-// empty. While the session is locked, its log does not grow.
+// empty. While the session is locked, its log does not grow. One statement locks and reads the session, since it reads no other
+// table: see lock.
 func (s *Store) lockSession(ctx context.Context, account, id string) (v store.Session, last store.Event, err error) {
-	if err := s.lock(ctx, "sessions", account, id, s.db.ForUpdate); err != nil {
-		return v, last, err
-	}
 	var there, some bool
 	err = s.pipeline(ctx,
-		found(&v, &there, scanSession, sessionRows().selectOne(), account, id),
+		found(&v, &there, scanSession, sessionRows().selectOne()+s.db.ForUpdate, account, id),
 		found(&last, &some, func(row engine.Scanner) (e store.Event, err error) {
 			return e, row.Scan(&e.Position, timeTo{&e.CreatedAt})
 		}, selectLastEvent, account, id))
@@ -108,15 +113,24 @@ func (s *Store) following(last store.Event, session string, events []store.NewEv
 	return appended
 }
 
-// additions returns the steps that add events with their memos. Each event's step sets its place in added to 0 when the log
-// has an event with the same id.
-func additions(account string, events []store.Event, as []store.NewEvent, added []int) (steps []engine.Step) {
-	for i, e := range events {
-		step := write(`INSERT INTO events (account_id, session_id, position, id, turn_id, type, payload, created_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (account_id, session_id, id) DO NOTHING`,
-			account, e.SessionID, e.Position, e.ID, e.TurnID, e.Type, string(e.Payload), toMicros(e.CreatedAt))
-		step.Wrote = &added[i]
+// eventsPerInsert bounds the events that one statement adds, so that the texts of statements are few.
+const eventsPerInsert = 8
+
+// additions returns the steps that add events with their memos. added gets the number of events that each of the statements
+// adds: fewer than it has when the log has an event with the same id.
+func additions(account string, events []store.Event, as []store.NewEvent, added *[]int) (steps []engine.Step) {
+	chunks := slices.Collect(slices.Chunk(events, eventsPerInsert))
+	*added = make([]int, len(chunks))
+	for i, chunk := range chunks {
+		var args []any
+		for _, e := range chunk {
+			args = append(args, account, e.SessionID, e.Position, e.ID, e.TurnID, e.Type, string(e.Payload), toMicros(e.CreatedAt))
+		}
+		step := write(insertEvents[len(chunk)], args...)
+		step.Wrote = &(*added)[i]
 		steps = append(steps, step)
+	}
+	for i, e := range events {
 		if memo := as[i].Memo; len(memo) > 0 {
 			steps = append(steps, write(`INSERT INTO event_memos (account_id, session_id, position, event_id, memo) VALUES ($1, $2, $3, $4, $5)`,
 				account, e.SessionID, e.Position, e.ID, string(memo)))
@@ -124,6 +138,22 @@ func additions(account string, events []store.Event, as []store.NewEvent, added 
 	}
 	return steps
 }
+
+// insertEvents are the statements that add so many events.
+var insertEvents = func() (texts [eventsPerInsert + 1]string) {
+	const columns = 8
+	var rows []string
+	for n := 1; n <= eventsPerInsert; n++ {
+		placeholders := make([]string, columns)
+		for i := range placeholders {
+			placeholders[i] = "$" + strconv.Itoa((n-1)*columns+i+1)
+		}
+		rows = append(rows, "("+strings.Join(placeholders, ", ")+")")
+		texts[n] = `INSERT INTO events (account_id, session_id, position, id, turn_id, type, payload, created_at)
+			VALUES ` + strings.Join(rows, ", ") + ` ON CONFLICT (account_id, session_id, id) DO NOTHING`
+	}
+	return texts
+}()
 
 // EventPosition looks for the session last, as ListEvents does.
 func (s *Store) EventPosition(ctx context.Context, account, session, id string) (position int64, err error) {

@@ -80,6 +80,14 @@ type Tx interface {
 	Abort()
 }
 
+// Counter is a Tx that counts its statements, so that a part at its beginning needs no savepoint.
+type Counter interface {
+	// Count returns how many statements were run or postponed.
+	Count() int
+	// Restart undoes all of them; the transaction continues as one without any. When that fails, the transaction has ended.
+	Restart()
+}
+
 // Pipeliner is a Tx, or an Engine outside of transactions, that runs several statements for the price of one round trip. Those
 // without one run them one by one.
 type Pipeliner interface {

@@ -82,6 +82,7 @@ type tx struct {
 	begun   bool
 	ended   bool
 	pending []statement
+	count   int // of statements
 	// readOnly is whether the connection can only read. Such a connection is not used again.
 	readOnly bool
 	// last is the statement that was sent last, and written are those that wrote something.
@@ -137,7 +138,25 @@ func (t *tx) Soon(ctx context.Context, text string, args []any) error {
 		return err
 	}
 	t.pending = append(t.pending, statement{text, args})
+	t.count++
 	return nil
+}
+
+// Count implements engine.Counter.
+func (t *tx) Count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.count
+}
+
+// Restart implements engine.Counter. A connection that was lost meanwhile is replaced by the next statement.
+func (t *tx) Restart() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.ended {
+		t.release()
+		t.pending, t.count = nil, 0
+	}
 }
 
 func (t *tx) usable(ctx context.Context) error {
@@ -154,6 +173,7 @@ func (t *tx) Pipeline(ctx context.Context, steps []engine.Step) error {
 	if err := t.usable(ctx); err != nil {
 		return err
 	}
+	t.count += len(steps)
 	return t.run(ctx, steps)
 }
 
