@@ -25,8 +25,9 @@ type scope struct {
 	began int
 	undo  func()
 
-	mu    sync.Mutex
-	after []func() // what to do once the scope is committed
+	mu     sync.Mutex
+	after  []func() // what to do once the scope is committed
+	undone []func() // what to do once it has ended without that
 }
 
 func newScope(tx engine.Tx, depth int) *scope {
@@ -51,6 +52,20 @@ func (s *Store) afterCommit(ctx context.Context, fn ...func()) {
 	}
 }
 
+// afterUndo calls fn once the transaction, or the part of it that the scope is, has ended without a commit.
+func (sc *scope) afterUndo(fn func()) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.undone = append(sc.undone, fn)
+}
+
+// callAll calls what to do at a scope's end.
+func callAll(fns []func()) {
+	for _, fn := range fns {
+		fn()
+	}
+}
+
 // Atomically also rolls back when fn panics, and lets the panic continue.
 func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) error) error {
 	if outer, ok := s.scopeOf(ctx); ok {
@@ -61,6 +76,12 @@ func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) err
 	}
 	defer s.calls.Done()
 	var sc *scope
+	kept := false
+	defer func() {
+		if !kept && sc != nil {
+			callAll(sc.undone)
+		}
+	}()
 	err := s.db.Transact(ctx, func(tx engine.Tx) error {
 		sc = newScope(tx, 0)
 		if counter, ok := tx.(engine.Counter); ok {
@@ -68,10 +89,8 @@ func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) err
 		}
 		return fn(s.within(ctx, sc))
 	})
-	if err == nil {
-		for _, fn := range sc.after {
-			fn()
-		}
+	if kept = err == nil; kept {
+		callAll(sc.after)
 	}
 	return err
 }
@@ -96,11 +115,17 @@ func (s *Store) nest(ctx context.Context, outer *scope, fn func(ctx context.Cont
 	run := func() error { return fn(s.within(ctx, part)) }
 	keep := func() error {
 		s.afterCommit(ctx, part.after...)
+		for _, fn := range part.undone {
+			outer.afterUndo(fn)
+		}
 		return nil
 	}
 	if counter, ok := outer.tx.(engine.Counter); ok && outer.undo != nil && counter.Count() == outer.began {
 		part.began, part.undo = outer.began, outer.undo
-		return engine.Settle(run, keep, part.undo)
+		return engine.Settle(run, keep, func() {
+			defer callAll(part.undone)
+			part.undo()
+		})
 	}
 	name := "part_" + strconv.Itoa(outer.depth)
 	checked := func(err error) error {
@@ -133,6 +158,7 @@ func (s *Store) nest(ctx context.Context, outer *scope, fn func(ctx context.Cont
 			return keep()
 		},
 		func() {
+			defer callAll(part.undone)
 			if rollback() == nil {
 				_ = soon("RELEASE SAVEPOINT ")
 			}

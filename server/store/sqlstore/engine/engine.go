@@ -122,8 +122,8 @@ type Queue interface {
 	// other processes may be running them.
 	Restore(ctx context.Context) error
 
-	// Enqueue enqueues a turn when tx commits. The caller must call committed once tx has committed.
-	Enqueue(ctx context.Context, tx Tx, t store.TurnRef) (committed func(), err error)
+	// Enqueue enqueues a turn when tx commits.
+	Enqueue(ctx context.Context, tx Tx, t store.TurnRef) (Enqueued, error)
 
 	// Depth returns how many turns wait, of all processes, and for how long the oldest one has.
 	Depth(ctx context.Context) (waiting int, oldest time.Duration, err error)
@@ -133,6 +133,14 @@ type Queue interface {
 
 	// Work calls work for each turn until ctx ends, at most workers at a time, and returns when all calls have returned.
 	Work(ctx context.Context, workers int, work func(ctx context.Context, t store.TurnRef) (done bool)) error
+}
+
+// Enqueued is a turn that a transaction enqueues. The caller must call Committed once the transaction has committed, and Undone
+// when it has ended otherwise; when the outcome is unknown, Undone. Undone may be nil.
+type Enqueued struct {
+	Committed, Undone func()
+	// Waits is whether the turn waits for a worker, of any process.
+	Waits bool
 }
 
 // Notifier connects the stores on one database.
