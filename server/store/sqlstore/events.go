@@ -48,7 +48,7 @@ func (s *Store) AppendEvents(ctx context.Context, account, session string, chang
 		if err != nil {
 			return err
 		}
-		if total(added) < len(events) {
+		if added != nil && total(added) < len(events) {
 			return store.ErrExists
 		}
 		if moved || len(events) > 0 {
@@ -116,18 +116,23 @@ func (s *Store) following(last store.Event, session string, events []store.NewEv
 // eventsPerInsert bounds the events that one statement adds, so that the texts of statements are few.
 const eventsPerInsert = 8
 
-// additions returns the steps that add events with their memos. added gets the number of events that each of the statements
-// adds: fewer than it has when the log has an event with the same id.
+// additions returns the steps that add events with their memos. Unless all of the events' ids are new, added gets the number of
+// events that each of the statements adds: fewer than it has when the log has an event with the same id.
 func additions(account string, events []store.Event, as []store.NewEvent, added *[]int) (steps []engine.Step) {
 	chunks := slices.Collect(slices.Chunk(events, eventsPerInsert))
-	*added = make([]int, len(chunks))
+	inserts := &insertEvents
+	if slices.ContainsFunc(as, func(n store.NewEvent) bool { return n.ID != "" && !n.New }) {
+		inserts, *added = &insertAbsent, make([]int, len(chunks))
+	}
 	for i, chunk := range chunks {
 		var args []any
 		for _, e := range chunk {
 			args = append(args, account, e.SessionID, e.Position, e.ID, e.TurnID, e.Type, string(e.Payload), toMicros(e.CreatedAt))
 		}
-		step := write(insertEvents[len(chunk)], args...)
-		step.Wrote = &(*added)[i]
+		step := write(inserts[len(chunk)], args...)
+		if *added != nil {
+			step.Wrote = &(*added)[i]
+		}
 		steps = append(steps, step)
 	}
 	for i, e := range events {
@@ -139,8 +144,10 @@ func additions(account string, events []store.Event, as []store.NewEvent, added 
 	return steps
 }
 
-// insertEvents are the statements that add so many events.
-var insertEvents = func() (texts [eventsPerInsert + 1]string) {
+// insertEvents are the statements that add so many events, insertAbsent those that leave out events whose ids the log has.
+var insertEvents, insertAbsent = insertsOfEvents(""), insertsOfEvents(" ON CONFLICT (account_id, session_id, id) DO NOTHING")
+
+func insertsOfEvents(onConflict string) (texts [eventsPerInsert + 1]string) {
 	const columns = 8
 	var rows []string
 	for n := 1; n <= eventsPerInsert; n++ {
@@ -150,10 +157,10 @@ var insertEvents = func() (texts [eventsPerInsert + 1]string) {
 		}
 		rows = append(rows, "("+strings.Join(placeholders, ", ")+")")
 		texts[n] = `INSERT INTO events (account_id, session_id, position, id, turn_id, type, payload, created_at)
-			VALUES ` + strings.Join(rows, ", ") + ` ON CONFLICT (account_id, session_id, id) DO NOTHING`
+			VALUES ` + strings.Join(rows, ", ") + onConflict
 	}
 	return texts
-}()
+}
 
 // EventPosition looks for the session last, as ListEvents does.
 func (s *Store) EventPosition(ctx context.Context, account, session, id string) (position int64, err error) {

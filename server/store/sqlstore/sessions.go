@@ -170,16 +170,9 @@ type parent struct {
 	selfHosted      bool  // an environment's type
 }
 
-// parents locks and reads both with one statement.
+// parents locks and reads both.
 func (s *Store) parents(ctx context.Context, account, agentID, environmentID string) (agent, environment parent, err error) {
-	if err := s.lock(ctx, "agents", account, agentID, s.db.ForShare); err != nil {
-		return agent, environment, err
-	}
-	if err := s.lock(ctx, "environments", account, environmentID, s.db.ForShare); err != nil {
-		return agent, environment, err
-	}
-	q := engine.Query{Quick: true, Args: []any{account, agentID, account, environmentID}, Text: selectParents}
-	err = s.query(ctx, q, func(row engine.Scanner) error {
+	scan := func(row engine.Scanner) error {
 		var archivedAt *time.Time
 		var config struct{ Type string }
 		p := parent{there: true}
@@ -192,15 +185,31 @@ func (s *Store) parents(ctx context.Context, account, agentID, environmentID str
 			agent = p
 		}
 		return err
-	})
+	}
+	if s.db.ForShare == "" {
+		q := engine.Query{Quick: true, Args: []any{account, agentID, account, environmentID}, Text: selectParents}
+		err = s.query(ctx, q, scan)
+		return agent, environment, err
+	}
+	// One statement locks and reads a row, since it reads no other table: see lock.
+	err = s.pipeline(ctx,
+		engine.Step{Each: scan, Query: engine.Query{Quick: true, Args: []any{account, agentID}, Text: selectAgentParent + s.db.ForShare}},
+		engine.Step{Each: scan, Query: engine.Query{Quick: true, Args: []any{account, environmentID}, Text: selectEnvironmentParent + s.db.ForShare}})
 	return agent, environment, err
 }
 
-// selectParents selects an agent, whose version is at least 1, and an environment.
-const selectParents = `SELECT version, archived_at, '{}' FROM agents
-		WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL
-	UNION ALL SELECT 0, archived_at, config FROM environments
-		WHERE account_id = $3 AND id = $4 AND +deleted_at IS NULL`
+const (
+	// selectAgentParent selects an agent, whose version is at least 1, selectEnvironmentParent an environment.
+	selectAgentParent = `SELECT version, archived_at, '{}' FROM agents
+		WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL`
+	selectEnvironmentParent = `SELECT 0, archived_at, config FROM environments
+		WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL`
+	// selectParents selects both.
+	selectParents = `SELECT version, archived_at, '{}' FROM agents
+			WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL
+		UNION ALL SELECT 0, archived_at, config FROM environments
+			WHERE account_id = $3 AND id = $4 AND +deleted_at IS NULL`
+)
 
 func (s *Store) newSession(spec store.SessionSpec, agent store.Agent, mounts []store.Resource) store.Session {
 	now := cut(s.now())

@@ -49,10 +49,8 @@ func (s *Store) change(ctx context.Context, account string, v *store.Session, ch
 		before.UpdatedAt = now
 		steps = append(steps, setSession(account, id, state, now))
 	}
-	if len(steps) > 0 {
-		if err := s.pipeline(ctx, steps...); err != nil {
-			return false, err
-		}
+	if err := s.writeAll(ctx, steps); err != nil {
+		return false, err
 	}
 	*v = asStored(before, *v)
 	switch moved = state.progress != old.progress; {
@@ -69,11 +67,9 @@ func (s *Store) change(ctx context.Context, account string, v *store.Session, ch
 func asStored(before, changed store.Session) store.Session {
 	v := before
 	v.Title, v.Status, v.Usage, v.Turn = changed.Title, changed.Status, changed.Usage, changed.Turn
-	v.Metadata, v.ArchivedAt = orEmpty(changed.Metadata), cutOrNil(changed.ArchivedAt)
+	v.Metadata, v.ArchivedAt = orEmpty(maps.Clone(changed.Metadata)), cutOrNil(changed.ArchivedAt)
 	v.Resources = fromResourcesJSON(toResourcesJSON(changed.Resources))
-	if len(v.Turn.Pending) == 0 {
-		v.Turn.Pending = nil
-	}
+	v.Turn.Pending = append([]store.PendingAction(nil), changed.Turn.Pending...) // nil for none
 	return v
 }
 

@@ -114,7 +114,7 @@ func (w *work) claim(ctx context.Context) (err error) {
 // take is claim of a turn that no worker has had since it was queued, as far as the queue knows: the start of the request to
 // the model and the lease are stored with what follows.
 func (w *work) take(ctx context.Context) error {
-	s, err := w.Store.GetSession(ctx, w.ref.Session.Account, w.ref.Session.ID)
+	s, err := w.queued(ctx)
 	if err != nil {
 		return err
 	}
@@ -127,6 +127,15 @@ func (w *work) take(ctx context.Context) error {
 		w.unstored = []event.New{w.requestStart(&s)}
 	}
 	return nil
+}
+
+// queued returns the session as it was when the turn was queued, or as it is by now. What has changed since is noticed when
+// something is stored.
+func (w *work) queued(ctx context.Context) (store.Session, error) {
+	if w.ref.As != nil {
+		return *w.ref.As, nil
+	}
+	return w.Store.GetSession(ctx, w.ref.Session.Account, w.ref.Session.ID)
 }
 
 func (w *work) claimedAs(s store.Session) {

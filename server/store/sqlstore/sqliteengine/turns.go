@@ -65,6 +65,7 @@ func (q *turns) Restore(ctx context.Context) error {
 
 // Enqueue implements engine.Queue.
 func (q *turns) Enqueue(_ context.Context, _ engine.Tx, t store.TurnRef) (engine.Enqueued, error) {
+	t.As = nil // many turns may wait
 	return engine.Enqueued{Committed: func() { q.push(t) }, Waits: true}, nil
 }
 
