@@ -60,6 +60,9 @@ func (s *Store) pipeline(ctx context.Context, steps ...engine.Step) error {
 		}
 		return s.oneByOne(ctx, steps)
 	}
+	if len(steps) == 1 && steps[0].Shared {
+		return s.oneByOne(ctx, steps)
+	}
 	if err := s.enter(); err != nil {
 		return err
 	}

@@ -81,9 +81,16 @@ func (s *Store) SessionRevision(ctx context.Context, account, id string) (int64,
 		err = row.Scan(&revision)
 		return revision, err
 	}
-	revision, err := one(ctx, s, scan, `SELECT revision FROM sessions WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL`,
+	var revision int64
+	there := false
+	step := found(&revision, &there, scan, `SELECT revision FROM sessions WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL`,
 		account, id)
-	return revision, missing(err, store.MissingError{Noun: store.NounSession, ID: id})
+	step.Shared = true
+	err := s.query(ctx, step.Query, step.Each)
+	if err == nil && !there {
+		err = missing(store.ErrNotFound, store.MissingError{Noun: store.NounSession, ID: id})
+	}
+	return orZero(revision, err)
 }
 
 // selectByToken finds a work item of a session that a worker has by the token of a delivery.
@@ -113,9 +120,11 @@ func revisionRows() rows[store.SessionRevision] {
 	}
 }
 
-// ListSessionRevisions implements store.Sessions.
+// ListSessionRevisions implements store.Sessions. A list of some statuses may pass over many rows.
 func (s *Store) ListSessionRevisions(ctx context.Context, account string, filter store.SessionFilter, page store.Page) (store.List[store.SessionRevision], error) {
-	return list(ctx, s, revisionRows(), sessionsFor(account, filter), page)
+	r := revisionRows()
+	r.shared = len(filter.Statuses) == 0
+	return list(ctx, s, r, sessionsFor(account, filter), page)
 }
 
 // ListSessions implements store.Sessions.

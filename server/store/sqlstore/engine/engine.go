@@ -111,6 +111,8 @@ type Query struct {
 	Args []any
 	// Quick queries find one row by a key; they are not worth interrupting.
 	Quick bool
+	// Shared queries find few small rows along an index: outside of transactions they may share a round trip with others.
+	Shared bool
 }
 
 // Scanner is a row to scan.

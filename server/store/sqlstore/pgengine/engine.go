@@ -29,6 +29,7 @@ type postgres struct {
 
 	onCommit engine.OnCommit
 
+	reads   reads
 	conns   connections
 	inbox   *inbox
 	space   space
@@ -38,6 +39,13 @@ type postgres struct {
 
 // Read implements engine.Engine.
 func (e *postgres) Read(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
+	if q.Shared {
+		return e.reads.read(ctx, q, each)
+	}
+	return e.readAlone(ctx, q, each)
+}
+
+func (e *postgres) readAlone(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
 	t := &tx{postgres: e, outside: true}
 	defer t.end()
 	return t.Query(ctx, q, each)

@@ -53,6 +53,7 @@ func Open(url string, opts Options) (engine.Database, error) {
 		hearing:          newHearing(opts.Log),
 		onCommit:         opts.OnCommit,
 	}
+	e.reads.postgres = e
 	if e.onCommit == nil {
 		e.onCommit = func(int, time.Duration) {}
 	}
