@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
@@ -51,6 +52,9 @@ func scanSession(row engine.Scanner) (store.Session, error) {
 
 // CreateSession implements store.Sessions.
 func (s *Store) CreateSession(ctx context.Context, account string, spec store.SessionSpec) (v store.Session, err error) {
+	if v, ok, err := s.createAtOnce(ctx, account, spec); ok || err != nil {
+		return orZero(v, err)
+	}
 	err = s.Atomically(ctx, func(ctx context.Context) error {
 		agent, selfHosted, err := s.agentForUse(ctx, account, spec)
 		if err != nil {
@@ -68,6 +72,73 @@ func (s *Store) CreateSession(ctx context.Context, account string, spec store.Se
 		return s.addSession(ctx, account, v)
 	})
 	return orZero(v, err)
+}
+
+// insertSession locks the agent and the environment of a new session and stores it, in one statement. It stores nothing when
+// one of them is missing or archived, or the environment may be self-hosted: a work item goes with that. An environment is
+// locked after an agent, as everywhere.
+const insertSession = `WITH agent AS (
+		SELECT version FROM agents
+		WHERE account_id = $1 AND id = $3 AND +deleted_at IS NULL AND archived_at IS NULL FOR KEY SHARE
+	), environment AS (
+		SELECT 1 FROM environments
+		WHERE account_id = $1 AND id = $4 AND EXISTS (SELECT 1 FROM agent)
+			AND +deleted_at IS NULL AND archived_at IS NULL AND config NOT LIKE '%self_hosted%' FOR KEY SHARE
+	)
+	INSERT INTO sessions (account_id, id, agent_id, environment_id, title, status, metadata, environment_variables,
+		delta_flush_interval, memory_store_ids, vault_ids, resources, created_at, updated_at, agent_version)
+	SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9::bigint, '[]', $10, '[]', $11::bigint, $11::bigint,
+		COALESCE(NULLIF($12::bigint, 0), agent.version)
+	FROM agent, environment
+	ON CONFLICT (account_id, id) DO NOTHING RETURNING agent_version`
+
+// createAtOnce creates a session that refers to nothing but an agent and an environment, where a statement's round trip is
+// what costs. ok is false when it has not: then CreateSession does, or knows why not.
+func (s *Store) createAtOnce(ctx context.Context, account string, spec store.SessionSpec) (v store.Session, ok bool, err error) {
+	writer, remote := s.db.Engine.(engine.Writer)
+	if !remote || len(spec.MemoryStores)+len(spec.Resources) > 0 {
+		return v, false, nil
+	}
+	if spec.AgentVersion > 0 {
+		if _, err := s.agentAt(ctx, account, spec.AgentID, spec.AgentVersion); err != nil {
+			return v, false, nil
+		}
+	}
+	v = s.newSession(spec, store.Agent{}, nil)
+	step := found(&v.Agent.Version, &ok, func(row engine.Scanner) (version int32, err error) { return version, row.Scan(&version) },
+		insertSession, account, v.ID, spec.AgentID, v.EnvironmentID, v.Title, string(v.Status),
+		toJSON(v.Metadata), toJSON(v.EnvironmentVariables), v.DeltaFlushInterval.Microseconds(),
+		toJSON(v.VaultIDs), toMicros(v.CreatedAt), spec.AgentVersion)
+	if _, within := s.scopeOf(ctx); within {
+		err = s.Atomically(ctx, func(ctx context.Context) error { return s.query(ctx, step.Query, step.Each) })
+	} else {
+		err = s.writeOnce(ctx, writer, step)
+		if err == nil && !ok { // it may have been sent twice, over two connections
+			stored, err := s.GetSession(ctx, account, v.ID)
+			return stored, err == nil, missingIsFine(err)
+		}
+	}
+	if err == nil && ok {
+		v.Agent, err = s.agentAt(ctx, account, spec.AgentID, v.Agent.Version)
+	}
+	return v, ok, err
+}
+
+// missingIsFine returns err, or nil for a store.ErrNotFound.
+func missingIsFine(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// writeOnce runs a statement in a transaction of its own.
+func (s *Store) writeOnce(ctx context.Context, writer engine.Writer, step engine.Step) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.calls.Done()
+	return writer.Write(ctx, step.Query, step.Each)
 }
 
 // GetSession implements store.Sessions.

@@ -95,6 +95,14 @@ type Pipeliner interface {
 	Pipeline(ctx context.Context, steps []Step) error
 }
 
+// Writer is an Engine that runs one statement that writes in a transaction of its own for the price of one round trip. When a
+// connection is lost meanwhile, the statement may be run twice.
+type Writer interface {
+	// Write calls each for every row that the statement returns. The end of ctx does not interrupt it, so that the outcome is
+	// known.
+	Write(ctx context.Context, q Query, each func(Scanner) error) error
+}
+
 // Step is a statement of a pipeline.
 type Step struct {
 	Query

@@ -114,6 +114,22 @@ func (e *postgres) Pipeline(ctx context.Context, steps []engine.Step) error {
 	return nil
 }
 
+// Write implements engine.Writer.
+func (e *postgres) Write(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	t := &tx{postgres: e, outside: true}
+	defer t.end()
+	began := time.Now()
+	err := t.Query(context.WithoutCancel(ctx), q, each)
+	e.onCommit(1, time.Since(began))
+	if err == nil {
+		e.space.written(t.written)
+	}
+	return err
+}
+
 // hastily runs steps in a transaction of their own, in one round trip, whose commit does not wait for the disk. It is for
 // what a crash may undo, and for notifications: while a transaction with one waits for the disk, no other commits.
 func (e *postgres) hastily(ctx context.Context, steps ...engine.Step) error {
