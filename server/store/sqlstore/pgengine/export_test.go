@@ -98,3 +98,26 @@ func FillInbox(db engine.Database) (empty func()) {
 	}
 	return func() { i.room.Release(inboxBytes) }
 }
+
+// HoldReads takes all round trips of shared reads until the function that it returns is called.
+func HoldReads(db engine.Database) (let func()) {
+	r := &db.Engine.(*postgres).reads
+	for range readTrips {
+		if r.join(nil) {
+			panic("something is read")
+		}
+	}
+	return func() {
+		for range readTrips {
+			r.leave()
+		}
+	}
+}
+
+// WaitingReads returns how many shared reads wait.
+func WaitingReads(db engine.Database) int {
+	r := &db.Engine.(*postgres).reads
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.waiting)
+}
