@@ -91,6 +91,12 @@ type recordedTx struct {
 	statements *statements
 }
 
+// Count implements engine.Counter.
+func (t recordedTx) Count() int { return t.Tx.(engine.Counter).Count() }
+
+// Restart implements engine.Counter.
+func (t recordedTx) Restart() { t.Tx.(engine.Counter).Restart() }
+
 // Query implements engine.Tx.
 func (t recordedTx) Query(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
 	t.statements.add(q.Text)
