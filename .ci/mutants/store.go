@@ -104,7 +104,7 @@ var storeMutants = []mutant{
 		before:   "selectAgentParent + s.db.ForShare",
 		after:    "selectAgentParent",
 		packages: "server/store/sqlstore",
-		tests:    "TestRowLocks",
+		tests:    "TestPostgresLocks",
 	},
 	{
 		name:     "locks: a session can get an environment that is being deleted",
@@ -112,7 +112,7 @@ var storeMutants = []mutant{
 		before:   "selectEnvironmentParent + s.db.ForShare",
 		after:    "selectEnvironmentParent",
 		packages: "server/store/sqlstore",
-		tests:    "TestRowLocks",
+		tests:    "TestPostgresLocks",
 	},
 	{
 		name:     "locks: an agent's version is cached before it is committed",
@@ -191,8 +191,8 @@ var storeMutants = []mutant{
 		in:       "server/store/sqlstore",
 		before:   "return s.held[account] >= (s.workers+1)/2",
 		after:    "return false",
-		packages: "server/store/sqlstore",
-		tests:    "TestMemory",
+		packages: "server/store/sqlstore/engine",
+		tests:    "TestAnAccountReservesItsShare",
 	},
 	{
 		name:     "queue: an account with many turns is served first, on SQLite",

@@ -638,7 +638,7 @@ var turnMutants = []mutant{
 		before:   "w.claimed && s.Turn.Lease",
 		after:    "lease != 0 && s.Turn.Lease",
 		packages: "server/turn/dispatch",
-		tests:    "TestAZombieWritesNothing",
+		tests:    "TestATurnIsOfTheWorkerThatWritesFirst",
 	},
 	{
 		name:     "turns: a runner reads a conversation whose memory was given back",

@@ -121,3 +121,24 @@ func WaitingReads(db engine.Database) int {
 	defer r.mu.Unlock()
 	return len(r.waiting)
 }
+
+// LeaveWithLead has a read that is to send another one with its own when its caller leaves, and returns the other's error.
+func LeaveWithLead(ctx context.Context, db engine.Database) error {
+	r := &db.Engine.(*postgres).reads
+	var both []*sharedRead
+	for range 2 {
+		read := &sharedRead{query: engine.Query{Text: "SELECT 1"}, each: func(engine.Scanner) error { return nil }, lead: make(chan []*sharedRead, 1), done: make(chan struct{})}
+		r.join(read)
+		both = append(both, read)
+	}
+	r.leave()
+	left, leave := context.WithCancel(ctx)
+	leave()
+	_ = r.abandon(left, both[0])
+	select {
+	case <-both[1].done:
+		return both[1].err
+	default:
+		return errors.New("it was not sent")
+	}
+}

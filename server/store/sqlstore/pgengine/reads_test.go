@@ -129,3 +129,57 @@ func TestASharedReadIsAbandoned(t *testing.T) {
 		t.Error(errs)
 	}
 }
+
+// TestASharedReadIsLeftUnderWay has a caller that leaves while its read is under way: it gets no rows from there on.
+func TestASharedReadIsLeftUnderWay(t *testing.T) {
+	t.Parallel()
+	s := openSharing(t)
+	left, leave := context.WithCancel(t.Context())
+	gone := make(chan struct{})
+	returned := false
+	var holding sync.WaitGroup
+	locked, unlock := make(chan struct{}), make(chan struct{})
+	holding.Go(func() {
+		check(t, s.Transact(t.Context(), func(tx engine.Tx) error {
+			_, err := tx.Exec(t.Context(), `SELECT pg_advisory_xact_lock(1)`, nil)
+			close(locked)
+			<-unlock
+			return err
+		}))
+	})
+	<-locked
+	done := s.waiting(t, 2, func(i int) {
+		if i == 0 {
+			_, err := s.read(t.Context(), `SELECT 1 FROM pg_advisory_xact_lock(1)`)
+			check(t, err)
+			return
+		}
+		err := s.Read(left, engine.Query{Text: `SELECT 1`, Shared: true}, func(engine.Scanner) error {
+			if returned {
+				t.Error("a caller that has left gets a row")
+			}
+			return nil
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		returned = true
+		close(gone)
+	})
+	s.let()
+	for pgengine.WaitingReads(s.Database) > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	leave()
+	<-gone
+	close(unlock)
+	done()
+	holding.Wait()
+}
+
+// TestASharedReadIsLeftWithItsLead has a caller that leaves when it is to send another one's read.
+func TestASharedReadIsLeftWithItsLead(t *testing.T) {
+	t.Parallel()
+	s := openSharing(t)
+	check(t, pgengine.LeaveWithLead(t.Context(), s.Database))
+}
