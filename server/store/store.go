@@ -244,6 +244,11 @@ type Events interface {
 	// session does not exist.
 	ListEvents(ctx context.Context, account, session string, filter EventFilter, page Page) (List[Event], error)
 
+	// FollowEvents is ListEvents of the events with a greater position than after, in ascending order, for callers that Watch
+	// wakes: events of other processes may be missing until a Signal about them was sent here. It need not read the store for
+	// what this process has just appended.
+	FollowEvents(ctx context.Context, account, session string, after int64, page Page) (List[Event], error)
+
 	// ListMemos returns the memos of the session's events with a greater position than after, by the events' ids: those of
 	// the MaxMemos newest. ErrNotFound when the session does not exist.
 	ListMemos(ctx context.Context, account, session string, after int64) (map[string]json.RawMessage, error)

@@ -30,6 +30,8 @@ func (s *Store) NewID(prefix string) string { return s.newID(prefix) }
 // AppendEvents implements store.Events.
 func (s *Store) AppendEvents(ctx context.Context, account, session string, change func(*store.Session) ([]store.NewEvent, error)) (v store.Session, appended []store.Event, err error) {
 	err = s.Atomically(ctx, func(ctx context.Context) error {
+		ref := store.SessionRef{Account: account, ID: session}
+		s.remembered(ctx, ref, &appended)
 		var last store.Event
 		if v, last, err = s.lockSession(ctx, account, session); err != nil {
 			return err
@@ -52,7 +54,7 @@ func (s *Store) AppendEvents(ctx context.Context, account, session string, chang
 			return store.ErrExists
 		}
 		if moved || len(events) > 0 {
-			return s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: session}, State: moved})
+			return s.signal(ctx, store.Signal{Session: ref, State: moved})
 		}
 		return nil
 	})

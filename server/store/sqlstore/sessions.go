@@ -66,6 +66,7 @@ func (s *Store) CreateSession(ctx context.Context, account string, spec store.Se
 		}
 		v = s.newSession(spec, agent, mounts)
 		v.SelfHosted = selfHosted
+		s.remembersNew(ctx, store.SessionRef{Account: account, ID: v.ID})
 		if err := s.refer(ctx, account, v.ID, nil, v.Resources); err != nil {
 			return err
 		}
@@ -104,7 +105,7 @@ func (s *Store) createAtOnce(ctx context.Context, account string, spec store.Ses
 			return v, false, nil
 		}
 	}
-	v = s.newSession(spec, store.Agent{}, nil)
+	v = s.newSession(spec, store.Agent{}, []store.Resource{})
 	step := found(&v.Agent.Version, &ok, func(row engine.Scanner) (version int32, err error) { return version, row.Scan(&version) },
 		insertSession, account, v.ID, spec.AgentID, v.EnvironmentID, v.Title, string(v.Status),
 		toJSON(v.Metadata), toJSON(v.EnvironmentVariables), v.DeltaFlushInterval.Microseconds(),
@@ -112,7 +113,14 @@ func (s *Store) createAtOnce(ctx context.Context, account string, spec store.Ses
 	if _, within := s.scopeOf(ctx); within {
 		err = s.Atomically(ctx, func(ctx context.Context) error { return s.query(ctx, step.Query, step.Each) })
 	} else {
+		ref := store.SessionRef{Account: account, ID: v.ID}
+		s.recent.begin(ref)
 		err = s.writeOnce(ctx, writer, step)
+		if err == nil && ok {
+			s.recent.created(ref)
+		} else {
+			s.recent.undone(ref)
+		}
 		if err == nil && !ok { // it may have been sent twice, over two connections
 			stored, err := s.GetSession(ctx, account, v.ID)
 			return stored, err == nil, missingIsFine(err)

@@ -109,7 +109,9 @@ func (s *Store) DeleteSession(ctx context.Context, account, id string, allow fun
 		if err != nil {
 			return err
 		}
-		if err := s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: id}, State: true}); err != nil {
+		ref := store.SessionRef{Account: account, ID: id}
+		s.afterCommit(ctx, func() { s.recent.forget(ref) })
+		if err := s.signal(ctx, store.Signal{Session: ref, State: true}); err != nil {
 			return err
 		}
 		if v.SelfHosted {
