@@ -404,7 +404,7 @@ var databaseMutants = []mutant{
 	},
 	{
 		name:     "reads: a caller that has left still gets rows",
-		in:       "server/store/sqlstore/pgengine/reads.go",
+		in:       "server/store/sqlstore/pgengine/trips.go",
 		before:   "\town.ended = true\n",
 		after:    "",
 		packages: "server/store/sqlstore/pgengine",
@@ -412,7 +412,7 @@ var databaseMutants = []mutant{
 	},
 	{
 		name:     "reads: a caller that has left takes the round trip of those that wait with it",
-		in:       "server/store/sqlstore/pgengine/reads.go",
+		in:       "server/store/sqlstore/pgengine/trips.go",
 		before:   "\t\tr.send(batch)\n\t\tr.leave()\n\tdefault:",
 		after:    "\t\tr.leave()\n\t\t_ = batch\n\tdefault:",
 		packages: "server/store/sqlstore/pgengine",
@@ -420,7 +420,7 @@ var databaseMutants = []mutant{
 	},
 	{
 		name:     "reads: a read fails with another one",
-		in:       "server/store/sqlstore/pgengine/reads.go",
+		in:       "server/store/sqlstore/pgengine/trips.go",
 		before:   "\t\ts.err = errAlone\n",
 		after:    "\t\ts.err = err\n",
 		packages: "server/store/sqlstore/pgengine",
@@ -428,15 +428,15 @@ var databaseMutants = []mutant{
 	},
 	{
 		name:     "reads: a read gets its rows twice when another one fails",
-		in:       "server/store/sqlstore/pgengine/reads.go",
-		before:   "\t\t\tif err != nil && came[i] == 0 {",
+		in:       "server/store/sqlstore/pgengine/trips.go",
+		before:   "\t\t\tif err != nil && (came[i] == 0 || r.whole) {",
 		after:    "\t\t\tif err != nil && i >= 0 {",
 		packages: "server/store/sqlstore/pgengine",
 		tests:    "TestASharedReadFailsAlone",
 	},
 	{
 		name:     "reads: queries with other arguments are taken for equal",
-		in:       "server/store/sqlstore/pgengine/reads.go",
+		in:       "server/store/sqlstore/pgengine/trips.go",
 		before:   "\t\t\treturn a == b\n",
 		after:    "\t\t\treturn true\n",
 		packages: "server/store/sqlstore/pgengine",
@@ -453,7 +453,7 @@ var databaseMutants = []mutant{
 	{
 		name:     "locks: a session that is stored at once can get an agent that is being archived",
 		in:       "server/store/sqlstore/sessions.go",
-		before:   "id = $3 AND +deleted_at IS NULL AND archived_at IS NULL FOR KEY SHARE",
+		before:   "id = $3 AND +deleted_at IS NULL AND archived_at IS NULL FOR KEY SHARE SKIP LOCKED",
 		after:    "id = $3 AND +deleted_at IS NULL AND archived_at IS NULL",
 		packages: "server/store/sqlstore",
 		tests:    "TestPostgresLocks",
@@ -461,7 +461,7 @@ var databaseMutants = []mutant{
 	{
 		name:     "locks: a session that is stored at once can get an environment that is being archived",
 		in:       "server/store/sqlstore/sessions.go",
-		before:   "config NOT LIKE '%self_hosted%' FOR KEY SHARE",
+		before:   "config NOT LIKE '%self_hosted%' FOR KEY SHARE SKIP LOCKED",
 		after:    "config NOT LIKE '%self_hosted%'",
 		packages: "server/store/sqlstore",
 		tests:    "TestPostgresLocks",
@@ -569,5 +569,21 @@ var databaseMutants = []mutant{
 		after:    "	if true {\n",
 		packages: "server/store/sqlstore/sqliteengine",
 		tests:    "TestTheLogStaysShort",
+	},
+	{
+		name:     "writes: one that was undone with others counts as done",
+		in:       "server/store/sqlstore/pgengine/trips.go",
+		before:   "(came[i] == 0 || r.whole)",
+		after:    "(came[i] == 0 || r == nil)",
+		packages: "server/store/sqlstore/pgengine",
+		tests:    "TestWritesShareATransaction",
+	},
+	{
+		name:     "writes: the end of a caller's context interrupts one",
+		in:       "server/store/sqlstore/pgengine/engine.go",
+		before:   "e.writes.run(context.WithoutCancel(ctx), q, each)",
+		after:    "e.writes.run(ctx, q, each)",
+		packages: "server/store/sqlstore/pgengine",
+		tests:    "TestWritesShareATransaction",
 	},
 }

@@ -76,15 +76,15 @@ func (s *Store) CreateSession(ctx context.Context, account string, spec store.Se
 }
 
 // insertSession locks the agent and the environment of a new session and stores it, in one statement. It stores nothing when
-// one of them is missing or archived, or the environment may be self-hosted: a work item goes with that. An environment is
-// locked after an agent, as everywhere.
+// one of them is missing, archived or locked, or the environment may be self-hosted: a work item goes with that. It waits for no
+// lock, since others may share its transaction.
 const insertSession = `WITH agent AS (
 		SELECT version FROM agents
-		WHERE account_id = $1 AND id = $3 AND +deleted_at IS NULL AND archived_at IS NULL FOR KEY SHARE
+		WHERE account_id = $1 AND id = $3 AND +deleted_at IS NULL AND archived_at IS NULL FOR KEY SHARE SKIP LOCKED
 	), environment AS (
 		SELECT 1 FROM environments
 		WHERE account_id = $1 AND id = $4 AND EXISTS (SELECT 1 FROM agent)
-			AND +deleted_at IS NULL AND archived_at IS NULL AND config NOT LIKE '%self_hosted%' FOR KEY SHARE
+			AND +deleted_at IS NULL AND archived_at IS NULL AND config NOT LIKE '%self_hosted%' FOR KEY SHARE SKIP LOCKED
 	)
 	INSERT INTO sessions (account_id, id, agent_id, environment_id, title, status, metadata, environment_variables,
 		delta_flush_interval, memory_store_ids, vault_ids, resources, created_at, updated_at, agent_version)
@@ -116,6 +116,9 @@ func (s *Store) createAtOnce(ctx context.Context, account string, spec store.Ses
 		ref := store.SessionRef{Account: account, ID: v.ID}
 		s.recent.begin(ref)
 		err = s.writeOnce(ctx, writer, step)
+		if errors.Is(err, engine.ErrUndone) {
+			ok, err = false, nil
+		}
 		if err == nil && ok {
 			s.recent.created(ref)
 		} else {

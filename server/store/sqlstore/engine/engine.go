@@ -95,11 +95,13 @@ type Pipeliner interface {
 	Pipeline(ctx context.Context, steps []Step) error
 }
 
-// Writer is an Engine that runs one statement that writes in a transaction of its own for the price of one round trip. When a
-// connection is lost meanwhile, the statement may be run twice.
+// Writer is an Engine that runs one statement that writes for the price of one round trip, or of a part of one: statements of
+// several callers that come at the same time share a transaction. When a connection is lost meanwhile, the statement may be run
+// twice.
 type Writer interface {
-	// Write calls each for every row that the statement returns. The end of ctx does not interrupt it, so that the outcome is
-	// known.
+	// Write calls each for every row that the statement returns, which counts only when Write returns nil; ErrUndone when a
+	// statement of another caller has failed. The statement must not wait for locks. The end of ctx does not interrupt it, so
+	// that the outcome is known.
 	Write(ctx context.Context, q Query, each func(Scanner) error) error
 }
 

@@ -29,7 +29,8 @@ type postgres struct {
 
 	onCommit engine.OnCommit
 
-	reads   reads
+	reads   trips
+	writes  trips
 	conns   connections
 	inbox   *inbox
 	space   space
@@ -40,7 +41,7 @@ type postgres struct {
 // Read implements engine.Engine.
 func (e *postgres) Read(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
 	if q.Shared {
-		return e.reads.read(ctx, q, each)
+		return e.reads.run(ctx, q, each)
 	}
 	return e.readAlone(ctx, q, each)
 }
@@ -119,10 +120,14 @@ func (e *postgres) Write(ctx context.Context, q engine.Query, each func(engine.S
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	return e.writes.run(context.WithoutCancel(ctx), q, each)
+}
+
+func (e *postgres) writeAlone(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
 	t := &tx{postgres: e, outside: true}
 	defer t.end()
 	began := time.Now()
-	err := t.Query(context.WithoutCancel(ctx), q, each)
+	err := t.Query(ctx, q, each)
 	e.onCommit(1, time.Since(began))
 	if err == nil {
 		e.space.written(t.written)

@@ -183,3 +183,57 @@ func TestASharedReadIsLeftWithItsLead(t *testing.T) {
 	s := openSharing(t)
 	check(t, pgengine.LeaveWithLead(t.Context(), s.Database))
 }
+
+// TestWritesShareATransaction has writes at the same time: they are stored by one transaction, and none of them when one fails.
+func TestWritesShareATransaction(t *testing.T) {
+	t.Parallel()
+	s := openSharing(t)
+	s.let()
+	check(t, s.Transact(t.Context(), func(tx engine.Tx) error {
+		return tx.Soon(t.Context(), `CREATE TABLE written (n BIGINT CHECK (n <> 0), by BIGINT DEFAULT txid_current())`, nil)
+	}))
+	write := func(ctx context.Context, n int64) error {
+		ran := false
+		err := s.Engine.(engine.Writer).Write(ctx, engine.Query{Text: `INSERT INTO written (n) VALUES ($1) RETURNING 1`, Args: []any{n}}, func(engine.Scanner) error {
+			ran = true
+			return nil
+		})
+		if err == nil && !ran {
+			t.Errorf("the write of %d returns nothing", n)
+		}
+		return err
+	}
+	for _, batch := range []struct {
+		numbers []int64
+		stored  int
+	}{{[]int64{1, 2, 3}, 3}, {[]int64{4, 0, 5}, 0}} {
+		errs := make([]error, len(batch.numbers))
+		let := pgengine.HoldWrites(s.Database)
+		var writing sync.WaitGroup
+		ctx, cancel := context.WithCancel(t.Context())
+		for i, n := range batch.numbers {
+			writing.Go(func() { errs[i] = write(ctx, n) })
+			for pgengine.WaitingWrites(s.Database) < i+1 {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		cancel() // which interrupts none of them
+		let()
+		writing.Wait()
+		for i, err := range errs {
+			if undone := errors.Is(err, engine.ErrUndone); undone != (batch.stored == 0) || !undone && err != nil {
+				t.Errorf("the write of %d: %v", batch.numbers[i], err)
+			}
+		}
+		got, err := s.read(t.Context(), `SELECT count(*) FROM written WHERE n = ANY (ARRAY[$1::bigint, $2::bigint, $3::bigint])`, batch.numbers[0], batch.numbers[1], batch.numbers[2])
+		check(t, err)
+		if got[0] != batch.stored {
+			t.Errorf("%d of %v are stored, want %d", got[0], batch.numbers, batch.stored)
+		}
+	}
+	got, err := s.read(t.Context(), `SELECT count(DISTINCT by) FROM written`)
+	check(t, err)
+	if got[0] != 1 {
+		t.Errorf("%d transactions have written", got[0])
+	}
+}
