@@ -1,0 +1,162 @@
+package streams
+
+import (
+	"container/list"
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// state is who has a stream.
+type state int
+
+const (
+	resting state = iota // nobody: it is to be woken
+	queued               // the queue
+	served               // a writer, or a goroutine of its own
+	ended
+)
+
+// stream is an open stream. The one who has it may use the reader and write to the connection.
+type stream struct {
+	Stream
+	writers *Writers
+	raw     syscall.RawConn // nil where a write may have to wait
+	unlink  func() bool     // from the context
+
+	mu    sync.Mutex
+	state state
+	again bool // it was woken while somebody had it
+	over  bool // it has to end: the deadline for its writes stays as it is
+
+	silent atomic.Bool // a heartbeat is due
+	due    time.Time   // when the next one is, guarded by beats
+	place  *list.Element
+
+	discarded [64]byte // what the caller has sent
+}
+
+// Wake implements broker.Waiter.
+func (s *stream) Wake() {
+	s.mu.Lock()
+	wakes := s.state == resting
+	if wakes {
+		s.state = queued
+	}
+	s.again = s.again || s.state == served
+	s.mu.Unlock()
+	if wakes {
+		s.writers.enqueue(s)
+	}
+}
+
+// take makes the caller the one who has the stream.
+func (s *stream) take() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state, s.again = served, false
+}
+
+// requeue leaves the stream to the writers.
+func (s *stream) requeue() {
+	s.mu.Lock()
+	s.state = queued
+	s.mu.Unlock()
+	s.writers.enqueue(s)
+}
+
+// rest lets the stream wait until it is woken, unless it was meanwhile.
+func (s *stream) rest() {
+	s.mu.Lock()
+	again := s.again
+	if !again {
+		s.state = resting
+	}
+	s.mu.Unlock()
+	if again {
+		s.requeue()
+	}
+}
+
+// watch reads from the connection until the caller leaves, which ends the stream.
+func (s *stream) watch() {
+	defer s.writers.closed()
+	for read := 0; read < discardedBytes; {
+		n, err := s.Conn.Read(s.discarded[:])
+		if read += n; err != nil {
+			s.Release()
+			return
+		}
+	}
+}
+
+// expire ends a stream whose context has ended, even if a write waits for the caller.
+func (s *stream) expire() {
+	s.cut()
+	s.Wake()
+}
+
+// cut bounds what the stream may still write.
+func (s *stream) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over {
+		s.over = true
+		_ = s.Conn.SetWriteDeadline(time.Now().Add(LastWrite))
+	}
+}
+
+// deadline sets the time by which the caller has to have read; the zero time is none. It does nothing once the stream has to
+// end.
+func (s *stream) deadline(by time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over {
+		_ = s.Conn.SetWriteDeadline(by)
+	}
+}
+
+// leave gives back what the stream has of others, before the caller can see its end.
+func (s *stream) leave() {
+	s.mu.Lock()
+	s.state = ended
+	s.mu.Unlock()
+	s.unlink()
+	s.writers.beats.remove(s)
+	s.Reader.Close()
+	s.Release()
+}
+
+// complete ends the stream's body and the stream. It does not wait.
+func (s *stream) complete() {
+	s.extend()
+	s.leave()
+	n, err := s.try(lastChunk)
+	if err != nil || n == len(lastChunk) {
+		s.shut(err)
+		return
+	}
+	go func() {
+		_, err := s.Conn.Write(lastChunk[n:])
+		s.shut(err)
+	}()
+}
+
+// abandon ends the stream where its body is, after a write has failed.
+func (s *stream) abandon(err error) {
+	s.leave()
+	s.shut(err)
+}
+
+// shut closes the connection of a stream that has ended with an error of its last write, or nil.
+func (s *stream) shut(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.writers.opts.Dropped()
+	}
+	_ = s.Conn.Close()
+	s.Ended()
+	s.writers.closed()
+}
