@@ -80,7 +80,9 @@ func (h *harness) say(path, text string) {
 type keptConnection struct{ http.ResponseWriter }
 
 // Hijack implements http.Hijacker.
-func (keptConnection) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, http.ErrNotSupported }
+func (keptConnection) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return nil, nil, http.ErrNotSupported
+}
 
 // Unwrap returns the wrapped writer, for http.ResponseController.
 func (w keptConnection) Unwrap() http.ResponseWriter { return w.ResponseWriter }

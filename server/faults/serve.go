@@ -183,7 +183,9 @@ func (w *cutWriter) FlushError() error {
 }
 
 // Hijack implements http.Hijacker: the connection is not given away, since what is written to it is counted.
-func (w *cutWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, http.ErrNotSupported }
+func (w *cutWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return nil, nil, http.ErrNotSupported
+}
 
 // Unwrap returns the wrapped writer, for deadlines.
 func (w *cutWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

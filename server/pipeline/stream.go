@@ -13,6 +13,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/broker"
 	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/streams"
+	"github.com/cloud-sessions/sessions/server/tracing"
 )
 
 // EventStream returns the response of streamEvents: the reader's frames as server-sent events, until the caller leaves,
@@ -60,13 +61,15 @@ func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 	return nil
 }
 
-// continueOn leaves the stream to the writers, on a connection of its own. The request's context ends with its handler, the
-// stream does not.
+// continueOn leaves the stream to the writers, on a connection of its own. Of the request's context only the span stays.
 func (s *eventStream) continueOn(conn net.Conn, end func()) {
 	info := request.From(s.ctx)
-	held, release := s.pipeline.opts.Auth.Hold(context.WithoutCancel(s.ctx), info.Token)
+	info.Context = tracing.Detach(info.Context)
 	s.pipeline.streams.Serve(streams.Stream{
-		Conn: conn, Reader: s.reader, Context: held, Release: release, Account: info.Account, Ended: end,
+		Conn: conn, Reader: s.reader, Context: info, Account: info.Account, Ended: end,
+		Hold: func(end func()) (release func()) {
+			return s.pipeline.opts.Auth.OnEnd(info.Token, func(error) { end() })
+		},
 	})
 }
 

@@ -148,7 +148,7 @@ type caller struct {
 	net.Conn
 	t        testing.TB
 	lines    *bufio.Reader // of the response's body
-	end      context.CancelFunc
+	end      func()        // ends the admission
 	released atomic.Int64
 	ended    atomic.Int64
 }
@@ -211,19 +211,17 @@ func (c *recorded) SetWriteDeadline(t time.Time) error {
 // serve has a caller's stream written to a connection.
 func (r *rig) serve(c *caller, conn net.Conn, after, account string) {
 	r.t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	r.t.Cleanup(cancel)
 	r.t.Cleanup(func() { _ = c.Close() })
-	c.t, c.end, c.lines = r.t, cancel, bufio.NewReader(httputil.NewChunkedReader(c.Conn))
-	reader, err := r.broker.Subscribe(ctx, session, after, broker.Deltas{})
+	c.t, c.lines = r.t, bufio.NewReader(httputil.NewChunkedReader(c.Conn))
+	reader, err := r.broker.Subscribe(context.Background(), session, after, broker.Deltas{})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.writers.Serve(streams.Stream{
-		Conn: conn, Reader: reader, Context: ctx, Account: account,
-		Release: func() {
-			c.released.Add(1)
-			cancel()
+		Conn: conn, Reader: reader, Context: context.Background(), Account: account,
+		Hold: func(end func()) (release func()) {
+			c.end = end
+			return func() { c.released.Add(1) }
 		},
 		Ended: func() { c.ended.Add(1) },
 	})

@@ -2,6 +2,7 @@ package streams
 
 import (
 	"container/list"
+	"context"
 	"errors"
 	"os"
 	"sync"
@@ -25,18 +26,20 @@ type stream struct {
 	Stream
 	writers *Writers
 	raw     syscall.RawConn // nil where a write may have to wait
-	unlink  func() bool     // from the context
+	release func()          // of the admission
 
 	mu    sync.Mutex
 	state state
 	again bool // it was woken while somebody had it
 	over  bool // it has to end: the deadline for its writes stays as it is
+	// cancel ends what the stream reads of the store at present; nil for nothing.
+	cancel context.CancelFunc
 
 	silent atomic.Bool // a heartbeat is due
 	due    time.Time   // when the next one is, guarded by beats
 	place  *list.Element
 
-	discarded [64]byte // what the caller has sent
+	discarded [16]byte // what the caller has sent
 }
 
 // Wake implements broker.Waiter.
@@ -87,25 +90,46 @@ func (s *stream) watch() {
 	for read := 0; read < discardedBytes; {
 		n, err := s.Conn.Read(s.discarded[:])
 		if read += n; err != nil {
-			s.Release()
+			s.expire()
 			return
 		}
 	}
 }
 
-// expire ends a stream whose context has ended, even if a write waits for the caller.
+// expire ends the stream, whatever it waits for. What it still writes is bounded in time.
 func (s *stream) expire() {
-	s.cut()
-	s.Wake()
-}
-
-// cut bounds what the stream may still write.
-func (s *stream) cut() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if !s.over {
 		s.over = true
 		_ = s.Conn.SetWriteDeadline(time.Now().Add(LastWrite))
+		if s.cancel != nil {
+			s.cancel()
+		}
+	}
+	s.mu.Unlock()
+	s.Wake()
+}
+
+// isOver reports whether the stream has to end.
+func (s *stream) isOver() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.over
+}
+
+// reading returns a context for reads of the store, which ends when the stream has to. The caller must call done.
+func (s *stream) reading() (ctx context.Context, done func()) {
+	ctx, cancel := context.WithCancel(s.Context)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cancel = cancel; s.over {
+		cancel()
+	}
+	return ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.cancel = nil
+		cancel()
 	}
 }
 
@@ -124,10 +148,9 @@ func (s *stream) leave() {
 	s.mu.Lock()
 	s.state = ended
 	s.mu.Unlock()
-	s.unlink()
+	s.release()
 	s.writers.beats.remove(s)
 	s.Reader.Close()
-	s.Release()
 }
 
 // complete ends the stream's body and the stream. It does not wait.

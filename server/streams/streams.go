@@ -51,9 +51,11 @@ type Stream struct {
 	Conn net.Conn
 	// Reader has the frames. It is closed at the stream's end.
 	Reader *broker.Reader
-	// Context ends when the stream has to, and Release ends it: see auth.Authenticator.Hold.
+	// Context is that of the reads of the store. It need not end.
 	Context context.Context
-	Release func()
+	// Hold calls end, without waiting for it to return, when the stream's caller is no longer admitted. Release is called at the
+	// stream's end.
+	Hold func(end func()) (release func())
 	// Account is whose turn it is when the stream is served: the accounts take turns.
 	Account string
 	// Ended is called once the stream has ended.
@@ -78,7 +80,7 @@ func New(o Options) *Writers {
 	return &Writers{opts: o, most: runtime.GOMAXPROCS(0), beats: beats{every: o.Heartbeat}}
 }
 
-// Serve writes a stream until its context ends, its session is deleted, its broker is closed, or its caller leaves or does
+// Serve writes a stream until its caller is no longer admitted, its session is deleted, its broker is closed, or its caller leaves or does
 // not read in time. In all cases but the last the response is complete. Serve does not wait for that.
 func (w *Writers) Serve(of Stream) {
 	s := &stream{Stream: of, writers: w, state: served}
@@ -89,7 +91,7 @@ func (w *Writers) Serve(of Stream) {
 	w.open += 2
 	w.mu.Unlock()
 	w.beats.postpone(s)
-	s.unlink = context.AfterFunc(s.Context, s.expire)
+	s.release = s.Hold(s.expire)
 	go s.watch()
 	s.requeue()
 }

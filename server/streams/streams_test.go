@@ -57,8 +57,8 @@ func TestEndsOfAStream(t *testing.T) {
 			r.log.signal()
 			c.expect("evt_end")
 		}},
-		"the admission ends":      {end: func(_ *rig, c *caller) { c.end() }},
-		"the caller half-closes":  {end: func(_ *rig, c *caller) { _ = c.Conn.(*net.TCPConn).CloseWrite() }},
+		"the admission ends":     {end: func(_ *rig, c *caller) { c.end() }},
+		"the caller half-closes": {end: func(_ *rig, c *caller) { _ = c.Conn.(*net.TCPConn).CloseWrite() }},
 		"the caller sends, leaves": {end: func(_ *rig, c *caller) {
 			_, _ = io.WriteString(c, strings.Repeat("GET / HTTP/1.1\r\n\r\n", 10))
 			_ = c.Conn.(*net.TCPConn).CloseWrite()
@@ -83,7 +83,7 @@ func TestEndsOfAStream(t *testing.T) {
 				c.expectEnd()
 			}
 			r.wait()
-			if c.ended.Load() != 1 || c.released.Load() == 0 || r.broker.Readers() != 0 || r.dropped.Load() != 0 {
+			if c.ended.Load() != 1 || c.released.Load() != 1 || r.broker.Readers() != 0 || r.dropped.Load() != 0 {
 				t.Errorf("ended %d times, released %d times, %d readers, %d dropped", c.ended.Load(), c.released.Load(), r.broker.Readers(), r.dropped.Load())
 			}
 		})

@@ -33,8 +33,7 @@ const roundsAtOnce = 2
 func (s *stream) serve(text []byte) []byte {
 	s.take()
 	for range roundsAtOnce {
-		if s.Context.Err() != nil {
-			s.cut()
+		if s.isOver() {
 			s.complete()
 			return text
 		}
@@ -73,7 +72,9 @@ func (s *stream) serve(text []byte) []byte {
 }
 
 // final reports whether an error of the reader is its end.
-func final(err error) bool { return errors.Is(err, broker.ErrClosed) || errors.Is(err, broker.ErrEnded) }
+func final(err error) bool {
+	return errors.Is(err, broker.ErrClosed) || errors.Is(err, broker.ErrEnded)
+}
 
 // follow writes the frames, of whose chunks that many bytes are written already, and goes on until the stream has caught up
 // with its session. It waits for the caller and for the store.
@@ -83,31 +84,40 @@ func (s *stream) follow(frames []broker.Frame, written int) {
 			s.abandon(err)
 			return
 		}
-		if s.Context.Err() != nil {
-			s.cut()
+		if s.isOver() {
 			s.complete()
 			return
 		}
 		var err error
-		frames, err = s.Reader.Read(s.Context)
+		frames, err = s.read()
 		written = 0
 		switch {
-		case final(err):
+		case err != nil:
 			s.complete()
 			return
-		case err != nil && s.Context.Err() == nil:
-			s.writers.opts.Unreadable(s.Context, err)
-			select {
-			case <-s.Context.Done():
-			case <-time.After(RetryRead):
-			}
-			frames = heartbeat
-		case err == nil && len(frames) == 0:
+		case len(frames) == 0:
 			s.deadline(time.Time{})
 			s.requeue()
 			return
 		}
 	}
+}
+
+// read returns the next frames, none when the stream has caught up, or an error when it has to end. When the store fails,
+// it returns a heartbeat after RetryRead.
+func (s *stream) read() ([]broker.Frame, error) {
+	ctx, done := s.reading()
+	defer done()
+	frames, err := s.Reader.Read(ctx)
+	if err == nil || final(err) || ctx.Err() != nil {
+		return frames, err
+	}
+	s.writers.opts.Unreadable(ctx, err)
+	select {
+	case <-ctx.Done():
+	case <-time.After(RetryRead):
+	}
+	return heartbeat, nil
 }
 
 // buffers are those of follow, which gather small writes.
@@ -131,7 +141,7 @@ func (s *stream) send(frames []broker.Frame, written int) error {
 			written -= size
 			continue
 		}
-		if written == 0 && s.Context.Err() != nil {
+		if written == 0 && s.isOver() {
 			break
 		}
 		for _, part := range [][]byte{head, f.Text, []byte(lineEnd)} {
