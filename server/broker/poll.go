@@ -24,9 +24,8 @@ type waiting struct {
 // Poll is Next that waits for nothing, neither for the log nor for the store. If it returns no frames, the waiter is woken
 // when there may be some, or when the broker is closed. It returns ErrBehind where it had to read the store.
 func (r *Reader) Poll(w Waiter) ([]Frame, error) {
-	r.grant.Keep(0)
 	for {
-		if err := r.over(); err != nil {
+		if err := r.begin(); err != nil {
 			return nil, err
 		}
 		_, version := r.topic.latest()

@@ -68,8 +68,7 @@ func (r *Reader) Read(ctx context.Context) ([]Frame, error) {
 
 // read is Read. If it returns no frames, the channel is closed once there may be some.
 func (r *Reader) read(ctx context.Context) (out []Frame, changed <-chan struct{}, err error) {
-	r.grant.Keep(0)
-	if err := r.over(); err != nil {
+	if err := r.begin(); err != nil {
 		return nil, nil, err
 	}
 	changed, _ = r.topic.latest()
@@ -87,8 +86,9 @@ func (r *Reader) read(ctx context.Context) (out []Frame, changed <-chan struct{}
 	return out, changed, err
 }
 
-// over returns the error of a reader that gets no more frames.
-func (r *Reader) over() error {
+// begin gives back what the frames took that were returned last. It returns the error of a reader that gets no more.
+func (r *Reader) begin() error {
+	r.grant.Keep(0)
 	switch {
 	case r.topic.broker.ctx.Err() != nil:
 		return ErrClosed

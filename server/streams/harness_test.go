@@ -33,7 +33,10 @@ type log struct {
 	events []store.Event
 	gone   bool
 	fail   error // that reads return; nil for none
-	watch  func(store.Signal)
+	hangs  bool  // reads wait for their context, or for five seconds
+
+	hanging, cancelled atomic.Int64 // reads that waited, and those of them whose context ended
+	watch              func(store.Signal)
 }
 
 // Watch implements broker.Store.
@@ -54,9 +57,17 @@ func (l *log) EventPosition(_ context.Context, _, _, id string) (position int64,
 }
 
 // ListEvents implements broker.Store.
-func (l *log) ListEvents(_ context.Context, _, _ string, filter store.EventFilter, page store.Page) (store.List[store.Event], error) {
+func (l *log) ListEvents(ctx context.Context, _, _ string, filter store.EventFilter, page store.Page) (store.List[store.Event], error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.hangs {
+		l.hanging.Add(1)
+		select {
+		case <-ctx.Done():
+			l.cancelled.Add(1)
+		case <-time.After(5 * time.Second):
+		}
+	}
 	switch {
 	case l.fail != nil:
 		return store.List[store.Event]{}, l.fail
@@ -173,10 +184,13 @@ func (r *rig) stream(after string, account string) *caller {
 }
 
 // pipe opens a stream over a connection that is not a socket: every write waits for the caller.
-func (r *rig) pipe() (*caller, *recorded) {
+func (r *rig) pipe(onWrite ...func(*caller)) (*caller, *recorded) {
 	r.t.Helper()
 	here, there := net.Pipe()
 	c, server := &caller{Conn: here}, &recorded{Conn: there, writing: make(chan struct{}, 1000)}
+	for _, fn := range onWrite {
+		server.onWrite = func() { fn(c) }
+	}
 	r.serve(c, server, "", "acme")
 	return c, server
 }
@@ -186,6 +200,7 @@ type recorded struct {
 	net.Conn
 	writing chan struct{} // gets one for each write that begins
 
+	onWrite   func() // is called for each; nil for nothing
 	mu        sync.Mutex
 	deadlines []time.Time // for writes
 	writes    []int       // how many deadlines there were at each
@@ -197,6 +212,9 @@ func (c *recorded) Write(p []byte) (int, error) {
 	c.writes = append(c.writes, len(c.deadlines))
 	c.mu.Unlock()
 	c.writing <- struct{}{}
+	if c.onWrite != nil {
+		c.onWrite()
+	}
 	return c.Conn.Write(p)
 }
 
@@ -227,6 +245,9 @@ func (r *rig) serve(c *caller, conn net.Conn, after, account string) {
 	})
 }
 
+// errBeat is a heartbeat in the place of an event.
+var errBeat = errors.New("a heartbeat")
+
 // next returns the id of the next event, or the error at the end of the body.
 func (c *caller) next() (id string, err error) {
 	c.t.Helper()
@@ -234,6 +255,9 @@ func (c *caller) next() (id string, err error) {
 		line, err := c.lines.ReadString('\n')
 		if err != nil {
 			return "", err
+		}
+		if strings.HasPrefix(line, ":") {
+			return "", errBeat
 		}
 		if after, ok := strings.CutPrefix(line, "id: "); ok {
 			id = strings.TrimSpace(after)

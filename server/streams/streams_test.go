@@ -44,8 +44,8 @@ func TestAStreamFollowsItsSession(t *testing.T) {
 	}
 }
 
-// Every way in which a stream ends gives back what it has, once, and all but those in which the caller has left or does not
-// read end the body.
+// Every way in which a stream ends gives back what it has, once, and all but those in which the connection is lost end the
+// body. A heartbeat would come before the end of a stream that does not end.
 func TestEndsOfAStream(t *testing.T) {
 	for name, test := range map[string]struct {
 		end        func(r *rig, c *caller)
@@ -70,7 +70,7 @@ func TestEndsOfAStream(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := open(t)
+			r := open(t, func(o *streams.Options) { o.Heartbeat = 5 * time.Second })
 			id := r.log.append("a")
 			c := r.stream("", "acme")
 			c.expect(id)
@@ -142,6 +142,62 @@ func TestAStreamThatIsNotReadEnds(t *testing.T) {
 	}
 }
 
+// What is written once the stream has to end gets no more time, however many pieces it has.
+func TestTheLastPiecesHaveNoTimeOfTheirOwn(t *testing.T) {
+	r := open(t, func(o *streams.Options) { o.Piece = 100 })
+	ended := false
+	c, server := r.pipe(func(c *caller) {
+		if !ended {
+			ended = true
+			c.end()
+		}
+	})
+	r.log.append(strings.Repeat("x", 1000))
+	c.expectEnd()
+	r.wait()
+	server.mu.Lock()
+	defer server.mu.Unlock()
+	if n := len(server.deadlines); n != 2 || len(server.writes) < 10 {
+		t.Errorf("deadlines: %v, at %v", server.deadlines, server.writes)
+	}
+}
+
+// The time for a write ends with the write: a stream may rest for longer.
+func TestAStreamMayRestForLong(t *testing.T) {
+	const patience = 50 * time.Millisecond
+	r := open(t, func(o *streams.Options) { o.Patience = patience })
+	r.log.append("a")
+	c := r.stream("", "acme")
+	c.expect("evt_1")
+	eventually(t, "the stream is at rest", func() bool { return !r.writers.Busy() })
+	time.Sleep(2 * patience) // longer than a write may take
+	c.expect(r.log.append("b"))
+}
+
+// Little is read of what a caller sends after its request.
+func TestWhatACallerSendsIsNotReadForever(t *testing.T) {
+	r := open(t)
+	c, _ := r.pipe()
+	_ = c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+	if n, err := c.Write(make([]byte, 1<<20)); err == nil || n < 4<<10 || n > 5<<10 {
+		t.Errorf("%d bytes were read, %v", n, err)
+	}
+	c.expect(r.log.append("a"))
+}
+
+// A store that hangs does not keep a stream open that has to end.
+func TestAStreamEndsWhileTheDatabaseHangs(t *testing.T) {
+	r := open(t)
+	r.log.set(func(l *log) { l.hangs = true })
+	c := r.stream("", "acme")
+	eventually(t, "the store is read", func() bool { return r.log.hanging.Load() == 1 })
+	c.end()
+	c.expectEnd()
+	if r.log.cancelled.Load() != 1 {
+		t.Error("the stream waited for the store")
+	}
+}
+
 // A caller that reads slowly gets everything, as long as it reads something in time.
 func TestASlowCallerGetsEverything(t *testing.T) {
 	r := open(t, func(o *streams.Options) { o.Piece = 4 << 10 })
@@ -202,11 +258,15 @@ func TestAStreamEndsWhileTheDatabaseFails(t *testing.T) {
 func TestHeartbeats(t *testing.T) {
 	r := open(t, func(o *streams.Options) { o.Heartbeat = 5 * time.Millisecond })
 	for range 3 {
+		start := time.Now()
 		c := r.stream("", "acme")
 		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
-		text := make([]byte, 3*len(streams.Heartbeat))
-		if _, err := io.ReadFull(c.lines, text); err != nil || string(text) != strings.Repeat(streams.Heartbeat, 3) {
+		text := make([]byte, 5*len(streams.Heartbeat))
+		if _, err := io.ReadFull(c.lines, text); err != nil || string(text) != strings.Repeat(streams.Heartbeat, 5) {
 			t.Fatalf("%q, %v", text, err)
+		}
+		if took := time.Since(start); took < 25*time.Millisecond {
+			t.Errorf("5 heartbeats in %s", took)
 		}
 	}
 }
