@@ -221,9 +221,25 @@ var streamMutants = []mutant{
 	{
 		name:     "streams: each reader looks for a message of which it gets pieces",
 		in:       "server/broker",
-		before:   "		t.announce(d)\n",
-		after:    "		_ = d\n",
+		before:   "			t.announce(d)\n",
+		after:    "			_ = d\n",
 		packages: "server/broker",
 		tests:    "TestReadersThatPollGetPieces",
+	},
+	{
+		name:     "streams: a panic in a stream ends the program",
+		in:       "server/streams",
+		before:   "func (s *stream) follow(frames []broker.Frame, written int) {\n	defer s.survive()\n",
+		after:    "func (s *stream) follow(frames []broker.Frame, written int) {\n",
+		packages: "server/streams",
+		tests:    "TestAPanicEndsItsStream",
+	},
+	{
+		name:     "streams: a panic in the read for all streams ends the program",
+		in:       "server/broker",
+		before:   "err := panics.ToError(func() error {\n			_, err := t.advance(",
+		after:    "err := func(run func() error) error { _ = panics.ToError; return run() }(func() error {\n			_, err := t.advance(",
+		packages: "server/streams",
+		tests:    "TestAPanicEndsItsStream",
 	},
 }

@@ -3,6 +3,8 @@ package broker
 import (
 	"errors"
 	"slices"
+
+	"github.com/cloud-sessions/sessions/server/internal/panics"
 )
 
 // ErrBehind means that the next frames are not in memory: Reader.Read returns them.
@@ -134,7 +136,7 @@ func (t *topic) feed() {
 	}
 }
 
-// readOn reads the log to its end and wakes those that wait. If it cannot, they are behind.
+// readOn reads the log to its end and wakes those that wait. If it cannot, or panics, they are behind: each finds out itself.
 func (t *topic) readOn() {
 	grant := t.broker.opts.Budget.Open(t.session.Account)
 	defer grant.Close()
@@ -143,8 +145,11 @@ func (t *topic) readOn() {
 		t.mu.Lock()
 		to := t.to
 		t.mu.Unlock()
-		_, err := t.advance(t.broker.ctx, to, grant)
-		t.announce(d)
+		err := panics.ToError(func() error {
+			_, err := t.advance(t.broker.ctx, to, grant)
+			t.announce(d)
+			return err
+		})
 		t.mu.Lock()
 		t.version++
 		t.failed = err != nil

@@ -84,7 +84,8 @@ func New(o Options) *Pipeline {
 		fingerprints: &fingerprints{store: o.Store}, keyBytes: newKeyBytes(o.Store, o.MaxKeyBytes),
 	}
 	p.streams = streams.New(streams.Options{
-		Heartbeat: o.Heartbeat, Patience: o.Patience, Piece: pieceBytes, Unreadable: p.unreadable, Dropped: p.metrics.dropped.Inc,
+		Heartbeat: o.Heartbeat, Patience: o.Patience, Piece: pieceBytes, Unreadable: p.unreadable, Failed: p.streamFailed,
+		Dropped: p.metrics.dropped.Inc,
 	})
 	return p
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/server/broker"
+	"github.com/cloud-sessions/sessions/server/internal/panics"
 	"github.com/cloud-sessions/sessions/server/request"
 	"github.com/cloud-sessions/sessions/server/streams"
 	"github.com/cloud-sessions/sessions/server/tracing"
@@ -168,6 +169,11 @@ func (s *eventStream) next() (frames []broker.Frame, more bool) {
 // unreadable logs that a stream could not read its session.
 func (p *Pipeline) unreadable(ctx context.Context, err error) {
 	p.log.WarnContext(ctx, "a stream could not read its session", "request_id", request.From(ctx).ID, "error", err)
+}
+
+// streamFailed logs that a stream has panicked.
+func (p *Pipeline) streamFailed(ctx context.Context, err *panics.Error) {
+	p.log.ErrorContext(ctx, "a stream failed", "request_id", request.From(ctx).ID, "error", err, "stack", string(err.Stack))
 }
 
 // EndStreams waits until the streams that have taken over their connections have ended, which they do when the broker is

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/cloud-sessions/sessions/server/broker"
+	"github.com/cloud-sessions/sessions/server/internal/panics"
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/streams"
 )
@@ -111,6 +112,7 @@ type rig struct {
 	writers    *streams.Writers
 	dropped    atomic.Int64
 	unreadable atomic.Int64
+	failed     atomic.Int64
 	listener   net.Listener
 	dialing    sync.Mutex // so that Accept returns the connection that was just dialed
 }
@@ -123,13 +125,20 @@ func open(t testing.TB, change ...func(*streams.Options)) *rig {
 		Heartbeat: time.Hour, Patience: time.Minute, Piece: 64 << 10,
 		Dropped:    func() { r.dropped.Add(1) },
 		Unreadable: func(context.Context, error) { r.unreadable.Add(1) },
+		Failed:     func(context.Context, *panics.Error) { r.failed.Add(1) },
 	}
 	for _, c := range change {
 		c(&options)
 	}
 	r.writers = streams.New(options)
 	r.broker = broker.New(r.log, broker.Options{
-		MaxReaders: 10_000, Now: time.Now, NewID: func(string) string { return "evt_end" }, Check: func([]byte) error { return nil },
+		MaxReaders: 10_000, Now: time.Now, NewID: func(string) string { return "evt_end" },
+		Check: func(data []byte) error {
+			if strings.Contains(string(data), "panic") {
+				panic("out of luck")
+			}
+			return nil
+		},
 	})
 	var err error
 	if r.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {

@@ -5,10 +5,13 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/cloud-sessions/sessions/server/internal/panics"
 )
 
 // state is who has a stream.
@@ -172,6 +175,22 @@ func (s *stream) complete() {
 func (s *stream) abandon(err error) {
 	s.leave()
 	s.shut(err)
+}
+
+// survive ends the stream, and nothing else, if the function panics that has deferred it.
+func (s *stream) survive() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	err := &panics.Error{Value: v, Stack: debug.Stack()}
+	s.writers.opts.Failed(s.Context, err)
+	s.mu.Lock()
+	open := s.state != ended
+	s.mu.Unlock()
+	if open {
+		s.abandon(err)
+	}
 }
 
 // shut closes the connection of a stream that has ended with an error of its last write, or nil.

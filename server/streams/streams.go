@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/broker"
+	"github.com/cloud-sessions/sessions/server/internal/panics"
 )
 
 // Options configure writers.
@@ -26,6 +27,8 @@ type Options struct {
 	// Unreadable is called with the context of a stream whose session cannot be read at present. The stream reads again after
 	// RetryRead.
 	Unreadable func(ctx context.Context, err error)
+	// Failed is called with the context of a stream that ends because its code has panicked.
+	Failed func(ctx context.Context, err *panics.Error)
 	// Dropped is called for a stream that ended because its caller did not read in time.
 	Dropped func()
 }
@@ -80,8 +83,8 @@ func New(o Options) *Writers {
 	return &Writers{opts: o, most: runtime.GOMAXPROCS(0), beats: beats{every: o.Heartbeat}}
 }
 
-// Serve writes a stream until its caller is no longer admitted, its session is deleted, its broker is closed, or its caller leaves or does
-// not read in time. In all cases but the last the response is complete. Serve does not wait for that.
+// Serve writes a stream until its caller is no longer admitted, leaves or does not read in time, its session is deleted, or
+// its broker is closed. The body is complete then, unless the caller did not read. Serve does not wait for that.
 func (w *Writers) Serve(of Stream) {
 	s := &stream{Stream: of, writers: w, state: served}
 	if conn, ok := of.Conn.(syscall.Conn); ok {

@@ -198,6 +198,22 @@ func TestAStreamEndsWhileTheDatabaseHangs(t *testing.T) {
 	}
 }
 
+// A panic ends the streams that it concerns and nothing else, and their bodies are not complete.
+func TestAPanicEndsItsStream(t *testing.T) {
+	r := open(t)
+	first := r.log.append("a")
+	c := r.stream("", "acme")
+	c.expect(first)
+	r.log.append("panic")
+	if _, err := c.next(); err == nil || err == io.EOF {
+		t.Errorf("the body ends with %v", err)
+	}
+	r.wait()
+	if c.ended.Load() != 1 || c.released.Load() != 1 || r.broker.Readers() != 0 || r.failed.Load() != 1 {
+		t.Errorf("ended %d times, released %d times, %d readers, failed %d times", c.ended.Load(), c.released.Load(), r.broker.Readers(), r.failed.Load())
+	}
+}
+
 // A caller that reads slowly gets everything, as long as it reads something in time.
 func TestASlowCallerGetsEverything(t *testing.T) {
 	r := open(t, func(o *streams.Options) { o.Piece = 4 << 10 })

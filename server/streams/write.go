@@ -30,7 +30,8 @@ const roundsAtOnce = 2
 
 // serve writes what there is without waiting, and leaves the stream to whoever goes on with it. text is room for what is
 // written; serve returns it for the next stream.
-func (s *stream) serve(text []byte) []byte {
+func (s *stream) serve(text []byte) (room []byte) {
+	defer s.survive()
 	s.take()
 	for range roundsAtOnce {
 		if s.isOver() {
@@ -79,6 +80,7 @@ func final(err error) bool {
 // follow writes the frames, of whose chunks that many bytes are written already, and goes on until the stream has caught up
 // with its session. It waits for the caller and for the store.
 func (s *stream) follow(frames []broker.Frame, written int) {
+	defer s.survive()
 	for {
 		if err := s.send(frames, written); err != nil {
 			s.abandon(err)
