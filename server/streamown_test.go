@@ -45,6 +45,9 @@ func TestWhichStreamsTakeOverTheirConnections(t *testing.T) {
 			if line, err = lines.ReadString('\n'); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
+			if field, _, ok := strings.Cut(line, ": "); line != "\n" && (!ok || field != "id" && field != "event" && field != "data") {
+				t.Fatalf("%s: %q is not a line of a frame", name, line)
+			}
 		}
 		_ = conn.Close()
 	}

@@ -127,8 +127,8 @@ var streamMutants = []mutant{
 		in:       "server/streams",
 		before:   "		_ = s.Conn.Close()\n	}",
 		after:    "		_ = s.Conn\n	}",
-		packages: "server",
-		tests:    "TestRunEndsStreamsThatAreNotRead",
+		packages: "server/streams",
+		tests:    "TestEndsOfAStream",
 	},
 	{
 		name:     "streams: a server that stops does not wait for its streams",

@@ -76,7 +76,7 @@ func TestEndsOfAStream(t *testing.T) {
 			c.expect(id)
 			test.end(r, c)
 			if test.incomplete {
-				if _, err := c.next(); err == nil || err == io.EOF {
+				if _, err := c.next(); err == nil || err == io.EOF || err == errBeat {
 					t.Errorf("the body ends with %v", err)
 				}
 			} else {
