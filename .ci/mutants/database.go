@@ -354,4 +354,28 @@ var databaseMutants = []mutant{
 		packages: "server/store/sqlstore",
 		tests:    "TestPostgresCopiesLargeTextOnce",
 	},
+	{
+		name:     "SQLite: the log is copied with every commit once its file was full",
+		in:       "server/store/sqlstore/sqliteengine/scrub.go",
+		before:   "	return bytes.Equal(last[8:], header[16:24])\n",
+		after:    "	return bytes.Equal(last[8:], last[8:])\n",
+		packages: "server/store/sqlstore/sqliteengine",
+		tests:    "TestTheLogBeginsAnew",
+	},
+	{
+		name:     "SQLite: the log's file is cut off, so that each commit makes it longer",
+		in:       "server/store/sqlstore/sqliteengine/open.go",
+		before:   "		\"wal_autocheckpoint(0)\", // see copyLog\n",
+		after:    "		\"wal_autocheckpoint(0)\", \"journal_size_limit(0)\",\n",
+		packages: "server/store/sqlstore/sqliteengine",
+		tests:    "TestTheLogBeginsAnew",
+	},
+	{
+		name:     "SQLite: the log grows for ever",
+		in:       "server/store/sqlstore/sqliteengine/space.go",
+		before:   "	if !e.files.longLog(logLimit) || !e.scrubber.holds(logLimit) {\n",
+		after:    "	if true {\n",
+		packages: "server/store/sqlstore/sqliteengine",
+		tests:    "TestTheLogStaysShort",
+	},
 }

@@ -44,5 +44,7 @@ func (h *host) cpuTime() (time.Duration, error) {
 	return time.Duration(nanoseconds), err
 }
 
+func (h *host) served() served { return served{h.addr, h.cpuTime} }
+
 // stop ends the process: kindly, so that it writes its profile, then for certain.
 func (h *host) stop() error { return h.Stop(20 * time.Second) }

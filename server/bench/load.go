@@ -25,19 +25,14 @@ type sample struct {
 	streamKiB float64
 }
 
-// drive sends requests to a host over keep-alive connections, each with one request under way at a time,
-// and measures those that begin after the first fifth of the time. Each answer must be a 2xx.
-func drive(ctx context.Context, h *host, list requests, connections int, duration time.Duration) (sample, error) {
-	return driveAt(ctx, h.addr, list, connections, duration, h.cpuTime)
-}
-
-// driveAt is drive for a server whose CPU time is told by serverTime.
-func driveAt(ctx context.Context, addr string, list requests, connections int, duration time.Duration, serverTime func() (time.Duration, error)) (sample, error) {
+// measure implements load: it sends the requests over the connections, each with one request under way at a time, and
+// measures those that begin after the first fifth of the time. Each response must be a 2xx.
+func (e exchanges) measure(ctx context.Context, duration time.Duration) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*duration+30*time.Second)
 	defer cancel()
-	workers := make([]*worker, connections)
+	workers := make([]*worker, e.connections)
 	for i := range workers {
-		w, err := newWorker(ctx, addr)
+		w, err := newWorker(ctx, e.addr)
 		if err != nil {
 			return sample{}, err
 		}
@@ -49,16 +44,16 @@ func driveAt(ctx context.Context, addr string, list requests, connections int, d
 	end := begin.Add(duration)
 	var sequence atomic.Uint64
 	sequence.Store(uint64(begin.UnixMicro())) // differs from every earlier drive's
-	errs := make([]error, connections)
+	errs := make([]error, e.connections)
 	var running sync.WaitGroup
 	for i, w := range workers {
-		running.Go(func() { errs[i] = w.run(list, begin, end, &sequence) })
+		running.Go(func() { errs[i] = w.run(e.list, begin, end, &sequence) })
 	}
 	time.Sleep(time.Until(begin))
-	serverBefore, err := serverTime()
+	serverBefore, err := e.cpuTime()
 	clientBefore := cpuTime()
 	time.Sleep(time.Until(end))
-	serverAfter, err2 := serverTime()
+	serverAfter, err2 := e.cpuTime()
 	clientAfter := cpuTime()
 	running.Wait()
 	if err := errors.Join(append(errs, err, err2, ctx.Err())...); err != nil {
@@ -71,11 +66,13 @@ func driveAt(ctx context.Context, addr string, list requests, connections int, d
 	return summarize(seen, duration, serverAfter-serverBefore, clientAfter-clientBefore)
 }
 
+var errNothing = errors.New("no request was answered within the time of a round")
+
 // summarize makes a sample of the latencies that each caller saw and of what the two processes used in that time.
 func summarize(seen [][]time.Duration, duration, server, client time.Duration) (sample, error) {
 	latencies := slices.Concat(seen...)
 	if len(latencies) == 0 {
-		return sample{}, errors.New("no request was answered within the time of a round")
+		return sample{}, errNothing
 	}
 	slices.Sort(latencies)
 	n := time.Duration(len(latencies))

@@ -40,7 +40,7 @@ func runOne(ctx context.Context, out io.Writer, o options) (err error) {
 	defer func() { err = errors.Join(err, h.stop()) }()
 	var samples []sample
 	for range o.rounds {
-		s, err := drive(ctx, h, h.requests, slices.Max(o.connections), o.duration)
+		s, err := exchanges{h.served(), h.requests, slices.Max(o.connections)}.measure(ctx, o.duration)
 		if err != nil {
 			return err
 		}

@@ -97,5 +97,7 @@ func (p *program) cpuTime() (time.Duration, error) {
 	return time.Duration(user+system) * time.Second / ticks, errors.Join(err, err2)
 }
 
+func (p *program) served() served { return served{p.addr, p.cpuTime} }
+
 // residentMB is the resident memory of the process in units of 1,000,000 bytes.
 func (p *program) residentMB() float64 { return residentMB(p.cmd.Process.Pid) }

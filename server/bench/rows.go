@@ -80,17 +80,17 @@ func rows(o options) []row {
 	)
 }
 
-// exchanges is a load: requests over keep-alive connections.
-type exchanges struct {
-	addr        string
-	list        requests
-	connections int
-	cpuTime     func() (time.Duration, error) // of the server
+// served is where a server is, and what tells the CPU time that it has used.
+type served struct {
+	addr    string
+	cpuTime func() (time.Duration, error)
 }
 
-// measure implements load.
-func (e exchanges) measure(ctx context.Context, duration time.Duration) (sample, error) {
-	return driveAt(ctx, e.addr, e.list, e.connections, duration, e.cpuTime)
+// exchanges is a load: requests over keep-alive connections.
+type exchanges struct {
+	served
+	list        requests
+	connections int
 }
 
 // variantLoad is a variant without storage, of the working tree alone.
@@ -104,7 +104,7 @@ func variantLoad(key string) func(context.Context, *side) (load, error) {
 			return nil, err
 		}
 		s.onStop(h.stop)
-		return exchanges{h.addr, h.requests, throughputOver, h.cpuTime}, nil
+		return exchanges{h.served(), h.requests, throughputOver}, nil
 	}
 }
 
@@ -116,7 +116,7 @@ func requestLoad(on engine, requestsFor func(ids []string) (requests, error)) fu
 			return nil, err
 		}
 		list, err := requestsFor(p.sessions)
-		return exchanges{p.addr, list, throughputOver, p.cpuTime}, err
+		return exchanges{p.served(), list, throughputOver}, err
 	}
 }
 
@@ -133,7 +133,7 @@ func eventsLoad(on engine) func(context.Context, *side) (load, error) {
 		}
 		defer c.close()
 		wire := call{method: http.MethodGet, path: "/sessions/" + c.session + "/events?limit=100"}.wire()
-		return exchanges{p.addr, requests{Wire: [][]byte{wire}}, throughputOver, p.cpuTime}, nil
+		return exchanges{p.served(), requests{Wire: [][]byte{wire}}, throughputOver}, nil
 	}
 }
 
@@ -141,9 +141,12 @@ func eventsLoad(on engine) func(context.Context, *side) (load, error) {
 func turnLoad(on engine, t turns) func(context.Context, *side) (load, error) {
 	return func(ctx context.Context, s *side) (load, error) {
 		p, err := s.program(ctx, on)
+		if err != nil {
+			return nil, err
+		}
 		t := t
-		t.program = p
-		return t, err
+		t.served = p.served()
+		return t, nil
 	}
 }
 
@@ -159,7 +162,7 @@ func laterLoad(before int) func(context.Context, *side) (load, error) {
 			return nil, err
 		}
 		s.onStop(func() error { c.close(); return nil })
-		return turns{program: p, conversations: 1, length: 1, among: c}, nil
+		return turns{served: p.served(), conversations: 1, length: 1, among: c}, nil
 	}
 }
 
@@ -189,7 +192,7 @@ func manyLoad(analyzed bool) func(context.Context, *side) (load, error) {
 			return nil, err
 		}
 		list, err := getRequests(p.sessions)
-		return exchanges{p.addr, list, throughputOver, p.cpuTime}, err
+		return exchanges{p.served(), list, throughputOver}, err
 	}
 }
 

@@ -12,26 +12,31 @@ import (
 
 // operation is what is measured at each size.
 type operation struct {
-	name     string
-	target   bool // whether it is to cost the same at every size
-	requests func(f filled) requests
+	name string
+	load func(f filled, at served, connections int) load
 }
 
 func operations() []operation {
-	get := func(path func(f filled) string) func(filled) requests {
-		return func(f filled) requests { return requests{Wire: [][]byte{call{method: "GET", path: path(f)}.wire()}} }
+	sending := func(list func(f filled) requests) func(filled, served, int) load {
+		return func(f filled, at served, connections int) load { return exchanges{at, list(f), connections} }
+	}
+	get := func(path func(f filled) string) func(filled, served, int) load {
+		return sending(func(f filled) requests { return requests{Wire: [][]byte{call{method: "GET", path: path(f)}.wire()}} })
 	}
 	return []operation{
-		{"create", false, func(f filled) requests {
+		{"create", sending(func(f filled) requests {
 			return requests{Wire: [][]byte{call{method: "POST", path: "/sessions", body: createBody(f.agents[0], f.environment)}.wire()}}
-		}},
-		{"get, any of them", true, func(f filled) requests {
+		})},
+		{"get, any of them", sending(func(f filled) requests {
 			list, _ := getRequests(f.sample)
 			return list
+		})},
+		{"list, first page", get(func(filled) string { return "/sessions?limit=20" })},
+		{"list, from the middle", get(func(f filled) string { return "/sessions?limit=20&after_id=" + f.middle })},
+		{"list, of one agent", get(func(f filled) string { return "/sessions?limit=20&agent_id=" + f.agents[1] })},
+		{"turn", func(_ filled, at served, connections int) load {
+			return turns{served: at, conversations: connections, length: 20}
 		}},
-		{"list, first page", true, get(func(filled) string { return "/sessions?limit=20" })},
-		{"list, from the middle", true, get(func(f filled) string { return "/sessions?limit=20&after_id=" + f.middle })},
-		{"list, of one agent", true, get(func(f filled) string { return "/sessions?limit=20&agent_id=" + f.agents[1] })},
 	}
 }
 
@@ -71,7 +76,7 @@ func runScale(ctx context.Context, out io.Writer, o options) (err error) {
 			for round := range o.rounds {
 				for i := range sizes {
 					s := sizes[(i+round)%len(sizes)]
-					got, err := drive(ctx, s.host, op.requests(s.filled), connections, o.duration)
+					got, err := op.load(s.filled, s.host.served(), connections).measure(ctx, o.duration)
 					if err != nil {
 						return fmt.Errorf("%s at %d: %w", op.name, s.n, err)
 					}
@@ -101,7 +106,7 @@ func printScale(out io.Writer, sizes []*sized, connections int, o options) {
 			fmt.Fprintf(table, "%s\t%d\t%.0f\t%s\t%s\t%s\t%s\t%s\t\n", op.name, s.n,
 				median(each(samples, perSecond)), microseconds(median(each(samples, p50))), latency,
 				microseconds(median(each(samples, p99))), microseconds(median(each(samples, serverCPU))), cost)
-			if op.target && i > 0 && i == len(sizes)-1 {
+			if i > 0 && i == len(sizes)-1 {
 				what := fmt.Sprintf("%s, %d sessions to %d, ", op.name, s.n, sizes[0].n)
 				list = append(list,
 					target{what + "p50", latency.middle, "%.2f", 1.2, true},

@@ -45,7 +45,7 @@ func measureStartup(ctx context.Context, dir, name, binary string) (s startup, e
 	_, err = startOnce(ctx, binary, "sqlite:"+filepath.Join(dir, name+"-idle.db"), func(p *program) (err error) {
 		time.Sleep(settle)
 		s.idleMB = p.residentMB()
-		err = busy(ctx, p.addr)
+		err = busy(ctx, p)
 		time.Sleep(settle)
 		s.loadedMB = p.residentMB()
 		return err
@@ -76,12 +76,12 @@ func startOnce(ctx context.Context, binary, db string, then func(p *program) err
 }
 
 // busy creates sessions over 32 connections for two seconds.
-func busy(ctx context.Context, addr string) error {
+func busy(ctx context.Context, p *program) error {
 	list, err := createRequests(nil)
 	if err != nil {
 		return err
 	}
-	_, err = driveAt(ctx, addr, list, 32, 2*time.Second, func() (time.Duration, error) { return 0, nil })
+	_, err = exchanges{p.served(), list, throughputOver}.measure(ctx, 2*time.Second)
 	return err
 }
 

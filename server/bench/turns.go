@@ -18,7 +18,7 @@ import (
 // turns is a load: conversations with the echo runner, each over a connection for requests and one for its stream. A turn
 // begins with its message and ends when the stream reports that the session is idle.
 type turns struct {
-	program *program
+	served
 	// conversations are how many take place at a time.
 	conversations int
 	// length is how many turns a session has.
@@ -51,10 +51,10 @@ func (t turns) measure(ctx context.Context, duration time.Duration) (sample, err
 		running.Go(func() { latencies[i], errs[i] = t.converse(ctx, begin, end) })
 	}
 	time.Sleep(time.Until(begin))
-	serverBefore, err := t.program.cpuTime()
+	serverBefore, err := t.cpuTime()
 	clientBefore := cpuTime()
 	time.Sleep(time.Until(end))
-	serverAfter, err2 := t.program.cpuTime()
+	serverAfter, err2 := t.cpuTime()
 	clientAfter := cpuTime()
 	running.Wait()
 	if err := errors.Join(append(errs, err, err2)...); err != nil {
@@ -73,7 +73,7 @@ func (t turns) converse(ctx context.Context, begin, end time.Time) (latencies []
 		start := time.Now()
 		if t.among == nil && turn%t.length == 0 {
 			c.close()
-			if c, err = newConversation(ctx, t.program.addr); err != nil {
+			if c, err = newConversation(ctx, t.addr); err != nil {
 				return nil, err
 			}
 		}

@@ -26,7 +26,7 @@ type files struct {
 	known [len(companions)]os.FileInfo
 	// conns counts the connections. The last one to close removes the log and its index, the next one makes new ones.
 	conns int
-	// logSize is the size of the write-ahead log at the last check.
+	// logSize is the size of the write-ahead log's file at the last check.
 	logSize int64
 	// lost is why the files belong to another server, or nil.
 	lost error
@@ -100,7 +100,7 @@ func (f *files) compare(i int) error {
 	return nil
 }
 
-// longLog reports whether the write-ahead log had reached limit at the last check.
+// longLog reports whether the write-ahead log's file had reached limit at the last check.
 func (f *files) longLog(limit int64) bool {
 	if f == nil {
 		return false

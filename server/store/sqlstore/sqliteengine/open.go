@@ -230,7 +230,6 @@ func fileDSN(path string, options url.Values) string {
 		"foreign_keys(on)",
 		"secure_delete(on)",
 		"wal_autocheckpoint(0)", // see copyLog
-		"journal_size_limit(0)", // the log's size is what it holds
 	}
 	options.Set("_dqs", "false")
 	path = filepath.ToSlash(path)

@@ -1,6 +1,7 @@
 package sqliteengine
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -29,6 +30,26 @@ const (
 	logHeader   = 32
 	frameHeader = 24
 )
+
+// holds reports whether the log holds at least limit bytes. Its file may be longer: when SQLite begins the log anew, it writes
+// over what the file has, and the frames that are left over from before have other salts than the header.
+func (s *scrubber) holds(limit int64) bool {
+	log, err := os.Open(s.path)
+	if err != nil {
+		return false
+	}
+	defer log.Close()
+	var header [logHeader]byte
+	if _, err := log.ReadAt(header[:], 0); err != nil {
+		return false
+	}
+	size := frameHeader + int64(binary.BigEndian.Uint32(header[8:]))
+	var last [16]byte // of the frame that the limit falls into
+	if _, err := log.ReadAt(last[:], logHeader+(limit-logHeader)/size*size); err != nil {
+		return false
+	}
+	return bytes.Equal(last[8:], header[16:24])
+}
 
 // scrub clears the gaps of all pages in the part of the log that is new.
 func (s *scrubber) scrub(ctx context.Context, c *rawConn) error {

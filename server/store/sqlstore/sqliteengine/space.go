@@ -21,7 +21,7 @@ const (
 	incremental = 2
 	// readersPatience is how long writers wait for readers that keep the log from being emptied.
 	readersPatience = 250 * time.Millisecond
-	// logLimit is the size of the write-ahead log, in bytes, from which on commits copy it into the database.
+	// logLimit is how many bytes the write-ahead log holds when commits begin to copy it into the database.
 	logLimit = 4 << 20
 )
 
@@ -60,9 +60,10 @@ func (c *rawConn) giveBack(ctx context.Context, limit int) (int, error) {
 }
 
 // copyLog copies the write-ahead log into the database when it has become long. SQLite begins it anew once no reader
-// needs it. It is part of a commit, which has succeeded whatever happens here: the next commit tries again.
+// needs it, at the beginning of the file, which keeps its length: to sync a file that grows takes twice as long. It is part of
+// a commit, which has succeeded whatever happens here: the next commit tries again.
 func (e *pools) copyLog(conn *sql.Conn) {
-	if !e.files.longLog(logLimit) {
+	if !e.files.longLog(logLimit) || !e.scrubber.holds(logLimit) {
 		return
 	}
 	ctx := context.Background()

@@ -157,6 +157,24 @@ func TestTheLogStaysShort(t *testing.T) {
 	sound(t, e)
 }
 
+// TestTheLogBeginsAnew writes until the log has been copied, and then a little: the log's file keeps its length, which makes
+// commits quick, and what is left in it from before is not copied again with each of them.
+func TestTheLogBeginsAnew(t *testing.T) {
+	t.Parallel()
+	e := openFile(t)
+	for n := 500; sizeOf(t, e.scrubber.path) < logLimit; n++ {
+		fill(t, e, n, 200, "x234567890")
+	}
+	for i := range 5 {
+		check(t, exec(t.Context(), e, "UPDATE things SET name = 'x' || name WHERE rowid = 1"))
+		size, full := sizeOf(t, e.scrubber.path), e.scrubber.holds(logLimit)
+		if i >= 2 && (size < logLimit || full) { // the first of them may copy the log, the second begins it
+			t.Errorf("the log's file has %d bytes, and is full: %v", size, full)
+		}
+	}
+	sound(t, e)
+}
+
 // TestGaps has pages of each kind.
 func TestGaps(t *testing.T) {
 	t.Parallel()
