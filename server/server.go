@@ -192,7 +192,6 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	go func() { _, _ = contract.Load() }() // assemble waits for it; opening the database takes as long
 	measured, options := newMetrics(), config.storeOptions(true)
 	options.OnCommit = measured.committed
 	db, err := sqlstore.Open(ctx, config.DB, options)

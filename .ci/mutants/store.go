@@ -454,4 +454,12 @@ var storeMutants = []mutant{
 		packages: "server/store/sqlstore",
 		tests:    "TestMemory",
 	},
+	{
+		name:     "migrations: the schema is created over one that is there",
+		in:       "server/store/sqlstore/migrations",
+		before:   "SELECT count(*) = 0 FROM sqlite_schema",
+		after:    "SELECT count(*) >= 0 FROM sqlite_schema",
+		packages: "server/store/sqlstore/migrations",
+		tests:    "TestCreate",
+	},
 }

@@ -235,7 +235,7 @@ var turnMutants = []mutant{
 	{
 		name:     "tools: names are not brought into the form of endpoints",
 		in:       "server/turn/openai/tools.go",
-		before:   `elsewhere.ReplaceAllString(name, "_")`,
+		before:   `elsewhere().ReplaceAllString(name, "_")`,
 		after:    "name",
 		packages: "server/turn/openai",
 		tests:    "TestTheServersToolsAreRun",

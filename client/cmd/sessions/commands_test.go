@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/api/openapi"
 	"github.com/cloud-sessions/sessions/api/yamlfile"
 	"github.com/cloud-sessions/sessions/server"
 )
@@ -292,7 +293,7 @@ func walk(cmd *cobra.Command, visit func(*cobra.Command)) {
 // contract returns the operations of the contract by their ids.
 func contract(t *testing.T) map[string]*openapi3.Operation {
 	t.Helper()
-	doc, err := api.Load()
+	doc, err := openapi.Parse(api.Spec())
 	if err != nil {
 		t.Fatal(err)
 	}
