@@ -125,8 +125,8 @@ var streamMutants = []mutant{
 	{
 		name:     "streams: an aborted stream stays open",
 		in:       "server/streams",
-		before:   "		_ = s.Conn.Close()\n	}",
-		after:    "		_ = s.Conn\n	}",
+		before:   "		_ = s.Conn.Close()\n		s.expire()\n",
+		after:    "		s.expire()\n",
 		packages: "server/streams",
 		tests:    "TestEndsOfAStream",
 	},

@@ -59,6 +59,17 @@ func (s *stream) Wake() {
 	}
 }
 
+// beat has a heartbeat written, also while the stream waits for the store.
+func (s *stream) beat() {
+	s.mu.Lock()
+	s.silent.Store(true)
+	if s.cancel != nil {
+		s.cancel()
+	}
+	s.mu.Unlock()
+	s.Wake()
+}
+
 // take makes the caller the one who has the stream.
 func (s *stream) take() {
 	s.mu.Lock()
@@ -120,12 +131,13 @@ func (s *stream) isOver() bool {
 	return s.over
 }
 
-// reading returns a context for reads of the store, which ends when the stream has to. The caller must call done.
+// reading returns a context for reads of the store, which ends when the stream has to, and when a heartbeat is due. The
+// caller must call done.
 func (s *stream) reading() (ctx context.Context, done func()) {
 	ctx, cancel := context.WithCancel(s.Context)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cancel = cancel; s.over {
+	if s.cancel = cancel; s.over || s.silent.Load() {
 		cancel()
 	}
 	return ctx, func() {
@@ -152,13 +164,12 @@ func (s *stream) leave() {
 	s.state = ended
 	s.mu.Unlock()
 	s.release()
-	s.writers.beats.remove(s)
 	s.Reader.Close()
 }
 
 // complete ends the stream's body and the stream. It does not wait.
 func (s *stream) complete() {
-	s.extend()
+	s.last()
 	s.leave()
 	n, err := s.try(lastChunk)
 	if err != nil || n == len(lastChunk) {
@@ -166,9 +177,22 @@ func (s *stream) complete() {
 		return
 	}
 	go func() {
+		defer s.survive()
 		_, err := s.Conn.Write(lastChunk[n:])
 		s.shut(err)
 	}()
+}
+
+// last gives the caller time for the end of the body. A stream that has to end may have waited for its turn until the time
+// for its writes was over.
+func (s *stream) last() {
+	s.extend()
+	by := time.Now().Add(LastWrite)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		_ = s.Conn.SetWriteDeadline(by)
+	}
 }
 
 // abandon ends the stream where its body is, after a write has failed.
@@ -195,10 +219,11 @@ func (s *stream) survive() {
 
 // shut closes the connection of a stream that has ended with an error of its last write, or nil.
 func (s *stream) shut(err error) {
+	defer s.writers.closed()
+	s.writers.beats.remove(s)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		s.writers.opts.Dropped()
 	}
 	_ = s.Conn.Close()
 	s.Ended()
-	s.writers.closed()
 }

@@ -10,7 +10,6 @@ import (
 	"net"
 	"runtime"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/broker"
@@ -87,7 +86,7 @@ func New(o Options) *Writers {
 // its broker is closed. The body is complete then, unless the caller did not read. Serve does not wait for that.
 func (w *Writers) Serve(of Stream) {
 	s := &stream{Stream: of, writers: w, state: served}
-	if conn, ok := of.Conn.(syscall.Conn); ok {
+	if conn, ok := of.Conn.(*net.TCPConn); ok { // another type may change what is written
 		s.raw, _ = conn.SyscallConn()
 	}
 	w.mu.Lock()
@@ -123,6 +122,7 @@ func (w *Writers) Wait(ctx context.Context) error {
 func (w *Writers) Abort() {
 	for _, s := range w.beats.all() {
 		_ = s.Conn.Close()
+		s.expire()
 	}
 }
 
