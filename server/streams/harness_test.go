@@ -211,11 +211,18 @@ func (r *rig) pipe(onWrite ...func(*caller)) (*caller, *recorded) {
 type recorded struct {
 	net.Conn
 	writing chan struct{} // gets one for each write that begins
+	closed  atomic.Bool
 
 	onWrite   func() // is called for each; nil for nothing
 	mu        sync.Mutex
 	deadlines []time.Time // for writes
 	writes    []int       // how many deadlines there were at each
+}
+
+// Close implements net.Conn.
+func (c *recorded) Close() error {
+	c.closed.Store(true)
+	return c.Conn.Close()
 }
 
 // Write implements net.Conn.

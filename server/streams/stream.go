@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -43,6 +44,20 @@ type stream struct {
 	place  *list.Element
 
 	discarded [16]byte // what the caller has sent
+}
+
+// socketOf returns a connection's socket, to which is written without waiting; nil for a connection of another type than the
+// standard library's, which may change what is written.
+func socketOf(conn net.Conn) syscall.RawConn {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
 }
 
 // Wake implements broker.Waiter.

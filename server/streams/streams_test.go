@@ -259,6 +259,9 @@ func TestAbortEndsEveryStream(t *testing.T) {
 	r.broker.Close()
 	<-conn.writing
 	r.writers.Abort()
+	if !conn.closed.Load() {
+		t.Fatal("a stream is still open")
+	}
 	r.wait()
 	if r.log.cancelled.Load() != 1 {
 		t.Error("a stream waited for the store")
