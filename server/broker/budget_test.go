@@ -133,7 +133,7 @@ func TestLargePiecesAreReserved(t *testing.T) {
 				cancel()
 			}
 			if used := bytes.Used(); served == 0 || served == len(readers) || used < int64(served*len(text)) {
-				t.Errorf("%d readers have pieces, %d bytes are reserved", served, used)
+				t.Fatalf("%d readers have pieces, %d bytes are reserved", served, used)
 			}
 			if _, err := readers[served].Poll(&w); !errors.Is(err, broker.ErrBehind) {
 				t.Error(err)

@@ -297,7 +297,10 @@ func TestAConnectionThatIsWrapped(t *testing.T) {
 	c := &caller{Conn: here}
 	r.serve(c, counted, "", "acme")
 	c.expect(r.log.append("a"))
-	if counted.writes.Load() == 0 {
+	eventually(t, "the stream is at rest", func() bool { return !r.writers.Busy() })
+	before := counted.writes.Load()
+	c.expect(r.log.append("b"))
+	if counted.writes.Load() == before {
 		t.Error("the stream was written past the connection")
 	}
 }
