@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/api/openapi"
 	"github.com/cloud-sessions/sessions/client"
 )
 
@@ -23,7 +24,7 @@ func TestSentinels(t *testing.T) {
 		"conflict_error": client.ErrConflict, "precondition_failed_error": client.ErrPreconditionFailed, "rate_limit_error": client.ErrRateLimit, "api_error": client.ErrAPI,
 		"feature_not_available": client.ErrFeatureNotAvailable, "overloaded_error": client.ErrOverloaded,
 	}
-	doc, err := api.Load()
+	doc, err := openapi.Parse(api.Spec())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/api/openapi"
 	"github.com/cloud-sessions/sessions/client"
 )
 
@@ -294,7 +295,7 @@ func services() map[string]service {
 }
 
 // spec is the contract, parsed once.
-var spec = sync.OnceValues(api.Load)
+var spec = sync.OnceValues(func() (*openapi3.T, error) { return openapi.Parse(api.Spec()) })
 
 // eachOperation runs test for every operation of the spec.
 func eachOperation(t *testing.T, test func(t *testing.T, method, path string, op *openapi3.Operation)) {

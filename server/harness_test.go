@@ -23,6 +23,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 
 	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/api/openapi"
 	"github.com/cloud-sessions/sessions/server"
 	"github.com/cloud-sessions/sessions/server/auth"
 	"github.com/cloud-sessions/sessions/server/store"
@@ -233,7 +234,7 @@ func (h *harness) createBody(fields map[string]any) string {
 }
 
 // document is the loaded contract, once for all tests.
-var document = sync.OnceValues(api.Load)
+var document = sync.OnceValues(func() (*openapi3.T, error) { return openapi.Parse(api.Spec()) })
 
 // routesOf has the contract's operations with a pattern of their paths, once for all tests.
 var routesOf = sync.OnceValues(func() (map[*regexp.Regexp]*openapi3.PathItem, error) {

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -33,15 +34,23 @@ var importRules = []importRule{
 		except:  []string{"server/pipeline", "gen/echoserver", "server/bench/stub.go"},
 	},
 	{
-		why:     "the OpenAPI document is read once, by the contract",
+		why:     "the OpenAPI document is read by generators",
 		imports: []string{"github.com/getkin/kin-openapi"},
-		except:  []string{"api/spec.go", "api/contract", "api/breaking"},
-		tests:   []string{"api", "api/prismtest", "client", "client/cmd/sessions", "server", "server/pipeline"},
+		except:  []string{"api/openapi", "api/contract/compile", "api/contract/internal/tiny", "api/breaking"},
+		tests: []string{
+			"api", "api/contract", "api/contract/internal/rules", "api/prismtest", "client", "server", "server/pipeline",
+		},
+	},
+	{
+		why:     "programs have the contract compiled",
+		imports: []string{module + "api/openapi", module + "api/contract/compile", module + "api/contract/internal/tiny"},
+		except:  []string{"api/contract/compile", "api/contract/rulesgen", "server/bench/stub.go"},
+		tests:   []string{"*"},
 	},
 	{
 		why:     "SQLite has one home",
 		imports: []string{"modernc.org/sqlite"},
-		except:  []string{"server/store/sqlstore/sqliteengine", "server/bench/fill.go"},
+		except:  []string{"server/store/sqlstore/sqliteengine", "server/store/sqlstore/migrations/schemagen", "server/bench/fill.go"},
 		tests:   []string{"server/cmd/sessionsd"},
 	},
 	{
@@ -197,6 +206,25 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// TestPrograms tests that the programs, with what they import of others, have no parser of OpenAPI documents.
+func TestPrograms(t *testing.T) {
+	t.Parallel()
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "./cmd/sessionsd", "../client/cmd/sessions")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Split(string(out), "\n")
+	if !slices.Contains(deps, module+"api/contract") {
+		t.Error("the programs do not import the contract")
+	}
+	for _, dep := range deps {
+		if within(dep, "github.com/getkin/kin-openapi") {
+			t.Errorf("a program imports %s", dep)
+		}
+	}
+}
+
 // TestImportRules proves on made-up files that each rule notices what it forbids, and nothing else.
 func TestImportRules(t *testing.T) {
 	t.Parallel()
@@ -217,7 +245,12 @@ func TestImportRules(t *testing.T) {
 		{"server/pipeline/below/routes.go", "github.com/labstack/echo/v4", true},
 		{"server/bench/stub.go", "github.com/labstack/echo/v4", false},
 		{"server/bench/load.go", "github.com/labstack/echo/v4", true},
-		{"api/contract/walk.go", "github.com/getkin/kin-openapi/openapi3", false},
+		{"api/contract/walk.go", "github.com/getkin/kin-openapi/openapi3", true},
+		{"api/contract/walk_test.go", "github.com/getkin/kin-openapi/openapi3", false},
+		{"api/contract/compile/schema.go", "github.com/getkin/kin-openapi/openapi3", false},
+		{"api/contract/walk.go", module + "api/contract/compile", true},
+		{"api/contract/walk_test.go", module + "api/contract/compile", false},
+		{"server/server.go", module + "api/openapi", true},
 		{"api/rules.go", "github.com/getkin/kin-openapi/openapi3", true},
 		{"client/types.go", "github.com/getkin/kin-openapi/openapi3", true},
 		{"client/types_test.go", "github.com/getkin/kin-openapi/openapi3", false},

@@ -192,7 +192,6 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	go func() { _, _ = contract.Load() }() // assemble waits for it; opening the database takes as long
 	measured, options := newMetrics(), config.storeOptions(true)
 	options.OnCommit = measured.committed
 	db, err := sqlstore.Open(ctx, config.DB, options)
@@ -268,7 +267,7 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 	if controls != nil {
 		s.handler = control.Record(s.pipeline, s.pipeline.OperationID, controls.StageOf)
 	}
-	s.broker = broker.New(db, broker.Options{
+	s.broker = broker.New(followed{db}, broker.Options{
 		MaxReaders: config.MaxStreams, Now: config.Now, NewID: db.NewID, Budget: bytes,
 		Check: func(data []byte) error {
 			if events.Validated(data) {

@@ -10,6 +10,8 @@ import (
 const (
 	sweepEvery = 20 * time.Second
 	sweepBatch = 200
+	// sweepAfter is how long the first sweep waits, so that the first requests do not wait for it.
+	sweepAfter = 250 * time.Millisecond
 )
 
 // sweep removes expired idempotency keys and files, the blobs of deleted files, the events of deleted sessions and what deleted
@@ -25,6 +27,11 @@ func (s *Server) sweep(ctx context.Context) {
 		{what: "memories of deleted memory stores", some: s.store.SweepMemories},
 		{what: "turns without a worker", some: s.turns.EndOverdue},
 		{what: "space of what was deleted", some: s.store.SweepSpace},
+	}
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(sweepAfter):
 	}
 	for ticker := time.NewTicker(sweepEvery); ; {
 		for _, task := range tasks {

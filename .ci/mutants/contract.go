@@ -34,7 +34,7 @@ var contractMutants = []mutant{
 	{
 		name:     "limits: unknown fields are ignored",
 		in:       "api/contract",
-		before:   "	case s.closed:\n",
+		before:   "	case s.Closed:\n",
 		after:    "	case false:\n",
 		packages: "api/contract",
 	},
@@ -72,8 +72,8 @@ var contractMutants = []mutant{
 	{
 		name:     "bytes: a body is read to its end, whatever its schema allows",
 		in:       "api/contract",
-		before:   "return min(o.body.maxBytes+space, int(o.limits.bodyBytes))",
-		after:    "return int(o.limits.bodyBytes)",
+		before:   "return min(o.rules.Body.MaxBytes+space, int(o.limits.BodyBytes))",
+		after:    "return int(o.limits.BodyBytes)",
 		packages: "api/contract",
 		tests:    "TestABoundedBodyIsNotReadToItsEnd",
 	},
@@ -104,7 +104,7 @@ var contractMutants = []mutant{
 	{
 		name:     "contract: a variant has the bound of its union",
 		in:       "api/contract/walk.go",
-		before:   "if s != nil && s.maxBytes > 0 {",
+		before:   "if s != nil && s.MaxBytes > 0 {",
 		after:    "if false {",
 		packages: "api/contract",
 		tests:    "TestBoundedRequests",
@@ -180,5 +180,21 @@ var contractMutants = []mutant{
 		after:    "	if len(c.found) >= 0 {",
 		packages: "api/contract",
 		tests:    "TestAllViolations",
+	},
+	{
+		name:     "rulesgen: a part that is shared becomes two",
+		in:       "api/contract/rulesgen",
+		before:   "if p.seen[v.Interface()] {",
+		after:    "if false {",
+		packages: "api/contract/rulesgen",
+		tests:    "TestSharedPartsNeedNames",
+	},
+	{
+		name:     "contract: a default may violate its schema",
+		in:       "api/contract/compile",
+		before:   "if rule := brokenDefault(s, doc.Default); rule != \"\" {",
+		after:    "if rule := brokenDefault(s, doc.Default); rule != \"\" && false {",
+		packages: "api/contract/compile",
+		tests:    "TestCompileRefuses",
 	},
 }

@@ -314,4 +314,20 @@ var programMutants = []mutant{
 		packages: "server/tracing/otlp",
 		tests:    "TestAsked",
 	},
+	{
+		name:     "memory: the collector stays off after a start",
+		in:       "server/cmd/sessionsd",
+		before:   "if garbage.pauses--; garbage.pauses == 0 {",
+		after:    "if garbage.pauses--; false {",
+		packages: "server/cmd/sessionsd",
+		tests:    "TestPauseCollector",
+	},
+	{
+		name:     "memory: pages that differ from the program's file are given up",
+		in:       "server/cmd/sessionsd",
+		before:   "fields[0] == \"Anonymous:\" && fields[1] == \"0\"",
+		after:    "fields[0] == \"Anonymous:\"",
+		packages: "server/cmd/sessionsd",
+		tests:    "TestReadOnlyMappings",
+	},
 }

@@ -101,18 +101,18 @@ var storeMutants = []mutant{
 	{
 		name:     "locks: a session can get an agent that is being deleted",
 		in:       "server/store/sqlstore",
-		before:   "s.lock(ctx, \"agents\", account, agentID, s.db.ForShare)",
-		after:    "s.lock(ctx, \"agents\", account, agentID, \"\")",
+		before:   "selectAgentParent + s.db.ForShare",
+		after:    "selectAgentParent",
 		packages: "server/store/sqlstore",
-		tests:    "TestPostgres",
+		tests:    "TestPostgresLocks",
 	},
 	{
 		name:     "locks: a session can get an environment that is being deleted",
 		in:       "server/store/sqlstore",
-		before:   "s.lock(ctx, \"environments\", account, environmentID, s.db.ForShare)",
-		after:    "s.lock(ctx, \"environments\", account, environmentID, \"\")",
+		before:   "selectEnvironmentParent + s.db.ForShare",
+		after:    "selectEnvironmentParent",
 		packages: "server/store/sqlstore",
-		tests:    "TestPostgres",
+		tests:    "TestPostgresLocks",
 	},
 	{
 		name:     "locks: an agent's version is cached before it is committed",
@@ -189,10 +189,10 @@ var storeMutants = []mutant{
 	{
 		name:     "queue: an account holds more than half of the workers while others wait",
 		in:       "server/store/sqlstore",
-		before:   "if n >= (s.workers+1)/2 {",
-		after:    "if n < 0 {",
-		packages: "server/store/sqlstore",
-		tests:    "TestMemory",
+		before:   "return s.held[account] >= (s.workers+1)/2",
+		after:    "return false",
+		packages: "server/store/sqlstore/engine",
+		tests:    "TestAnAccountReservesItsShare",
 	},
 	{
 		name:     "queue: an account with many turns is served first, on SQLite",
@@ -453,5 +453,13 @@ var storeMutants = []mutant{
 		after:    "",
 		packages: "server/store/sqlstore",
 		tests:    "TestMemory",
+	},
+	{
+		name:     "migrations: the schema is created over one that is there",
+		in:       "server/store/sqlstore/migrations",
+		before:   "SELECT count(*) = 0 FROM sqlite_schema",
+		after:    "SELECT count(*) >= 0 FROM sqlite_schema",
+		packages: "server/store/sqlstore/migrations",
+		tests:    "TestCreate",
 	},
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cloud-sessions/sessions/api/contract/internal/rules"
 	"github.com/cloud-sessions/sessions/api/sse"
 )
 
@@ -17,21 +18,21 @@ const MaxViolations = 100
 // at most MaxViolations: those of the body in the document's order, then those of the headers. A status that is not
 // declared is the only one. body is ignored for streams and for bytes.
 func (o *Operation) ResponseViolations(status int, header http.Header, body []byte) []*Violation {
-	r := o.responses[status]
+	r := o.rules.Response(status)
 	if r == nil {
 		return []*Violation{o.undeclared(status).(*Violation)}
 	}
 	var all []*Violation
 	if err := o.CheckBody(status, contentType(header), body); err != nil {
 		all = append(all, err.(*Violation))
-		if s := r.content[jsonType]; s != nil && all[0].Rule != "content" {
-			all = (&Schema{root: s, maxDepth: o.limits.jsonDepth}).Violations(body)
+		if s := r.Body(jsonType); s != nil && all[0].Rule != "content" {
+			all = (&Schema{root: s, maxDepth: o.limits.JSONDepth}).Violations(body)
 		}
 	}
-	for i := range r.headers {
-		h := &r.headers[i]
-		if reason := h.broken(header[h.key]); reason != "" {
-			all = append(all, &Violation{Rule: "header", Reason: h.name + " " + reason})
+	for i := range r.Headers {
+		h := &r.Headers[i]
+		if reason := brokenHeader(h, header[h.Key]); reason != "" {
+			all = append(all, &Violation{Rule: "header", Reason: h.Name + " " + reason})
 		}
 	}
 	for _, v := range all {
@@ -70,7 +71,7 @@ type collector struct {
 }
 
 // collect adds the violations of a value at a place, outermost step first.
-func (c *collector) collect(s *schema, text string, at []step) {
+func (c *collector) collect(s *rules.Schema, text string, at []step) {
 	first := check(s, text, c.maxDepth)
 	if first == nil || len(c.found) >= MaxViolations {
 		return
@@ -78,7 +79,7 @@ func (c *collector) collect(s *schema, text string, at []step) {
 	w := walker{cursor: cursor{data: text}, maxDepth: c.maxDepth}
 	w.space()
 	kind := w.kind()
-	if s.kind != kind && (s.kind != integerKind || kind != numberKind) {
+	if s.Kind != kind && (s.Kind != rules.Integer || kind != rules.Number) {
 		var wrong *mistake
 		if s, wrong = w.meant(s, kind); wrong != nil || s == nil {
 			c.add(first, at)
@@ -86,9 +87,9 @@ func (c *collector) collect(s *schema, text string, at []step) {
 		}
 	}
 	switch kind {
-	case objectKind:
+	case rules.Object:
 		c.object(s, text, at)
-	case arrayKind:
+	case rules.Array:
 		c.array(s, text, first, at)
 	default:
 		c.add(first, at)
@@ -105,52 +106,52 @@ func (c *collector) add(m *mistake, at []step) {
 	}
 }
 
-func (c *collector) object(s *schema, text string, at []step) {
+func (c *collector) object(s *rules.Schema, text string, at []step) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal([]byte(text), &members) != nil {
 		return // never: it was walked
 	}
 	switch {
-	case s.size.under(len(members)):
-		c.add(s.mistake("minProperties"), at)
-	case s.size.over(len(members)):
-		c.add(s.mistake("maxProperties"), at)
+	case s.Size.Under(len(members)):
+		c.add(mistakeOf(s, "minProperties"), at)
+	case s.Size.Over(len(members)):
+		c.add(mistakeOf(s, "maxProperties"), at)
 	}
-	for i, p := range s.properties {
-		value, sent := members[p.name]
-		delete(members, p.name)
+	for i, p := range s.Properties {
+		value, sent := members[p.Name]
+		delete(members, p.Name)
 		if sent {
-			c.collect(p.schema, string(value), append(slices.Clone(at), key(p.name)))
-		} else if s.required>>i&1 == 1 {
-			c.add(s.mistake("required"), append(slices.Clone(at), key(p.name)))
+			c.collect(p.Schema, string(value), append(slices.Clone(at), key(p.Name)))
+		} else if s.Required>>i&1 == 1 {
+			c.add(mistakeOf(s, "required"), append(slices.Clone(at), key(p.Name)))
 		}
 	}
 	for _, name := range sortedNames(members) {
 		inner := append(slices.Clone(at), key(name))
-		if m := s.unnamed(name); m != nil {
+		if m := unnamed(s, name); m != nil {
 			c.add(m, inner)
-		} else if s.extra != nil {
-			c.collect(s.extra, string(members[name]), inner)
+		} else if s.Extra != nil {
+			c.collect(s.Extra, string(members[name]), inner)
 		}
 	}
 }
 
 // array adds the violations of an array whose first mistake is first.
-func (c *collector) array(s *schema, text string, first *mistake, at []step) {
+func (c *collector) array(s *rules.Schema, text string, first *mistake, at []step) {
 	var items []json.RawMessage
 	if json.Unmarshal([]byte(text), &items) != nil {
 		return // never: it was walked
 	}
 	switch {
-	case s.size.under(len(items)):
-		c.add(s.mistake("minItems"), at)
-	case s.size.over(len(items)):
-		c.add(s.mistake("maxItems"), at)
+	case s.Size.Under(len(items)):
+		c.add(mistakeOf(s, "minItems"), at)
+	case s.Size.Over(len(items)):
+		c.add(mistakeOf(s, "maxItems"), at)
 	case len(first.at) == 0 && first.rule == "uniqueItems":
-		c.add(s.mistake("uniqueItems"), at)
+		c.add(mistakeOf(s, "uniqueItems"), at)
 	}
 	for i, value := range items {
-		c.collect(s.items, string(value), append(slices.Clone(at), item(i)))
+		c.collect(s.Items, string(value), append(slices.Clone(at), item(i)))
 	}
 }
 

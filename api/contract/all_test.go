@@ -69,7 +69,7 @@ func TestAllIncludesTheFirst(t *testing.T) {
 	for seed := range uint64(2000) {
 		g := newGenerator(seed)
 		doc := g.schema(3)
-		s := &Schema{root: compiled(t, doc), maxDepth: 64}
+		s := &Schema{root: compiledSchema(t, doc), maxDepth: 64}
 		text := g.value(doc, 6)
 		if seed%2 == 0 {
 			text = g.spoil(text)
@@ -101,7 +101,7 @@ func TestInvalidBodies(t *testing.T) {
 		}
 		for _, invalid := range op.InvalidBodies([]byte(example)) {
 			rules[invalid.Rule]++
-			m := checkSent(op.body, string(invalid.Body), op.limits.jsonDepth)
+			m := checkSent(op.rules.Body, string(invalid.Body), op.limits.JSONDepth)
 			if m == nil || m.rule != invalid.Rule || m.requestError().Param != invalid.Param || !json.Valid(invalid.Body) || len(invalid.Body) > mostInvalidBody {
 				t.Errorf("%s: %s %s: %v", name, invalid.Rule, invalid.Param, m)
 			}
@@ -131,8 +131,8 @@ func TestInvalidParameters(t *testing.T) {
 	for op := range c.Operations() {
 		for _, invalid := range op.InvalidParameters() {
 			seen[invalid.In+" "+invalid.Rule] = true
-			for at := range op.parameters {
-				if p := &op.parameters[at]; p.doc.Name == invalid.Param && p.in == invalid.In && p.check(invalid.Values) == nil {
+			for _, at := range op.rules.Parameters {
+				if p := (parameter{at}); p.Name == invalid.Param && p.In == invalid.In && p.check(invalid.Values) == nil {
 					t.Errorf("%s: %s %q is valid", op.ID, invalid.Param, invalid.Values)
 				}
 			}

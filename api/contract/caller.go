@@ -24,21 +24,21 @@ func (o *Operation) sentViolation(r *http.Request, body []byte, pathParam func(s
 		return wrong.violation()
 	}
 	switch {
-	case o.form != nil:
+	case o.rules.Form != nil:
 		if checkFormHead(r.Header) != nil {
 			return &Violation{Rule: "content", Reason: notForm}
 		}
 		return nil
-	case o.body == nil && len(body) > 0:
+	case o.rules.Body == nil && len(body) > 0:
 		return &Violation{Rule: "content", Reason: "the operation has no request body"}
-	case o.body == nil:
+	case o.rules.Body == nil:
 		return nil
 	case !isJSON(r.Header):
 		return &Violation{Rule: "content", Reason: notJSON}
-	case int64(len(body)) > o.limits.bodyBytes:
-		return &Violation{Rule: "max-body-bytes", Reason: "longer than " + strconv.FormatInt(o.limits.bodyBytes, 10) + " bytes"}
+	case int64(len(body)) > o.limits.BodyBytes:
+		return &Violation{Rule: "max-body-bytes", Reason: "longer than " + strconv.FormatInt(o.limits.BodyBytes, 10) + " bytes"}
 	}
-	if m := checkSent(o.body, string(body), o.limits.jsonDepth); m != nil {
+	if m := checkSent(o.rules.Body, string(body), o.limits.JSONDepth); m != nil {
 		return m.violation()
 	}
 	return nil
@@ -47,9 +47,9 @@ func (o *Operation) sentViolation(r *http.Request, body []byte, pathParam func(s
 // Stream returns the schema of the event data in the event stream that the operation responds with at a
 // status; nil when the response is not an event stream.
 func (o *Operation) Stream(status int) *Schema {
-	r := o.responses[status]
-	if r == nil || r.content[streamType] == nil {
+	r := o.rules.Response(status)
+	if r == nil || r.Body(streamType) == nil {
 		return nil
 	}
-	return &Schema{place: o.ID + " stream", root: r.content[streamType], maxDepth: o.limits.jsonDepth}
+	return &Schema{place: o.ID + " stream", root: r.Body(streamType), maxDepth: o.limits.JSONDepth}
 }

@@ -9,15 +9,11 @@ import (
 
 // Bounds are read as the document writes them.
 func TestBoundsAreReadable(t *testing.T) {
-	doc := tiny(t, "{name: q, in: query, schema: {type: integer, format: int32, minimum: 1, maximum: 100, default: 20}},"+
+	c := compiledTiny(t, "{name: q, in: query, schema: {type: integer, format: int32, minimum: 1, maximum: 100, default: 20}},"+
 		"{name: x-key, in: header, schema: {type: string, maxLength: 255}}", "{type: object}",
 		`{type: object, maxProperties: 9, x-max-bytes: 500, properties: {
 			list: {type: array, maxItems: 3, items: {type: object, properties: {text: {type: string, maxLength: 7}}}},
 			open: {type: string}, order: {type: string, enum: [asc, desc]}, free: {type: array, items: {type: string}}}}`)
-	c, err := Compile(doc)
-	if err != nil {
-		t.Fatal(err)
-	}
 	op, a := c.Operation("post"), c.Schema("A")
 	for _, b := range []struct {
 		name      string

@@ -2,34 +2,27 @@
 // the document, but no router: a server calls the methods of an Operation before and after it runs the
 // operation, a client before it sends a request and after it receives the response.
 //
-// kin-openapi parses the document. Compile turns its schemas into validators that walk the bytes of a JSON
-// text once and build no values from it; it refuses a document with a keyword that they do not implement.
+// The contract is data: `make gen` compiles the document (package compile, which refuses a keyword that would not be enforced),
+// and a program has the result, so that a start costs nothing. The validators walk the bytes of a JSON text once and build no
+// values from it.
 package contract
 
 import (
 	"fmt"
 	"iter"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
 
-	"github.com/getkin/kin-openapi/openapi3"
-
-	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/api/contract/internal/compiled"
+	"github.com/cloud-sessions/sessions/api/contract/internal/rules"
 )
 
 // Contract is the compiled document: an Operation for each operationId, and the component schemas.
 type Contract struct {
 	operations map[string]*Operation
 	schemas    map[string]*Schema
-}
-
-// limits are the document's x-request-limits.
-type limits struct {
-	bodyBytes int64
-	jsonDepth int
 }
 
 // Operation is one operation of the contract. Its methods are safe for concurrent use.
@@ -47,13 +40,9 @@ type Operation struct {
 	// Statuses are the declared response statuses, ascending.
 	Statuses []int
 
-	segments   []string // of Path
-	limits     limits
-	parameters []parameter
-	body       *schema // of JSON; nil for none
-	optional   bool    // whether a request may have no body nevertheless
-	form       *schema // of the parts of a form, an object; nil for none
-	responses  map[int]*response
+	segments []string // of Path
+	limits   rules.Limits
+	rules    *rules.Operation
 }
 
 // RequestError is a caller's mistake in a request. Its text is one plain sentence for the caller.
@@ -104,47 +93,33 @@ func (v *Violation) Finding() string {
 	return v.Rule + " at '" + v.Pointer + "': " + v.Reason
 }
 
-// Load returns the compiled contract of package api. It is compiled once per process and never changed.
-func Load() (*Contract, error) { return embedded() }
+// Load returns the contract of package api. There is one in a process, which never changes. The error is always nil.
+func Load() (*Contract, error) { return embedded(), nil }
 
-var embedded = sync.OnceValues(func() (*Contract, error) {
-	doc, err := api.Load()
-	if err != nil {
-		return nil, err
-	}
-	return Compile(doc)
-})
+var embedded = sync.OnceValue(func() *Contract { return New(&compiled.Contract) })
 
-// Compile compiles a loaded document. It returns an error with the place and the keyword if the document
-// has a keyword that would not be enforced.
-func Compile(doc *openapi3.T) (*Contract, error) {
-	limits, err := readLimits(doc)
-	if err != nil {
-		return nil, err
+// New returns the contract of a document that package compile has compiled.
+func New(doc *rules.Contract) *Contract {
+	c := &Contract{
+		operations: make(map[string]*Operation, len(doc.Operations)),
+		schemas:    make(map[string]*Schema, len(doc.Schemas)),
 	}
-	c := &Contract{operations: map[string]*Operation{}, schemas: map[string]*Schema{}}
-	schemas := &compiler{done: map[*openapi3.Schema]*schema{}}
-	for _, name := range slices.Sorted(maps.Keys(doc.Components.Schemas)) {
-		root, err := schemas.compile("components.schemas."+name, doc.Components.Schemas[name])
-		if err != nil {
-			return nil, err
+	schemas := make([]Schema, len(doc.Schemas))
+	for i, named := range doc.Schemas {
+		schemas[i] = Schema{place: named.Name, root: named.Schema, maxDepth: doc.Limits.JSONDepth}
+		c.schemas[named.Name] = &schemas[i]
+	}
+	for _, op := range doc.Operations {
+		o := &Operation{
+			ID: op.ID, Method: op.Method, Path: op.Path, Secured: op.Secured, NoHead: op.NoHead, CallsOut: op.CallsOut,
+			Statuses: make([]int, len(op.Responses)), segments: strings.Split(op.Path, "/"), limits: doc.Limits, rules: op,
 		}
-		c.schemas[name] = &Schema{place: name, root: root, maxDepth: limits.jsonDepth}
-	}
-	for path, item := range doc.Paths.Map() {
-		for method, op := range item.Operations() {
-			compiled, err := schemas.operation(doc, item, path, method, op)
-			if err != nil {
-				return nil, fmt.Errorf("%s %s: %w", method, path, err)
-			}
-			if c.operations[compiled.ID] != nil {
-				return nil, fmt.Errorf("%s %s: operationId %q is used twice", method, path, compiled.ID)
-			}
-			compiled.limits = limits
-			c.operations[compiled.ID] = compiled
+		for i, r := range op.Responses {
+			o.Statuses[i] = r.Status
 		}
+		c.operations[op.ID] = o
 	}
-	return c, nil
+	return c
 }
 
 // Operation returns the operation with that operationId, or nil.
@@ -161,103 +136,11 @@ func (c *Contract) Operations() iter.Seq[*Operation] {
 	}
 }
 
-func (c *compiler) operation(doc *openapi3.T, item *openapi3.PathItem, path, method string, op *openapi3.Operation) (*Operation, error) {
-	if op.OperationID == "" {
-		return nil, fmt.Errorf("no operationId")
-	}
-	security := op.Security
-	if security == nil {
-		security = &doc.Security
-	}
-	o := &Operation{
-		ID: op.OperationID, Method: method, Path: path,
-		Secured:   len(*security) > 0,
-		segments:  strings.Split(path, "/"),
-		responses: map[int]*response{},
-	}
-	o.NoHead, _ = op.Extensions["x-no-head"].(bool)
-	o.CallsOut, _ = op.Extensions["x-calls-out"].(bool)
-	for _, ref := range slices.Concat(item.Parameters, op.Parameters) {
-		p, err := c.parameter(ref.Value)
-		if err != nil {
-			return nil, err
-		}
-		o.parameters = append(o.parameters, p)
-	}
-	if op.RequestBody != nil {
-		if err := c.requestBody(o, op.RequestBody.Value); err != nil {
-			return nil, err
-		}
-	}
-	for code, ref := range op.Responses.Map() {
-		var status int
-		if _, err := fmt.Sscanf(code, "%3d", &status); err != nil || http.StatusText(status) == "" {
-			return nil, fmt.Errorf("response %q is not a single status", code)
-		}
-		r, err := c.response("response "+code, ref.Value)
-		if err != nil {
-			return nil, err
-		}
-		o.responses[status] = r
-	}
-	o.Statuses = slices.Sorted(maps.Keys(o.responses))
-	return o, nil
-}
-
-// requestBody compiles an operation's request body: JSON, or a form whose parts the operation reads as they come.
-func (c *compiler) requestBody(o *Operation, doc *openapi3.RequestBody) (err error) {
-	media, form := doc.Content[jsonType], doc.Content[formType]
-	switch {
-	case len(doc.Content) != 1 || media == nil && form == nil || form != nil && !doc.Required:
-		err = fmt.Errorf("only bodies of %s and required ones of %s are supported", jsonType, formType)
-	case media != nil:
-		o.optional = !doc.Required
-		o.body, err = c.compile("request body", media.Schema)
-	default:
-		o.form, err = c.compile("request body", form.Schema)
-		if err == nil && (o.form.kind != objectKind || !o.form.closed) {
-			err = fmt.Errorf("a form is an object without additional properties")
-		}
-	}
-	return err
-}
-
-func readLimits(doc *openapi3.T) (limits, error) {
-	raw, ok := doc.Extensions["x-request-limits"].(map[string]any)
-	bytes, okBytes := number(raw["max-body-bytes"])
-	depth, okDepth := number(raw["max-json-depth"])
-	if !ok || !okBytes || !okDepth {
-		return limits{}, fmt.Errorf("x-request-limits must have max-body-bytes and max-json-depth")
-	}
-	return limits{bodyBytes: int64(bytes), jsonDepth: int(depth)}, nil
-}
-
-// number reads a number from an extension, in any type that the YAML parser may have chosen.
-func number(v any) (float64, bool) {
-	switch v := v.(type) {
-	case float64:
-		return v, true
-	case int:
-		return float64(v), true
-	case int64:
-		return float64(v), true
-	case uint64:
-		return float64(v), true
-	}
-	return 0, false
-}
-
-// phrase reads a string from a schema's extensions; "" when it is absent.
-func phrase(extensions map[string]any, name string) string {
-	s, _ := extensions[name].(string)
-	return strings.TrimSpace(s)
-}
-
 // Len returns the number of operations.
 func (c *Contract) Len() int { return len(c.operations) }
 
 // TakesBody reports whether the operation has a request body of JSON.
-func (o *Operation) TakesBody() bool { return o.body != nil }
+func (o *Operation) TakesBody() bool { return o.rules.Body != nil }
 
 // RouterPath returns the path with its parameters written as :name.
 func (o *Operation) RouterPath() string {

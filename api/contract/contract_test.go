@@ -16,10 +16,7 @@ import (
 // sent validates a body by a schema and returns the body that the handler reads.
 func sent(t *testing.T, schema, body string) (string, error) {
 	t.Helper()
-	c, err := Compile(tiny(t, "", schema, "{type: object}"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := compiledTiny(t, "", schema, "{type: object}")
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/a", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json; charset=utf-8")
 	if err := c.Operation("post").CheckRequest(r, nil); err != nil {
@@ -111,10 +108,7 @@ func TestFirstMistake(t *testing.T) {
 }
 
 func TestReadingTheBody(t *testing.T) {
-	c, err := Compile(tiny(t, "", "{type: object}", "{type: object}"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := compiledTiny(t, "", "{type: object}", "{type: object}")
 	full := "{" + strings.Repeat(" ", 998) + "}"
 	for name, r := range map[string]struct {
 		body   io.Reader
@@ -142,10 +136,7 @@ func TestReadingTheBody(t *testing.T) {
 // Values that kin-openapi, with which the differential tests compare, accepts and the contract does not.
 func TestParametersAreStrict(t *testing.T) {
 	const parameters = "{name: on, in: query, schema: {type: boolean}}, {name: n, in: query, schema: {type: integer}}, {name: f, in: query, schema: {type: number}}"
-	c, err := Compile(tiny(t, parameters, "{type: object}", "{type: object}"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := compiledTiny(t, parameters, "{type: object}", "{type: object}")
 	for query, want := range map[string]string{
 		"on=true&n=-1&f=1e2": "", "on=false&n=0&f=-0.5": "",
 		"on=1": "on", "on=t": "on", "on=TRUE": "on", "on=": "on", "n=1.0": "n", "n=": "n", "n=0x1": "n", "f=.5": "f", "f=%2B1": "f", "f=01": "f", "f=NaN": "f",
@@ -168,10 +159,7 @@ func TestParametersAreStrict(t *testing.T) {
 func TestParameterDefaults(t *testing.T) {
 	const parameters = `{name: "a[gte]", in: query, schema: {type: integer, default: 20}}, {name: b, in: query, schema: {type: string, default: "x y&"}}, {name: on, in: query, schema: {type: boolean, default: false}},
 {name: X-Mode, in: header, schema: {type: string, default: fast}}`
-	c, err := Compile(tiny(t, parameters, "{type: object}", "{type: object}"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := compiledTiny(t, parameters, "{type: object}", "{type: object}")
 	for query, want := range map[string]string{
 		"": "a%5Bgte%5D=20&b=x+y%26&on=false", "other=%20&b=": "other=%20&b=&a%5Bgte%5D=20&on=false", "a%5Bgte%5D=1&b=2&on=true": "a%5Bgte%5D=1&b=2&on=true",
 	} {
@@ -226,10 +214,7 @@ func TestCheckResponse(t *testing.T) {
 			t.Errorf("%d %.60s\ngot  %+v\nwant %+v", r.status, r.body, got, r.want)
 		}
 	}
-	tinyContract, err := Compile(tiny(t, "", "{type: object}", "{type: object}"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tinyContract := compiledTiny(t, "", "{type: object}", "{type: object}")
 	op := tinyContract.Operation("post")
 	if err := op.CheckResponse(204, http.Header{}, nil); err != nil {
 		t.Error(err)

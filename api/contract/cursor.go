@@ -1,6 +1,10 @@
 package contract
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/cloud-sessions/sessions/api/contract/internal/rules"
+)
 
 // cursor reads JSON text (RFC 8259). The first syntax error breaks it; later reads are safe and return
 // nothing useful.
@@ -43,25 +47,25 @@ func (c *cursor) space() {
 }
 
 // kind returns the kind of the value that starts at the next byte. If no value starts there it breaks the
-// cursor and returns anyKind.
-func (c *cursor) kind() kind {
+// cursor and returns rules.Any.
+func (c *cursor) kind() rules.Kind {
 	switch b := c.peek(); b {
 	case '"':
-		return stringKind
+		return rules.String
 	case '{':
-		return objectKind
+		return rules.Object
 	case '[':
-		return arrayKind
+		return rules.Array
 	case 't', 'f':
-		return booleanKind
+		return rules.Boolean
 	case 'n':
-		return nullKind
+		return rules.Null
 	default:
 		if b == '-' || isDigit(b) {
-			return numberKind
+			return rules.Number
 		}
 		c.fail()
-		return anyKind
+		return rules.Any
 	}
 }
 
@@ -173,15 +177,15 @@ func (c *cursor) skip() {
 		c.space()
 		first := false
 		switch c.kind() {
-		case objectKind:
+		case rules.Object:
 			closing, first = append(closing, '}'), true
 			c.pos++
-		case arrayKind:
+		case rules.Array:
 			closing, first = append(closing, ']'), true
 			c.pos++
-		case stringKind:
+		case rules.String:
 			c.text()
-		case numberKind:
+		case rules.Number:
 			c.number()
 		default:
 			c.literal()

@@ -7,10 +7,13 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/cloud-sessions/sessions/api/contract/compile"
+	"github.com/cloud-sessions/sessions/api/contract/internal/rules"
 )
 
 // agree compares this package with the oracle: the same verdict, the same first mistake in the same words, the same value.
-func agree(t *testing.T, doc *openapi3.Schema, s *schema, data string) {
+func agree(t *testing.T, doc *openapi3.Schema, s *rules.Schema, data string) {
 	t.Helper()
 	want, wantMistake := oracle(doc, data)
 	w := walker{cursor: cursor{data: data}, maxDepth: maxDepth, fill: true}
@@ -50,10 +53,10 @@ func agree(t *testing.T, doc *openapi3.Schema, s *schema, data string) {
 	}
 }
 
-// compiled compiles a generated schema, or skips the test if the generator made one that is not supported.
-func compiled(t *testing.T, doc *openapi3.Schema) *schema {
+// compiledSchema compiles a generated schema, or skips the test if the generator made one that is not supported.
+func compiledSchema(t *testing.T, doc *openapi3.Schema) *rules.Schema {
 	t.Helper()
-	s, err := (&compiler{done: map[*openapi3.Schema]*schema{}}).compile("schema", doc.NewRef())
+	s, err := compile.Schema("schema", doc.NewRef())
 	if err != nil {
 		t.Skip(err)
 	}
@@ -65,7 +68,7 @@ func TestRandomSchemasAgree(t *testing.T) {
 		g := newGenerator(seed)
 		doc := g.schema(3)
 		t.Run("", func(t *testing.T) {
-			s := compiled(t, doc)
+			s := compiledSchema(t, doc)
 			for range 10 {
 				text := g.value(doc, 6)
 				agree(t, doc, s, text)
@@ -83,7 +86,7 @@ func FuzzRandomSchemas(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, text string) {
 		doc := newGenerator(seed).schema(3)
-		agree(t, doc, compiled(t, doc), text)
+		agree(t, doc, compiledSchema(t, doc), text)
 	})
 }
 

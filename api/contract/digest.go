@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/cloud-sessions/sessions/api/contract/internal/rules"
 )
 
 // Digest returns a digest of the meaning of a validated body. Bodies that differ only in whitespace, in the
@@ -29,13 +31,13 @@ func (d *digester) value(depth int) {
 	d.space()
 	start := d.pos
 	switch d.kind() {
-	case objectKind:
+	case rules.Object:
 		d.object(depth)
-	case arrayKind:
+	case rules.Array:
 		d.array(depth)
-	case stringKind:
+	case rules.String:
 		d.out = strconv.AppendQuote(d.out, d.text().value())
-	case numberKind:
+	case rules.Number:
 		raw, plain := d.number()
 		if whole, ok := integer(raw, plain); ok {
 			d.out = strconv.AppendInt(d.out, whole, 10)

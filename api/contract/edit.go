@@ -1,6 +1,10 @@
 package contract
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/cloud-sessions/sessions/api/contract/internal/rules"
+)
 
 // edit replaces a part of a validated text.
 type edit struct {
@@ -10,9 +14,9 @@ type edit struct {
 
 // fillIn adds edits for the defaults of the properties that an object does not have. The object, of n
 // members, has just been walked.
-func (w *walker) fillIn(s *schema, seen uint64, n int) {
-	for i := range s.properties {
-		absent := s.properties[i].absent
+func (w *walker) fillIn(s *rules.Schema, seen uint64, n int) {
+	for i := range s.Properties {
+		absent := s.Properties[i].Absent
 		if absent == "" || seen&(1<<i) != 0 {
 			continue
 		}

@@ -6,11 +6,13 @@ import (
 	"net/http"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/cloud-sessions/sessions/api/contract/internal/rules"
 )
 
 // TakesForm reports whether the operation has a request body of multipart/form-data. CheckRequest validates only the
 // headers of such a request: the operation reads the parts as they come, and validates them by CheckPart and CheckForm.
-func (o *Operation) TakesForm() bool { return o.form != nil }
+func (o *Operation) TakesForm() bool { return o.rules.Form != nil }
 
 const notForm = "Header 'Content-Type' must be multipart/form-data with a boundary."
 
@@ -34,11 +36,11 @@ func encodedBody() *RequestError {
 // CheckPart returns a *RequestError for the name of a part that the form does not have, or nil. binary is whether the
 // part holds bytes; any other part is a text.
 func (o *Operation) CheckPart(name string) (binary bool, err error) {
-	at := o.form.position(name)
-	if !o.form.names(at) {
+	at := o.rules.Form.Position(name)
+	if !o.rules.Form.HasName(at) {
 		return false, &RequestError{Param: param(name), Message: "The form has no part of that name; its parts are " + o.partNames() + "."}
 	}
-	return o.form.at(at).doc.Format == "binary", nil
+	return o.rules.Form.At(at).Format == rules.Binary, nil
 }
 
 // param returns a name that callers choose as a param, which has a bounded length.
@@ -52,9 +54,9 @@ func param(name string) string {
 
 // partNames lists the parts of the form.
 func (o *Operation) partNames() string {
-	names := make([]string, len(o.form.properties))
-	for i, p := range o.form.properties {
-		names[i] = "'" + p.name + "'"
+	names := make([]string, len(o.rules.Form.Properties))
+	for i, p := range o.rules.Form.Properties {
+		names[i] = "'" + p.Name + "'"
 	}
 	return strings.Join(names, ", ")
 }
@@ -64,29 +66,29 @@ func (o *Operation) partNames() string {
 func (o *Operation) CheckForm(parts map[string]string) ([]byte, error) {
 	var object strings.Builder
 	object.WriteByte('{')
-	for _, p := range o.form.properties {
-		text, sent := parts[p.name]
+	for _, p := range o.rules.Form.Properties {
+		text, sent := parts[p.Name]
 		if !sent {
 			continue
 		}
 		if !utf8.ValidString(text) {
-			return nil, &RequestError{Param: p.name, Message: "Part '" + p.name + "' must be text in UTF-8."}
+			return nil, &RequestError{Param: p.Name, Message: "Part '" + p.Name + "' must be text in UTF-8."}
 		}
 		value := []byte(text)
-		if p.schema.kind == stringKind {
+		if p.Schema.Kind == rules.String {
 			value, _ = json.Marshal(text) // a string always marshals
-		} else if m := check(nil, text, o.limits.jsonDepth); m != nil {
-			return nil, &RequestError{Param: p.name, Message: "Part '" + p.name + "' must be JSON."}
+		} else if m := check(nil, text, o.limits.JSONDepth); m != nil {
+			return nil, &RequestError{Param: p.Name, Message: "Part '" + p.Name + "' must be JSON."}
 		}
 		if object.Len() > 1 {
 			object.WriteByte(',')
 		}
-		object.WriteString(p.sent)
+		object.WriteString(p.Sent)
 		object.Write(value)
 	}
 	object.WriteByte('}')
-	w := walker{cursor: cursor{data: object.String()}, maxDepth: o.limits.jsonDepth, sent: true, fill: true}
-	if m := w.check(o.form); m != nil {
+	w := walker{cursor: cursor{data: object.String()}, maxDepth: o.limits.JSONDepth, sent: true, fill: true}
+	if m := w.check(o.rules.Form); m != nil {
 		return nil, m.requestError()
 	}
 	return []byte(w.edited()), nil

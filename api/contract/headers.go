@@ -4,7 +4,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/cloud-sessions/sessions/api/contract/internal/rules"
 )
 
 // RequestHeaders returns the names of the headers that some operation has as parameters, sorted. Authorization and
@@ -12,9 +12,9 @@ import (
 func (c *Contract) RequestHeaders() []string {
 	names := map[string]bool{}
 	for op := range c.Operations() {
-		for _, p := range op.parameters {
-			if p.in == openapi3.ParameterInHeader {
-				names[p.name] = true
+		for _, p := range op.rules.Parameters {
+			if p.In == rules.InHeader {
+				names[p.Key] = true
 			}
 		}
 	}
@@ -25,9 +25,9 @@ func (c *Contract) RequestHeaders() []string {
 func (c *Contract) ResponseHeaders() []string {
 	names := map[string]bool{}
 	for op := range c.Operations() {
-		for _, r := range op.responses {
-			for _, h := range r.headers {
-				names[h.key] = true
+		for _, r := range op.rules.Responses {
+			for _, h := range r.Headers {
+				names[h.Key] = true
 			}
 		}
 	}
@@ -36,6 +36,6 @@ func (c *Contract) ResponseHeaders() []string {
 
 // DeclaresHeader reports whether the response of a status has a header of that name.
 func (o *Operation) DeclaresHeader(status int, name string) bool {
-	r := o.responses[status]
-	return r != nil && slices.ContainsFunc(r.headers, func(h header) bool { return h.name == name })
+	r := o.rules.Response(status)
+	return r != nil && slices.ContainsFunc(r.Headers, func(h rules.Header) bool { return h.Name == name })
 }

@@ -2,7 +2,6 @@ package contract
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"math"
 	"net/http"
@@ -10,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/cloud-sessions/sessions/api/contract/internal/rules"
 )
 
 // Invalid is a part of a request that violates the contract in one way.
@@ -44,13 +43,13 @@ func (o *Operation) InvalidBodies(valid []byte) []Invalid {
 	if json.Unmarshal(valid, &i.body) != nil {
 		return nil
 	}
-	i.vary(o.body, i.body, func(v any) { i.body = v }, 0)
+	i.vary(o.rules.Body, i.body, func(v any) { i.body = v }, 0)
 	return i.found
 }
 
 // AcceptsBody reports whether a JSON body is valid by the contract.
 func (o *Operation) AcceptsBody(body []byte) bool {
-	return o.TakesBody() && checkSent(o.body, string(body), o.limits.jsonDepth) == nil
+	return o.TakesBody() && checkSent(o.rules.Body, string(body), o.limits.JSONDepth) == nil
 }
 
 // invalidator changes one place of a body after another. What is a violation is for the validation to say.
@@ -67,7 +66,7 @@ func (i *invalidator) offer() {
 	if err != nil || len(text) > mostInvalidBody {
 		return
 	}
-	m := checkSent(i.op.body, string(text), i.op.limits.jsonDepth)
+	m := checkSent(i.op.rules.Body, string(text), i.op.limits.JSONDepth)
 	if m == nil || m.grave() {
 		return
 	}
@@ -79,17 +78,17 @@ func (i *invalidator) offer() {
 }
 
 // vary varies the value at a place, which put sets, and what is in it. It leaves the value in place.
-func (i *invalidator) vary(s *schema, value any, put func(any), depth int) {
+func (i *invalidator) vary(s *rules.Schema, value any, put func(any), depth int) {
 	if s == nil || depth > 8 {
 		return
 	}
 	tried := map[string]bool{}
-	for _, other := range s.wrong(value) {
+	for _, other := range wrong(s, value) {
 		text, err := json.Marshal(other)
 		if err != nil {
 			continue
 		}
-		if m := checkSent(s, string(text), i.op.limits.jsonDepth); m != nil && !tried[m.rule] {
+		if m := checkSent(s, string(text), i.op.limits.JSONDepth); m != nil && !tried[m.rule] {
 			tried[m.rule] = len(m.at) == 0
 			put(other)
 			i.offer()
@@ -97,34 +96,27 @@ func (i *invalidator) vary(s *schema, value any, put func(any), depth int) {
 	}
 	put(value)
 	switch {
-	case s.kind == unionKind:
+	case s.Kind == rules.Union:
 		i.union(s, value, put, depth)
-	case s.kind == objectKind:
+	case s.Kind == rules.Object:
 		if object, ok := value.(map[string]any); ok {
 			i.object(s, object, depth)
 		}
-	case s.kind == arrayKind:
+	case s.Kind == rules.Array:
 		if items, ok := value.([]any); ok {
 			for at := range items {
-				i.vary(s.items, items[at], func(v any) { items[at] = v }, depth+1)
+				i.vary(s.Items, items[at], func(v any) { items[at] = v }, depth+1)
 			}
 		}
 	}
 }
 
 // union varies the value as the variant that it is, and the examples of the other variants.
-func (i *invalidator) union(s *schema, value any, put func(any), depth int) {
-	is := s.variantOf(value)
+func (i *invalidator) union(s *rules.Schema, value any, put func(any), depth int) {
+	is := variantOf(s, value)
 	i.vary(is, value, put, depth)
-	variants := slices.Collect(maps.Values(s.byValue))
-	for _, v := range s.byKind {
-		if s.discriminator == "" && v != nil {
-			variants = append(variants, v)
-		}
-	}
-	slices.SortFunc(variants, func(a, b *schema) int { return strings.Compare(a.doc.Description, b.doc.Description) })
-	for _, v := range variants {
-		if example, ok := v.example(); ok && v != is {
+	for _, v := range s.Variants {
+		if example, ok := exampleOf(v); ok && v != is {
 			put(example)
 			i.vary(v, example, put, depth+1)
 		}
@@ -133,47 +125,47 @@ func (i *invalidator) union(s *schema, value any, put func(any), depth int) {
 }
 
 // variantOf returns the variant of a union that a value is, or nil.
-func (s *schema) variantOf(value any) *schema {
+func variantOf(s *rules.Schema, value any) *rules.Schema {
 	text, _ := json.Marshal(value) // it was JSON before
 	w := walker{cursor: cursor{data: string(text)}}
-	if s.discriminator != "" {
+	if s.Discriminator != "" {
 		return w.variant(s, w.kind())
 	}
-	return s.byKind[w.kind()]
+	return s.OfKind(w.kind())
 }
 
-func (i *invalidator) object(s *schema, object map[string]any, depth int) {
-	for at, p := range s.properties {
-		value, has := object[p.name]
-		if has && s.required>>at&1 == 1 {
-			delete(object, p.name)
+func (i *invalidator) object(s *rules.Schema, object map[string]any, depth int) {
+	for at, p := range s.Properties {
+		value, has := object[p.Name]
+		if has && s.Required>>at&1 == 1 {
+			delete(object, p.Name)
 			i.offer()
-			object[p.name] = value
+			object[p.Name] = value
 		}
 		if !has {
 			var ok bool
-			if value, ok = p.schema.example(); !ok {
+			if value, ok = exampleOf(p.Schema); !ok {
 				continue
 			}
-			object[p.name] = value
+			object[p.Name] = value
 		}
-		i.vary(p.schema, value, func(v any) { object[p.name] = v }, depth+1)
+		i.vary(p.Schema, value, func(v any) { object[p.Name] = v }, depth+1)
 		if !has {
-			delete(object, p.name)
+			delete(object, p.Name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(object)) {
-		if s.position(name) == len(s.properties) && s.extra != nil {
-			i.vary(s.extra, object[name], func(v any) { object[name] = v }, depth+1)
+		if s.Position(name) == len(s.Properties) && s.Extra != nil {
+			i.vary(s.Extra, object[name], func(v any) { object[name] = v }, depth+1)
 		}
 	}
 	for _, name := range []string{"x_unknown", "", strings.Repeat("x", mostInvalidValue), "\x00"} { // unknown, or a name that is not allowed
-		object[name] = s.anyExtra(object)
+		object[name] = anyExtra(s, object)
 		i.offer()
 		delete(object, name)
 	}
-	if n := s.size.most; n >= 0 && n <= mostInvalidItems && len(s.properties) == 0 {
-		i.crowd(object, n+1, s.anyExtra(object))
+	if n := s.Size.Most; n >= 0 && n <= mostInvalidItems && len(s.Properties) == 0 {
+		i.crowd(object, n+1, anyExtra(s, object))
 	}
 }
 
@@ -192,44 +184,46 @@ func (i *invalidator) crowd(object map[string]any, n int, value any) {
 }
 
 // anyExtra returns a value for a member that the schema does not name.
-func (s *schema) anyExtra(object map[string]any) any {
+func anyExtra(s *rules.Schema, object map[string]any) any {
 	for name, value := range object {
-		if s.position(name) == len(s.properties) {
+		if s.Position(name) == len(s.Properties) {
 			return value
 		}
 	}
 	return "x"
 }
 
-// example returns a valid value: the schema's own example, or a simple one; ok is false if neither is known.
-func (s *schema) example() (value any, ok bool) {
-	doc := s.doc.Example
-	if doc == nil {
-		doc = s.simple()
+// exampleOf returns a valid value: the schema's own example, or a simple one; ok is false if neither is known.
+func exampleOf(s *rules.Schema) (value any, ok bool) {
+	text := s.Example
+	if text == "" {
+		encoded, _ := json.Marshal(simple(s)) // values that json.Unmarshal returns, or plainer ones
+		text = string(encoded)
 	}
-	text, err := json.Marshal(doc)
-	if err != nil || check(s, string(text), math.MaxInt) != nil {
+	if check(s, text, math.MaxInt) != nil {
 		return nil, false
 	}
-	return value, json.Unmarshal(text, &value) == nil
+	return value, json.Unmarshal([]byte(text), &value) == nil
 }
 
-// simple returns a value of the schema's kind, which may be invalid; nil for objects and unions.
-func (s *schema) simple() any {
-	switch s.kind {
-	case stringKind:
-		if len(s.text.enum) > 0 {
-			return s.text.enum[0]
+// simple returns a value of the schema's kind, which may be invalid; nil for objects, unions and numbers without a minimum.
+func simple(s *rules.Schema) any {
+	switch s.Kind {
+	case rules.String:
+		if len(s.Enum) > 0 {
+			return s.Enum[0]
 		}
-		return strings.Repeat("x", max(s.size.least, 1))
-	case integerKind:
-		return s.whole.least
-	case numberKind:
-		return s.float.least
-	case booleanKind:
+		return strings.Repeat("x", max(s.Size.Least, 1))
+	case rules.Integer:
+		return s.Whole.Least
+	case rules.Number:
+		if s.Minimum != nil {
+			return s.Minimum.Value
+		}
+	case rules.Boolean:
 		return true
-	case arrayKind:
-		if item, ok := s.items.example(); ok {
+	case rules.Array:
+		if item, ok := exampleOf(s.Items); ok {
 			return []any{item}
 		}
 	}
@@ -237,25 +231,30 @@ func (s *schema) simple() any {
 }
 
 // wrong returns values that may violate the keywords of s in the place of a value.
-func (s *schema) wrong(value any) []any {
+func wrong(s *rules.Schema, value any) []any {
 	all := []any{json.Number("7"), "x", true, []any{}, map[string]any{}, nil}
-	switch s.kind {
-	case stringKind:
+	switch s.Kind {
+	case rules.String:
 		text, _ := value.(string)
-		for _, other := range s.wrongTexts(text) {
+		for _, other := range wrongTexts(s, text) {
 			all = append(all, other)
 		}
-	case integerKind:
+	case rules.Integer:
 		all = append(all, json.Number("0.5"))
-		for _, n := range s.wrongWholes() {
+		for _, n := range wrongWholes(s) {
 			all = append(all, json.Number(n))
 		}
-	case numberKind:
-		all = append(all, s.float.least-1, s.float.most+1) // infinite ones are not JSON, and left out
-	case arrayKind:
+	case rules.Number:
+		if s.Minimum != nil {
+			all = append(all, s.Minimum.Value-1)
+		}
+		if s.Maximum != nil {
+			all = append(all, s.Maximum.Value+1)
+		}
+	case rules.Array:
 		items, _ := value.([]any)
-		if len(items) > 0 && s.size.most >= 0 && s.size.most <= mostInvalidItems {
-			all = append(all, slices.Repeat(items[:1], s.size.most+1), append(slices.Clone(items), items[0]))
+		if len(items) > 0 && s.Size.Most >= 0 && s.Size.Most <= mostInvalidItems {
+			all = append(all, slices.Repeat(items[:1], s.Size.Most+1), append(slices.Clone(items), items[0]))
 		}
 		if len(items) > 0 {
 			all = append(all, append(slices.Clone(items), json.Number("7"))) // a valid item and an invalid one
@@ -265,9 +264,9 @@ func (s *schema) wrong(value any) []any {
 }
 
 // wrongTexts returns texts that may violate the keywords of a string.
-func (s *schema) wrongTexts(text string) []string {
+func wrongTexts(s *rules.Schema, text string) []string {
 	all := []string{"", "x-unknown", "yesterday", " ", "-", text + "!", text + " ", "/" + text, "7", "\x00", text + "\x00"}
-	if most := s.size.most; most >= 0 && most < mostInvalidBody {
+	if most := s.Size.Most; most >= 0 && most < mostInvalidBody {
 		all = append(all, strings.Repeat("x", most+1))
 		if text != "" {
 			all = append(all, text+strings.Repeat(text[len(text)-1:], max(0, most+1-len(text)))) // of the same form
@@ -277,13 +276,13 @@ func (s *schema) wrongTexts(text string) []string {
 }
 
 // wrongWholes returns the integers next to the bounds, outside of them.
-func (s *schema) wrongWholes() []string {
+func wrongWholes(s *rules.Schema) []string {
 	var all []string
-	if b := s.whole; b.under != "format" || s.doc.Format == "int32" {
-		all = append(all, strconv.FormatInt(b.least-1, 10))
+	if b := s.Whole; b.Under != "format" || s.Format == "int32" {
+		all = append(all, strconv.FormatInt(b.Least-1, 10))
 	}
-	if b := s.whole; b.over != "format" || s.doc.Format == "int32" {
-		all = append(all, strconv.FormatInt(b.most+1, 10))
+	if b := s.Whole; b.Over != "format" || s.Format == "int32" {
+		all = append(all, strconv.FormatInt(b.Most+1, 10))
 	}
 	return all
 }
@@ -291,8 +290,8 @@ func (s *schema) wrongWholes() []string {
 // InvalidParameters returns values of the operation's parameters that violate the contract in one way each.
 func (o *Operation) InvalidParameters() []Invalid {
 	var all []Invalid
-	for at := range o.parameters {
-		p := &o.parameters[at]
+	for at := range o.rules.Parameters {
+		p := parameter{o.rules.Parameters[at]}
 		seen := map[string]bool{}
 		for _, values := range p.wrong() {
 			m := p.check(values)
@@ -300,32 +299,29 @@ func (o *Operation) InvalidParameters() []Invalid {
 				continue
 			}
 			seen[m.rule] = true
-			all = append(all, Invalid{Param: p.doc.Name, Rule: m.rule, In: p.in, Values: values})
+			all = append(all, Invalid{Param: p.Name, Rule: m.rule, In: p.In, Values: values})
 		}
 	}
 	return all
 }
 
 // wrong returns values that may violate the keywords of a parameter.
-func (p *parameter) wrong() [][]string {
-	one, valid := p.schema, fmt.Sprint(p.doc.Example)
-	if one.kind == arrayKind {
-		one = one.items
-		if items, ok := p.doc.Example.([]any); ok && len(items) > 0 {
-			valid = fmt.Sprint(items[0])
-		}
+func (p parameter) wrong() [][]string {
+	one, valid := p.Schema, p.Example
+	if one.Kind == rules.Array {
+		one = one.Items
 	}
-	texts := one.wrongTexts(valid)
-	if one.kind == integerKind {
-		texts = append([]string{"1.5"}, append(one.wrongWholes(), texts...)...)
+	texts := wrongTexts(one, valid)
+	if one.Kind == rules.Integer {
+		texts = append([]string{"1.5"}, append(wrongWholes(one), texts...)...)
 	}
 	var all [][]string
 	for _, text := range texts {
 		all = append(all, []string{text})
 	}
-	if p.in == openapi3.ParameterInQuery {
+	if p.In == rules.InQuery {
 		all = append(all, []string{valid, valid})
-		if n := p.schema.size.most; p.schema.kind == arrayKind && n >= 0 && n <= mostInvalidItems {
+		if n := p.Schema.Size.Most; p.Schema.Kind == rules.Array && n >= 0 && n <= mostInvalidItems {
 			all = append(all, slices.Repeat([]string{valid}, n+1))
 		}
 	}
@@ -333,17 +329,17 @@ func (p *parameter) wrong() [][]string {
 }
 
 // sendable reports whether the values can be in a request at their place, and are not too long for a request's head.
-func (p *parameter) sendable(values []string) bool {
+func (p parameter) sendable(values []string) bool {
 	length := 0
 	for _, value := range values {
 		length += len(value)
 		outside := func(r rune) bool { return r < ' ' || r > '~' }
-		switch p.in {
-		case openapi3.ParameterInHeader:
+		switch p.In {
+		case rules.InHeader:
 			if strings.ContainsFunc(value, outside) || strings.TrimSpace(value) != value || value == "" {
 				return false
 			}
-		case openapi3.ParameterInPath:
+		case rules.InPath:
 			if value == "" || strings.ContainsFunc(value, outside) || strings.Contains(value, "/") || value == "." || value == ".." {
 				return false
 			}
@@ -355,73 +351,62 @@ func (p *parameter) sendable(values []string) bool {
 // Parameters returns the names of the parameters at a place, path, query or header, in the document's order.
 func (o *Operation) Parameters(in string) []string {
 	var names []string
-	for at := range o.parameters {
-		if p := &o.parameters[at]; p.in == in {
-			names = append(names, p.doc.Name)
+	for at := range o.rules.Parameters {
+		if p := o.rules.Parameters[at]; p.In == in {
+			names = append(names, p.Name)
 		}
 	}
 	return names
 }
 
 // Body returns the schema of the JSON body of requests; nil for an operation without one.
-func (o *Operation) Body() *Schema { return o.schemaOf(o.body, "request body") }
+func (o *Operation) Body() *Schema { return o.schemaOf(o.rules.Body, "request body") }
 
 // Success returns the schema of the JSON body of the first status of 2xx; nil when it has none.
 func (o *Operation) Success() *Schema {
 	for _, status := range o.Statuses {
 		if status/100 == 2 {
-			return o.schemaOf(o.responses[status].content[jsonType], http.StatusText(status))
+			return o.schemaOf(o.rules.Response(status).Body(jsonType), http.StatusText(status))
 		}
 	}
 	return nil
 }
 
-func (o *Operation) schemaOf(root *schema, place string) *Schema {
+func (o *Operation) schemaOf(root *rules.Schema, place string) *Schema {
 	if root == nil {
 		return nil
 	}
-	return &Schema{place: o.ID + " " + place, root: root, maxDepth: o.limits.jsonDepth}
+	return &Schema{place: o.ID + " " + place, root: root, maxDepth: o.limits.JSONDepth}
 }
 
 // Declares reports whether an object has a property of that name, in a union any of its variants.
-func (s *Schema) Declares(name string) bool { return s.root.declares(name) }
+func (s *Schema) Declares(name string) bool { return declares(s.root, name) }
 
-func (s *schema) declares(name string) bool {
-	if s.names(s.position(name)) {
+func declares(s *rules.Schema, name string) bool {
+	if s.HasName(s.Position(name)) {
 		return true
 	}
-	for _, v := range s.variants() {
-		if v.declares(name) {
+	for _, v := range s.Variants {
+		if declares(v, name) {
 			return true
 		}
 	}
 	return false
 }
 
-// variants returns the variants of a union.
-func (s *schema) variants() []*schema {
-	all := slices.Collect(maps.Values(s.byValue))
-	for _, v := range s.byKind {
-		if v != nil {
-			all = append(all, v)
-		}
-	}
-	return all
-}
-
 // Values returns the values that a parameter of strings may have, each alone where it is an array; nil when it has no enum.
 func (s *Schema) Values() []string {
-	if s.root.kind == arrayKind {
-		return slices.Clone(s.root.items.text.enum)
+	if s.root.Kind == rules.Array {
+		return slices.Clone(s.root.Items.Enum)
 	}
-	return slices.Clone(s.root.text.enum)
+	return slices.Clone(s.root.Enum)
 }
 
 // Accepts reports whether a value of a parameter is valid, alone where the parameter is an array.
 func (s *Schema) Accepts(value string) bool {
 	one := s.root
-	if one.kind == arrayKind {
-		one = one.items
+	if one.Kind == rules.Array {
+		one = one.Items
 	}
-	return one.brokenParameter(value) == ""
+	return brokenParameter(one, value) == ""
 }

@@ -1,6 +1,10 @@
 package contract
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/cloud-sessions/sessions/api/contract/internal/rules"
+)
 
 // Items that were validated as responses of their own are not validated again in lists: the schema must be the same.
 func TestAListHasTheItemsOfItsResource(t *testing.T) {
@@ -9,11 +13,11 @@ func TestAListHasTheItemsOfItsResource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	item := func(list string) *schema {
-		root := c.Operation(list).responses[200].content[jsonType]
+	item := func(list string) *rules.Schema {
+		root := c.Operation(list).rules.Response(200).Body(jsonType)
 		return (&Schema{root: root}).At("data", Items).root
 	}
-	if item("listSessions") != c.Operation("getSession").responses[200].content[jsonType] {
+	if item("listSessions") != c.Operation("getSession").rules.Response(200).Body(jsonType) {
 		t.Error("listSessions has other items than getSession returns")
 	}
 	for _, list := range []string{"listEvents", "sendEvents"} {

@@ -9,10 +9,7 @@ import (
 
 // What was stored before it had a bound stays readable: x-max-bytes is for requests only.
 func TestMaxBytesIsForRequests(t *testing.T) {
-	c, err := Compile(tiny(t, "", "{type: object, x-max-bytes: 8}", "{type: object, x-max-bytes: 8}"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := compiledTiny(t, "", "{type: object, x-max-bytes: 8}", "{type: object, x-max-bytes: 8}")
 	const large = `{"a":"b"}`
 	op := c.Operation("post")
 	header := http.Header{"Content-Type": {"application/json"}}

@@ -2,12 +2,10 @@ package contract
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/cloud-sessions/sessions/api/contract/internal/rules"
 )
 
 // sentence says what is wrong with the subject (Field 'title', Parameter 'limit') and what is allowed.
@@ -26,26 +24,27 @@ func (m *mistake) sentence(subject string) string {
 	return subject + " " + m.expectation() + "."
 }
 
-// suggestion ends the sentence; it names a property that differs only in letter case.
+// suggestion ends the sentence; it names a property that differs only in letter case, the first by name.
 func (m *mistake) suggestion() string {
-	name := m.at[0].name
-	for _, known := range slices.Sorted(maps.Keys(m.schema.Properties)) {
-		if strings.EqualFold(known, name) {
-			return "; did you mean '" + known + "'?"
+	name, meant := m.at[0].name, ""
+	for i := range m.schema.Properties {
+		if known := m.schema.Properties[i].Name; strings.EqualFold(known, name) && (meant == "" || known < meant) {
+			meant = known
 		}
 	}
-	return "."
+	if meant == "" {
+		return "."
+	}
+	return "; did you mean '" + meant + "'?"
 }
 
 func (m *mistake) nameSentence(rule string) string {
-	names, _ := m.schema.Extensions["x-property-names"].(map[string]any)
+	names := m.schema.Names
 	subject := "The name of field '" + m.at.param() + "'"
 	if rule == "pattern" {
-		return subject + " " + phrase(names, "x-pattern-description") + "."
+		return subject + " " + names.PatternDescription + "."
 	}
-	least, _ := number(names["minLength"])
-	most, _ := number(names["maxLength"])
-	return fmt.Sprintf("%s must be %.0f to %.0f characters long.", subject, least, most)
+	return fmt.Sprintf("%s must be %d to %d characters long.", subject, names.Size.Least, max(names.Size.Most, 0))
 }
 
 // expectation returns the end of a sentence that says what a schema allows.
@@ -53,97 +52,92 @@ func (m *mistake) expectation() string {
 	s := m.schema
 	switch m.rule {
 	case "pattern":
-		if description := phrase(s.Extensions, "x-pattern-description"); description != "" {
-			return description
+		if s.PatternDescription != "" {
+			return s.PatternDescription
 		}
 	case ruleMaxBytes:
-		most, _ := number(s.Extensions[ruleMaxBytes])
-		return fmt.Sprintf("must be at most %.0f bytes of JSON", most)
+		return fmt.Sprintf("must be at most %d bytes of JSON", s.MaxBytes)
 	case "uniqueItems":
 		return "must not contain the same item twice"
 	case "maxProperties":
-		return "must have at most " + strconv.FormatUint(*s.MaxProps, 10) + " entries"
+		return "must have at most " + strconv.Itoa(s.Size.Most) + " entries"
 	case "minProperties":
-		return "must have at least " + strconv.FormatUint(s.MinProps, 10) + " entries"
+		return "must have at least " + strconv.Itoa(s.Size.Least) + " entries"
 	}
 	if values, rest := allowed(s); len(values) > 0 {
-		return "must be " + rest + strings.Join(values, ", ")
+		return "must be " + rest + "'" + strings.Join(values, "', '") + "'"
 	}
 	return "must be " + describe(s)
 }
 
-// allowed returns the values of an enum or of a union's discriminator in quotes, and the words before them.
-func allowed(s *openapi3.Schema) (values []string, intro string) {
-	for _, v := range s.Enum {
-		values = append(values, fmt.Sprintf("'%v'", v))
-	}
-	if s.Discriminator != nil {
-		for _, v := range slices.Sorted(maps.Keys(s.Discriminator.Mapping)) {
-			values = append(values, "'"+v+"'")
+// allowed returns the values of an enum or of a union's discriminator, and the words before them.
+func allowed(s *rules.Schema) (values []string, intro string) {
+	switch {
+	case s.Discriminator != "":
+		for _, m := range s.Mapping {
+			values = append(values, m.Value)
 		}
-		return values, "an object whose '" + s.Discriminator.PropertyName + "' is one of "
+		return values, "an object whose '" + s.Discriminator + "' is one of "
+	case len(s.Enum) == 1:
+		return s.Enum, ""
 	}
-	if len(values) == 1 {
-		return values, ""
-	}
-	return values, "one of "
+	return s.Enum, "one of "
 }
 
 // describe returns a schema's type and bounds with an article: an integer between 50 and 5000.
-func describe(s *openapi3.Schema) string {
-	switch {
-	case len(s.OneOf) > 0:
+func describe(s *rules.Schema) string {
+	switch s.Kind {
+	case rules.Union:
 		var kinds []string
-		for _, ref := range s.OneOf {
-			kinds = append(kinds, describe(&openapi3.Schema{Type: ref.Value.Type}))
+		for _, variant := range s.Variants {
+			kinds = append(kinds, describe(&rules.Schema{Kind: variant.Kind, Size: rules.Span{Most: -1}}))
 		}
 		return strings.Join(kinds, " or ")
-	case s.Type.Is(openapi3.TypeInteger):
+	case rules.Integer:
 		return "an integer" + bounds(s)
-	case s.Type.Is(openapi3.TypeNumber):
+	case rules.Number:
 		return "a number" + bounds(s)
-	case s.Type.Is(openapi3.TypeBoolean):
+	case rules.Boolean:
 		return "true or false"
-	case s.Type.Is(openapi3.TypeString) && s.Format == "date-time":
-		return "an RFC 3339 time such as 2026-05-18T15:26:15Z"
-	case s.Type.Is(openapi3.TypeString):
-		return "a string" + length(s.MinLength, s.MaxLength, "character")
-	case s.Type.Is(openapi3.TypeArray):
-		return "an array" + length(s.MinItems, s.MaxItems, "item")
-	case s.Type.Is(openapi3.TypeObject):
-		return "an object"
+	case rules.String:
+		if s.Format == rules.DateTime {
+			return "an RFC 3339 time such as 2026-05-18T15:26:15Z"
+		}
+		return "a string" + length(s.Size, "character")
+	case rules.Array:
+		return "an array" + length(s.Size, "item")
 	}
-	return "valid by the contract"
+	return "an object"
 }
 
-func bounds(s *openapi3.Schema) string {
+func bounds(s *rules.Schema) string {
 	switch {
-	case s.Min != nil && s.Max != nil:
-		return " between " + decimal(*s.Min) + " and " + decimal(*s.Max)
-	case s.Min != nil:
-		return " of at least " + decimal(*s.Min)
-	case s.Max != nil:
-		return " of at most " + decimal(*s.Max)
+	case s.Minimum != nil && s.Maximum != nil:
+		return " between " + decimal(s.Minimum) + " and " + decimal(s.Maximum)
+	case s.Minimum != nil:
+		return " of at least " + decimal(s.Minimum)
+	case s.Maximum != nil:
+		return " of at most " + decimal(s.Maximum)
 	}
 	return ""
 }
 
-func decimal(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+func decimal(b *rules.Bound) string { return strconv.FormatFloat(b.Value, 'f', -1, 64) }
 
 // length describes the bounds of a string or an array, in units.
-func length(least uint64, most *uint64, unit string) string {
+func length(size rules.Span, unit string) string {
 	switch {
-	case most == nil && least == 0:
+	case size.Most < 0 && size.Least == 0:
 		return ""
-	case most == nil:
-		return fmt.Sprintf(" of at least %d %s%s", least, unit, plural(least))
-	case least == 0:
-		return fmt.Sprintf(" of at most %d %s%s", *most, unit, plural(*most))
+	case size.Most < 0:
+		return fmt.Sprintf(" of at least %d %s%s", size.Least, unit, plural(size.Least))
+	case size.Least == 0:
+		return fmt.Sprintf(" of at most %d %s%s", size.Most, unit, plural(size.Most))
 	}
-	return fmt.Sprintf(" of %d to %d %s%s", least, *most, unit, plural(*most))
+	return fmt.Sprintf(" of %d to %d %s%s", size.Least, size.Most, unit, plural(size.Most))
 }
 
-func plural(n uint64) string {
+func plural(n int) string {
 	if n == 1 {
 		return ""
 	}

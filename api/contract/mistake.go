@@ -4,7 +4,7 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/cloud-sessions/sessions/api/contract/internal/rules"
 )
 
 // The rules that are not keywords of a schema: most of them say what any JSON text must be.
@@ -22,10 +22,13 @@ const (
 // Violation.
 type mistake struct {
 	at     path
-	rule   string           // the violated keyword, or one of the rules above
-	schema *openapi3.Schema // the schema with the keyword; nil for the rules of any JSON text
-	limit  int              // the byte for ruleSyntax, the levels for ruleDepth
+	rule   string        // the violated keyword, or one of the rules above
+	schema *rules.Schema // the schema with the keyword; nil for the rules of any JSON text
+	limit  int           // the byte for ruleSyntax, the levels for ruleDepth
 }
+
+// mistakeOf returns the mistake of a value that violates a keyword of s.
+func mistakeOf(s *rules.Schema, rule string) *mistake { return &mistake{rule: rule, schema: s} }
 
 // grave reports whether the text itself is invalid, which takes precedence over any schema.
 func (m *mistake) grave() bool { return m.schema == nil }

@@ -4,11 +4,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/cloud-sessions/sessions/api/contract/internal/rules"
 )
-
-// passwordFormat marks strings that are secrets.
-const passwordFormat = "password"
 
 // Secrets returns the names of the properties that hold a secret (format password) somewhere in the document, sorted.
 func (c *Contract) Secrets() []string {
@@ -34,36 +31,38 @@ func (c *Contract) SecretsByOperation() map[string][]string {
 // Secrets returns the names of the properties that hold a secret (format password) in requests or responses of the
 // operation, sorted.
 func (o *Operation) Secrets() []string {
-	return o.propertyNames(func(s *schema) bool { return s.kind == stringKind && s.doc.Format == passwordFormat })
+	return o.propertyNames(func(s *rules.Schema) bool { return s.Kind == rules.String && s.Format == rules.Password })
 }
 
 // Maps returns the names of the properties of the operation's requests and responses that are objects whose names callers
 // choose, such as metadata, sorted.
 func (o *Operation) Maps() []string {
-	return o.propertyNames(func(s *schema) bool { return s.kind == objectKind && len(s.properties) == 0 })
+	return o.propertyNames(func(s *rules.Schema) bool { return s.Kind == rules.Object && len(s.Properties) == 0 })
 }
 
 // QueryParameters returns the names of the operation's parameters in the query, in the document's order.
 func (o *Operation) QueryParameters() []string {
 	var names []string
-	for i := range o.parameters {
-		if p := &o.parameters[i]; p.in == openapi3.ParameterInQuery {
-			names = append(names, p.name)
+	for i := range o.rules.Parameters {
+		if p := o.rules.Parameters[i]; p.In == rules.InQuery {
+			names = append(names, p.Key)
 		}
 	}
 	return names
 }
 
 // propertyNames returns the names of the properties in the operation's requests and responses whose schema is chosen, sorted.
-func (o *Operation) propertyNames(chosen func(*schema) bool) []string {
-	roots := []*schema{o.body, o.form}
-	for _, r := range o.responses {
-		roots = append(roots, slices.Collect(maps.Values(r.content))...)
+func (o *Operation) propertyNames(chosen func(*rules.Schema) bool) []string {
+	roots := []*rules.Schema{o.rules.Body, o.rules.Form}
+	for _, r := range o.rules.Responses {
+		for _, body := range r.Bodies {
+			roots = append(roots, body.Schema)
+		}
 	}
 	names := map[string]bool{}
-	eachProperty(roots, func(p *property) {
-		if p.schema != nil && chosen(p.schema) {
-			names[p.name] = true
+	eachProperty(roots, func(p *rules.Property) {
+		if p.Schema != nil && chosen(p.Schema) {
+			names[p.Name] = true
 		}
 	})
 	return slices.Sorted(maps.Keys(names))
@@ -72,26 +71,26 @@ func (o *Operation) propertyNames(chosen func(*schema) bool) []string {
 // Mentions returns the names of all properties in a schema, at any depth.
 func (s *Schema) Mentions() map[string]bool {
 	names := map[string]bool{}
-	eachProperty([]*schema{s.root}, func(p *property) { names[p.name] = true })
+	eachProperty([]*rules.Schema{s.root}, func(p *rules.Property) { names[p.Name] = true })
 	return names
 }
 
 // eachProperty visits the properties in schemas, at any depth, those of each schema once. Schemas may be nil.
-func eachProperty(roots []*schema, visit func(*property)) {
-	seen := map[*schema]bool{}
-	var walk func(s *schema)
-	walk = func(s *schema) {
+func eachProperty(roots []*rules.Schema, visit func(*rules.Property)) {
+	seen := map[*rules.Schema]bool{}
+	var walk func(s *rules.Schema)
+	walk = func(s *rules.Schema) {
 		if s == nil || seen[s] {
 			return
 		}
 		seen[s] = true
-		for i := range s.properties {
-			visit(&s.properties[i])
-			walk(s.properties[i].schema)
+		for i := range s.Properties {
+			visit(&s.Properties[i])
+			walk(s.Properties[i].Schema)
 		}
-		walk(s.items)
-		walk(s.extra)
-		for _, variant := range s.variants() {
+		walk(s.Items)
+		walk(s.Extra)
+		for _, variant := range s.Variants {
 			walk(variant)
 		}
 	}

@@ -1,6 +1,10 @@
 package contract
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/cloud-sessions/sessions/api/contract/internal/rules"
+)
 
 // nameSet is a set of strings that allocates nothing while it is empty and little while it is small.
 type nameSet struct {
@@ -35,13 +39,13 @@ func (s *nameSet) add(name string) bool {
 
 // metNames are the names read so far in one object.
 type metNames struct {
-	named  uint64 // bit i for properties[i]
+	named  uint64 // bit i for Properties[i]
 	others nameSet
 }
 
-// again adds a name, with its position by schema.position, and reports whether it was there already.
-func (m *metNames) again(s *schema, position int, name string) bool {
-	if !s.names(position) {
+// again adds a name, with its position by Schema.Position, and reports whether it was there already.
+func (m *metNames) again(s *rules.Schema, position int, name string) bool {
+	if !s.HasName(position) {
 		return !m.others.add(name)
 	}
 	bit := uint64(1) << position

@@ -16,7 +16,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
-	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/api/openapi"
 )
 
 // The oracle is kin-openapi behind encoding/json. It says what the first mistake of a text is, in the order of the
@@ -36,11 +36,11 @@ func oracle(doc *openapi3.Schema, text string) (any, *mistake) {
 		return nil, m
 	}
 	if err := doc.VisitJSON(value, openapi3.VisitAsRequest(), openapi3.DefaultsSet(func() {})); err != nil {
-		return nil, &mistake{rule: "defaults: " + err.Error(), schema: doc}
+		return nil, &mistake{rule: "defaults: " + err.Error(), schema: rulesOf(doc)}
 	}
 	filled, err := json.Marshal(value)
 	if err != nil {
-		return nil, &mistake{rule: "defaults: " + err.Error(), schema: doc}
+		return nil, &mistake{rule: "defaults: " + err.Error(), schema: rulesOf(doc)}
 	}
 	return oracleDecode(string(filled))
 }
@@ -208,7 +208,7 @@ func oracleMistake(schema *openapi3.Schema, value any, options ...openapi3.Schem
 	first := slices.MinFunc(all, func(a, b found) int {
 		return slices.Compare(ranks(schema, value, a.place), ranks(schema, value, b.place))
 	})
-	return &mistake{at: first.path(), rule: first.rule, schema: first.schema}
+	return &mistake{at: first.path(), rule: first.rule, schema: rulesOf(first.schema)}
 }
 
 // flatten turns kin-openapi's error about the value at a place into mistakes. The error of a union becomes those of the
@@ -232,7 +232,7 @@ func flatten(err error, schema *openapi3.Schema, value any, at place, options []
 	at = slices.Concat(at, steps)
 	switch one.SchemaField {
 	case "oneOf", "discriminator":
-		if meant := variantOf(one.Schema, here); meant != nil {
+		if meant := meantVariant(one.Schema, here); meant != nil {
 			return flatten(meant.VisitJSON(here, options...), meant, here, at, options)
 		}
 	case "properties":
@@ -280,7 +280,7 @@ func badNames(schema *openapi3.Schema, value any, at place) (bad []found) {
 			}
 		}
 	case map[string]any:
-		if meant := variantOf(schema, value); meant != nil {
+		if meant := meantVariant(schema, value); meant != nil {
 			return badNames(meant, value, at)
 		}
 		names, _ := schema.Extensions["x-property-names"].(map[string]any)
@@ -299,13 +299,13 @@ func badNames(schema *openapi3.Schema, value any, at place) (bad []found) {
 // badName returns the keyword of an x-property-names that a name violates, or "".
 func badName(names map[string]any, name string) string {
 	length := float64(len([]rune(name)))
-	if least, ok := number(names["minLength"]); ok && length < least {
+	if least, ok := names["minLength"].(float64); ok && length < least {
 		return "minLength"
 	}
-	if most, ok := number(names["maxLength"]); ok && length > most {
+	if most, ok := names["maxLength"].(float64); ok && length > most {
 		return "maxLength"
 	}
-	if pattern := phrase(names, "pattern"); pattern != "" {
+	if pattern, ok := names["pattern"].(string); ok {
 		if matched, err := regexp.MatchString(pattern, name); err != nil || !matched {
 			return "pattern"
 		}
@@ -324,9 +324,9 @@ func propertyOf(schema *openapi3.Schema, name string) *openapi3.Schema {
 	return nil
 }
 
-// variantOf returns the variant of a union that a value is meant to be, by the discriminator or by its JSON type; nil when
+// meantVariant returns the variant of a union that a value is meant to be, by the discriminator or by its JSON type; nil when
 // the schema is not a union or no variant fits.
-func variantOf(union *openapi3.Schema, value any) *openapi3.Schema {
+func meantVariant(union *openapi3.Schema, value any) *openapi3.Schema {
 	for _, ref := range union.OneOf {
 		if d := union.Discriminator; d != nil {
 			object, _ := value.(map[string]any)
@@ -364,7 +364,7 @@ func ranks(schema *openapi3.Schema, value any, at place) (ranks []string) {
 		if schema == nil {
 			break
 		}
-		if meant := variantOf(schema, value); meant != nil {
+		if meant := meantVariant(schema, value); meant != nil {
 			schema = meant
 		}
 		if s.index >= 0 {
@@ -376,7 +376,7 @@ func ranks(schema *openapi3.Schema, value any, at place) (ranks []string) {
 			schema = schema.Items.Value
 			continue
 		}
-		order := api.PropertyOrder(schema)
+		order := openapi.PropertyOrder(schema)
 		if i := slices.Index(order, s.name); i >= 0 {
 			ranks = append(ranks, fmt.Sprintf("%09d", i))
 		} else {

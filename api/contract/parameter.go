@@ -1,81 +1,18 @@
 package contract
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/cloud-sessions/sessions/api/contract/internal/rules"
 )
 
-// parameter is a compiled parameter of the path, the query or the headers.
-type parameter struct {
-	name     string // canonical for headers
-	in       string
-	doc      *openapi3.Parameter
-	required bool
-	schema   *schema
-	absent   string // the default; "" when there is none
-}
-
-// parameter compiles a parameter with one value or, in the query, with several values of one name.
-func (c *compiler) parameter(doc *openapi3.Parameter) (p parameter, err error) {
-	place := doc.In + " parameter " + doc.Name
-	inQuery, style := doc.In == openapi3.ParameterInQuery, openapi3.SerializationSimple
-	if inQuery {
-		style = openapi3.SerializationForm
-	}
-	if doc.Style != "" && doc.Style != style || doc.Explode != nil && *doc.Explode != inQuery {
-		return p, fmt.Errorf("%s: style and explode: only the defaults are supported", place)
-	}
-	if doc.Schema == nil || doc.Content != nil || doc.AllowEmptyValue || doc.AllowReserved {
-		return p, fmt.Errorf("%s: only a schema is supported, without content, allowEmptyValue and allowReserved", place)
-	}
-	p = parameter{name: doc.Name, in: doc.In, doc: doc, required: doc.Required}
-	if p.schema, err = c.compile(place, doc.Schema); err != nil {
-		return p, err
-	}
-	value := p.schema
-	switch {
-	case doc.In == openapi3.ParameterInCookie:
-		return p, fmt.Errorf("%s: cookies are not supported", place)
-	case doc.In == openapi3.ParameterInHeader:
-		p.name = http.CanonicalHeaderKey(doc.Name)
-	case inQuery && value.kind == arrayKind:
-		value = value.items
-	}
-	if p.schema.unique && value.kind != stringKind {
-		return p, fmt.Errorf("%s: uniqueItems: only strings are supported", place)
-	}
-	if value.kind > stringKind || value.kind == anyKind {
-		return p, fmt.Errorf("%s: only strings, numbers and booleans are supported, and arrays of them in the query", place)
-	}
-	if p.absent, err = defaultText(p.schema); err != nil {
-		return p, fmt.Errorf("%s: default: %w", place, err)
-	}
-	if p.absent != "" && doc.In == openapi3.ParameterInPath {
-		return p, fmt.Errorf("%s: default: not supported in paths", place)
-	}
-	return p, nil
-}
-
-// defaultText returns a schema's default as a parameter writes it, or "".
-func defaultText(s *schema) (string, error) {
-	value, err := s.defaultJSON()
-	if err != nil || s.kind != stringKind || value == "" {
-		return value, err
-	}
-	var text string
-	if err = json.Unmarshal([]byte(value), &text); err == nil && text == "" {
-		err = errors.New("must not be empty")
-	}
-	return text, err
-}
+// parameter validates the values of a parameter.
+type parameter struct{ *rules.Parameter }
 
 // checkParameters validates a request's parameters in the document's order and adds defaults to its query and
 // headers.
@@ -87,28 +24,28 @@ func (o *Operation) checkParameters(r *http.Request, pathParam func(string) stri
 			return &misuse{rule: ruleSyntax}
 		}
 	}
-	for i := range o.parameters {
-		p := &o.parameters[i]
+	for i := range o.rules.Parameters {
+		p := parameter{o.rules.Parameters[i]}
 		var values []string
-		switch p.in {
-		case openapi3.ParameterInPath:
-			value, err := url.PathUnescape(pathParam(p.name))
+		switch p.In {
+		case rules.InPath:
+			value, err := url.PathUnescape(pathParam(p.Key))
 			if err != nil {
-				return &misuse{p, ruleSyntax, "is not valid percent-encoding"}
+				return &misuse{p.Parameter, ruleSyntax, "is not valid percent-encoding"}
 			}
 			if wrong := p.check([]string{value}); wrong != nil {
 				return wrong
 			}
 			continue
-		case openapi3.ParameterInQuery:
-			values = query[p.name]
+		case rules.InQuery:
+			values = query[p.Key]
 		default:
-			values = r.Header[p.name]
+			values = r.Header[p.Key]
 		}
 		if wrong := p.check(values); wrong != nil {
 			return wrong
 		}
-		if len(values) == 0 && p.absent != "" {
+		if len(values) == 0 && p.Absent != "" {
 			p.fillIn(r)
 		}
 	}
@@ -116,24 +53,24 @@ func (o *Operation) checkParameters(r *http.Request, pathParam func(string) stri
 }
 
 // check validates all values of a parameter: by its schema, in the order sent, then that they are text.
-func (p *parameter) check(values []string) *misuse {
+func (p parameter) check(values []string) *misuse {
 	if wrong := p.checkAll(values); wrong != nil || !slices.ContainsFunc(values, notText) {
 		return wrong
 	}
-	return &misuse{p, ruleSyntax, "must be text in UTF-8 without NUL"}
+	return &misuse{p.Parameter, ruleSyntax, "must be text in UTF-8 without NUL"}
 }
 
-func (p *parameter) checkAll(values []string) *misuse {
+func (p parameter) checkAll(values []string) *misuse {
 	switch {
 	case len(values) == 0:
-		if p.required {
-			return p.broken(p.schema, "type")
+		if p.Required {
+			return p.broken(p.Schema, "type")
 		}
 		return nil
-	case p.schema.kind == arrayKind:
+	case p.Schema.Kind == rules.Array:
 		return p.checkMany(values)
 	case len(values) > 1:
-		return &misuse{p, ruleTwice, "must occur only once"}
+		return &misuse{p.Parameter, ruleTwice, "must occur only once"}
 	}
 	return p.checkOne(values[0])
 }
@@ -141,56 +78,56 @@ func (p *parameter) checkAll(values []string) *misuse {
 // notText reports whether a value is something that no database takes for text.
 func notText(value string) bool { return !utf8.ValidString(value) || strings.IndexByte(value, 0) >= 0 }
 
-func (p *parameter) checkOne(value string) *misuse {
-	if rule := p.schema.brokenParameter(value); rule != "" {
-		return p.broken(p.schema, rule)
+func (p parameter) checkOne(value string) *misuse {
+	if rule := brokenParameter(p.Schema, value); rule != "" {
+		return p.broken(p.Schema, rule)
 	}
 	return nil
 }
 
-func (p *parameter) checkMany(values []string) *misuse {
-	s, twice := p.schema, false
+func (p parameter) checkMany(values []string) *misuse {
+	s, twice := p.Schema, false
 	var met nameSet
 	switch {
-	case s.size.under(len(values)):
+	case s.Size.Under(len(values)):
 		return p.broken(s, "minItems")
-	case s.size.over(len(values)):
+	case s.Size.Over(len(values)):
 		return p.broken(s, "maxItems")
 	}
 	for _, value := range values {
-		twice = s.unique && !met.add(value) || twice
+		twice = s.Unique && !met.add(value) || twice
 	}
 	if twice {
 		return p.broken(s, "uniqueItems")
 	}
 	for _, value := range values {
-		if rule := s.items.brokenParameter(value); rule != "" {
-			return p.broken(s.items, rule)
+		if rule := brokenParameter(s.Items, value); rule != "" {
+			return p.broken(s.Items, rule)
 		}
 	}
 	return nil
 }
 
 // fillIn adds the default to the request.
-func (p *parameter) fillIn(r *http.Request) {
-	if p.in == openapi3.ParameterInHeader {
-		r.Header[p.name] = []string{p.absent}
+func (p parameter) fillIn(r *http.Request) {
+	if p.In == rules.InHeader {
+		r.Header[p.Key] = []string{p.Absent}
 		return
 	}
 	if r.URL.RawQuery != "" {
 		r.URL.RawQuery += "&"
 	}
-	r.URL.RawQuery += url.QueryEscape(p.name) + "=" + url.QueryEscape(p.absent)
+	r.URL.RawQuery += url.QueryEscape(p.Key) + "=" + url.QueryEscape(p.Absent)
 }
 
 // broken returns the misuse of a parameter whose value violates a keyword of s.
-func (p *parameter) broken(s *schema, rule string) *misuse {
-	return &misuse{p, rule, s.mistake(rule).expectation()}
+func (p parameter) broken(s *rules.Schema, rule string) *misuse {
+	return &misuse{p.Parameter, rule, mistakeOf(s, rule).expectation()}
 }
 
 // misuse is an invalid parameter, or an invalid query string.
 type misuse struct {
-	p         *parameter // nil for the query string as a whole
+	p         *rules.Parameter // nil for the query string as a whole
 	rule      string
 	predicate string // the end of a sentence
 }
@@ -203,7 +140,7 @@ func (m *misuse) requestError() *RequestError {
 	case m.p == nil:
 		return &RequestError{Param: "query", Message: m.sentence()}
 	}
-	return &RequestError{Param: m.p.doc.Name, Message: m.sentence()}
+	return &RequestError{Param: m.p.Name, Message: m.sentence()}
 }
 
 // violation returns a misuse in words for logs.
@@ -213,8 +150,31 @@ func (m *misuse) sentence() string {
 	switch {
 	case m.p == nil:
 		return "The query string is malformed; percent-encode its names and values."
-	case m.p.in == openapi3.ParameterInHeader:
-		return "Header '" + m.p.doc.Name + "' " + m.predicate + "."
+	case m.p.In == rules.InHeader:
+		return "Header '" + m.p.Name + "' " + m.predicate + "."
 	}
-	return "Parameter '" + m.p.doc.Name + "' " + m.predicate + "."
+	return "Parameter '" + m.p.Name + "' " + m.predicate + "."
+}
+
+// brokenParameter returns the first keyword that a parameter or a header violates, or ""; "type" for a text that
+// is not a value of s's kind.
+func brokenParameter(s *rules.Schema, value string) string {
+	switch s.Kind {
+	case rules.String:
+		return s.BrokenText(value)
+	case rules.Integer:
+		if whole, err := strconv.ParseInt(value, 10, 64); err == nil {
+			return s.BrokenWhole(whole)
+		}
+	case rules.Number:
+		c := cursor{data: value}
+		if c.number(); !c.broken && c.pos == len(value) {
+			return brokenNumber(s, value)
+		}
+	case rules.Boolean:
+		if value == "true" || value == "false" {
+			return ""
+		}
+	}
+	return "type"
 }

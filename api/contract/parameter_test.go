@@ -11,6 +11,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/cloud-sessions/sessions/api/contract/compile"
 )
 
 // oracleParameter returns kin-openapi's verdict on the values of a parameter, in this package's words.
@@ -41,11 +43,11 @@ func oracleParameter(doc *openapi3.Parameter, values []string) *RequestError {
 	if err == nil {
 		return nil
 	}
-	m := &mistake{rule: "type", schema: doc.Schema.Value}
+	m := &mistake{rule: "type", schema: rulesOf(doc.Schema.Value)}
 	var broken *openapi3.SchemaError
 	if errors.As(err, &broken) {
-		m.rule, m.schema = broken.SchemaField, broken.Schema
-	} else if errors.Is(err, openapi3filter.ErrInvalidEmptyValue) && m.schema.Pattern != "" {
+		m.rule, m.schema = broken.SchemaField, rulesOf(broken.Schema)
+	} else if errors.Is(err, openapi3filter.ErrInvalidEmptyValue) && m.schema.Pattern != nil {
 		m.rule = "pattern"
 	}
 	return &RequestError{Param: doc.Name, Message: subject + " " + m.expectation() + "."}
@@ -75,11 +77,11 @@ func sampleParameters(tb testing.TB) []*openapi3.Parameter {
 // agreeOnParameter compares this package with kin-openapi: the same verdict in the same words.
 func agreeOnParameter(t *testing.T, doc *openapi3.Parameter, values []string) {
 	t.Helper()
-	p, err := (&compiler{done: map[*openapi3.Schema]*schema{}}).parameter(doc)
+	p, err := compile.Parameter(doc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, got := oracleParameter(doc, values), p.check(values).requestError()
+	want, got := oracleParameter(doc, values), parameter{p}.check(values).requestError()
 	if diff := cmp.Diff(want, got); diff != "" {
 		for _, value := range append(values, "") {
 			for _, known := range parameterDifferences() {

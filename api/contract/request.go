@@ -26,10 +26,10 @@ func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) st
 	if wrong := o.checkParameters(r, pathParam); wrong != nil {
 		return wrong.requestError()
 	}
-	if o.form != nil {
+	if o.rules.Form != nil {
 		return checkFormHead(r.Header)
 	}
-	if o.body == nil || o.optional && r.ContentLength == 0 {
+	if o.rules.Body == nil || o.rules.Optional && r.ContentLength == 0 {
 		return nil
 	}
 	if !isJSON(r.Header) {
@@ -42,8 +42,8 @@ func (o *Operation) CheckRequest(r *http.Request, pathParam func(name string) st
 	if invalid != nil {
 		return invalid
 	}
-	w := walker{cursor: cursor{data: data}, maxDepth: o.limits.jsonDepth, sent: true, fill: true}
-	if m := w.check(o.body); m != nil {
+	w := walker{cursor: cursor{data: data}, maxDepth: o.limits.JSONDepth, sent: true, fill: true}
+	if m := w.check(o.rules.Body); m != nil {
 		return m.requestError()
 	}
 	checked := new(checkedBody)
@@ -83,10 +83,10 @@ func isJSON(h http.Header) bool {
 // space around the value, or the limit for all bodies.
 func (o *Operation) MaxBody() int {
 	const space = 64 << 10
-	if o.TakesBody() && o.body.maxBytes > 0 {
-		return min(o.body.maxBytes+space, int(o.limits.bodyBytes))
+	if o.TakesBody() && o.rules.Body.MaxBytes > 0 {
+		return min(o.rules.Body.MaxBytes+space, int(o.limits.BodyBytes))
 	}
-	return int(o.limits.bodyBytes)
+	return int(o.limits.BodyBytes)
 }
 
 // isIdentity reports whether a request's body is not encoded (RFC 9110, section 8.4).
@@ -113,8 +113,8 @@ const eagerBytes = 64 << 10
 // readBody reads the body up to the contract's limit.
 func (o *Operation) readBody(r *http.Request) (string, *RequestError) {
 	tooLarge := func() *RequestError {
-		if o.body.maxBytes > 0 {
-			return o.body.mistake(ruleMaxBytes).requestError()
+		if o.rules.Body.MaxBytes > 0 {
+			return mistakeOf(o.rules.Body, ruleMaxBytes).requestError()
 		}
 		limit := strconv.Itoa(o.MaxBody())
 		return &RequestError{Param: wholeBody, Message: "The request body must be at most " + limit + " bytes long."}

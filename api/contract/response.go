@@ -2,52 +2,11 @@ package contract
 
 import (
 	"fmt"
-	"maps"
 	"mime"
 	"net/http"
-	"slices"
 
-	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/cloud-sessions/sessions/api/contract/internal/rules"
 )
-
-// response is the compiled response of one status of an operation.
-type response struct {
-	headers []header // by name
-	content map[string]*schema
-}
-
-// header is a header of a response.
-type header struct {
-	name, key string // as declared, and canonical
-	required  bool
-	schema    *schema
-}
-
-func (c *compiler) response(place string, doc *openapi3.Response) (*response, error) {
-	r := &response{content: map[string]*schema{}}
-	for _, name := range slices.Sorted(maps.Keys(doc.Headers)) {
-		h := doc.Headers[name].Value
-		s, err := c.compile(place+" header "+name, h.Schema)
-		if err != nil {
-			return nil, err
-		}
-		if s.kind > stringKind {
-			return nil, fmt.Errorf("%s header %s: only strings, numbers and booleans are supported", place, name)
-		}
-		r.headers = append(r.headers, header{name: name, key: http.CanonicalHeaderKey(name), required: h.Required, schema: s})
-	}
-	for media, content := range doc.Content {
-		if media != jsonType && media != streamType && media != anyType {
-			return nil, fmt.Errorf("%s: content type %s is not supported", place, media)
-		}
-		s, err := c.compile(place+" "+media, content.Schema)
-		if err != nil {
-			return nil, err
-		}
-		r.content[media] = s
-	}
-	return r, nil
-}
 
 // CheckResponse validates a complete response: status, headers, content type, body. It returns a *Violation,
 // the first in the document's order, or nil. The writer or reader of an event stream validates each event
@@ -62,14 +21,14 @@ func (o *Operation) CheckResponse(status int, header http.Header, body []byte) e
 // CheckHead validates the status and the headers: it suffices for a body that CheckBody has validated
 // before.
 func (o *Operation) CheckHead(status int, header http.Header) error {
-	r := o.responses[status]
+	r := o.rules.Response(status)
 	if r == nil {
 		return o.undeclared(status)
 	}
-	for i := range r.headers {
-		h := &r.headers[i]
-		if reason := h.broken(header[h.key]); reason != "" {
-			return o.violation(status, &Violation{Rule: "header", Reason: h.name + " " + reason})
+	for i := range r.Headers {
+		h := &r.Headers[i]
+		if reason := brokenHeader(h, header[h.Key]); reason != "" {
+			return o.violation(status, &Violation{Rule: "header", Reason: h.Name + " " + reason})
 		}
 	}
 	return nil
@@ -77,27 +36,27 @@ func (o *Operation) CheckHead(status int, header http.Header) error {
 
 // CheckBody validates the content type and the body.
 func (o *Operation) CheckBody(status int, media string, body []byte) error {
-	r := o.responses[status]
+	r := o.rules.Response(status)
 	if r == nil {
 		return o.undeclared(status)
 	}
-	if len(r.content) == 0 && len(body) == 0 {
+	if len(r.Bodies) == 0 && len(body) == 0 {
 		return nil
 	}
-	s := r.content[media]
+	s := r.Body(media)
 	if s == nil {
 		media, _, _ = mime.ParseMediaType(media)
-		s = r.content[media]
+		s = r.Body(media)
 	}
 	switch {
-	case s == nil && r.content[anyType] != nil:
+	case s == nil && r.Body(anyType) != nil:
 		return nil
 	case s == nil:
 		return o.violation(status, &Violation{Rule: "content", Reason: "the content type is not declared"})
 	case media == streamType:
 		return nil
 	}
-	if m := check(s, view(body), o.limits.jsonDepth); m != nil {
+	if m := check(s, view(body), o.limits.JSONDepth); m != nil {
 		return o.violation(status, m.violation())
 	}
 	return nil
@@ -105,8 +64,8 @@ func (o *Operation) CheckBody(status int, media string, body []byte) error {
 
 // Bytes reports whether the body of a response is bytes that the contract does not look into, as large as they may be.
 func (o *Operation) Bytes(status int) bool {
-	r := o.responses[status]
-	return r != nil && r.content[anyType] != nil
+	r := o.rules.Response(status)
+	return r != nil && r.Body(anyType) != nil
 }
 
 // CheckEnvelope is CheckBody for a JSON object whose array data is left empty because its items were validated before;
@@ -115,7 +74,7 @@ func (o *Operation) CheckEnvelope(status int, body []byte, items int) error {
 	if err := o.CheckBody(status, jsonType, body); err != nil {
 		return err
 	}
-	data := (&Schema{place: o.ID, root: o.responses[status].content[jsonType]}).At("data")
+	data := (&Schema{place: o.ID, root: o.rules.Response(status).Body(jsonType)}).At("data")
 	if items > data.MaxItems() {
 		return o.violation(status, &Violation{Pointer: "/data", Rule: "maxItems", Reason: fmt.Sprintf("there are %d items", items)})
 	}
@@ -131,15 +90,15 @@ func (o *Operation) violation(status int, v *Violation) error {
 	return v
 }
 
-// broken returns what is wrong with a header's values, or "".
-func (h *header) broken(values []string) string {
+// brokenHeader returns what is wrong with a header's values, or "".
+func brokenHeader(h *rules.Header, values []string) string {
 	switch {
-	case len(values) == 0 && h.required:
+	case len(values) == 0 && h.Required:
 		return "is missing"
 	case len(values) > 1:
 		return "occurs twice"
 	case len(values) == 1:
-		if rule := h.schema.brokenParameter(values[0]); rule != "" {
+		if rule := brokenParameter(h.Schema, values[0]); rule != "" {
 			return "violates " + rule
 		}
 	}

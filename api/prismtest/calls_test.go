@@ -17,7 +17,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
-	"github.com/cloud-sessions/sessions/api"
+	"github.com/cloud-sessions/sessions/api/openapi"
 	"github.com/cloud-sessions/sessions/client"
 )
 
@@ -238,7 +238,7 @@ func badCalls(t *testing.T, doc *openapi3.T, ids resources) (calls []call) {
 		for _, name := range op.body.Required {
 			field("no "+name, func(o map[string]any) { delete(o, name) })
 		}
-		for _, name := range api.PropertyOrder(op.body) {
+		for _, name := range openapi.PropertyOrder(op.body) {
 			for what, value := range badValues(op.body.Properties[name].Value) {
 				field(name+": "+what, func(o map[string]any) { o[name] = value })
 			}

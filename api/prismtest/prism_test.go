@@ -26,6 +26,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/api"
 	"github.com/cloud-sessions/sessions/api/npmtest"
+	"github.com/cloud-sessions/sessions/api/openapi"
 	"github.com/cloud-sessions/sessions/client"
 	"github.com/cloud-sessions/sessions/client/contractcheck"
 )
@@ -250,7 +251,7 @@ func serverURL(t *testing.T) string {
 
 func load(t *testing.T) *openapi3.T {
 	t.Helper()
-	doc, err := api.Load()
+	doc, err := openapi.Parse(api.Spec())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cloud-sessions/sessions/api"
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/api/openapi"
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
 )
@@ -36,11 +37,11 @@ type checks func(op *contract.Operation) echo.MiddlewareFunc
 // no log, no metrics, no storage.
 func stubbed(around checks) func(context.Context, string) (*subject, error) {
 	return func(context.Context, string) (*subject, error) {
-		doc, err := api.Load()
+		doc, err := openapi.Parse(api.Spec())
 		if err != nil {
 			return nil, err
 		}
-		compiled, err := contract.Compile(doc)
+		compiled, err := contract.Load()
 		if err != nil {
 			return nil, err
 		}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cloud-sessions/sessions/api"
 	"github.com/cloud-sessions/sessions/api/contract"
 	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/store"
@@ -26,9 +25,7 @@ type bed struct {
 
 func newBed(t *testing.T) *bed {
 	t.Helper()
-	doc, err := api.Load()
-	check(t, err)
-	compiled, err := contract.Compile(doc)
+	compiled, err := contract.Load()
 	check(t, err)
 	db, err := sqlstore.Open(t.Context(), "sqlite::memory:", sqlstore.Options{})
 	check(t, err)

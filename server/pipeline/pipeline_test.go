@@ -21,6 +21,8 @@ import (
 
 	"github.com/cloud-sessions/sessions/api"
 	"github.com/cloud-sessions/sessions/api/contract"
+	"github.com/cloud-sessions/sessions/api/contract/compile"
+	"github.com/cloud-sessions/sessions/api/openapi"
 	"github.com/cloud-sessions/sessions/api/problem"
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/gen/types"
@@ -125,16 +127,16 @@ func TestServeRefusesAnotherContract(t *testing.T) {
 			doc.Paths.Find("/models").Get.Security = &openapi3.SecurityRequirements{}
 		},
 	} {
-		doc, err := api.Load()
+		doc, err := openapi.Parse(api.Spec())
 		if err != nil {
 			t.Fatal(err)
 		}
 		change(doc)
-		c, err := contract.Compile(doc)
+		compiled, err := compile.Document(doc)
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = New(Options{Contract: c, Log: slog.New(slog.DiscardHandler)}).Serve(operations{}, nil)
+		err = New(Options{Contract: contract.New(compiled), Log: slog.New(slog.DiscardHandler)}).Serve(operations{}, nil)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
@@ -144,16 +146,16 @@ func TestServeRefusesAnotherContract(t *testing.T) {
 // An operation that the generated code knows by another id than the contract is not served without its checks.
 func TestAnOperationOfAnotherIDIsNotServed(t *testing.T) {
 	t.Parallel()
-	doc, err := api.Load()
+	doc, err := openapi.Parse(api.Spec())
 	if err != nil {
 		t.Fatal(err)
 	}
 	doc.Paths.Find("/models").Get.OperationID = "listGadgets"
-	c, err := contract.Compile(doc)
+	compiled, err := compile.Document(doc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := open(t, operations{}, func(o *Options) { o.Contract = c })
+	p := open(t, operations{}, func(o *Options) { o.Contract = contract.New(compiled) })
 	if got := get(t, p, "/v1/models"); got.Code != http.StatusInternalServerError {
 		t.Errorf("%d %s", got.Code, got.Body)
 	}

@@ -84,6 +84,8 @@ OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318, for one.
 			if os.Getenv("GOMEMLIMIT") == "" { // so that garbage is collected before it takes as much again
 				debug.SetMemoryLimit(server.MemoryLimit(config.MaxBytesInFlight))
 			}
+			resume := pauseCollector()
+			defer resume()
 			if flags.traced {
 				provider, stop, err := otlp.Open(cmd.Context(), config.Logger)
 				if err != nil {
@@ -103,11 +105,15 @@ OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318, for one.
 			}
 			defer stopProfiles()
 			return s.Run(cmd.Context(), func(baseURL string) {
+				resume()
 				announce(cmd.OutOrStdout(), s, baseURL, append(s.Lacks(), flags.runner.notes(config.Models)...))
 				if !cmd.Flags().Changed("db") {
 					fmt.Fprintf(cmd.OutOrStdout(), "The database is %s; --db names another one.\n", config.DB)
 				}
-				time.AfterFunc(time.Second, debug.FreeOSMemory) // a start needs some megabytes that serving does not
+				time.AfterFunc(time.Second, func() { // a start needs some megabytes that serving does not
+					debug.FreeOSMemory()
+					unmapProgram()
+				})
 			})
 		},
 	}

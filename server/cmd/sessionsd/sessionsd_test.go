@@ -307,8 +307,8 @@ func TestEveryFlagNamesItsVariable(t *testing.T) {
 			}
 		}
 	}
-	for _, args := range []string{"version", "--version"} {
-		if out, err := program(t, nil, args).Output(); err != nil || string(out) != fmt.Sprintf("sessionsd %s\n", build.Read()) || !strings.Contains(string(out), "go1.") {
+	for args, format := range map[string]string{"version": "sessionsd %s\n", "--version": "sessionsd version %s\n"} {
+		if out, err := program(t, nil, args).Output(); err != nil || string(out) != fmt.Sprintf(format, build.Read()) || !strings.Contains(string(out), "go1.") {
 			t.Errorf("%s: %v %s", args, err, out)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/cloud-sessions/sessions/api/lazyregexp"
 )
 
 // profile is how requests to one model of the endpoint are written. It begins with what Options.Compat says; what the
@@ -54,28 +56,28 @@ type adaptation struct {
 	// name is that of Options.Compat; "" for one that cannot be asked for.
 	name string
 	// refusal is found in the endpoint's words; nil for what is decided by adapt.
-	refusal *regexp.Regexp
+	refusal func() *regexp.Regexp
 	// adapt changes the profile for the next request; it returns false when that request would be the same.
 	adapt func(p *profile, s sent, words string) bool
 }
 
 // adaptations are in the order in which they are tried.
 var adaptations = []adaptation{
-	{"no-stream-options", regexp.MustCompile(`(?i)stream_options|include_usage`), func(p *profile, _ sent, _ string) bool {
+	{"no-stream-options", lazyregexp.New(`(?i)stream_options|include_usage`), func(p *profile, _ sent, _ string) bool {
 		return turnOn(&p.noStreamOptions)
 	}},
-	{"no-stream", regexp.MustCompile(`(?i)verified to stream|\bstream(ing)?\b.{0,60}(not|n't|un)[ -]?(be )?(support|allow|permit|available|enabled)|unsupported.{0,40}\bstream`),
+	{"no-stream", lazyregexp.New(`(?i)verified to stream|\bstream(ing)?\b.{0,60}(not|n't|un)[ -]?(be )?(support|allow|permit|available|enabled)|unsupported.{0,40}\bstream`),
 		func(p *profile, _ sent, _ string) bool { return turnOn(&p.noStream) }},
-	{"system-as-user", regexp.MustCompile(`(?i)(system|developer) (role|message|prompt|instruction)s?.{0,60}(not|n't|un)|\brole\b.{0,80}\b(system|developer)\b|roles must alternate|only user`),
+	{"system-as-user", lazyregexp.New(`(?i)(system|developer) (role|message|prompt|instruction)s?.{0,60}(not|n't|un)|\brole\b.{0,80}\b(system|developer)\b|roles must alternate|only user`),
 		func(p *profile, s sent, _ string) bool { return s.system && turnOn(&p.systemAsUser) }},
 	{"no-returned-fields", nil, dropField},
-	{"", regexp.MustCompile(`(?i)\bcontent\b|\btext\b.{0,40}(blank|empty)|message.{0,40}(empty|blank)`), nextContentForm},
-	{"derived-ids", regexp.MustCompile(`(?i)(tool|function)[ _]?calls?[ _.]?id|tool_calls?.{0,40}\bid\b|\bid\b.{0,60}tool`),
+	{"", lazyregexp.New(`(?i)\bcontent\b|\btext\b.{0,40}(blank|empty)|message.{0,40}(empty|blank)`), nextContentForm},
+	{"derived-ids", lazyregexp.New(`(?i)(tool|function)[ _]?calls?[ _.]?id|tool_calls?.{0,40}\bid\b|\bid\b.{0,60}tool`),
 		func(p *profile, s sent, _ string) bool { return s.ownIDs && turnOn(&p.derivedIDs) }},
-	{"no-empty-parameters", regexp.MustCompile(`(?i)non-?empty.{0,30}object|propert.{0,60}empty|parameters.{0,60}empty|empty.{0,40}(parameters|propert)`),
+	{"no-empty-parameters", lazyregexp.New(`(?i)non-?empty.{0,30}object|propert.{0,60}empty|parameters.{0,60}empty|empty.{0,40}(parameters|propert)`),
 		func(p *profile, s sent, _ string) bool { return s.noParameters && turnOn(&p.noEmptyParameters) }},
 	{"", nil, dropKeyword},
-	{"calls-as-text", regexp.MustCompile(`(?i)thought_?signature|passed back|tool|function.?call|reasoning|thinking`), tellCalls},
+	{"calls-as-text", lazyregexp.New(`(?i)thought_?signature|passed back|tool|function.?call|reasoning|thinking`), tellCalls},
 	{"content-omitted", nil, nil},
 	{"content-null", nil, nil},
 }
@@ -88,11 +90,11 @@ func turnOn(flag *bool) bool {
 }
 
 // complaint is found in words that say that something is missing, of which dropping more is no cure.
-var complaint = regexp.MustCompile(`(?i)must be (passed|present|provided|included)|missing|required`)
+var complaint = lazyregexp.New(`(?i)must be (passed|present|provided|included)|missing|required`)
 
 // dropField leaves out a field of an earlier response that the endpoint does not want back.
 func dropField(p *profile, s sent, words string) bool {
-	return !complaint.MatchString(words) && p.drop(slices.Sorted(maps.Keys(s.fields)), func(name string) bool {
+	return !complaint().MatchString(words) && p.drop(slices.Sorted(maps.Keys(s.fields)), func(name string) bool {
 		return regexp.MustCompile(`\b` + regexp.QuoteMeta(name) + `\b`).MatchString(words)
 	})
 }
@@ -146,25 +148,25 @@ func tellCalls(p *profile, s sent, _ string) bool {
 }
 
 // tooLong is found in the words of an endpoint whose window is too small for a request.
-var tooLong = regexp.MustCompile(`(?i)context.?(length|window|size|limit)|n_ctx|(maximum|max|exceed|too many|limit).{0,60}tokens|` +
+var tooLong = lazyregexp.New(`(?i)context.?(length|window|size|limit)|n_ctx|(maximum|max|exceed|too many|limit).{0,60}tokens|` +
 	`tokens.{0,60}(maximum|exceed|limit)|(prompt|input|request|message).{0,30}too (long|large|big)|reduce the length`)
 
 // policy is found in the words of an endpoint that refused what a request says, not its form.
-var policy = regexp.MustCompile(`(?i)content.?(filter|management|policy)|moderation`)
+var policy = lazyregexp.New(`(?i)content.?(filter|management|policy)|moderation`)
 
 // adapt returns the profile to try next after a refusal; ok is false when there is none.
 func (p profile) adapt(e *EndpointError, s sent) (next profile, ok bool) {
 	words := e.Message + " " + e.hint
 	switch {
 	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden, e.Status == http.StatusTooManyRequests,
-		policy.MatchString(words):
+		policy().MatchString(words):
 		return p, false
-	case e.Status == http.StatusRequestEntityTooLarge || tooLong.MatchString(words):
+	case e.Status == http.StatusRequestEntityTooLarge || tooLong().MatchString(words):
 		p.maxBytes = s.bytes / 2
 		return p, s.turns > 0
 	}
 	for _, a := range adaptations {
-		if a.adapt != nil && (a.refusal == nil || a.refusal.MatchString(words)) && a.adapt(&p, s, words) {
+		if a.adapt != nil && (a.refusal == nil || a.refusal().MatchString(words)) && a.adapt(&p, s, words) {
 			return p, true
 		}
 	}

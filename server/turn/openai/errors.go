@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/cloud-sessions/sessions/api/lazyregexp"
 	"github.com/cloud-sessions/sessions/server/internal/text"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
@@ -61,7 +62,7 @@ func (e *EndpointError) Public() string {
 const sendAgain = "Send the message again."
 
 // lasting is found in the words of errors that a repetition meets as well, whatever their status.
-var lasting = regexp.MustCompile(`(?i)quota|billing|credit|balance|payment|api.?key|unauthori|not support|invalid|` +
+var lasting = lazyregexp.New(`(?i)quota|billing|credit|balance|payment|api.?key|unauthori|not support|invalid|` +
 	`does not exist|not found|context.(length|window|size)|maximum.*tokens|content.(filter|management|policy)`)
 
 // passes reports whether the same request may succeed later.
@@ -71,7 +72,7 @@ func (e *EndpointError) passes() bool {
 		status = e.code
 	}
 	switch {
-	case lasting.MatchString(e.Message + " " + e.hint):
+	case lasting().MatchString(e.Message + " " + e.hint):
 		return false
 	case status == http.StatusNotImplemented, status == http.StatusHTTPVersionNotSupported:
 		return false
@@ -265,11 +266,11 @@ func hint(body []byte) string {
 	return strings.Join(hints, " ")
 }
 
-var title = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
+var title = lazyregexp.New(`(?is)<title[^>]*>(.*?)</title>`)
 
 // pageTitle returns the title of a web page; "" when there is none.
 func pageTitle(page []byte) string {
-	found := title.FindSubmatch(page)
+	found := title().FindSubmatch(page)
 	if found == nil {
 		return ""
 	}
@@ -277,7 +278,7 @@ func pageTitle(page []byte) string {
 }
 
 // credentials are what looks like a secret of somebody's: gateways quote the requests that they sent themselves.
-var credentials = regexp.MustCompile(`(?i)(bearer\s+|api[-_]?key["']?\s*[:=]\s*["']?|[?&](?:key|token|access_token)=)[^\s"'&,;<>]{4,}` +
+var credentials = lazyregexp.New(`(?i)(bearer\s+|api[-_]?key["']?\s*[:=]\s*["']?|[?&](?:key|token|access_token)=)[^\s"'&,;<>]{4,}` +
 	`|\bsk-[A-Za-z0-9_-]{8,}|\bAIza[A-Za-z0-9_-]{20,}`)
 
 // clean takes secrets out of text, makes it one that can be shown, and cuts it.
@@ -289,7 +290,7 @@ func (r *Runner) clean(text string) string {
 			text = hide(text, form)
 		}
 	}
-	text = credentials.ReplaceAllString(text, "$1[key]")
+	text = credentials().ReplaceAllString(text, "$1[key]")
 	text = strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) && c != '\n' && c != '\t' {
 			return -1

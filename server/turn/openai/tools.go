@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 
+	"github.com/cloud-sessions/sessions/api/lazyregexp"
 	"github.com/cloud-sessions/sessions/server/turn"
 )
 
@@ -22,19 +22,19 @@ func names(tools turn.Offers) map[string]string {
 
 // everywhere is the form of tools' names that all endpoints accept; the contract allows longer ones, a digit or a hyphen at
 // the beginning, and MCP servers use any characters.
-var everywhere = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
+var everywhere = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
 
 // wireName returns a tool's name in a form that all endpoints accept.
 func wireName(name string) string {
-	if everywhere.MatchString(name) {
+	if everywhere().MatchString(name) {
 		return name
 	}
 	sum := sha256.Sum256([]byte(name))
-	return fmt.Sprintf("t_%.53s_%x", elsewhere.ReplaceAllString(name, "_"), sum[:4])
+	return fmt.Sprintf("t_%.53s_%x", elsewhere().ReplaceAllString(name, "_"), sum[:4])
 }
 
 // elsewhere are the characters that not all endpoints accept in names of tools.
-var elsewhere = regexp.MustCompile(`[^A-Za-z0-9_-]`)
+var elsewhere = lazyregexp.New(`[^A-Za-z0-9_-]`)
 
 // function is a tool of a request.
 type function struct {

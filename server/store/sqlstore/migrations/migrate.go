@@ -14,18 +14,54 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// Migrations only go forward, and are never changed once released.
+// The files are the migrations, which only go forward and are never changed once released, and the schema that they lead to.
 //
 //go:embed *.sql
 var files embed.FS
 
+const (
+	// pattern is that of the migrations' names.
+	pattern = "0*.sql"
+	// schema is what all migrations together make of an empty SQLite database, with their versions. schemagen writes it.
+	schema = "schema.gen.sql"
+)
+
 // SQLite brings the schema of a SQLite database up to date.
 func SQLite(ctx context.Context, db *sql.DB) error {
+	if created, err := create(ctx, db); err != nil || created {
+		return err
+	}
+	return UpgradeSQLite(ctx, db)
+}
+
+// UpgradeSQLite is SQLite by the migrations alone, also for an empty database.
+func UpgradeSQLite(ctx context.Context, db *sql.DB) error {
 	provider, err := newProvider(goose.DialectSQLite3, db)
 	if err != nil {
 		return err
 	}
 	return migrate(ctx, provider)
+}
+
+// create gives an empty SQLite database the schema in one transaction, in place of one for each migration, which waits for the
+// disk and changes what the migrations before it made. It does nothing if the database has a schema.
+func create(ctx context.Context, db *sql.DB) (created bool, err error) {
+	text, err := files.ReadFile(schema)
+	if err != nil {
+		return false, nil // it is about to be generated
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = tx.Rollback() }() // it has no effect after a commit
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) = 0 FROM sqlite_schema`).Scan(&created); err != nil || !created {
+		return false, err
+	}
+	if _, err := tx.ExecContext(ctx, string(text)); err != nil {
+		return false, fmt.Errorf("sqlstore: create the schema: %w", err)
+	}
+	return true, tx.Commit()
 }
 
 // Postgres brings the schema of a PostgreSQL database up to date. locker makes processes that migrate the same database
@@ -39,18 +75,34 @@ func Postgres(ctx context.Context, db *sql.DB, locker lock.SessionLocker) error 
 }
 
 func newProvider(dialect goose.Dialect, db *sql.DB, options ...goose.ProviderOption) (*goose.Provider, error) {
-	list, err := migrationsFor(dialect)
+	steps, err := stepsFor(dialect)
 	if err != nil {
 		return nil, err
+	}
+	var list []*goose.Migration
+	for _, s := range steps {
+		list = append(list, goose.NewGoMigration(s.version, &goose.GoFunc{RunTx: s.run}, nil))
 	}
 	options = append(options, goose.WithGoMigrations(list...), goose.WithDisableGlobalRegistry(true))
 	return goose.NewProvider(dialect, db, nil, options...)
 }
 
-// migrationsFor returns the migrations for a database. Each is one transaction and executes the text of its file as a whole:
-// both drivers take several statements at a time. Goose's own reader of files would allocate a buffer of 4 MiB for each line.
-func migrationsFor(dialect goose.Dialect) (list []*goose.Migration, err error) {
-	names, err := fs.Glob(files, "*.sql")
+// step is a migration for a database.
+type step struct {
+	version int64
+	text    string
+}
+
+// run executes the text as a whole: both drivers accept several statements at a time. Goose's own reader of files would
+// allocate a buffer of 4 MiB for each line.
+func (s step) run(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, s.text)
+	return err
+}
+
+// stepsFor returns the migrations for a database, in order.
+func stepsFor(dialect goose.Dialect) (steps []step, err error) {
+	names, err := fs.Glob(files, pattern)
 	if err != nil {
 		return nil, err
 	}
@@ -67,12 +119,9 @@ func migrationsFor(dialect goose.Dialect) (list []*goose.Migration, err error) {
 		if dialect == goose.DialectPostgres {
 			text = inPostgres(text)
 		}
-		list = append(list, goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, text)
-			return err
-		}}, nil))
+		steps = append(steps, step{version, text})
 	}
-	return list, nil
+	return steps, nil
 }
 
 // migrate applies the migrations that are missing.
@@ -112,7 +161,7 @@ func upgrade(ctx context.Context, provider *goose.Provider) error {
 
 // Latest returns the version of the schema that this program brings databases to.
 func Latest() (int64, error) {
-	names, err := fs.Glob(files, "*.sql")
+	names, err := fs.Glob(files, pattern)
 	if err != nil || len(names) == 0 {
 		return 0, fmt.Errorf("sqlstore: no migrations: %w", err)
 	}

@@ -13,7 +13,7 @@ func Tables() []string { return slices.Sorted(maps.Keys(Columns())) }
 // Columns returns the columns of each table that all migrations together leave.
 func Columns() map[string][]string {
 	tables := map[string][]string{}
-	names, _ := fs.Glob(files, "*.sql") // the pattern is valid
+	names, _ := fs.Glob(files, pattern) // the pattern is valid
 	for _, name := range names {
 		text, _ := files.ReadFile(name) // Glob has found it
 		for _, statement := range tableChange.FindAllStringSubmatch(string(text), -1) {

@@ -18,7 +18,7 @@ import (
 // would have no effect.
 func TestFiles(t *testing.T) {
 	t.Parallel()
-	names, err := filepath.Glob("*.sql")
+	names, err := filepath.Glob("0*.sql")
 	check(t, err)
 	for _, name := range names {
 		text, err := os.ReadFile(name)

@@ -252,3 +252,42 @@ func TestUpgradeToBoundedUsage(t *testing.T) {
 		})
 	}
 }
+
+// TestCreate compares a database that is created in one step with one that goes through all migrations.
+func TestCreate(t *testing.T) {
+	t.Parallel()
+	content := func(db *sql.DB) (rows []string) {
+		t.Helper()
+		found, err := db.QueryContext(t.Context(), `
+			SELECT coalesce(sql, name) FROM sqlite_schema UNION ALL
+			SELECT id || ' ' || version_id || ' ' || is_applied FROM `+migrations.VersionTable+` ORDER BY 1`)
+		check(t, err)
+		defer found.Close()
+		for found.Next() {
+			var row string
+			check(t, found.Scan(&row))
+			rows = append(rows, row)
+		}
+		check(t, found.Err())
+		return rows
+	}
+	database := func(name string, migrate func(db *sql.DB) error) *sql.DB {
+		db, err := sql.Open("sqlite", filepath.Join(t.TempDir(), name))
+		check(t, err)
+		t.Cleanup(func() { check(t, db.Close()) })
+		check(t, migrate(db))
+		return db
+	}
+	migrated := database("migrated", func(db *sql.DB) error { return migrations.UpgradeSQLite(t.Context(), db) })
+	created := database("created", func(db *sql.DB) error {
+		for range 2 { // the second time there is nothing to do
+			if err := migrations.SQLite(t.Context(), db); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if diff := cmp.Diff(content(migrated), content(created)); diff != "" {
+		t.Errorf("schema.gen.sql is stale: run 'make gen' (-migrated +created):\n%s", diff)
+	}
+}

@@ -1,27 +1,13 @@
-package contract
+package compile
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
-)
 
-// tiny is a document around one operation's query parameter, body and component schema, in YAML's flow
-// style; the body's schema can name the component as A.
-func tiny(tb testing.TB, parameter, body, component string) *openapi3.T {
-	tb.Helper()
-	text := `{openapi: 3.0.3, info: {title: t, version: "1"}, x-request-limits: {max-body-bytes: 1000, max-json-depth: 64},
-paths: {/a: {post: {operationId: post, parameters: [` + parameter + `],
-requestBody: {required: true, content: {application/json: {schema: ` + body + `}}},
-responses: {"200": {description: d, content: {application/json: {schema: {type: object}}}}, "204": {description: d}}}}},
-components: {schemas: {A: ` + component + `, S: {type: string}}}}`
-	doc, err := openapi3.NewLoader().LoadFromData([]byte(strings.ReplaceAll(text, "\n", " ")))
-	if err != nil {
-		tb.Fatalf("%v\n%s", err, text)
-	}
-	return doc
-}
+	"github.com/cloud-sessions/sessions/api/contract/internal/tiny"
+)
 
 // What would go unchecked does not compile, and the error names place and keyword.
 func TestCompileRefuses(t *testing.T) {
@@ -76,12 +62,12 @@ func TestCompileRefuses(t *testing.T) {
 		{"{name: q, in: query, schema: {type: string, default: ''}}", object, object, "default: must not be empty"},
 		{"{name: q, in: query, schema: {type: array, items: {type: object}}}", object, object, "query parameter q"},
 	} {
-		_, err := Compile(tiny(t, c.parameter, c.body, c.component))
+		_, err := Document(tiny.Document(t, c.parameter, c.body, c.component))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %s %s\ngot  %v\nwant %s", c.parameter, c.body, c.component, err, c.want)
 		}
 	}
-	if _, err := Compile(tiny(t, limit, object, object)); err != nil {
+	if _, err := Document(tiny.Document(t, limit, object, object)); err != nil {
 		t.Error(err)
 	}
 }
@@ -111,9 +97,9 @@ func TestCompileRefusesOperations(t *testing.T) {
 		},
 		"used twice": func(doc *openapi3.T, op *openapi3.Operation) { doc.Paths.Set("/b", &openapi3.PathItem{Post: op}) },
 	} {
-		doc := tiny(t, "{name: q, in: query, schema: {type: integer}}", "{type: object}", "{type: object}")
+		doc := tiny.Document(t, "{name: q, in: query, schema: {type: integer}}", "{type: object}", "{type: object}")
 		change(doc, doc.Paths.Find("/a").Post)
-		if _, err := Compile(doc); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Document(doc); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}

@@ -1,10 +1,17 @@
-package contract
+package rules
 
 import "time"
 
-// isDateTime reports whether s is an RFC 3339 date-time in the form that Go's time package parses: an
+// The formats of strings that mean something to a program.
+const (
+	DateTime = "date-time"
+	Password = "password" // a secret
+	Binary   = "binary"   // the bytes of a part of a form
+)
+
+// IsDateTime reports whether s is an RFC 3339 date-time in the form that Go's time package parses: an
 // existing day, capital T and Z, no leap second.
-func isDateTime(s string) bool {
+func IsDateTime(s string) bool {
 	const date, clock = len("2006-01-02"), len("T15:04:05")
 	if len(s) < date+clock || s[date] != 'T' || s[date+3] != ':' || s[date+6] != ':' {
 		return false
@@ -60,3 +67,5 @@ func within(s string, most int) bool {
 	n := twoDigits(s)
 	return n >= 0 && n <= most
 }
+
+func isDigit(b byte) bool { return b-'0' < 10 }

@@ -1,4 +1,4 @@
-package contract
+package compile
 
 import (
 	"fmt"
@@ -7,45 +7,47 @@ import (
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/cloud-sessions/sessions/api/contract/internal/rules"
 )
 
 // kindOf returns a schema's kind. A keyword that would not be enforced is an error: one that schemas of this
 // kind do not have, or that this package does not implement.
-func kindOf(doc *openapi3.Schema) (kind, error) {
-	kind, rest := unionKind, *doc // what remains of it after the known keywords is an error
+func kindOf(doc *openapi3.Schema) (rules.Kind, error) {
+	kind, rest := rules.Union, *doc // what remains of it after the known keywords is an error
 	rest.Extensions, rest.Origin, rest.Title, rest.Description, rest.Deprecated = nil, nil, "", "", false
 	rest.Example, rest.Examples, rest.ExternalDocs, rest.Nullable = nil, nil, nil, false
 	switch {
 	case len(doc.OneOf) > 0:
 		rest.OneOf, rest.Discriminator = nil, nil
 	case doc.Type.Is(openapi3.TypeString):
-		kind = stringKind
+		kind = rules.String
 		rest.Type, rest.Default, rest.Enum, rest.MinLength, rest.MaxLength, rest.Pattern = nil, nil, nil, 0, nil, ""
-		takeFormat(&rest, "date-time", "binary", passwordFormat)
+		takeFormat(&rest, rules.DateTime, rules.Binary, rules.Password)
 	case doc.Type.Is(openapi3.TypeInteger):
-		kind = integerKind
+		kind = rules.Integer
 		rest.Type, rest.Default = nil, nil
 		takeFormat(&rest, "int32", "int64")
 		takeBounds(&rest)
 	case doc.Type.Is(openapi3.TypeNumber):
-		kind = numberKind
+		kind = rules.Number
 		rest.Type, rest.Default = nil, nil
 		takeFormat(&rest, "double")
 		takeBounds(&rest)
 	case doc.Type.Is(openapi3.TypeBoolean):
-		kind = booleanKind
+		kind = rules.Boolean
 		rest.Type, rest.Default = nil, nil
 	case doc.Type.Is(openapi3.TypeArray):
-		kind = arrayKind
+		kind = rules.Array
 		rest.Type, rest.Items, rest.MinItems, rest.MaxItems, rest.UniqueItems = nil, nil, 0, nil, false
 	case doc.Type.Is(openapi3.TypeObject):
-		kind = objectKind
+		kind = rules.Object
 		rest.Type, rest.Properties, rest.Required = nil, nil, nil
 		rest.AdditionalProperties, rest.MinProps, rest.MaxProps = openapi3.AdditionalProperties{}, 0, nil
 	default:
-		return anyKind, fmt.Errorf("type: must be string, integer, number, boolean, array or object")
+		return rules.Any, fmt.Errorf("type: must be string, integer, number, boolean, array or object")
 	}
-	if _, named := doc.Extensions["x-property-names"]; named && kind != objectKind {
+	if _, named := doc.Extensions[namesKeyword]; named && kind != rules.Object {
 		return kind, fmt.Errorf("keyword x-property-names is for objects")
 	}
 	if keyword := anyKeyword(&rest); keyword != "" {
