@@ -338,4 +338,12 @@ var streamMutants = []mutant{
 		packages: "server/broker",
 		tests:    "TestAPieceKeepsNobodyWaiting",
 	},
+	{
+		name:     "streams: heartbeats without a pause",
+		in:       "server/server.go",
+		before:   "	if c.Heartbeat < 0 {",
+		after:    "	if false {",
+		packages: "server",
+		tests:    "TestNewRefusesBadConfigs",
+	},
 }
