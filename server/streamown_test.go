@@ -146,7 +146,7 @@ func TestCallersThatLeaveAStream(t *testing.T) {
 		}
 		_ = conn.Close()
 	}
-	h.openStreams(0)
+	eventually(t, "no stream is open", func() bool { return h.metric("sessions_open_streams") == 0 })
 
 	conn := h.raw(t, head+"\r\n"+strings.Repeat(other, 3))
 	in := bufio.NewReader(conn)
@@ -154,7 +154,7 @@ func TestCallersThatLeaveAStream(t *testing.T) {
 	if err != nil || !res.Close {
 		t.Fatal(res, err)
 	}
-	h.openStreams(1)
+	eventually(t, "the stream is open", func() bool { return h.metric("sessions_open_streams") == 1 })
 	if _, err := io.WriteString(conn, other); err != nil {
 		t.Fatal(err)
 	}
