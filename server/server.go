@@ -267,7 +267,7 @@ func assemble(ctx context.Context, config Config, db store.Store, blobs blob.Sto
 	if controls != nil {
 		s.handler = control.Record(s.pipeline, s.pipeline.OperationID, controls.StageOf)
 	}
-	s.broker = broker.New(db, broker.Options{
+	s.broker = broker.New(followed{db}, broker.Options{
 		MaxReaders: config.MaxStreams, Now: config.Now, NewID: db.NewID, Budget: bytes,
 		Check: func(data []byte) error {
 			if events.Validated(data) {

@@ -21,15 +21,15 @@ var turnMutants = []mutant{
 	{
 		name:     "leases: a worker that lost its turn still writes",
 		in:       "server/turn/dispatch",
-		before:   " || w.claimed && s.Turn.Lease != w.session.Turn.Lease",
+		before:   " || w.claimed && s.Turn.Lease > lease",
 		after:    "",
 		packages: "server/turn/dispatch",
 	},
 	{
 		name:     "leases: a turn changes hands without a new lease",
 		in:       "server/turn/dispatch",
-		before:   "		s.Turn.Lease++\n",
-		after:    "",
+		before:   "		s.Turn.Lease++\n		if w.ref.Lost",
+		after:    "		if w.ref.Lost",
 		packages: "server/turn/dispatch",
 	},
 	{
@@ -636,9 +636,9 @@ var turnMutants = []mutant{
 		name:     "turns: a worker that lost its turn before the first claim was stored writes on",
 		in:       "server/turn/dispatch/work.go",
 		before:   "w.claimed && s.Turn.Lease",
-		after:    "w.session.Turn.Lease != 0 && s.Turn.Lease",
+		after:    "lease != 0 && s.Turn.Lease",
 		packages: "server/turn/dispatch",
-		tests:    "TestAZombieWritesNothing",
+		tests:    "TestATurnIsOfTheWorkerThatWritesFirst",
 	},
 	{
 		name:     "turns: a runner reads a conversation whose memory was given back",
@@ -735,5 +735,20 @@ var turnMutants = []mutant{
 		after:    "semconv.URLPath(op.Path)",
 		packages: "server/tracing",
 		tests:    "TestTextsOfCallers",
+	},
+	{
+		name:     "leases: two workers that know nothing of each other both write",
+		in:       "server/turn/dispatch/work.go",
+		before:   "			s.Turn.Lease++\n			w.raised",
+		after:    "			w.raised",
+		packages: "server/turn/dispatch",
+		tests:    "TestATurnIsOfTheWorkerThatWritesFirst",
+	},
+	{
+		name:     "leases: a worker takes its own first write for another's",
+		in:       "server/turn/dispatch/work.go",
+		before:   "w.oursAt(&s, w.raised.Load()) != nil {",
+		after:    "w.oursAt(&s, w.raised.Load()-1) != nil {",
+		packages: "server/turn/dispatch",
 	},
 }

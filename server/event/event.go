@@ -56,7 +56,7 @@ type New struct {
 // stored returns the event as the store keeps it.
 func (n New) stored() (store.NewEvent, error) {
 	payload, err := plainjson.Marshal(n.Payload)
-	return store.NewEvent{Type: n.Type, TurnID: n.TurnID, Payload: payload, ID: n.ID, Memo: n.Memo}, err
+	return store.NewEvent{Type: n.Type, TurnID: n.TurnID, Payload: payload, ID: n.ID, New: true, Memo: n.Memo}, err
 }
 
 // Payload has the fields of every type of event, except those that all types have. An event's fields are those that its

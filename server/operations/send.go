@@ -88,7 +88,7 @@ func (h *handler) append(ctx context.Context, session store.SessionRef, inputs [
 	if !runs {
 		return sent, nil
 	}
-	return sent, h.enqueue(ctx, store.TurnRef{Session: session, TurnID: s.Turn.ID})
+	return sent, h.enqueue(ctx, store.TurnRef{Session: session, TurnID: s.Turn.ID, As: &s})
 }
 
 // resultsPerPage is how many results resultOf reads at a time.

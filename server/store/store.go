@@ -244,6 +244,11 @@ type Events interface {
 	// session does not exist.
 	ListEvents(ctx context.Context, account, session string, filter EventFilter, page Page) (List[Event], error)
 
+	// FollowEvents is ListEvents of the events with a greater position than after, in ascending order, for callers that Watch
+	// wakes: events of other processes may be missing until a Signal about them was sent here. It need not read the store for
+	// what this process has just appended.
+	FollowEvents(ctx context.Context, account, session string, after int64, page Page) (List[Event], error)
+
 	// ListMemos returns the memos of the session's events with a greater position than after, by the events' ids: those of
 	// the MaxMemos newest. ErrNotFound when the session does not exist.
 	ListMemos(ctx context.Context, account, session string, after int64) (map[string]json.RawMessage, error)
@@ -492,7 +497,7 @@ type SessionRevision struct {
 type Turn struct {
 	// ID is "" when the session has no such turn.
 	ID string
-	// Lease counts the workers that the session's turns were dispatched to: a worker with a lower count has lost its turn.
+	// Lease counts the workers of the session's turns that have written: a worker with a lower count has lost its turn.
 	Lease int64
 	// Pending are the tool uses that wait, also of a turn that still runs; nil for none.
 	Pending []PendingAction
@@ -524,6 +529,9 @@ type NewEvent struct {
 	Payload json.RawMessage
 	// ID is unique within the session; "" for one that the store creates. Ids have no order.
 	ID string
+	// New is whether ID came from NewID, for this event: AppendEvents does not look whether the log has it already. If it
+	// has, the transaction fails.
+	New bool
 	// Memo is what a runner keeps with the event, a JSON value; nil for nothing. It is not a part of the event: only
 	// ListMemos returns it.
 	Memo json.RawMessage
@@ -567,6 +575,8 @@ type TurnRef struct {
 	Again bool
 	// Lost is whether a turn that was dispatched before, if it was, cannot continue: it must be ended.
 	Lost bool
+	// As is the session as it was when the turn was queued; nil when that is not known.
+	As *Session
 }
 
 // Signal means that something has happened to a session.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,6 +30,8 @@ func (s *Store) NewID(prefix string) string { return s.newID(prefix) }
 // AppendEvents implements store.Events.
 func (s *Store) AppendEvents(ctx context.Context, account, session string, change func(*store.Session) ([]store.NewEvent, error)) (v store.Session, appended []store.Event, err error) {
 	err = s.Atomically(ctx, func(ctx context.Context) error {
+		ref := store.SessionRef{Account: account, ID: session}
+		s.remembered(ctx, ref, &appended)
 		var last store.Event
 		if v, last, err = s.lockSession(ctx, account, session); err != nil {
 			return err
@@ -42,17 +45,16 @@ func (s *Store) AppendEvents(ctx context.Context, account, session string, chang
 			},
 			func() ([]engine.Step, error) {
 				appended = s.following(last, session, events)
-				added = make([]int, len(events))
-				return additions(account, appended, events, added), nil
+				return additions(account, appended, events, &added), nil
 			})
 		if err != nil {
 			return err
 		}
-		if slices.Contains(added, 0) {
+		if added != nil && total(added) < len(events) {
 			return store.ErrExists
 		}
 		if moved || len(events) > 0 {
-			return s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: session}, State: moved})
+			return s.signal(ctx, store.Signal{Session: ref, State: moved})
 		}
 		return nil
 	})
@@ -61,18 +63,23 @@ func (s *Store) AppendEvents(ctx context.Context, account, session string, chang
 	return v, appended, err
 }
 
+func total(numbers []int) (sum int) {
+	for _, n := range numbers {
+		sum += n
+	}
+	return sum
+}
+
 const selectLastEvent = `SELECT position, created_at FROM events
 	WHERE account_id = $1 AND session_id = $2 ORDER BY position DESC LIMIT 1`
 
 // lockSession locks a session and returns it, with the position and time of its last event; these are zero when the log is
-// empty. While the session is locked, its log does not grow.
+// empty. While the session is locked, its log does not grow. One statement locks and reads the session, since it reads no other
+// table: see lock.
 func (s *Store) lockSession(ctx context.Context, account, id string) (v store.Session, last store.Event, err error) {
-	if err := s.lock(ctx, "sessions", account, id, s.db.ForUpdate); err != nil {
-		return v, last, err
-	}
 	var there, some bool
 	err = s.pipeline(ctx,
-		found(&v, &there, scanSession, sessionRows().selectOne(), account, id),
+		found(&v, &there, scanSession, sessionRows().selectOne()+s.db.ForUpdate, account, id),
 		found(&last, &some, func(row engine.Scanner) (e store.Event, err error) {
 			return e, row.Scan(&e.Position, timeTo{&e.CreatedAt})
 		}, selectLastEvent, account, id))
@@ -108,21 +115,53 @@ func (s *Store) following(last store.Event, session string, events []store.NewEv
 	return appended
 }
 
-// additions returns the steps that add events with their memos. Each event's step sets its place in added to 0 when the log
-// has an event with the same id.
-func additions(account string, events []store.Event, as []store.NewEvent, added []int) (steps []engine.Step) {
-	for i, e := range events {
-		step := write(`INSERT INTO events (account_id, session_id, position, id, turn_id, type, payload, created_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (account_id, session_id, id) DO NOTHING`,
-			account, e.SessionID, e.Position, e.ID, e.TurnID, e.Type, string(e.Payload), toMicros(e.CreatedAt))
-		step.Wrote = &added[i]
+// eventsPerInsert bounds the events that one statement adds, so that the texts of statements are few.
+const eventsPerInsert = 8
+
+// additions returns the steps that add events with their memos. Unless all of the events' ids are new, added gets the number of
+// events that each of the statements adds: fewer than it has when the log has an event with the same id.
+func additions(account string, events []store.Event, as []store.NewEvent, added *[]int) (steps []engine.Step) {
+	chunks := slices.Collect(slices.Chunk(events, eventsPerInsert))
+	inserts := &insertEvents
+	if slices.ContainsFunc(as, func(n store.NewEvent) bool { return n.ID != "" && !n.New }) {
+		inserts, *added = &insertAbsent, make([]int, len(chunks))
+	}
+	for i, chunk := range chunks {
+		var args []any
+		for _, e := range chunk {
+			args = append(args, account, e.SessionID, e.Position, e.ID, e.TurnID, e.Type, string(e.Payload), toMicros(e.CreatedAt))
+		}
+		step := write(inserts[len(chunk)], args...)
+		if *added != nil {
+			step.Wrote = &(*added)[i]
+		}
 		steps = append(steps, step)
+	}
+	for i, e := range events {
 		if memo := as[i].Memo; len(memo) > 0 {
 			steps = append(steps, write(`INSERT INTO event_memos (account_id, session_id, position, event_id, memo) VALUES ($1, $2, $3, $4, $5)`,
 				account, e.SessionID, e.Position, e.ID, string(memo)))
 		}
 	}
 	return steps
+}
+
+// insertEvents are the statements that add so many events, insertAbsent those that leave out events whose ids the log has.
+var insertEvents, insertAbsent = insertsOfEvents(""), insertsOfEvents(" ON CONFLICT (account_id, session_id, id) DO NOTHING")
+
+func insertsOfEvents(onConflict string) (texts [eventsPerInsert + 1]string) {
+	const columns = 8
+	var rows []string
+	for n := 1; n <= eventsPerInsert; n++ {
+		placeholders := make([]string, columns)
+		for i := range placeholders {
+			placeholders[i] = "$" + strconv.Itoa((n-1)*columns+i+1)
+		}
+		rows = append(rows, "("+strings.Join(placeholders, ", ")+")")
+		texts[n] = `INSERT INTO events (account_id, session_id, position, id, turn_id, type, payload, created_at)
+			VALUES ` + strings.Join(rows, ", ") + onConflict
+	}
+	return texts
 }
 
 // EventPosition looks for the session last, as ListEvents does.

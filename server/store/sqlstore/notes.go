@@ -80,7 +80,9 @@ func (s *Store) notified(payload string) {
 		return
 	}
 	signal := store.Signal{Session: store.SessionRef{Account: n.Account, ID: n.Session}, State: n.State}
-	if n.Event != "" {
+	if n.Event == "" {
+		s.recent.forget(signal.Session)
+	} else {
 		signal.Increment = &store.Increment{Session: signal.Session, EventID: n.Event, Offset: n.Offset, Text: n.Text}
 	}
 	s.hub.send(signal)
@@ -91,6 +93,7 @@ func (s *Store) missed() {
 	_ = s.db.Revocations.Add()
 	s.db.Queue.Wake()
 	s.workBells.ringAll()
+	s.recent.forget(store.SessionRef{})
 	s.hub.send(store.Signal{})
 }
 

@@ -23,6 +23,8 @@ type rows[T any] struct {
 	scan      func(engine.Scanner) (T, error)
 	// size returns roughly how many bytes of JSON the resource takes, at least as many as its texts do.
 	size func(*T) int
+	// shared is whether a page may share a round trip with other reads: see engine.Query.
+	shared bool
 	// complete adds what is not in the row; nil for nothing.
 	complete func(ctx context.Context, s *Store, account string, v *T) error
 }
@@ -188,7 +190,7 @@ func scanPage[T any](ctx context.Context, s *Store, r rows[T], text string, args
 		items = append(items, item)
 		return nil
 	}
-	step := engine.Step{Query: engine.Query{Text: text, Args: args}, Each: func(row engine.Scanner) error {
+	step := engine.Step{Query: engine.Query{Text: text, Args: args, Shared: r.shared}, Each: func(row engine.Scanner) error {
 		err := scan(row)
 		if hasMore = errors.Is(err, errFull); hasMore {
 			return engine.ErrEnough

@@ -191,6 +191,10 @@ func TestPostgresLocks(t *testing.T) {
 			}
 			go func() { outcome <- second() }()
 			eventually(t, "the second waits for the first", func() bool {
+				if len(outcome) > 0 {
+					t.Error("the second does not wait for the first")
+					return true
+				}
 				return column[int64](t, conn, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)[0] == 1
 			})
 			return nil
@@ -230,6 +234,77 @@ func TestPostgresLocks(t *testing.T) {
 	for range 2 { // the second time nothing has to wait: locks of this kind go together
 		_, err = s.CreateSession(t.Context(), "acc", spec)
 		check(t, err)
+	}
+	for _, config := range []string{`{}`, `{"type":"self_hosted"}`} { // sessions are stored by one statement, and by several
+		agent, err := s.CreateAgent(t.Context(), "acc", store.AgentSpec{Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")})
+		check(t, err)
+		environment, err := s.CreateEnvironment(t.Context(), "acc", store.EnvironmentSpec{Config: []byte(config)})
+		check(t, err)
+		spec := store.SessionSpec{AgentID: agent.ID, EnvironmentID: environment.ID}
+		create := func() error { _, err := s.CreateSession(t.Context(), "acc", spec); return err }
+		if err := whileUnderWay(func(ctx context.Context) error {
+			_, err := s.ArchiveEnvironment(ctx, "acc", environment.ID)
+			return err
+		}, create); !errors.Is(err, store.ErrArchived) {
+			t.Errorf("a session in an environment %s that was being archived: %v", config, err)
+		}
+		environment, err = s.CreateEnvironment(t.Context(), "acc", store.EnvironmentSpec{Config: []byte(config)})
+		check(t, err)
+		spec.EnvironmentID = environment.ID
+		if err := whileUnderWay(func(ctx context.Context) error { _, err := s.ArchiveAgent(ctx, "acc", agent.ID); return err }, create); !errors.Is(err, store.ErrArchived) {
+			t.Errorf("a session in an environment %s of an agent that was being archived: %v", config, err)
+		}
+	}
+}
+
+// TestAPartAtTheBeginning has parts of transactions that fail and begin where nothing was done: they need no savepoint, and
+// undo themselves only.
+func TestAPartAtTheBeginning(t *testing.T) {
+	t.Parallel()
+	s := openPostgresTest(t, pgtest.Database(t))
+	stop := errors.New("stop")
+	add := func(ctx context.Context, name string) {
+		_, err := s.addEnvironmentNamed(ctx, name)
+		check(t, err)
+	}
+	fails := func(ctx context.Context, part func(ctx context.Context) error) {
+		if err := s.Atomically(ctx, part); err == nil {
+			t.Error("the part does not fail")
+		}
+	}
+	check(t, s.Atomically(t.Context(), func(ctx context.Context) error {
+		fails(ctx, func(ctx context.Context) error {
+			add(ctx, "undone 1")
+			return stop
+		})
+		fails(ctx, func(ctx context.Context) error {
+			_, err := s.exec(ctx, `SELECT 1 / 0`)
+			return err
+		})
+		add(ctx, "a")
+		check(t, s.Atomically(ctx, func(ctx context.Context) error {
+			fails(ctx, func(ctx context.Context) error {
+				add(ctx, "undone 2")
+				return stop
+			})
+			add(ctx, "b")
+			fails(ctx, func(ctx context.Context) error {
+				add(ctx, "undone 3")
+				return stop
+			})
+			return nil
+		}))
+		fails(ctx, func(ctx context.Context) error {
+			check(t, s.Atomically(ctx, func(ctx context.Context) error {
+				add(ctx, "undone 4")
+				return nil
+			}))
+			return stop
+		})
+		return nil
+	}))
+	if names := environmentNames(t, s); strings.Join(names, " ") != "a b" {
+		t.Errorf("stored: %v", names)
 	}
 }
 

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
@@ -59,6 +60,9 @@ func (s *Store) pipeline(ctx context.Context, steps ...engine.Step) error {
 		}
 		return s.oneByOne(ctx, steps)
 	}
+	if len(steps) == 1 && steps[0].Shared {
+		return s.oneByOne(ctx, steps)
+	}
 	if err := s.enter(); err != nil {
 		return err
 	}
@@ -91,6 +95,19 @@ func (s *Store) oneByOne(ctx context.Context, steps []engine.Step) (err error) {
 // write returns the step of a statement that writes.
 func write(text string, args ...any) engine.Step {
 	return engine.Step{Query: engine.Query{Text: text, Args: args}}
+}
+
+// writeAll runs steps that write, at once when it matters how many rows one of them writes.
+func (s *Store) writeAll(ctx context.Context, steps []engine.Step) error {
+	if slices.ContainsFunc(steps, func(step engine.Step) bool { return step.Wrote != nil }) {
+		return s.pipeline(ctx, steps...)
+	}
+	for _, step := range steps {
+		if err := s.soon(ctx, step.Text, step.Args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // found returns the step of a query that finds at most one row by a key. It sets item, and ok if there is one.

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/store"
@@ -51,6 +52,9 @@ func scanSession(row engine.Scanner) (store.Session, error) {
 
 // CreateSession implements store.Sessions.
 func (s *Store) CreateSession(ctx context.Context, account string, spec store.SessionSpec) (v store.Session, err error) {
+	if v, ok, err := s.createAtOnce(ctx, account, spec); ok || err != nil {
+		return orZero(v, err)
+	}
 	err = s.Atomically(ctx, func(ctx context.Context) error {
 		agent, selfHosted, err := s.agentForUse(ctx, account, spec)
 		if err != nil {
@@ -62,12 +66,90 @@ func (s *Store) CreateSession(ctx context.Context, account string, spec store.Se
 		}
 		v = s.newSession(spec, agent, mounts)
 		v.SelfHosted = selfHosted
+		s.remembersNew(ctx, store.SessionRef{Account: account, ID: v.ID})
 		if err := s.refer(ctx, account, v.ID, nil, v.Resources); err != nil {
 			return err
 		}
 		return s.addSession(ctx, account, v)
 	})
 	return orZero(v, err)
+}
+
+// insertSession locks the agent and the environment of a new session and stores it, in one statement. It stores nothing when
+// one of them is missing, archived or locked, or the environment may be self-hosted: a work item goes with that. It waits for no
+// lock, since others may share its transaction.
+const insertSession = `WITH agent AS (
+		SELECT version FROM agents
+		WHERE account_id = $1 AND id = $3 AND +deleted_at IS NULL AND archived_at IS NULL FOR KEY SHARE SKIP LOCKED
+	), environment AS (
+		SELECT 1 FROM environments
+		WHERE account_id = $1 AND id = $4 AND EXISTS (SELECT 1 FROM agent)
+			AND +deleted_at IS NULL AND archived_at IS NULL AND config NOT LIKE '%self_hosted%' FOR KEY SHARE SKIP LOCKED
+	)
+	INSERT INTO sessions (account_id, id, agent_id, environment_id, title, status, metadata, environment_variables,
+		delta_flush_interval, memory_store_ids, vault_ids, resources, created_at, updated_at, agent_version)
+	SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9::bigint, '[]', $10, '[]', $11::bigint, $11::bigint,
+		COALESCE(NULLIF($12::bigint, 0), agent.version)
+	FROM agent, environment
+	ON CONFLICT (account_id, id) DO NOTHING RETURNING agent_version`
+
+// createAtOnce creates a session that refers to nothing but an agent and an environment, where a statement's round trip is
+// what costs. ok is false when it has not: then CreateSession does, or knows why not.
+func (s *Store) createAtOnce(ctx context.Context, account string, spec store.SessionSpec) (v store.Session, ok bool, err error) {
+	writer, remote := s.db.Engine.(engine.Writer)
+	if !remote || len(spec.MemoryStores)+len(spec.Resources) > 0 {
+		return v, false, nil
+	}
+	if spec.AgentVersion > 0 {
+		if _, err := s.agentAt(ctx, account, spec.AgentID, spec.AgentVersion); err != nil {
+			return v, false, nil
+		}
+	}
+	v = s.newSession(spec, store.Agent{}, []store.Resource{})
+	step := found(&v.Agent.Version, &ok, func(row engine.Scanner) (version int32, err error) { return version, row.Scan(&version) },
+		insertSession, account, v.ID, spec.AgentID, v.EnvironmentID, v.Title, string(v.Status),
+		toJSON(v.Metadata), toJSON(v.EnvironmentVariables), v.DeltaFlushInterval.Microseconds(),
+		toJSON(v.VaultIDs), toMicros(v.CreatedAt), spec.AgentVersion)
+	if _, within := s.scopeOf(ctx); within {
+		err = s.Atomically(ctx, func(ctx context.Context) error { return s.query(ctx, step.Query, step.Each) })
+	} else {
+		ref := store.SessionRef{Account: account, ID: v.ID}
+		s.recent.begin(ref)
+		err = s.writeOnce(ctx, writer, step)
+		if errors.Is(err, engine.ErrUndone) {
+			ok, err = false, nil
+		}
+		if err == nil && ok {
+			s.recent.created(ref)
+		} else {
+			s.recent.undone(ref)
+		}
+		if err == nil && !ok { // it may have been sent twice, over two connections
+			stored, err := s.GetSession(ctx, account, v.ID)
+			return stored, err == nil, missingIsFine(err)
+		}
+	}
+	if err == nil && ok {
+		v.Agent, err = s.agentAt(ctx, account, spec.AgentID, v.Agent.Version)
+	}
+	return v, ok, err
+}
+
+// missingIsFine returns err, or nil for a store.ErrNotFound.
+func missingIsFine(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// writeOnce runs a statement in a transaction of its own.
+func (s *Store) writeOnce(ctx context.Context, writer engine.Writer, step engine.Step) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.calls.Done()
+	return writer.Write(ctx, step.Query, step.Each)
 }
 
 // GetSession implements store.Sessions.
@@ -81,9 +163,16 @@ func (s *Store) SessionRevision(ctx context.Context, account, id string) (int64,
 		err = row.Scan(&revision)
 		return revision, err
 	}
-	revision, err := one(ctx, s, scan, `SELECT revision FROM sessions WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL`,
+	var revision int64
+	there := false
+	step := found(&revision, &there, scan, `SELECT revision FROM sessions WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL`,
 		account, id)
-	return revision, missing(err, store.MissingError{Noun: store.NounSession, ID: id})
+	step.Shared = true
+	err := s.query(ctx, step.Query, step.Each)
+	if err == nil && !there {
+		err = missing(store.ErrNotFound, store.MissingError{Noun: store.NounSession, ID: id})
+	}
+	return orZero(revision, err)
 }
 
 // selectByToken finds a work item of a session that a worker has by the token of a delivery.
@@ -113,9 +202,11 @@ func revisionRows() rows[store.SessionRevision] {
 	}
 }
 
-// ListSessionRevisions implements store.Sessions.
+// ListSessionRevisions implements store.Sessions. A list of some statuses may pass over many rows.
 func (s *Store) ListSessionRevisions(ctx context.Context, account string, filter store.SessionFilter, page store.Page) (store.List[store.SessionRevision], error) {
-	return list(ctx, s, revisionRows(), sessionsFor(account, filter), page)
+	r := revisionRows()
+	r.shared = len(filter.Statuses) == 0
+	return list(ctx, s, r, sessionsFor(account, filter), page)
 }
 
 // ListSessions implements store.Sessions.
@@ -170,16 +261,9 @@ type parent struct {
 	selfHosted      bool  // an environment's type
 }
 
-// parents locks and reads both with one statement.
+// parents locks and reads both.
 func (s *Store) parents(ctx context.Context, account, agentID, environmentID string) (agent, environment parent, err error) {
-	if err := s.lock(ctx, "agents", account, agentID, s.db.ForShare); err != nil {
-		return agent, environment, err
-	}
-	if err := s.lock(ctx, "environments", account, environmentID, s.db.ForShare); err != nil {
-		return agent, environment, err
-	}
-	q := engine.Query{Quick: true, Args: []any{account, agentID, account, environmentID}, Text: selectParents}
-	err = s.query(ctx, q, func(row engine.Scanner) error {
+	scan := func(row engine.Scanner) error {
 		var archivedAt *time.Time
 		var config struct{ Type string }
 		p := parent{there: true}
@@ -192,15 +276,31 @@ func (s *Store) parents(ctx context.Context, account, agentID, environmentID str
 			agent = p
 		}
 		return err
-	})
+	}
+	if s.db.ForShare == "" {
+		q := engine.Query{Quick: true, Args: []any{account, agentID, account, environmentID}, Text: selectParents}
+		err = s.query(ctx, q, scan)
+		return agent, environment, err
+	}
+	// One statement locks and reads a row, since it reads no other table: see lock.
+	err = s.pipeline(ctx,
+		engine.Step{Each: scan, Query: engine.Query{Quick: true, Args: []any{account, agentID}, Text: selectAgentParent + s.db.ForShare}},
+		engine.Step{Each: scan, Query: engine.Query{Quick: true, Args: []any{account, environmentID}, Text: selectEnvironmentParent + s.db.ForShare}})
 	return agent, environment, err
 }
 
-// selectParents selects an agent, whose version is at least 1, and an environment.
-const selectParents = `SELECT version, archived_at, '{}' FROM agents
-		WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL
-	UNION ALL SELECT 0, archived_at, config FROM environments
-		WHERE account_id = $3 AND id = $4 AND +deleted_at IS NULL`
+const (
+	// selectAgentParent selects an agent, whose version is at least 1, selectEnvironmentParent an environment.
+	selectAgentParent = `SELECT version, archived_at, '{}' FROM agents
+		WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL`
+	selectEnvironmentParent = `SELECT 0, archived_at, config FROM environments
+		WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL`
+	// selectParents selects both.
+	selectParents = `SELECT version, archived_at, '{}' FROM agents
+			WHERE account_id = $1 AND id = $2 AND +deleted_at IS NULL
+		UNION ALL SELECT 0, archived_at, config FROM environments
+			WHERE account_id = $3 AND id = $4 AND +deleted_at IS NULL`
+)
 
 func (s *Store) newSession(spec store.SessionSpec, agent store.Agent, mounts []store.Resource) store.Session {
 	now := cut(s.now())

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -23,9 +24,11 @@ func (s *Store) UpdateSession(ctx context.Context, account, id string, change fu
 }
 
 // change stores what change makes of a locked session, together with the steps that also returns then, and reports whether
-// its status or turn differs. It reads back what it stored, since change may have touched what is not stored.
+// its status or turn differs. v becomes the session as it is stored: change may have touched what is not.
 func (s *Store) change(ctx context.Context, account string, v *store.Session, change func(*store.Session) error, also func() ([]engine.Step, error)) (moved bool, err error) {
-	id, old, now, agent := v.ID, stateOf(*v), cut(s.now()), v.Agent
+	id, old, now, before := v.ID, stateOf(*v), cut(s.now()), *v
+	before.EnvironmentVariables = maps.Clone(v.EnvironmentVariables)
+	before.MemoryStoreIDs, before.VaultIDs = slices.Clone(v.MemoryStoreIDs), slices.Clone(v.VaultIDs)
 	files := fileIDs(v.Resources)
 	v.Agent = ownAgent(v.Agent)
 	if err := change(v); err != nil {
@@ -43,14 +46,13 @@ func (s *Store) change(ctx context.Context, account string, v *store.Session, ch
 		return false, err
 	}
 	if state != old {
+		before.UpdatedAt = now
 		steps = append(steps, setSession(account, id, state, now))
 	}
-	var stored bool
-	steps = append(steps, found(v, &stored, scanSession, sessionRows().selectOne(), account, id))
-	if err := s.pipeline(ctx, steps...); err != nil {
+	if err := s.writeAll(ctx, steps); err != nil {
 		return false, err
 	}
-	v.Agent = agent // its versions do not change
+	*v = asStored(before, *v)
 	switch moved = state.progress != old.progress; {
 	case v.SelfHosted && state.archivedAt != old.archivedAt:
 		err = s.stopWork(ctx, account, id)
@@ -58,6 +60,17 @@ func (s *Store) change(ctx context.Context, account string, v *store.Session, ch
 		err = s.queueWork(ctx, account, *v, cut(s.now()))
 	}
 	return moved, err
+}
+
+// asStored returns a session after a change: what a change may set, as it is read back from its stored form, and the rest as
+// it was before.
+func asStored(before, changed store.Session) store.Session {
+	v := before
+	v.Title, v.Status, v.Usage, v.Turn = changed.Title, changed.Status, changed.Usage, changed.Turn
+	v.Metadata, v.ArchivedAt = orEmpty(maps.Clone(changed.Metadata)), cutOrNil(changed.ArchivedAt)
+	v.Resources = fromResourcesJSON(toResourcesJSON(changed.Resources))
+	v.Turn.Pending = append([]store.PendingAction(nil), changed.Turn.Pending...) // nil for none
+	return v
 }
 
 // CountBusySessions implements store.Sessions.
@@ -96,7 +109,9 @@ func (s *Store) DeleteSession(ctx context.Context, account, id string, allow fun
 		if err != nil {
 			return err
 		}
-		if err := s.signal(ctx, store.Signal{Session: store.SessionRef{Account: account, ID: id}, State: true}); err != nil {
+		ref := store.SessionRef{Account: account, ID: id}
+		s.afterCommit(ctx, func() { s.recent.forget(ref) })
+		if err := s.signal(ctx, store.Signal{Session: ref, State: true}); err != nil {
 			return err
 		}
 		if v.SelfHosted {
@@ -184,7 +199,9 @@ type memoryJSON struct {
 }
 
 // resourcesText returns the stored form of a session's resources.
-func resourcesText(resources []store.Resource) string {
+func resourcesText(resources []store.Resource) string { return toJSON(toResourcesJSON(resources)) }
+
+func toResourcesJSON(resources []store.Resource) []resourceJSON {
 	list := make([]resourceJSON, len(resources))
 	for i, r := range resources {
 		list[i] = resourceJSON{ID: r.ID, FileID: r.FileID, MountPath: r.MountPath, CreatedAt: toMicros(r.CreatedAt), UpdatedAt: toMicros(r.UpdatedAt)}
@@ -192,7 +209,7 @@ func resourcesText(resources []store.Resource) string {
 			list[i].Memory = &memoryJSON{m.ID, m.Name, m.Description, m.Instructions, m.ReadOnly}
 		}
 	}
-	return toJSON(list)
+	return list
 }
 
 func fromResourcesJSON(list []resourceJSON) []store.Resource {

@@ -91,6 +91,7 @@ type Store struct {
 	newID  func(prefix string) string
 	hub    hub
 	agents *agentVersions
+	recent *recent
 
 	workBells workBells
 	pollers   *cache.Cache[[3]string, time.Time] // when workers last polled, by account, environment and worker
@@ -141,7 +142,7 @@ func New(ctx context.Context, db engine.Database, opts Options) (*Store, error) 
 	if err := db.Migrate(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	s := &Store{db: db, now: opts.Now, newID: opts.NewID, agents: cache.New[agentVersion, store.Agent](agentVersionsSize)}
+	s := &Store{db: db, now: opts.Now, newID: opts.NewID, recent: newRecent(), agents: cache.New[agentVersion, store.Agent](agentVersionsSize)}
 	s.pollers = cache.New[[3]string, time.Time](pollersSize)
 	s.id = newID("store")
 	listening, silence := context.WithCancel(context.Background())

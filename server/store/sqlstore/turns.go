@@ -16,11 +16,17 @@ func (s *Store) QueueTurn(ctx context.Context, t store.TurnRef) error {
 	if !ok {
 		return errors.New("sqlstore: a turn must be queued within a transaction")
 	}
-	committed, err := s.db.Queue.Enqueue(ctx, sc.tx, t)
+	enqueued, err := s.db.Queue.Enqueue(ctx, sc.tx, t)
 	if err != nil {
 		return err
 	}
-	s.afterCommit(ctx, committed)
+	s.afterCommit(ctx, enqueued.Committed)
+	if enqueued.Undone != nil {
+		sc.afterUndo(enqueued.Undone)
+	}
+	if !enqueued.Waits {
+		return nil
+	}
 	return s.notify(ctx, note{Queued: true})
 }
 

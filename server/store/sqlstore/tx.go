@@ -20,9 +20,14 @@ type scope struct {
 	// turn holds one token. A nested call holds it while it runs, so that the parts of a transaction follow one
 	// another even when several goroutines start them: savepoints are a stack.
 	turn chan struct{}
+	// began is how many statements the transaction had when the scope began, and undo returns to there: a part at the
+	// beginning of a scope needs no savepoint of its own. undo is nil where transactions do not count their statements.
+	began int
+	undo  func()
 
-	mu    sync.Mutex
-	after []func() // what to do once the scope is committed
+	mu     sync.Mutex
+	after  []func() // what to do once the scope is committed
+	undone []func() // what to do once it has ended without that
 }
 
 func newScope(tx engine.Tx, depth int) *scope {
@@ -47,6 +52,20 @@ func (s *Store) afterCommit(ctx context.Context, fn ...func()) {
 	}
 }
 
+// afterUndo calls fn once the transaction, or the part of it that the scope is, has ended without a commit.
+func (sc *scope) afterUndo(fn func()) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.undone = append(sc.undone, fn)
+}
+
+// callAll calls what to do at a scope's end.
+func callAll(fns []func()) {
+	for _, fn := range fns {
+		fn()
+	}
+}
+
 // Atomically also rolls back when fn panics, and lets the panic continue.
 func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) error) error {
 	if outer, ok := s.scopeOf(ctx); ok {
@@ -57,14 +76,21 @@ func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) err
 	}
 	defer s.calls.Done()
 	var sc *scope
+	kept := false
+	defer func() {
+		if !kept && sc != nil {
+			callAll(sc.undone)
+		}
+	}()
 	err := s.db.Transact(ctx, func(tx engine.Tx) error {
 		sc = newScope(tx, 0)
+		if counter, ok := tx.(engine.Counter); ok {
+			sc.undo = counter.Restart
+		}
 		return fn(s.within(ctx, sc))
 	})
-	if err == nil {
-		for _, fn := range sc.after {
-			fn()
-		}
+	if kept = err == nil; kept {
+		callAll(sc.after)
 	}
 	return err
 }
@@ -85,6 +111,22 @@ func (s *Store) nest(ctx context.Context, outer *scope, fn func(ctx context.Cont
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	part := newScope(outer.tx, outer.depth+1)
+	run := func() error { return fn(s.within(ctx, part)) }
+	keep := func() error {
+		s.afterCommit(ctx, part.after...)
+		for _, fn := range part.undone {
+			outer.afterUndo(fn)
+		}
+		return nil
+	}
+	if counter, ok := outer.tx.(engine.Counter); ok && outer.undo != nil && counter.Count() == outer.began {
+		part.began, part.undo = outer.began, outer.undo
+		return engine.Settle(run, keep, func() {
+			defer callAll(part.undone)
+			part.undo()
+		})
+	}
 	name := "part_" + strconv.Itoa(outer.depth)
 	checked := func(err error) error {
 		if err == nil {
@@ -98,21 +140,26 @@ func (s *Store) nest(ctx context.Context, outer *scope, fn func(ctx context.Cont
 	}
 	unhurried := context.WithoutCancel(ctx)
 	soon := func(command string) error { return checked(outer.tx.Soon(unhurried, command+name, nil)) }
+	rollback := func() error {
+		_, err := outer.tx.Exec(unhurried, "ROLLBACK TO SAVEPOINT "+name, nil)
+		return checked(err)
+	}
 	if err := soon("SAVEPOINT "); err != nil {
 		return err
 	}
-	part := newScope(outer.tx, outer.depth+1)
-	return engine.Settle(
-		func() error { return fn(s.within(ctx, part)) },
+	if counter, ok := outer.tx.(engine.Counter); ok {
+		part.began, part.undo = counter.Count(), func() { _ = rollback() }
+	}
+	return engine.Settle(run,
 		func() error {
-			err := soon("RELEASE SAVEPOINT ")
-			if err == nil {
-				s.afterCommit(ctx, part.after...)
+			if err := soon("RELEASE SAVEPOINT "); err != nil {
+				return err
 			}
-			return err
+			return keep()
 		},
 		func() {
-			if _, err := outer.tx.Exec(unhurried, "ROLLBACK TO SAVEPOINT "+name, nil); checked(err) == nil {
+			defer callAll(part.undone)
+			if rollback() == nil {
 				_ = soon("RELEASE SAVEPOINT ")
 			}
 		},

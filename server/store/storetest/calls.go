@@ -18,7 +18,7 @@ type call struct {
 
 // reads are the methods that write nothing. Every other method of the interface counts as one that writes.
 const reads = `Alone Atomically AwaitWork Close CountBusySessions DeletedBlobs EventPosition FileBytes FileDeleted FindCredential
-	FindMemory GetAgent GetCredential GetEnvironment GetFile GetMemory GetMemoryStore GetMemoryVersion GetSession GetVault GetWork
+	FindMemory FollowEvents GetAgent GetCredential GetEnvironment GetFile GetMemory GetMemoryStore GetMemoryVersion GetSession GetVault GetWork
 	HasBlob KeyBytes LastPosition ListAgentVersions ListAgents ListCredentials ListEnvironments ListEvents ListFiles ListMemories
 	ListMemoryStores ListMemoryTree ListMemoryVersions ListMemos ListSealed ListSessionRevisions ListSessions ListTokens ListVaults ListWork NewID
 	OverdueTurns Ping Pool Publish PublishWith Queues Revocations SessionEnvironment SessionRevision TokenByHash VaultKey Watch WorkStats WorkTurns`
@@ -265,6 +265,10 @@ func calls() []call {
 		call{"PublishWith", func(ctx context.Context, s store.Store) error { return s.PublishWith(ctx, store.Increment{}) }},
 		call{"SessionRevision", func(ctx context.Context, s store.Store) error {
 			_, err := s.SessionRevision(ctx, account, "x")
+			return err
+		}},
+		call{"FollowEvents", func(ctx context.Context, s store.Store) error {
+			_, err := s.FollowEvents(ctx, account, "x", 0, page)
 			return err
 		}},
 		call{"LastPosition", func(ctx context.Context, s store.Store) error {

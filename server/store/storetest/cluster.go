@@ -25,17 +25,18 @@ func clusterTests() map[string]func(beds []*bed) {
 				}
 			}
 		},
-		"Streams":     sharedStreams,
-		"InOrder":     inSignalOrder,
-		"LongText":    longIncrement,
-		"WakeReaders": wake,
-		"Turns":       func(beds []*bed) { dispatchEach(beds, 40) },
-		"Fair":        dispatchFairly,
-		"AtOnce":      dispatchAtOnce,
-		"BusyCount":   countExactly,
-		"InTurn":      countInTurn,
-		"WorkRace":    func(beds []*bed) { workRace(beds, 20) },
-		"WorkAwait":   func(beds []*bed) { awaitsWork(beds[1], beds[0]) },
+		"Streams":       sharedStreams,
+		"InOrder":       inSignalOrder,
+		"LongText":      longIncrement,
+		"WakeReaders":   wake,
+		"WakeFollowers": wakeFollowers,
+		"Turns":         func(beds []*bed) { dispatchEach(beds, 40) },
+		"Fair":          dispatchFairly,
+		"AtOnce":        dispatchAtOnce,
+		"BusyCount":     countExactly,
+		"InTurn":        countInTurn,
+		"WorkRace":      func(beds []*bed) { workRace(beds, 20) },
+		"WorkAwait":     func(beds []*bed) { awaitsWork(beds[1], beds[0]) },
 		"OneWorks": func(beds []*bed) { // on what another one queues
 			c := beds[2].works(1, nil)
 			c.gets(beds[2], []store.TurnRef{beds[0].turn(), beds[1].turn(), beds[2].turn()})

@@ -126,6 +126,30 @@ func (suite) EventOrder() map[string]test {
 			gone(account, v.ID)
 			gone(account, "sess_none")
 		},
+		"Followers": func(b *bed) {
+			v := b.session()
+			follow := func(after int64, limit int) ([]store.Event, error) {
+				list, err := b.FollowEvents(b.ctx, account, v.ID, after, store.Page{Limit: limit})
+				return list.Items, err
+			}
+			var log []store.Event
+			for range 3 {
+				for after := range int64(len(log) + 2) {
+					for _, limit := range []int{1, 2, 100} {
+						got, err := follow(after, limit)
+						check(b.T, err)
+						rest := log[min(int(after), len(log)):]
+						equal(b.T, "events", eventIDs(rest[:min(limit, len(rest))]), eventIDs(got))
+					}
+				}
+				log = append(log, b.append(v.ID, someEvents()...)...)
+			}
+			check(b.T, b.DeleteSession(b.ctx, account, v.ID, allowed))
+			_, err := follow(int64(len(log)), 1)
+			missing(b.T, store.MissingError{Noun: store.NounSession, ID: v.ID}, err)
+			_, err = b.FollowEvents(b.ctx, other, v.ID, 0, store.Page{Limit: 1})
+			missing(b.T, store.MissingError{Noun: store.NounSession, ID: v.ID}, err)
+		},
 		"EachSessionAlone": func(b *bed) { // is not held up by what another's log has
 			first, second := b.session(), b.session()
 			b.append(first.ID, someEvents()...)

@@ -227,6 +227,19 @@ func longIncrement(beds []*bed) {
 
 // wake has a reader at each of the stores look at a log only when it is signalled to: it must miss nothing.
 func wake(beds []*bed) {
+	wakeTo(beds, func(at *bed, session string, last store.Event) (store.List[store.Event], error) {
+		return at.ListEvents(at.ctx, account, session, store.EventFilter{}, store.Page{Limit: 7, Ascending: true, Cursor: last.ID})
+	})
+}
+
+// wakeFollowers is wake with FollowEvents.
+func wakeFollowers(beds []*bed) {
+	wakeTo(beds, func(at *bed, session string, last store.Event) (store.List[store.Event], error) {
+		return at.FollowEvents(at.ctx, account, session, last.Position, store.Page{Limit: 7})
+	})
+}
+
+func wakeTo(beds []*bed, read func(at *bed, session string, last store.Event) (store.List[store.Event], error)) {
 	b := beds[0]
 	b.Helper()
 	const writers, rounds = 4, 15
@@ -244,15 +257,15 @@ func wake(beds []*bed) {
 			}
 			return nil
 		}
-		at, log, page := beds[i-writers], 0, store.Page{Limit: 7, Ascending: true}
+		at, log, last := beds[i-writers], 0, store.Event{}
 		for heard := 0; ; {
-			list, err := at.ListEvents(at.ctx, account, session, store.EventFilter{}, page)
+			list, err := read(at, session, last)
 			if err != nil {
 				return err
 			}
 			if n := len(list.Items); n > 0 {
 				log += n
-				page.Cursor = list.Items[n-1].ID
+				last = list.Items[n-1]
 			}
 			if log == writers*rounds {
 				return nil

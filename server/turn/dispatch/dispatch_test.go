@@ -404,3 +404,50 @@ func TestCloseLeavesTurnsRunning(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
+
+// snapshot is a store whose turns come with the session as it was, as from a queue that several processes share.
+type snapshot struct {
+	store.Store
+	session store.Session
+}
+
+// WorkTurns implements store.Turns.
+func (s snapshot) WorkTurns(ctx context.Context, workers int, work func(context.Context, store.TurnRef) bool) error {
+	return s.Store.WorkTurns(ctx, workers, func(ctx context.Context, t store.TurnRef) bool {
+		t.As = &s.session
+		return work(ctx, t)
+	})
+}
+
+// TestATurnIsOfTheWorkerThatWritesFirst dispatches a turn to two workers as if neither knew of the other, as after a crash of
+// the database that lost what it knew of the first.
+func TestATurnIsOfTheWorkerThatWritesFirst(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, time.Second)
+	turnID := b.begin("go", false)
+	s, err := b.store.GetSession(t.Context(), b.session.Account, b.session.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.store = snapshot{b.store, s}
+	var both sync.WaitGroup
+	both.Add(2)
+	wrote := make(chan error, 2)
+	b.start(answering(func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
+		both.Done()
+		both.Wait()
+		err := out.EndRequest(ctx)
+		wrote <- err
+		return turn.EndTurn, err
+	}), turn.WallClock{})
+	for range 2 {
+		b.enqueue(store.TurnRef{TurnID: turnID})
+	}
+	if first, second := <-wrote, <-wrote; (first == nil) == (second == nil) {
+		t.Errorf("want one of the workers to write, got %v and %v", first, second)
+	}
+	want := []string{"user.message", "span.model_request_start", "span.model_request_end", "session.status_idle"}
+	if diff := cmp.Diff(want, b.types()); diff != "" {
+		t.Error(diff)
+	}
+}

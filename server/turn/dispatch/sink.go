@@ -560,9 +560,6 @@ func (s *sink) store(ctx context.Context, events []event.New, change func(*store
 		events[i].TurnID = s.ref.TurnID
 	}
 	_, err := s.work.append(ctx, s.said, func(session *store.Session) ([]event.New, error) {
-		if err := s.ours(session); err != nil {
-			return nil, err
-		}
 		if stopping(*session) {
 			return nil, errStopped
 		}

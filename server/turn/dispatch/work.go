@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloud-sessions/sessions/api/contract"
@@ -24,6 +25,9 @@ type work struct {
 	ref      store.TurnRef
 	session  store.Session // as it was claimed
 	claimed  bool
+	taken    bool          // it was claimed without a write: the first one raises the lease
+	lease    int64         // of the session, for this worker; sink.mu guards it while the runner works
+	raised   atomic.Int64  // lease, or a greater one that is being stored
 	unstored []event.New   // of the claim
 	request  string        // the event of the request to the model that is under way; "" for none
 	ran      time.Duration // how long the turn ran before it last waited for the caller
@@ -68,8 +72,11 @@ func (w *work) log() *slog.Logger {
 }
 
 // ours returns an error unless this worker has the session's turn.
-func (w *work) ours(s *store.Session) error {
-	if s.Turn.ID != w.ref.TurnID || !s.Status.Busy() || w.claimed && s.Turn.Lease != w.session.Turn.Lease {
+func (w *work) ours(s *store.Session) error { return w.oursAt(s, w.lease) }
+
+// oursAt is ours for the greatest lease that the worker may have.
+func (w *work) oursAt(s *store.Session, lease int64) error {
+	if s.Turn.ID != w.ref.TurnID || !s.Status.Busy() || w.claimed && s.Turn.Lease > lease {
 		return errNotOurs
 	}
 	return nil
@@ -77,15 +84,14 @@ func (w *work) ours(s *store.Session) error {
 
 // claim claims the turn: from here on a worker that claimed it before can write nothing.
 func (w *work) claim(ctx context.Context) (err error) {
-	if w.ref.Again { // or not, when it was still waiting for a worker
-		begun, err := w.begun(ctx, w.ref)
-		if err != nil {
-			return err
-		}
-		w.ref.Again, w.ref.Lost = begun, w.ref.Lost && begun
-	} else if w.Store.Alone() {
+	if !w.ref.Again {
 		return w.take(ctx)
 	}
+	begun, err := w.begun(ctx, w.ref)
+	if err != nil {
+		return err
+	}
+	w.ref.Again, w.ref.Lost = begun, w.ref.Lost && begun // or not, when it was still waiting for a worker
 	s, _, err := w.Log.Append(ctx, w.ref.Session, func(s *store.Session) (events []event.New, err error) {
 		if err := w.ours(s); err != nil {
 			return nil, err
@@ -99,25 +105,42 @@ func (w *work) claim(ctx context.Context) (err error) {
 		}
 		return append(events, w.requestStart(s)), nil
 	})
-	w.session, w.claimed = s, err == nil
+	if err == nil {
+		w.claimedAs(s)
+	}
 	return err
 }
 
-// take is claim where no other process can have the turn, and no worker of this one has had it: the start of the request to
-// the model is stored with what follows.
+// take is claim of a turn that no worker has had since it was queued, as far as the queue knows: the start of the request to
+// the model and the lease are stored with what follows.
 func (w *work) take(ctx context.Context) error {
-	s, err := w.Store.GetSession(ctx, w.ref.Session.Account, w.ref.Session.ID)
+	s, err := w.queued(ctx)
 	if err != nil {
 		return err
 	}
 	if err := w.ours(&s); err != nil {
 		return err
 	}
-	w.session, w.claimed = s, true
+	w.claimedAs(s)
+	w.taken = true
 	if !stopping(s) {
 		w.unstored = []event.New{w.requestStart(&s)}
 	}
 	return nil
+}
+
+// queued returns the session as it was when the turn was queued, or as it is by now. What has changed since is noticed when
+// something is stored.
+func (w *work) queued(ctx context.Context) (store.Session, error) {
+	if w.ref.As != nil {
+		return *w.ref.As, nil
+	}
+	return w.Store.GetSession(ctx, w.ref.Session.Account, w.ref.Session.ID)
+}
+
+func (w *work) claimedAs(s store.Session) {
+	w.session, w.claimed, w.lease = s, true, s.Turn.Lease
+	w.raised.Store(w.lease)
 }
 
 // requestStart begins a request to the model.
@@ -272,7 +295,7 @@ func (w *work) await(running context.Context, stop context.CancelCauseFunc, ran 
 			}
 		case <-poke:
 			s, err := w.Store.GetSession(running, w.ref.Session.Account, w.ref.Session.ID)
-			if errors.Is(err, store.ErrNotFound) || err == nil && w.ours(&s) != nil {
+			if errors.Is(err, store.ErrNotFound) || err == nil && w.oursAt(&s, w.raised.Load()) != nil {
 				stop(errNotOurs)
 			} else if err == nil && stopping(s) {
 				stop(errStopped)
@@ -298,9 +321,6 @@ func (w *work) finish(ctx context.Context) error {
 	continues, span := false, w.Store.NewID("evt")
 	left, said := w.sink.last()
 	s, err := w.append(ctx, said, func(s *store.Session) ([]event.New, error) {
-		if err := w.ours(s); err != nil {
-			return nil, err
-		}
 		stop := w.stopReason(*s)
 		w.reason = stop.Type
 		if continues = stop.Type == types.StopReasonTypeRequiresAction && len(stop.EventIDs) == 0; continues {
@@ -324,21 +344,35 @@ func (w *work) finish(ctx context.Context) error {
 	return err
 }
 
-// append appends events to the session's log, and publishes increments just before readers learn of the events.
+// append appends events to the session's log, and publishes increments just before readers learn of the events. change is
+// called with the session while this worker has its turn.
 func (w *work) append(ctx context.Context, said []store.Increment, change func(s *store.Session) ([]event.New, error)) (s store.Session, err error) {
-	if len(said) == 0 {
-		s, _, err = w.Log.Append(ctx, w.ref.Session, change)
-		return s, err
-	}
-	err = w.Store.Atomically(ctx, func(ctx context.Context) error {
-		for _, inc := range said {
-			if err := w.Store.PublishWith(ctx, inc); err != nil {
-				return err
-			}
+	owned := func(s *store.Session) ([]event.New, error) {
+		if err := w.ours(s); err != nil {
+			return nil, err
 		}
-		s, _, err = w.Log.Append(ctx, w.ref.Session, change)
-		return err
-	})
+		if w.taken {
+			s.Turn.Lease++
+			w.raised.Store(s.Turn.Lease)
+		}
+		return change(s)
+	}
+	if len(said) == 0 {
+		s, _, err = w.Log.Append(ctx, w.ref.Session, owned)
+	} else {
+		err = w.Store.Atomically(ctx, func(ctx context.Context) error {
+			for _, inc := range said {
+				if err := w.Store.PublishWith(ctx, inc); err != nil {
+					return err
+				}
+			}
+			s, _, err = w.Log.Append(ctx, w.ref.Session, owned)
+			return err
+		})
+	}
+	if err == nil {
+		w.lease, w.taken = s.Turn.Lease, false
+	}
 	return s, err
 }
 

@@ -80,11 +80,29 @@ type Tx interface {
 	Abort()
 }
 
+// Counter is a Tx that counts its statements, so that a part at its beginning needs no savepoint.
+type Counter interface {
+	// Count returns how many statements were run or postponed.
+	Count() int
+	// Restart undoes all of them; the transaction continues as one without any. When that fails, the transaction has ended.
+	Restart()
+}
+
 // Pipeliner is a Tx, or an Engine outside of transactions, that runs several statements for the price of one round trip. Those
 // without one run them one by one.
 type Pipeliner interface {
 	// Pipeline runs the steps in their order. When one fails, those after it are not run.
 	Pipeline(ctx context.Context, steps []Step) error
+}
+
+// Writer is an Engine that runs one statement that writes for the price of one round trip, or of a part of one: statements of
+// several callers that come at the same time share a transaction. When a connection is lost meanwhile, the statement may be run
+// twice.
+type Writer interface {
+	// Write calls each for every row that the statement returns, which counts only when Write returns nil; ErrUndone when a
+	// statement of another caller has failed. The statement must not wait for locks. The end of ctx does not interrupt it, so
+	// that the outcome is known.
+	Write(ctx context.Context, q Query, each func(Scanner) error) error
 }
 
 // Step is a statement of a pipeline.
@@ -103,6 +121,8 @@ type Query struct {
 	Args []any
 	// Quick queries find one row by a key; they are not worth interrupting.
 	Quick bool
+	// Shared queries find few small rows along an index: outside of transactions they may share a round trip with others.
+	Shared bool
 }
 
 // Scanner is a row to scan.
@@ -114,8 +134,8 @@ type Queue interface {
 	// other processes may be running them.
 	Restore(ctx context.Context) error
 
-	// Enqueue enqueues a turn when tx commits. The caller must call committed once tx has committed.
-	Enqueue(ctx context.Context, tx Tx, t store.TurnRef) (committed func(), err error)
+	// Enqueue enqueues a turn when tx commits.
+	Enqueue(ctx context.Context, tx Tx, t store.TurnRef) (Enqueued, error)
 
 	// Depth returns how many turns wait, of all processes, and for how long the oldest one has.
 	Depth(ctx context.Context) (waiting int, oldest time.Duration, err error)
@@ -125,6 +145,14 @@ type Queue interface {
 
 	// Work calls work for each turn until ctx ends, at most workers at a time, and returns when all calls have returned.
 	Work(ctx context.Context, workers int, work func(ctx context.Context, t store.TurnRef) (done bool)) error
+}
+
+// Enqueued is a turn that a transaction enqueues. The caller must call Committed once the transaction has committed, and Undone
+// when it has ended otherwise; when the outcome is unknown, Undone. Undone may be nil.
+type Enqueued struct {
+	Committed, Undone func()
+	// Waits is whether the turn waits for a worker, of any process.
+	Waits bool
 }
 
 // Notifier connects the stores on one database.

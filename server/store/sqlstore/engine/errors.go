@@ -15,6 +15,9 @@ var ErrDSN = errors.New(`sqlstore: the database must be "sqlite:path/to/file.db"
 // ErrEnough is what Step.Each returns when it needs no further rows. It does not fail the step.
 var ErrEnough = errors.New("sqlstore: enough rows")
 
+// ErrUndone is a statement that Writer.Write ran together with those of others, of which one has failed.
+var ErrUndone = errors.New("sqlstore: a statement was undone with others")
+
 // Failure returns what an engine returns for a driver's error: the context's error once the context has ended, since
 // drivers word that in many ways, and a store.ErrUnavailable when the error is about the database's state rather than the
 // statement.

@@ -15,7 +15,7 @@ type Claim struct {
 	Release func(done bool)
 }
 
-// Workers run the turns of a queue.
+// Workers run the turns of a queue, and those that are given to them directly. Their methods are safe for concurrent use.
 type Workers struct {
 	// Count is how many turns run at a time.
 	Count int
@@ -28,6 +28,11 @@ type Workers struct {
 	Every time.Duration
 	// Work runs a turn and returns whether it is done.
 	Work func(ctx context.Context, t store.TurnRef) (done bool)
+
+	mu    sync.Mutex
+	held  *shares // nil unless Run runs
+	ctx   context.Context
+	calls sync.WaitGroup
 }
 
 // Run runs turns until ctx ends, and returns when all calls of Work have returned.
@@ -35,22 +40,26 @@ type Workers struct {
 // Half of the workers, rounded up, are the most that an account holds while other accounts wait. Beyond that it may use
 // idle workers except for a quarter, at least one: so an account that was idle until now finds a worker at once, whatever
 // another one does, and however long its turns take.
-func (w Workers) Run(ctx context.Context) {
-	var calls sync.WaitGroup
-	defer calls.Wait()
-	held := &shares{workers: w.Count, held: map[string]int{}, released: make(chan struct{}, 1)}
+func (w *Workers) Run(ctx context.Context) {
+	held := &shares{workers: w.Count, held: map[string]int{}, released: make(chan struct{}, 1), quiet: never}
+	w.mu.Lock()
+	w.held, w.ctx = held, ctx
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		w.held = nil // from here on no call begins
+		w.mu.Unlock()
+		w.calls.Wait()
+	}()
 	for {
-		rung := w.Bell.Rung() // before looking, so that no turn is missed
+		rung, rings := w.Bell.listen() // before looking, so that no turn is missed
 		if ctx.Err() != nil {
 			return
 		}
-		claims, limited := w.claim(ctx, held)
+		claims, limited := w.claim(ctx, held, rings)
 		for _, c := range claims {
 			held.take(c.Turn.Session.Account)
-			calls.Go(func() {
-				defer held.release(c.Turn.Session.Account)
-				c.Release(w.Work(ctx, c.Turn))
-			})
+			w.start(held, c)
 		}
 		if len(claims) > 0 {
 			continue
@@ -65,18 +74,65 @@ func (w Workers) Run(ctx context.Context) {
 	}
 }
 
-// claim claims the next turns, if there are some. limited is whether there may be more once a worker is released.
-func (w Workers) claim(ctx context.Context, held *shares) (claims []Claim, limited bool) {
+// start runs a turn whose worker is taken. w.mu is locked, or Run has not returned.
+func (w *Workers) start(held *shares, c Claim) {
+	ctx := w.ctx
+	w.calls.Go(func() {
+		defer held.release(c.Turn.Session.Account)
+		c.Release(ctx.Err() == nil && w.Work(ctx, c.Turn))
+	})
+}
+
+// claim claims the next turns, if there are some. limited is whether there may be more once a worker is released. rings is
+// the number of the bell's rings before.
+func (w *Workers) claim(ctx context.Context, held *shares, rings int64) (claims []Claim, limited bool) {
 	free, full := held.free()
 	if free == 0 {
 		return nil, true
 	}
+	everywhere := len(full) == 0
 	claims, err := w.Next(ctx, full, free)
-	if len(claims) == 0 && err == nil && len(full) > 0 && free > max(w.Count/4, 1) {
-		claims, _ = w.Next(ctx, nil, 1)
+	if len(claims) == 0 && err == nil && !everywhere && free > max(w.Count/4, 1) {
+		everywhere = true
+		claims, err = w.Next(ctx, nil, 1)
+	}
+	if everywhere && err == nil && len(claims) == 0 {
+		held.quietSince(rings)
+	} else {
+		held.quietSince(never)
 	}
 	return claims, len(full) > 0
 }
+
+// Reservation is a worker that is reserved for a turn of an account. One of its methods must be called, once.
+type Reservation struct {
+	workers *Workers
+	held    *shares
+	account string
+}
+
+// Reserve reserves a worker for a turn that is about to be enqueued, if Run runs, no turn waits as far as is known, and a
+// worker is free that the account may use.
+func (w *Workers) Reserve(account string) (r Reservation, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.held == nil || w.ctx.Err() != nil || !w.held.reserve(account, w.Bell.count()) {
+		return Reservation{}, false
+	}
+	return Reservation{w, w.held, account}, true
+}
+
+// Start runs the turn, unless Run has returned: then the turn is left to whoever looks for those of a process that is gone.
+func (r Reservation) Start(c Claim) {
+	r.workers.mu.Lock()
+	defer r.workers.mu.Unlock()
+	if r.workers.held == r.held {
+		r.workers.start(r.held, c)
+	}
+}
+
+// Cancel frees the worker.
+func (r Reservation) Cancel() { r.held.release(r.account) }
 
 // wait returns after some time, if that is not 0, or when a channel wakes it; false when ctx has ended.
 func wait(ctx context.Context, d time.Duration, rung, released <-chan struct{}) bool {
@@ -104,14 +160,41 @@ type shares struct {
 	mu    sync.Mutex
 	total int
 	held  map[string]int
+	quiet int64 // the number of the bell's rings before the queue was found to be empty
 }
+
+// never is a number that rings do not have.
+const never = -1
+
+// quietSince notes the number of the bell's rings before the queue was found to be empty; never when it may not be.
+func (s *shares) quietSince(rings int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quiet = rings
+}
+
+// reserve takes a worker for an account, unless turns may wait, or the account holds as many as it may.
+func (s *shares) reserve(account string, rings int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	free := s.workers - s.total
+	if s.quiet != rings || free <= 0 || s.full(account) && free <= max(s.workers/4, 1) {
+		return false
+	}
+	s.total++
+	s.held[account]++
+	return true
+}
+
+// full reports whether an account holds half of the workers. s.mu is locked.
+func (s *shares) full(account string) bool { return s.held[account] >= (s.workers+1)/2 }
 
 // free returns how many workers are free, and the accounts that hold half of the workers.
 func (s *shares) free() (free int, full []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for account, n := range s.held {
-		if n >= (s.workers+1)/2 {
+	for account := range s.held {
+		if s.full(account) {
 			full = append(full, account)
 		}
 	}
@@ -140,24 +223,39 @@ func (s *shares) release(account string) {
 
 // Bell wakes all who wait for it. Its zero value is ready for use.
 type Bell struct {
-	mu   sync.Mutex
-	rung chan struct{}
+	mu    sync.Mutex
+	rung  chan struct{}
+	rings int64
 }
 
 // Rung returns a channel that is closed when Ring is called.
 func (b *Bell) Rung() <-chan struct{} {
+	rung, _ := b.listen()
+	return rung
+}
+
+// listen is Rung that also returns how often the bell has rung.
+func (b *Bell) listen() (rung <-chan struct{}, rings int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.rung == nil {
 		b.rung = make(chan struct{})
 	}
-	return b.rung
+	return b.rung, b.rings
+}
+
+// count returns how often the bell has rung.
+func (b *Bell) count() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rings
 }
 
 // Ring wakes those who wait.
 func (b *Bell) Ring() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.rings++
 	if b.rung != nil {
 		close(b.rung)
 		b.rung = nil

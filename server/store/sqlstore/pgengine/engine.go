@@ -29,6 +29,8 @@ type postgres struct {
 
 	onCommit engine.OnCommit
 
+	reads   trips
+	writes  trips
 	conns   connections
 	inbox   *inbox
 	space   space
@@ -38,6 +40,13 @@ type postgres struct {
 
 // Read implements engine.Engine.
 func (e *postgres) Read(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
+	if q.Shared {
+		return e.reads.run(ctx, q, each)
+	}
+	return e.readAlone(ctx, q, each)
+}
+
+func (e *postgres) readAlone(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
 	t := &tx{postgres: e, outside: true}
 	defer t.end()
 	return t.Query(ctx, q, each)
@@ -82,6 +91,7 @@ type tx struct {
 	begun   bool
 	ended   bool
 	pending []statement
+	count   int // of statements
 	// readOnly is whether the connection can only read. Such a connection is not used again.
 	readOnly bool
 	// last is the statement that was sent last, and written are those that wrote something.
@@ -103,6 +113,26 @@ func (e *postgres) Pipeline(ctx context.Context, steps []engine.Step) error {
 	}
 	e.space.written(t.written)
 	return nil
+}
+
+// Write implements engine.Writer.
+func (e *postgres) Write(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return e.writes.run(context.WithoutCancel(ctx), q, each)
+}
+
+func (e *postgres) writeAlone(ctx context.Context, q engine.Query, each func(engine.Scanner) error) error {
+	t := &tx{postgres: e, outside: true}
+	defer t.end()
+	began := time.Now()
+	err := t.Query(ctx, q, each)
+	e.onCommit(1, time.Since(began))
+	if err == nil {
+		e.space.written(t.written)
+	}
+	return err
 }
 
 // hastily runs steps in a transaction of their own, in one round trip, whose commit does not wait for the disk. It is for
@@ -137,7 +167,25 @@ func (t *tx) Soon(ctx context.Context, text string, args []any) error {
 		return err
 	}
 	t.pending = append(t.pending, statement{text, args})
+	t.count++
 	return nil
+}
+
+// Count implements engine.Counter.
+func (t *tx) Count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.count
+}
+
+// Restart implements engine.Counter. A connection that was lost meanwhile is replaced by the next statement.
+func (t *tx) Restart() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.ended {
+		t.release()
+		t.pending, t.count = nil, 0
+	}
 }
 
 func (t *tx) usable(ctx context.Context) error {
@@ -154,6 +202,7 @@ func (t *tx) Pipeline(ctx context.Context, steps []engine.Step) error {
 	if err := t.usable(ctx); err != nil {
 		return err
 	}
+	t.count += len(steps)
 	return t.run(ctx, steps)
 }
 

@@ -98,3 +98,51 @@ func FillInbox(db engine.Database) (empty func()) {
 	}
 	return func() { i.room.Release(inboxBytes) }
 }
+
+// HoldReads takes all round trips of shared reads until the function that it returns is called, HoldWrites those of writes.
+func HoldReads(db engine.Database) (let func())  { return holdTrips(&db.Engine.(*postgres).reads) }
+func HoldWrites(db engine.Database) (let func()) { return holdTrips(&db.Engine.(*postgres).writes) }
+
+func holdTrips(r *trips) (let func()) {
+	for range r.most {
+		if r.join(nil) {
+			panic("something is read")
+		}
+	}
+	return func() {
+		for range r.most {
+			r.leave()
+		}
+	}
+}
+
+// WaitingReads returns how many shared reads wait, WaitingWrites how many writes.
+func WaitingReads(db engine.Database) int  { return db.Engine.(*postgres).reads.count() }
+func WaitingWrites(db engine.Database) int { return db.Engine.(*postgres).writes.count() }
+
+func (r *trips) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.waiting)
+}
+
+// LeaveWithLead has a read that is to send another one with its own when its caller leaves, and returns the other's error.
+func LeaveWithLead(ctx context.Context, db engine.Database) error {
+	r := &db.Engine.(*postgres).reads
+	var both []*sharedTrip
+	for range 2 {
+		read := &sharedTrip{query: engine.Query{Text: "SELECT 1"}, each: func(engine.Scanner) error { return nil }, lead: make(chan []*sharedTrip, 1), done: make(chan struct{})}
+		r.join(read)
+		both = append(both, read)
+	}
+	r.leave()
+	left, leave := context.WithCancel(ctx)
+	leave()
+	_ = r.abandon(left, both[0])
+	select {
+	case <-both[1].done:
+		return both[1].err
+	default:
+		return errors.New("it was not sent")
+	}
+}

@@ -56,6 +56,8 @@ func Open(url string, opts Options) (engine.Database, error) {
 	if e.onCommit == nil {
 		e.onCommit = func(int, time.Duration) {}
 	}
+	e.reads = trips{postgres: e, most: readTrips, alone: e.readAlone, afterwards: func(int, time.Duration) {}}
+	e.writes = trips{postgres: e, most: writeTrips, alone: e.writeAlone, afterwards: e.onCommit, whole: true}
 	unhurried := config.ConnConfig.Copy()
 	// Nothing that these connections wait for is a statement that PostgreSQL could cancel.
 	unhurried.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {

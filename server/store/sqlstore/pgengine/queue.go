@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -20,6 +21,8 @@ import (
 type queue struct {
 	postgres *postgres
 	bell     engine.Bell
+	mu       sync.Mutex
+	here     *here // nil while this process runs no turns
 	// every is how often a process looks for turns that nothing has notified it of: those that were left behind, and those
 	// whose notification was lost.
 	every time.Duration
@@ -29,13 +32,62 @@ type queue struct {
 // were left behind.
 func (q *queue) Restore(context.Context) error { return nil }
 
-// Enqueue implements engine.Queue.
-func (q *queue) Enqueue(ctx context.Context, tx engine.Tx, t store.TurnRef) (committed func(), err error) {
+// here are the workers of this process.
+type here struct {
+	name    string
+	ctx     context.Context // ends when they are to stop
+	workers *engine.Workers
+
+	mu   sync.Mutex
+	held map[string]bool // the ids of the rows whose turns they run, or are about to
+}
+
+// Enqueue claims the turn for a worker of this process, if one is free: then it need not be looked for. The account counts as
+// served; a transaction that enqueues a turn has the account to itself, so this lock keeps nobody waiting.
+func (q *queue) Enqueue(ctx context.Context, tx engine.Tx, t store.TurnRef) (engine.Enqueued, error) {
+	id := rand.Text()
+	if !t.Again {
+		if h, reserved, ok := q.reserve(t.Session.Account); ok {
+			err := tx.Soon(ctx, enqueueClaimed, []any{id, t.Session.Account, t.Session.ID, t.TurnID, h.name})
+			if err != nil {
+				reserved.Cancel()
+				return engine.Enqueued{}, err
+			}
+			start := func() { reserved.Start(h.claim(q, id, t)) }
+			return engine.Enqueued{Committed: start, Undone: reserved.Cancel}, nil
+		}
+	}
 	dispatched := 0
 	if t.Again {
 		dispatched = 1
 	}
-	return q.Wake, tx.Soon(ctx, enqueueTurn, []any{rand.Text(), t.Session.Account, t.Session.ID, t.TurnID, dispatched})
+	err := tx.Soon(ctx, enqueueTurn, []any{id, t.Session.Account, t.Session.ID, t.TurnID, dispatched})
+	return engine.Enqueued{Committed: q.Wake, Waits: true}, err
+}
+
+// reserve reserves a worker of this process, if one is free.
+func (q *queue) reserve(account string) (h *here, r engine.Reservation, ok bool) {
+	q.mu.Lock()
+	h = q.here
+	q.mu.Unlock()
+	if h == nil {
+		return nil, r, false
+	}
+	r, ok = h.workers.Reserve(account)
+	return h, r, ok
+}
+
+// claim returns the claim of a row that the process has written its name into.
+func (h *here) claim(q *queue, id string, t store.TurnRef) engine.Claim {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.held[id] = true
+	return engine.Claim{Turn: t, Release: func(done bool) {
+		q.release(h.ctx, id, h.name, done)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.held, id)
+	}}
 }
 
 // now is the database's time in microseconds since 1970: processes' clocks differ.
@@ -43,6 +95,13 @@ const now = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
 
 const enqueueTurn = `INSERT INTO queued_turns (id, account_id, session_id, turn_id, queued_at, dispatched)
 	VALUES ($1, $2, $3, $4, ` + now + `, $5)`
+
+const enqueueClaimed = `WITH served AS (
+		INSERT INTO served_accounts (account_id, served_at) VALUES ($2, ` + now + `)
+		ON CONFLICT (account_id) DO UPDATE SET served_at = excluded.served_at
+	)
+	INSERT INTO queued_turns (id, account_id, session_id, turn_id, queued_at, worker, dispatched)
+	VALUES ($1, $2, $3, $4, ` + now + `, $5, 1)`
 
 // Depth implements engine.Queue.
 func (q *queue) Depth(ctx context.Context) (waiting int, oldest time.Duration, err error) {
@@ -76,33 +135,53 @@ func (q *queue) Work(ctx context.Context, workers int, work func(context.Context
 	case <-ctx.Done():
 		return nil
 	}
-	others.Go(func() { q.reclaimAll(ctx) })
-	engine.Workers{Count: workers, Bell: &q.bell, Every: q.every, Work: work, Next: func(ctx context.Context, full []string, most int) ([]engine.Claim, error) {
-		return q.claim(ctx, name, full, most)
-	}}.Run(ctx)
+	h := &here{name: name, ctx: ctx, held: map[string]bool{}}
+	h.workers = &engine.Workers{Count: workers, Bell: &q.bell, Every: q.every, Work: work, Next: func(ctx context.Context, full []string, most int) ([]engine.Claim, error) {
+		return q.claim(ctx, h, full, most)
+	}}
+	others.Go(func() { q.reclaimAll(ctx, h) })
+	q.become(nil, h)
+	defer q.become(h, nil)
+	h.workers.Run(ctx)
 	return nil
 }
 
+// become has others be the workers of this process, if was are; nil for any.
+func (q *queue) become(was, others *here) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if was == nil || q.here == was {
+		q.here = others
+	}
+}
+
 // claim claims the next turns for a process, if there are some.
-func (q *queue) claim(ctx context.Context, name string, full []string, most int) (claims []engine.Claim, err error) {
+func (q *queue) claim(ctx context.Context, h *here, full []string, most int) (claims []engine.Claim, err error) {
 	if full == nil {
 		full = []string{}
 	}
-	// When the outcome of the commit is unknown, the turns are dispatched again once this process has ended.
+	// When the outcome of the commit is unknown, forgotten finds the turns.
+	type row struct {
+		id   string
+		turn store.TurnRef
+	}
+	var claimed []row
 	err = q.postgres.hastily(ctx, engine.Step{
-		Query: engine.Query{Text: claimTurn, Args: []any{full, name, most}},
-		Each: func(row engine.Scanner) error {
-			var id string
+		Query: engine.Query{Text: claimTurn, Args: []any{full, h.name, most}},
+		Each: func(scanned engine.Scanner) error {
+			var r row
 			var dispatched int
-			var t store.TurnRef
-			err := row.Scan(&id, &t.Session.Account, &t.Session.ID, &t.TurnID, &dispatched)
-			t.Again = dispatched > 1
-			claims = append(claims, engine.Claim{Turn: t, Release: func(done bool) { q.release(ctx, id, name, done) }})
+			err := scanned.Scan(&r.id, &r.turn.Session.Account, &r.turn.Session.ID, &r.turn.TurnID, &dispatched)
+			r.turn.Again = dispatched > 1
+			claimed = append(claimed, r)
 			return err
 		},
 	})
 	if err != nil {
 		return nil, err
+	}
+	for _, r := range claimed {
+		claims = append(claims, h.claim(q, r.id, r.turn))
 	}
 	return claims, nil
 }
@@ -152,10 +231,12 @@ const claimTurn = `WITH RECURSIVE waiting (account_id) AS (
 	RETURNING t.id, t.account_id, t.session_id, t.turn_id, t.dispatched`
 
 // reclaimAll reclaims turns until ctx ends.
-func (q *queue) reclaimAll(ctx context.Context) {
+func (q *queue) reclaimAll(ctx context.Context, h *here) {
+	suspects := map[string]bool{}
 	for {
 		found, _ := q.reclaim(ctx) // it is tried again soon
-		if found {
+		forgotten := q.forgotten(ctx, h, suspects)
+		if found || forgotten {
 			q.bell.Ring()
 		}
 		select {
@@ -198,6 +279,42 @@ func (q *queue) reclaim(ctx context.Context) (found bool, err error) {
 const reclaimTurns = `UPDATE queued_turns SET worker = ''
 	WHERE worker IN (SELECT worker FROM (SELECT DISTINCT worker FROM queued_turns WHERE worker <> '' OFFSET 0) AS workers
 		WHERE pg_try_advisory_xact_lock(hashtextextended(worker, $1)))`
+
+// forgotten makes those turns wait again that have this process's name but that it does not run, as after a commit whose
+// outcome it does not know. They had its name the last time, too: suspects are those that it has found once. It reports whether
+// it found any.
+func (q *queue) forgotten(ctx context.Context, h *here, suspects map[string]bool) (found bool) {
+	var named []string
+	err := q.postgres.Read(ctx, engine.Query{Text: `SELECT id FROM queued_turns WHERE worker = $1`, Args: []any{h.name}}, func(row engine.Scanner) error {
+		var id string
+		err := row.Scan(&id)
+		named = append(named, id)
+		return err
+	})
+	if err != nil {
+		return false
+	}
+	before := maps.Clone(suspects)
+	clear(suspects)
+	for _, id := range named {
+		switch {
+		case h.holds(id):
+		case before[id]:
+			q.release(ctx, id, h.name, false)
+			found = true
+		default:
+			suspects[id] = true
+		}
+	}
+	return found
+}
+
+// holds reports whether the workers run the turn of a row, or are about to.
+func (h *here) holds(id string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.held[id]
+}
 
 const selectStrays = engine.SelectBusy + ` AND NOT EXISTS (SELECT 1 FROM queued_turns q
 		WHERE q.account_id = sessions.account_id AND q.session_id = sessions.id AND q.turn_id = sessions.turn_id)

@@ -64,8 +64,9 @@ func (q *turns) Restore(ctx context.Context) error {
 }
 
 // Enqueue implements engine.Queue.
-func (q *turns) Enqueue(_ context.Context, _ engine.Tx, t store.TurnRef) (committed func(), err error) {
-	return func() { q.push(t) }, nil
+func (q *turns) Enqueue(_ context.Context, _ engine.Tx, t store.TurnRef) (engine.Enqueued, error) {
+	t.As = nil // many turns may wait
+	return engine.Enqueued{Committed: func() { q.push(t) }, Waits: true}, nil
 }
 
 // Wake implements engine.Queue.
@@ -73,13 +74,14 @@ func (q *turns) Wake() { q.bell.Ring() }
 
 // Work implements engine.Queue. A turn that is not done stays with its session until the next start.
 func (q *turns) Work(ctx context.Context, workers int, work func(context.Context, store.TurnRef) bool) error {
-	engine.Workers{Count: workers, Bell: &q.bell, Work: work, Next: func(_ context.Context, full []string, _ int) ([]engine.Claim, error) {
+	w := engine.Workers{Count: workers, Bell: &q.bell, Work: work, Next: func(_ context.Context, full []string, _ int) ([]engine.Claim, error) {
 		t, ok := q.pop(full)
 		if !ok {
 			return nil, nil
 		}
 		return []engine.Claim{{Turn: t, Release: func(bool) {}}}, nil
-	}}.Run(ctx)
+	}}
+	w.Run(ctx)
 	return nil
 }
 
