@@ -413,7 +413,8 @@ func (c Config) withDefaults() (Config, error) {
 
 // ServeHTTP serves the API at /api/v1/cloud and at /v1, and next to it /healthz, /readyz, /metrics, the contract
 // (/openapi.yaml, /openapi.json, and /openapi-3.2.json as OpenAPI 3.2), and the pages for people: /, /console and /docs.
-// With Config.Control it also serves /control.
+// With Config.Control it also serves /control. Event streams over HTTP/1.1 take over their connections, so that
+// http.Server.Shutdown does not wait for them: Close does, and Run takes care of it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
 // OperationID returns the operationId that a request is for; "" for a request outside the contract.
@@ -483,7 +484,8 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 	return nil
 }
 
-// Close closes streams, stops the running turns and closes the database. Call it once, after Run has returned.
+// Close closes streams, stops the running turns and closes the database. Streams and turns have Config.ShutdownTimeout to end.
+// Call it once, after Run has returned.
 func (s *Server) Close() error {
 	s.broker.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.ShutdownTimeout)
