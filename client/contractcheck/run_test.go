@@ -92,12 +92,28 @@ func counted(t *testing.T, n int, err error) int {
 	return n + 1
 }
 
-// What a feature that is off hides conforms when it says so.
+// observing are the checks that look at what all others send: while one of them is selected, each of the others runs.
+var observing = []string{"responses", "error-envelope", "no-effect"}
+
+// What a feature that is off hides conforms when it says so. Sessions have all of its fields.
 func TestClosedGate(t *testing.T) {
 	t.Parallel()
-	report, err := contractcheck.Run(t.Context(), servertest.New(t).Client(), contractcheck.Options{})
+	compiled, err := contract.Load()
 	if err != nil {
 		t.Fatal(err)
+	}
+	var only []string
+	for op := range compiled.Operations() {
+		if strings.HasPrefix(op.Path, "/sessions") && !strings.Contains(op.Path, "/events") {
+			only = append(only, op.ID)
+		}
+	}
+	report, err := contractcheck.Run(t.Context(), servertest.New(t).Client(), contractcheck.Options{Only: only})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Operations) != len(only) {
+		t.Errorf("%d operations were tried, want %d", len(report.Operations), len(only))
 	}
 	for _, r := range report.Operations {
 		want := contractcheck.Conforms
@@ -201,7 +217,7 @@ func TestCutShort(t *testing.T) {
 			return resp, err
 		}
 	}))
-	if _, err := contractcheck.Run(ctx, c, contractcheck.Options{Skip: []string{"idempotency"}}); !errors.Is(err, context.Canceled) {
+	if _, err := contractcheck.Run(ctx, c, contractcheck.Options{Skip: append(slices.Clone(observing), "idempotency", "invalid-bodies")}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	if after := count(t, s); after != before {

@@ -24,6 +24,7 @@ func variables() []variable {
 		{"HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "proxy for the model endpoint; MCP servers are called without one"},
 		{"SSL_CERT_FILE, SSL_CERT_DIR", "authorities to trust for TLS, instead of the system's; not on Windows and macOS"},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_EXPORTER", "where traces are sent; and the other standard variables of OpenTelemetry"},
+		{"GOGC", "how much garbage may be kept before it is collected, in percent of what is in use; 200 by default"},
 		{"GOMEMLIMIT", "soft limit of the process's memory; by default a multiple of --max-bytes-in-flight"},
 		{"TMPDIR, SQLITE_TMPDIR", "folders for temporary files"},
 	}

@@ -1,15 +1,18 @@
 package sqliteengine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/migrations"
 )
 
 // spelled is a name that means something else to SQLite or a shell than it does here, where it would be a file's.
@@ -106,24 +109,43 @@ func resolve(path string) (string, error) {
 	return "", fmt.Errorf("%s: more than %d symbolic links", path, maxLinks)
 }
 
-// makeFile creates an empty database file, which SQLite treats as a new database, that only its owner can read;
-// SQLite gives its companion files the same mode. The file gets its name when it is already closed: closing a file on
-// which SQLite holds locks, for another store in this process, would drop those locks. Where a file system has no
-// links, SQLite creates the file, with the usual mode.
-func makeFile(path string) error {
+// makeFile creates a database file with the schema, that only its owner can read; SQLite gives its companion files the
+// same mode. The file gets its name when it is complete, on disk and closed: closing a file on which SQLite holds locks, for
+// another store in this process, would drop those locks. Where a file system has no links, SQLite creates the file, with
+// the usual mode.
+func makeFile(ctx context.Context, path string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	empty, err := os.CreateTemp(filepath.Dir(path), ".new-*.db") // mode 0600
+	file, err := os.CreateTemp(filepath.Dir(path), ".new-*.db") // mode 0600
 	if err != nil {
 		return err
 	}
-	defer os.Remove(empty.Name())
-	if err := empty.Close(); err != nil {
+	defer os.Remove(file.Name())
+	err = createSchema(ctx, file.Name())
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
-	_ = os.Link(empty.Name(), path) // also fails when another process was faster
+	_ = os.Link(file.Name(), path) // also fails when another process was faster
 	return nil
+}
+
+// createSchema makes an empty file a database as fileDSN opens it. It does not wait for the disk, as SQLite would for each
+// setting: nobody else knows the file, and a failure leaves nothing to repair.
+func createSchema(ctx context.Context, path string) (err error) {
+	pool, err := openPool(dsnOf(path, url.Values{}), 1, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	_, err = pool.ExecContext(ctx, `PRAGMA synchronous = off; PRAGMA journal_mode = memory; PRAGMA auto_vacuum = incremental`)
+	if err == nil {
+		err = migrations.SQLite(ctx, pool)
+	}
+	if err == nil {
+		_, err = pool.ExecContext(ctx, `PRAGMA journal_mode = wal`)
+	}
+	return err
 }
 
 // isFolder is the error for the name of a folder.

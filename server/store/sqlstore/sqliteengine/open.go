@@ -86,7 +86,7 @@ func openPools(ctx context.Context, name string, options Options) (_ *pools, err
 			return nil, err
 		}
 	}
-	if err := makeFile(path); err != nil {
+	if err := makeFile(ctx, path); err != nil {
 		return nil, fmt.Errorf("sqlstore: open the database file: %w", err)
 	}
 	if e.writers, err = openPool(fileDSN(path, url.Values{"_txlock": {"immediate"}, "_auto_vacuum": {"incremental"}}), 1, e.files); err != nil {
@@ -231,6 +231,10 @@ func fileDSN(path string, options url.Values) string {
 		"secure_delete(on)",
 		"wal_autocheckpoint(0)", // see copyLog
 	}
+	return dsnOf(path, options)
+}
+
+func dsnOf(path string, options url.Values) string {
 	options.Set("_dqs", "false")
 	path = filepath.ToSlash(path)
 	if !strings.HasPrefix(path, "/") { // a drive letter
