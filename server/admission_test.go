@@ -48,85 +48,89 @@ func (h *harness) endsSoon(t *testing.T, s *stream, message string) {
 }
 
 func TestAStreamEndsWithItsToken(t *testing.T) {
-	t.Run("revoked while idle", func(t *testing.T) {
-		h := start(t)
-		s := h.stream(h.session(), "", nil)
-		h.revokeAlice()
-		h.endsSoon(t, s, "The token has been revoked.")
-	})
-	t.Run("revoked while events arrive", func(t *testing.T) {
-		h := start(t, withRunner(answering(func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
-			for {
-				if err := errors.Join(out.Say(ctx, "Hello."), ctx.Err()); err != nil {
-					return "", err
+	eachWay(t, func(t *testing.T, take func(*harness) *harness) {
+		t.Run("revoked while idle", func(t *testing.T) {
+			h := take(start(t))
+			s := h.stream(h.session(), "", nil)
+			h.revokeAlice()
+			h.endsSoon(t, s, "The token has been revoked.")
+		})
+		t.Run("revoked while events arrive", func(t *testing.T) {
+			h := take(start(t, withRunner(answering(func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
+				for {
+					if err := errors.Join(out.Say(ctx, "Hello."), ctx.Err()); err != nil {
+						return "", err
+					}
+					time.Sleep(10 * time.Millisecond)
 				}
-				time.Sleep(10 * time.Millisecond)
+			}))))
+			path := h.session()
+			s := h.stream(path, "?event_deltas[]=agent.message", nil)
+			h.say(path, "Hi")
+			s.until("event_delta")
+			h.revokeAlice()
+			h.endsSoon(t, s, "The token has been revoked.")
+		})
+		t.Run("expired", func(t *testing.T) {
+			h := take(start(t))
+			secret := auth.Mint()
+			expiring := store.NewToken{Account: "alice", Hash: auth.Hash(secret), ExpiresAt: new(h.clock.Now().Add(time.Minute))}
+			if _, err := h.db.CreateToken(t.Context(), expiring); err != nil {
+				t.Fatal(err)
 			}
-		})))
-		path := h.session()
-		s := h.stream(path, "?event_deltas[]=agent.message", nil)
-		h.say(path, "Hi")
-		s.until("event_delta")
-		h.revokeAlice()
-		h.endsSoon(t, s, "The token has been revoked.")
-	})
-	t.Run("expired", func(t *testing.T) {
-		h := start(t)
-		secret := auth.Mint()
-		expiring := store.NewToken{Account: "alice", Hash: auth.Hash(secret), ExpiresAt: new(h.clock.Now().Add(time.Minute))}
-		if _, err := h.db.CreateToken(t.Context(), expiring); err != nil {
-			t.Fatal(err)
-		}
-		path := h.session()
-		s, other := h.stream(path, "", map[string]string{"Authorization": "Bearer " + secret}), h.stream(path, "", nil)
-		h.clock.advance(time.Minute)
-		ended := make(chan bool, 1)
-		go func() {
-			_, more := s.next()
-			ended <- !more
-		}()
-		select {
-		case end := <-ended:
-			if !end {
-				t.Error("a frame arrived")
+			path := h.session()
+			s, other := h.stream(path, "", map[string]string{"Authorization": "Bearer " + secret}), h.stream(path, "", nil)
+			h.clock.advance(time.Minute)
+			ended := make(chan bool, 1)
+			go func() {
+				_, more := s.next()
+				ended <- !more
+			}()
+			select {
+			case end := <-ended:
+				if !end {
+					t.Error("a frame arrived")
+				}
+			case <-time.After(2 * time.Second):
+				t.Error("the stream is still open after 2 s")
 			}
-		case <-time.After(2 * time.Second):
-			t.Error("the stream is still open after 2 s")
-		}
-		h.expectRefusal(t, request{method: "GET", path: path + "/events/stream", token: secret},
-			refusal{401, "authentication_error", "", "The token has expired."})
-		h.say(path, "Hi") // the account's other token is not affected
-		other.until("session.status_idle")
-	})
-	t.Run("revoked at another replica", func(t *testing.T) {
-		first, second := replicas(t)
-		s := second.stream(second.session(), "", nil)
-		first.revokeAlice()
-		second.endsSoon(t, s, "The token has been revoked.")
+			h.expectRefusal(t, request{method: "GET", path: path + "/events/stream", token: secret},
+				refusal{401, "authentication_error", "", "The token has expired."})
+			h.say(path, "Hi") // the account's other token is not affected
+			other.until("session.status_idle")
+		})
+		t.Run("revoked at another replica", func(t *testing.T) {
+			first, second := replicas(t)
+			s := second.stream(second.session(), "", nil)
+			first.revokeAlice()
+			second.endsSoon(t, s, "The token has been revoked.")
+		})
 	})
 }
 
 // A reader that does not read its stream does not keep it open beyond the end of the token.
 func TestAStreamThatIsNotReadEndsWithItsToken(t *testing.T) {
-	h := start(t, func(c *server.Config) { c.StreamPatience = time.Minute })
-	path := h.session()
-	h.fillLog(path, 8, strings.Repeat("x", 900_000))
-	conn, err := net.Dial("tcp", h.web.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
-	_, err = io.WriteString(conn, "GET /v1"+path+"/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+aliceToken+"\r\n\r\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := bufio.NewReaderSize(conn, 16).ReadByte(); err != nil {
-		t.Fatal(err)
-	}
-	h.openStreams(1)
-	h.revokeAlice()
-	h.openStreams(0)
+	eachWay(t, func(t *testing.T, take func(*harness) *harness) {
+		h := take(start(t, func(c *server.Config) { c.StreamPatience = time.Minute }))
+		path := h.session()
+		h.fillLog(path, 8, strings.Repeat("x", 900_000))
+		conn, err := net.Dial("tcp", h.web.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+		_, err = io.WriteString(conn, "GET /v1"+path+"/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+aliceToken+"\r\n\r\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bufio.NewReaderSize(conn, 16).ReadByte(); err != nil {
+			t.Fatal(err)
+		}
+		h.openStreams(1)
+		h.revokeAlice()
+		h.openStreams(0)
+	})
 }
 
 // openStreams waits up to 2 s until the server has that many streams.

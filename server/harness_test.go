@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,6 +47,7 @@ type harness struct {
 	dsn    string
 	log    *syncBuffer
 	clock  *clock
+	within *atomic.Bool // streams stay within net/http
 
 	agent, environment string
 }
@@ -61,7 +63,7 @@ func start(t testing.TB, change ...func(*server.Config)) *harness {
 
 func startOn(t testing.TB, dsn string, change ...func(*server.Config)) *harness {
 	t.Helper()
-	h := &harness{t: t, dsn: dsn, log: &syncBuffer{}, clock: &clock{now: time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)}}
+	h := &harness{t: t, dsn: dsn, log: &syncBuffer{}, clock: &clock{now: time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)}, within: &atomic.Bool{}}
 	config := server.Config{
 		DB: h.dsn, Demo: true, DemoToken: "pt-demo", Now: h.clock.Now,
 		Logger: slog.New(slog.NewTextHandler(h.log, nil)),
@@ -76,7 +78,12 @@ func startOn(t testing.TB, dsn string, change ...func(*server.Config)) *harness 
 	if h.db, err = sqlstore.Open(t.Context(), h.dsn, sqlstore.Options{Now: h.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
-	h.web = httptest.NewServer(h.server)
+	h.web = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.within.Load() {
+			w = keptConnection{w}
+		}
+		h.server.ServeHTTP(w, r)
+	}))
 	t.Cleanup(h.stop)
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -470,7 +470,11 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 	s.broker.Close()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.ShutdownTimeout)
 	defer cancel()
-	if err := web.Shutdown(drain); err != nil {
+	err = web.Shutdown(drain)
+	if ended := s.pipeline.EndStreams(drain); err == nil {
+		err = ended
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("requests were still under way after %s: %w", s.config.ShutdownTimeout, err), web.Close())
 	}
 	return nil
@@ -482,6 +486,7 @@ func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.ShutdownTimeout)
 	defer cancel()
 	err := s.turns.Close(ctx)
+	_ = s.pipeline.EndStreams(ctx)
 	s.mcp.Close()
 	s.egress.Close()
 	return errors.Join(err, closeBlobs(s.blobs), s.store.Close())

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -72,6 +73,29 @@ func (h *harness) say(path, text string) {
 	body, _ := json.Marshal(map[string]any{"events": []any{map[string]any{"type": "user.message", "content": text}}})
 	if got := h.post(path+"/events", string(body)); got.status != 200 {
 		h.t.Fatalf("send: %d %s", got.status, got.body)
+	}
+}
+
+// keptConnection is a ResponseWriter that does not give its connection away, as those of HTTP/2 and of many middlewares.
+type keptConnection struct{ http.ResponseWriter }
+
+// Hijack implements http.Hijacker.
+func (keptConnection) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return nil, nil, http.ErrNotSupported
+}
+
+// Unwrap returns the wrapped writer, for http.ResponseController.
+func (w keptConnection) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// eachWay runs a test on both ways that the events of a stream take to the caller. The test calls take with its servers.
+func eachWay(t *testing.T, test func(t *testing.T, take func(*harness) *harness)) {
+	for name, within := range map[string]bool{"on a connection of its own": false, "within net http": true} {
+		t.Run(name, func(t *testing.T) {
+			test(t, func(h *harness) *harness {
+				h.within.Store(within)
+				return h
+			})
+		})
 	}
 }
 

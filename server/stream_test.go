@@ -21,89 +21,97 @@ import (
 )
 
 func TestAStreamEndsWithItsSession(t *testing.T) {
-	h := start(t)
-	path := h.session()
-	s := h.stream(path, "", nil)
-	h.say(path, "Hi there")
-	s.until("session.status_idle")
-	expect(t, h.remove(path), 200, nil)
-	f, ok := s.next()
-	if !ok || f.Event != "session.deleted" || f.Data["type"] != "session.deleted" || f.Data["session_id"] != strings.TrimPrefix(path, "/sessions/") {
-		t.Errorf("%v, %v", f, ok)
-	}
-	if f, more := s.next(); more {
-		t.Errorf("after the end: %v", f)
-	}
+	eachWay(t, func(t *testing.T, take func(*harness) *harness) {
+		h := take(start(t))
+		path := h.session()
+		s := h.stream(path, "", nil)
+		h.say(path, "Hi there")
+		s.until("session.status_idle")
+		expect(t, h.remove(path), 200, nil)
+		f, ok := s.next()
+		if !ok || f.Event != "session.deleted" || f.Data["type"] != "session.deleted" || f.Data["session_id"] != strings.TrimPrefix(path, "/sessions/") {
+			t.Errorf("%v, %v", f, ok)
+		}
+		if f, more := s.next(); more {
+			t.Errorf("after the end: %v", f)
+		}
+	})
 }
 
 func TestAnIdleStreamHasHeartbeats(t *testing.T) {
-	h := start(t, func(c *server.Config) { c.Heartbeat = 5 * time.Millisecond })
-	path := h.session()
-	s := h.stream(path, "", nil)
-	s.beat(3)
-	h.say(path, "Hi there")
-	if diff := cmp.Diff(echoedTurn, events(s.until("session.status_idle"))); diff != "" {
-		t.Error(diff)
-	}
+	eachWay(t, func(t *testing.T, take func(*harness) *harness) {
+		h := take(start(t, func(c *server.Config) { c.Heartbeat = 5 * time.Millisecond }))
+		path := h.session()
+		s := h.stream(path, "", nil)
+		s.beat(3)
+		h.say(path, "Hi there")
+		if diff := cmp.Diff(echoedTurn, events(s.until("session.status_idle"))); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 func TestTooManyStreams(t *testing.T) {
-	h := start(t, func(c *server.Config) { c.MaxStreams = 2 })
-	path := h.session()
-	first := h.stream(path, "", nil)
-	h.stream(path, "", nil)
-	tooMany := request{method: "GET", path: path + "/events/stream"}
-	want := refusal{429, "rate_limit_error", "", "The account has 2 open streams already; close one and try again."}
-	got := h.do(tooMany)
-	if refusalOf(got) != want || got.header.Get("Retry-After") != "1" {
-		t.Errorf("%+v %v", refusalOf(got), got.header)
-	}
-	tooMany.token = bobToken // another account has its own
-	if got := refusalOf(h.do(tooMany)); got.Status != 404 {
-		t.Errorf("%+v", got)
-	}
-	first.close()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // until the server has seen it
-		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, h.web.URL+"/v1"+path+"/events/stream", nil)
-		req.Header.Set("Authorization", "Bearer "+aliceToken)
-		res, err := h.web.Client().Do(req)
-		if err != nil {
-			t.Fatal(err)
+	eachWay(t, func(t *testing.T, take func(*harness) *harness) {
+		h := take(start(t, func(c *server.Config) { c.MaxStreams = 2 }))
+		path := h.session()
+		first := h.stream(path, "", nil)
+		h.stream(path, "", nil)
+		tooMany := request{method: "GET", path: path + "/events/stream"}
+		want := refusal{429, "rate_limit_error", "", "The account has 2 open streams already; close one and try again."}
+		got := h.do(tooMany)
+		if refusalOf(got) != want || got.header.Get("Retry-After") != "1" {
+			t.Errorf("%+v %v", refusalOf(got), got.header)
 		}
-		_ = res.Body.Close()
-		if res.StatusCode == 200 {
-			break
+		tooMany.token = bobToken // another account has its own
+		if got := refusalOf(h.do(tooMany)); got.Status != 404 {
+			t.Errorf("%+v", got)
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("a closed stream still counts")
+		first.close()
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // until the server has seen it
+			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, h.web.URL+"/v1"+path+"/events/stream", nil)
+			req.Header.Set("Authorization", "Bearer "+aliceToken)
+			res, err := h.web.Client().Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			if res.StatusCode == 200 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("a closed stream still counts")
+			}
 		}
-	}
+	})
 }
 
 // TestASlowReaderIsDropped opens a stream over a connection that is not read, and fills it.
 func TestASlowReaderIsDropped(t *testing.T) {
-	h := start(t, func(c *server.Config) { c.StreamPatience, c.MaxStreams = 50*time.Millisecond, 2 })
-	path := h.session()
-	conn, err := net.Dial("tcp", h.web.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.(*net.TCPConn).SetReadBuffer(1 << 10)
-	fmt.Fprintf(conn, "GET /v1%s/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", path, aliceToken)
-	text := strings.Repeat("x", 900_000)
-	for range 5 { // 9 MB: more than a connection holds
-		h.say(path, text)
-		h.settled(path)
-	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if h.metric("sessions_open_streams") == 0 && h.metric("sessions_stream_readers_dropped_total") == 1 {
-			return
+	eachWay(t, func(t *testing.T, take func(*harness) *harness) {
+		h := take(start(t, func(c *server.Config) { c.StreamPatience, c.MaxStreams = 50*time.Millisecond, 2 }))
+		path := h.session()
+		conn, err := net.Dial("tcp", h.web.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("the slow reader is still there, or was not counted")
+		defer conn.Close()
+		_ = conn.(*net.TCPConn).SetReadBuffer(1 << 10)
+		fmt.Fprintf(conn, "GET /v1%s/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", path, aliceToken)
+		text := strings.Repeat("x", 900_000)
+		for range 5 { // 9 MB: more than a connection holds
+			h.say(path, text)
+			h.settled(path)
 		}
-	}
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			if h.metric("sessions_open_streams") == 0 && h.metric("sessions_stream_readers_dropped_total") == 1 {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("the slow reader is still there, or was not counted")
+			}
+		}
+	})
 }
 
 // TestASlowReaderIsDroppedOverHTTP2 does the same over HTTP/2, where a reader that does not read blocks its stream alone. Before
@@ -199,72 +207,74 @@ func TestStreamsEndWhenTheServerStops(t *testing.T) {
 
 // TestEveryReaderSeesEveryEventOnce has readers that drop out and resume at random, while turns run.
 func TestEveryReaderSeesEveryEventOnce(t *testing.T) {
-	const sessions, turns, readers = 25, 8, 2 // 7 events a turn: 1,400
-	h := start(t)
-	paths := make([]string, sessions)
-	for i := range paths {
-		paths[i] = h.session()
-	}
-	var all sync.WaitGroup
-	seenBy := make([][]string, sessions*readers)
-	for i := range seenBy {
-		path, random := paths[i/readers], rand.New(rand.NewPCG(7, uint64(i)))
-		all.Go(func() {
-			for cursor, idles := "", 0; idles < turns; {
-				query := ""
-				if cursor != "" {
-					query = "?after_id=" + cursor
+	eachWay(t, func(t *testing.T, take func(*harness) *harness) {
+		const sessions, turns, readers = 25, 8, 2 // 7 events a turn: 1,400
+		h := take(start(t))
+		paths := make([]string, sessions)
+		for i := range paths {
+			paths[i] = h.session()
+		}
+		var all sync.WaitGroup
+		seenBy := make([][]string, sessions*readers)
+		for i := range seenBy {
+			path, random := paths[i/readers], rand.New(rand.NewPCG(7, uint64(i)))
+			all.Go(func() {
+				for cursor, idles := "", 0; idles < turns; {
+					query := ""
+					if cursor != "" {
+						query = "?after_id=" + cursor
+					}
+					s := h.stream(path, query, nil)
+					for range 1 + random.IntN(30) {
+						f, ok := s.next()
+						if !ok {
+							t.Error("a stream ended by itself")
+							return
+						}
+						cursor = f.ID
+						seenBy[i] = append(seenBy[i], f.ID)
+						if f.Event == "session.status_idle" {
+							idles++
+						}
+						if idles == turns {
+							break
+						}
+					}
+					s.close()
 				}
-				s := h.stream(path, query, nil)
-				for range 1 + random.IntN(30) {
-					f, ok := s.next()
-					if !ok {
-						t.Error("a stream ended by itself")
-						return
-					}
-					cursor = f.ID
-					seenBy[i] = append(seenBy[i], f.ID)
-					if f.Event == "session.status_idle" {
-						idles++
-					}
-					if idles == turns {
-						break
-					}
+			})
+		}
+		for i := range paths {
+			all.Go(func() {
+				s := h.stream(paths[i], "", nil)
+				defer s.close()
+				for range turns {
+					h.say(paths[i], "Hi there")
+					s.until("session.status_idle")
 				}
-				s.close()
-			}
-		})
-	}
-	for i := range paths {
-		all.Go(func() {
-			s := h.stream(paths[i], "", nil)
-			defer s.close()
-			for range turns {
-				h.say(paths[i], "Hi there")
-				s.until("session.status_idle")
-			}
-		})
-	}
-	all.Wait()
-	total := 0
-	for i, path := range paths {
-		var want []string
-		for _, f := range h.events(path) {
-			want = append(want, f.ID)
+			})
 		}
-		total += len(want)
-		if distinct := slices.Compact(slices.Sorted(slices.Values(want))); len(distinct) != len(want) {
-			t.Errorf("%s: %d ids for %d events", path, len(distinct), len(want))
-		}
-		for r := range readers {
-			if diff := cmp.Diff(want, seenBy[i*readers+r]); diff != "" {
-				t.Fatalf("reader %d of %s: %s", r, path, diff)
+		all.Wait()
+		total := 0
+		for i, path := range paths {
+			var want []string
+			for _, f := range h.events(path) {
+				want = append(want, f.ID)
+			}
+			total += len(want)
+			if distinct := slices.Compact(slices.Sorted(slices.Values(want))); len(distinct) != len(want) {
+				t.Errorf("%s: %d ids for %d events", path, len(distinct), len(want))
+			}
+			for r := range readers {
+				if diff := cmp.Diff(want, seenBy[i*readers+r]); diff != "" {
+					t.Fatalf("reader %d of %s: %s", r, path, diff)
+				}
 			}
 		}
-	}
-	if total != sessions*turns*len(echoedTurn) {
-		t.Errorf("%d events", total)
-	}
+		if total != sessions*turns*len(echoedTurn) {
+			t.Errorf("%d events", total)
+		}
+	})
 }
 
 // TestEveryTurnEndsOnce sends, cancels, interrupts, archives and deletes from many goroutines at once.

@@ -161,7 +161,7 @@ var admissionMutants = []mutant{
 	{
 		name:     "memory: a stream keeps the reservation of frames that it has sent",
 		in:       "server/broker",
-		before:   "		r.grant.Keep(0)\n",
+		before:   "	r.grant.Keep(0)\n",
 		after:    "",
 		packages: "server/broker",
 		tests:    "TestFramesAreReserved",

@@ -16,5 +16,6 @@ var list = slices.Concat(
 	turnMutants,
 	resourceMutants,
 	serverMutants,
+	streamMutants,
 	programMutants,
 )

@@ -77,8 +77,8 @@ var pipelineMutants = []mutant{
 	{
 		name:     "http: HEAD of a stream holds the connection",
 		in:       "server/pipeline",
-		before:   "	if request.From(s.ctx).Head {",
-		after:    "	if false {",
+		before:   "	if err != nil || info.Head {",
+		after:    "	if err != nil {",
 		packages: "server",
 		tests:    "TestHeadOfAStreamEnds",
 	},
@@ -100,10 +100,10 @@ var pipelineMutants = []mutant{
 	},
 	{
 		name:     "http: clients cut frames at U+0085",
-		in:       "server/pipeline",
-		before:   "		if bytes.Contains(data, []byte(b.char)) {",
-		after:    "		if false {",
-		packages: "server/pipeline",
+		in:       "server/broker",
+		before:   "bytes.Contains(data, []byte(b.char)) {",
+		after:    "bytes.Contains(data, nil) && false {",
+		packages: "server/broker",
 		tests:    "TestAFrameIsOneLine",
 	},
 	{

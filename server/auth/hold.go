@@ -35,12 +35,22 @@ type hold struct {
 // not end because the database is unavailable. The caller must call release. The requests of one token share one
 // goroutine and its reads.
 func (a *Authenticator) Hold(ctx context.Context, token string) (held context.Context, release func()) {
-	h := a.join(token)
 	held, cancel := context.WithCancelCause(ctx)
-	unlink := context.AfterFunc(h.ctx, func() { cancel(context.Cause(h.ctx)) })
-	return held, sync.OnceFunc(func() {
-		unlink()
+	leave := a.OnEnd(token, func(denied error) { cancel(denied) })
+	return held, func() {
+		leave()
 		cancel(nil)
+	}
+}
+
+// OnEnd is Hold for what has no context: it calls end with the *Error, from a goroutine of its own, within
+// recheckEvery+freshFor of the token's expiry or revocation. The caller must call release, after which end is not called
+// unless it was before.
+func (a *Authenticator) OnEnd(token string, end func(denied error)) (release func()) {
+	h := a.join(token)
+	unlink := context.AfterFunc(h.ctx, func() { end(context.Cause(h.ctx)) })
+	return sync.OnceFunc(func() {
+		unlink()
 		a.leave(token, h)
 	})
 }

@@ -1,7 +1,8 @@
 // Package broker delivers the events of sessions' logs to readers as the logs grow. The log in the store is the truth:
 // signals only wake readers, which then read on from their position, so that none misses an event or sees one twice. The
-// readers of one session share their reads of its log. A slow reader delays nobody and holds no memory. The package starts
-// no goroutines.
+// readers of one session share their reads of its log. A slow reader delays nobody and holds no memory. A reader either waits
+// itself, by Next, or polls and is woken, by Poll. For those that poll, a session whose log has grown has one goroutine
+// while it is read.
 package broker
 
 import (
@@ -14,7 +15,6 @@ import (
 	"github.com/cloud-sessions/sessions/api/problem"
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/budget"
-	"github.com/cloud-sessions/sessions/server/event"
 	"github.com/cloud-sessions/sessions/server/store"
 )
 
@@ -55,9 +55,10 @@ type Broker struct {
 	events Store
 	opts   Options
 	stop   func()
+	ctx    context.Context // ends when the broker is closed
+	end    context.CancelFunc
 
 	mu        sync.Mutex
-	closed    chan struct{}
 	topics    map[store.SessionRef]*topic
 	readers   map[string]int // by account
 	elsewhere map[string]int // readers of other processes, by account
@@ -67,22 +68,23 @@ type Broker struct {
 // New returns a broker over a store.
 func New(s Store, opts Options) *Broker {
 	b := &Broker{
-		events: s, opts: opts, closed: make(chan struct{}),
+		events: s, opts: opts,
 		topics: map[store.SessionRef]*topic{}, readers: map[string]int{}, drafts: map[store.SessionRef]*draft{},
 	}
+	b.ctx, b.end = context.WithCancel(context.Background())
 	b.stop = s.Watch(b.signal)
 	return b
 }
 
-// Close ends all readers: their Next returns ErrClosed. It may be called repeatedly.
+// Close ends all readers: their Next and Poll return ErrClosed, and those that wait to be woken are. It may be called
+// repeatedly.
 func (b *Broker) Close() {
 	b.stop()
+	b.end()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	select {
-	case <-b.closed:
-	default:
-		close(b.closed)
+	for _, t := range b.topics {
+		t.rouse()
 	}
 }
 
@@ -213,10 +215,4 @@ func (b *Broker) Elsewhere(readers map[string]int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.elsewhere = readers
-}
-
-// frame returns the frame of an event of the log.
-func (b *Broker) frame(e store.Event) (Frame, error) {
-	f := Frame{ID: e.ID, Type: e.Type, Data: event.Wire(e), position: e.Position}
-	return f, b.opts.Check(f.Data)
 }

@@ -27,7 +27,7 @@ func TestFramesAreReserved(t *testing.T) {
 	r := subscribe(t, b, "", broker.Deltas{})
 	page := 0
 	for _, f := range next(t, r) {
-		page += len(f.Data)
+		page += len(f.Text)
 	}
 	if got := bytes.Used(); got != int64(page) || page < 1_000_000 {
 		t.Errorf("%d bytes are reserved for frames of %d", got, page)

@@ -6,3 +6,10 @@ func (b *Broker) Kept() (topics, drafts int) {
 	defer b.mu.Unlock()
 	return len(b.topics), len(b.drafts)
 }
+
+// Framed returns the frame of an event with that data.
+func Framed(id, kind string, data []byte) Frame {
+	text := appendHead(nil, id, kind)
+	at := len(text)
+	return finished(append(text, data...), at)
+}

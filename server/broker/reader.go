@@ -8,10 +8,9 @@ import (
 	"github.com/cloud-sessions/sessions/gen/types"
 	"github.com/cloud-sessions/sessions/server/budget"
 	"github.com/cloud-sessions/sessions/server/event"
-	"github.com/cloud-sessions/sessions/server/plainjson"
 )
 
-// Errors of Reader.Next that are final.
+// Errors of Reader.Next, Read and Poll that are final.
 var (
 	// ErrClosed means that the broker was closed: the reader may resume in another process.
 	ErrClosed = errors.New("broker: closed")
@@ -19,36 +18,27 @@ var (
 	ErrEnded = errors.New("broker: the session was deleted")
 )
 
-// Frame is the content of one server-sent event.
-type Frame struct {
-	// ID is the event's id, the cursor to resume from; "" for a frame that is not stored.
-	ID string
-	// Type is the event's type.
-	Type string
-	// Data is one line of JSON. It must not be changed.
-	Data []byte
-
-	position int64 // in the log
-}
-
 // Deltas selects the types of events that a reader also gets in pieces, ahead of the event.
 type Deltas struct{ Message, Thinking bool }
 
-// Reader reads one session's log. It is for one goroutine.
+// Reader reads one session's log. It is for one goroutine at a time.
 type Reader struct {
 	topic  *topic
 	cursor int64 // the position of the last event that was returned
 	deltas Deltas
 	ended  bool
-	grant  *budget.Grant // for the frames that Next has returned
+	grant  *budget.Grant // for the frames that were returned last
 
 	started string // the event whose start was returned
 	given   int    // bytes of its text that were returned
+
+	place int // among those that wait to be woken, from 1; 0 for none. It is guarded by the topic.
 }
 
 // Close ends the reader, which no longer counts.
 func (r *Reader) Close() {
 	r.grant.Close()
+	r.topic.forget(r)
 	r.topic.broker.leave(r.topic)
 }
 
@@ -57,37 +47,55 @@ func (r *Reader) Close() {
 // frames are the caller's until the next call.
 func (r *Reader) Next(ctx context.Context) ([]Frame, error) {
 	for {
-		r.grant.Keep(0)
-		select {
-		case <-r.topic.broker.closed:
-			return nil, ErrClosed
-		default:
-		}
-		if r.ended {
-			return nil, ErrEnded
-		}
-		d, drafted := r.topic.broker.draftOf(r.topic.session) // read before the log, so that the events before the draft are in the log
-		frames, changed, err := r.topic.after(ctx, r.cursor, r.grant)
-		if err != nil {
-			return nil, err
-		}
-		var out []Frame
-		switch {
-		case len(frames) > 0:
-			out, err = r.weave(frames)
-		case drafted && r.deltas.Message && !d.stale:
-			out, err = r.draft(ctx, d)
-		}
-		if err != nil || len(out) > 0 {
-			return out, err
+		frames, changed, err := r.read(ctx)
+		if err != nil || len(frames) > 0 {
+			return frames, err
 		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-r.topic.broker.closed:
+		case <-r.topic.broker.ctx.Done():
 		case <-changed:
 		}
 	}
+}
+
+// Read is Next that does not wait for the log to grow: at its end it returns no frames.
+func (r *Reader) Read(ctx context.Context) ([]Frame, error) {
+	frames, _, err := r.read(ctx)
+	return frames, err
+}
+
+// read is Read. If it returns no frames, the channel is closed once there may be some.
+func (r *Reader) read(ctx context.Context) (out []Frame, changed <-chan struct{}, err error) {
+	if err := r.begin(); err != nil {
+		return nil, nil, err
+	}
+	changed, _ = r.topic.latest()
+	d, drafted := r.topic.broker.draftOf(r.topic.session) // read before the log, so that the events before the draft are in the log
+	frames, err := r.topic.after(ctx, r.cursor, r.grant)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case len(frames) > 0:
+		out, err = r.weave(frames)
+	case drafted && r.deltas.Message && !d.stale:
+		out, err = r.draft(ctx, d)
+	}
+	return out, changed, err
+}
+
+// begin gives back what the frames took that were returned last. It returns the error of a reader that gets no more.
+func (r *Reader) begin() error {
+	r.grant.Keep(0)
+	switch {
+	case r.topic.broker.ctx.Err() != nil:
+		return ErrClosed
+	case r.ended:
+		return ErrEnded
+	}
+	return nil
 }
 
 // draft returns the pieces of a draft that the reader has not got, unless the message is in the log already.
@@ -117,9 +125,11 @@ func (r *Reader) weave(frames []Frame) ([]Frame, error) {
 			}
 			r.started = "" // increments that come after their message are not delivered
 		case r.deltas.Thinking && f.Type == event.AgentThinking:
-			if err := r.give(&out, event.Start, startOf(f.ID, types.DeltaTypeAgentThinking)); err != nil {
+			start, err := r.topic.broker.passing(event.Start, startOf(f.ID, types.DeltaTypeAgentThinking))
+			if err != nil {
 				return nil, err
 			}
+			out = append(out, start)
 		}
 		out = append(out, f)
 	}
@@ -157,35 +167,21 @@ func (r *Reader) finish(out *[]Frame, f Frame) error {
 // pieces adds the start of a draft, unless the reader has got it, and the text that the reader has not got.
 func (r *Reader) pieces(out *[]Frame, d draft) error {
 	if r.started != d.eventID {
-		if err := r.give(out, event.Start, startOf(d.eventID, types.DeltaTypeAgentMessage)); err != nil {
+		start, err := r.topic.start(d.eventID)
+		if err != nil {
 			return err
 		}
+		*out = append(*out, start)
 		r.started, r.given = d.eventID, 0
 	}
-	text := string(d.text[r.given:])
-	if text == "" {
+	if r.given >= len(d.text) {
 		return nil
 	}
-	r.given = len(d.text)
-	return r.give(out, event.Delta, types.EventDelta{
-		Type: types.EventDeltaTypeEventDelta, EventID: d.eventID,
-		Delta: types.ContentDelta{
-			Type:    types.ContentDeltaTypeContentDelta,
-			Content: types.TextBlock{Type: types.TextBlockTypeText, Text: text},
-		},
-	})
-}
-
-// give adds a frame that is not stored.
-func (r *Reader) give(out *[]Frame, kind string, v any) error {
-	data, err := plainjson.Marshal(v)
-	if err == nil {
-		err = r.topic.broker.opts.Check(data)
+	piece, err := r.topic.piece(d, r.given)
+	if err != nil {
+		return err
 	}
-	*out = append(*out, Frame{Type: kind, Data: data})
-	return err
-}
-
-func startOf(id string, kind types.DeltaType) types.EventStart {
-	return types.EventStart{Type: types.EventStartTypeEventStart, Event: types.StartedEvent{ID: id, Type: kind}}
+	*out = append(*out, piece)
+	r.given = len(d.text)
+	return nil
 }

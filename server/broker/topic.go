@@ -43,6 +43,12 @@ type topic struct {
 	absentTo int64
 
 	reading chan struct{} // a semaphore for reading the log's end
+
+	made    made      // the pieces of a draft that a reader got last
+	waiting []waiting // the readers that are to be woken
+	feeding bool      // a goroutine reads on for them
+	failed  bool      // it could not
+	version int       // counts what they may have to look at
 }
 
 func newTopic(b *Broker, session store.SessionRef) *topic {
@@ -53,41 +59,56 @@ func (t *topic) wake() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.signals++
+	t.version++
 	close(t.changed)
 	t.changed = make(chan struct{})
+	t.feed()
 }
 
-// after returns the frames after the cursor. If there are none, the channel is closed once there may be some. The grant
-// reserves what the frames take, unless the topic keeps them itself.
-func (t *topic) after(ctx context.Context, cursor int64, grant *budget.Grant) ([]Frame, <-chan struct{}, error) {
+// latest returns a channel that is closed, and the version that is passed, once there may be more than what the caller finds
+// after the call.
+func (t *topic) latest() (changed <-chan struct{}, version int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.changed, t.version
+}
+
+// after returns the frames after the cursor, none at the log's end. The grant reserves what the frames take, unless the
+// topic keeps them itself.
+func (t *topic) after(ctx context.Context, cursor int64, grant *budget.Grant) ([]Frame, error) {
 	for {
 		t.mu.Lock()
-		changed, behind := t.changed, t.known && cursor < t.from
+		behind := t.known && cursor < t.from
 		switch {
 		case t.gone != nil:
 			frames := []Frame{*t.gone}
 			t.mu.Unlock()
-			return frames, changed, nil
+			return frames, nil
 		case t.known && !behind && cursor < t.to:
-			at, _ := slices.BinarySearchFunc(t.window, cursor+1, func(f Frame, position int64) int {
-				return cmp.Compare(f.position, position)
-			})
-			frames := slices.Clone(t.window[at:])
+			frames := t.since(cursor)
 			t.mu.Unlock()
-			return frames, changed, nil
+			return frames, nil
 		case t.fresh() && !behind:
 			t.mu.Unlock()
-			return nil, changed, nil
+			return nil, nil
 		}
 		t.mu.Unlock()
 		if behind {
 			frames, _, err := t.page(ctx, cursor, grant)
-			return frames, changed, err
+			return frames, err
 		}
 		if frames, err := t.advance(ctx, cursor, grant); err != nil || len(frames) > 0 {
-			return frames, changed, err
+			return frames, err
 		}
 	}
+}
+
+// since returns the frames of the window after the cursor.
+func (t *topic) since(cursor int64) []Frame {
+	at, _ := slices.BinarySearchFunc(t.window, cursor+1, func(f Frame, position int64) int {
+		return cmp.Compare(f.position, position)
+	})
+	return slices.Clone(t.window[at:])
 }
 
 // advance reads on at the log's end, or at the cursor while the end is not known. One reader at a time does so.
@@ -124,6 +145,8 @@ func (t *topic) advance(ctx context.Context, cursor int64, grant *budget.Grant) 
 	if !full {
 		t.read = signals
 	}
+	t.version++
+	t.failed = false
 	t.extend(frames)
 	grant.Keep(0)
 	return nil, nil
@@ -149,12 +172,12 @@ func (t *topic) page(ctx context.Context, after int64, grant *budget.Grant) (fra
 	frames = make([]Frame, 0, len(list.Items))
 	size := 0
 	for _, e := range list.Items {
-		f, err := t.broker.frame(e)
+		f, err := t.broker.logged(e)
 		if err != nil {
 			return nil, false, err
 		}
 		frames = append(frames, f)
-		size += len(f.Data)
+		size += len(f.Text)
 	}
 	grant.Keep(size)
 	return frames, list.HasMore, nil
@@ -181,6 +204,7 @@ func (t *topic) holds(ctx context.Context, id string, cursor int64) (bool, error
 		t.absent, t.absentTo = id, cursor
 		return false, nil
 	case errors.Is(err, store.ErrNotFound): // the next read of the log ends the stream
+		t.message = id
 		return true, nil
 	}
 	return false, err
@@ -188,7 +212,7 @@ func (t *topic) holds(ctx context.Context, id string, cursor int64) (bool, error
 
 // end records that the session was deleted.
 func (t *topic) end() error {
-	f, err := t.broker.frame(store.Event{
+	f, err := t.broker.logged(store.Event{
 		ID: t.broker.opts.NewID("evt"), SessionID: t.session.ID, Type: event.SessionDeleted, Payload: []byte("{}"),
 		CreatedAt: t.broker.opts.Now().UTC(),
 	})
@@ -199,6 +223,7 @@ func (t *topic) end() error {
 	defer t.mu.Unlock()
 	if t.gone == nil {
 		t.gone = &f
+		t.version++
 	}
 	return nil
 }
@@ -211,14 +236,14 @@ func (t *topic) extend(frames []Frame) {
 	t.window = append(t.window, frames...)
 	t.to = frames[len(frames)-1].position
 	for _, f := range frames {
-		t.bytes += len(f.Data)
+		t.bytes += len(f.Text)
 		if f.Type == event.AgentMessage {
 			t.message = f.ID
 		}
 	}
 	drop := 0
 	for len(t.window)-drop > windowSize || t.bytes > windowBytes && drop < len(t.window) {
-		t.bytes -= len(t.window[drop].Data)
+		t.bytes -= len(t.window[drop].Text)
 		t.from = t.window[drop].position
 		drop++
 	}

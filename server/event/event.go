@@ -144,10 +144,15 @@ func Usage(u turn.Usage, bounds usage.Bounds) *types.EventUsage {
 	}
 }
 
+// wireBytes is about what the common fields take in an event's form on the wire.
+const wireBytes = 320
+
 // Wire returns an event in its form on the wire, in the contract's order: id, type, payload, the other common fields. It
 // does not validate it.
-func Wire(e store.Event) []byte {
-	out := make([]byte, 0, len(e.Payload)+320)
+func Wire(e store.Event) []byte { return AppendWire(make([]byte, 0, len(e.Payload)+wireBytes), e) }
+
+// AppendWire appends what Wire returns.
+func AppendWire(out []byte, e store.Event) []byte {
 	out = append(out, `{"id":"`...)
 	out = append(out, e.ID...)
 	out = append(out, `","type":"`...)

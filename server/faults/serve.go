@@ -1,9 +1,11 @@
 package faults
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -178,6 +180,11 @@ func (w *cutWriter) FlushError() error {
 		w.leave()
 	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Hijack implements http.Hijacker: the connection is not given away, since what is written to it is counted.
+func (w *cutWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return nil, nil, http.ErrNotSupported
 }
 
 // Unwrap returns the wrapped writer, for deadlines.

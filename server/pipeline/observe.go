@@ -25,11 +25,15 @@ const longestPath = 256
 // pathOf returns a request's path, as the log and the traces have it.
 func pathOf(r *http.Request) string { return text.Cut(r.URL.Path, longestPath) }
 
-// observe gives every request its id, turns panics and errors into responses, and writes one log line and one metric.
+// observe gives every request its id, turns panics and errors into responses, and writes one log line and one metric when
+// the response has ended.
 func (p *Pipeline) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
-		info := &request.Info{Context: c.Request().Context(), ID: p.requestID(c.Request()), Head: c.Request().Method == http.MethodHead}
+		info := &request.Info{
+			Context: c.Request().Context(), ID: p.requestID(c.Request()), Head: c.Request().Method == http.MethodHead,
+			OwnConnection: ownsConnection(c.Request()),
+		}
 		r := c.Request().WithContext(info)
 		c.SetRequest(r)
 		c.Response().Header()[echo.HeaderXRequestID] = []string{info.ID}
@@ -40,24 +44,46 @@ func (p *Pipeline) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := recovered(func() error { return next(c) }); err != nil {
 			p.writeError(c, err)
 		}
-		elapsed, status := time.Since(start), statusOf(c, info)
-		p.metrics.request(info.Operation, status, elapsed)
-		if info.Log == nil || info.Head {
-			info.Log = p.operationLog(r.Method, info.Operation)
+		seen := observed{start: start, method: r.Method, path: pathOf(r), remote: c.RealIP(), status: statusOf(c, info)}
+		if info.Continue == nil {
+			p.ended(info, seen)
+			return nil
 		}
-		level := slog.LevelInfo
-		if info.Operation == "" && status < http.StatusBadRequest { // a probe that found nothing wrong
-			level = slog.LevelDebug
-		}
-		log := info.Log
-		if trace := tracing.ID(info.Context); trace != "" {
-			log = log.With("trace_id", trace)
-		}
-		log.LogAttrs(r.Context(), level, "request", slog.String("request_id", info.ID),
-			slog.Int("status", status), slog.Duration("duration", elapsed), slog.String("account", info.Account),
-			slog.String("path", pathOf(r)), slog.String("remote", c.RealIP()))
+		info.Continue(func() { p.ended(info, seen) })
 		return nil
 	}
+}
+
+// ownsConnection reports whether the response to a request may take over the connection.
+func ownsConnection(r *http.Request) bool {
+	return r.ProtoMajor == 1 && r.ProtoMinor >= 1 && r.TLS == nil && r.ContentLength == 0
+}
+
+// observed is what the log has of a request, beside its Info.
+type observed struct {
+	start                time.Time
+	method, path, remote string
+	status               int
+}
+
+// ended writes the log line and the metric of a request whose response has ended.
+func (p *Pipeline) ended(info *request.Info, seen observed) {
+	elapsed := time.Since(seen.start)
+	p.metrics.request(info.Operation, seen.status, elapsed)
+	if info.Log == nil || info.Head {
+		info.Log = p.operationLog(seen.method, info.Operation)
+	}
+	level := slog.LevelInfo
+	if info.Operation == "" && seen.status < http.StatusBadRequest { // a probe that found nothing wrong
+		level = slog.LevelDebug
+	}
+	log := info.Log
+	if trace := tracing.ID(info.Context); trace != "" {
+		log = log.With("trace_id", trace)
+	}
+	log.LogAttrs(info, level, "request", slog.String("request_id", info.ID),
+		slog.Int("status", seen.status), slog.Duration("duration", elapsed), slog.String("account", info.Account),
+		slog.String("path", seen.path), slog.String("remote", seen.remote))
 }
 
 // operationLog returns the log for an operation's requests.

@@ -17,6 +17,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/faults"
 	"github.com/cloud-sessions/sessions/server/form"
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/streams"
 	"github.com/cloud-sessions/sessions/server/tracing"
 )
 
@@ -71,16 +72,22 @@ type Pipeline struct {
 	responses    Responses
 	fingerprints *fingerprints
 	keyBytes     *keyBytes
+	streams      *streams.Writers
 	handler      http.Handler
 	draining     atomic.Bool
 }
 
 // New returns a pipeline without operations.
 func New(o Options) *Pipeline {
-	return &Pipeline{
+	p := &Pipeline{
 		opts: o, contract: o.Contract, log: o.Log, metrics: newMetrics(), compressor: newCompressor(),
 		fingerprints: &fingerprints{store: o.Store}, keyBytes: newKeyBytes(o.Store, o.MaxKeyBytes),
 	}
+	p.streams = streams.New(streams.Options{
+		Heartbeat: o.Heartbeat, Patience: o.Patience, Piece: pieceBytes, Unreadable: p.unreadable, Failed: p.streamFailed,
+		Dropped: p.metrics.dropped.Inc,
+	})
+	return p
 }
 
 // Serve adds the operations, and what they know of their responses. It returns an error unless every operation of the contract is served: each needs a route,

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -580,29 +579,5 @@ func TestAHalfClosedConnectionGetsAResponse(t *testing.T) {
 	}
 	if got, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 500 ") {
 		t.Errorf("%q %v", got, err)
-	}
-}
-
-// A frame has no character at which any client may end a line, and means the same.
-func TestAFrameIsOneLine(t *testing.T) {
-	t.Parallel()
-	for _, data := range []string{
-		"{\"a\":\"x\u0085y\"}", "{\"a\":\"\u2028\u2029\u0085\"}", "{\"\u0085\":\"a\\u0085\\\\\u2028\"}", "{\"a\":\"é话…\u0086\u2027\u202a\"}", `{"a":""}`,
-	} {
-		frame := appendFrame(nil, broker.Frame{ID: "event_1", Type: "agent.message", Data: []byte(data)})
-		lines := strings.FieldsFunc(string(frame), func(r rune) bool { return strings.ContainsRune("\n\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029", r) })
-		if len(lines) != 3 || lines[0] != "id: event_1" || lines[1] != "event: agent.message" {
-			t.Fatalf("%q", lines)
-		}
-		var got, want any
-		if err := json.Unmarshal([]byte(strings.TrimPrefix(lines[2], "data: ")), &got); err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal([]byte(data), &want); err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Error(diff)
-		}
 	}
 }

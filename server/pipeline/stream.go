@@ -1,75 +1,99 @@
 package pipeline
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"log/slog"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"time"
 
 	"github.com/cloud-sessions/sessions/gen/echoserver"
 	"github.com/cloud-sessions/sessions/server/broker"
+	"github.com/cloud-sessions/sessions/server/internal/panics"
 	"github.com/cloud-sessions/sessions/server/request"
+	"github.com/cloud-sessions/sessions/server/streams"
+	"github.com/cloud-sessions/sessions/server/tracing"
 )
-
-// lastWrite is how long a write may still take once the stream has ended.
-const lastWrite = 250 * time.Millisecond
-
-// retryRead is how long a stream waits before it reads again after the store has failed.
-const retryRead = time.Second
 
 // EventStream returns the response of streamEvents: the reader's frames as server-sent events, until the caller leaves,
 // the session is deleted, the caller's token expires or is revoked, or the server stops. A caller that does not read a
 // frame in time is disconnected, to resume from its cursor. The response closes the reader.
+//
+// Over HTTP/1.1 without TLS the response takes its connection over and continues in package streams, which needs a fraction
+// of the memory. What the caller gets is the same, except that the connection is closed at the stream's end.
 func (p *Pipeline) EventStream(ctx context.Context, reader *broker.Reader) echoserver.StreamEventsResponseObject {
-	return &eventStream{
-		reader: reader, ctx: ctx, hold: p.opts.Auth.Hold, heartbeat: p.opts.Heartbeat, log: p.log,
-		dropped: p.metrics.dropped.Inc,
-	}
+	return &eventStream{pipeline: p, reader: reader, ctx: ctx}
 }
 
 type eventStream struct {
-	reader *broker.Reader
-	ctx    context.Context
-	// hold returns a context that ends when the caller's token is no longer valid.
-	hold      func(ctx context.Context, token string) (held context.Context, release func())
-	heartbeat time.Duration // the longest silence
-	log       *slog.Logger
-	dropped   func()
-	text      []byte // to be reused
+	pipeline *Pipeline
+	reader   *broker.Reader
+	ctx      context.Context
 }
 
 // VisitStreamEventsResponse implements echoserver.StreamEventsResponseObject. It sends the headers at once, then the
 // stream.
 func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
-	defer s.reader.Close()
-	held, release := s.hold(s.ctx, request.From(s.ctx).Token)
-	defer release()
-	s.ctx = held
-	out := http.NewResponseController(w)
-	defer cutOff(held, out)()
+	info := request.From(s.ctx)
 	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store, no-transform") // a proxy that compresses holds frames back
 	w.Header().Set("X-Accel-Buffering", "no")
-	w.WriteHeader(http.StatusOK)
-	if request.From(s.ctx).Head {
-		return out.Flush()
+	own := info.OwnConnection && !info.Head
+	if own {
+		w.Header().Set("Connection", "close")
 	}
+	w.WriteHeader(http.StatusOK)
+	out := http.NewResponseController(w)
+	err := out.Flush()
+	if err != nil || info.Head {
+		s.reader.Close()
+		s.countDropped(err)
+		return err
+	}
+	if own {
+		if conn, _, err := out.Hijack(); err == nil {
+			info.Continue = func(end func()) { s.continueOn(conn, end) }
+			return nil
+		}
+	}
+	s.run(w, out)
+	return nil
+}
+
+// continueOn leaves the stream to the writers, on a connection of its own. Of the request's context only the span stays.
+func (s *eventStream) continueOn(conn net.Conn, end func()) {
+	info := request.From(s.ctx)
+	info.Context = tracing.Detach(info.Context)
+	s.pipeline.streams.Serve(streams.Stream{
+		Conn: conn, Reader: s.reader, Context: info, Account: info.Account, Ended: end,
+		Hold: func(end func()) (release func()) {
+			return s.pipeline.opts.Auth.OnEnd(info.Token, func(error) { end() })
+		},
+	})
+}
+
+// run writes the stream as net/http does it, and waits for its end.
+func (s *eventStream) run(w http.ResponseWriter, out *http.ResponseController) {
+	defer s.reader.Close()
+	held, release := s.pipeline.opts.Auth.Hold(s.ctx, request.From(s.ctx).Token)
+	defer release()
+	s.ctx = held
+	defer cutOff(held, out)()
 	_ = out.SetReadDeadline(time.Time{}) // the server's deadline is for requests, not for the time that their responses take
 	for {
-		if err := out.Flush(); err != nil {
-			s.countDropped(err)
-			return err
-		}
 		frames, more := s.next()
 		if !more {
-			return nil
+			return
 		}
-		if err := s.write(w, frames); err != nil {
+		err := s.write(w, frames)
+		if err == nil {
+			err = out.Flush()
+		}
+		if err != nil {
 			s.countDropped(err)
-			return nil
+			return
 		}
 	}
 }
@@ -77,22 +101,22 @@ func (s *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 // countDropped counts a stream that ended because its reader did not read in time.
 func (s *eventStream) countDropped(err error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		s.dropped()
+		s.pipeline.metrics.dropped.Inc()
 	}
 }
 
-// cutOff leaves a stream lastWrite for what it still writes once ctx is done, whatever deadlines the writes set. The
+// cutOff leaves a stream streams.LastWrite for what it still writes once ctx is done, whatever deadlines the writes set. The
 // function that it returns ends that.
 func cutOff(ctx context.Context, out *http.ResponseController) (stop func()) {
 	ended, returned := make(chan struct{}), make(chan struct{})
 	cancel := context.AfterFunc(ctx, func() {
 		defer close(returned)
-		for last := time.Now().Add(lastWrite); ; {
+		for last := time.Now().Add(streams.LastWrite); ; {
 			_ = out.SetWriteDeadline(last)
 			select {
 			case <-ended:
 				return
-			case <-time.After(lastWrite / 4):
+			case <-time.After(streams.LastWrite / 4):
 			}
 		}
 	})
@@ -104,33 +128,26 @@ func cutOff(ctx context.Context, out *http.ResponseController) (stop func()) {
 	}
 }
 
-// write writes frames one by one, so that only one of them is held twice; a heartbeat if there are none.
+// write writes frames; a heartbeat if there are none.
 func (s *eventStream) write(w http.ResponseWriter, frames []broker.Frame) error {
-	text := s.text[:0]
 	if len(frames) == 0 {
-		text = append(text, ": heartbeat\n\n"...)
+		_, err := io.WriteString(w, streams.Heartbeat)
+		return err
 	}
-	for i, f := range frames {
+	for _, f := range frames {
 		if err := s.ctx.Err(); err != nil {
 			return err
 		}
-		if i > 0 {
-			if _, err := w.Write(text); err != nil {
-				return err
-			}
+		if _, err := w.Write(f.Text); err != nil {
+			return err
 		}
-		text = appendFrame(text[:0], f)
 	}
-	_, err := w.Write(text)
-	if s.text = text; cap(text) > largestKept {
-		s.text = nil // an idle stream keeps little
-	}
-	return err
+	return nil
 }
 
 // next returns the next frames, none for a heartbeat; more is false at the stream's end.
 func (s *eventStream) next() (frames []broker.Frame, more bool) {
-	ctx, cancel := context.WithTimeout(s.ctx, s.heartbeat)
+	ctx, cancel := context.WithTimeout(s.ctx, s.pipeline.opts.Heartbeat)
 	defer cancel()
 	frames, err := s.reader.Next(ctx)
 	switch {
@@ -139,37 +156,32 @@ func (s *eventStream) next() (frames []broker.Frame, more bool) {
 	case s.ctx.Err() != nil, errors.Is(err, broker.ErrClosed), errors.Is(err, broker.ErrEnded):
 		return nil, false
 	case ctx.Err() == nil:
-		s.log.WarnContext(s.ctx, "a stream could not read its session", "request_id", request.From(s.ctx).ID, "error", err)
+		s.pipeline.unreadable(s.ctx, err)
 		select {
 		case <-s.ctx.Done():
 			return nil, false
-		case <-time.After(retryRead):
+		case <-time.After(streams.RetryRead):
 		}
 	}
 	return nil, true
 }
 
-// appendFrame writes one server-sent event. Data is one line of JSON.
-func appendFrame(text []byte, f broker.Frame) []byte {
-	if f.ID != "" {
-		text = append(append(append(text, "id: "...), f.ID...), '\n')
-	}
-	text = append(append(append(text, "event: "...), f.Type...), '\n')
-	return append(appendLine(append(text, "data: "...), f.Data), "\n\n"...)
+// unreadable logs that a stream could not read its session.
+func (p *Pipeline) unreadable(ctx context.Context, err error) {
+	p.log.WarnContext(ctx, "a stream could not read its session", "request_id", request.From(ctx).ID, "error", err)
 }
 
-// lineBreaks are the characters that end a line for Unicode but not for server-sent events, with their JSON escapes.
-// Clients that split lines by Unicode's rules, as Python's splitlines does, would cut a frame there.
-var lineBreaks = [...]struct{ char, escape string }{
-	{"\u0085", `\u0085`}, {"\u2028", `\u2028`}, {"\u2029", `\u2029`},
+// streamFailed logs that a stream has panicked.
+func (p *Pipeline) streamFailed(ctx context.Context, err *panics.Error) {
+	p.log.ErrorContext(ctx, "a stream failed", "request_id", request.From(ctx).ID, "error", err, "stack", string(err.Stack))
 }
 
-// appendLine appends a JSON text without characters that end a line. In JSON they occur in strings only.
-func appendLine(text, data []byte) []byte {
-	for _, b := range lineBreaks {
-		if bytes.Contains(data, []byte(b.char)) {
-			data = bytes.ReplaceAll(data, []byte(b.char), []byte(b.escape))
-		}
+// EndStreams waits until the streams that have taken over their connections have ended, which they do when the broker is
+// closed. When ctx ends before, it closes their connections and returns ctx's error.
+func (p *Pipeline) EndStreams(ctx context.Context) error {
+	err := p.streams.Wait(ctx)
+	if err != nil {
+		p.streams.Abort()
 	}
-	return append(text, data...)
+	return err
 }

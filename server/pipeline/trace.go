@@ -10,14 +10,18 @@ import (
 	"github.com/cloud-sessions/sessions/server/tracing"
 )
 
-// trace starts the span of a request for an operation, which lasts until end is called.
+// trace starts the span of a request for an operation. It lasts until end is called, and as long as the response continues
+// after that.
 func (p *Pipeline) trace(c echo.Context, op *contract.Operation, info *request.Info) (end func()) {
 	mount := strings.TrimSuffix(c.Path(), op.RouterPath())
 	ctx, span := p.opts.Tracer.Request(info.Context, c.Request(), tracing.Request{
 		Operation: op.ID, Route: mount + op.Path, Path: pathOf(c.Request()), ID: info.ID, Session: c.Param("session_id"),
 	})
 	info.Context = ctx
-	return func() { span.EndRequest(statusOf(c, info), info.Account) }
+	return func() {
+		status := statusOf(c, info)
+		info.AtEnd(func() { span.EndRequest(status, info.Account) })
+	}
 }
 
 // statusOf returns the status of a request's response, as the log and the metrics have it.

@@ -35,6 +35,26 @@ type Info struct {
 	Grant *budget.Grant
 	// Log names the request's method and operation; nil until the operation is known.
 	Log *slog.Logger
+	// OwnConnection reports that the response may take over its connection: nothing else is sent or read there but by HTTP/1.1.
+	OwnConnection bool
+	// Continue, which a handler may set, makes the response continue when the handler and all that surrounds it have returned.
+	// It is called then, must not wait for the response's end, and calls end at that.
+	Continue func(end func())
+}
+
+// AtEnd calls end when the response has ended: immediately, unless the handler lets the response continue.
+func (i *Info) AtEnd(end func()) {
+	after := i.Continue
+	if after == nil {
+		end()
+		return
+	}
+	i.Continue = func(last func()) {
+		after(func() {
+			end()
+			last()
+		})
+	}
 }
 
 type key struct{}

@@ -114,6 +114,15 @@ func child(ctx context.Context, kind trace.SpanKind, operation, target string) (
 	return ctx, spanOf(span)
 }
 
+// Detach returns a context that has the span of ctx, which does not end with ctx and keeps nothing else of it.
+func Detach(ctx context.Context) context.Context {
+	span := trace.SpanFromContext(ctx)
+	if !span.SpanContext().IsValid() {
+		return context.Background()
+	}
+	return trace.ContextWithSpan(context.Background(), span)
+}
+
 // ID returns the id of the trace in ctx, as logs have it; "" without one.
 func ID(ctx context.Context) string {
 	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {

@@ -1,0 +1,204 @@
+package streams
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/cloud-sessions/sessions/server/internal/panics"
+)
+
+// state is who has a stream.
+type state int
+
+const (
+	resting state = iota // nobody: it is to be woken
+	queued               // the queue
+	served               // a writer, or a goroutine of its own
+	ended
+)
+
+// stream is an open stream. The one who has it may use the reader and write to the connection.
+type stream struct {
+	Stream
+	writers *Writers
+	raw     syscall.RawConn // nil where a write may have to wait
+	release func()          // of the admission
+
+	mu    sync.Mutex
+	state state
+	again bool // it was woken while somebody had it
+	over  bool // it has to end: the deadline for its writes stays as it is
+	// cancel ends what the stream reads of the store at present; nil for nothing.
+	cancel context.CancelFunc
+
+	silent atomic.Bool // a heartbeat is due
+	due    time.Time   // when the next one is, guarded by beats
+	place  *list.Element
+
+	discarded [16]byte // what the caller has sent
+}
+
+// Wake implements broker.Waiter.
+func (s *stream) Wake() {
+	s.mu.Lock()
+	wakes := s.state == resting
+	if wakes {
+		s.state = queued
+	}
+	s.again = s.again || s.state == served
+	s.mu.Unlock()
+	if wakes {
+		s.writers.enqueue(s)
+	}
+}
+
+// take makes the caller the one who has the stream.
+func (s *stream) take() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state, s.again = served, false
+}
+
+// requeue leaves the stream to the writers.
+func (s *stream) requeue() {
+	s.mu.Lock()
+	s.state = queued
+	s.mu.Unlock()
+	s.writers.enqueue(s)
+}
+
+// rest lets the stream wait until it is woken, unless it was meanwhile.
+func (s *stream) rest() {
+	s.mu.Lock()
+	again := s.again
+	if !again {
+		s.state = resting
+	}
+	s.mu.Unlock()
+	if again {
+		s.requeue()
+	}
+}
+
+// watch reads from the connection until the caller leaves, which ends the stream.
+func (s *stream) watch() {
+	defer s.writers.closed()
+	for read := 0; read < discardedBytes; {
+		n, err := s.Conn.Read(s.discarded[:])
+		if read += n; err != nil {
+			s.expire()
+			return
+		}
+	}
+}
+
+// expire ends the stream, whatever it waits for. What it still writes is bounded in time.
+func (s *stream) expire() {
+	s.mu.Lock()
+	if !s.over {
+		s.over = true
+		_ = s.Conn.SetWriteDeadline(time.Now().Add(LastWrite))
+		if s.cancel != nil {
+			s.cancel()
+		}
+	}
+	s.mu.Unlock()
+	s.Wake()
+}
+
+// isOver reports whether the stream has to end.
+func (s *stream) isOver() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.over
+}
+
+// reading returns a context for reads of the store, which ends when the stream has to. The caller must call done.
+func (s *stream) reading() (ctx context.Context, done func()) {
+	ctx, cancel := context.WithCancel(s.Context)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cancel = cancel; s.over {
+		cancel()
+	}
+	return ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.cancel = nil
+		cancel()
+	}
+}
+
+// deadline sets the time by which the caller has to have read; the zero time is none. It does nothing once the stream has to
+// end.
+func (s *stream) deadline(by time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over {
+		_ = s.Conn.SetWriteDeadline(by)
+	}
+}
+
+// leave gives back what the stream has of others, before the caller can see its end.
+func (s *stream) leave() {
+	s.mu.Lock()
+	s.state = ended
+	s.mu.Unlock()
+	s.release()
+	s.writers.beats.remove(s)
+	s.Reader.Close()
+}
+
+// complete ends the stream's body and the stream. It does not wait.
+func (s *stream) complete() {
+	s.extend()
+	s.leave()
+	n, err := s.try(lastChunk)
+	if err != nil || n == len(lastChunk) {
+		s.shut(err)
+		return
+	}
+	go func() {
+		_, err := s.Conn.Write(lastChunk[n:])
+		s.shut(err)
+	}()
+}
+
+// abandon ends the stream where its body is, after a write has failed.
+func (s *stream) abandon(err error) {
+	s.leave()
+	s.shut(err)
+}
+
+// survive ends the stream, and nothing else, if the function panics that has deferred it.
+func (s *stream) survive() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	err := &panics.Error{Value: v, Stack: debug.Stack()}
+	s.writers.opts.Failed(s.Context, err)
+	s.mu.Lock()
+	open := s.state != ended
+	s.mu.Unlock()
+	if open {
+		s.abandon(err)
+	}
+}
+
+// shut closes the connection of a stream that has ended with an error of its last write, or nil.
+func (s *stream) shut(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.writers.opts.Dropped()
+	}
+	_ = s.Conn.Close()
+	s.Ended()
+	s.writers.closed()
+}
