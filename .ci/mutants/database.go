@@ -413,7 +413,7 @@ var databaseMutants = []mutant{
 	{
 		name:     "reads: a caller that has left takes the round trip of those that wait with it",
 		in:       "server/store/sqlstore/pgengine/trips.go",
-		before:   "\t\tr.send(batch)\n\t\tr.leave()\n\tdefault:",
+		before:   "\t\tr.lead(batch)\n\tdefault:",
 		after:    "\t\tr.leave()\n\t\t_ = batch\n\tdefault:",
 		packages: "server/store/sqlstore/pgengine",
 		tests:    "TestASharedReadIsLeftWithItsLead",
@@ -585,5 +585,13 @@ var databaseMutants = []mutant{
 		after:    "e.writes.run(ctx, q, each)",
 		packages: "server/store/sqlstore/pgengine",
 		tests:    "TestWritesShareATransaction",
+	},
+	{
+		name:     "reads: one waits without a bound",
+		in:       "server/store/sqlstore/pgengine/trips.go",
+		before:   "\t\t\tif r.withdraw(own) {",
+		after:    "\t\t\tif own == nil {",
+		packages: "server/store/sqlstore/pgengine",
+		tests:    "TestASharedReadWaitsForSoLong",
 	},
 }

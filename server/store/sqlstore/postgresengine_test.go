@@ -457,7 +457,9 @@ func TestPostgresFailedStatement(t *testing.T) {
 func TestPostgresRestarts(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
-	s := openPostgresTest(t, url)
+	s, err := Open(t.Context(), url, Options{MaxConns: 2, StatementTimeout: 20 * time.Second, ConnectTimeout: 20 * time.Second}) // so that a busy machine has the time
+	check(t, err)
+	t.Cleanup(func() { check(t, s.Close()) })
 	conn := onPostgres(t, url)
 	e, err := s.addEnvironmentNamed(t.Context(), "before")
 	check(t, err)

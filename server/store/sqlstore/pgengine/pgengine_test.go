@@ -106,6 +106,13 @@ func TestRoundTrips(t *testing.T) {
 			_, err := s.ListEvents(ctx, "acc", session, store.EventFilter{AfterPosition: 1}, store.Page{Limit: 10, Ascending: true})
 			return err
 		}},
+		{"follow what was just appended", 0, func(ctx context.Context, _ string) error {
+			list, err := s.FollowEvents(ctx, "acc", session, 0, store.Page{Limit: 10})
+			if len(list.Items) == 0 {
+				t.Error("the log is empty")
+			}
+			return err
+		}},
 		{"find an event", 1, func(ctx context.Context, _ string) error {
 			_, err := s.EventPosition(ctx, "acc", session, lastID)
 			return err

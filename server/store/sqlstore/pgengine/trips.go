@@ -54,6 +54,9 @@ type sharedTrip struct {
 // errAlone is a statement that is to be repeated alone, since another one in its round trip failed, or it did.
 var errAlone = errors.New("the statement did not share a round trip")
 
+// errBusy is a statement that has waited too long for a round trip to begin.
+var errBusy = errors.New("PostgreSQL does not respond to the statements before")
+
 // row passes a row on.
 func (s *sharedTrip) row(row engine.Scanner) {
 	s.mu.Lock()
@@ -94,13 +97,22 @@ func (r *trips) run(ctx context.Context, q engine.Query, each func(engine.Scanne
 		defer r.leave()
 		return r.alone(ctx, q, each)
 	}
-	select {
-	case <-own.done:
-	case batch := <-own.lead:
-		r.send(batch)
-		r.leave()
-	case <-ctx.Done():
-		return r.abandon(ctx, own)
+	patience := time.NewTimer(r.postgres.connectTimeout)
+	defer patience.Stop()
+	for waits := true; waits; {
+		select {
+		case <-own.done:
+			waits = false
+		case batch := <-own.lead:
+			r.lead(batch)
+			waits = false
+		case <-ctx.Done():
+			return r.abandon(ctx, own)
+		case <-patience.C:
+			if r.withdraw(own) {
+				return engine.Failure(ctx, errBusy, true)
+			}
+		}
 	}
 	if errors.Is(own.err, errAlone) {
 		return r.alone(ctx, q, each)
@@ -134,21 +146,32 @@ func (r *trips) leave() {
 	batch[0].lead <- batch
 }
 
-// abandon ends the wait of a statement.
-func (r *trips) abandon(ctx context.Context, own *sharedTrip) error {
+// lead sends statements, then passes the round trip on.
+func (r *trips) lead(batch []*sharedTrip) {
+	defer r.leave()
+	r.send(batch)
+}
+
+// withdraw reports whether the statement still waits; then it is no longer sent.
+func (r *trips) withdraw(own *sharedTrip) bool {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	at := slices.Index(r.waiting, own)
 	if at >= 0 {
 		r.waiting = slices.Delete(r.waiting, at, at+1)
 	}
-	r.mu.Unlock()
+	return at >= 0
+}
+
+// abandon ends the wait of a statement.
+func (r *trips) abandon(ctx context.Context, own *sharedTrip) error {
+	r.withdraw(own)
 	own.mu.Lock()
 	own.ended = true
 	own.mu.Unlock()
 	select {
 	case batch := <-own.lead: // the others wait for it
-		r.send(batch)
-		r.leave()
+		r.lead(batch)
 	default:
 	}
 	return ctx.Err()
@@ -173,17 +196,20 @@ func (r *trips) send(batch []*sharedTrip) {
 			return nil
 		}}
 	}
-	began := time.Now()
-	err := r.postgres.Pipeline(context.Background(), steps)
-	r.afterwards(len(steps), time.Since(began))
-	for i, group := range groups {
-		for _, read := range group {
-			if err != nil && (came[i] == 0 || r.whole) {
-				read.failed(err, r.whole)
+	err := errors.New("the round trip did not end") // for a panic of one of the callers' functions
+	defer func() {
+		for i, group := range groups {
+			for _, read := range group {
+				if err != nil && (came[i] == 0 || r.whole) {
+					read.failed(err, r.whole)
+				}
+				close(read.done)
 			}
-			close(read.done)
 		}
-	}
+	}()
+	began := time.Now()
+	err = r.postgres.Pipeline(context.Background(), steps)
+	r.afterwards(len(steps), time.Since(began))
 }
 
 // equal reports whether two queries are the same, of arguments that are texts and numbers.

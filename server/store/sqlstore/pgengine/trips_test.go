@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cloud-sessions/sessions/server/store"
 	"github.com/cloud-sessions/sessions/server/store/pgtest"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/pgengine"
@@ -22,7 +23,13 @@ type sharing struct {
 
 func openSharing(t *testing.T) *sharing {
 	t.Helper()
-	db, err := pgengine.Open(pgtest.NewDatabase(t), pgengine.Options{MaxConns: 5, StatementTimeout: 5 * time.Second, ConnectTimeout: 5 * time.Second, Log: slog.New(slog.DiscardHandler)})
+	return openSharingFor(t, 5*time.Second)
+}
+
+// openSharingFor is openSharing whose reads wait so long.
+func openSharingFor(t *testing.T, patience time.Duration) *sharing {
+	t.Helper()
+	db, err := pgengine.Open(pgtest.NewDatabase(t), pgengine.Options{MaxConns: 5, StatementTimeout: 5 * time.Second, ConnectTimeout: patience, Log: slog.New(slog.DiscardHandler)})
 	check(t, err)
 	t.Cleanup(func() { check(t, db.Close()) })
 	return &sharing{db, pgengine.HoldReads(db)}
@@ -235,5 +242,19 @@ func TestWritesShareATransaction(t *testing.T) {
 	check(t, err)
 	if got[0] != 1 {
 		t.Errorf("%d transactions have written", got[0])
+	}
+}
+
+// TestASharedReadWaitsForSoLong has round trips that do not end.
+func TestASharedReadWaitsForSoLong(t *testing.T) {
+	t.Parallel()
+	s := openSharingFor(t, 20*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := s.read(ctx, `SELECT 1`); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("a read that waits: %v", err)
+	}
+	if n := pgengine.WaitingReads(s.Database); n > 0 {
+		t.Errorf("%d reads still wait", n)
 	}
 }
