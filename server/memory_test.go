@@ -49,3 +49,30 @@ func TestMemoryIsReturned(t *testing.T) {
 		want(2, "after a short one")
 	})
 }
+
+// What the opening of many streams leaves is returned once, when no more are opened.
+func TestMemoryOfOpenedStreamsIsReturned(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		opened, released := 0, 0
+		go returnStreamMemory(t.Context(), func() int { return opened }, func() { released++ })
+		open := func(n, want int) {
+			t.Helper()
+			synctest.Wait()
+			opened += n
+			time.Sleep(streamsAtRest)
+			synctest.Wait()
+			if released != want {
+				t.Errorf("returned %d times after %d streams, want %d", released, opened, want)
+			}
+		}
+		open(manyStreams/2, 0)
+		open(manyStreams/2, 0)
+		open(manyStreams/20, 1)
+		open(0, 1)
+		open(manyStreams/2, 1)
+		open(0, 1)
+		open(manyStreams, 1)
+		open(0, 2)
+	})
+}

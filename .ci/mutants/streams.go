@@ -242,4 +242,12 @@ var streamMutants = []mutant{
 		packages: "server/streams",
 		tests:    "TestAPanicEndsItsStream",
 	},
+	{
+		name:     "streams: memory is returned while streams are being opened",
+		in:       "server/memory.go",
+		before:   "taken >= manyStreams && more < manyStreams/10 {",
+		after:    "taken >= manyStreams {",
+		packages: "server",
+		tests:    "TestMemoryOfOpenedStreamsIsReturned",
+	},
 }
