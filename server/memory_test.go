@@ -1,6 +1,7 @@
 package server
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,16 +55,16 @@ func TestMemoryIsReturned(t *testing.T) {
 func TestMemoryOfOpenedStreamsIsReturned(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		opened, released := 0, 0
-		go returnStreamMemory(t.Context(), func() int { return opened }, func() { released++ })
-		open := func(n, want int) {
+		var opened, released atomic.Int64
+		go returnStreamMemory(t.Context(), func() int { return int(opened.Load()) }, func() { released.Add(1) })
+		open := func(n, want int64) {
 			t.Helper()
 			synctest.Wait()
-			opened += n
+			opened.Add(n)
 			time.Sleep(streamsAtRest)
 			synctest.Wait()
-			if released != want {
-				t.Errorf("returned %d times after %d streams, want %d", released, opened, want)
+			if released.Load() != want {
+				t.Errorf("returned %d times after %d streams, want %d", released.Load(), opened.Load(), want)
 			}
 		}
 		open(manyStreams/2, 0)
