@@ -1,6 +1,7 @@
 package server
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,5 +48,32 @@ func TestMemoryIsReturned(t *testing.T) {
 		}
 		first.Close()
 		want(2, "after a short one")
+	})
+}
+
+// What the opening of many streams leaves is returned once, when no more are opened.
+func TestMemoryOfOpenedStreamsIsReturned(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var opened, released atomic.Int64
+		go returnStreamMemory(t.Context(), func() int { return int(opened.Load()) }, func() { released.Add(1) })
+		open := func(n, want int64) {
+			t.Helper()
+			synctest.Wait()
+			opened.Add(n)
+			time.Sleep(streamsAtRest)
+			synctest.Wait()
+			if released.Load() != want {
+				t.Errorf("returned %d times after %d streams, want %d", released.Load(), opened.Load(), want)
+			}
+		}
+		open(manyStreams/2, 0)
+		open(manyStreams/2, 0)
+		open(manyStreams/20, 1)
+		open(0, 1)
+		open(manyStreams/2, 1)
+		open(0, 1)
+		open(manyStreams, 1)
+		open(0, 2)
 	})
 }

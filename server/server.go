@@ -447,6 +447,7 @@ func (s *Server) Run(ctx context.Context, listening func(baseURL string)) error 
 	background.Go(func() { s.sweep(ctx) })
 	background.Go(func() { s.shareStreamCounts(ctx) })
 	background.Go(func() { s.returnMemory(ctx, releaseMemory) })
+	background.Go(func() { returnStreamMemory(ctx, s.pipeline.OpenedStreams, releaseMemory) })
 
 	served := make(chan error, 1)
 	if s.tls == nil {

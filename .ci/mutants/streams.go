@@ -243,6 +243,14 @@ var streamMutants = []mutant{
 		tests:    "TestAPanicEndsItsStream",
 	},
 	{
+		name:     "streams: memory is returned while streams are being opened",
+		in:       "server/memory.go",
+		before:   "taken >= manyStreams && more < manyStreams/10 {",
+		after:    "taken >= manyStreams {",
+		packages: "server",
+		tests:    "TestMemoryOfOpenedStreamsIsReturned",
+	},
+	{
 		name:     "streams: a stream that waits for the store has no heartbeats",
 		in:       "server/streams",
 		before:   "	s.silent.Store(true)\n	if s.cancel != nil {\n		s.cancel()\n	}\n",

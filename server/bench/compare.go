@@ -258,7 +258,7 @@ func (c *comparison) print(out io.Writer) {
 	_ = table.Flush()
 	for _, s := range c.sides {
 		if open := c.of(s, streamsRow); len(open) > 0 {
-			fmt.Fprintf(out, "\n%s: %.1f KiB of resident memory for each of %d streams\n", s.name(), median(each(open, streamKiB)), c.streams)
+			fmt.Fprintf(out, "\n%s: %.1f KiB of resident memory for each of %d streams\n", s.name(), most(each(open, streamKiB)), c.streams)
 		}
 		s.start.print(out, s.name())
 	}

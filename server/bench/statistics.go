@@ -16,6 +16,17 @@ func median[T cmp.Ordered](values []T) T {
 	return slices.Sorted(slices.Values(values))[len(values)/2]
 }
 
+// most returns the largest value; the zero value for none. It is for memory, of which a program has most to take in its first
+// round: in the others it uses again what that has left.
+func most[T cmp.Ordered](values []T) (largest T) {
+	for i, v := range values {
+		if i == 0 || v > largest {
+			largest = v
+		}
+	}
+	return largest
+}
+
 // each returns what of takes from every sample.
 func each[T any](samples []sample, of func(sample) T) []T {
 	list := make([]T, len(samples))

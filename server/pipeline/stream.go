@@ -176,6 +176,9 @@ func (p *Pipeline) streamFailed(ctx context.Context, err *panics.Error) {
 	p.log.ErrorContext(ctx, "a stream failed", "request_id", request.From(ctx).ID, "error", err, "stack", string(err.Stack))
 }
 
+// OpenedStreams returns how many streams have ever taken over their connections.
+func (p *Pipeline) OpenedStreams() int { return p.streams.Opened() }
+
 // EndStreams waits until the streams that have taken over their connections have ended, which they do when the broker is
 // closed. When ctx ends before, it closes their connections and returns ctx's error.
 func (p *Pipeline) EndStreams(ctx context.Context) error {

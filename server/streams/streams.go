@@ -73,6 +73,7 @@ type Writers struct {
 	mu      sync.Mutex
 	queue   queue
 	running int           // writers
+	opened  int           // streams ever
 	open    int           // streams, and goroutines that watch their connections
 	none    chan struct{} // closed when nothing is open; nil while nobody waits for that
 }
@@ -87,12 +88,20 @@ func New(o Options) *Writers {
 func (w *Writers) Serve(of Stream) {
 	s := &stream{Stream: of, writers: w, raw: socketOf(of.Conn), state: served}
 	w.mu.Lock()
+	w.opened++
 	w.open += 2
 	w.mu.Unlock()
 	w.beats.postpone(s)
 	s.release = s.Hold(s.expire)
 	go s.watch()
 	s.requeue()
+}
+
+// Opened returns how many streams there ever were.
+func (w *Writers) Opened() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.opened
 }
 
 // Wait waits until all streams have ended, or returns ctx's error.
