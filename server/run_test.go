@@ -105,6 +105,7 @@ func TestNewRefusesBadConfigs(t *testing.T) {
 		"sqlite:": {DB: "mysql://localhost"},
 		`the hosts of MCP servers: "https://a" is not a host`: {MCPAllow: []string{"b", "https://a"}},
 		"the time of an MCP server's tool must be positive":   {MCPTimeout: -1},
+		"the heartbeat of streams must be positive":           {Heartbeat: -1},
 		`the origins of browsers: "https://a/" is not the`:    {CORSOrigins: []string{"*", "https://a/"}},
 		`the origins of browsers: "null" is not the`:          {CORSOrigins: []string{"null"}},
 		`the origins of browsers: "https://A" is not the`:     {CORSOrigins: []string{"https://A"}},

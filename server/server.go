@@ -368,6 +368,9 @@ func (c Config) withDefaults() (Config, error) {
 	if min(c.Workers, c.MaxTurns, c.MaxStreams) < 0 || min(c.MaxKeyBytes, c.MaxMemoryBytes) < 0 {
 		return c, errors.New("the fields Workers, MaxTurns, MaxStreams, MaxKeyBytes and MaxMemoryBytes must be positive")
 	}
+	if c.Heartbeat < 0 {
+		return c, errors.New("the heartbeat of streams must be positive")
+	}
 	if c.MCPTimeout < 0 {
 		return c, errors.New("the time of an MCP server's tool must be positive")
 	}

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -117,4 +118,52 @@ func TestRunEndsStreamsThatAreNotRead(t *testing.T) {
 		t.Errorf("the connection is still open: %v", err)
 	}
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// Callers that leave in every state of a stream, and those that send more after their request, get nothing that is not
+// theirs and leave nothing behind.
+func TestCallersThatLeaveAStream(t *testing.T) {
+	h := start(t)
+	path := h.session()
+	h.say(path, "Hi there")
+	h.settled(path)
+	head := fmt.Sprintf("GET /v1%s/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n", path, aliceToken)
+	other := fmt.Sprintf("GET /v1%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", path, aliceToken)
+	for i := range 60 {
+		text := head + []string{"\r\n", "\r\n" + other, "Expect: 100-continue\r\n\r\n", "Content-Length: 0\r\n\r\n", "Content-Length: 10\r\n\r\n", ""}[i%6]
+		conn := h.raw(t, text).(*net.TCPConn)
+		if i%4 > 0 && i%6 < 4 {
+			if _, err := conn.Read(make([]byte, 1)); err != nil {
+				t.Error(err)
+			}
+		}
+		switch i % 3 {
+		case 0:
+			_ = conn.SetLinger(0)
+		case 1:
+			_ = conn.CloseWrite()
+			_, _ = io.Copy(io.Discard, conn)
+		}
+		_ = conn.Close()
+	}
+	eventually(t, "no stream is open", func() bool { return h.metric("sessions_open_streams") == 0 })
+
+	conn := h.raw(t, head+"\r\n"+strings.Repeat(other, 3))
+	in := bufio.NewReader(conn)
+	res, err := http.ReadResponse(in, nil)
+	if err != nil || !res.Close {
+		t.Fatal(res, err)
+	}
+	eventually(t, "the stream is open", func() bool { return h.metric("sessions_open_streams") == 1 })
+	if _, err := io.WriteString(conn, other); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, h.remove(path), 200, nil)
+	body, err := io.ReadAll(res.Body) // up to the last chunk
+	if err != nil || !bytes.HasSuffix(body, []byte("\n\n")) || bytes.Count(body, []byte("event: session.deleted")) != 1 || bytes.Contains(body, []byte("HTTP/1.1")) {
+		t.Errorf("%v: %s", err, body)
+	}
+	if rest, err := io.ReadAll(in); len(rest) > 0 || err != nil {
+		t.Errorf("after the end: %q, %v", rest, err)
+	}
 }

@@ -268,7 +268,7 @@ func wrongTexts(s *rules.Schema, text string) []string {
 	all := []string{"", "x-unknown", "yesterday", " ", "-", text + "!", text + " ", "/" + text, "7", "\x00", text + "\x00"}
 	if most := s.Size.Most; most >= 0 && most < mostInvalidBody {
 		all = append(all, strings.Repeat("x", most+1))
-		if text != "" {
+		if text != "" && (s.Pattern != nil || s.Format != "" || s.Enum != nil) { // or the text above is as good
 			all = append(all, text+strings.Repeat(text[len(text)-1:], max(0, most+1-len(text)))) // of the same form
 		}
 	}

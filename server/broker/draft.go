@@ -28,12 +28,10 @@ func (t *topic) start(id string) (Frame, error) {
 	return f, err
 }
 
-// piece returns the frame of a draft's text from a place on.
+// piece returns the frame of a draft's text from a place on. It does not keep others waiting while it makes one.
 func (t *topic) piece(d draft, from int) (Frame, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if m := &t.made; m.pieceOf == d.eventID && m.from == from && m.to == len(d.text) {
-		return m.piece, nil
+	if f, ok := t.sharedPiece(d, from); ok {
+		return f, nil
 	}
 	f, err := t.broker.passing(event.Delta, types.EventDelta{
 		Type: types.EventDeltaTypeEventDelta, EventID: d.eventID,
@@ -43,9 +41,19 @@ func (t *topic) piece(d draft, from int) (Frame, error) {
 		},
 	})
 	if err == nil && len(f.Text) <= windowBytes { // a larger one is not kept
+		t.mu.Lock()
+		defer t.mu.Unlock()
 		t.made.piece, t.made.pieceOf, t.made.from, t.made.to = f, d.eventID, from, len(d.text)
 	}
 	return f, err
+}
+
+// sharedPiece returns what piece has made last, if it is that.
+func (t *topic) sharedPiece(d draft, from int) (f Frame, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m := &t.made
+	return m.piece, m.pieceOf == d.eventID && m.from == from && m.to == len(d.text)
 }
 
 func startOf(id string, kind types.DeltaType) types.EventStart {

@@ -7,7 +7,7 @@ import (
 	"github.com/cloud-sessions/sessions/server/internal/panics"
 )
 
-// ErrBehind means that the next frames are not in memory: Reader.Read returns them.
+// ErrBehind means that the next frames are not in memory, or that there is no memory for them: Reader.Read returns them.
 var ErrBehind = errors.New("broker: the next frames are in the store")
 
 // Waiter is what a reader wakes that polls.
@@ -24,7 +24,8 @@ type waiting struct {
 }
 
 // Poll is Next that waits for nothing, neither for the log nor for the store. If it returns no frames, the waiter is woken
-// when there may be some, or when the broker is closed. It returns ErrBehind where it had to read the store.
+// when there may be some, or when the broker is closed. It returns ErrBehind where it had to read the store, or to wait for
+// memory.
 func (r *Reader) Poll(w Waiter) ([]Frame, error) {
 	for {
 		if err := r.begin(); err != nil {
@@ -43,7 +44,11 @@ func (r *Reader) Poll(w Waiter) ([]Frame, error) {
 		case found.begun:
 			err = r.pieces(&out, d)
 		}
-		if err != nil || len(out) > 0 {
+		var full *noRoomError
+		switch {
+		case errors.As(err, &full):
+			return nil, ErrBehind
+		case err != nil || len(out) > 0:
 			return out, err
 		}
 		if r.topic.wait(r, w, version) {

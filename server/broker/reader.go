@@ -24,15 +24,21 @@ type Deltas struct{ Message, Thinking bool }
 // Reader reads one session's log. It is for one goroutine at a time.
 type Reader struct {
 	topic  *topic
-	cursor int64 // the position of the last event that was returned
 	deltas Deltas
-	ended  bool
 	grant  *budget.Grant // for the frames that were returned last
+	large  int           // bytes that the grant has for large pieces among them
+	progress
+
+	place int // among those that wait to be woken, from 1; 0 for none. It is guarded by the topic.
+}
+
+// progress is how far a reader is.
+type progress struct {
+	cursor int64 // the position of the last event that was returned
+	ended  bool
 
 	started string // the event whose start was returned
 	given   int    // bytes of its text that were returned
-
-	place int // among those that wait to be woken, from 1; 0 for none. It is guarded by the topic.
 }
 
 // Close ends the reader, which no longer counts.
@@ -66,8 +72,26 @@ func (r *Reader) Read(ctx context.Context) ([]Frame, error) {
 	return frames, err
 }
 
-// read is Read. If it returns no frames, the channel is closed once there may be some.
+// read is Read. If it returns no frames, the channel is closed once there may be some. It waits until there is memory for
+// large pieces.
 func (r *Reader) read(ctx context.Context) (out []Frame, changed <-chan struct{}, err error) {
+	for {
+		out, changed, err = r.attempt(ctx)
+		if err != nil {
+			r.grant.Keep(0) // whoever waits holds nothing
+		}
+		var full *noRoomError
+		if !errors.As(err, &full) {
+			return out, changed, err
+		}
+		if err := r.grant.Wait(ctx, full.bytes+2*pageBytes); err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+// attempt is read that returns a *noRoomError in place of waiting for memory for pieces.
+func (r *Reader) attempt(ctx context.Context) (out []Frame, changed <-chan struct{}, err error) {
 	if err := r.begin(); err != nil {
 		return nil, nil, err
 	}
@@ -86,9 +110,27 @@ func (r *Reader) read(ctx context.Context) (out []Frame, changed <-chan struct{}
 	return out, changed, err
 }
 
+// noRoomError is pieces of that many bytes that the budget has no room for at present.
+type noRoomError struct{ bytes int }
+
+func (e *noRoomError) Error() string { return "broker: no memory for the pieces of a message" }
+
+// reserve reserves what a piece takes, or returns a *noRoomError. Small pieces are shared, as the topic's window is.
+func (r *Reader) reserve(bytes int) error {
+	if bytes <= windowBytes {
+		return nil
+	}
+	r.large += bytes
+	if r.grant.Grow(bytes) != nil {
+		return &noRoomError{r.large}
+	}
+	return nil
+}
+
 // begin gives back what the frames took that were returned last. It returns the error of a reader that gets no more.
 func (r *Reader) begin() error {
 	r.grant.Keep(0)
+	r.large = 0
 	switch {
 	case r.topic.broker.ctx.Err() != nil:
 		return ErrClosed
@@ -110,8 +152,15 @@ func (r *Reader) draft(ctx context.Context, d draft) (out []Frame, err error) {
 	return out, err
 }
 
-// weave moves the cursor past the frames, and inserts the pieces that the reader asked for.
-func (r *Reader) weave(frames []Frame) ([]Frame, error) {
+// weave moves the cursor past the frames, and inserts the pieces that the reader asked for. After an error the reader is where
+// it was.
+func (r *Reader) weave(frames []Frame) (_ []Frame, err error) {
+	before := r.progress
+	defer func() {
+		if err != nil {
+			r.progress = before
+		}
+	}()
 	if r.deltas == (Deltas{}) {
 		r.pass(frames)
 		return frames, nil
@@ -164,24 +213,36 @@ func (r *Reader) finish(out *[]Frame, f Frame) error {
 	return r.pieces(out, d)
 }
 
-// pieces adds the start of a draft, unless the reader has got it, and the text that the reader has not got.
+// pieces adds the start of a draft, unless the reader has got it, and the text that the reader has not got. After an error the
+// reader has got neither.
 func (r *Reader) pieces(out *[]Frame, d draft) error {
-	if r.started != d.eventID {
+	begun, given := r.started == d.eventID, r.given
+	if !begun {
+		given = 0
+	}
+	var piece Frame
+	if missing := len(d.text) - given; missing > 0 {
+		err := r.reserve(missing)
+		if err != nil {
+			return err
+		}
+		if piece, err = r.topic.piece(d, given); err != nil {
+			return err
+		}
+		if err := r.reserve(len(piece.Text) - missing); err != nil { // what takes more in JSON
+			return err
+		}
+	}
+	if !begun {
 		start, err := r.topic.start(d.eventID)
 		if err != nil {
 			return err
 		}
 		*out = append(*out, start)
-		r.started, r.given = d.eventID, 0
 	}
-	if r.given >= len(d.text) {
-		return nil
+	if piece.Text != nil {
+		*out = append(*out, piece)
 	}
-	piece, err := r.topic.piece(d, r.given)
-	if err != nil {
-		return err
-	}
-	*out = append(*out, piece)
-	r.given = len(d.text)
+	r.started, r.given = d.eventID, max(given, len(d.text))
 	return nil
 }

@@ -46,8 +46,7 @@ func (b *beats) remove(s *stream) {
 // beat wakes the streams whose heartbeats are due.
 func (b *beats) beat() {
 	for _, s := range b.take(time.Now()) {
-		s.silent.Store(true)
-		s.Wake()
+		s.beat()
 	}
 }
 
@@ -68,7 +67,7 @@ func (b *beats) take(now time.Time) (due []*stream) {
 	return due
 }
 
-// all returns the streams that are open.
+// all returns the streams whose connections are open.
 func (b *beats) all() (all []*stream) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -36,6 +36,7 @@ type log struct {
 	fail   error // that reads return; nil for none
 	hangs  bool  // reads wait for their context, or for five seconds
 
+	reading            atomic.Int64 // reads that have begun
 	hanging, cancelled atomic.Int64 // reads that waited, and those of them whose context ended
 	watch              func(store.Signal)
 }
@@ -59,6 +60,7 @@ func (l *log) EventPosition(_ context.Context, _, _, id string) (position int64,
 
 // ListEvents implements broker.Store.
 func (l *log) ListEvents(ctx context.Context, _, _ string, filter store.EventFilter, page store.Page) (store.List[store.Event], error) {
+	l.reading.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.hangs {
@@ -169,6 +171,7 @@ type caller struct {
 	t        testing.TB
 	lines    *bufio.Reader // of the response's body
 	end      func()        // ends the admission
+	ending   func()        // is called at the stream's end; nil for nothing
 	released atomic.Int64
 	ended    atomic.Int64
 }
@@ -208,11 +211,18 @@ func (r *rig) pipe(onWrite ...func(*caller)) (*caller, *recorded) {
 type recorded struct {
 	net.Conn
 	writing chan struct{} // gets one for each write that begins
+	closed  atomic.Bool
 
 	onWrite   func() // is called for each; nil for nothing
 	mu        sync.Mutex
 	deadlines []time.Time // for writes
 	writes    []int       // how many deadlines there were at each
+}
+
+// Close implements net.Conn.
+func (c *recorded) Close() error {
+	c.closed.Store(true)
+	return c.Conn.Close()
 }
 
 // Write implements net.Conn.
@@ -235,6 +245,18 @@ func (c *recorded) SetWriteDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
+// counted is a connection that counts what is written to it, though it has the methods of a socket.
+type counted struct {
+	*net.TCPConn
+	writes atomic.Int64
+}
+
+// Write implements net.Conn.
+func (c *counted) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.TCPConn.Write(p)
+}
+
 // serve has a caller's stream written to a connection.
 func (r *rig) serve(c *caller, conn net.Conn, after, account string) {
 	r.t.Helper()
@@ -250,7 +272,12 @@ func (r *rig) serve(c *caller, conn net.Conn, after, account string) {
 			c.end = end
 			return func() { c.released.Add(1) }
 		},
-		Ended: func() { c.ended.Add(1) },
+		Ended: func() {
+			c.ended.Add(1)
+			if c.ending != nil {
+				c.ending()
+			}
+		},
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -45,6 +46,20 @@ type stream struct {
 	discarded [16]byte // what the caller has sent
 }
 
+// socketOf returns a connection's socket, to which is written without waiting; nil for a connection of another type than the
+// standard library's, which may change what is written.
+func socketOf(conn net.Conn) syscall.RawConn {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
 // Wake implements broker.Waiter.
 func (s *stream) Wake() {
 	s.mu.Lock()
@@ -57,6 +72,17 @@ func (s *stream) Wake() {
 	if wakes {
 		s.writers.enqueue(s)
 	}
+}
+
+// beat has a heartbeat written, also while the stream waits for the store.
+func (s *stream) beat() {
+	s.mu.Lock()
+	s.silent.Store(true)
+	if s.cancel != nil {
+		s.cancel()
+	}
+	s.mu.Unlock()
+	s.Wake()
 }
 
 // take makes the caller the one who has the stream.
@@ -120,12 +146,13 @@ func (s *stream) isOver() bool {
 	return s.over
 }
 
-// reading returns a context for reads of the store, which ends when the stream has to. The caller must call done.
+// reading returns a context for reads of the store, which ends when the stream has to, and when a heartbeat is due. The
+// caller must call done.
 func (s *stream) reading() (ctx context.Context, done func()) {
 	ctx, cancel := context.WithCancel(s.Context)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cancel = cancel; s.over {
+	if s.cancel = cancel; s.over || s.silent.Load() {
 		cancel()
 	}
 	return ctx, func() {
@@ -152,13 +179,12 @@ func (s *stream) leave() {
 	s.state = ended
 	s.mu.Unlock()
 	s.release()
-	s.writers.beats.remove(s)
 	s.Reader.Close()
 }
 
 // complete ends the stream's body and the stream. It does not wait.
 func (s *stream) complete() {
-	s.extend()
+	s.last()
 	s.leave()
 	n, err := s.try(lastChunk)
 	if err != nil || n == len(lastChunk) {
@@ -166,9 +192,22 @@ func (s *stream) complete() {
 		return
 	}
 	go func() {
+		defer s.survive()
 		_, err := s.Conn.Write(lastChunk[n:])
 		s.shut(err)
 	}()
+}
+
+// last gives the caller time for the end of the body. A stream that has to end may have waited for its turn until the time
+// for its writes was over.
+func (s *stream) last() {
+	s.extend()
+	by := time.Now().Add(LastWrite)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		_ = s.Conn.SetWriteDeadline(by)
+	}
 }
 
 // abandon ends the stream where its body is, after a write has failed.
@@ -195,10 +234,11 @@ func (s *stream) survive() {
 
 // shut closes the connection of a stream that has ended with an error of its last write, or nil.
 func (s *stream) shut(err error) {
+	defer s.writers.closed()
+	s.writers.beats.remove(s)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		s.writers.opts.Dropped()
 	}
 	_ = s.Conn.Close()
 	s.Ended()
-	s.writers.closed()
 }

@@ -10,7 +10,6 @@ import (
 	"net"
 	"runtime"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/broker"
@@ -86,10 +85,7 @@ func New(o Options) *Writers {
 // Serve writes a stream until its caller is no longer admitted, leaves or does not read in time, its session is deleted, or
 // its broker is closed. The body is complete then, unless the caller did not read. Serve does not wait for that.
 func (w *Writers) Serve(of Stream) {
-	s := &stream{Stream: of, writers: w, state: served}
-	if conn, ok := of.Conn.(syscall.Conn); ok {
-		s.raw, _ = conn.SyscallConn()
-	}
+	s := &stream{Stream: of, writers: w, raw: socketOf(of.Conn), state: served}
 	w.mu.Lock()
 	w.open += 2
 	w.mu.Unlock()
@@ -123,6 +119,7 @@ func (w *Writers) Wait(ctx context.Context) error {
 func (w *Writers) Abort() {
 	for _, s := range w.beats.all() {
 		_ = s.Conn.Close()
+		s.expire()
 	}
 }
 

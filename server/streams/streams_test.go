@@ -157,7 +157,7 @@ func TestTheLastPiecesHaveNoTimeOfTheirOwn(t *testing.T) {
 	r.wait()
 	server.mu.Lock()
 	defer server.mu.Unlock()
-	if n := len(server.deadlines); n != 2 || len(server.writes) < 10 {
+	if n := len(server.deadlines); n != 3 || len(server.writes) < 10 { // of the first piece, of the others, and of the end
 		t.Errorf("deadlines: %v, at %v", server.deadlines, server.writes)
 	}
 }
@@ -195,6 +195,113 @@ func TestAStreamEndsWhileTheDatabaseHangs(t *testing.T) {
 	c.expectEnd()
 	if r.log.cancelled.Load() != 1 {
 		t.Error("the stream waited for the store")
+	}
+}
+
+// A stream that waits for the store has its heartbeats.
+func TestAStreamHasHeartbeatsWhileTheDatabaseHangs(t *testing.T) {
+	r := open(t, func(o *streams.Options) { o.Heartbeat = 20 * time.Millisecond })
+	r.log.set(func(l *log) { l.hangs = true })
+	c := r.stream("", "acme")
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	for range 3 {
+		if _, err := c.next(); err != errBeat {
+			t.Fatal(err)
+		}
+	}
+	if r.log.cancelled.Load() == 0 || r.unreadable.Load() != 0 {
+		t.Errorf("the heartbeats came after the store, %d failures were reported", r.unreadable.Load())
+	}
+	r.log.set(func(l *log) { l.hangs = false })
+	id := r.log.append("a")
+	for {
+		if got, err := c.next(); err != errBeat {
+			if got != id || err != nil {
+				t.Errorf("%q, %v", got, err)
+			}
+			return
+		}
+	}
+}
+
+// A stream that could not end in time, because the store or the processors were busy, is complete if its caller reads.
+func TestAStreamEndsLate(t *testing.T) {
+	r := open(t)
+	var c *caller
+	r.log.set(func(l *log) {
+		c, _ = r.pipe()
+		eventually(t, "the store is read", func() bool { return l.reading.Load() == 1 })
+		c.end()
+		time.Sleep(streams.LastWrite + 50*time.Millisecond)
+	})
+	c.expectEnd()
+	r.wait()
+	if r.dropped.Load() != 0 {
+		t.Error("the caller is said not to have read")
+	}
+}
+
+// Abort ends the streams that wait for the end of their bodies to be read, and those that wait for the store.
+func TestAbortEndsEveryStream(t *testing.T) {
+	r := open(t, func(o *streams.Options) { o.Patience = time.Hour })
+	unread, conn := r.pipe()
+	for range 70 { // more than is kept in memory: the next stream reads the store
+		unread.expect(r.log.append("a"))
+	}
+	eventually(t, "the stream is at rest", func() bool { return !r.writers.Busy() })
+	for len(conn.writing) > 0 {
+		<-conn.writing
+	}
+	r.log.set(func(l *log) { l.hangs = true })
+	c, _ := r.pipe()
+	_, _ = c.Write(make([]byte, 4<<10)) // nobody notices that the connection is closed
+	eventually(t, "the store is read", func() bool { return r.log.hanging.Load() == 1 })
+	r.broker.Close()
+	<-conn.writing
+	r.writers.Abort()
+	if !conn.closed.Load() {
+		t.Fatal("a stream is still open")
+	}
+	r.wait()
+	if r.log.cancelled.Load() != 1 {
+		t.Error("a stream waited for the store")
+	}
+}
+
+// A panic in what is called at a stream's end is reported, and ends nothing else.
+func TestAPanicAtTheEnd(t *testing.T) {
+	r := open(t)
+	waits, _ := r.pipe()
+	for i, c := range []*caller{r.stream("", "acme"), waits} {
+		c.ending = func() { panic("out of luck") }
+		eventually(t, "the stream is at rest", func() bool { return !r.writers.Busy() })
+		c.end()
+		c.expectEnd()
+		eventually(t, "the panic is reported", func() bool { return r.failed.Load() == int64(i+1) })
+	}
+	r.wait()
+}
+
+// What a connection of another type does to what is written to it is left to it.
+func TestAConnectionThatIsWrapped(t *testing.T) {
+	r := open(t)
+	here, err := net.Dial("tcp", r.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := r.listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := &counted{TCPConn: there.(*net.TCPConn)}
+	c := &caller{Conn: here}
+	r.serve(c, counted, "", "acme")
+	c.expect(r.log.append("a"))
+	eventually(t, "the stream is at rest", func() bool { return !r.writers.Busy() })
+	before := counted.writes.Load()
+	c.expect(r.log.append("b"))
+	if counted.writes.Load() == before {
+		t.Error("the stream was written past the connection")
 	}
 }
 

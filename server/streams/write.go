@@ -105,19 +105,21 @@ func (s *stream) follow(frames []broker.Frame, written int) {
 	}
 }
 
-// read returns the next frames, none when the stream has caught up, or an error when it has to end. When the store fails,
-// it returns a heartbeat after RetryRead.
+// read returns the next frames, none when the stream has caught up, or an error when they have ended. It returns a heartbeat
+// when one is due, when the stream has to end, and RetryRead after the store has failed.
 func (s *stream) read() ([]broker.Frame, error) {
 	ctx, done := s.reading()
 	defer done()
 	frames, err := s.Reader.Read(ctx)
-	if err == nil || final(err) || ctx.Err() != nil {
+	if err == nil || final(err) {
 		return frames, err
 	}
-	s.writers.opts.Unreadable(ctx, err)
-	select {
-	case <-ctx.Done():
-	case <-time.After(RetryRead):
+	if ctx.Err() == nil {
+		s.writers.opts.Unreadable(ctx, err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(RetryRead):
+		}
 	}
 	return heartbeat, nil
 }

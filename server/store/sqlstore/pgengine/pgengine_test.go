@@ -2,6 +2,7 @@ package pgengine_test
 
 import (
 	"context"
+	"flag"
 	"log/slog"
 	"slices"
 	"sync"
@@ -17,7 +18,14 @@ import (
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/pgengine"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain runs more tests at a time than there are processors, unless -parallel says otherwise: they wait for timeouts and
+// for servers for nine tenths of their time.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func check(t *testing.T, err error) {
 	t.Helper()
