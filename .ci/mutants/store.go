@@ -181,8 +181,8 @@ var storeMutants = []mutant{
 	{
 		name:     "queue: an account takes all workers",
 		in:       "server/store/sqlstore",
-		before:   "free > max(w.Count/4, 1)",
-		after:    "free > 0",
+		before:   "!everywhere && more {",
+		after:    "!everywhere && (more || most > 0) {",
 		packages: "server/store/sqlstore",
 		tests:    "TestMemory",
 	},

@@ -751,4 +751,12 @@ var turnMutants = []mutant{
 		after:    "w.oursAt(&s, w.raised.Load()-1) != nil {",
 		packages: "server/turn/dispatch",
 	},
+	{
+		name:     "turns: an interrupt that comes before the worker listens does not stop the runner",
+		in:       "server/turn/dispatch/sink.go",
+		before:   "\t\t\t\ts.halt(err) // it came",
+		after:    "\t\t\t\t_ = err // it came",
+		packages: "server/turn/dispatch",
+		tests:    "TestATurnIsStoppedBeforeItBegins",
+	},
 }

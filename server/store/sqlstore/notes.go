@@ -32,9 +32,16 @@ type note struct {
 // escape one byte as six.
 const maxNote = 1200
 
-// signal notifies the watchers in every process once ctx's transaction has committed.
+// signal notifies the watchers in every process once ctx's transaction has committed, or may have.
 func (s *Store) signal(ctx context.Context, signal store.Signal) error {
 	s.afterCommit(ctx, func() { s.hub.send(signal) })
+	s.afterUndo(ctx, func(unknown bool) {
+		if unknown {
+			s.doubts.Add(signal.Session, struct{}{}, 1)
+			s.recent.forget(signal.Session)
+			s.hub.send(signal)
+		}
+	})
 	return s.notify(ctx, note{Account: signal.Session.Account, Session: signal.Session.ID, State: signal.State})
 }
 
@@ -64,7 +71,7 @@ func (s *Store) payload(n note) (string, error) {
 // notified receives a note of another store.
 func (s *Store) notified(payload string) {
 	var n note
-	if err := json.Unmarshal([]byte(payload), &n); err != nil || n.From == s.id {
+	if err := json.Unmarshal([]byte(payload), &n); err != nil || n.From == s.id && !s.doubted(n) {
 		return // a payload that is not a note was not meant for stores
 	}
 	if n.Revoked {
@@ -86,6 +93,13 @@ func (s *Store) notified(payload string) {
 		signal.Increment = &store.Increment{Session: signal.Session, EventID: n.Event, Offset: n.Offset, Text: n.Text}
 	}
 	s.hub.send(signal)
+}
+
+// doubted reports whether a note of this store's own tells what the store may not know: the transaction of a failed commit
+// that took effect later.
+func (s *Store) doubted(n note) bool {
+	_, ok := s.doubts.Get(store.SessionRef{Account: n.Account, ID: n.Session})
+	return ok && n.Event == ""
 }
 
 // missed signals that notes may have been lost.

@@ -14,6 +14,8 @@ const (
 	recentSize   = 8 << 20
 	recentPerLog = 64
 	recentBytes  = 64 << 10
+	// recentOverhead is what an event or a log takes besides the payloads.
+	recentOverhead = 256
 )
 
 // recent are the ends of logs that this store has written: those who follow a log need not read back what was just appended.
@@ -105,16 +107,17 @@ func (r *recent) appended(session store.SessionRef, events []store.Event) {
 
 // put keeps the end of a log, as much of it as there is room for.
 func (r *recent) put(session store.SessionRef, log recentLog) {
-	const overhead = 256
 	size, first := 0, len(log.events)
 	for ; first > 0; first-- {
-		size += len(log.events[first-1].Payload) + overhead
+		size += len(log.events[first-1].Payload) + recentOverhead
 		if size > recentBytes || len(log.events)-first == recentPerLog {
 			break
 		}
 	}
-	log.after, log.events = log.after+int64(first), log.events[first:]
-	r.logs.Add(session, log, min(size, recentBytes)+overhead)
+	if first > 0 { // a part of the slice would hold all of its events
+		log.after, log.events = log.after+int64(first), append([]store.Event(nil), log.events[first:]...)
+	}
+	r.logs.Add(session, log, min(size, recentBytes)+recentOverhead)
 }
 
 // forget ends what is known of a log, and of every log for the zero session.
@@ -132,7 +135,7 @@ func (r *recent) forget(session store.SessionRef) {
 		w.disturbed = true
 	}
 	if _, ok := r.logs.Get(session); ok {
-		r.logs.Add(session, recentLog{}, 1)
+		r.logs.Add(session, recentLog{}, recentOverhead)
 	}
 }
 
@@ -158,18 +161,14 @@ func (r *recent) following(session store.SessionRef, after int64, page store.Pag
 func (s *Store) remembered(ctx context.Context, session store.SessionRef, events *[]store.Event) {
 	s.recent.begin(session)
 	s.afterCommit(ctx, func() { s.recent.appended(session, *events) })
-	if sc, ok := s.scopeOf(ctx); ok {
-		sc.afterUndo(func() { s.recent.undone(session) })
-	}
+	s.afterUndo(ctx, func(bool) { s.recent.undone(session) })
 }
 
 // remembersNew is remembered for a transaction that creates the session.
 func (s *Store) remembersNew(ctx context.Context, session store.SessionRef) {
 	s.recent.begin(session)
 	s.afterCommit(ctx, func() { s.recent.created(session) })
-	if sc, ok := s.scopeOf(ctx); ok {
-		sc.afterUndo(func() { s.recent.undone(session) })
-	}
+	s.afterUndo(ctx, func(bool) { s.recent.undone(session) })
 }
 
 // FollowEvents implements store.Events.

@@ -1,12 +1,17 @@
 package sqlstore
 
 import (
+	"context"
 	"errors"
+	"runtime"
+	"strconv"
 	"testing"
+	"weak"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cloud-sessions/sessions/server/store"
+	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
 )
 
 var followedSession = store.SessionRef{Account: "acc", ID: "sess_1"}
@@ -152,4 +157,105 @@ func TestFollowEvents(t *testing.T) {
 	if _, err := s.FollowEvents(ctx, "acc", v.ID, 4, store.Page{Limit: 10}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the log of a deleted session: %v", err)
 	}
+}
+
+// TestRecentEventsOfTheirSize keeps no more of a log than it counts: neither what a slice has beside the events that are kept,
+// nor the sessions whose logs it has forgotten.
+func TestRecentEventsOfTheirSize(t *testing.T) {
+	t.Parallel()
+	r := newRecent()
+	for name, kept := range map[string]int64{"the last event": 1, "none": 0} {
+		events := eventsAt(1, 1+kept)
+		events[0].Payload = make([]byte, recentBytes)
+		dropped := weak.Make(&events[0].Payload[0])
+		r.begin(followedSession)
+		r.appended(followedSession, events)
+		clear(events)
+		runtime.GC()
+		if r.wants(t, name, 1, append([]store.Event{}, eventsAt(2, 1+kept)...)); dropped.Value() != nil {
+			t.Errorf("of two events, %s is kept, and the memory of the others", name)
+		}
+		r.forget(followedSession)
+	}
+	for n := range recentSize / recentOverhead {
+		session := store.SessionRef{Account: "acc", ID: strconv.Itoa(n)}
+		r.begin(session)
+		r.created(session)
+		r.forget(session)
+	}
+	if _, ok := r.logs.Get(store.SessionRef{Account: "acc", ID: "0"}); ok {
+		t.Error("any number of logs is kept that are forgotten")
+	}
+}
+
+// unsure is a database whose commits fail although they take effect.
+type unsure struct{ engine.Engine }
+
+func (u unsure) Transact(ctx context.Context, fn func(tx engine.Tx) error) error {
+	if err := u.Engine.Transact(ctx, fn); err != nil {
+		return err
+	}
+	return errNoOutcome
+}
+
+var errNoOutcome = errors.New("the connection was lost")
+
+// TestACommitWithoutOutcome has transactions whose commit fails but takes effect: those who follow the session learn of it, at
+// once or when the database notifies of it later.
+func TestACommitWithoutOutcome(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, "sqlite::memory:")
+	ctx := t.Context()
+	agent, err := s.CreateAgent(ctx, "acc", store.AgentSpec{Tools: []byte("[]"), MCPServers: []byte("[]"), Skills: []byte("[]")})
+	check(t, err)
+	environment, err := s.addEnvironmentNamed(ctx, "x")
+	check(t, err)
+	v, err := s.CreateSession(ctx, "acc", store.SessionSpec{AgentID: agent.ID, EnvironmentID: environment.ID})
+	check(t, err)
+	signals := 0
+	defer s.Watch(func(store.Signal) { signals++ })()
+	signalled := func(what string, want int) {
+		t.Helper()
+		if signals != want {
+			t.Errorf("%s: %d signals, want %d", what, signals, want)
+		}
+		signals = 0
+	}
+	own := `{"from":"` + s.id + `","account":"acc","session":"` + v.ID + `"}`
+	add := func(end error) error {
+		return s.Atomically(ctx, func(ctx context.Context) error {
+			_, _, err := s.AppendEvents(ctx, "acc", v.ID, func(*store.Session) ([]store.NewEvent, error) {
+				return []store.NewEvent{{Type: "a", Payload: []byte("{}")}}, nil
+			})
+			return errors.Join(err, end)
+		})
+	}
+	check(t, add(nil))
+	signalled("an append", 1)
+	if err := add(errNoOutcome); !errors.Is(err, errNoOutcome) {
+		t.Error(err)
+	}
+	signalled("an append that was undone", 0)
+	s.notified(own)
+	signalled("a notification of what is known", 0)
+
+	sure := s.db.Engine
+	s.db.Engine = unsure{sure}
+	if err := add(nil); !errors.Is(err, errNoOutcome) {
+		t.Error(err)
+	}
+	signalled("an append without outcome", 1)
+	if list, err := s.FollowEvents(ctx, "acc", v.ID, 1, store.Page{Limit: 10}); err != nil || len(list.Items) != 1 {
+		t.Errorf("%d events after an append without outcome, %v", len(list.Items), err)
+	}
+	s.notified(own)
+	signalled("a notification of what was not known", 1)
+	if err := s.DeleteSession(ctx, "acc", v.ID, func(store.Session) error { return nil }); !errors.Is(err, errNoOutcome) {
+		t.Error(err)
+	}
+	signalled("a deletion without outcome", 1)
+	if _, err := s.FollowEvents(ctx, "acc", v.ID, 2, store.Page{Limit: 10}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the log of a deleted session: %v", err)
+	}
+	s.db.Engine = sure
 }

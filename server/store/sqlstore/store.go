@@ -93,6 +93,9 @@ type Store struct {
 	agents *agentVersions
 	recent *recent
 
+	// doubts are sessions that a transaction changed whose outcome is not known.
+	doubts *cache.Cache[store.SessionRef, struct{}]
+
 	workBells workBells
 	pollers   *cache.Cache[[3]string, time.Time] // when workers last polled, by account, environment and worker
 
@@ -107,8 +110,11 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// pollersSize bounds the workers whose last poll is remembered.
-const pollersSize = 10_000
+// pollersSize bounds the workers whose last poll is remembered, doubtsSize the sessions whose state is in doubt.
+const (
+	pollersSize = 10_000
+	doubtsSize  = 10_000
+)
 
 var errClosed = fmt.Errorf("sqlstore: the store is closed: %w", store.ErrUnavailable)
 
@@ -144,6 +150,7 @@ func New(ctx context.Context, db engine.Database, opts Options) (*Store, error) 
 	}
 	s := &Store{db: db, now: opts.Now, newID: opts.NewID, recent: newRecent(), agents: cache.New[agentVersion, store.Agent](agentVersionsSize)}
 	s.pollers = cache.New[[3]string, time.Time](pollersSize)
+	s.doubts = cache.New[store.SessionRef, struct{}](doubtsSize)
 	s.id = newID("store")
 	listening, silence := context.WithCancel(context.Background())
 	s.silence = silence

@@ -22,7 +22,7 @@ func (s *Store) QueueTurn(ctx context.Context, t store.TurnRef) error {
 	}
 	s.afterCommit(ctx, enqueued.Committed)
 	if enqueued.Undone != nil {
-		sc.afterUndo(enqueued.Undone)
+		s.afterUndo(ctx, func(bool) { enqueued.Undone() })
 	}
 	if !enqueued.Waits {
 		return nil

@@ -26,8 +26,8 @@ type scope struct {
 	undo  func()
 
 	mu     sync.Mutex
-	after  []func() // what to do once the scope is committed
-	undone []func() // what to do once it has ended without that
+	after  []func()             // what to do once the scope is committed
+	undone []func(unknown bool) // what to do once it has ended otherwise; see afterUndo
 }
 
 func newScope(tx engine.Tx, depth int) *scope {
@@ -52,17 +52,20 @@ func (s *Store) afterCommit(ctx context.Context, fn ...func()) {
 	}
 }
 
-// afterUndo calls fn once the transaction, or the part of it that the scope is, has ended without a commit.
-func (sc *scope) afterUndo(fn func()) {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	sc.undone = append(sc.undone, fn)
+// afterUndo calls fn once the transaction that ctx is within, or the part of it, has ended without a commit that succeeded.
+// unknown is whether the commit failed: then it may have taken effect nevertheless, or still may. ctx must be within one.
+func (s *Store) afterUndo(ctx context.Context, fn ...func(unknown bool)) {
+	if sc, ok := s.scopeOf(ctx); ok {
+		sc.mu.Lock()
+		defer sc.mu.Unlock()
+		sc.undone = append(sc.undone, fn...)
+	}
 }
 
-// callAll calls what to do at a scope's end.
-func callAll(fns []func()) {
-	for _, fn := range fns {
-		fn()
+// end calls what to do at the scope's end without a commit that succeeded.
+func (sc *scope) end(unknown bool) {
+	for _, fn := range sc.undone {
+		fn(unknown)
 	}
 }
 
@@ -76,10 +79,10 @@ func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) err
 	}
 	defer s.calls.Done()
 	var sc *scope
-	kept := false
+	kept, unknown := false, false
 	defer func() {
 		if !kept && sc != nil {
-			callAll(sc.undone)
+			sc.end(unknown)
 		}
 	}()
 	err := s.db.Transact(ctx, func(tx engine.Tx) error {
@@ -87,10 +90,14 @@ func (s *Store) Atomically(ctx context.Context, fn func(ctx context.Context) err
 		if counter, ok := tx.(engine.Counter); ok {
 			sc.undo = counter.Restart
 		}
-		return fn(s.within(ctx, sc))
+		err := fn(s.within(ctx, sc))
+		unknown = err == nil
+		return err
 	})
 	if kept = err == nil; kept {
-		callAll(sc.after)
+		for _, fn := range sc.after {
+			fn()
+		}
 	}
 	return err
 }
@@ -115,15 +122,13 @@ func (s *Store) nest(ctx context.Context, outer *scope, fn func(ctx context.Cont
 	run := func() error { return fn(s.within(ctx, part)) }
 	keep := func() error {
 		s.afterCommit(ctx, part.after...)
-		for _, fn := range part.undone {
-			outer.afterUndo(fn)
-		}
+		s.afterUndo(ctx, part.undone...)
 		return nil
 	}
 	if counter, ok := outer.tx.(engine.Counter); ok && outer.undo != nil && counter.Count() == outer.began {
 		part.began, part.undo = outer.began, outer.undo
 		return engine.Settle(run, keep, func() {
-			defer callAll(part.undone)
+			defer part.end(false)
 			part.undo()
 		})
 	}
@@ -158,7 +163,7 @@ func (s *Store) nest(ctx context.Context, outer *scope, fn func(ctx context.Cont
 			return keep()
 		},
 		func() {
-			defer callAll(part.undone)
+			defer part.end(false)
 			if rollback() == nil {
 				_ = soon("RELEASE SAVEPOINT ")
 			}

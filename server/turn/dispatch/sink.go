@@ -25,8 +25,8 @@ import (
 type sink struct {
 	*work
 	flushing sync.WaitGroup
-	overflow func()       // called when the turn has reached MaxText
-	sign     atomic.Int64 // when the runner last showed that it works, as nanoseconds since began
+	halt     context.CancelCauseFunc // stops the runner, since the turn does not go on
+	sign     atomic.Int64            // when the runner last showed that it works, as nanoseconds since began
 	began    time.Time
 
 	mu      sync.Mutex
@@ -58,9 +58,9 @@ type message struct {
 
 var _ turn.Sink = (*sink)(nil)
 
-// newSink returns a sink for a turn that has stored a number of bytes before. overflow may be called more than once.
-func newSink(w *work, stored int, overflow func()) *sink {
-	return &sink{work: w, overflow: overflow, began: time.Now(), room: max(w.MaxText-stored, 0), used: w.spent, owed: w.unstored}
+// newSink returns a sink for a turn that has stored a number of bytes before. halt may be called more than once.
+func newSink(w *work, stored int, halt context.CancelCauseFunc) *sink {
+	return &sink{work: w, halt: halt, began: time.Now(), room: max(w.MaxText-stored, 0), used: w.spent, owed: w.unstored}
 }
 
 // storeWithin is how long an event may wait for those that follow, to be stored in one step with them.
@@ -98,6 +98,9 @@ func (s *sink) storeAfter(wait time.Duration) {
 			s.storeAfter(min(2*wait, storeLater))
 		case err != nil:
 			s.late = err
+			if errors.Is(err, errStopped) || errors.Is(err, errNotOurs) || errors.Is(err, store.ErrNotFound) {
+				s.halt(err) // it came before the worker was told of such changes: see work.take
+			}
 		case s.message != nil:
 			s.flush(s.hard)
 		}
@@ -136,7 +139,7 @@ func (s *sink) overflowed() bool {
 func (s *sink) reserve(n int) error {
 	if n > s.room {
 		s.full = true
-		s.overflow()
+		s.halt(errFull)
 		return errFull
 	}
 	s.room -= n

@@ -32,7 +32,7 @@ func TestStoringSoonBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := &away{}
 		w := &work{hard: t.Context(), Dispatcher: &Dispatcher{Options: Options{Log: event.NewLog(db, c)}, hard: t.Context()}, unstored: []event.New{{Type: event.AgentThinking}}}
-		s := newSink(w, 0, func() {})
+		s := newSink(w, 0, func(error) {})
 		s.start()
 		time.Sleep(time.Second)
 		first := db.attempts.Load()

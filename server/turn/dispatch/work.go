@@ -155,7 +155,7 @@ var errLost = &turn.Failure{Message: "The server was restarted during the turn. 
 // play lets the runner work on the turn. It returns an error only when the turn must be left unchanged.
 func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	w.outcome, w.failure = "", nil
-	w.sink = newSink(w, 0, func() {})
+	w.sink = newSink(w, 0, func(error) {})
 	grant := w.Budget.Open(w.ref.Session.Account)
 	defer grant.Close()
 	conversation := w.conversation(grant, w.ref.Session, w.ref.TurnID)
@@ -178,7 +178,7 @@ func (w *work) play(ctx context.Context, poke <-chan struct{}) error {
 	}
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	w.sink = newSink(w, stored(entries), func() { stop(errFull) })
+	w.sink = newSink(w, stored(entries), stop)
 	w.sink.open = w.unanswered(entries)
 	w.sink.start()
 	ran := make(chan result, 1) // buffered, so that an abandoned runner can return

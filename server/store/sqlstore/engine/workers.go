@@ -58,7 +58,6 @@ func (w *Workers) Run(ctx context.Context) {
 		}
 		claims, limited := w.claim(ctx, held, rings)
 		for _, c := range claims {
-			held.take(c.Turn.Session.Account)
 			w.start(held, c)
 		}
 		if len(claims) > 0 {
@@ -83,24 +82,24 @@ func (w *Workers) start(held *shares, c Claim) {
 	})
 }
 
-// claim claims the next turns, if there are some. limited is whether there may be more once a worker is released. rings is
-// the number of the bell's rings before.
+// claim claims the next turns, if there are some, and takes their workers. limited is whether there may be more once a worker
+// is released. rings is the number of the bell's rings before.
 func (w *Workers) claim(ctx context.Context, held *shares, rings int64) (claims []Claim, limited bool) {
-	free, full := held.free()
-	if free == 0 {
+	most, more, full := held.look(rings)
+	if most == 0 {
 		return nil, true
 	}
 	everywhere := len(full) == 0
-	claims, err := w.Next(ctx, full, free)
-	if len(claims) == 0 && err == nil && !everywhere && free > max(w.Count/4, 1) {
+	claims, err := w.Next(ctx, full, most)
+	if len(claims) == 0 && err == nil && !everywhere && more {
 		everywhere = true
 		claims, err = w.Next(ctx, nil, 1)
 	}
+	quiet := int64(never)
 	if everywhere && err == nil && len(claims) == 0 {
-		held.quietSince(rings)
-	} else {
-		held.quietSince(never)
+		quiet = rings
 	}
+	held.found(claims, quiet)
 	return claims, len(full) > 0
 }
 
@@ -157,28 +156,54 @@ type shares struct {
 	workers  int
 	released chan struct{} // receives after a release
 
-	mu    sync.Mutex
-	total int
-	held  map[string]int
-	quiet int64 // the number of the bell's rings before the queue was found to be empty
+	mu       sync.Mutex
+	total    int
+	promised int // to the turns that the queue is looked at for
+	held     map[string]int
+	quiet    int64 // the number of the bell's rings before the queue was found to be empty
 }
 
 // never is a number that rings do not have.
 const never = -1
 
-// quietSince notes the number of the bell's rings before the queue was found to be empty; never when it may not be.
-func (s *shares) quietSince(rings int64) {
+// look promises workers to the turns that the queue is about to be looked at for, most of them: all that are free, or one when
+// none are known to wait, so that the others can be reserved meanwhile. more is whether so many are free that an account may
+// hold more than half, full are the accounts that hold half. Unless most is 0, found must be called.
+func (s *shares) look(rings int64) (most int, more bool, full []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.quiet = rings
+	for account := range s.held {
+		if s.full(account) {
+			full = append(full, account)
+		}
+	}
+	free := s.workers - s.total
+	most = free
+	if s.quiet == rings {
+		most = min(free, 1)
+	}
+	s.promised = most
+	return most, s.plenty(free), full
+}
+
+// found takes the workers of the turns that were found. quiet is the number of the bell's rings before the queue was found to
+// be empty, or never when it may not be.
+func (s *shares) found(claims []Claim, quiet int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.promised, s.quiet = 0, quiet
+	for _, c := range claims {
+		s.total++
+		s.held[c.Turn.Session.Account]++
+	}
 }
 
 // reserve takes a worker for an account, unless turns may wait, or the account holds as many as it may.
 func (s *shares) reserve(account string, rings int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	free := s.workers - s.total
-	if s.quiet != rings || free <= 0 || s.full(account) && free <= max(s.workers/4, 1) {
+	free := s.workers - s.total - s.promised
+	if s.quiet != rings || free <= 0 || s.full(account) && !s.plenty(free) {
 		return false
 	}
 	s.total++
@@ -189,24 +214,8 @@ func (s *shares) reserve(account string, rings int64) bool {
 // full reports whether an account holds half of the workers. s.mu is locked.
 func (s *shares) full(account string) bool { return s.held[account] >= (s.workers+1)/2 }
 
-// free returns how many workers are free, and the accounts that hold half of the workers.
-func (s *shares) free() (free int, full []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for account := range s.held {
-		if s.full(account) {
-			full = append(full, account)
-		}
-	}
-	return s.workers - s.total, full
-}
-
-func (s *shares) take(account string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.total++
-	s.held[account]++
-}
+// plenty reports whether more workers are free than are kept for accounts that hold less than half.
+func (s *shares) plenty(free int) bool { return free > max(s.workers/4, 1) }
 
 func (s *shares) release(account string) {
 	s.mu.Lock()

@@ -2,7 +2,9 @@ package engine_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -16,9 +18,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func runningWorkers(t *testing.T, w *engine.Workers, next func() []engine.Claim) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	looked, stopped := make(chan struct{}, 100), make(chan struct{})
+	looked, stopped := make(chan struct{}, 1), make(chan struct{})
 	w.Next = func(context.Context, []string, int) ([]engine.Claim, error) {
-		defer func() { looked <- struct{}{} }()
+		defer func() {
+			select {
+			case looked <- struct{}{}:
+			default:
+			}
+		}()
 		return next(), nil
 	}
 	go func() {
@@ -137,4 +144,36 @@ func TestTurnsThatWaitAreFirst(t *testing.T) {
 		t.Error("a worker is reserved although none runs any longer")
 	}
 	r.Start(engine.Claim{Release: func(bool) { t.Error("a turn begins after the end") }})
+}
+
+// TestAWorkerIsGivenOnce has a turn in the queue that nothing has notified the workers of, and one that is enqueued while they
+// find it: the only worker runs one of them. Of many workers, the others are free meanwhile.
+func TestAWorkerIsGivenOnce(t *testing.T) {
+	t.Parallel()
+	for workers, want := range map[int]bool{1: false, 4: true} {
+		bell, looking, found := &engine.Bell{}, make(chan struct{}, 1), make(chan []engine.Claim)
+		w := &engine.Workers{Count: workers, Bell: bell, Every: time.Millisecond, Work: func(context.Context, store.TurnRef) bool { return true }}
+		var second atomic.Bool
+		stop := runningWorkers(t, w, func() []engine.Claim {
+			if !second.CompareAndSwap(true, false) {
+				return nil
+			}
+			looking <- struct{}{}
+			return <-found
+		})
+		untilReserved(t, w, "acc").Cancel()
+		second.Store(true)
+		<-looking
+		r, ok := w.Reserve("acc")
+		if ok != want {
+			t.Errorf("while one of %d workers may be needed, one is reserved: %v", workers, ok)
+		}
+		if ok {
+			r.Cancel()
+		}
+		released := make(chan bool, 1)
+		found <- []engine.Claim{claimOf("other", released)}
+		<-released
+		stop()
+	}
 }

@@ -146,3 +146,14 @@ func LeaveWithLead(ctx context.Context, db engine.Database) error {
 		return errors.New("it was not sent")
 	}
 }
+
+// Held returns how many turns the workers of this process run, or are about to.
+func Held(db engine.Database) int {
+	q := db.Queue.(*queue)
+	q.mu.Lock()
+	h := q.here
+	q.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.held)
+}

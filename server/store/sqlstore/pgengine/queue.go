@@ -48,13 +48,17 @@ func (q *queue) Enqueue(ctx context.Context, tx engine.Tx, t store.TurnRef) (eng
 	id := rand.Text()
 	if !t.Again {
 		if h, reserved, ok := q.reserve(t.Session.Account); ok {
+			claim := h.claim(q, id, t) // before the commit: others see the row before its outcome arrives here
+			undone := func() {
+				h.forget(id)
+				reserved.Cancel()
+			}
 			err := tx.Soon(ctx, enqueueClaimed, []any{id, t.Session.Account, t.Session.ID, t.TurnID, h.name})
 			if err != nil {
-				reserved.Cancel()
+				undone()
 				return engine.Enqueued{}, err
 			}
-			start := func() { reserved.Start(h.claim(q, id, t)) }
-			return engine.Enqueued{Committed: start, Undone: reserved.Cancel}, nil
+			return engine.Enqueued{Committed: func() { reserved.Start(claim) }, Undone: undone}, nil
 		}
 	}
 	dispatched := 0
@@ -77,17 +81,22 @@ func (q *queue) reserve(account string) (h *here, r engine.Reservation, ok bool)
 	return h, r, ok
 }
 
-// claim returns the claim of a row that the process has written its name into.
+// claim returns the claim of a row that the process has written its name into, or is about to.
 func (h *here) claim(q *queue, id string, t store.TurnRef) engine.Claim {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.held[id] = true
 	return engine.Claim{Turn: t, Release: func(done bool) {
 		q.release(h.ctx, id, h.name, done)
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		delete(h.held, id)
+		h.forget(id)
 	}}
+}
+
+// forget ends what claim began: the workers do not run the row's turn.
+func (h *here) forget(id string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.held, id)
 }
 
 // now is the database's time in microseconds since 1970: processes' clocks differ.

@@ -60,7 +60,7 @@ func newQueueBed(t *testing.T, every time.Duration, workers int) *queueBed {
 func (b *queueBed) enqueue(id string, end error) (enqueued engine.Enqueued) {
 	b.Helper()
 	err := b.db.Transact(b.Context(), func(tx engine.Tx) (err error) {
-		enqueued, err = b.db.Queue.Enqueue(b.Context(), tx, store.TurnRef{Session: store.SessionRef{Account: "acc", ID: "sess_" + id}, TurnID: id})
+		enqueued, err = b.db.Queue.Enqueue(b.Context(), tx, turnOf(id))
 		return errors.Join(err, end)
 	})
 	if (err == nil) != (end == nil) {
@@ -79,6 +79,28 @@ func (b *queueBed) next() store.TurnRef {
 		b.Fatal("no turn starts")
 		return store.TurnRef{}
 	}
+}
+
+// untilClaimed enqueues a turn once a worker is known to be free.
+func (b *queueBed) untilClaimed(id string) (enqueued engine.Enqueued) {
+	b.Helper()
+	waits := errors.New("undo")
+	for {
+		err := b.db.Transact(b.Context(), func(tx engine.Tx) (err error) {
+			if enqueued, err = b.db.Queue.Enqueue(b.Context(), tx, turnOf(id)); err == nil && enqueued.Waits {
+				return waits
+			}
+			return err
+		})
+		if !errors.Is(err, waits) {
+			check(b.T, err)
+			return enqueued
+		}
+	}
+}
+
+func turnOf(id string) store.TurnRef {
+	return store.TurnRef{Session: store.SessionRef{Account: "acc", ID: "sess_" + id}, TurnID: id}
 }
 
 // TestATransactionClaimsItsTurn has a free worker: a turn is enqueued as claimed, and the worker is free again when that was
@@ -133,5 +155,26 @@ func TestAForgottenTurnIsDispatchedAgain(t *testing.T) {
 	check(t, conn.QueryRow(t.Context(), `SELECT dispatched FROM queued_turns WHERE turn_id = 'turn_1'`).Scan(&dispatched))
 	if dispatched != 1 {
 		t.Errorf("a turn that runs was dispatched %d times", dispatched)
+	}
+}
+
+// TestATurnIsNotForgottenBeforeItBegins has a transaction that has committed, as others see, while its process does not know yet:
+// the turn is begun once, by the process. One whose transaction has no outcome there is begun again.
+func TestATurnIsNotForgottenBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	b := newQueueBed(t, 10*time.Millisecond, 8)
+	slow := b.untilClaimed("turn_slow")
+	for again := range 2 { // with the second, the turns were looked at twice
+		b.untilClaimed("turn_lost").Undone()
+		if held := pgengine.Held(b.db); held != 1+again {
+			t.Fatalf("the process holds %d turns, want the slow one and %d that run", held, again)
+		}
+		if ref := b.next(); ref.TurnID != "turn_lost" || !ref.Again {
+			t.Errorf("%+v starts, want the turn whose outcome is not known", ref)
+		}
+	}
+	slow.Committed()
+	if ref := b.next(); ref.TurnID != "turn_slow" || ref.Again {
+		t.Errorf("%+v starts, want the slow turn for the first time", ref)
 	}
 }
