@@ -127,7 +127,7 @@ fuzz: ## run every fuzz target for FUZZTIME each
 mutants: ## break each protection that .ci/mutants lists and fail when no test notices (MUTANTS=-tenth: some of them)
 	go run ./.ci/mutants $(MUTANTS)
 
-bench: ## measure turns, requests, streams, start and memory, beside those of the revision BASE if it is given (20 minutes)
+bench: ## measure turns, requests, streams, start and memory, beside those of the revision BASE if it is given (10 minutes)
 	go run ./server/bench $(if $(filter-out file,$(origin BASE)),--base '$(BASE)') $(BENCH)
 
 bench-scale: ## measure create, get and list at 1,000, 100,000 and 1,000,000 sessions (some minutes, 1 GB of disk)
