@@ -105,7 +105,7 @@ func (c *crash) load(round int, seed uint64, kill func()) {
 		own := rand.New(rand.NewPCG(seed, uint64(1+round*crashWriters+i)))
 		callers.Go(func() { c.write(own, fmt.Sprintf("r%d-w%d", round, i), onWrite) })
 	}
-	for session := range c.talks {
+	for _, session := range slices.Collect(maps.Keys(c.talks)) { // which the talks write to
 		callers.Go(func() { c.talk(session, onMessage) })
 	}
 	patience, cancel := context.WithTimeout(c.Context(), 20*time.Second)
