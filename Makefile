@@ -10,8 +10,9 @@ BASE ?= HEAD
 # linker takes one copy of an instantiated function for the whole program, and that copy would not be instrumented.
 UNRACED := modernc.org/sqlite/lib modernc.org/libc regexp unicode/utf8 github.com/cloud-sessions/sessions/server/plainjson
 RACE := -race $(foreach package,$(UNRACED),-gcflags=$(package)=-race=false)
-# The detector would also sleep for a second before each process exits.
-export GORACE ?= atexit_sleep_ms=10
+# The detector would also sleep for a second before each process exits, and keep its shadow of the memory in small pages: large
+# values then cost more page faults than anything else.
+export GORACE ?= atexit_sleep_ms=10 no_huge_pages_for_shadow=0
 # These packages and their tests start no goroutines, which TestSequentialPackages checks. The detector would find nothing in
 # their tests, and make them take five times as long; what servers share of them is raced by the servers' tests.
 SEQUENTIAL := ./api/... ./client/recording ./client/contractdrift
