@@ -92,8 +92,8 @@ func TestNoStoredValueMakesAReadFail(t *testing.T) {
 			read(path)
 		}
 		listed, _ := read(session + "/resources").field("data").([]any)
-		for _, r := range listed {
-			read(session + "/resources/" + r.(map[string]any)["id"].(string))
+		for i := 0; i < len(listed); i += 1 + len(listed)/5 { // some of a hundred alike
+			read(session + "/resources/" + listed[i].(map[string]any)["id"].(string))
 		}
 		if log := h.events(session); len(log) > 0 { // a stream has the same events
 			last := log[len(log)-1]
