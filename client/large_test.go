@@ -21,20 +21,18 @@ func TestAllReadsLargeEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	want := 0
-	for _, large := range []struct {
-		text  string
-		times int // each fills more than a page
-	}{{strings.Repeat("a", 1_000_000), 9}, {strings.Repeat(`\u003c`, 1_000_000), 2}, {strings.Repeat(`\u2028`, 340_000), 5}} {
-		for range large.times {
-			payload := json.RawMessage(`{"content":[{"type":"text","text":"` + large.text + `"}]}`)
-			_, _, err := db.AppendEvents(t.Context(), server.DemoAccount, string(r.session), func(*store.Session) ([]store.NewEvent, error) {
-				return []store.NewEvent{{Type: "user.message", TurnID: "turn_1", Payload: payload}}, nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			want++
+	// The first two nearly fill a page, and the third is on the next one.
+	texts := []string{strings.Repeat(`\u003c`, 1_000_000), strings.Repeat(`\u2028`, 340_000), strings.Repeat("a", 1_000_000)}
+	if first := len(texts[0]) + len(texts[1]); first > store.PageBytes || first+len(texts[2]) < store.PageBytes {
+		t.Fatalf("%d bytes do not fill a page", first)
+	}
+	for _, text := range texts {
+		payload := json.RawMessage(`{"content":[{"type":"text","text":"` + text + `"}]}`)
+		_, _, err := db.AppendEvents(t.Context(), server.DemoAccount, string(r.session), func(*store.Session) ([]store.NewEvent, error) {
+			return []store.NewEvent{{Type: "user.message", TurnID: "turn_1", Payload: payload}}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 	got := 0
@@ -47,7 +45,7 @@ func TestAllReadsLargeEvents(t *testing.T) {
 		}
 		got++
 	}
-	if got != want {
-		t.Errorf("%d of %d events were read", got, want)
+	if got != len(texts) {
+		t.Errorf("%d of %d events were read", got, len(texts))
 	}
 }

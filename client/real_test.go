@@ -382,8 +382,8 @@ func (c *cutBody) Read(p []byte) (int, error) {
 // noWait makes retries happen at once.
 func noWait() client.Option { return (&recorder{}).clock() }
 
-func TestAThousandCreatesThroughAFlakyProxy(t *testing.T) {
-	const creates, writers = 1000, 8
+func TestCreatesThroughAFlakyProxy(t *testing.T) {
+	const creates, writers = 300, 8
 	r := startReal(t)
 	proxy := startFlaky(t, r.URL, 1)
 	transport := &http.Transport{MaxIdleConnsPerHost: writers}

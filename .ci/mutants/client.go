@@ -139,12 +139,12 @@ var clientMutants = []mutant{
 		tests:    "TestStreamErrors TestStreamsGoOnForAsLongAsTheyBringSomething TestStreamsThroughAFlakyProxy",
 	},
 	{
-		name:     "memory: the command line cannot read the pages that the server sends",
+		name:     "memory: the client cannot read the pages that the server sends",
 		in:       "client",
 		before:   "\tmaxResponse = 72 << 20\n\tmaxError    = 1 << 20",
 		after:    "\tmaxResponse = 6 << 20\n\tmaxError    = 1 << 20",
-		packages: "client/cmd/sessions",
-		tests:    "TestAllLargeEvents",
+		packages: "client",
+		tests:    "TestAllReadsLargeEvents",
 	},
 	{
 		name:     "files: a failed attempt reads the content of the next",

@@ -39,7 +39,7 @@ func (o *Operation) InvalidBodies(valid []byte) []Invalid {
 	if !o.TakesBody() {
 		return nil
 	}
-	i := &invalidator{op: o, seen: map[string]bool{}}
+	i := &invalidator{op: o, seen: map[string]bool{}, violating: map[sample][]any{}}
 	if json.Unmarshal(valid, &i.body) != nil {
 		return nil
 	}
@@ -58,6 +58,14 @@ type invalidator struct {
 	body  any
 	seen  map[string]bool
 	found []Invalid
+
+	violating map[sample][]any
+}
+
+// sample is a schema with the JSON of a value that satisfies it.
+type sample struct {
+	schema *rules.Schema
+	value  string
 }
 
 // offer adds the body as it is, if it violates the contract as no other does.
@@ -82,17 +90,9 @@ func (i *invalidator) vary(s *rules.Schema, value any, put func(any), depth int)
 	if s == nil || depth > 8 {
 		return
 	}
-	tried := map[string]bool{}
-	for _, other := range wrong(s, value) {
-		text, err := json.Marshal(other)
-		if err != nil {
-			continue
-		}
-		if m := checkSent(s, string(text), i.op.limits.JSONDepth); m != nil && !tried[m.rule] {
-			tried[m.rule] = len(m.at) == 0
-			put(other)
-			i.offer()
-		}
+	for _, other := range i.violations(s, value) {
+		put(other)
+		i.offer()
 	}
 	put(value)
 	switch {
@@ -109,6 +109,29 @@ func (i *invalidator) vary(s *rules.Schema, value any, put func(any), depth int)
 			}
 		}
 	}
+}
+
+// violations returns values that violate s in the place of a value, in one way each. Several variants of a union may have the
+// same property, whose longest values are long.
+func (i *invalidator) violations(s *rules.Schema, value any) []any {
+	text, _ := json.Marshal(value) // it was JSON before
+	if known, ok := i.violating[sample{s, string(text)}]; ok {
+		return known
+	}
+	var all []any
+	tried := map[string]bool{}
+	for _, other := range wrong(s, value) {
+		text, err := json.Marshal(other)
+		if err != nil {
+			continue
+		}
+		if m := checkSent(s, string(text), i.op.limits.JSONDepth); m != nil && !tried[m.rule] {
+			tried[m.rule] = len(m.at) == 0
+			all = append(all, other)
+		}
+	}
+	i.violating[sample{s, string(text)}] = all
+	return all
 }
 
 // union varies the value as the variant that it is, and the examples of the other variants.

@@ -5,15 +5,11 @@ import (
 	"encoding/xml"
 	"errors"
 	"maps"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/cloud-sessions/sessions/api/contract"
-	"github.com/cloud-sessions/sessions/client"
 	"github.com/cloud-sessions/sessions/client/contractcheck"
 	"github.com/cloud-sessions/sessions/server/servertest"
 )
@@ -74,45 +70,9 @@ func TestSelection(t *testing.T) {
 	}
 }
 
-// TestDryRun tests that a run creates what a dry run says, and nothing else.
+// TestDryRun tests that a run that reads creates nothing; TestOurServerConforms tests what a complete one creates.
 func TestDryRun(t *testing.T) {
 	t.Parallel()
-	var mu sync.Mutex
-	created := map[string]int{}
-	count := func(r *http.Request) (*http.Response, error) {
-		resp, err := http.DefaultTransport.RoundTrip(r)
-		if err == nil && r.Method == http.MethodPost && resp.StatusCode/100 == 2 && resp.Header.Get("Idempotent-Replayed") == "" {
-			mu.Lock()
-			defer mu.Unlock()
-			created[operationOf(r)]++
-		}
-		return resp, err
-	}
-	o := contractcheck.Options{Skip: append(slices.Clone(observing), "invalid-bodies", "invalid-parameters", "invalid-json")} // they create nothing
-	planned, err := contractcheck.DryRun(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := servertest.New(t, open)
-	c := s.Client(client.WithHTTPClient(&http.Client{Transport: client.RoundTripFunc(count)}))
-	if _, err := contractcheck.Run(t.Context(), c, o); err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range planned {
-		if n := created[p.Operation]; n == 0 || n > p.Records || n < p.Records && p.Operation != "addSessionResources" {
-			t.Errorf("%s created %d, planned %d", p.Operation, n, p.Records)
-		}
-		delete(created, p.Operation)
-	}
-	compiled, err := contract.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for id, n := range created { // changes only
-		if op := compiled.Operation(id); !strings.HasSuffix(op.Path, "}") && op.TakesBody() && id != "stopWork" {
-			t.Errorf("%s created %d, which was not planned", id, n)
-		}
-	}
 	if planned, err := contractcheck.DryRun(contractcheck.Options{ReadOnly: true}); len(planned) > 0 || err != nil {
 		t.Errorf("%v %v", planned, err)
 	}

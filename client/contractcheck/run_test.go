@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -45,15 +46,19 @@ func operations(t *testing.T, method string) (all []string) {
 	return all
 }
 
-// TestOurServerConforms tries every operation of this module's server, and that what the run makes is gone after it.
+// TestOurServerConforms tries every operation of this module's server, that the run creates what a dry run says, and nothing
+// else, and that it is gone after the run.
 func TestOurServerConforms(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, open)
 	before := count(t, s)
-	report, err := contractcheck.Run(t.Context(), s.Client(), contractcheck.Options{})
+	created := creations{all: map[string]int{}}
+	c := s.Client(client.WithHTTPClient(&http.Client{Transport: client.RoundTripFunc(created.count)}))
+	report, err := contractcheck.Run(t.Context(), c, contractcheck.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	created.compare(t, contractcheck.Options{})
 	if diff := cmp.Diff(operations(t, ""), slices.Sorted(slices.Values(ids(report)))); diff != "" {
 		t.Errorf("operations (-contract +tried):\n%s", diff)
 	}
@@ -90,6 +95,46 @@ func counted(t *testing.T, n int, err error) int {
 		t.Fatal(err)
 	}
 	return n + 1
+}
+
+// creations counts, by operation, the POSTs that took effect.
+type creations struct {
+	mu  sync.Mutex
+	all map[string]int
+}
+
+func (c *creations) count(r *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil && r.Method == http.MethodPost && resp.StatusCode/100 == 2 && resp.Header.Get("Idempotent-Replayed") == "" {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.all[operationOf(r)]++
+	}
+	return resp, err
+}
+
+// compare fails unless a run has created what a dry run says.
+func (c *creations) compare(t *testing.T, o contractcheck.Options) {
+	t.Helper()
+	planned, err := contractcheck.DryRun(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range planned {
+		if n := c.all[p.Operation]; n == 0 || n > p.Records || n < p.Records && p.Operation != "addSessionResources" {
+			t.Errorf("%s created %d, planned %d", p.Operation, n, p.Records)
+		}
+		delete(c.all, p.Operation)
+	}
+	compiled, err := contract.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, n := range c.all { // changes only
+		if op := compiled.Operation(id); !strings.HasSuffix(op.Path, "}") && op.TakesBody() && id != "stopWork" {
+			t.Errorf("%s created %d, which was not planned", id, n)
+		}
+	}
 }
 
 // observing are the checks that look at what all others send: while one of them is selected, each of the others runs.

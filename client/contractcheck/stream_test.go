@@ -58,7 +58,7 @@ func TestStreams(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, size := range []int{1, 2, 7, 100, len(tc.text)} {
-				n := &network{200, "text/event-stream", func() io.Reader { return chunks{strings.NewReader(tc.text), size} }, 0}
+				n := &network{200, "text/event-stream", func() io.Reader { return chunks{strings.NewReader(tc.text), size} }, 0, -1}
 				report, heard := violations()
 				if got := passed(t, n, report); got != tc.text {
 					t.Errorf("%d bytes at a time: passed %q, want %q", size, got, tc.text)
@@ -126,7 +126,7 @@ func readAll(c *client.Client) {
 func TestStreamsAreNotHeldBack(t *testing.T) {
 	t.Parallel()
 	in, out := io.Pipe()
-	n := &network{200, "text/event-stream", func() io.Reader { return in }, 0}
+	n := &network{200, "text/event-stream", func() io.Reader { return in }, 0, -1}
 	report, heard := violations()
 	lines := make(chan string)
 	c := newClient(t, n, tap(func(body io.Reader) {

