@@ -10,11 +10,14 @@ BASE ?= HEAD
 # linker takes one copy of an instantiated function for the whole program, and that copy would not be instrumented.
 UNRACED := modernc.org/sqlite/lib modernc.org/libc regexp unicode/utf8 github.com/cloud-sessions/sessions/server/plainjson
 RACE := -race $(foreach package,$(UNRACED),-gcflags=$(package)=-race=false)
-# The detector would also sleep for a second before each process exits.
-export GORACE ?= atexit_sleep_ms=10
+# The detector would also sleep for a second before each process exits, and keep its shadow of the memory in small pages: large
+# values then cost more page faults than anything else.
+export GORACE ?= atexit_sleep_ms=10 no_huge_pages_for_shadow=0
 # These packages and their tests start no goroutines, which TestSequentialPackages checks. The detector would find nothing in
 # their tests, and make them take five times as long; what servers share of them is raced by the servers' tests.
 SEQUENTIAL := ./api/... ./client/recording ./client/contractdrift
+# Tests wait as much as they compute: two at a time for each processor.
+PARALLEL := -parallel $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 # The packages whose tests take longest begin first, so that no processor is idle at the end.
 LONGEST := ./server ./server/cmd/sessionsd ./server/store/sqlstore/... ./client/cmd/sessions
 
@@ -104,7 +107,7 @@ run-cluster: ## serve the API from three replicas behind a proxy, on a temporary
 # Vetting is left to make lint.
 test: ## run all tests under the race detector, including those on PostgreSQL and with other programs where they are installed
 	go test -vet=off $(SEQUENTIAL)
-	go test $(RACE) -vet=off -timeout 14m $$(go list $(LONGEST) ./... | grep -vxF "$$(go list $(SEQUENTIAL))")
+	go test $(RACE) -vet=off -timeout 14m $(PARALLEL) $$(go list $(LONGEST) ./... | grep -vxF "$$(go list $(SEQUENTIAL))")
 	@go test -count=1 -v -run '^(TestPostgreSQL|TestPrograms)$$' ./server/store/pgtest ./server/internal/needs | \
 		sed -n 's/^.*skipped, since it needs /test: SKIPPED what needs /p' | sort -u
 

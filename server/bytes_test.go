@@ -269,6 +269,9 @@ func TestPagesAreBoundedInBytes(t *testing.T) {
 		if len(sizes) < 2 || total(sizes) != want && want > 0 {
 			t.Errorf("%s: pages of %v records", path, sizes)
 		}
+		if strings.HasPrefix(path, "/agents") { // which are not cached
+			continue
+		}
 		if again := h.pages(path); !slices.Equal(again, sizes) {
 			t.Errorf("%s: pages of %v records, then, from what is cached, of %v", path, sizes, again)
 		}
@@ -283,7 +286,7 @@ func TestLargeRowsStayReadable(t *testing.T) {
 	h := start(t)
 	tool := `{"type":"custom","name":"t%d","input_schema":{"type":"object","description":"` + strings.Repeat("a", 900*230) + `"}}`
 	var tools []string
-	for i := range 128 {
+	for i := 0; i*len(tool) <= store.PageBytes; i++ { // one row is more than a page
 		tools = append(tools, fmt.Sprintf(tool, i))
 	}
 	agent, err := h.db.CreateAgent(t.Context(), "alice", store.AgentSpec{
@@ -301,10 +304,10 @@ func TestLargeRowsStayReadable(t *testing.T) {
 		}
 		ids = append(ids, s.ID)
 	}
-	// The harness would validate 27 MiB with kin-openapi: it takes minutes.
+	// The harness would validate them with kin-openapi: it takes minutes.
 	for _, path := range []string{"/agents/" + agent.ID, "/sessions/" + ids[0], "/sessions?limit=100&agent_id=" + agent.ID, "/agents?limit=1"} {
 		got := h.unchecked("/v1" + path)
-		if got.Code != http.StatusOK || got.Body.Len() < 26_000_000 || got.Body.Len() > 30<<20 {
+		if got.Code != http.StatusOK || got.Body.Len() < store.PageBytes || got.Body.Len() > 2*store.PageBytes {
 			t.Errorf("%s: %d, %d bytes, %.200s", path, got.Code, got.Body.Len(), got.Body)
 		}
 	}
@@ -317,7 +320,7 @@ func TestLargeRowsStayReadable(t *testing.T) {
 // An agent is bounded as a whole, however many requests it is made of. One that was larger before may shrink.
 func TestAnAgentDoesNotOutgrowItsBound(t *testing.T) {
 	h := start(t)
-	id := h.mustCreate("/agents", largeAgent("a"))
+	id := h.storeLargeAgent("a")
 	long := strings.Repeat("话", 100_000)
 	update := func(id, fields string, version int) refusal {
 		return refusalOf(h.do(request{method: "POST", path: "/agents/" + id, body: fmt.Sprintf(`{"version":%d,%s}`, version, fields)}))

@@ -281,6 +281,18 @@ func secondOpinion(t testing.TB, route *routers.Route, req *http.Request, got an
 	}
 }
 
+// eventually waits until done reports true, which it asks less often the longer it waits.
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	pause := time.Millisecond
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(pause) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+		pause = min(2*pause, 20*time.Millisecond)
+	}
+}
+
 // seen collects which operation responded with which status, over all tests of the package.
 var seen = &coverage{pairs: map[string]bool{}}
 

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
@@ -30,16 +29,6 @@ func (h *harness) metric(name string) float64 {
 	return 0
 }
 
-// waitFor waits until done reports true.
-func (h *harness) waitFor(what string, done func() bool) {
-	h.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			h.t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 // TestMetrics does something of each kind, and reads what was counted.
 func TestMetrics(t *testing.T) {
 	for name, dsn := range map[string]func(*testing.T) string{
@@ -53,7 +42,7 @@ func TestMetrics(t *testing.T) {
 			for range 2 {
 				h.plainly("POST", "/v1"+session+"/events", message, "identity", "Idempotency-Key", "a")
 			}
-			h.waitFor("the turn is counted", func() bool { return h.metric(`sessions_turns_total{reason="end_turn",runner="echo"}`) == 1 })
+			eventually(t, "the turn is counted", func() bool { return h.metric(`sessions_turns_total{reason="end_turn",runner="echo"}`) == 1 })
 			for metric, least := range map[string]float64{
 				`sessions_turn_duration_seconds_count{runner="echo"}`:                             1,
 				`sessions_turn_first_piece_seconds_count{runner="echo"}`:                          1,
@@ -115,11 +104,11 @@ func TestQueuedTurnsAreCounted(t *testing.T) {
 			for range 3 {
 				h.say(h.session(), "Hi")
 			}
-			h.waitFor("two wait", func() bool {
+			eventually(t, "two wait", func() bool {
 				return h.metric(`sessions_queue_waiting{queue="turns"}`) == 2 && h.metric(`sessions_queue_oldest_seconds{queue="turns"}`) > 0
 			})
 			close(runner.goOn)
-			h.waitFor("none waits", func() bool {
+			eventually(t, "none waits", func() bool {
 				return h.metric(`sessions_queue_waiting{queue="turns"}`) == 0 && h.metric(`sessions_turns_total{reason="end_turn",runner="custom"}`) == 3
 			})
 		})

@@ -19,16 +19,6 @@ import (
 	"github.com/cloud-sessions/sessions/server/store/pgtest"
 )
 
-// eventually waits until done reports true.
-func eventually(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 // replicas starts servers on one PostgreSQL database.
 func replicas(t *testing.T) (first, second *harness) {
 	t.Helper()

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cloud-sessions/sessions/server"
 	"github.com/cloud-sessions/sessions/server/turn"
@@ -239,16 +238,11 @@ func (h *harness) events(path string) (frames []frame) {
 }
 
 // settled waits until no turn of a session runs and returns its status.
-func (h *harness) settled(path string) string {
+func (h *harness) settled(path string) (status string) {
 	h.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		status, _ := h.get(path).field("status").(string)
-		if status != "processing" {
-			return status
-		}
-		if time.Now().After(deadline) {
-			h.t.Fatal("the turn does not end")
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
+	eventually(h.t, "the turn has ended", func() bool {
+		status, _ = h.get(path).field("status").(string)
+		return status != "processing"
+	})
+	return status
 }

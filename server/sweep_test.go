@@ -41,11 +41,7 @@ func TestTheServerSweeps(t *testing.T) {
 		t.Fatal("there is nothing to sweep")
 	}
 	_, stop, done := running(t, server.Config{DB: "sqlite:" + path})
-	for deadline := time.Now().Add(time.Minute); count() > 0; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d rows are not swept", count())
-		}
-	}
+	eventually(t, "no row is left", func() bool { return count() == 0 })
 	traces := func() (n int) {
 		t.Helper()
 		for _, file := range []string{path, path + "-wal"} {
@@ -57,11 +53,7 @@ func TestTheServerSweeps(t *testing.T) {
 		}
 		return n
 	}
-	for deadline := time.Now().Add(time.Minute); traces() > 0; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d traces of what was deleted are left", traces())
-		}
-	}
+	eventually(t, "no trace is left of what was deleted", func() bool { return traces() == 0 })
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)

@@ -27,7 +27,7 @@ func TestTheLinesOfATurnNameItsRequests(t *testing.T) {
 		if got.status != 200 {
 			t.Fatalf("%d %s", got.status, got.body)
 		}
-		h.waitFor("the turn has stopped", func() bool {
+		eventually(t, "the turn has stopped", func() bool {
 			for line := range strings.Lines(h.log.String()) {
 				if strings.Contains(line, "turn stopped") && strings.Contains(line, "request_id="+id+" ") && strings.Contains(line, "session="+strings.TrimPrefix(path, "/sessions/")) {
 					return true
