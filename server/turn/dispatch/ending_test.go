@@ -304,8 +304,7 @@ func (s *unavailableEnds) AppendEvents(ctx context.Context, account, session str
 }
 
 // TestTimeoutsEndTurns runs runners that hang, some of which ignore their context: each turn ends with an error.
-func TestTimeoutsEndTurns(t *testing.T) {
-	t.Parallel()
+func TestTimeoutsEndTurns(t *testing.T) { // by the clock: alone
 	for name, c := range map[string]struct {
 		change func(o *dispatch.Options)
 		run    func(ctx context.Context, out turn.Sink, idle <-chan struct{}) // which is closed when the session is idle
@@ -347,7 +346,6 @@ func TestTimeoutsEndTurns(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			b := newBed(t, time.Second)
 			idle, returned := make(chan struct{}), make(chan struct{})
 			b.startWith(answering(func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
@@ -370,8 +368,7 @@ func TestTimeoutsEndTurns(t *testing.T) {
 
 // TestTheTimeOfATurnIsThatOfItsRuns continues a turn that has run for most of its time: what it waits does not count,
 // what it ran before does.
-func TestTheTimeOfATurnIsThatOfItsRuns(t *testing.T) {
-	t.Parallel()
+func TestTheTimeOfATurnIsThatOfItsRuns(t *testing.T) { // by the clock: alone
 	b := newBed(t, time.Second)
 	b.startWith(answering(func(ctx context.Context, in turn.Input, out turn.Sink) (turn.Outcome, error) {
 		if len(in.Entries) > 1 {
@@ -398,8 +395,7 @@ func TestTheTimeOfATurnIsThatOfItsRuns(t *testing.T) {
 
 // TestRunsThatDiedCount continues a turn whose processes have died: their runs count up to their last event and the
 // silence after it, as far as a runner may be silent; that there was no process does not.
-func TestRunsThatDiedCount(t *testing.T) {
-	t.Parallel()
+func TestRunsThatDiedCount(t *testing.T) { // by the clock: alone
 	for name, c := range map[string]struct {
 		said    []time.Duration // when each run said something, 0 for nothing
 		dead    time.Duration   // from a run's last event, or its start, to the next one
