@@ -62,7 +62,7 @@ var turnMutants = []mutant{
 		before:   "left: maxResponse",
 		after:    "left: 4 * maxResponse",
 		packages: "server/turn/openai",
-		tests:    "TestEndless",
+		tests:    "TestResponsesAreBounded",
 	},
 	{
 		name:     "endpoints: what one endpoint wants back is sent to another",

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cloud-sessions/sessions/server/auth"
@@ -91,14 +92,16 @@ func TestAnAdmissionEndsWithItsToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r, a, principal := admitted(t, test.lifetime)
-			held, release := a.Hold(t.Context(), principal.Token)
-			defer release()
-			test.change(r)
-			endsWithin(t, held, 2*time.Second, test.message)
-			again, releaseAgain := a.Hold(t.Context(), principal.Token)
-			defer releaseAgain()
-			endsWithin(t, again, 2*time.Second, test.message)
+			synctest.Test(t, func(t *testing.T) {
+				r, a, principal := admitted(t, test.lifetime)
+				held, release := a.Hold(t.Context(), principal.Token)
+				defer release()
+				test.change(r)
+				endsWithin(t, held, 2*time.Second, test.message)
+				again, releaseAgain := a.Hold(t.Context(), principal.Token)
+				defer releaseAgain()
+				endsWithin(t, again, 2*time.Second, test.message)
+			})
 		})
 	}
 }
@@ -107,6 +110,10 @@ func TestAnAdmissionEndsWithItsToken(t *testing.T) {
 // is read.
 func TestAdmissionsOfOneTokenShareTheirReads(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, sharesReads)
+}
+
+func sharesReads(t *testing.T) {
 	r, a, principal := admitted(t, time.Hour)
 	before := r.reads.Load()
 	releases := make([]func(), 100)
@@ -120,6 +127,7 @@ func TestAdmissionsOfOneTokenShareTheirReads(t *testing.T) {
 	}
 	releases[0]()
 	releases[0]()
+	synctest.Wait()
 	if contexts[0].Err() == nil || contexts[1].Err() != nil {
 		t.Errorf("released: %v, held: %v", contexts[0].Err(), contexts[1].Err())
 	}
@@ -136,6 +144,10 @@ func TestAdmissionsOfOneTokenShareTheirReads(t *testing.T) {
 // A database that is unavailable ends no admission, and a request that ends is not the token's end.
 func TestAnAdmissionOutlivesTheDatabase(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, outlivesTheDatabase)
+}
+
+func outlivesTheDatabase(t *testing.T) {
 	r, a, principal := admitted(t, time.Hour)
 	r.fails.Store(true)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -69,7 +69,7 @@ func TestAllocations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		perRequest[v.key] = testing.AllocsPerRun(500, func() {
+		perRequest[v.key] = testing.AllocsPerRun(100, func() {
 			if err := c.call(); err != nil {
 				t.Fatal(err)
 			}
@@ -88,6 +88,7 @@ func TestAllocations(t *testing.T) {
 func TestVariants(t *testing.T) {
 	for _, v := range variants() {
 		t.Run(v.key, func(t *testing.T) {
+			t.Parallel()
 			s, err := v.prepare(t.Context(), emptyDatabase(t, v))
 			if err != nil {
 				t.Fatal(err)

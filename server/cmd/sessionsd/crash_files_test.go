@@ -60,7 +60,7 @@ func uploadUntilKilled(t *testing.T, c *client.Client, round int, acknowledged m
 		callers.Go(func() {
 			for {
 				content := fmt.Appendf(nil, "%d", random.Uint64())
-				content = bytes.Repeat(content, 1+random.IntN(20_000))
+				content = bytes.Repeat(content, 1+random.IntN(5_000))
 				sum := sha256.Sum256(content)
 				file, err := c.Files.Upload(t.Context(), bytes.NewReader(content), client.FileUpload{Name: hex.EncodeToString(sum[:])})
 				if err != nil {

@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	crashRounds  = 20
+	crashRounds  = 10
 	crashWriters = 6
 	crashTalkers = 4
 	// crashSeed is the variable that repeats a run's random choices; the timing stays the machine's.

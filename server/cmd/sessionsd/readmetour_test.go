@@ -31,7 +31,7 @@ func TestTheReadmesTourOfResources(t *testing.T) {
 	s := serve(t, []string{"QODER_PAT=pt-tour"}, append(args[:len(args)-1], script)...)
 
 	dir := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "./client/cmd/sessions")
+	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-w", "-o", dir, "./client/cmd/sessions") // faster without debugging information
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

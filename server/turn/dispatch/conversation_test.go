@@ -33,6 +33,7 @@ func (b *bed) converse(turns int) {
 // TestTheHistoryIsReadWhenTheRunnerAsks runs turns after a long conversation: of one that does not ask, hardly more than the
 // message is read.
 func TestTheHistoryIsReadWhenTheRunnerAsks(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, time.Second)
 	b.converse(200)
 	counted := &reads{Store: b.store}
@@ -66,6 +67,7 @@ func TestTheHistoryIsReadWhenTheRunnerAsks(t *testing.T) {
 
 // TestAnAbandonedRunnerReadsNothing asks for the history when the turn has ended.
 func TestAnAbandonedRunnerReadsNothing(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, time.Second)
 	b.converse(2)
 	var late turn.Input
@@ -83,6 +85,7 @@ func TestAnAbandonedRunnerReadsNothing(t *testing.T) {
 
 // TestWhatARunnerSaysIsStoredSoon has runners that stop after a call: what they said is in the log nevertheless.
 func TestWhatARunnerSaysIsStoredSoon(t *testing.T) {
+	t.Parallel()
 	for kind, say := range map[string]func(context.Context, turn.Sink) error{
 		event.RequestStart:  func(context.Context, turn.Sink) error { return nil },
 		event.AgentThinking: func(ctx context.Context, out turn.Sink) error { return out.Thinking(ctx) },

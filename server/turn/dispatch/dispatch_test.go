@@ -220,6 +220,7 @@ func (c *handClock) move(to time.Duration) {
 // TestIncrementsAreGatheredForTheSessionsInterval moves the clock by hand: what is said within an interval comes in
 // one piece at its end, the first piece at once and the last with the message.
 func TestIncrementsAreGatheredForTheSessionsInterval(t *testing.T) {
+	t.Parallel()
 	for _, interval := range []time.Duration{50 * time.Millisecond, 500 * time.Millisecond} {
 		t.Run(interval.String(), func(t *testing.T) {
 			b, clock := newBed(t, interval), newHandClock()
@@ -281,6 +282,7 @@ func TestIncrementsAreGatheredForTheSessionsInterval(t *testing.T) {
 }
 
 func TestALostTurnIsEnded(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, time.Second)
 	runs := make(chan struct{})
 	d := dispatch.Start(dispatch.Options{ // claims the turn and stops
@@ -313,6 +315,7 @@ func TestALostTurnIsEnded(t *testing.T) {
 }
 
 func TestALongMessageBecomesSeveral(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, time.Second)
 	text := strings.Repeat("é", 800_000) // of two bytes each
 	b.start(answering(func(ctx context.Context, _ turn.Input, out turn.Sink) (turn.Outcome, error) {
@@ -342,6 +345,7 @@ func TestALongMessageBecomesSeveral(t *testing.T) {
 
 // TestAZombieWritesNothing dispatches a turn to a second worker while the first continues.
 func TestAZombieWritesNothing(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, time.Second)
 	type call struct {
 		in  turn.Input
@@ -384,6 +388,7 @@ func TestAZombieWritesNothing(t *testing.T) {
 
 // TestCloseLeavesTurnsRunning stops a dispatcher in mid-turn: the session still has its turn.
 func TestCloseLeavesTurnsRunning(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, time.Second)
 	started := make(chan struct{})
 	d := dispatch.Start(dispatch.Options{

@@ -25,6 +25,7 @@ func (a *away) Atomically(context.Context, func(context.Context) error) error {
 
 // What is owed is tried again with longer waits while the database is not available, and about once in a second at the end.
 func TestStoringSoonBacksOff(t *testing.T) {
+	t.Parallel()
 	c, err := contract.Load()
 	if err != nil {
 		t.Fatal(err)

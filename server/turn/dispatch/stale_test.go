@@ -29,6 +29,7 @@ func (s stale) WorkTurns(ctx context.Context, workers int, work func(context.Con
 // TestATurnIsStoppedBeforeItBegins has a turn that is interrupted after it was queued and before its worker listens: the runner is
 // stopped before it learns that it may store nothing.
 func TestATurnIsStoppedBeforeItBegins(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, time.Second)
 	b.say("go")
 	was, err := b.store.GetSession(t.Context(), b.session.Account, b.session.ID)

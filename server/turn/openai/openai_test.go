@@ -138,7 +138,6 @@ func TestRequestOptions(t *testing.T) {
 func TestResponses(t *testing.T) {
 	t.Parallel()
 	type uses []string
-	long := strings.Repeat("x", 2<<20)
 	for name, c := range map[string]struct {
 		events   []string
 		outcome  turn.Outcome
@@ -166,7 +165,6 @@ func TestResponses(t *testing.T) {
 			err: `The model called the tool "rm", which the agent does not have`},
 		"bad arguments":  {events: []string{called(0, "1", "get_weather", `{"a"`), finished("tool_calls")}, err: `The model called the tool "get_weather" with arguments that are not a JSON object`},
 		"null arguments": {events: []string{called(0, "1", "get_weather", `null`), finished("tool_calls")}, err: `The model called the tool "get_weather" with arguments that are not a JSON object`},
-		"much":           {events: []string{called(0, "1", "get_weather", long), called(0, "", "", long), called(0, "", "", "x")}, err: "The model sent more than 4194304 bytes of tool arguments in one reply."},
 		"other choice":   {events: []string{`{"choices":[{"index":0,"delta":{"content":"a"}},{"index":1,"delta":{"content":"no"},"finish_reason":"stop"}]}`, finished("stop")}, outcome: turn.EndTurn, messages: "a"},
 		"running usage": {events: []string{used(3, 0, 1), said("a"), used(3, 9, 2), finished("stop"), `{"choices":[]}`},
 			outcome: turn.EndTurn, messages: "a", usage: turn.Usage{CacheReadInputTokens: 3, OutputTokens: 2}},
