@@ -5,6 +5,7 @@ package pgtest
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -84,6 +85,12 @@ var shared = sync.OnceValues(func() (*server, error) {
 	own, err := pgserver.Start("")
 	if err != nil {
 		return nil, fmt.Errorf("%w; the environment variable %s can name a server instead, by its URL", err, ServerVariable)
+	}
+	// Nothing is to outlive the machine, and what outlives a process needs no disk.
+	for _, statement := range []string{"ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"} {
+		if err := pgserver.Execute(own.URL, statement); err != nil {
+			return nil, errors.Join(err, own.Close())
+		}
 	}
 	return &server{url: own.URL, own: own}, nil
 })
