@@ -4,12 +4,17 @@
 package pgtest
 
 import (
+	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/cloud-sessions/sessions/server/internal/needs"
 	"github.com/cloud-sessions/sessions/server/store/pgserver"
@@ -85,7 +90,13 @@ var shared = sync.OnceValues(func() (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; the environment variable %s can name a server instead, by its URL", err, ServerVariable)
 	}
-	return &server{url: own.URL, own: own}, nil
+	// Nothing is to outlive the machine, and what outlives a process needs no disk.
+	for _, statement := range []string{"ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"} {
+		if err := pgserver.Execute(own.URL, statement); err != nil {
+			return nil, errors.Join(err, own.Close())
+		}
+	}
+	return &server{url: own.URL, own: own, empties: map[string]*pgx.Conn{}}, nil
 })
 
 // server is a server and the databases on it that no test uses.
@@ -93,8 +104,9 @@ type server struct {
 	url string
 	own *pgserver.Server // nil for one that it did not start
 
-	mu   sync.Mutex
-	free []string // URLs
+	mu      sync.Mutex
+	free    []string             // URLs
+	empties map[string]*pgx.Conn // by the URL of a database, what emptiess it: it knows the tables after the first time
 }
 
 func (s *server) create() (string, error) {
@@ -119,11 +131,23 @@ func (s *server) giveBack(database string) error {
 	if s.own == nil {
 		return s.drop(database)
 	}
-	if err := pgserver.Execute(database, empty); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	s.mu.Lock()
+	conn := s.empties[database]
+	s.mu.Unlock()
+	if conn == nil || conn.Ping(ctx) != nil { // the test may have ended it
+		var err error
+		if conn, err = pgx.Connect(ctx, database); err != nil {
+			return err
+		}
+	}
+	if _, err := conn.Exec(ctx, empty); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.empties[database] = conn
 	s.free = append(s.free, database)
 	return nil
 }

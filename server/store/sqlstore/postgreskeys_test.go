@@ -3,7 +3,6 @@ package sqlstore_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"regexp"
 	"slices"
@@ -17,7 +16,6 @@ import (
 	"github.com/cloud-sessions/sessions/server/store/pgtest"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore"
 	"github.com/cloud-sessions/sessions/server/store/sqlstore/engine"
-	"github.com/cloud-sessions/sessions/server/store/sqlstore/pgengine"
 	"github.com/cloud-sessions/sessions/server/store/storetest"
 )
 
@@ -36,22 +34,7 @@ func (s *statements) add(text string) {
 // open opens a store on PostgreSQL whose statements are recorded.
 func (s *statements) open(t *testing.T, opts storetest.Options) store.Store {
 	t.Helper()
-	db, err := pgengine.Open(pgtest.Database(t), pgengine.Options{
-		MaxConns: sqlstore.DefaultMaxConns, StatementTimeout: sqlstore.DefaultStatementTimeout, ConnectTimeout: sqlstore.DefaultConnectTimeout, Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	db.Engine = recorded{db.Engine, s}
-	opened, err := sqlstore.New(t.Context(), db, testOptions(opts))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := opened.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	opened := openOn(t, pgtest.Database(t), opts, func(e engine.Engine) engine.Engine { return recorded{e, s} })
 	if err := opened.Ping(t.Context()); err != nil { // from here on, notifications arrive, and wake nobody for being the first
 		t.Fatal(err)
 	}

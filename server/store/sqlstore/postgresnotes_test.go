@@ -54,7 +54,7 @@ func aSession(t *testing.T, s *Store) store.SessionRef {
 
 func TestStoresTellEachOther(t *testing.T) {
 	t.Parallel()
-	url := pgtest.NewDatabase(t)
+	url := pgtest.Database(t)
 	here, own := listening(t, url)
 	there, signals := listening(t, url)
 	session := aSession(t, here)
@@ -114,7 +114,7 @@ func TestStoresTellEachOther(t *testing.T) {
 
 func TestALostConnectionMissesSignals(t *testing.T) {
 	t.Parallel()
-	url := pgtest.NewDatabase(t)
+	url := pgtest.Database(t)
 	here := openPostgresTest(t, url)
 	_, signals := listening(t, withSetting(t, url, "application_name", "listener"))
 	session := aSession(t, here)

@@ -28,7 +28,7 @@ type queueBed struct {
 // newQueueBed has a queue that looks for turns so often.
 func newQueueBed(t *testing.T, every time.Duration, workers int) *queueBed {
 	t.Helper()
-	b := &queueBed{T: t, url: pgtest.NewDatabase(t), started: make(chan store.TurnRef, 10), end: make(chan bool)}
+	b := &queueBed{T: t, url: pgtest.Database(t), started: make(chan store.TurnRef, 10), end: make(chan bool)}
 	var err error
 	b.db, err = pgengine.Open(b.url, pgengine.Options{MaxConns: 5, StatementTimeout: 5 * time.Second, ConnectTimeout: 5 * time.Second, Log: slog.New(slog.DiscardHandler)})
 	check(t, err)

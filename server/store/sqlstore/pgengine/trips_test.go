@@ -29,7 +29,7 @@ func openSharing(t *testing.T) *sharing {
 // openSharingFor is openSharing whose reads wait so long.
 func openSharingFor(t *testing.T, patience time.Duration) *sharing {
 	t.Helper()
-	db, err := pgengine.Open(pgtest.NewDatabase(t), pgengine.Options{MaxConns: 5, StatementTimeout: 5 * time.Second, ConnectTimeout: patience, Log: slog.New(slog.DiscardHandler)})
+	db, err := pgengine.Open(pgtest.Database(t), pgengine.Options{MaxConns: 5, StatementTimeout: 5 * time.Second, ConnectTimeout: patience, Log: slog.New(slog.DiscardHandler)})
 	check(t, err)
 	t.Cleanup(func() { check(t, db.Close()) })
 	return &sharing{db, pgengine.HoldReads(db)}

@@ -107,11 +107,15 @@ func TestDeletedDataIsGone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := openFile(t)
-			fill(t, e, 300, 5, "public")
-			fill(t, e, 1000, 600, secret) // more than the log holds
+			fill(t, e, 200, 5, "public")
+			rows := 150
+			if name == "deleted" {
+				rows = 1000 // more than the log holds
+			}
+			fill(t, e, rows, 600, secret)
 			giveAll(t, e)
-			fill(t, e, 301, 600, secret)
-			fill(t, e, 302, 5, "public")
+			fill(t, e, 151, 600, secret)
+			fill(t, e, 201, 5, "public")
 			if traces(t, e.files.path) == 0 {
 				t.Fatal("there is nothing to find")
 			}
@@ -145,14 +149,11 @@ func TestDeletedDataIsGoneAfterClosing(t *testing.T) {
 func TestTheLogStaysShort(t *testing.T) {
 	t.Parallel()
 	e := openFile(t)
-	for i := range 20 {
-		fill(t, e, 500+i, 200, "x234567890")
+	for n := 500; sizeOf(t, e.files.path) < 3*logLimit; n++ {
+		fill(t, e, n, 200, "x234567890")
 		if size := sizeOf(t, e.scrubber.path); size > 2*logLimit {
 			t.Fatalf("the log has %d bytes", size)
 		}
-	}
-	if size := sizeOf(t, e.files.path); size < 4*logLimit {
-		t.Errorf("the database has %d bytes", size)
 	}
 	sound(t, e)
 }
