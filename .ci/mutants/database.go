@@ -45,11 +45,19 @@ var databaseMutants = []mutant{
 	{
 		name:     "files: a new file keeps its free space",
 		in:       "server/store/sqlstore/sqliteengine",
+		before:   "; PRAGMA auto_vacuum = incremental`",
+		after:    "`",
+		packages: "server/store/sqlstore/sqliteengine",
+		tests:    "TestSpaceIsGivenBack",
+	},	{
+		name:     "files: a file that SQLite creates keeps its free space",
+		in:       "server/store/sqlstore/sqliteengine",
 		before:   ", \"_auto_vacuum\": {\"incremental\"}",
 		after:    "",
 		packages: "server/store/sqlstore/sqliteengine",
-		tests:    "TestSpaceIsGivenBack",
+		tests:    "TestAnEmptyFileGivesSpaceBack",
 	},
+
 	{
 		name:     "files: a compacted file keeps its free space afterwards",
 		in:       "server/store/sqlstore/sqliteengine",

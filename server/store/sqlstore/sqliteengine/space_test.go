@@ -240,6 +240,21 @@ func TestSpaceIsGivenBack(t *testing.T) {
 	}
 }
 
+// TestAnEmptyFileGivesSpaceBack opens an empty file, as one is that SQLite itself creates where a file system has no links.
+func TestAnEmptyFileGivesSpaceBack(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "empty.db")
+	check(t, os.WriteFile(path, nil, 0o600))
+	e := open(t, path)
+	check(t, e.onWriter(t.Context(), func(c *rawConn) error {
+		mode, err := c.number(t.Context(), "PRAGMA auto_vacuum")
+		if mode != incremental {
+			t.Errorf("auto_vacuum is %d", mode)
+		}
+		return err
+	}))
+}
+
 // TestAReaderKeepsTheLog has a reader of another process that keeps deleted data in the log: writers hardly wait, and the
 // error names the log.
 func TestAReaderKeepsTheLog(t *testing.T) {
