@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/cloud-sessions/sessions/api/freeport"
 )
 
 // timeout is how long npm may take to install a server and start it.
@@ -24,13 +26,8 @@ const timeout = 8 * time.Minute
 // the test ends, everything that the command has started ends with it.
 func Start(t *testing.T, npm string, args ...string) (url string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
+	address := freeport.Address(t)
 	_, port, _ := net.SplitHostPort(address)
-	_ = listener.Close()
 	for i := range args {
 		args[i] = strings.Replace(args[i], "FREE", port, 1)
 	}

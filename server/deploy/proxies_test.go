@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cloud-sessions/sessions/api/freeport"
 	"github.com/cloud-sessions/sessions/api/sse"
 	"github.com/cloud-sessions/sessions/client"
 	"github.com/cloud-sessions/sessions/server"
@@ -69,14 +69,7 @@ func api(t *testing.T) (address string) {
 // 127.0.0.1:8080, which are replaced.
 func start(t *testing.T, target, configuration string, command func(folder, config string) []string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil { // the proxy listens there instead
-		t.Fatal(err)
-	}
+	address := freeport.Address(t)
 	folder := t.TempDir()
 	config := filepath.Join(folder, "config")
 	configuration = strings.NewReplacer(

@@ -69,7 +69,7 @@ func TestConsole(t *testing.T) {
 		t.Errorf("the token is stored: %s", stored)
 	}
 
-	b.do(chromedp.Click(chromedp.CSS(".list a"), chromedp.NodeVisible))
+	b.first("sessions")
 	b.shows("No events yet.")
 	b.shows("Live")
 	b.write("textarea", "Please clean up"+kb.Enter)
@@ -107,7 +107,8 @@ func TestConsole(t *testing.T) {
 	// A long session is opened at its end, and shows the rest on demand.
 	b.sent(c, session.ID, "Say many things")
 	b.until(`document.querySelectorAll(".item.end").length > 0 && !document.querySelector(".item.live") && document.querySelector(".status").innerText === "Idle"`)
-	b.do(chromedp.Click(chromedp.CSS(`nav a[href="#/sessions"]`)), chromedp.Click(chromedp.CSS(".list a"), chromedp.NodeVisible))
+	b.do(chromedp.Click(chromedp.CSS(`nav a[href="#/sessions"]`)))
+	b.first("sessions")
 	b.until(`document.querySelectorAll(".item").length > 90`)
 	b.until(`(() => {
 		const more = document.querySelector(".column > .more:first-child"); // the other one shows later entries
@@ -129,7 +130,8 @@ func TestConsole(t *testing.T) {
 	b.shows(string(session.ID))
 	b.press("中文")
 	b.shows("智能体")
-	b.do(chromedp.Click(chromedp.CSS(`nav a[href="#/agents"]`)), chromedp.Click(chromedp.CSS(".list a"), chromedp.NodeVisible))
+	b.do(chromedp.Click(chromedp.CSS(`nav a[href="#/agents"]`)))
+	b.first("agents")
 	b.shows("系统提示词")
 	b.press("退出")
 	b.shows("访问令牌")

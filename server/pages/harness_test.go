@@ -66,13 +66,19 @@ func openBrowser(t testing.TB, width, height int64) *browser {
 	return b
 }
 
-// do does steps, one after the other.
+// do does steps, one after the other, and a step again whose element the page replaced between looking for it and using it.
 func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		b.t.Fatalf("%v\nthe page shows:\n%s", err, b.text())
+	for _, step := range steps {
+		err := chromedp.Do(ctx, step)
+		for err != nil && strings.Contains(err.Error(), "Could not find node with given id") {
+			err = chromedp.Do(ctx, step)
+		}
+		if err != nil {
+			b.t.Fatalf("%v\nthe page shows:\n%s", err, b.text())
+		}
 	}
 }
 
@@ -120,6 +126,12 @@ func (b *browser) count(selector string) int {
 func (b *browser) press(text string) {
 	b.t.Helper()
 	b.do(chromedp.Click(chromedp.Search("//button[normalize-space()="+quote(text)+"]"), chromedp.NodeEnabled, chromedp.NodeVisible))
+}
+
+// first opens the first of the list of a place: sessions, agents or environments.
+func (b *browser) first(place string) {
+	b.t.Helper()
+	b.do(chromedp.Click(chromedp.CSS(`.list a[href^="#/`+place+`/"]`), chromedp.NodeVisible))
 }
 
 // write types a text into an element.

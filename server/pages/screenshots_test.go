@@ -47,7 +47,7 @@ func TestScreenshots(t *testing.T) {
 	b.shows("Access token")
 	b.theme(folder, "signin")
 	b.do(chromedp.Navigate(s.URL+"/console/"), chromedp.SendKeys(chromedp.CSS("input[name=token]"), s.Token+kb.Enter))
-	b.do(chromedp.Click(chromedp.CSS(".list a"), chromedp.NodeVisible))
+	b.first("sessions")
 	b.shows("Live")
 	b.write("textarea", "你好！ Which files are in the build folder?"+kb.Enter)
 	b.until(`document.querySelectorAll(".item.end").length === 1`)

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -36,26 +37,28 @@ func (s slowReader) Read(p []byte) (int, error) {
 // the next piece.
 func TestPacedBody(t *testing.T) {
 	t.Parallel()
-	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
-	const takes = 20 * time.Millisecond
-	from := io.NopCloser(slowReader{strings.NewReader(strings.Repeat("x", 2*pieceBytes)), takes})
-	body := &pacedBody{ReadCloser: from, out: http.NewResponseController(w), patience: time.Hour}
-	for _, size := range []int{10, pieceBytes - 10, 10} {
-		if n, err := io.ReadFull(body, make([]byte, size)); n != size || err != nil {
-			t.Fatalf("%d bytes, %v", n, err)
+	synctest.Test(t, func(t *testing.T) {
+		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+		const takes = 20 * time.Millisecond
+		from := io.NopCloser(slowReader{strings.NewReader(strings.Repeat("x", 2*pieceBytes)), takes})
+		body := &pacedBody{ReadCloser: from, out: http.NewResponseController(w), patience: time.Hour}
+		for _, size := range []int{10, pieceBytes - 10, 10} {
+			if n, err := io.ReadFull(body, make([]byte, size)); n != size || err != nil {
+				t.Fatalf("%d bytes, %v", n, err)
+			}
 		}
-	}
-	if len(w.set) != 3 {
-		t.Fatalf("%d deadlines for 3 reads", len(w.set))
-	}
-	// The first read took at least so much of the piece's time, which the second one lacks; the third begins a piece.
-	if waited := body.waited; waited < takes || body.piece != 10 {
-		t.Errorf("waited %v for %d bytes of the second piece", waited, body.piece)
-	}
-	if gained := w.set[1].Sub(w.set[0]); gained > takes/2 {
-		t.Errorf("the second read has %v more time", gained)
-	}
-	if gained := w.set[2].Sub(w.set[1]); gained < takes {
-		t.Errorf("the second piece has only %v more time", gained)
-	}
+		if len(w.set) != 3 {
+			t.Fatalf("%d deadlines for 3 reads", len(w.set))
+		}
+		// The first read took at least so much of the piece's time, which the second one lacks; the third begins a piece.
+		if waited := body.waited; waited < takes || body.piece != 10 {
+			t.Errorf("waited %v for %d bytes of the second piece", waited, body.piece)
+		}
+		if gained := w.set[1].Sub(w.set[0]); gained > takes/2 {
+			t.Errorf("the second read has %v more time", gained)
+		}
+		if gained := w.set[2].Sub(w.set[1]); gained < takes {
+			t.Errorf("the second piece has only %v more time", gained)
+		}
+	})
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cloud-sessions/sessions/api/freeport"
 	"github.com/cloud-sessions/sessions/client"
 	"github.com/cloud-sessions/sessions/server"
 	"github.com/cloud-sessions/sessions/server/store/pgtest"
@@ -170,15 +171,7 @@ func TestSecondInterrupt(t *testing.T) {
 // TestNoReplica tests that the proxy reports in the contract's form that it has no replica.
 func TestNoReplica(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	host := listener.Addr().String()
-	if err := listener.Close(); err != nil { // a port that nobody listens on
-		t.Fatal(err)
-	}
-	b := &balancer{targets: []*target{{host: host}}, network: &http.Transport{}}
+	b := &balancer{targets: []*target{{host: freeport.Address(t)}}, network: &http.Transport{}}
 	b.targets[0].ready.Store(true)
 	proxy, err := startProxy("127.0.0.1:0", b)
 	if err != nil {
