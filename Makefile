@@ -17,7 +17,8 @@ export GORACE ?= atexit_sleep_ms=10 no_huge_pages_for_shadow=0
 # their tests, and make them take five times as long; what servers share of them is raced by the servers' tests.
 SEQUENTIAL := ./api/... ./client/recording ./client/contractdrift
 # Tests wait as much as they compute: two at a time for each processor.
-PARALLEL := -parallel $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
+PARALLEL := -p $(shell expr $(PROCESSORS) + 1) -parallel $(shell expr $(PROCESSORS) + $(PROCESSORS))
 # The packages whose tests take longest begin first, so that no processor is idle at the end.
 LONGEST := ./server ./server/cmd/sessionsd ./server/store/sqlstore/... ./client/cmd/sessions
 

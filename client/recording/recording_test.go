@@ -371,15 +371,16 @@ func TestMemory(t *testing.T) {
 		tape.Response(200, header("Content-Type: "+tc[0]))
 		tape.Body([]byte(tc[1]))
 		var before, after runtime.MemStats
+		runtime.GC()
 		runtime.ReadMemStats(&before)
 		held := before.HeapAlloc
-		for range 300 { // 5 MB
+		for range 600 { // 10 MB
 			tape.Body(piece)
 		}
 		runtime.GC()
 		runtime.ReadMemStats(&after)
-		if grown := int64(after.HeapAlloc) - int64(held); grown > 2<<20 {
-			t.Errorf("%s: %d bytes are held of 5 MB", media, grown)
+		if grown := int64(after.HeapAlloc) - int64(held); grown > 3<<20 { // a frame of at most 1 MiB is held, in a buffer that has grown to it
+			t.Errorf("%s: %d bytes are held of 10 MB", media, grown)
 		}
 		if strings.Contains(tc[1], "secret") {
 			tape.End(recording.Complete)
@@ -389,7 +390,7 @@ func TestMemory(t *testing.T) {
 		if err != nil || len(parts) != 1 {
 			t.Fatal(parts, err)
 		}
-		if info, err := os.Stat(parts[0]); err != nil || info.Size() < 4<<20 || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		if info, err := os.Stat(parts[0]); err != nil || info.Size() < 9<<20 || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v bytes are written, %v", media, info.Size(), err)
 		}
 		tape.End(recording.Complete)
