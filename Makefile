@@ -18,7 +18,7 @@ export GORACE ?= atexit_sleep_ms=10 no_huge_pages_for_shadow=0
 SEQUENTIAL := ./api/... ./client/recording ./client/contractdrift
 # Tests wait as much as they compute: two at a time for each processor.
 PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
-PARALLEL := -p $(shell expr $(PROCESSORS) + 1) -parallel $(shell expr $(PROCESSORS) + $(PROCESSORS))
+PARALLEL := -parallel $(shell expr $(PROCESSORS) + $(PROCESSORS))
 # The packages whose tests take longest begin first, so that no processor is idle at the end.
 LONGEST := ./server ./server/cmd/sessionsd ./server/store/sqlstore/... ./client/cmd/sessions
 

@@ -280,21 +280,35 @@ func wakeTo(beds []*bed, read func(at *bed, session string, last store.Event) (s
 	})
 }
 
+// greeting is the session of the signals by which stores find out that they hear each other. No ear hears them.
+const greeting = "sess_greeting"
+
 // hearEachOther returns once each store hears another one: a store that was just opened may not do so yet.
 func hearEachOther(beds []*bed) {
 	for i, to := range beds {
-		from, ear := beds[(i+1)%len(beds)], to.listen()
-		for deadline := time.Now().Add(patience); len(ear.all()) == 0; time.Sleep(5 * time.Millisecond) {
+		from, heard := beds[(i+1)%len(beds)], make(chan struct{})
+		once := sync.OnceFunc(func() { close(heard) })
+		stop := to.Watch(func(s store.Signal) {
+			if s.Session.ID == greeting {
+				once()
+			}
+		})
+		for deadline, ok := time.Now().Add(patience), false; !ok; {
 			if time.Now().After(deadline) {
 				to.Fatal("it hears nobody")
 			}
-			check(from.T, from.Publish(from.ctx, store.Increment{Session: store.SessionRef{Account: account, ID: "sess_x"}, Text: "x"}))
+			check(from.T, from.Publish(from.ctx, store.Increment{Session: store.SessionRef{Account: account, ID: greeting}, Text: "x"}))
+			select {
+			case <-heard:
+				ok = true
+			case <-time.After(5 * time.Millisecond):
+			}
 		}
-		ear.stop()
+		stop()
 	}
 }
 
-// ear receives the signals of a store, except the zero Signal.
+// ear receives the signals of a store, except the zero Signal and greetings.
 type ear struct {
 	stop func()
 
@@ -307,7 +321,7 @@ type ear struct {
 func (b *bed) listen() *ear {
 	e := &ear{more: make(chan struct{})}
 	e.stop = b.Watch(func(s store.Signal) {
-		if s == (store.Signal{}) {
+		if s == (store.Signal{}) || s.Session.ID == greeting {
 			return
 		}
 		e.mu.Lock()
