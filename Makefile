@@ -16,9 +16,6 @@ export GORACE ?= atexit_sleep_ms=10 no_huge_pages_for_shadow=0
 # These packages and their tests start no goroutines, which TestSequentialPackages checks. The detector would find nothing in
 # their tests, and make them take five times as long; what servers share of them is raced by the servers' tests.
 SEQUENTIAL := ./api/... ./client/recording ./client/contractdrift
-# Tests wait as much as they compute: two at a time for each processor.
-PROCESSORS := $(shell getconf _NPROCESSORS_ONLN)
-PARALLEL := -parallel $(shell expr $(PROCESSORS) + $(PROCESSORS))
 # The packages whose tests take longest begin first, so that no processor is idle at the end.
 LONGEST := ./server ./server/cmd/sessionsd ./server/store/sqlstore/... ./client/cmd/sessions
 
@@ -108,7 +105,7 @@ run-cluster: ## serve the API from three replicas behind a proxy, on a temporary
 # Vetting is left to make lint.
 test: ## run all tests under the race detector, including those on PostgreSQL and with other programs where they are installed
 	go test -vet=off $(SEQUENTIAL)
-	go test $(RACE) -vet=off -timeout 14m $(PARALLEL) $$(go list $(LONGEST) ./... | grep -vxF "$$(go list $(SEQUENTIAL))")
+	go test $(RACE) -vet=off -timeout 14m $$(go list $(LONGEST) ./... | grep -vxF "$$(go list $(SEQUENTIAL))")
 	@go test -count=1 -v -run '^(TestPostgreSQL|TestPrograms)$$' ./server/store/pgtest ./server/internal/needs | \
 		sed -n 's/^.*skipped, since it needs /test: SKIPPED what needs /p' | sort -u
 

@@ -157,7 +157,8 @@ func TestTheLastPiecesHaveNoTimeOfTheirOwn(t *testing.T) {
 	r.wait()
 	server.mu.Lock()
 	defer server.mu.Unlock()
-	if n := len(server.deadlines); n != 3 || len(server.writes) < 10 { // of the first piece, of the others, and of the end
+	set := slices.DeleteFunc(server.deadlines, time.Time.IsZero) // a stream that rested before its first piece had none
+	if len(set) != 3 || len(server.writes) < 10 {                // of the first piece, of the others, and of the end
 		t.Errorf("deadlines: %v, at %v", server.deadlines, server.writes)
 	}
 }
