@@ -49,7 +49,7 @@ var databaseMutants = []mutant{
 		after:    "`",
 		packages: "server/store/sqlstore/sqliteengine",
 		tests:    "TestSpaceIsGivenBack",
-	},	{
+	}, {
 		name:     "files: a file that SQLite creates keeps its free space",
 		in:       "server/store/sqlstore/sqliteengine",
 		before:   ", \"_auto_vacuum\": {\"incremental\"}",
