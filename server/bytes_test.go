@@ -161,12 +161,7 @@ func largeTools() string {
 	return "[" + strings.Join(tools, ",") + "]"
 }
 
-// largeAgent is a request body of createAgent of nearly 2 MiB.
-func largeAgent(name string) string {
-	return fmt.Sprintf(`{"name":%q,"model":"ultimate","tools":%s}`, name, largeTools())
-}
-
-// storeLargeAgent stores the agent of largeAgent, without the time that a request with it takes.
+// storeLargeAgent stores an agent of nearly 2 MiB, without the time that a request with it takes.
 func (h *harness) storeLargeAgent(name string) (id string) {
 	h.t.Helper()
 	agent, err := h.db.CreateAgent(h.t.Context(), "alice", store.AgentSpec{
