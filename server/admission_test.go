@@ -113,14 +113,16 @@ func TestAStreamThatIsNotReadEndsWithItsToken(t *testing.T) {
 	eachWay(t, func(t *testing.T, take func(*harness) *harness) {
 		h := take(start(t, func(c *server.Config) { c.StreamPatience = time.Minute }))
 		path := h.session()
-		h.fillLog(path, 8, strings.Repeat("x", 900_000))
+		h.fillLog(path, 1, "first")
+		first := h.events(path)[0].ID
+		h.fillLog(path, 10, strings.Repeat("x", 900_000)) // 9 MB: more than a connection holds
 		conn, err := net.Dial("tcp", h.web.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
 		_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
-		_, err = io.WriteString(conn, "GET /v1"+path+"/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+aliceToken+"\r\n\r\n")
+		_, err = io.WriteString(conn, "GET /v1"+path+"/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+aliceToken+"\r\nLast-Event-ID: "+first+"\r\n\r\n")
 		if err != nil {
 			t.Fatal(err)
 		}
