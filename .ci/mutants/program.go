@@ -134,7 +134,7 @@ var programMutants = []mutant{
 		name:     "backup: a server makes its file before it has the lock",
 		in:       "server/store/sqlstore/sqliteengine",
 		before:   "	if options.Serve {\n		if e.helper, err = openHelperOf(path, true); err != nil {",
-		after:    "	if options.Serve {\n		_ = makeFile(path)\n		if e.helper, err = openHelperOf(path, true); err != nil {",
+		after:    "	if options.Serve {\n		_ = makeFile(ctx, path)\n		if e.helper, err = openHelperOf(path, true); err != nil {",
 		packages: "server/backup",
 		tests:    "TestNobodyServesWhatIsRestored",
 	},

@@ -444,7 +444,7 @@ var serverMutants = []mutant{
 		name:     "mcp: the URL of a server may hold a password",
 		in:       "server/operations",
 		before:   "if vault.MatchURL(server.URL) == \"\" {",
-		after:    "if false {",
+		after:    "if vault.MatchURL(server.URL) == \"\" && false {",
 		packages: "server",
 		tests:    "TestURLsOfMCPServers",
 	},
