@@ -49,7 +49,8 @@ var databaseMutants = []mutant{
 		after:    "`",
 		packages: "server/store/sqlstore/sqliteengine",
 		tests:    "TestSpaceIsGivenBack",
-	}, {
+	},
+	{
 		name:     "files: a file that SQLite creates keeps its free space",
 		in:       "server/store/sqlstore/sqliteengine",
 		before:   ", \"_auto_vacuum\": {\"incremental\"}",
@@ -57,7 +58,6 @@ var databaseMutants = []mutant{
 		packages: "server/store/sqlstore/sqliteengine",
 		tests:    "TestAnEmptyFileGivesSpaceBack",
 	},
-
 	{
 		name:     "files: a compacted file keeps its free space afterwards",
 		in:       "server/store/sqlstore/sqliteengine",

@@ -163,7 +163,7 @@ func TestTenMegabytes(t *testing.T) {
 	}
 }
 
-// TestManyStreams tests that 1,000 streams pass at a time, and that all of them end with their callers.
+// TestManyStreams tests that many streams pass at a time, and that all of them end with their callers.
 func TestManyStreams(t *testing.T) {
 	t.Parallel()
 	const streams = 300

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/cloud-sessions/sessions/api"
-	"github.com/cloud-sessions/sessions/api/freeport"
 	"github.com/cloud-sessions/sessions/api/yamlfile"
 	"github.com/cloud-sessions/sessions/server"
 )
@@ -451,7 +450,7 @@ func TestMemoryOnTheCommandLine(t *testing.T) {
 		t.Errorf("missing: %d %s", code, missing.said())
 	}
 	write(strings.Repeat("x", 102401))
-	fails(t, "http://"+freeport.Address(t), exitUsage, file+" has 102401 bytes; a memory has at most 102400", "memory", "put", store, "large.md", file)
+	fails(t, unused(t), exitUsage, file+" has 102401 bytes; a memory has at most 102400", "memory", "put", store, "large.md", file)
 	fails(t, api, exitUsage, `"notes.txt" is not the id of a file; 'sessions files upload' uploads a file and prints its id; change --resource`,
 		"create", "--agent", server.DemoAgent, "--environment", server.DemoEnvironment, "--resource", "notes.txt")
 }

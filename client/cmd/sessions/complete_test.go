@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/cloud-sessions/sessions/api/freeport"
 	"github.com/cloud-sessions/sessions/server"
 )
 
@@ -19,17 +18,17 @@ func TestCompletion(t *testing.T) {
 	session := id(t, api, "create", "--agent", server.DemoAgent, "--environment", server.DemoEnvironment, "--title", "two\nlines")
 	const ordered, plain = ":36\n", ":4\n"
 	for args, want := range map[string]string{
-		"get ":                   session + "\ttwo lines\n" + ordered,
-		"get sess_1 ":            plain,
-		"agents update ":         server.DemoAgent + "\ttest-agent-e2e\n" + ordered,
-		"environments get ":      server.DemoEnvironment + "\tdefault\n" + ordered,
-		"create --agent ":        server.DemoAgent + "\ttest-agent-e2e\n" + ordered,
-		"create --environment ":  server.DemoEnvironment + "\tdefault\n" + ordered,
-		"agents create --model ": "ultimate\tUltimate\nauto\tAuto\necho\tEcho\n" + ordered,
-		"list --order ":          "desc\nasc\n" + plain,
-		"list --status ":         "idle\nprocessing\ncancelled\n" + plain,
-		"list -o ":               "table\njson\njsonl\nyaml\nid\n" + plain,
-		"get --base-url " + "http://" + freeport.Address(t) + " ": plain,
+		"get ":                              session + "\ttwo lines\n" + ordered,
+		"get sess_1 ":                       plain,
+		"agents update ":                    server.DemoAgent + "\ttest-agent-e2e\n" + ordered,
+		"environments get ":                 server.DemoEnvironment + "\tdefault\n" + ordered,
+		"create --agent ":                   server.DemoAgent + "\ttest-agent-e2e\n" + ordered,
+		"create --environment ":             server.DemoEnvironment + "\tdefault\n" + ordered,
+		"agents create --model ":            "ultimate\tUltimate\nauto\tAuto\necho\tEcho\n" + ordered,
+		"list --order ":                     "desc\nasc\n" + plain,
+		"list --status ":                    "idle\nprocessing\ncancelled\n" + plain,
+		"list -o ":                          "table\njson\njsonl\nyaml\nid\n" + plain,
+		"get --base-url " + unused(t) + " ": plain,
 	} {
 		p := prepare(t, api, append([]string{"__complete"}, strings.Split(args, " ")...)...)
 		if code := p.end(t); code != exitOK || p.out.String() != want {

@@ -26,7 +26,7 @@ func TestExitCodes(t *testing.T) {
 	busy := func(status int, kind string) string {
 		return serve(t, answer(status, `{"type":"error","error":{"type":"`+kind+`","message":"Try later."},"request_id":"r1"}`))
 	}
-	nobody := "http://" + freeport.Address(t)
+	nobody := unused(t)
 	for _, tc := range []struct {
 		name string
 		api  string
@@ -93,6 +93,9 @@ func TestHTTPSMistakes(t *testing.T) {
 		}
 	}
 }
+
+// unused is an address of loopback where nobody listens.
+func unused(t *testing.T) string { return "http://" + freeport.Address(t) }
 
 // A mistake is answered with one sentence that names the flag, the argument or the field to change.
 func TestMistakes(t *testing.T) {
@@ -186,7 +189,7 @@ func TestMistakes(t *testing.T) {
 
 func TestNoToken(t *testing.T) {
 	t.Parallel()
-	p := prepare(t, "http://"+freeport.Address(t), "models", "list")
+	p := prepare(t, unused(t), "models", "list")
 	p.Env = append(p.Env, "QODER_PAT=")
 	if code := p.end(t); code != exitDenied || p.said() != "sessions: no token: run 'sessions login', or set QODER_PAT or --token-file\n" {
 		t.Errorf("exit code %d, %s", code, &p.err)
@@ -224,7 +227,7 @@ func TestVerbose(t *testing.T) {
 	if code := p.end(t); code != exitOK || !strings.HasPrefix(p.err.String(), "GET "+api+"/models: 200 OK after ") || !requestID.MatchString(p.err.String()) {
 		t.Errorf("exit code %d, %s", code, &p.err)
 	}
-	p = prepare(t, "http://"+freeport.Address(t), "models", "list", "-v", "--retries", "1")
+	p = prepare(t, unused(t), "models", "list", "-v", "--retries", "1")
 	if p.end(t); strings.Count(p.err.String(), ": no response after ") != 2 {
 		t.Errorf("%s", &p.err)
 	}
@@ -261,7 +264,7 @@ func TestByteOrderMarks(t *testing.T) {
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	for _, arg := range []string{"version", "--version"} {
-		if got := ok(t, "http://"+freeport.Address(t), arg); !strings.HasPrefix(got, "sessions ") || !strings.HasSuffix(got, " "+runtime.Version()+"\n") {
+		if got := ok(t, unused(t), arg); !strings.HasPrefix(got, "sessions ") || !strings.HasSuffix(got, " "+runtime.Version()+"\n") {
 			t.Errorf("%s: %s", arg, got)
 		}
 	}

@@ -20,7 +20,6 @@ import (
 	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
-	"github.com/cloud-sessions/sessions/api/freeport"
 	"github.com/cloud-sessions/sessions/server"
 )
 
@@ -223,7 +222,7 @@ func TestInterrupts(t *testing.T) {
 	}
 	t.Run("reading standard input", func(t *testing.T) {
 		t.Parallel()
-		p := prepare(t, "http://"+freeport.Address(t), "create", "--file", "-")
+		p := prepare(t, unused(t), "create", "--file", "-")
 		terminal := p.onTerminal(t)
 		terminal.wait(t, "Reading standard input")
 		_, _ = terminal.Write([]byte{3}) // Ctrl-C

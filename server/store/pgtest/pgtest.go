@@ -106,7 +106,7 @@ type server struct {
 
 	mu      sync.Mutex
 	free    []string             // URLs
-	empties map[string]*pgx.Conn // by the URL of a database, what emptiess it: it knows the tables after the first time
+	empties map[string]*pgx.Conn // what empties a database, by its URL: it knows the tables after the first time
 }
 
 func (s *server) create() (string, error) {

@@ -514,7 +514,7 @@ func (r *reads) ListEvents(ctx context.Context, account, session string, filter 
 	return list, err
 }
 
-// TestTheHistoryIsBoundedInBytes runs a turn after messages of 27 MB: its runner gets the newest of them, and not many
+// TestTheHistoryIsBoundedInBytes runs a turn after messages of 12 MB: its runner gets the newest of them, and not many
 // more are read.
 func TestTheHistoryIsBoundedInBytes(t *testing.T) {
 	t.Parallel()
