@@ -561,6 +561,14 @@ var turnMutants = []mutant{
 		tests:    "TestATurnWithoutAWorkerEnds",
 	},
 	{
+		name:     "mcp: a session goes on after half of a document",
+		in:       "server/tools/mcptools/fate.go",
+		before:   "f.ran, f.dead = true, note.unfinished()",
+		after:    "f.ran, f.dead = true, false",
+		packages: "server/tools/mcptools",
+		tests:    "TestACallThatEndsWithinADocumentEndsItsSession",
+	},
+	{
 		name:     "mcp: a list without tools costs no memory",
 		in:       "server/tools/mcptools",
 		before:   "return overhead + len(key.account) + len(key.url) + len(l.tools)*overhead + l.size",

@@ -138,6 +138,7 @@ type note struct {
 	grant    *budget.Grant
 	released bool
 	accepted bool  // the server has accepted the message
+	document bool  // its response is one document: the MCP client gives up the session when it cannot read it to its end
 	status   int   // of the last response to a message, or of the first to another request; 0 for none
 	err      error // of the last request without a response, or of reading a response
 }
@@ -163,6 +164,7 @@ func (n *note) add(method string, resp *http.Response, err error) {
 	case method == http.MethodPost || n.status == 0:
 		n.status, n.err = resp.StatusCode, nil
 		n.accepted = n.accepted || method == http.MethodPost && resp.StatusCode/100 == 2
+		n.document = n.accepted && !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream")
 	}
 }
 
@@ -195,6 +197,13 @@ func (n *note) release() {
 	defer n.mu.Unlock()
 	n.released = true
 	n.grant.Close()
+}
+
+// unfinished reports whether the response began as a document, which a call that ends early leaves unread.
+func (n *note) unfinished() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.document
 }
 
 // read returns what was noted.

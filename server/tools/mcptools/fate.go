@@ -68,7 +68,7 @@ func fateOf(ctx context.Context, note *note, err error) fate {
 	f := fate{reason: reason(ctx, note, err), ran: accepted}
 	switch {
 	case ctx.Err() != nil:
-		f.ran = true
+		f.ran, f.dead = true, note.unfinished()
 	case accepted && refusal != nil: // the server's own words, for the model
 		f.reason, f.known = sentence("The MCP server refused the call: "+refusal.Message), true
 	case accepted: // the MCP client cannot read the response; it does not say whether the session lives on
