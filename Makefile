@@ -105,7 +105,7 @@ run-cluster: ## serve the API from three replicas behind a proxy, on a temporary
 # Vetting is left to make lint.
 test: ## run all tests under the race detector, including those on PostgreSQL and with other programs where they are installed
 	go test -vet=off $(SEQUENTIAL)
-	go test $(RACE) -vet=off -timeout 14m $$(go list $(LONGEST) ./... | grep -vxF "$$(go list $(SEQUENTIAL))")
+	go test $(RACE) -vet=off $$(go list $(LONGEST) ./... | grep -vxF "$$(go list $(SEQUENTIAL))")
 	@go test -count=1 -v -run '^(TestPostgreSQL|TestPrograms)$$' ./server/store/pgtest ./server/internal/needs | \
 		sed -n 's/^.*skipped, since it needs /test: SKIPPED what needs /p' | sort -u
 

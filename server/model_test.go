@@ -39,7 +39,7 @@ func TestRandomOperationsAgreeWithAModel(t *testing.T) {
 	m := &model{t: t, h: h, random: rand.New(rand.NewPCG(20261124, 1)), things: map[string][]*thing{}, seenStatuses: map[string]bool{}}
 	m.things["agents"] = []*thing{{id: h.agent, name: "a", version: 1, names: []string{"a"}}}
 	m.things["environments"] = []*thing{{id: h.environment, name: "e"}}
-	for m.operations < 3_000 && !t.Failed() {
+	for m.operations < 2_000 && !t.Failed() {
 		m.h.clock.advance(time.Microsecond)
 		m.step()
 	}

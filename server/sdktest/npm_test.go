@@ -33,6 +33,6 @@ func npmExample(t *testing.T, s *servertest.Server, example string) (folder stri
 		}
 		return out.String()
 	}
-	run("ci", "--no-audit", "--no-fund", "--loglevel=error")
+	run("ci", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error")
 	return folder, run
 }

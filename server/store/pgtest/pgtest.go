@@ -86,12 +86,14 @@ var shared = sync.OnceValues(func() (*server, error) {
 	if url := os.Getenv(ServerVariable); url != "" {
 		return &server{url: url}, pgserver.Execute(url, "SELECT 1")
 	}
-	own, err := pgserver.Start("")
+	own, err := pgserver.Start(folder())
 	if err != nil {
 		return nil, fmt.Errorf("%w; the environment variable %s can name a server instead, by its URL", err, ServerVariable)
 	}
-	// Nothing is to outlive the machine, and what outlives a process needs no disk.
-	for _, statement := range []string{"ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"} {
+	// Nothing is to outlive the machine, and what outlives a process needs no disk. The log of what was written takes memory.
+	for _, statement := range []string{
+		"ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET max_wal_size = '256MB'", "SELECT pg_reload_conf()",
+	} {
 		if err := pgserver.Execute(own.URL, statement); err != nil {
 			return nil, errors.Join(err, own.Close())
 		}
