@@ -39,7 +39,7 @@ func (o *Operation) InvalidBodies(valid []byte) []Invalid {
 	if !o.TakesBody() {
 		return nil
 	}
-	i := &invalidator{op: o, seen: map[string]bool{}, violating: map[sample][]any{}}
+	i := &invalidator{op: o, seen: map[string]bool{}, violating: map[sample][]any{}, texts: map[sample]*mistake{}}
 	if json.Unmarshal(valid, &i.body) != nil {
 		return nil
 	}
@@ -59,10 +59,13 @@ type invalidator struct {
 	seen  map[string]bool
 	found []Invalid
 
+	// What was found out before, since several variants of a union may have the same property, whose longest texts are long:
+	// the values that violate a schema in the place of a JSON value, and what is wrong with a text.
 	violating map[sample][]any
+	texts     map[sample]*mistake
 }
 
-// sample is a schema with the JSON of a value that satisfies it.
+// sample is a schema with a value.
 type sample struct {
 	schema *rules.Schema
 	value  string
@@ -111,8 +114,7 @@ func (i *invalidator) vary(s *rules.Schema, value any, put func(any), depth int)
 	}
 }
 
-// violations returns values that violate s in the place of a value, in one way each. Several variants of a union may have the
-// same property, whose longest values are long.
+// violations returns values that violate s in the place of a value, in one way each.
 func (i *invalidator) violations(s *rules.Schema, value any) []any {
 	text, _ := json.Marshal(value) // it was JSON before
 	if known, ok := i.violating[sample{s, string(text)}]; ok {
@@ -121,17 +123,33 @@ func (i *invalidator) violations(s *rules.Schema, value any) []any {
 	var all []any
 	tried := map[string]bool{}
 	for _, other := range wrong(s, value) {
-		text, err := json.Marshal(other)
-		if err != nil {
-			continue
+		if text, ok := other.(string); ok && tried["maxLength"] && len(text) > s.Size.Most {
+			continue // the other one of a form
 		}
-		if m := checkSent(s, string(text), i.op.limits.JSONDepth); m != nil && !tried[m.rule] {
+		if m := i.check(s, other); m != nil && !tried[m.rule] {
 			tried[m.rule] = len(m.at) == 0
 			all = append(all, other)
 		}
 	}
 	i.violating[sample{s, string(text)}] = all
 	return all
+}
+
+// check returns how a value violates s, nil if it does not or has no JSON.
+func (i *invalidator) check(s *rules.Schema, value any) *mistake {
+	text, isText := value.(string)
+	if m, known := i.texts[sample{s, text}]; isText && known {
+		return m
+	}
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return nil
+	}
+	m := checkSent(s, string(encoded), i.op.limits.JSONDepth)
+	if isText {
+		i.texts[sample{s, text}] = m
+	}
+	return m
 }
 
 // union varies the value as the variant that it is, and the examples of the other variants.
