@@ -102,10 +102,10 @@ run-worker: ## show an agent that writes a file, runs it and tells the result, w
 run-cluster: ## serve the API from three replicas behind a proxy, on a temporary PostgreSQL
 	go run ./server/internal/cluster
 
-# Vetting is left to make lint.
+# Vetting is left to make lint. Many tests wait for something, so more of them run at a time than there are processors.
 test: ## run all tests under the race detector, including those on PostgreSQL and with other programs where they are installed
 	go test -vet=off $(SEQUENTIAL)
-	go test $(RACE) -vet=off $$(go list $(LONGEST) ./... | grep -vxF "$$(go list $(SEQUENTIAL))")
+	go test $(RACE) -vet=off -parallel 4 $$(go list $(LONGEST) ./... | grep -vxF "$$(go list $(SEQUENTIAL))")
 	@go test -count=1 -v -run '^(TestPostgreSQL|TestPrograms)$$' ./server/store/pgtest ./server/internal/needs | \
 		sed -n 's/^.*skipped, since it needs /test: SKIPPED what needs /p' | sort -u
 

@@ -144,7 +144,7 @@ func TestResponses(t *testing.T) {
 			if want == "" {
 				return
 			}
-			tc.n.sent = 0
+			tc.n.sent, tc.n.length = 0, without.length
 			_, err = newClient(t, tc.n, contractcheck.Strict()).Models.List(t.Context())
 			if violation, ok := errors.AsType[*contractcheck.Violation](err); !ok || violation.Error() != want || tc.n.sent != 1 {
 				t.Errorf("strict: %v, %d sent", err, tc.n.sent)
