@@ -29,7 +29,7 @@ func TestNoStoredValueMakesAReadFail(t *testing.T) {
 	stored := map[string]int{}
 	files := extremeFiles(h.files(100))
 	fewChecks(t)
-	rapid.Check(t, func(rt *rapid.T) {
+	check := func(rt *rapid.T) {
 		body := func(operation string, fixed map[string]any) string {
 			value, _ := extreme(rt, schemas[operation], operation, 0).(map[string]any)
 			for name, v := range fixed {
@@ -105,22 +105,24 @@ func TestNoStoredValueMakesAReadFail(t *testing.T) {
 			read(path)
 		}
 		send("deleteSession", "DELETE", session, "")
-	})
-	for _, operation := range []string{
+	}
+	notStored := func(operation string) bool { return stored[operation] == 0 }
+	storing := []string{
 		"createAgent", "updateAgent", "createEnvironment", "updateEnvironment", "createSession", "updateSession", "addSessionResources", "sendEvents",
-	} {
-		if stored[operation] == 0 {
-			t.Errorf("%s stored nothing", operation)
+	}
+	for range 4 { // by chance, half of the bodies are refused
+		if rapid.Check(t, check); !slices.ContainsFunc(storing, notStored) {
+			return
 		}
 	}
-	t.Log(stored)
+	t.Errorf("too little is stored: %v", stored)
 }
 
-// fewChecks makes rapid check 12 times unless a flag says otherwise: each check takes some tenths of a second.
+// fewChecks makes rapid check 6 times unless a flag says otherwise: each check takes some tenths of a second.
 func fewChecks(t *testing.T) {
 	t.Helper()
 	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
-		if err := checks.Value.Set("12"); err != nil {
+		if err := checks.Value.Set("6"); err != nil {
 			t.Fatal(err)
 		}
 	}
