@@ -125,13 +125,35 @@ func (b *browser) count(selector string) int {
 // press clicks the button with that text.
 func (b *browser) press(text string) {
 	b.t.Helper()
-	b.do(chromedp.Click(chromedp.Search("//button[normalize-space()="+quote(text)+"]"), chromedp.NodeEnabled, chromedp.NodeVisible))
+	b.clickOn(`[...document.querySelectorAll("button")].find((it) => it.checkVisibility() && it.textContent.trim() === ` + quote(text) + `)`)
+}
+
+// click clicks the first element that a selector matches.
+func (b *browser) click(selector string) {
+	b.t.Helper()
+	b.clickOn(`document.querySelector(` + quote(selector) + `)`)
+}
+
+// clickOn clicks an element, given by an expression of JavaScript, as soon as a user could: nothing covers it, and it is not
+// disabled. All in one go, since a page whose parts still load may move the element away from under a mouse.
+func (b *browser) clickOn(element string) {
+	b.t.Helper()
+	b.until(`(() => {
+		const it = ` + element + `;
+		if (!it || it.disabled) return false;
+		it.scrollIntoView({ block: "nearest" });
+		const [box] = it.getClientRects();
+		if (!box || !it.contains(document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2))) return false;
+		it.focus();
+		it.click();
+		return true;
+	})()`)
 }
 
 // first opens the first of the list of a place: sessions, agents or environments.
 func (b *browser) first(place string) {
 	b.t.Helper()
-	b.do(chromedp.Click(chromedp.CSS(`.list a[href^="#/`+place+`/"]`), chromedp.NodeVisible))
+	b.click(`.list a[href^='#/` + place + `/']`)
 }
 
 // write types a text into an element.

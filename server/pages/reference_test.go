@@ -17,7 +17,7 @@ func TestReference(t *testing.T) {
 	s := servertest.New(t)
 	b.do(chromedp.Navigate(s.URL))
 	b.shows("Every request needs an access token")
-	b.do(chromedp.Click(chromedp.CSS(`a[href="docs/"]`), chromedp.NodeVisible))
+	b.click(`a[href='docs/']`)
 	b.shows("Create a session")
 	b.shows("Cloud Sessions API")
 	b.shows(s.URL + "/v1")

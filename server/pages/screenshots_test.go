@@ -56,7 +56,7 @@ func TestScreenshots(t *testing.T) {
 	b.theme(folder, "confirmation")
 	b.press("Allow")
 	b.shows("The folder is gone.")
-	b.do(chromedp.Click(chromedp.CSS(".tool summary"), chromedp.NodeVisible))
+	b.click(".tool summary")
 	b.theme(folder, "transcript")
 }
 
