@@ -164,7 +164,7 @@ func (n *note) add(method string, resp *http.Response, err error) {
 	case method == http.MethodPost || n.status == 0:
 		n.status, n.err = resp.StatusCode, nil
 		n.accepted = n.accepted || method == http.MethodPost && resp.StatusCode/100 == 2
-		n.document = n.accepted && !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream")
+		n.document = n.accepted && strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json")
 	}
 }
 
