@@ -8,11 +8,11 @@ BASE ?= HEAD
 # SQLite is C translated to Go and manages memory that the detector does not see. The others loop over the bytes of their
 # arguments and share nothing of ours between goroutines. None may use sync.Map or the generic types of sync/atomic: the
 # linker takes one copy of an instantiated function for the whole program, and that copy would not be instrumented.
-UNRACED := modernc.org/sqlite/lib modernc.org/libc regexp unicode/utf8 github.com/cloud-sessions/sessions/server/plainjson
+UNRACED := modernc.org/sqlite/lib modernc.org/libc modernc.org/memory compress/flate regexp unicode/utf8 github.com/cloud-sessions/sessions/server/plainjson
 RACE := -race $(foreach package,$(UNRACED),-gcflags=$(package)=-race=false)
-# The detector would also sleep for a second before each process exits, and keep its shadow of the memory in small pages: large
-# values then cost more page faults than anything else.
-export GORACE ?= atexit_sleep_ms=10 no_huge_pages_for_shadow=0
+# The detector would also sleep for a second before each process exits, keep its shadow of the memory in small pages, and map
+# that of each large value anew, in place of clearing it: large values then cost more page faults than anything else.
+export GORACE ?= atexit_sleep_ms=10 no_huge_pages_for_shadow=0 clear_shadow_mmap_threshold=4194304
 # These packages and their tests start no goroutines, which TestSequentialPackages checks. The detector would find nothing in
 # their tests, and make them take five times as long; what servers share of them is raced by the servers' tests.
 SEQUENTIAL := ./api/... ./client/recording ./client/contractdrift

@@ -154,15 +154,21 @@ func (s *server) giveBack(database string) error {
 	return nil
 }
 
-// empty ends all other connections and deletes all rows, except those that record which migrations were applied.
+// empty ends all other connections and deletes all rows, except those that record which migrations were applied. What deletes
+// them is a function of the connection, so that its statements are planned once, and a new one where there are other tables.
 const empty = `
 	SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
 	SET session_replication_role = replica; -- no foreign keys
 	DO $$
-	DECLARE name TEXT;
+	DECLARE
+		deletes TEXT;
+		name TEXT;
 	BEGIN
-		FOR name IN SELECT tablename FROM pg_tables
-			WHERE schemaname = 'public' AND tablename <> 'goose_db_version' LOOP
-			EXECUTE format('DELETE FROM %I', name);
-		END LOOP;
+		SELECT coalesce(string_agg(format('DELETE FROM public.%I;', relname), ' ' ORDER BY relname), '') INTO deletes
+			FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'goose_db_version';
+		name := 'empty_' || md5(deletes);
+		IF to_regproc('pg_temp.' || name) IS NULL THEN
+			EXECUTE format('CREATE FUNCTION pg_temp.%I() RETURNS void LANGUAGE plpgsql AS $f$ BEGIN %s END $f$', name, deletes);
+		END IF;
+		EXECUTE format('SELECT pg_temp.%I()', name);
 	END $$`

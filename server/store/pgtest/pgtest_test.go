@@ -23,6 +23,9 @@ func TestPostgreSQL(t *testing.T) {
 				CREATE TABLE IF NOT EXISTS squares (n BIGINT PRIMARY KEY REFERENCES numbers);
 				INSERT INTO numbers VALUES (1); INSERT INTO squares VALUES (1)`)
 		})
+		t.Run("Database with another table", func(t *testing.T) {
+			execute(t, pgtest.Database(t), "CREATE TABLE IF NOT EXISTS cubes (n BIGINT PRIMARY KEY); INSERT INTO cubes VALUES (1)")
+		})
 	}
 }
 
