@@ -212,6 +212,7 @@ function Window(props: {
   const [atEnd, setAtEnd] = useState(true);
   const anchor = useRef<{ row: Element; top: number }>(null);
   const seen = useRef({ count, prepending: false });
+  const loading = useRef(false);
   const end = Math.max(0, count - range.fromEnd), start = Math.max(0, end - range.length);
 
   // hold keeps a row where it is on the screen when others come or go above it.
@@ -232,6 +233,8 @@ function Window(props: {
       widen();
       return;
     }
+    if (loading.current) return; // a second click would add the same entries again
+    loading.current = true;
     setRange((r) => ({ ...r, length: Math.min(r.length, end) })); // what comes is added below, in one step
     seen.current.prepending = true;
     try {
@@ -239,6 +242,8 @@ function Window(props: {
     } catch (thrown) {
       seen.current.prepending = false;
       setFailure(asFailure(thrown));
+    } finally {
+      loading.current = false;
     }
   };
   const later = () => {
