@@ -152,11 +152,19 @@ func TestAChunkedBodyIsRefusedAsItIsRead(t *testing.T) {
 	}
 }
 
+// filler is a text of that length. If one of its characters that HTML needs escaped took six bytes, it would be half as long
+// again; were all of them such characters, encoding/json would escape each, to no end but time.
+func filler(length int) string {
+	return strings.Repeat(fillerUnit, length/len(fillerUnit)+1)[:length]
+}
+
+var fillerUnit = strings.Repeat("<", 100) + strings.Repeat("a", 900)
+
 // largeTools are the tools of an agent of nearly 2 MiB.
 func largeTools() string {
 	var tools []string
 	for i := range 7 {
-		tools = append(tools, fmt.Sprintf(`{"type":"custom","name":"t%d","input_schema":{"type":"object","description":"%s"}}`, i, strings.Repeat("<", 262144-100)))
+		tools = append(tools, fmt.Sprintf(`{"type":"custom","name":"t%d","input_schema":{"type":"object","description":"%s"}}`, i, filler(262144-100)))
 	}
 	return "[" + strings.Join(tools, ",") + "]"
 }
@@ -200,7 +208,7 @@ func (h *harness) pages(path string) (sizes []int) {
 			h.t.Fatalf("%s: %d %.200s", path, got.Code, got.Body)
 		}
 		// Under the race detector encoding/json would take longer than the server: most of the long texts is left out.
-		short := bytes.ReplaceAll(got.Body.Bytes(), bytes.Repeat([]byte("<"), 1000), nil)
+		short := bytes.ReplaceAll(got.Body.Bytes(), []byte(fillerUnit), nil)
 		var page struct {
 			Data     []json.RawMessage
 			HasMore  bool    `json:"has_more"`
@@ -252,7 +260,7 @@ func TestPagesAreBoundedInBytes(t *testing.T) {
 		}
 	}
 	path := h.session()
-	h.fillLog(path, 9, strings.Repeat("<", 1_000_000))
+	h.fillLog(path, 9, filler(1_000_000))
 	for path, want := range map[string]int{
 		"/agents?limit=100":                             6,
 		"/agents/" + id + "/versions?limit=100":         5,
@@ -292,7 +300,7 @@ func TestLargeRowsStayReadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ids []string
-	for range 3 {
+	for range 2 {
 		s, err := h.db.CreateSession(t.Context(), "alice", store.SessionSpec{AgentID: agent.ID, EnvironmentID: h.environment})
 		if err != nil {
 			t.Fatal(err)
@@ -306,7 +314,7 @@ func TestLargeRowsStayReadable(t *testing.T) {
 			t.Errorf("%s: %d, %d bytes, %.200s", path, got.Code, got.Body.Len(), got.Body)
 		}
 	}
-	create := h.do(request{method: "POST", path: "/agents", body: `{"name":"new","model":"ultimate","tools":[` + strings.Join(tools, ",") + `]}`})
+	create := h.do(request{method: "POST", path: "/agents", body: `{"name":"new","model":"ultimate","tools":[` + strings.Join(tools[:11], ",") + `]}`})
 	if r := refusalOf(create); r.Status != 400 || r.Param != "body" || r.Message != "The request body must be at most 2097152 bytes of JSON." {
 		t.Errorf("%+v", r)
 	}
@@ -318,7 +326,12 @@ func TestAnAgentDoesNotOutgrowItsBound(t *testing.T) {
 	id := h.storeLargeAgent("a")
 	long := strings.Repeat("话", 100_000)
 	update := func(id, fields string, version int) refusal {
-		return refusalOf(h.do(request{method: "POST", path: "/agents/" + id, body: fmt.Sprintf(`{"version":%d,%s}`, version, fields)}))
+		// Without kin-openapi, which would take longer than the server: it validates the updates of smaller agents.
+		got := h.plainly("POST", "/v1/agents/"+id, fmt.Sprintf(`{"version":%d,%s}`, version, fields), "identity")
+		if got.status == http.StatusOK {
+			return refusal{Status: got.status}
+		}
+		return refusalOf(got)
 	}
 	if got := update(id, `"description":"d"`, 1); got.Status != http.StatusOK {
 		t.Errorf("%+v", got)

@@ -225,15 +225,20 @@ func (h *harness) events(path string) (frames []frame) {
 		if got.status != 200 {
 			h.t.Fatalf("list: %d %s", got.status, got.body)
 		}
-		for _, e := range got.field("data").([]any) {
-			data := e.(map[string]any)
+		var page struct {
+			Data     []map[string]any
+			NextPage *string `json:"next_page"`
+		}
+		if err := json.Unmarshal(got.body, &page); err != nil {
+			h.t.Fatal(err)
+		}
+		for _, data := range page.Data {
 			frames = append(frames, frame{ID: data["id"].(string), Event: data["type"].(string), Data: data})
 		}
-		next, more := got.field("next_page").(string)
-		if !more {
+		if page.NextPage == nil {
 			return frames
 		}
-		query = "?limit=100&page=" + next
+		query = "?limit=100&page=" + *page.NextPage
 	}
 }
 

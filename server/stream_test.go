@@ -91,18 +91,23 @@ func TestASlowReaderIsDropped(t *testing.T) {
 	eachWay(t, func(t *testing.T, take func(*harness) *harness) {
 		h := take(start(t, func(c *server.Config) { c.StreamPatience, c.MaxStreams = 50*time.Millisecond, 2 }))
 		path := h.session()
-		conn, err := net.Dial("tcp", h.web.Listener.Addr().String())
+		web := httptest.NewUnstartedServer(h.web.Config.Handler)
+		web.Config.ConnState = func(conn net.Conn, state http.ConnState) {
+			if state == http.StateNew {
+				_ = conn.(*net.TCPConn).SetWriteBuffer(1 << 10) // or the system would hold megabytes
+			}
+		}
+		web.Start()
+		t.Cleanup(web.Close)
+		conn, err := net.Dial("tcp", web.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
 		_ = conn.(*net.TCPConn).SetReadBuffer(1 << 10)
 		fmt.Fprintf(conn, "GET /v1%s/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", path, aliceToken)
-		text := strings.Repeat("x", 900_000)
-		for range 5 { // 9 MB: more than a connection holds
-			h.say(path, text)
-			h.settled(path)
-		}
+		h.say(path, strings.Repeat("x", 300_000)) // more than the connection holds
+		h.settled(path)
 		h.dropsTheReader(t)
 	})
 }
@@ -116,6 +121,7 @@ func TestASlowReaderIsDroppedOverHTTP2(t *testing.T) {
 	web.EnableHTTP2 = true
 	web.StartTLS()
 	t.Cleanup(web.Close)
+	web.Client().Transport.(*http.Transport).HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, web.URL+"/v1"+path+"/events/stream", nil)
@@ -131,11 +137,8 @@ func TestASlowReaderIsDroppedOverHTTP2(t *testing.T) {
 	if line, err := bufio.NewReader(res.Body).ReadString('\n'); err != nil || line != ": heartbeat\n" {
 		t.Fatalf("%q, %v", line, err)
 	}
-	text := strings.Repeat("x", 900_000)
-	for range 3 { // 5 MB: more than the client lets the server send ahead
-		h.say(path, text)
-		h.settled(path)
-	}
+	h.say(path, strings.Repeat("x", 300_000)) // more than the client lets the server send ahead
+	h.settled(path)
 	h.dropsTheReader(t)
 }
 
