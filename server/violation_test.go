@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -26,7 +27,16 @@ func nameless(t *testing.T, h *harness) {
 
 // unchecked gets a path as alice without the harness, which would validate the response itself.
 func (h *harness) unchecked(path string) *httptest.ResponseRecorder {
+	h.t.Helper()
+	return h.uncheckedInto(new(bytes.Buffer), path)
+}
+
+// uncheckedInto does the same with a buffer that is used again: for a large response it would grow, and be copied, many times.
+func (h *harness) uncheckedInto(body *bytes.Buffer, path string) *httptest.ResponseRecorder {
+	h.t.Helper()
+	body.Reset()
 	recorder := httptest.NewRecorder()
+	recorder.Body = body
 	r := httptest.NewRequestWithContext(h.t.Context(), http.MethodGet, path, nil)
 	r.Header.Set("Authorization", "Bearer "+aliceToken)
 	h.server.ServeHTTP(recorder, r)
