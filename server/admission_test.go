@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -115,14 +114,9 @@ func TestAStreamThatIsNotReadEndsWithItsToken(t *testing.T) {
 		path := h.session()
 		h.fillLog(path, 1, "first")
 		first := h.events(path)[0].ID
-		h.fillLog(path, 10, strings.Repeat("x", 900_000)) // 9 MB: more than a connection holds
-		conn, err := net.Dial("tcp", h.web.Listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
-		_, err = io.WriteString(conn, "GET /v1"+path+"/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+aliceToken+"\r\nLast-Event-ID: "+first+"\r\n\r\n")
+		h.fillLog(path, 1, strings.Repeat("x", 300_000)) // more than the connection holds
+		conn := h.narrow()
+		_, err := io.WriteString(conn, "GET /v1"+path+"/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+aliceToken+"\r\nLast-Event-ID: "+first+"\r\n\r\n")
 		if err != nil {
 			t.Fatal(err)
 		}

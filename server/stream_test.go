@@ -91,25 +91,32 @@ func TestASlowReaderIsDropped(t *testing.T) {
 	eachWay(t, func(t *testing.T, take func(*harness) *harness) {
 		h := take(start(t, func(c *server.Config) { c.StreamPatience, c.MaxStreams = 50*time.Millisecond, 2 }))
 		path := h.session()
-		web := httptest.NewUnstartedServer(h.web.Config.Handler)
-		web.Config.ConnState = func(conn net.Conn, state http.ConnState) {
-			if state == http.StateNew {
-				_ = conn.(*net.TCPConn).SetWriteBuffer(1 << 10) // or the system would hold megabytes
-			}
-		}
-		web.Start()
-		t.Cleanup(web.Close)
-		conn, err := net.Dial("tcp", web.Listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		_ = conn.(*net.TCPConn).SetReadBuffer(1 << 10)
+		conn := h.narrow()
 		fmt.Fprintf(conn, "GET /v1%s/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", path, aliceToken)
 		h.say(path, strings.Repeat("x", 300_000)) // more than the connection holds
 		h.settled(path)
 		h.dropsTheReader(t)
 	})
+}
+
+// narrow connects to the server over a connection that holds little: those of the system hold megabytes.
+func (h *harness) narrow() net.Conn {
+	h.t.Helper()
+	web := httptest.NewUnstartedServer(h.web.Config.Handler)
+	web.Config.ConnState = func(conn net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			_ = conn.(*net.TCPConn).SetWriteBuffer(1 << 10)
+		}
+	}
+	web.Start()
+	h.t.Cleanup(web.Close)
+	conn, err := net.Dial("tcp", web.Listener.Addr().String())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.(*net.TCPConn).SetReadBuffer(1 << 10)
+	return conn
 }
 
 // TestASlowReaderIsDroppedOverHTTP2 does the same over HTTP/2, where a reader that does not read blocks its stream alone. Before
