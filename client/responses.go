@@ -35,6 +35,10 @@ func decode[T any](resp *response) (*T, error) {
 		return fail("the response is empty")
 	}
 	var out *T
+	if raw, ok := any(new(T)).(*json.RawMessage); ok && json.Valid(body) { // which is not decoded
+		*raw = bytes.Trim(body, " \t\r\n")
+		return any(raw).(*T), nil
+	}
 	if err := unmarshal(body, &out); err != nil {
 		if jsonMedia(mediaType(resp)) {
 			return fail("the response is not the contract's JSON: %s", err.Error())

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -136,7 +137,7 @@ func (s *stream) take(frame sse.Event) (event Event, ok bool, err error) {
 	if len(frame.Data) == 0 {
 		return Event{}, false, nil
 	}
-	if err := json.Unmarshal(frame.Data, &event); err != nil {
+	if err := event.UnmarshalJSON(bytes.Trim(frame.Data, " \t\r\n")); err != nil {
 		return Event{}, false, unexpected(http.StatusOK, "an event of the stream is not the contract's: %s", err.Error())
 	}
 	if event.Type == "" {

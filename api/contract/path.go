@@ -40,6 +40,9 @@ func (p path) String() string {
 	return b.String()
 }
 
+// escapes writes a name as a step of a JSON pointer.
+var escapes = strings.NewReplacer("~", "~0", "/", "~1")
+
 // pointer returns the path as a JSON pointer (RFC 6901).
 func (p path) pointer() string {
 	var b strings.Builder
@@ -47,7 +50,7 @@ func (p path) pointer() string {
 		if s := p[i]; s.index >= 0 {
 			b.WriteString("/" + strconv.Itoa(s.index))
 		} else {
-			b.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(s.name))
+			b.WriteString("/" + escapes.Replace(s.name))
 		}
 	}
 	return b.String()

@@ -121,10 +121,12 @@ func (r *Reader) readLine() ([]byte, error) {
 				continue
 			}
 		}
-		end := bytes.IndexAny(part, "\r\n")
-		text := part
+		text, end := part, bytes.IndexByte(part, '\n')
 		if end >= 0 {
 			text = part[:end]
+		}
+		if cr := bytes.IndexByte(text, '\r'); cr >= 0 {
+			text, end = part[:cr], cr
 		}
 		if len(r.line)+len(text) > r.limit+len("data: ") {
 			return nil, ErrTooLong

@@ -125,6 +125,9 @@ func (e *exchange) response(resp *http.Response) error {
 	if e.operation.Bytes(resp.StatusCode) {
 		return e.foundAll(e.operation.ResponseViolations(resp.StatusCode, resp.Header, nil))
 	}
+	if resp.ContentLength > maxResponse {
+		return e.responseViolation(resp.StatusCode, "size", tooLarge)
+	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	rest := io.Reader(resp.Body)
 	if err != nil {

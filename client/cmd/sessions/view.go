@@ -5,16 +5,17 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
-// views are the views by hand.
-func views() []any {
+// views are the views by hand. They are made once: every command looks for its own among them.
+var views = sync.OnceValue(func() []any {
 	return []any{
 		sessionView(), sessionResourceView(), eventView(), agentView(), environmentView(), fileView(), memoryStoreView(), memoryView(),
 		memoryItemView(), vaultView(), credentialView(), validationView(),
 	}
-}
+})
 
 // viewOf returns the view by hand of a type of record, or its plain view.
 func viewOf[T any]() view[T] {
