@@ -223,8 +223,8 @@ func TestNoServerActsOnTheTerminalOfADialogue(t *testing.T) {
 		"a failing command":   prepare(t, bad, "get", "sess_1", "--verbose", "--retries", "0"),
 		"JSON":                prepare(t, good, "list", "-o", "json"),
 		"a failing chat":      prepare(t, bad, "chat", "sess_1"),
-		"contract check":      prepare(t, good, "contract", "check", "--read-only"),
-		"a failing check":     prepare(t, bad, "contract", "check"),
+		"contract check":      prepare(t, good, "contract", "check", "--read-only", "--only", "listModels,listSessions,getSession,listEvents,streamEvents,getFileContent"),
+		"a failing check":     prepare(t, bad, "contract", "check", "--only", "listModels,createSession,updateSession,sendEvents,streamEvents,deleteFile"),
 		"completion":          prepare(t, good, "__complete", "get", ""),
 		"events not awaited":  prepare(t, good, "send", "sess_1", "hello", "--no-wait"),
 	} {

@@ -521,9 +521,9 @@ func TestTheHistoryIsBoundedInBytes(t *testing.T) {
 	b := newBed(t, time.Second)
 	const size = 900_000
 	for i := range 13 { // three more than are read
-		_, _, err := b.log.Append(t.Context(), b.session, func(*store.Session) ([]event.New, error) {
-			text := strings.Repeat(string(rune('a'+i)), size)
-			return []event.New{{Type: string(turn.UserMessage), TurnID: "turn_old", Payload: event.Payload{Content: event.Content(text)}}}, nil
+		payload := json.RawMessage(`{"content":[{"type":"text","text":"` + strings.Repeat(string(rune('a'+i)), size) + `"}]}`)
+		_, _, err := b.store.AppendEvents(t.Context(), b.session.Account, b.session.ID, func(*store.Session) ([]store.NewEvent, error) {
+			return []store.NewEvent{{Type: string(turn.UserMessage), TurnID: "turn_old", Payload: payload}}, nil
 		})
 		if err != nil {
 			t.Fatal(err)
