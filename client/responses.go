@@ -46,7 +46,7 @@ func decode[T any](resp *response) (*T, error) {
 		text := describe(resp)
 		return fail(text.own+"; is the base URL right?", text.foreign...)
 	}
-	if out == nil && !acceptsNull[T]() {
+	if out == nil && reflect.TypeFor[T]().Kind() != reflect.Pointer {
 		return fail("the response is null")
 	}
 	if out == nil {
@@ -54,12 +54,6 @@ func decode[T any](resp *response) (*T, error) {
 		return out, json.Unmarshal(body, out)
 	}
 	return out, nil
-}
-
-// acceptsNull reports whether null is a value of the type: of a pointer, and of JSON that is not decoded.
-func acceptsNull[T any]() bool {
-	t := reflect.TypeFor[T]()
-	return t.Kind() == reflect.Pointer || t == reflect.TypeFor[json.RawMessage]()
 }
 
 // responseError turns a response that is not a success into an error.
