@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,7 +84,7 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 		for len(c.talks) < crashTalkers {
 			c.talks[c.session(`"title":"talk"`)] = nil
 		}
-		c.load(round, seed, func() {
+		c.load(round, seed, 1+random.Int64N(2*crashTalkers), func() {
 			time.Sleep(time.Duration(5_000+random.IntN(55_000)) * time.Microsecond)
 			_ = s.Process.Kill()
 			_ = s.Wait()
@@ -96,10 +97,17 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 	}
 }
 
-// load has all callers call until the server is gone, and runs kill once a write and a message are acknowledged.
-func (c *crash) load(round int, seed uint64, kill func()) {
+// load has all callers call until the server is gone, and runs kill once a write and so many messages are acknowledged: turns
+// are under way by then, however slow the machine is.
+func (c *crash) load(round int, seed uint64, messages int64, kill func()) {
 	written, said := make(chan struct{}), make(chan struct{})
-	onWrite, onMessage := sync.OnceFunc(func() { close(written) }), sync.OnceFunc(func() { close(said) })
+	var left atomic.Int64
+	left.Store(messages)
+	onWrite, onMessage := sync.OnceFunc(func() { close(written) }), func() {
+		if left.Add(-1) == 0 {
+			close(said)
+		}
+	}
 	var callers sync.WaitGroup
 	for i := range crashWriters {
 		own := rand.New(rand.NewPCG(seed, uint64(1+round*crashWriters+i)))

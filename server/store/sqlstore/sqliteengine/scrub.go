@@ -194,11 +194,7 @@ func gapOf(number uint32, page []byte) []byte {
 	return page[begin:end]
 }
 
-func allZero(data []byte) bool {
-	for _, b := range data {
-		if b != 0 {
-			return false
-		}
-	}
-	return true
-}
+// zeros is as long as a page can be.
+var zeros [65536]byte
+
+func allZero(data []byte) bool { return bytes.Equal(data, zeros[:len(data)]) }
