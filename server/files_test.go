@@ -310,6 +310,15 @@ func TestNoPlaceForFiles(t *testing.T) {
 	}
 }
 
+// A bucket needs a package that is imported for it, which this program leaves out.
+func TestBucketsNeedAnImport(t *testing.T) {
+	t.Parallel()
+	s, err := server.New(t.Context(), server.Config{DB: "sqlite::memory:", Blobs: "s3://files"})
+	if err == nil || !strings.Contains(err.Error(), "let it import github.com/cloud-sessions/sessions/server/blob/s3") {
+		t.Errorf("%v, %v", s, err)
+	}
+}
+
 // TestLostContent reads a file whose blob is gone: the caller gets an error and no empty file.
 func TestLostContent(t *testing.T) {
 	h := start(t)

@@ -65,6 +65,12 @@ var importRules = []importRule{
 		except:  []string{"server/store/sqlstore/migrations"},
 	},
 	{
+		why:     "the SDK of AWS, a quarter of a program, is for those who store files in S3",
+		imports: []string{"gocloud.dev", "github.com/aws", module + "server/blob/s3"},
+		except:  []string{"server/blob/s3", "server/cmd/sessionsd"},
+		tests:   []string{"server/blob"},
+	},
+	{
 		why:     "only the store chooses an engine",
 		imports: []string{module + "server/store/sqlstore/sqliteengine", module + "server/store/sqlstore/pgengine"},
 		by:      "server",

@@ -75,8 +75,9 @@ type Config struct {
 	// DemoToken is the demo account's token, which each start makes valid for 30 days; empty for a new one. On an Addr beyond
 	// loopback it must have at least 24 characters. A token that was revoked or that belongs to another account is refused.
 	DemoToken string
-	// Blobs is where the contents of files are stored: a folder, s3://BUCKET (see package blob), or NoBlobs. By default it is
-	// the folder PATH.blobs beside a SQLite file, a temporary folder with a database in memory, and NoBlobs with PostgreSQL.
+	// Blobs is where the contents of files are stored: a folder, s3://BUCKET in a program that imports package blob/s3, or
+	// NoBlobs. By default it is the folder PATH.blobs beside a SQLite file, a temporary folder with a database in memory, and
+	// NoBlobs with PostgreSQL.
 	Blobs string
 	// MaxFileBytes is the most bytes of a file, 64 MiB by default; MaxAccountFileBytes is that of all files of an account, 10
 	// GiB by default.

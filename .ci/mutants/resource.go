@@ -444,7 +444,7 @@ var resourceMutants = []mutant{
 	},
 	{
 		name:     "files: an upload to a bucket holds 16 MiB before it sends them",
-		in:       "server/blob/bucket.go",
+		in:       "server/blob/s3/s3.go",
 		before:   "o.PartSizeBytes, o.MultipartUploadThreshold, o.Concurrency = partBytes, partBytes, 1",
 		after:    "o.PartSizeBytes, o.Concurrency = partBytes, 1",
 		packages: "server/blob",

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"strings"
@@ -53,30 +54,48 @@ type Blob struct {
 // ErrNotFound means that no blob has the key.
 var ErrNotFound = errors.New("blob not found")
 
-// Open opens the store that a name stands for: s3://BUCKET with the parameters of gocloud.dev/blob/s3blob in its query, or
-// else a folder, which is created if necessary.
+// Open opens the store that a name stands for: a folder, which is created if necessary, or a bucket by its URL, such as
+// s3://BUCKET, whose scheme a package has registered that the program imports.
 func Open(ctx context.Context, name string) (Store, error) {
-	if strings.HasPrefix(name, "s3://") {
-		return openBucket(ctx, name)
+	scheme, _, is := strings.Cut(name, "://")
+	if !is {
+		return openFolder(name)
 	}
-	return openFolder(name)
+	open, ok := openers[scheme]
+	switch {
+	case ok:
+		return open(ctx, name)
+	case scheme == "s3":
+		return nil, errors.New("blob: this program has no buckets; for s3:// let it import github.com/cloud-sessions/sessions/server/blob/s3")
+	default:
+		return nil, fmt.Errorf("blob: files are not stored in %s://; name a folder, or a bucket as s3://BUCKET", scheme)
+	}
 }
 
-// newKey returns a key that is fit for a file name where letter case does not matter.
-func newKey() string { return "blob-" + strings.ToLower(rand.Text()) }
+// openers open buckets, by the schemes of their URLs.
+var openers = map[string]func(ctx context.Context, name string) (Store, error){}
 
-// source reads the content of a new blob and measures it.
-type source struct {
+// Register lets Open open buckets whose URLs have a scheme. It is for the init functions of packages such as blob/s3.
+func Register(scheme string, open func(ctx context.Context, name string) (Store, error)) {
+	openers[scheme] = open
+}
+
+// NewKey returns a key for a blob that is fit for a file name where letter case does not matter.
+func NewKey() string { return "blob-" + strings.ToLower(rand.Text()) }
+
+// Source reads the content of a new blob and measures it, for the Create of a Store.
+type Source struct {
 	from io.Reader
 	hash hash.Hash
 	size int64
 	err  error // of from, except io.EOF
 }
 
-func newSource(from io.Reader) *source { return &source{from: from, hash: sha256.New()} }
+// NewSource returns a source that reads from a reader.
+func NewSource(from io.Reader) *Source { return &Source{from: from, hash: sha256.New()} }
 
 // Read implements io.Reader.
-func (s *source) Read(p []byte) (int, error) {
+func (s *Source) Read(p []byte) (int, error) {
 	n, err := s.from.Read(p)
 	s.hash.Write(p[:n])
 	s.size += int64(n)
@@ -86,13 +105,13 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// blob describes what was read.
-func (s *source) blob(key string) Blob {
+// Blob describes what was read.
+func (s *Source) Blob(key string) Blob {
 	return Blob{Key: key, Size: s.size, SHA256: hex.EncodeToString(s.hash.Sum(nil))}
 }
 
-// failed returns the error of a blob that was not created: that of its source, or an *UnavailableError.
-func (s *source) failed(err error) error {
+// Failed returns the error of a blob that was not created: that of its source, or an *UnavailableError.
+func (s *Source) Failed(err error) error {
 	if s.err != nil {
 		return s.err
 	}

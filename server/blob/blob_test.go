@@ -21,6 +21,7 @@ import (
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
 	"github.com/cloud-sessions/sessions/server/blob"
+	_ "github.com/cloud-sessions/sessions/server/blob/s3"
 )
 
 func check(t *testing.T, err error) {
@@ -116,6 +117,23 @@ func TestStores(t *testing.T) {
 				t.Errorf("keys %v", got)
 			}
 		})
+	}
+}
+
+// TestNames opens stores that do not exist; a name with a scheme is never that of a folder.
+func TestNames(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, want := range map[string]string{
+		"gs://files":      "blob: files are not stored in gs://; name a folder, or a bucket as s3://BUCKET",
+		"file:///files":   "blob: files are not stored in file://; name a folder, or a bucket as s3://BUCKET",
+		"s3://files?a=%z": "blob: open the bucket",
+	} {
+		if s, err := blob.Open(t.Context(), name); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, %v; want %s", name, s, err, want)
+		}
+	}
+	if made, err := os.ReadDir("."); err != nil || len(made) > 0 {
+		t.Errorf("%v, %v", made, err)
 	}
 }
 

@@ -54,8 +54,8 @@ func Temporary() (Store, error) {
 
 // Create implements Store.
 func (f *folder) Create(ctx context.Context, r io.Reader) (Blob, error) {
-	key := newKey()
-	from := newSource(r)
+	key := NewKey()
+	from := NewSource(r)
 	err := f.write(ctx, unfinished+key, from)
 	if err == nil {
 		err = f.root.Rename(unfinished+key, key)
@@ -65,9 +65,9 @@ func (f *folder) Create(ctx context.Context, r io.Reader) (Blob, error) {
 	}
 	if err != nil {
 		_ = f.root.Remove(unfinished + key)
-		return Blob{}, from.failed(err)
+		return Blob{}, from.Failed(err)
 	}
-	return from.blob(key), nil
+	return from.Blob(key), nil
 }
 
 // write writes a new file durably, except for its name.
@@ -76,7 +76,7 @@ func (f *folder) write(ctx context.Context, name string, from io.Reader) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.CopyBuffer(struct{ io.Writer }{file}, untilDone{ctx, from}, make([]byte, folderBuffer))
+	_, err = io.CopyBuffer(struct{ io.Writer }{file}, untilDone{ctx, from}, make([]byte, CopyBytes))
 	if err == nil {
 		err = file.Sync()
 	}
@@ -163,11 +163,11 @@ func (f *folder) List(ctx context.Context, before time.Time, each func(key strin
 	}
 }
 
-// folderBuffer is how many bytes are copied at a time.
-const folderBuffer = 64 << 10
+// CopyBytes is how many bytes of a content stores copy at a time.
+const CopyBytes = 64 << 10
 
 // Buffer implements Store.
-func (f *folder) Buffer() int { return folderBuffer }
+func (f *folder) Buffer() int { return CopyBytes }
 
 // Close implements Store.
 func (f *folder) Close() error {
@@ -178,7 +178,7 @@ func (f *folder) Close() error {
 	return err
 }
 
-// validKey is what a key of a blob looks like, as newKey makes it.
+// validKey is what a key of a blob looks like, as NewKey makes it.
 var validKey = regexp.MustCompile(`^blob-[a-z0-9]{1,100}$`)
 
 // Restore stores what r yields under the key that the blob had where it was copied from, durably, in a folder, and describes
@@ -191,7 +191,7 @@ func Restore(ctx context.Context, path, key string, r io.Reader) (Blob, error) {
 	if err != nil {
 		return Blob{}, err
 	}
-	from := newSource(r)
+	from := NewSource(r)
 	err = f.write(ctx, key, from)
 	if err == nil {
 		err = osfolder.Sync(f.root.Open, ".")
@@ -199,5 +199,5 @@ func Restore(ctx context.Context, path, key string, r io.Reader) (Blob, error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return Blob{}, fmt.Errorf("blob: %w", err)
 	}
-	return from.blob(key), nil
+	return from.Blob(key), nil
 }

@@ -106,7 +106,8 @@ func TestConsole(t *testing.T) {
 
 	// A long session is opened at its end, and shows the rest on demand.
 	b.sent(c, session.ID, "Say many things")
-	b.until(`document.querySelectorAll(".item.end").length > 0 && !document.querySelector(".item.live") && document.querySelector(".status").innerText === "Idle"`)
+	b.shows("One of many.")
+	b.until(`[...document.querySelectorAll(".item")].at(-1).matches(".end") && document.querySelector(".status").innerText === "Idle"`)
 	b.click(`nav a[href='#/sessions']`)
 	b.until(`document.querySelectorAll(".item").length === 0`) // the session is closed
 	b.first("sessions")

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	_ "github.com/cloud-sessions/sessions/server/blob/s3" // for --blobs s3://BUCKET
 )
 
 func main() {

@@ -1,4 +1,6 @@
-package blob
+// Package s3 lets package blob store blobs in buckets of S3, and of what is compatible with it, in the programs that import
+// it. It is a package of its own because of its size: the AWS SDK is a quarter of such a program.
+package s3
 
 import (
 	"context"
@@ -10,19 +12,24 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"gocloud.dev/blob"
+	gocloud "gocloud.dev/blob"
 	"gocloud.dev/blob/s3blob"
 	"gocloud.dev/gcerrors"
+
+	"github.com/cloud-sessions/sessions/server/blob"
 )
 
+func init() { blob.Register("s3", open) }
+
 // bucket stores blobs as objects of an S3 bucket, which several processes can share.
-type bucket struct{ *blob.Bucket }
+type bucket struct{ *gocloud.Bucket }
 
 // checksums is the parameter of the bucket's URL that decides when the checksum of a response is validated. Some servers
 // send that of the complete object with a range of it, so it is validated only where S3 demands it.
 const checksums = "response_checksum_validation"
 
-func openBucket(ctx context.Context, name string) (*bucket, error) {
+// open opens the bucket of a URL, s3://BUCKET with the parameters of gocloud.dev/blob/s3blob in its query.
+func open(ctx context.Context, name string) (blob.Store, error) {
 	u, err := url.Parse(name)
 	if err != nil {
 		return nil, errors.New("blob: the URL of the bucket is malformed; write s3://BUCKET")
@@ -58,35 +65,35 @@ func (b *bucket) inParts(as func(any) bool) error {
 }
 
 // Create implements Store.
-func (b *bucket) Create(ctx context.Context, r io.Reader) (Blob, error) {
+func (b *bucket) Create(ctx context.Context, r io.Reader) (blob.Blob, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	key, from := newKey(), newSource(r)
-	w, err := b.NewWriter(ctx, key, &blob.WriterOptions{
+	key, from := blob.NewKey(), blob.NewSource(r)
+	w, err := b.NewWriter(ctx, key, &gocloud.WriterOptions{
 		ContentType: "application/octet-stream", DisableContentTypeDetection: true, BeforeWrite: b.inParts,
 	})
 	if err != nil {
-		return Blob{}, &UnavailableError{err}
+		return blob.Blob{}, &blob.UnavailableError{Cause: err}
 	}
-	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, from, make([]byte, folderBuffer)); err != nil {
+	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, from, make([]byte, blob.CopyBytes)); err != nil {
 		cancel() // otherwise Close would store what there is
 		_ = w.Close()
-		return Blob{}, from.failed(err)
+		return blob.Blob{}, from.Failed(err)
 	}
 	if err := w.Close(); err != nil {
-		return Blob{}, from.failed(err)
+		return blob.Blob{}, from.Failed(err)
 	}
-	return from.blob(key), nil
+	return from.Blob(key), nil
 }
 
 // Open implements Store.
 func (b *bucket) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
 	r, err := b.NewRangeReader(ctx, key, offset, length, nil)
 	if gcerrors.Code(err) == gcerrors.NotFound {
-		return nil, ErrNotFound
+		return nil, blob.ErrNotFound
 	}
 	if err != nil {
-		return nil, &UnavailableError{err}
+		return nil, &blob.UnavailableError{Cause: err}
 	}
 	return r, nil
 }
@@ -94,20 +101,20 @@ func (b *bucket) Open(ctx context.Context, key string, offset, length int64) (io
 // Delete implements Store.
 func (b *bucket) Delete(ctx context.Context, key string) error {
 	if err := b.Bucket.Delete(ctx, key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
-		return &UnavailableError{err}
+		return &blob.UnavailableError{Cause: err}
 	}
 	return nil
 }
 
 // List implements Store.
 func (b *bucket) List(ctx context.Context, before time.Time, each func(key string) error) error {
-	for objects := b.Bucket.List(&blob.ListOptions{Prefix: "blob-"}); ; {
+	for objects := b.Bucket.List(&gocloud.ListOptions{Prefix: "blob-"}); ; {
 		object, err := objects.Next(ctx)
 		switch {
 		case err == io.EOF:
 			return nil
 		case err != nil:
-			return &UnavailableError{err}
+			return &blob.UnavailableError{Cause: err}
 		case !object.ModTime.Before(before):
 		default:
 			if err := each(object.Key); err != nil {
@@ -119,4 +126,4 @@ func (b *bucket) List(ctx context.Context, before time.Time, each func(key strin
 
 // Buffer implements Store. The first part, which grows as it is read, is held next to two others, of which one is sent
 // while the other one is filled.
-func (b *bucket) Buffer() int { return 3*partBytes + partBytes/2 + folderBuffer }
+func (b *bucket) Buffer() int { return 3*partBytes + partBytes/2 + blob.CopyBytes }
