@@ -126,7 +126,8 @@ func TestNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"gs://files":      "blob: files are not stored in gs://; name a folder, or a bucket as s3://BUCKET",
 		"file:///files":   "blob: files are not stored in file://; name a folder, or a bucket as s3://BUCKET",
-		"s3://files?a=%z": "blob: open the bucket",
+		"s3://files?a=%z": "blob: the URL of the bucket is malformed; write s3://BUCKET?region=REGION",
+		"s3://files?a=b":  "blob: open the bucket: ",
 	} {
 		if s, err := blob.Open(t.Context(), name); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, %v; want %s", name, s, err, want)

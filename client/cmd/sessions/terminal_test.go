@@ -26,6 +26,7 @@ import (
 // screen is a terminal and what has been written to it.
 type screen struct {
 	*os.File
+	process *os.Process
 	mu      sync.Mutex
 	written bytes.Buffer
 	changed *sync.Cond
@@ -46,7 +47,7 @@ func (p *program) onTerminalOf(t *testing.T, columns uint16) *screen {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &screen{File: master}
+	s := &screen{File: master, process: p.Process}
 	s.changed = sync.NewCond(&s.mu)
 	var reader sync.WaitGroup
 	reader.Go(func() {
@@ -92,21 +93,16 @@ func (s *screen) wait(t *testing.T, pattern string) string {
 	})
 }
 
-// waitFor returns what was written once it is as wanted. It fails when that takes minutes.
+// waitFor returns what was written once it is as wanted. After two minutes the process is made to end and to write what its
+// goroutines were doing; the test fails with that.
 func (s *screen) waitFor(t *testing.T, wanted func(written string) bool) string {
 	t.Helper()
-	late := false
-	timer := time.AfterFunc(2*time.Minute, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		late = true
-		s.changed.Broadcast()
-	})
+	timer := time.AfterFunc(2*time.Minute, func() { _ = s.process.Signal(syscall.SIGQUIT) })
 	defer timer.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for !wanted(s.written.String()) {
-		if s.ended || late {
+		if s.ended {
 			t.Fatalf("%q is not what was waited for", &s.written)
 		}
 		s.changed.Wait()

@@ -28,13 +28,18 @@ type bucket struct{ *gocloud.Bucket }
 // send that of the complete object with a range of it, so it is validated only where S3 demands it.
 const checksums = "response_checksum_validation"
 
+var errMalformed = errors.New("blob: the URL of the bucket is malformed; write s3://BUCKET?region=REGION")
+
 // open opens the bucket of a URL, s3://BUCKET with the parameters of gocloud.dev/blob/s3blob in its query.
 func open(ctx context.Context, name string) (blob.Store, error) {
 	u, err := url.Parse(name)
 	if err != nil {
-		return nil, errors.New("blob: the URL of the bucket is malformed; write s3://BUCKET")
+		return nil, errMalformed
 	}
-	query := u.Query()
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, errMalformed
+	}
 	if !query.Has(checksums) {
 		query.Set(checksums, "when_required")
 		u.RawQuery = query.Encode()
