@@ -443,6 +443,14 @@ var resourceMutants = []mutant{
 		tests:    "TestUpdateAgent",
 	},
 	{
+		name:     "files: a bucket of a kind that nobody knows is taken for a folder",
+		in:       "server/blob/blob.go",
+		before:   "if !is {",
+		after:    "if scheme != \"s3\" {",
+		packages: "server/blob",
+		tests:    "TestNames",
+	},
+	{
 		name:     "files: an upload to a bucket holds 16 MiB before it sends them",
 		in:       "server/blob/s3/s3.go",
 		before:   "o.PartSizeBytes, o.MultipartUploadThreshold, o.Concurrency = partBytes, partBytes, 1",
