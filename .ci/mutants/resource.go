@@ -446,7 +446,7 @@ var resourceMutants = []mutant{
 		name:     "files: a bucket of a kind that nobody knows is taken for a folder",
 		in:       "server/blob/blob.go",
 		before:   "if !is {",
-		after:    "if scheme != \"s3\" {",
+		after:    "if !is || scheme != \"s3\" {",
 		packages: "server/blob",
 		tests:    "TestNames",
 	},
