@@ -354,4 +354,20 @@ var streamMutants = []mutant{
 		packages: "server",
 		tests:    "TestNewRefusesBadConfigs",
 	},
+	{
+		name:     "streams: a connection is closed while its caller may still send",
+		in:       "server/streams",
+		before:   "	if err != nil || !s.leaveToWatch() {",
+		after:    "	if true {",
+		packages: "server/streams",
+		tests:    "TestTheEndIsNoReset",
+	},
+	{
+		name:     "streams: a caller that never closes its connection keeps it",
+		in:       "server/streams",
+		before:   "	_ = s.Conn.SetReadDeadline(time.Now().Add(LastWrite))\n",
+		after:    "",
+		packages: "server/streams",
+		tests:    "TestTheEndIsNoReset",
+	},
 }

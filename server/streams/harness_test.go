@@ -179,20 +179,27 @@ type caller struct {
 // stream opens a stream after an event, or from the beginning for "".
 func (r *rig) stream(after string, account string) *caller {
 	r.t.Helper()
+	conn, server := r.connect()
+	_ = server.SetWriteBuffer(16 << 10)
+	c := &caller{Conn: conn}
+	r.serve(c, server, after, account)
+	return c
+}
+
+// connect returns both ends of a connection.
+func (r *rig) connect() (caller net.Conn, server *net.TCPConn) {
+	r.t.Helper()
 	r.dialing.Lock()
+	defer r.dialing.Unlock()
 	conn, err := net.Dial("tcp", r.listener.Addr().String())
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	server, err := r.listener.Accept()
-	r.dialing.Unlock()
+	accepted, err := r.listener.Accept()
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	_ = server.(*net.TCPConn).SetWriteBuffer(16 << 10)
-	c := &caller{Conn: conn}
-	r.serve(c, server, after, account)
-	return c
+	return conn, accepted.(*net.TCPConn)
 }
 
 // pipe opens a stream over a connection that is not a socket: every write waits for the caller.
@@ -255,6 +262,40 @@ type counted struct {
 func (c *counted) Write(p []byte) (int, error) {
 	c.writes.Add(1)
 	return c.TCPConn.Write(p)
+}
+
+// ordered is a connection that records the first error of its reads, and how it is closed.
+type ordered struct {
+	*net.TCPConn
+	mu    sync.Mutex
+	calls []string
+}
+
+func (c *ordered) called(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls = append(c.calls, name)
+}
+
+// Read implements net.Conn.
+func (c *ordered) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	if err != nil {
+		c.called("Read")
+	}
+	return n, err
+}
+
+// CloseWrite ends what is sent.
+func (c *ordered) CloseWrite() error {
+	c.called("CloseWrite")
+	return c.TCPConn.CloseWrite()
+}
+
+// Close implements net.Conn.
+func (c *ordered) Close() error {
+	c.called("Close")
+	return c.TCPConn.Close()
 }
 
 // serve has a caller's stream written to a connection.

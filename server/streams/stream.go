@@ -38,6 +38,8 @@ type stream struct {
 	over  bool // it has to end: the deadline for its writes stays as it is
 	// cancel ends what the stream reads of the store at present; nil for nothing.
 	cancel context.CancelFunc
+	// unread means that nobody reads from the connection any more, left that the one who does closes it.
+	unread, left bool
 
 	silent atomic.Bool // a heartbeat is due
 	due    time.Time   // when the next one is, guarded by beats
@@ -113,9 +115,19 @@ func (s *stream) rest() {
 	}
 }
 
-// watch reads from the connection until the caller leaves, which ends the stream.
+// watch reads from the connection until the caller leaves, which ends the stream, and closes the connection if it was left to
+// it.
 func (s *stream) watch() {
 	defer s.writers.closed()
+	defer func() {
+		s.mu.Lock()
+		s.unread = true
+		left := s.left
+		s.mu.Unlock()
+		if left {
+			_ = s.Conn.Close()
+		}
+	}()
 	for read := 0; read < discardedBytes; {
 		n, err := s.Conn.Read(s.discarded[:])
 		if read += n; err != nil {
@@ -239,6 +251,23 @@ func (s *stream) shut(err error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		s.writers.opts.Dropped()
 	}
-	_ = s.Conn.Close()
+	if err != nil || !s.leaveToWatch() {
+		_ = s.Conn.Close()
+	}
 	s.Ended()
+}
+
+// leaveToWatch ends what is sent to the caller, and leaves it to watch to close the connection once the caller has, or after
+// LastWrite: one that is closed with something unread is reset, and the caller may lose the end of the stream.
+func (s *stream) leaveToWatch() bool {
+	conn, ok := s.Conn.(interface{ CloseWrite() error })
+	s.mu.Lock()
+	s.left = ok && !s.unread
+	left := s.left
+	s.mu.Unlock()
+	if !left {
+		return false
+	}
+	_ = s.Conn.SetReadDeadline(time.Now().Add(LastWrite))
+	return conn.CloseWrite() == nil
 }

@@ -242,6 +242,29 @@ func TestAStreamEndsLate(t *testing.T) {
 	}
 }
 
+// A connection is not closed while its caller may still send, which would reset it, and the caller could lose the end of the
+// stream: the caller gets the end first. One that does not close its end is not waited for.
+func TestTheEndIsNoReset(t *testing.T) {
+	r := open(t)
+	for _, closes := range []bool{true, false} {
+		here, there := r.connect()
+		c, server := &caller{Conn: here}, &ordered{TCPConn: there}
+		r.serve(c, server, "", "acme")
+		c.end()
+		c.expectEnd()
+		if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			t.Fatalf("after the end: %d bytes, %v", n, err)
+		}
+		if closes {
+			_ = c.Close()
+		}
+		r.wait()
+		if want := []string{"CloseWrite", "Read", "Close"}; !slices.Equal(server.calls, want) {
+			t.Errorf("closes: %v, the connection ends with %v, want %v", closes, server.calls, want)
+		}
+	}
+}
+
 // Abort ends the streams that wait for the end of their bodies to be read, and those that wait for the store.
 func TestAbortEndsEveryStream(t *testing.T) {
 	r := open(t, func(o *streams.Options) { o.Patience = time.Hour })
