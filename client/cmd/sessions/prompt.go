@@ -17,6 +17,7 @@ type prompt struct {
 	draft   string
 	warned  bool // the last key was Ctrl-C, or it has stopped a turn
 	hint    string
+	live    bool // the program has begun to read messages
 	end     promptEnd
 }
 
@@ -71,6 +72,7 @@ func (p *prompt) Init() tea.Cmd { return nil }
 // Update implements tea.Model.
 func (p *prompt) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	var cmd tea.Cmd
+	p.live = true
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		p.area.MaxHeight = max(1, msg.Height-2)
@@ -168,9 +170,10 @@ func editable(text string) string {
 	return strings.NewReplacer("\r\n", "\n", "\r", "\n", "\t", tabSign).Replace(text)
 }
 
-// View implements tea.Model. A prompt that has ended takes no place: what it was is written once, as a whole.
+// View implements tea.Model. A prompt is shown once its program reads keys: some that were typed earlier, on a busy machine, were
+// lost. One that has ended takes no place: what it was is written once, as a whole.
 func (p *prompt) View() tea.View {
-	if p.end != promptOpen {
+	if !p.live || p.end != promptOpen {
 		return tea.NewView("")
 	}
 	view := tea.NewView(p.area.View())
