@@ -434,4 +434,12 @@ var commandLineMutants = []mutant{
 		packages: "client/cmd/sessions",
 		tests:    "TestContractProxyTrusts",
 	},
+	{
+		name:     "terminals: a prompt is shown before its program reads keys",
+		in:       "client/cmd/sessions",
+		before:   "	if !p.live || p.end != promptOpen {",
+		after:    "	if p.end != promptOpen {",
+		packages: "client/cmd/sessions",
+		tests:    "TestAPromptIsShownOnceItReads",
+	},
 }

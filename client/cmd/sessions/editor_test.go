@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	tea "charm.land/bubbletea/v2"
 	"github.com/creack/pty"
 	"github.com/google/go-cmp/cmp"
 
@@ -73,6 +74,19 @@ func TestEditing(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, messages(t, api, session)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A prompt is not shown before its program reads keys.
+func TestAPromptIsShownOnceItReads(t *testing.T) {
+	t.Parallel()
+	p := newPrompt("a draft", nil, false)
+	if view := p.View(); view.Content != "" {
+		t.Errorf("it shows %q", view.Content)
+	}
+	p.Update(tea.WindowSizeMsg{Width: 40, Height: 10})
+	if view := p.View(); !strings.Contains(view.Content, "a draft") {
+		t.Errorf("it shows %q", view.Content)
 	}
 }
 
