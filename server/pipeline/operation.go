@@ -55,9 +55,9 @@ func (p *Pipeline) operation(op *contract.Operation) echo.MiddlewareFunc {
 	}
 }
 
-// admit authenticates the caller, then checks that its token opens the operation, then validates the request. What the request takes is reserved first: its head for all
-// callers that are not known yet, then its body for the account. A body may take as long as its caller wants, so the token
-// is checked again once it has been read.
+// admit authenticates the caller, then checks that its token opens the operation, then validates the request. What the
+// request takes is reserved first: its head for all callers that are not known yet, then its body for the account. A body
+// may take as long as its caller wants, so the token is checked again once it has been read.
 func (p *Pipeline) admit(c echo.Context, op *contract.Operation, grant *budget.Grant) error {
 	r := c.Request()
 	info := request.From(r.Context())

@@ -38,7 +38,7 @@ type stream struct {
 	over  bool // it has to end: the deadline for its writes stays as it is
 	// cancel ends what the stream reads of the store at present; nil for nothing.
 	cancel context.CancelFunc
-	// unread means that nobody reads from the connection any more, left that the one who does closes it.
+	// unread means that watch has returned, left that it is to close the connection when it does.
 	unread, left bool
 
 	silent atomic.Bool // a heartbeat is due
